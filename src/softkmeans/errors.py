@@ -1,6 +1,6 @@
 """The exceptions of the package: each message says what came, what was expected and what to do."""
 
-__all__ = ["InputError", "MissingExtraError", "FitInterrupted"]
+__all__ = ["FitInterrupted", "InputError", "MissingExtraError"]
 
 from typing import Any
 

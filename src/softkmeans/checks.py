@@ -1,0 +1,25 @@
+"""Checks of parameters that several parts share."""
+
+from __future__ import annotations
+
+__all__ = ["check_count", "check_tol"]
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from .errors import InputError
+
+
+def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None) -> None:
+    """Raise an InputError unless value is a whole number from 1 to ``at_most`` of something."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
+    if at_most is not None and int(value) > at_most[0]:
+        raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]} of the data (n_samples): lower it")
+
+
+def check_tol(value: Any) -> None:
+    """Raise an InputError unless value is a finite number of 0 or more."""
+    if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise InputError(f"tol={value!r}: give a finite number of 0 or more")

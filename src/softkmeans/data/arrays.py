@@ -1,0 +1,100 @@
+"""From what users hold in memory to a Source, with all that can be wrong with it said."""
+
+from __future__ import annotations
+
+__all__ = ["as_source", "check_finite"]
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from ..errors import InputError
+from ..kernels import working_dtype
+from .source import BLOCK, ArraySource, Source
+
+
+def as_source(
+    x: ArrayLike | Tensor | Source,
+    sample_weight: ArrayLike | Tensor | None = None,
+    *,
+    device: str | torch.device | None = None,
+) -> Source:
+    """Make a Source of rows in memory; nothing is copied but block by block. A Source passes through.
+
+    Parameters
+    ----------
+    x : array-like or Tensor (n, d)
+        Rows of finite real numbers.
+    sample_weight : array-like or Tensor (n,), optional
+        Weights, not negative and not all 0; a weight of 2 is as good as a repeated row.
+    device : str or torch.device, optional
+        Where the work is done; the tensor's own device, or the CPU, by default.
+
+    Returns
+    -------
+    Source
+        The rows with their weights.
+
+    Raises
+    ------
+    InputError
+        If the rows or the weights are none.
+
+    Examples
+    --------
+    >>> as_source([[1.0, 2.0], [3.0, 4.0]]).n_rows
+    2
+    """
+    if isinstance(x, Source):
+        return x
+    rows = x if isinstance(x, Tensor) else np.asarray(x)
+    _check_rows(rows)
+    weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
+    place = (
+        torch.device(device) if device is not None else rows.device if isinstance(rows, Tensor) else torch.device("cpu")
+    )
+    return ArraySource(rows, weights, place, working_dtype(place))
+
+
+def check_finite(x: NDArray[Any] | Tensor) -> None:
+    """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
+    count, first = 0, None
+    size = max(1, BLOCK // x.shape[1])
+    for start in range(0, len(x), size):
+        part = torch.as_tensor(x[start : start + size]) if isinstance(x, Tensor) else x[start : start + size]
+        bad = ~(torch.isfinite(part) if isinstance(part, Tensor) else np.isfinite(part))
+        if bad.any():
+            where = np.argwhere(bad.cpu().numpy() if isinstance(bad, Tensor) else bad)
+            first = first or (start + int(where[0, 0]), int(where[0, 1]))
+            count += len(where)
+    if first is not None:
+        raise InputError(
+            f"the data contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
+            f"{first[0]}, column {first[1]} (counted from 0): fill them in or leave those rows out"
+        )
+
+
+def _check_rows(x: NDArray[Any] | Tensor) -> None:
+    if x.ndim != 2:
+        raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
+    if 0 in x.shape:
+        raise InputError(f"the data has shape {tuple(x.shape)}: at least one row and one feature are needed")
+    real = not x.is_complex() if isinstance(x, Tensor) else x.dtype.kind in "fiub"
+    if not real:
+        raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
+    check_finite(x)
+
+
+def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] | Tensor:
+    w = sample_weight if isinstance(sample_weight, Tensor) else np.asarray(sample_weight, dtype=np.float64)
+    if tuple(w.shape) != (n,):
+        raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
+    check_finite(w[:, None])
+    if (w < 0).any():
+        raise InputError(f"sample_weight has {int((w < 0).sum())} negative values: weights are 0 or more")
+    if not (w > 0).any():
+        raise InputError("sample_weight is 0 for every row: give at least one row some weight")
+    return w

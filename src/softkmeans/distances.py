@@ -1,0 +1,251 @@
+"""The distances, each with the probability density behind it. A new distance is a class and a line in the table."""
+
+from __future__ import annotations
+
+__all__ = ["DISTANCES", "Cosine", "Distance", "Euclidean", "SquaredEuclidean", "as_distance"]
+
+import math
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import cast
+
+import numpy as np
+import scipy  # loads its submodules when they are used
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from .errors import InputError
+
+Array = NDArray[np.float64]
+
+# Closer than this (in units of the data's spread) a row counts as sitting on the centre: the rounding of a squared
+# distance in float64 is about 1e-16.
+ON_CENTRE = 1e-7
+
+
+class Distance(ABC):
+    """A distance d(x, c) and the density exp(-d / T) / Z(T) whose equal mixture makes soft k-means a likelihood.
+
+    Attributes
+    ----------
+    name : str
+        Its key in ``DISTANCES``.
+    power : int
+        Scaling the data by s scales the distance, and with it the temperature, by s ** power.
+    translates : bool
+        Whether moving data and centres together leaves the distance unchanged.
+    """
+
+    name: str
+    power: int
+    translates: bool
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Bring rows (n, d), or centres (k, d), to where the distance is taken: the unit sphere for cosine."""
+        return x
+
+    def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
+        """Keep of a gradient (k, d) what moves the centres within their space."""
+        return gradient
+
+    @abstractmethod
+    def between(self, z: Tensor, c: Tensor) -> Tensor:
+        """Distances (..., n, k) of embedded rows (..., n, d) to embedded centres (k, d); differentiable, finite."""
+
+    @abstractmethod
+    def slope(self, d: Tensor) -> Tensor | float:
+        """Give the derivative of the distance in the squared Euclidean distance, at distances d (n, k)."""
+
+    @abstractmethod
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        """Give log Z(T) = log ∫ exp(-d(x, c) / T) dx, differentiable in T."""
+
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        """Give the mean distance under the density, T² ∂ log Z / ∂T."""
+        with torch.enable_grad():
+            t = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
+            (slope,) = torch.autograd.grad(self.log_partition(t, n_features), t)
+        return float(slope) * temperature**2
+
+    @abstractmethod
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        """T at which the density's mean distortion is the one given: the maximum-likelihood T at fixed memberships."""
+
+    @abstractmethod
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        """Draw rows (n_samples, d) from the density around a centre (d,)."""
+
+
+def _squared(z: Tensor, c: Tensor) -> Tensor:
+    """Squared Euclidean distances (..., n, k) by one matrix product; callers see to it that the origin lies amid z."""
+    squared = z.square().sum(-1, keepdim=True) - 2 * z @ c.mT + c.square().sum(-1)
+    return squared.clamp_min(0)
+
+
+class SquaredEuclidean(Distance):
+    """‖x - c‖², the classical soft k-means: centres are weighted means, densities Gaussians of variance T / 2."""
+
+    name = "sqeuclidean"
+    power = 2
+    translates = True
+
+    @override
+    def between(self, z: Tensor, c: Tensor) -> Tensor:
+        return _squared(z, c)
+
+    @override
+    def slope(self, d: Tensor) -> float:
+        return 1.0
+
+    @override
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        return n_features / 2 * torch.log(math.pi * temperature)
+
+    @override
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        return 2 * mean_distortion / n_features
+
+    @override
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        return rng.normal(center, math.sqrt(temperature / 2), (n_samples, len(center)))
+
+
+class Euclidean(Distance):
+    """‖x - c‖: robust to far points, centres are weighted geometric medians.
+
+    Its density falls off as exp(-‖x - c‖ / T), so the radius follows a Gamma(d, T) law.
+    """
+
+    name = "euclidean"
+    power = 1
+    translates = True
+
+    @override
+    def between(self, z: Tensor, c: Tensor) -> Tensor:
+        squared = _squared(z, c)
+        apart = squared > 0  # the root's derivative at 0 is infinite, so it is never taken there
+        return torch.where(apart, squared, 1.0).sqrt() * apart
+
+    @override
+    def slope(self, d: Tensor) -> Tensor:
+        away = d > ON_CENTRE
+        return torch.where(away, 0.5 / torch.where(away, d, 1.0), 0.0)
+
+    @override
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        return _log_sphere_area(n_features) + math.lgamma(n_features) + n_features * torch.log(temperature)
+
+    @override
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        return mean_distortion / n_features
+
+    @override
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        direction = rng.standard_normal((n_samples, len(center)))
+        radius = rng.gamma(len(center), temperature, (n_samples, 1))
+        return center + radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+
+
+class Cosine(Distance):
+    """1 - cos(x, c), rows and centres taken as directions; the density is von Mises-Fisher's with κ = 1 / T."""
+
+    name = "cosine"
+    power = 0
+    translates = False
+
+    @override
+    def embed(self, x: Tensor) -> Tensor:
+        return _unit(x)
+
+    @override
+    def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
+        return gradient - (gradient * c).sum(-1, keepdim=True) * c
+
+    @override
+    def between(self, z: Tensor, c: Tensor) -> Tensor:
+        return (1 - z @ c.mT).clamp_min(0)
+
+    @override
+    def slope(self, d: Tensor) -> float:
+        return 0.5  # on the unit sphere 1 - cos = ‖x - c‖² / 2
+
+    @override
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        angle, log_weight = _polar_nodes(float(temperature.detach()), n_features)
+        logs = _log_polar_density(angle, temperature, n_features) + log_weight
+        return _log_sphere_area(n_features - 1) + torch.logsumexp(logs, 0)
+
+    @override
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        def excess(log_temperature: float) -> float:
+            return self.mean_distortion(math.exp(log_temperature), n_features) - mean_distortion
+
+        low, high = math.log(1e-18), math.log(1e6)
+        if excess(low) >= 0 or excess(high) <= 0:  # all rows on their centres, or spread as if there were none
+            return math.exp(low if excess(low) >= 0 else high)
+        return math.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+    @override
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        unit = center / np.linalg.norm(center)
+        draws = scipy.stats.vonmises_fisher(unit, 1 / temperature).rvs(n_samples, random_state=rng)
+        return cast("Array", draws.reshape(n_samples, -1))
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Rows (..., d) at length 1; a zero row, which has no direction, stays 0 with a finite gradient."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / torch.where(norm > 0, norm, 1.0)
+
+
+def _log_sphere_area(n_features: int) -> float:
+    """Log of the area of the unit sphere in d dimensions, 2 π^(d/2) / Γ(d/2)."""
+    return math.log(2) + n_features / 2 * math.log(math.pi) - math.lgamma(n_features / 2)
+
+
+def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> Tensor:
+    """Log of exp((cos a - 1) / T) sin(a)^(d-2), written so that small angles keep their digits."""
+    return -2 * (angle / 2).sin().square() / temperature + (n_features - 2) * angle.sin().log()
+
+
+def _polar_nodes(temperature: float, n_features: int) -> tuple[Tensor, Tensor]:
+    """Angles and log-weights of a Gauss-Legendre rule over the one peak of the polar density."""
+    spread = (n_features - 2) * temperature
+    cosine = 2 / (spread + math.sqrt(spread**2 + 4))  # at the peak, sin² a = (d - 2) T cos a
+    peak = math.asin(min(1.0, math.sqrt(spread * cosine)))
+    reach = 12 * math.sqrt(temperature / (cosine + 1 / cosine))  # 12 widths, by the curvature there
+    low, high = max(0.0, peak - reach), min(math.pi, peak + reach)
+    node, weight = (torch.from_numpy(a) for a in _legendre())
+    half = (high - low) / 2
+    return low + half * (1 + node), weight.log() + math.log(half)
+
+
+@cache
+def _legendre() -> tuple[Array, Array]:
+    node, weight = np.polynomial.legendre.leggauss(128)
+    return node, weight
+
+
+DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclidean(), Cosine())}
+
+
+def as_distance(distance: str | Distance) -> Distance:
+    """Look a distance up by name; a ``Distance`` passes through.
+
+    Raises
+    ------
+    InputError
+        If there is no distance of that name.
+
+    Examples
+    --------
+    >>> as_distance("cosine").power
+    0
+    """
+    if isinstance(distance, Distance):
+        return distance
+    if not isinstance(distance, str) or distance not in DISTANCES:
+        raise InputError(f"distance={distance!r} is not known: choose one of {', '.join(DISTANCES)}")
+    return DISTANCES[distance]

@@ -1,0 +1,372 @@
+"""The algorithm: seed, then pass over the data and step, until nothing improves. There is no other fit loop."""
+
+from __future__ import annotations
+
+__all__ = ["Result", "fit", "minimise"]
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from .callbacks import Callback, Step
+from .checks import check_count, check_tol
+from .data.arrays import as_source
+from .data.source import Source
+from .distances import Distance, as_distance
+from .errors import FitInterrupted, InputError
+from .kernels import nearest
+from .objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Objective, Params, Summary
+from .seeding import SEEDINGS, distinct_rows
+from .solvers import Solver, as_solver
+from .space import Space
+from .temperature import TemperatureRule, as_temperature
+
+
+class Result(NamedTuple):
+    """What a fit found, in the data's units.
+
+    Attributes
+    ----------
+    centers : Tensor (k, d)
+        Float64.
+    temperature : float
+        T.
+    objective : float
+        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, or E.
+    free_energy, distortion, entropy : float
+        F, E and H at the centres, summed over the rows.
+    weight : Tensor (k,)
+        Each cluster's share Σ w r.
+    n_iter : int
+        Passes over the data in the best restart.
+    converged : bool
+        Whether the last passes brought no improvement beyond ``tol``.
+    history : tuple of Step
+        One entry a pass of the best restart.
+    """
+
+    centers: Tensor
+    temperature: float
+    objective: float
+    free_energy: float
+    distortion: float
+    entropy: float
+    weight: Tensor
+    n_iter: int
+    converged: bool
+    history: tuple[Step, ...]
+
+
+class _Found(NamedTuple):
+    """A point, the summary of all rows there, and the objective."""
+
+    params: Params
+    summary: Summary
+    value: float
+
+
+@dataclass
+class _Run:
+    """One descent: the best point so far, and how it ended ("converged", "exhausted", "stopped" or "interrupted")."""
+
+    best: _Found | None = None
+    ending: str = "exhausted"
+    history: list[Step] = field(default_factory=list)
+
+
+def minimise(
+    objective: Objective,
+    source: Source,
+    start: Params,
+    solver: Solver,
+    *,
+    max_iter: int,
+    tol: float,
+    on_step: Callable[[int, _Found], bool],
+) -> _Run:
+    """THE loop: evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
+    run = _Run()
+    state, stalled = solver.init(objective, start), 0
+    try:
+        for n_iter in range(1, max_iter + 1):
+            found = _evaluate(objective, source, state.params)
+            stalled = 0 if _improves(objective, found, run.best, tol) else stalled + 1
+            run.best = _better(found, run.best)
+            stop = on_step(n_iter, found)
+            if stop or stalled >= solver.patience:
+                run.ending = "stopped" if stop else "converged"
+                return run
+            state = solver.step(objective, state, found.summary)
+        run.best = _better(_evaluate(objective, source, state.params), run.best)  # the last step counts, too
+    except KeyboardInterrupt:
+        if run.best is None:
+            raise
+        run.ending = "interrupted"
+    return run
+
+
+def _evaluate(objective: Objective, source: Source, params: Params) -> _Found:
+    summary = source.sum(lambda block: objective.summarize(block, params))
+    return _Found(params, summary, objective.value(params, summary))
+
+
+def _improves(objective: Objective, found: _Found, best: _Found | None, tol: float) -> bool:
+    return best is None or best.value - found.value > tol * objective.resolution(found.summary)
+
+
+def _better(found: _Found, best: _Found | None) -> _Found:
+    return found if best is None or found.value < best.value else best
+
+
+@torch.no_grad()
+def fit(
+    x: ArrayLike | Tensor | Source,
+    n_clusters: int,
+    *,
+    temperature: float | str | TemperatureRule = "auto",
+    objective: str | None = None,
+    solver: str | Solver = "em",
+    init: str | ArrayLike | Tensor | Callable[..., Any] = "k-means++",
+    init_temperature: float | None = None,
+    n_init: int = 1,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    distance: str | Distance = "sqeuclidean",
+    sample_weight: ArrayLike | Tensor | None = None,
+    random_state: int | np.random.Generator | None = None,
+    device: str | torch.device | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Fit soft k-means to rows of data.
+
+    Parameters
+    ----------
+    x : array-like, Tensor (n, d) or Source
+        The rows.
+    n_clusters : int
+        k, from 1 to n.
+    temperature : float, "auto" or TemperatureRule
+        T, which divides distances (squared ones by default) in the data's units; "auto" learns it by maximum
+        likelihood.
+    objective : {"free_energy", "nll", "distortion"}, optional
+        What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
+        ``solver="adam"`` and a fixed temperature.
+    solver : {"em", "adam", "lbfgs"} or Solver
+        How.
+    init : {"k-means++", "random"}, array-like (k, d) or callable
+        Where centres start. A callable takes ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and
+        gives such an array.
+    init_temperature : float, optional
+        Where T starts if it is learned; by default its likeliest value for rows on their nearest starting centre.
+    n_init : int
+        Restarts, of which the one with the lowest objective is kept; a given array is one start.
+    max_iter : int
+        Passes over the data in one restart, at most.
+    tol : float
+        A pass that lowers the objective by no more than this ends the fit: relative to E at a fixed temperature,
+        to d Σw where T is learned. With 0, the fit runs on until nothing changes.
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
+        What is between rows and centres.
+    sample_weight : array-like or Tensor (n,), optional
+        Weights of the rows.
+    random_state : int, numpy Generator or None
+        Where the starts are drawn from.
+    device : str or torch.device, optional
+        Where the work is done; where x is, by default.
+    callbacks : sequence of Callback
+        Objects that watch the fit.
+
+    Returns
+    -------
+    Result
+        Clusters come in order of falling weight Σ w r, those of equal weight (to a millionth) in lexicographic order
+        of their centres; where ``init`` gave the centres, in the order given.
+
+    Raises
+    ------
+    InputError
+        If the data or a parameter can't be used.
+    FitInterrupted
+        On Ctrl-C, with the best result so far in ``result``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its centre stays where it was), or
+        if there are fewer distinct rows than clusters (centres then coincide).
+
+    Examples
+    --------
+    >>> result = fit([[0.0], [0.2], [5.0], [5.1], [5.2]], 2, random_state=0)
+    >>> result.centers
+    tensor([[5.1000],
+            [0.1000]], dtype=torch.float64)
+    """
+    source = as_source(x, sample_weight, device=device)
+    check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows"))
+    check_count("n_init", n_init)
+    check_count("max_iter", max_iter)
+    check_tol(tol)
+    rule, method = as_temperature(temperature), as_solver(solver)
+    space = Space.of(source, as_distance(distance))
+    goal = _objective(objective, space, rule)
+    view = space.view(source)
+    runs: list[_Run] = []
+    for centers in _starts(init, n_init, n_clusters, source, space, np.random.default_rng(random_state)):
+        start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers))
+        runs.append(_watched(goal, view, start, method, max_iter, tol, callbacks, len(runs)))
+        if runs[-1].ending == "interrupted":
+            break
+    best = min(runs, key=lambda run: run.best.value if run.best else math.inf)
+    result = _result(best, goal, in_given_order=not isinstance(init, str))
+    if runs[-1].ending == "interrupted":
+        raise FitInterrupted(result)
+    _warn(result, best, max_iter, source.n_rows)
+    return result
+
+
+def _objective(name: str | None, space: Space, rule: TemperatureRule) -> Objective:
+    """Pair objective and temperature rule: only under the likelihood has a learned temperature a sensible value."""
+    objectives: dict[str, type[Objective]] = {
+        kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
+    }
+    chosen = name or ("nll" if rule.learned else "free_energy")
+    if chosen not in objectives:
+        raise InputError(f"objective={chosen!r} is not known: choose one of {', '.join(objectives)}")
+    if rule.learned and chosen != "nll":
+        raise InputError(
+            f"objective={chosen!r} needs a fixed temperature: learned with it, T would run off to infinity or to 0; "
+            "give temperature a number, or choose objective='nll'"
+        )
+    return objectives[chosen](space, rule)
+
+
+def _first_temperature(
+    given: float | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
+) -> float:
+    if given is not None and rule.learned:
+        return given / space.unit
+    total = view.sum(lambda b: torch.stack([b.w.sum(), b.w @ nearest(b.x, centers, space.distance)[1]]))
+    return rule.start(space, float(total[1] / total[0]))
+
+
+def _starts(
+    init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Starting centres (k, d) in the fit's space, one set a restart."""
+    if isinstance(init, str):
+        if init not in SEEDINGS:
+            raise InputError(f"init={init!r} is not known: choose one of {', '.join(SEEDINGS)}, an array or a callable")
+        view = space.view(source)
+        rows = distinct_rows(view)
+        if len(rows.weight) < n_clusters:
+            _warn_of_few_rows(len(rows.weight), n_clusters)
+        yield from (SEEDINGS[init](view, rows, n_clusters, space.distance, rng) for _ in range(n_init))
+    elif callable(init):
+        rows_given = source.map(lambda block: block.x).cpu().numpy()
+        for _ in range(n_init):
+            random_state = np.random.RandomState(rng.integers(2**32))
+            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, space)
+    else:
+        yield _given(init, n_clusters, source, space)
+
+
+def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
+    centers = init.detach() if isinstance(init, Tensor) else torch.as_tensor(np.array(init, dtype=np.float64))
+    expected = (n_clusters, source.n_features)
+    if tuple(centers.shape) != expected:
+        raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
+    if not torch.isfinite(centers).all():
+        raise InputError("init contains NaN or infinity: give finite starting centres")
+    return space.enter(centers.to(space.shift))
+
+
+def _watched(
+    goal: Objective,
+    view: Source,
+    start: Params,
+    solver: Solver,
+    max_iter: int,
+    tol: float,
+    callbacks: Sequence[Callback],
+    restart: int,
+) -> _Run:
+    """Run the loop once, telling the callbacks."""
+    history: list[Step] = []
+
+    def on_step(n_iter: int, found: _Found) -> bool:
+        history.append(_step(goal, n_iter, found, restart))
+        return any([callback.on_step(history[-1]) for callback in callbacks])  # noqa: C419 -- every one is to hear
+
+    for callback in callbacks:
+        callback.on_fit_begin(max_iter)
+    run = minimise(goal, view, start, solver, max_iter=max_iter, tol=tol, on_step=on_step)
+    run.history = history
+    for callback in callbacks:
+        callback.on_fit_end(_result(run, goal, in_given_order=True))
+    return run
+
+
+def _step(goal: Objective, n_iter: int, found: _Found, restart: int) -> Step:
+    stats, unit = found.summary.stats, goal.space.unit
+    value = goal.in_units(found.value, found.summary)
+    distortion = float(stats.distortion.sum()) * unit
+    return Step(n_iter, value, value / float(stats.n), distortion, found.params.temperature * unit, restart)
+
+
+def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
+    assert run.best is not None  # noqa: S101 -- a run that ends at all has made a pass
+    params, summary, value = run.best
+    stats, unit = summary.stats, goal.space.unit
+    order = torch.arange(len(params.centers)) if in_given_order else _canonical(params.centers, stats.weight)
+    distortion, log_total = float(stats.distortion.sum()), float(stats.objective)
+    return Result(
+        centers=goal.space.leave(params.centers)[order],
+        temperature=params.temperature * unit,
+        objective=goal.in_units(value, summary),
+        free_energy=-params.temperature * log_total * unit,
+        distortion=distortion * unit,
+        entropy=max(0.0, distortion / params.temperature + log_total),  # H = (E - F) / T
+        weight=stats.weight[order],
+        n_iter=len(run.history),
+        converged=run.ending == "converged",
+        history=tuple(run.history),
+    )
+
+
+def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
+    """Order (k,) by falling weight, then by centre; both to a millionth, so that rounding can't tell ties apart."""
+    falling = -(weight / weight.sum() * 1e6).round()
+    columns = (centers / centers.abs().max().clamp_min(1e-300) * 1e6).round().T.flip(0)
+    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), falling.cpu().numpy())))
+
+
+def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
+    if run.ending == "exhausted":
+        warnings.warn(
+            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=3
+        )
+    starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
+    if starved:
+        warnings.warn(
+            f"clusters {starved} have lost all their rows, and their centres stay where they were: "
+            "lower n_clusters, or start elsewhere",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
+    warnings.warn(
+        f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
+        ConvergenceWarning,
+        stacklevel=4,
+    )

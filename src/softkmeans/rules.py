@@ -1,0 +1,32 @@
+"""The assignment rules: from logits to memberships. A new rule is a function and a line in the table."""
+
+__all__ = ["RULES", "Rule", "softmax"]
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Rule = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Responsibilities and the log of their normaliser.
+
+    Parameters
+    ----------
+    logits : Tensor (..., k)
+        b_k - β_k d_ik.
+
+    Returns
+    -------
+    resp : Tensor (..., k)
+        exp(logits) over their sum; rows sum to 1.
+    lognorm : Tensor (...,)
+        logsumexp of the logits.
+    """
+    lognorm = torch.logsumexp(logits, dim=-1)
+    return torch.exp(logits - lognorm[..., None]), lognorm
+
+
+RULES: dict[str, Rule] = {"softmax": softmax}

@@ -1,0 +1,55 @@
+"""Adam: gradient descent with a step size per coordinate, as PyTorch users train."""
+
+from __future__ import annotations
+
+__all__ = ["Adam"]
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from typing_extensions import override
+
+from ..objectives import Objective, Params, Summary
+from .base import Solver
+
+
+class _State(NamedTuple):
+    params: Params
+    vector: torch.Tensor  # what the optimiser moves: the flattened params
+    optimizer: torch.optim.Adam
+    scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+@dataclass(frozen=True)
+class Adam(Solver):
+    """Adam on the whole data, its step halved whenever the objective stops falling, so that it settles.
+
+    Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Parameters
+    ----------
+    lr : float
+        First step size, as a fraction of the data's spread.
+    """
+
+    lr: float = 0.05
+    patience = 40
+
+    @override
+    def init(self, objective: Objective, params: Params) -> _State:
+        vector = objective.pack(params).clone()
+        optimizer = torch.optim.Adam([vector], lr=self.lr)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=5, threshold=0.0, threshold_mode="abs", eps=0.0
+        )
+        return _State(params, vector, optimizer, scheduler)
+
+    @override
+    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
+        state.vector.grad = objective.gradient(state.params, summary) / summary.stats.n
+        state.optimizer.step()
+        state.scheduler.step(objective.value(state.params, summary))
+        params = objective.unpack(state.vector, state.params)
+        state.vector.copy_(objective.pack(params))  # centres that live on a sphere are brought back to it
+        return state._replace(params=params)

@@ -1,0 +1,35 @@
+"""Expectation-maximisation, the fixed-point iteration of soft k-means."""
+
+from __future__ import annotations
+
+__all__ = ["Em"]
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from typing_extensions import override
+
+from ..objectives import Objective, Params, Summary
+from .base import Solver
+
+
+class _State(NamedTuple):
+    params: Params
+
+
+@dataclass(frozen=True)
+class Em(Solver):
+    """Every centre moves to the responsibility-weighted mean of the rows; the objective never rises.
+
+    Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
+    """
+
+    patience = 1
+
+    @override
+    def init(self, objective: Objective, params: Params) -> _State:
+        return _State(params)
+
+    @override
+    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
+        return _State(objective.update(state.params, summary))

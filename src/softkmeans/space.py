@@ -1,0 +1,113 @@
+"""The space a fit works in: the data's rows shifted and scaled so that no square overflows, underflows or cancels."""
+
+from __future__ import annotations
+
+__all__ = ["Space"]
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .data.source import Block, Source, View
+from .distances import Distance
+from .errors import InputError
+
+
+class Space(NamedTuple):
+    """A shift and a power of two that bring rows near the origin at a spread near 1; only the fit's edges know of it.
+
+    Attributes
+    ----------
+    distance : Distance
+        Taken between embedded rows and centres.
+    shift : Tensor (d,)
+        What is taken off the rows: their weighted mean, or 0 where the distance minds translation.
+    scale : float
+        What the rows are then divided by; a power of two, so that nothing is rounded.
+    variance : float
+        Weighted variance, mean over features, of the rows in this space; 0 where all are the same.
+    """
+
+    distance: Distance
+    shift: Tensor
+    scale: float
+    variance: float = 1.0
+
+    @classmethod
+    def of(cls, source: Source, distance: Distance) -> Space:
+        """Measure the rows of a source, in two passes.
+
+        Raises
+        ------
+        InputError
+            If the rows span more than float64 can hold, or have no direction where the distance needs one.
+        """
+        if not distance.translates and source.n_features < 2:
+            raise InputError(
+                f"the {distance.name} distance needs 2 features or more: in one, all directions are +1 or -1"
+            )
+        size, mean = _mean(source)
+        shift = mean if distance.translates else torch.zeros_like(mean)
+        rough = _power_of_two(size)
+        total = source.sum(lambda block: torch.cat([block.w.sum()[None], _squares(block, mean, rough)]))
+        variance = float((total[1:] / total[0]).mean())
+        if not math.isfinite(variance):
+            raise InputError("the data's values are too large for float64 arithmetic: divide them by a power of ten")
+        if variance < 1e-30:  # what rounding makes of equal rows
+            return cls(distance, shift, rough, 0.0)
+        scale = rough * (_power_of_two(math.sqrt(variance)) if distance.translates else 1.0)
+        return cls(distance, shift, scale, variance * (rough / scale) ** 2 if distance.translates else 1.0)
+
+    @classmethod
+    def around(cls, distance: Distance, centers: Tensor, temperature: float) -> Space:
+        """Derive a space from fitted centres (k, d) alone, good for looking at any rows from there."""
+        mean = centers.mean(0)
+        spread = (centers - mean).abs().max().item() if distance.translates else centers.abs().max().item()
+        typical = spread or (temperature ** (1 / distance.power) if distance.translates else 1.0)
+        return cls(distance, mean if distance.translates else torch.zeros_like(mean), _power_of_two(typical))
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Bring rows or centres (m, d) in the data's units into this space.
+
+        Raises
+        ------
+        InputError
+            If a row is all zeros where the distance goes by directions.
+        """
+        z = self.distance.embed((x - self.shift) / self.scale)
+        if not self.distance.translates and not z.any(-1).all():
+            raise InputError(
+                f"the {self.distance.name} distance goes by directions, and at least {int((~z.any(-1)).sum())} rows "
+                "are all zeros: leave such rows out"
+            )
+        return z
+
+    def leave(self, c: Tensor) -> Tensor:
+        """Give centres (k, d) back in the data's units."""
+        return c * self.scale + self.shift if self.distance.translates else c
+
+    def view(self, source: Source) -> Source:
+        """See a source's rows as they are in this space."""
+        return View(source, self.enter)
+
+    @property
+    def unit(self) -> float:
+        """What a distance, or temperature, of 1 in this space is in the data's units."""
+        return self.scale**self.distance.power
+
+
+def _mean(source: Source) -> tuple[float, Tensor]:
+    """Weighted mean size of the entries, and mean (d,) of the rows."""
+    total = source.sum(lambda b: torch.cat([b.w.sum()[None], (b.w @ b.x.abs()).sum()[None], b.w @ b.x]))
+    return float(total[1] / total[0]) / source.n_features, total[2:] / total[0]
+
+
+def _squares(block: Block, mean: Tensor, scale: float) -> Tensor:
+    return block.w @ ((block.x - mean) / scale).square()
+
+
+def _power_of_two(size: float) -> float:
+    """Return the power of two next below a size; 1 for a size of 0 or one that is not finite."""
+    return 2.0 ** (math.frexp(size)[1] - 1) if 0 < size < math.inf else 1.0

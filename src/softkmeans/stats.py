@@ -1,0 +1,44 @@
+"""The one additive summary through which data enters every algorithm."""
+
+from __future__ import annotations
+
+__all__ = ["Stats"]
+
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a fit needs to know of some rows, given centres and a temperature. Stats of two sets of rows add up.
+
+    Attributes
+    ----------
+    weight : Tensor (k,)
+        W_k = Σ w r, each cluster's share of the rows.
+    pull : Tensor (k,)
+        A_k = Σ w r g, where g is the distance's slope in the squared distance: how firmly a cluster's rows hold its
+        centre. Equal to ``weight`` for squared Euclidean distances.
+    weighted_sum : Tensor (k, d)
+        S_k = Σ w r g x. The centre that EM moves to is S_k / A_k, and ∂F/∂c_k = 2 (A_k c_k - S_k).
+    anchor : Tensor (k,)
+        Σ w r over rows that sit exactly on the centre where the distance has a kink there (Euclidean), else 0.
+    distortion : Tensor (k,)
+        Σ w r d; its total is E.
+    objective : Tensor ()
+        Σ w logsumexp of the logits, so that F = -T times this.
+    n : Tensor ()
+        Σ w, the number of rows where nothing is weighted.
+    """
+
+    weight: Tensor
+    pull: Tensor
+    weighted_sum: Tensor
+    anchor: Tensor
+    distortion: Tensor
+    objective: Tensor
+    n: Tensor
+
+    def __add__(self, other: Stats) -> Stats:
+        return Stats(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
