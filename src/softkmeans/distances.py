@@ -7,7 +7,6 @@ __all__ = ["DISTANCES", "Cosine", "Distance", "Euclidean", "SquaredEuclidean", "
 import math
 from abc import ABC, abstractmethod
 from functools import cache
-from typing import cast
 
 import numpy as np
 import scipy  # loads its submodules when they are used
@@ -145,7 +144,8 @@ class Euclidean(Distance):
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         direction = rng.standard_normal((n_samples, len(center)))
         radius = rng.gamma(len(center), temperature, (n_samples, 1))
-        return center + radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        rows: Array = center + radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        return rows
 
 
 class Cosine(Distance):
@@ -191,7 +191,8 @@ class Cosine(Distance):
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         unit = center / np.linalg.norm(center)
         draws = scipy.stats.vonmises_fisher(unit, 1 / temperature).rvs(n_samples, random_state=rng)
-        return cast("Array", draws.reshape(n_samples, -1))
+        rows: Array = draws.reshape(n_samples, -1)
+        return rows
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -37,10 +37,22 @@ class Block(NamedTuple):
 
 
 class Source(ABC):
-    """Rows of data, wherever they are."""
+    """Rows of data, wherever they are.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+        n and d.
+    device : torch.device
+        Where the blocks are.
+    dtype : torch.dtype
+        What the blocks are made of: the type the kernels work in.
+    """
 
     n_rows: int
     n_features: int
+    device: torch.device
+    dtype: torch.dtype
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
@@ -104,6 +116,7 @@ class View(Source):
     def __init__(self, source: Source, through: Callable[[Tensor], Tensor]) -> None:
         self.source, self.through = source, through
         self.n_rows, self.n_features = source.n_rows, source.n_features
+        self.device, self.dtype = source.device, source.dtype
 
     @override
     def blocks(self) -> Iterator[Block]:

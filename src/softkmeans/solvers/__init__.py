@@ -24,7 +24,7 @@ def as_solver(solver: str | Solver) -> Solver:
     Examples
     --------
     >>> as_solver("adam")
-    Adam(lr=0.05)
+    Adam(lr=0.1)
     """
     if isinstance(solver, Solver):
         return solver

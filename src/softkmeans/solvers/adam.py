@@ -33,15 +33,15 @@ class Adam(Solver):
         First step size, as a fraction of the data's spread.
     """
 
-    lr: float = 0.05
-    patience = 40
+    lr: float = 0.1
+    patience = 60  # Adam overshoots and swings back; it may take some dozen passes to beat its best
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
         vector = objective.pack(params).clone()
         optimizer = torch.optim.Adam([vector], lr=self.lr)
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=0.5, patience=5, threshold=0.0, threshold_mode="abs", eps=0.0
+            optimizer, factor=0.5, patience=20, threshold=0.0, threshold_mode="abs", eps=0.0
         )
         return _State(params, vector, optimizer, scheduler)
 

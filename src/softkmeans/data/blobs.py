@@ -1,0 +1,107 @@
+"""Synthetic data with known clusters."""
+
+__all__ = ["make_blobs"]
+
+from collections.abc import Sequence
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn import datasets
+
+from ..errors import InputError
+
+
+def make_blobs(
+    n_samples: int = 300,
+    n_features: int = 2,
+    n_clusters: int = 3,
+    cluster_std: float | Sequence[float] = 1.0,
+    *,
+    center_box: tuple[float, float] = (-10.0, 10.0),
+    random_state: int | np.random.RandomState | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw points from round Gaussian clusters of equal size.
+
+    The same call to :func:`sklearn.datasets.make_blobs` draws the same points; here they come as tensors.
+
+    Parameters
+    ----------
+    n_samples : int, default=300
+        Number of points ``n``, shared out evenly; at least one for every cluster.
+    n_features : int, default=2
+        Number of dimensions ``d``.
+    n_clusters : int, default=3
+        Number of clusters ``k``.
+    cluster_std : float or sequence of k floats, default=1.0
+        Standard deviation of every cluster, or of each one. The temperature that fits it is ``2 * cluster_std**2``.
+    center_box : tuple of two floats, default=(-10.0, 10.0)
+        The centres are drawn uniformly between these two, in every dimension.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Give an int for the same points at every call. ``None`` takes NumPy's global generator.
+    dtype : torch.dtype, default=torch.float32
+        Floating-point type of the points.
+
+    Returns
+    -------
+    x : torch.Tensor of shape (n, d) and type ``dtype``
+        The points, in random order.
+    y : torch.Tensor of shape (n,) and type torch.int64
+        The cluster that each point was drawn from, 0 to k - 1.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of its range; the message names it.
+
+    Examples
+    --------
+    >>> from softkmeans.data import make_blobs
+    >>> x, y = make_blobs(n_samples=6, n_clusters=2, random_state=0)
+    >>> x.shape, x.dtype, sorted(y.tolist())
+    (torch.Size([6, 2]), torch.float32, [0, 0, 0, 1, 1, 1])
+    """
+    _check_count("n_features", n_features, 1)
+    _check_count("n_clusters", n_clusters, 1)
+    _check_count("n_samples", n_samples, n_clusters, " (n_clusters)")
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InputError(f"dtype must be a floating-point torch.dtype such as torch.float32, got {dtype!r}")
+    std, box = _checked_std(cluster_std, n_clusters), _checked_box(center_box)
+    try:
+        x, y = datasets.make_blobs(
+            n_samples,
+            n_features,
+            centers=n_clusters,
+            cluster_std=std,
+            center_box=box,
+            random_state=random_state,
+        )
+    except ValueError:
+        raise InputError(f"random_state must be an int, a RandomState or None, got {random_state!r}") from None
+    return torch.from_numpy(x).to(dtype), torch.from_numpy(y).to(torch.int64)
+
+
+def _check_count(name: str, value: object, least: int, because: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise InputError(f"{name} must be an int of at least {least}{because}, got {value!r}")
+
+
+def _checked_std(value: float | Sequence[float], n_clusters: int) -> list[float]:
+    try:
+        std = np.broadcast_to(np.asarray(value, dtype=float), n_clusters)
+    except (TypeError, ValueError):
+        raise InputError(f"cluster_std must be one number or one per cluster ({n_clusters}), got {value!r}") from None
+    if not (np.isfinite(std) & (std >= 0)).all():
+        raise InputError(f"cluster_std must be finite and not negative, got {value!r}")
+    return [float(each) for each in std]
+
+
+def _checked_box(box: Sequence[float]) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in box)
+    except (TypeError, ValueError):
+        raise InputError(f"center_box must be two numbers (low, high), got {box!r}") from None
+    if not -np.inf < low <= high < np.inf:
+        raise InputError(f"center_box must be finite with low <= high, got {box!r}")
+    return low, high

@@ -1,0 +1,406 @@
+"""The scikit-learn face of the library."""
+
+from __future__ import annotations
+
+__all__ = ["SoftKMeans"]
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from .callbacks import Callback, LossPrinter, ProgressBar
+from .checks import check_count
+from .data.arrays import as_source
+from .data.source import Source
+from .distances import as_distance
+from .errors import FitInterrupted, InputError
+from .fit import Result, fit
+from .inference import Clustering
+from .layer import SoftKMeansLayer
+from .temperature import as_temperature
+
+Array = NDArray[Any] | Tensor
+
+
+class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Soft k-means clustering: every row gets a probability for every cluster.
+
+    The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the centre and the
+    temperature T says how soft. It is the equal-weight mixture of Gaussians of variance T / 2, and hard k-means as T
+    goes to 0.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        k, from 1 to the number of rows.
+    temperature : float, "auto" or TemperatureRule, default="auto"
+        T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood.
+    solver : {"em", "adam", "lbfgs"} or Solver, default="em"
+        "em" is plain expectation-maximisation.
+    init : {"k-means++", "random"}, array-like (k, d) or callable, default="k-means++"
+        Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
+    n_init : int, default=1
+        Restarts, of which the one with the lowest objective is kept; a given array is one start.
+    max_iter : int, default=300
+        Passes over the data in one restart, at most.
+    tol : float, default=1e-4
+        A pass that lowers the objective by no more than this ends the fit: relative to the expected distortion at a
+        fixed temperature, to n_features Σw where T is learned. With 0, the fit runs on until nothing changes.
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
+        What is between rows and centres. With "euclidean" centres are weighted geometric medians, with "cosine"
+        directions.
+    random_state : int, RandomState or None, default=None
+        Where the starts are drawn from.
+    device : str or torch.device, default=None
+        Where the work is done; by default where a tensor is, and on the CPU for arrays.
+    dtype : numpy or torch floating dtype, or its name, default=None
+        Type of the centres and probabilities; by default the data's own, and float64 for integers.
+    verbose : int, default=0
+        1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.
+    callbacks : sequence of Callback, default=None
+        Objects that watch the fit.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray or Tensor (k, d)
+        The centres, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
+        of their centres; where ``init`` or ``warm_start`` gave centres, in that order.
+    labels_ : ndarray or Tensor (n,) of int64
+        The likeliest cluster of every row.
+    temperature_ : float
+        T.
+    inertia_ : float
+        Hard k-means' objective: the weighted sum of distances to the nearest centres.
+    free_energy_, distortion_, entropy_ : float
+        F, E and H, as weighted sums over the rows; E = F + T H.
+    cluster_weights_ : ndarray (k,) of float64
+        Each cluster's share Σ w r of the rows.
+    n_iter_ : int
+        Passes over the data in the best restart.
+    converged_ : bool
+        Whether the last passes brought no improvement beyond ``tol``.
+    history_ : tuple of Step
+        What each of these passes found.
+    n_features_in_ : int
+        d.
+    feature_names_in_ : ndarray (d,)
+        Names of the columns, if X had names.
+
+    Notes
+    -----
+    Arrays are fitted and answered as arrays, tensors as tensors, on their device. On Ctrl-C during a fit, the fitted
+    attributes hold the best centres so far when ``KeyboardInterrupt`` is raised on.
+
+    References
+    ----------
+    MacKay, "Information theory, inference, and learning algorithms", 2003, chapter 22. Rose, "Deterministic annealing
+    for clustering, compression, classification, regression, and related optimization problems", Proc. IEEE 1998.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> X = [[0.0, 0.0], [0.2, 0.1], [5.0, 5.0], [5.1, 4.9], [2.6, 2.5]]
+    >>> model = SoftKMeans(n_clusters=2, temperature=4.0, random_state=0).fit(X)
+    >>> model.predict_proba(X).round(2)
+    array([[0.  , 1.  ],
+           [0.  , 1.  ],
+           [1.  , 0.  ],
+           [1.  , 0.  ],
+           [0.52, 0.48]])
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        temperature: Any = "auto",
+        solver: Any = "em",
+        init: Any = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        distance: Any = "sqeuclidean",
+        random_state: Any = None,
+        warm_start: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        verbose: int = 0,
+        callbacks: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.temperature = temperature
+        self.solver = solver
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.distance = distance
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
+        """Find the centres.
+
+        Parameters
+        ----------
+        X : array-like or Tensor (n, d)
+            Rows of finite real numbers.
+        y : None
+            Ignored.
+        sample_weight : array-like or Tensor (n,), optional
+            Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+
+        Returns
+        -------
+        SoftKMeans
+            The fitted estimator itself.
+
+        Raises
+        ------
+        InputError
+            A ``ValueError``, if the data or a parameter can't be used.
+        """
+        rows = self._validated(X, reset=True)
+        source = as_source(rows, sample_weight, device=self.device)
+        warm = self.warm_start and hasattr(self, "cluster_centers_")
+        try:
+            result = fit(
+                source,
+                self.n_clusters,
+                temperature=self.temperature,
+                solver=self.solver,
+                init=self.cluster_centers_ if warm else self.init,
+                init_temperature=self.temperature_ if warm else None,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                distance=self.distance,
+                random_state=check_random_state(self.random_state).randint(2**31),
+                callbacks=[*self._reporters(), *(self.callbacks or ())],
+            )
+        except FitInterrupted as interrupted:
+            self._keep(interrupted.result, rows, source)
+            raise
+        self._keep(result, rows, source)
+        return self
+
+    def predict(self, X: ArrayLike | Tensor) -> Array:
+        """Give the likeliest cluster (n,) int64 of each row of X (n, d)."""
+        clustering, source = self._look_at(X)
+        return _like(X, clustering.labels(source))
+
+    def predict_proba(self, X: ArrayLike | Tensor) -> Array:
+        """Give the probability (n, k) of every cluster for each row of X (n, d); rows sum to 1."""
+        clustering, source = self._look_at(X)
+        return _like(X, clustering.resp(source, self._dtype))
+
+    def transform(self, X: ArrayLike | Tensor) -> Array:
+        """Give the distance (n, k) of each row of X (n, d) to every centre, in the data's units.
+
+        Euclidean distances, not squared, where the distance is "sqeuclidean" or "euclidean"; cosine distances else.
+        """
+        clustering, source = self._look_at(X)
+        return _like(X, clustering.distances(source, self._dtype))
+
+    def score_samples(self, X: ArrayLike | Tensor) -> Array:
+        """Give the log-likelihood (n,) of each row of X (n, d) under the equivalent mixture of equal weights."""
+        clustering, source = self._look_at(X)
+        return _like(X, clustering.log_likelihood(source))
+
+    def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Give the weighted mean log-likelihood of the rows of X (n, d); higher is better.
+
+        Parameters
+        ----------
+        X : array-like or Tensor (n, d)
+            Rows, usually held out from the fit.
+        y : None
+            Ignored.
+        sample_weight : array-like or Tensor (n,), optional
+            Weights of the rows.
+        """
+        clustering, source = self._look_at(X, sample_weight)
+        weight = source.map(lambda block: block.w)
+        return float(weight @ clustering.log_likelihood(source) / weight.sum())
+
+    def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better."""
+        n = self._n(X, sample_weight)
+        return self._n_parameters() * math.log(n) - 2 * n * self.score(X, sample_weight=sample_weight)
+
+    def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better."""
+        return 2 * self._n_parameters() - 2 * self._n(X, sample_weight) * self.score(X, sample_weight=sample_weight)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
+        """Draw rows from the equivalent mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState or None, default=None
+            Where they are drawn from.
+
+        Returns
+        -------
+        X : ndarray or Tensor (n_samples, d)
+            Rows, in no order.
+        y : ndarray or Tensor (n_samples,)
+            The cluster each was drawn from.
+        """
+        check_is_fitted(self)
+        check_count("n_samples", n_samples)
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        centers = self._centers(torch.device("cpu")).numpy()
+        labels = rng.integers(len(centers), size=n_samples)
+        rows = np.empty((n_samples, centers.shape[1]))
+        around = as_distance(self.distance).sample_around
+        for k, center in enumerate(centers):
+            rows[labels == k] = around(center, self.temperature_, int((labels == k).sum()), rng)
+        like = self.cluster_centers_
+        return _like(like, torch.from_numpy(rows).to(self._dtype)), _like(like, torch.from_numpy(labels))
+
+    @property
+    def beta_(self) -> float:
+        """The inverse temperature, β = 1 / T."""
+        return 1 / float(self.temperature_)
+
+    @property
+    def sigma_(self) -> float:
+        """Standard deviation of the equivalent mixture's Gaussians, σ = √(T / 2), for squared Euclidean distances."""
+        return math.sqrt(self.temperature_ / 2)
+
+    def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
+        """Make a PyTorch module with the fitted centres and temperature.
+
+        Examples
+        --------
+        >>> import torch
+        >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
+        >>> model.to_layer()
+        SoftKMeansLayer(2, 1, distance='sqeuclidean')
+        """
+        check_is_fitted(self)
+        centers = torch.as_tensor(self.cluster_centers_)
+        return SoftKMeansLayer(
+            len(centers),
+            centers.shape[1],
+            temperature=self.temperature_,
+            distance=self.distance,
+            learn_temperature=learn_temperature,
+            centroids=centers,
+            dtype=centers.dtype,
+            device=centers.device,
+        )
+
+    @classmethod
+    def from_layer(cls, layer: SoftKMeansLayer) -> Self:
+        """Make an estimator that predicts with a module's centroids and temperature; arrays in, arrays out.
+
+        Examples
+        --------
+        >>> import torch
+        >>> layer = SoftKMeansLayer(2, 1, centroids=torch.tensor([[0.0], [5.0]]))
+        >>> SoftKMeans.from_layer(layer).predict([[4.0]])
+        array([1])
+        """
+        centers = layer.centroids.detach().cpu().numpy().copy()
+        temperature = float(layer.temperature)
+        model = cls(
+            layer.n_clusters,
+            temperature="auto" if layer.learn_temperature else temperature,
+            distance=layer.distance.name,
+        )
+        model.cluster_centers_, model.temperature_ = centers, temperature
+        model.n_features_in_ = layer.n_features
+        return model
+
+    def _keep(self, result: Result, rows: Array, source: Source) -> None:
+        """Set the fitted attributes."""
+        self.cluster_centers_ = _like(rows, result.centers.to(_floating(self.dtype, rows)))
+        self.temperature_ = result.temperature
+        self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
+        self.cluster_weights_ = result.weight.cpu().numpy()
+        self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
+        clustering = self._clustering(source)
+        self.labels_ = _like(rows, clustering.labels(source))
+        self.inertia_ = clustering.inertia(source)
+
+    def _reporters(self) -> list[Callback]:
+        return [ProgressBar()] * (self.verbose == 1) + [LossPrinter()] * (self.verbose > 1)
+
+    def _validated(self, X: ArrayLike | Tensor, *, reset: bool) -> Array:
+        """Rows as a 2-D array or tensor, with their number of features (and names) kept or compared."""
+        if not isinstance(X, Tensor):
+            kinds = [np.float64, np.float32, np.float16]
+            rows: Array = validate_data(self, X, reset=reset, dtype=kinds, ensure_all_finite=False, order=None)
+            return rows
+        if X.ndim != 2:
+            raise InputError(
+                f"the data has shape {tuple(X.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature"
+            )
+        if reset:
+            self.n_features_in_ = X.shape[1]
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_  # names of an earlier fit
+        if X.shape[1] != self.n_features_in_:
+            raise InputError(f"X has {X.shape[1]} features, but SoftKMeans was fitted with {self.n_features_in_}")
+        return X
+
+    def _look_at(
+        self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
+    ) -> tuple[Clustering, Source]:
+        check_is_fitted(self)
+        source = as_source(self._validated(X, reset=False), sample_weight, device=self.device)
+        return self._clustering(source), source
+
+    def _clustering(self, source: Source) -> Clustering:
+        return Clustering(self._centers(source.device, source.dtype), self.temperature_, as_distance(self.distance))
+
+    def _centers(self, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.as_tensor(self.cluster_centers_).to(device, dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Type of what is answered: that of the centres."""
+        return torch.as_tensor(self.cluster_centers_[:0]).dtype
+
+    def _n(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> float:
+        return float(len(X) if sample_weight is None else torch.as_tensor(sample_weight).sum())  # type: ignore[arg-type]
+
+    def _n_parameters(self) -> int:
+        """Free numbers of the model: the centres' coordinates (a direction has one fewer), and T if it was learned."""
+        n_clusters, n_features = self.cluster_centers_.shape
+        free = n_features if as_distance(self.distance).translates else n_features - 1
+        return n_clusters * free + as_temperature(self.temperature).learned
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
+
+def _like(example: Any, answer: Tensor) -> Array:
+    """Give a tensor where one came, on its device, and an array where an array came."""
+    return answer.to(example.device) if isinstance(example, Tensor) else answer.cpu().numpy()
+
+
+def _floating(dtype: Any, rows: Array) -> torch.dtype:
+    """Type of the centres: the one asked for, else the data's own if that is a float, else float64."""
+    asked = rows.dtype if dtype is None else dtype
+    name = str(asked).removeprefix("torch.") if isinstance(asked, torch.dtype | str) else np.dtype(asked).name
+    found = getattr(torch, name, None)
+    if dtype is not None and not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
+    return found if isinstance(found, torch.dtype) and found.is_floating_point else torch.float64

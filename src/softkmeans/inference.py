@@ -1,0 +1,75 @@
+"""What fitted centres say of rows: memberships, labels, distances, likelihoods."""
+
+from __future__ import annotations
+
+__all__ = ["Clustering"]
+
+import math
+
+import torch
+from torch import Tensor
+
+from .data.source import Block, Source
+from .distances import Distance
+from .kernels import assign, lognorm, nearest
+from .space import Space
+
+
+class Clustering:
+    """Centres, temperature and distance, ready to look at any rows block by block.
+
+    Parameters
+    ----------
+    centers : Tensor (k, d)
+        In the data's units; float64, on the device of the rows.
+    temperature : float
+        T > 0, in the data's units.
+    distance : Distance
+        Between rows and centres.
+    """
+
+    def __init__(self, centers: Tensor, temperature: float, distance: Distance) -> None:
+        self.distance, self.space = distance, Space.around(distance, centers, temperature)
+        self.centers, self.temperature = self.space.enter(centers), temperature / self.space.unit
+        self.beta = self.centers.new_full((len(centers),), 1 / self.temperature)
+        self.b = torch.zeros_like(self.beta)
+
+    def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
+        """Responsibilities (n, k), of the type asked for."""
+
+        def of(block: Block) -> Tensor:
+            return assign(block.x, self.centers, self.beta, self.b, self.distance).to(dtype)
+
+        return self.space.view(source).map(of)
+
+    def labels(self, source: Source) -> Tensor:
+        """Number (n,) of each row's likeliest cluster."""
+        return self.space.view(source).map(lambda block: nearest(block.x, self.centers, self.distance)[0])
+
+    def inertia(self, source: Source) -> float:
+        """Sum of the rows' weighted distances to their nearest centres: the objective of hard k-means."""
+        near = self.space.view(source).sum(lambda b: b.w @ nearest(b.x, self.centers, self.distance)[1])
+        return float(near) * self.space.unit
+
+    def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
+        """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
+
+        def of(block: Block) -> Tensor:
+            d = self.distance.between(block.x, self.centers)
+            return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
+
+        unit = self.space.scale if self.distance.translates else 1.0
+        return self.space.view(source).map(of)
+
+    def log_likelihood(self, source: Source) -> Tensor:
+        """Log-density (n,) of each row under the equivalent mixture."""
+        n_clusters, n_features = self.centers.shape
+        t = torch.tensor(self.temperature, dtype=torch.float64)
+        log_z = float(self.distance.log_partition(t, n_features))
+        if self.distance.translates:  # densities are per unit of volume, in the data's units
+            log_z += n_features * math.log(self.space.scale)
+
+        def of(block: Block) -> Tensor:
+            return lognorm(block.x, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
+
+        return self.space.view(source).map(of)

@@ -1,0 +1,386 @@
+"""Pictures of a soft clustering: the clusters with their certainty, and the loss per step."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from .coloring import PALETTE, blend, color_map, spread, to_lab
+from .errors import InputError, MissingExtraError
+
+try:
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap, to_rgba_array
+    from matplotlib.ticker import Formatter, MaxNLocator
+except ImportError as error:
+    raise MissingExtraError("softkmeans.plots", "matplotlib", "plot") from error
+
+__all__ = ["ClusterDisplay", "LossDisplay"]
+
+Array = NDArray[np.float64]
+Style = dict[str, Any]
+
+GRID = 200  # grid points along each side of the decision regions
+
+
+class ClusterDisplay:
+    """Points coloured by their responsibilities, with numbered centroids.
+
+    A point's colour is the mixture of the cluster colours by its responsibilities, and the paler the smaller the margin
+    between the largest two. Usually made by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    points, centers : ndarray of shape (n, 2) and (k, 2)
+        Data and centroids on the plane.
+    resp : ndarray of shape (n, k)
+        Responsibilities.
+    xlabel, ylabel : str
+        Labels of the axes; `ylabel` is None if y has no meaning and only spreads the points.
+    regions : tuple (extent, resp) or None
+        Decision regions: (left, right, bottom, top), and responsibilities of shape (rows, columns, k) over it.
+
+    Attributes
+    ----------
+    ax_, figure_ : Axes and Figure
+    points_ : PathCollection of the points, shuffled, so that neither certain nor uncertain ones lie on top.
+    dots_, discs_ : PathCollection of the centroids and of their discs, which move apart where they would overlap.
+    leaders_ : LineCollection from centroids to discs.
+    numbers_ : list of Text, the columns of `resp`.
+    regions_, key_ : AxesImage of the regions and Colorbar that explains the colours, or None.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> X, centers = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]), np.array([[0.0, 0.0], [2.0, 2.0]])
+    >>> resp = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    >>> display = ClusterDisplay.from_predictions(X, resp, centers, feature_names=["length", "width"])
+    >>> display.ax_.get_xlabel(), len(display.numbers_)
+    ('length', 2)
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(
+        self, points: Array, resp: Array, centers: Array, *, xlabel: str, ylabel: str | None, regions: Any = None
+    ) -> None:
+        self.points, self.resp, self.centers = points, resp, centers
+        self.xlabel, self.ylabel, self.regions = xlabel, ylabel, regions
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: Any,
+        resp: Any,
+        centers: Any,
+        *,
+        feature_names: Iterable[str] | None = None,
+        ax: Axes | None = None,
+        regions: bool = False,
+        predict_proba: Callable[[Array], Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw data with given responsibilities and centroids.
+
+        Parameters
+        ----------
+        X : array, tensor or table of shape (n, d)
+            The data. Two features are drawn as they are, one is spread along y, more are projected by PCA.
+        resp : array or tensor of shape (n, k)
+            Responsibilities; rows that add up to less than 1 (noise) fade accordingly.
+        centers : array or tensor of shape (k, d)
+            Centroids.
+        feature_names : d strings or None
+            For the axis labels; by default the columns of a table.
+        regions, predict_proba : bool, and callable or None
+            Whether to shade the plane by responsibility, for two features, and what takes points of shape (m, 2) to
+            responsibilities of shape (m, k).
+        ax, **kwargs
+            Passed to :meth:`plot`.
+
+        Raises
+        ------
+        InputError
+            If shapes don't match, values are not finite, `resp` are no responsibilities, or regions can't be drawn.
+        """
+        names = _feature_names(X, feature_names)
+        X, resp, centers = _checked(X, resp, centers)
+        points, places, xlabel, ylabel = _project(X, centers, names)
+        shading = _regions(X, len(centers), predict_proba) if regions else None
+        return cls(points, resp, places, xlabel=xlabel, ylabel=ylabel, regions=shading).plot(ax, **kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, ax: Axes | None = None, regions: bool = False, **kwargs: Any
+    ) -> Self:
+        """Draw data of shape (n, d) as a fitted estimator clusters it.
+
+        The estimator has ``predict_proba(X)``, ``cluster_centers_`` and perhaps ``feature_names_in_``; parameters and
+        errors (InputError) are those of :meth:`from_predictions`.
+        """
+        kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
+
+        def predict_proba(grid: Array) -> Any:
+            # an estimator fitted on a data frame warns about anything without its column names
+            return estimator.predict_proba(X.__class__(grid, columns=X.columns) if hasattr(X, "iloc") else grid)
+
+        resp, centers = estimator.predict_proba(X), estimator.cluster_centers_
+        return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, predict_proba=predict_proba, **kwargs)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        key: bool = True,
+        centers_kw: Style | None = None,
+        numbers_kw: Style | None = None,
+        regions_kw: Style | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw, on a new figure if `ax` is None, and return self.
+
+        Parameters
+        ----------
+        ax : Axes or None
+            Where to draw.
+        colors : k colours or None
+            By default safe for colour-blind readers; from eight clusters on they repeat, but never among neighbours.
+        key : bool
+            Whether to draw the bar that explains the colours.
+        centers_kw, numbers_kw, regions_kw : dict or None
+            Style of the discs (``Axes.scatter``), their numbers (``Axes.text``) and the regions (``Axes.imshow``).
+        **kwargs
+            Style of the points (``Axes.scatter``).
+
+        Raises
+        ------
+        InputError
+            If there is not one colour for each cluster.
+        """
+        palette = np.array(PALETTE)[color_map(self.centers)] if colors is None else colors
+        lab = to_lab(to_rgba_array(palette)[:, :3])
+        if len(lab) != len(self.centers):
+            raise InputError(f"colors has {len(lab)} colours for {len(self.centers)} clusters; give one for each")
+        self._draw_axes(ax)
+        self.regions_ = None if self.regions is None else self._draw_regions(lab, regions_kw or {})
+        self.points_ = self._draw_points(lab, kwargs)
+        self.key_ = self._draw_key(lab) if key and len(lab) > 1 else None
+        self._draw_centers(centers_kw or {}, numbers_kw or {})
+        return self
+
+    def _draw_axes(self, ax: Axes | None) -> None:
+        spans = np.ptp(self.points, axis=0)
+        # equal scales show distances as they are; but no slivers where features are far apart in scale
+        equal = self.ylabel is not None and spans.max() < 3 * spans.min()
+        width, height = plt.rcParams["figure.figsize"]
+        if equal:  # fit the new figure, with room for key and labels in inches
+            box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
+            width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
+        self.ax_, self.figure_ = _axes(ax, (width, height / 2 if self.ylabel is None else height))
+        self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, aspect="equal" if equal else "auto")
+        if self.ylabel is None:
+            self.ax_.set(ylabel="jitter", yticks=[], ylim=(-1.3, 1.3))
+
+    def _draw_regions(self, lab: Array, kwargs: Style) -> Any:
+        extent, resp = self.regions
+        style: Style = {"interpolation": "bilinear", "alpha": 0.3, "zorder": 0, "aspect": self.ax_.get_aspect()}
+        return self.ax_.imshow(blend(resp, lab), extent=extent, origin="lower", **(style | kwargs))
+
+    def _draw_points(self, lab: Array, kwargs: Style) -> Any:
+        n = len(self.points)
+        order = np.random.default_rng(0).permutation(n)
+        size = np.clip(250 / np.sqrt(n), 1.2, 25)
+        style: Style = {"s": size, "linewidths": 0, "rasterized": n > 5000, "zorder": 1} | kwargs
+        if not {"c", "color", "facecolors"} & style.keys():
+            style["c"] = blend(self.resp, lab)[order]
+        x, y = self.points[order].T
+        return self.ax_.scatter(x, y, **style)
+
+    def _draw_key(self, lab: Array) -> Any:
+        """Draw the way from one centroid to the one nearest by: neighbours, hence of different colours."""
+        gaps = cdist(self.centers, self.centers) + np.diag(np.full(len(lab), np.inf))
+        one, other = np.unravel_index(np.argmin(gaps), gaps.shape)  # one < other, as argmin takes the first
+        share = np.linspace(0, 1, 101)[:, None]
+        bar = ScalarMappable(cmap=ListedColormap(blend(np.hstack([1 - share, share]), lab[[one, other]])))
+        key = self.figure_.colorbar(bar, ax=self.ax_, shrink=0.35, aspect=9, pad=0.02)
+        key.set_ticks([0, 0.5, 1], labels=[f"surely {one}", "tied", f"surely {other}"])
+        key.outline.set_visible(False)
+        key.ax.tick_params(length=0, labelsize="small")
+        return key
+
+    def _draw_centers(self, centers_kw: Style, numbers_kw: Style) -> None:
+        ax, k = self.ax_, len(self.centers)
+        font = float(np.clip(9.3 - k / 15, 5, 9))  # points
+        width = font * (1.15 + 0.45 * len(str(k - 1)))
+        ax.apply_aspect()  # else the pixels are not yet where they will be
+        pixels = spread(ax.transData.transform(self.centers), 1.1 * width * self.figure_.dpi / 72)
+        places = ax.transData.inverted().transform(pixels)
+        lines = LineCollection(list(np.stack([self.centers, places], axis=1)), colors="black", linewidths=0.7, zorder=2)
+        self.leaders_ = ax.add_collection(lines, autolim=False)
+        self.dots_ = ax.scatter(self.centers[:, 0], self.centers[:, 1], s=8, c="black", linewidths=0, zorder=2)
+        disc: Style = {"facecolors": "white", "edgecolors": "black", "linewidths": 0.8, "zorder": 3, "clip_on": False}
+        self.discs_ = ax.scatter(places[:, 0], places[:, 1], **(disc | {"s": width**2} | centers_kw))
+        text: Style = {"fontsize": font, "ha": "center", "va": "center_baseline", "zorder": 4}
+        self.numbers_ = [ax.text(x, y, str(i), **(text | numbers_kw)) for i, (x, y) in enumerate(places)]
+
+
+class LossDisplay:
+    """The loss per step, with its last value marked.
+
+    Parameters
+    ----------
+    steps, losses : array-like of shape (m,)
+        Step numbers and the loss at each; losses that are not finite are left out.
+    name : str
+        What the loss is called on the axis.
+
+    Attributes
+    ----------
+    ax_, figure_ : Axes and Figure
+    line_, last_ : Line2D of the curve and Annotation of its last value.
+
+    Raises
+    ------
+    InputError
+        If shapes don't match or there is nothing to draw.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> display = LossDisplay([0, 1, 2], [5.0, 3.0, 2.5], name="free energy").plot()
+    >>> display.ax_.get_ylabel(), display.last_.get_text()
+    ('free energy', '2.5')
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss") -> None:
+        at, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+        if at.shape != values.shape or at.ndim != 1:
+            raise InputError(f"steps has shape {at.shape} and losses {values.shape}; give one step for each loss, (m,)")
+        if not np.isfinite(values).any():
+            raise InputError(f"none of the {len(values)} losses is finite, expected at least one; give a fit's history")
+        self.steps, self.losses, self.name = at, values, name
+
+    @classmethod
+    def from_history(cls, history: Sequence[Any], *, name: str = "loss", ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw a sequence of m objects with ``n_iter`` and ``objective``; InputError if there is nothing to draw."""
+        steps, losses = [entry.n_iter for entry in history], [float(entry.objective) for entry in history]
+        return cls(steps, losses, name=name).plot(ax, **kwargs)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, name: str = "loss", ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw the ``history_`` of a fitted estimator, as :meth:`from_history`."""
+        return cls.from_history(estimator.history_, name=name, ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw on `ax` or a new figure and return self; `kwargs` style the curve (``Axes.plot``)."""
+        self.ax_, self.figure_ = _axes(ax)
+        finite = np.isfinite(self.losses)
+        steps, losses = self.steps[finite], self.losses[finite]
+        style: Style = {"color": PALETTE[0], "linewidth": 1.5} | kwargs
+        (self.line_,) = self.ax_.plot(steps, losses, **style)
+        self.ax_.plot(steps[-1:], losses[-1:], "o", color=self.line_.get_color(), markersize=5)
+        self.ax_.set(xlabel="step", ylabel=self.name)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.ax_.ticklabel_format(axis="y", useOffset=False)
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        self._cut_start(steps, losses)
+        # above the end of a falling curve there is room, and below that of a rising one
+        rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
+        text, place = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
+        self.last_ = self.ax_.annotate(text, place, (0, rise), textcoords="offset points", ha="right", va=va)
+        return self
+
+    def _cut_start(self, steps: Array, losses: Array) -> None:
+        """Let first values that would flatten the rest of the curve leave the picture, and say so."""
+        spans = [np.ptp(losses[start:]) for start in range(min(len(losses) // 10 + 2, len(losses)))]
+        start = next((i for i, span in enumerate(spans) if 0 < span < spans[0] / 10), 0)
+        if start:
+            low, high = losses[start:].min(), losses[start:].max()
+            self.ax_.set_ylim(low - 0.08 * (high - low), high + 0.15 * (high - low))
+            text, place = Formatter.fix_minus(f"starts at {losses[0]:.4g}"), (steps[start], 1)
+            system: Any = self.ax_.get_xaxis_transform()
+            self.ax_.annotate(text, place, (6, 0), system, "offset points", va="top", fontsize="small")
+
+
+def _axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> tuple[Axes, Any]:
+    ax = plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
+    return ax, ax.figure
+
+
+def _matrix(values: Any, name: str, shape: str) -> Array:
+    """Anything two-dimensional as float64 on the CPU; may share memory with `values`, which nobody here writes to."""
+    try:
+        tensor = hasattr(values, "detach")
+        array = np.asarray(values.detach().cpu().double() if tensor else values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is not numeric ({error}); give numbers of shape {shape}") from error
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"{name} has shape {array.shape}, expected {shape}; reshape it")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} has missing or infinite values, expected finite ones; drop or impute those rows")
+    return array
+
+
+def _checked(X: Any, resp: Any, centers: Any) -> tuple[Array, Array, Array]:
+    X, centers = _matrix(X, "X", "(n, d)"), _matrix(centers, "centers", "(k, d)")
+    if X.shape[1] != centers.shape[1]:
+        raise InputError(f"X has {X.shape[1]} features and centers {centers.shape[1]}; give both in the same features")
+    return X, _probabilities(resp, "resp", (len(X), len(centers))), centers
+
+
+def _probabilities(values: Any, name: str, shape: tuple[int, int]) -> Array:
+    resp = _matrix(values, name, str(shape))
+    if resp.shape != shape:
+        raise InputError(f"{name} has shape {resp.shape}, expected {shape}; give a row per point, a column per centre")
+    low, total = resp.min(), resp.sum(axis=1).max()
+    if low < 0 or total > 1.001:
+        found = f"values down to {low:.3g} and rows that add up to {total:.3g}"
+        raise InputError(f"{name} has {found}, expected probabilities; give responsibilities, not distances or logits")
+    return resp
+
+
+def _feature_names(X: Any, given: Iterable[str] | None) -> list[str] | None:
+    options = (given, getattr(X, "column_names", None), getattr(X, "columns", None))  # given, pyarrow's, pandas'
+    return next(([str(name) for name in names] for names in options if names is not None), None)
+
+
+def _project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, Array, str, str | None]:
+    """Put data and centroids on the plane, and say what its axes are."""
+    d = X.shape[1]
+    names = [f"feature {i}" for i in range(d)] if names is None else names
+    if len(names) != d:
+        raise InputError(f"feature_names has {len(names)} names for {d} features; give one for each")
+    if d == 1:
+        jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
+        return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
+    return (X, centers, names[0], names[1]) if d == 2 else _principal_plane(X, centers)
+
+
+def _principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
+    if not np.ptp(X, axis=0).any():
+        raise InputError(f"X has {len(X)} points, all the same, expected some variance; give two features to draw")
+    mean = X.mean(axis=0)  # taken off first: in PCA's covariance a large mean drowns the variance
+    pca = PCA(2, random_state=0).fit(X - mean)
+    one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
+    return pca.transform(X - mean), pca.transform(centers - mean), one, two
+
+
+def _regions(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
+    """Evaluate the responsibilities on a grid a little larger than the data."""
+    if X.shape[1] != 2 or predict_proba is None:
+        found = f"{X.shape[1]} features and predict_proba={predict_proba}"
+        raise InputError(f"regions=True came with {found}, expected 2 and a function; give both or leave regions out")
+    low, high = X.min(axis=0), X.max(axis=0)
+    margin = np.where(high > low, 0.06 * (high - low), 1.0)
+    x, y = np.linspace(low - margin, high + margin, GRID).T
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    resp = _probabilities(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
+    return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID, GRID, k)

@@ -1,0 +1,222 @@
+"""Models on disk: one safetensors file, its metadata in JSON. Loading runs no code."""
+
+from __future__ import annotations
+
+__all__ = ["load", "save"]
+
+import json
+import os
+import warnings
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import save_file
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .atomic import atomic_write
+from .callbacks import Step
+from .errors import InputError
+from .estimator import SoftKMeans
+from .solvers import SOLVERS
+from .temperature import Fixed, MaximumLikelihood
+
+FORMAT, VERSION = "softkmeans", 1
+
+SCALARS = ("temperature_", "inertia_", "free_energy_", "distortion_", "entropy_", "n_iter_", "converged_")
+SETTINGS: dict[str, Any] = {
+    **SOLVERS,
+    "fixed": Fixed,
+    "maximum_likelihood": MaximumLikelihood,
+}  # objects that parameters may be
+SCALER = ("mean_", "scale_", "var_")
+
+
+def save(model: SoftKMeans | Pipeline, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model to one file, whole or not at all.
+
+    Parameters
+    ----------
+    model : SoftKMeans or Pipeline
+        Fitted; a pipeline of a ``StandardScaler`` and a ``SoftKMeans``, in that order, is kept as such.
+    path : str or path-like
+        Where to; ``.safetensors`` is the usual ending. A file there is replaced.
+
+    Raises
+    ------
+    InputError
+        If the model is of another kind, or the file can't be written.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+
+    Warns
+    -----
+    UserWarning
+        If a parameter can't be kept, being a function or an object of your own: the loaded model has its default.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> model = SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [5.0], [5.1]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, Path(folder) / "model.safetensors")
+    ...     load(Path(folder) / "model.safetensors").predict([[4.0]])
+    array([1])
+    """
+    scaler, estimator = _parts(model)
+    check_is_fitted(estimator)
+    attributes = vars(estimator)
+    tensors = {"cluster_centers_": torch.as_tensor(estimator.cluster_centers_).cpu().contiguous()}
+    if "cluster_weights_" in attributes:  # absent in what came from a layer
+        tensors["cluster_weights_"] = torch.as_tensor(estimator.cluster_weights_)
+        tensors["history_"] = torch.tensor(estimator.history_, dtype=torch.float64)
+    parameters = {name: _plain(name, value, tensors) for name, value in estimator.get_params().items()}
+    content = {
+        "parameters": {name: value for name, value in parameters.items() if value is not _LOST},
+        "attributes": {name: attributes[name] for name in SCALARS if name in attributes},
+        "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
+        "tensor": isinstance(estimator.cluster_centers_, Tensor),
+    }
+    if scaler is not None:
+        tensors |= {f"scaler.{name}": torch.as_tensor(getattr(scaler, name)) for name in SCALER}
+    metadata = {"format": FORMAT, "version": str(VERSION), "content": json.dumps(content)}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load(path: str | os.PathLike[str]) -> SoftKMeans | Pipeline:
+    """Read a model that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    SoftKMeans or Pipeline
+        As it was saved, but for ``labels_``, which belong to the data.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, no model of this library, or from a newer version of it.
+
+    Examples
+    --------
+    See `save`.
+    """
+    metadata, tensors = _read(Path(path))
+    try:
+        content = json.loads(metadata["content"])
+        estimator = SoftKMeans(**{n: _restored(v, tensors) for n, v in content["parameters"].items()})
+        _restore_fit(estimator, content, tensors)
+        return _with_scaler(estimator, content, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path} is damaged, its content does not fit together ({error}): save the model anew"
+        ) from None
+
+
+def _parts(model: Any) -> tuple[StandardScaler | None, SoftKMeans]:
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    match steps:
+        case [SoftKMeans() as estimator]:
+            return None, estimator
+        case [StandardScaler() as scaler, SoftKMeans() as estimator]:
+            return scaler, estimator
+    raise InputError(
+        f"can't save a {type(model).__name__}: give a SoftKMeans, or a pipeline of StandardScaler and SoftKMeans"
+    )
+
+
+_LOST = object()
+
+
+def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Say a parameter in JSON; arrays go among the tensors, and what can't be said is lost with a warning."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.integer | np.floating | np.bool_):
+        return value.item()
+    if isinstance(value, torch.dtype | torch.device):
+        return str(value).removeprefix("torch.")
+    if is_dataclass(value) and type(value) in SETTINGS.values():
+        (kind,) = (key for key, made in SETTINGS.items() if made is type(value))
+        return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]
+    if name == "init" and not callable(value):
+        tensors["init"] = torch.as_tensor(np.asarray(value)).contiguous()
+        return {"kind": "tensor"}
+    if name == "dtype":
+        return np.dtype(value).name
+    warnings.warn(f"the parameter {name}={value!r} can't be saved; the loaded model has its default", stacklevel=4)
+    return _LOST
+
+
+def _restored(value: Any, tensors: dict[str, Tensor]) -> Any:
+    match value:
+        case {"kind": "tensor"}:
+            return tensors["init"].numpy()
+        case {"kind": kind, "settings": settings}:
+            return SETTINGS[kind](**settings)
+    return value
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a file, if it is one of ours."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no dict
+    except FileNotFoundError:
+        raise InputError(f"no such file: {path}") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from None
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is no model file, or was cut off or damaged ({error}): save the model anew") from None
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path} is a safetensors file, but no softkmeans model: give one that softkmeans saved")
+    version = metadata.get("version", "")
+    if not version.isdecimal() or int(version) > VERSION:
+        raise InputError(
+            f"{path} has format version {version}, this softkmeans reads up to {VERSION}: upgrade softkmeans"
+        )
+    return metadata, tensors
+
+
+def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    centers = tensors["cluster_centers_"]
+    n_clusters, estimator.n_features_in_ = centers.shape
+    temperature = content["attributes"]["temperature_"]
+    if not (centers.isfinite().all() and 0 < temperature < float("inf") and n_clusters > 0):
+        raise ValueError("centres or temperature are not finite")
+    estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
+    for name in SCALARS:
+        if name in content["attributes"]:
+            setattr(estimator, name, content["attributes"][name])
+    if "history_" in tensors:
+        estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
+        rows = tensors["history_"].tolist()
+        estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-1], int(row[-1])]) for row in rows)
+
+
+def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> SoftKMeans | Pipeline:
+    names = np.array(content["feature_names"], dtype=object)
+    if f"scaler.{SCALER[0]}" not in tensors:
+        if len(names):
+            estimator.feature_names_in_ = names
+        return estimator
+    scaler = StandardScaler()
+    for name in SCALER:
+        setattr(scaler, name, tensors[f"scaler.{name}"].numpy())
+    scaler.n_features_in_ = estimator.n_features_in_
+    if len(names):
+        scaler.feature_names_in_ = names
+    return make_pipeline(scaler, estimator)

@@ -1,0 +1,96 @@
+"""Training of the module by the library's own fit loop, and the way there and back between module and estimator."""
+
+from __future__ import annotations
+
+__all__ = ["train_layer"]
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from .callbacks import Callback
+from .fit import Result, fit
+from .layer import SoftKMeansLayer
+from .solvers import Solver
+from .temperature import Fixed, MaximumLikelihood
+
+
+def train_layer(
+    layer: SoftKMeansLayer,
+    x: Tensor | ArrayLike,
+    *,
+    objective: str | None = None,
+    solver: str | Solver = "adam",
+    init: str | None = None,
+    max_iter: int = 300,
+    tol: float = 1e-6,
+    sample_weight: Tensor | ArrayLike | None = None,
+    random_state: int | np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Train a layer's centroids, and its temperature if that is learned, on all rows; step sizes follow the data.
+
+    A plain PyTorch loop over ``layer.loss(x, objective)`` does the same; this one also scales steps to the data's
+    spread, works through the rows block by block, keeps the best centroids, stops by itself and can be watched.
+
+    Parameters
+    ----------
+    layer : SoftKMeansLayer
+        Changed in place: its centroids, and its temperature where it learns that.
+    x : Tensor or array-like (n, d)
+        Rows.
+    objective : {"free_energy", "distortion", "nll"}, optional
+        What is minimised: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
+        backpropagated through the layer's own functions.
+    solver : {"adam", "em", "lbfgs"} or Solver, default="adam"
+        How.
+    init : {"k-means++", "random"}, optional
+        Where the centroids start; where they are, by default.
+    max_iter, tol, sample_weight, random_state, callbacks
+        As for `softkmeans.fit.fit`.
+
+    Returns
+    -------
+    Result
+        What the fit found.
+
+    Raises
+    ------
+    InputError
+        If the data or a parameter can't be used.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softkmeans import SoftKMeansLayer
+    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.2]])
+    >>> layer = SoftKMeansLayer(2, 1, temperature=0.5)
+    >>> result = train_layer(layer, x, objective="distortion", init="k-means++", random_state=0)
+    >>> layer.centroids.detach().flatten().sort().values.round(decimals=2)
+    tensor([0.1000, 5.1000])
+    """
+    temperature = float(layer.temperature)
+    result = fit(
+        x,
+        layer.n_clusters,
+        temperature=MaximumLikelihood() if layer.learn_temperature else Fixed(temperature),
+        objective=objective,
+        solver=solver,
+        init=init or layer.centroids,
+        init_temperature=None if init else temperature,
+        max_iter=max_iter,
+        tol=tol,
+        distance=layer.distance,
+        sample_weight=sample_weight,
+        random_state=random_state,
+        device=layer.centroids.device,
+        callbacks=callbacks,
+    )
+    with torch.no_grad():
+        layer.centroids.copy_(result.centers)
+        if layer.learn_temperature:
+            layer.log_temperature.fill_(np.log(result.temperature))
+    return result
