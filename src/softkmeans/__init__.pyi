@@ -3,7 +3,10 @@ from . import data as data
 from . import distances as distances
 from . import functional as functional
 from . import plots as plots
+from . import scaling as scaling
+from . import seeding as seeding
 from . import solvers as solvers
+from . import summary as summary
 from . import temperature as temperature
 from .callbacks import Callback as Callback
 from .callbacks import LossPrinter as LossPrinter

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all."""
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "check_writable"]
 
 import os
 import secrets
@@ -48,7 +48,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['note.txt']
     """
     target = Path(os.path.realpath(path))
-    _check_writable(target)
+    check_writable(target)
     temporary = target.with_name(f".softkmeans-{secrets.token_hex(8)}{''.join(target.suffixes[-2:])}")
     try:
         _create_like(target, temporary)
@@ -59,7 +59,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)  # already gone when all went well
 
 
-def _check_writable(target: Path) -> None:
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError that says why a file can't be written here, before long work is done for it."""
+    target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.exists():
         raise InputError(f"can't write {target}: there is no folder {folder}; create it first")

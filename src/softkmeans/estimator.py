@@ -306,8 +306,15 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         )
 
     @classmethod
-    def from_layer(cls, layer: SoftKMeansLayer) -> Self:
+    def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
         """Make an estimator that predicts with a module's centroids and temperature; arrays in, arrays out.
+
+        Parameters
+        ----------
+        layer : SoftKMeansLayer
+            Copied, not changed.
+        result : Result, optional
+            What `train_layer` gave, to keep its figures as fitted attributes.
 
         Examples
         --------
@@ -325,18 +332,23 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         )
         model.cluster_centers_, model.temperature_ = centers, temperature
         model.n_features_in_ = layer.n_features
+        if result is not None:
+            model._keep_figures(result)
         return model
 
     def _keep(self, result: Result, rows: Array, source: Source) -> None:
         """Set the fitted attributes."""
         self.cluster_centers_ = _like(rows, result.centers.to(_floating(self.dtype, rows)))
         self.temperature_ = result.temperature
-        self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
-        self.cluster_weights_ = result.weight.cpu().numpy()
-        self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
+        self._keep_figures(result)
         clustering = self._clustering(source)
         self.labels_ = _like(rows, clustering.labels(source))
         self.inertia_ = clustering.inertia(source)
+
+    def _keep_figures(self, result: Result) -> None:
+        self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
+        self.cluster_weights_ = result.weight.cpu().numpy()
+        self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
 
     def _reporters(self) -> list[Callback]:
         return [ProgressBar()] * (self.verbose == 1) + [LossPrinter()] * (self.verbose > 1)

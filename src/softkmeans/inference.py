@@ -55,10 +55,12 @@ class Clustering:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
 
         def of(block: Block) -> Tensor:
-            d = self.distance.between(block.x, self.centers)
-            return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
+            if not self.distance.translates:
+                return self.distance.between(block.x, self.centers).to(dtype)
+            # By differences, so that a row on a centre is at distance 0 and not at the root of a rounding error.
+            exact = torch.cdist(block.x, self.centers, compute_mode="donot_use_mm_for_euclid_dist")
+            return (exact * self.space.scale).to(dtype)
 
-        unit = self.space.scale if self.distance.translates else 1.0
         return self.space.view(source).map(of)
 
     def log_likelihood(self, source: Source) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save_file
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -24,6 +24,7 @@ from .atomic import atomic_write
 from .callbacks import Step
 from .errors import InputError
 from .estimator import SoftKMeans
+from .scaling import Model, parts
 from .solvers import SOLVERS
 from .temperature import Fixed, MaximumLikelihood
 
@@ -38,7 +39,7 @@ SETTINGS: dict[str, Any] = {
 SCALER = ("mean_", "scale_", "var_")
 
 
-def save(model: SoftKMeans | Pipeline, path: str | os.PathLike[str]) -> None:
+def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a fitted model to one file, whole or not at all.
 
     Parameters
@@ -70,7 +71,7 @@ def save(model: SoftKMeans | Pipeline, path: str | os.PathLike[str]) -> None:
     ...     load(Path(folder) / "model.safetensors").predict([[4.0]])
     array([1])
     """
-    scaler, estimator = _parts(model)
+    scaler, estimator = parts(model)
     check_is_fitted(estimator)
     attributes = vars(estimator)
     tensors = {"cluster_centers_": torch.as_tensor(estimator.cluster_centers_).cpu().contiguous()}
@@ -91,7 +92,7 @@ def save(model: SoftKMeans | Pipeline, path: str | os.PathLike[str]) -> None:
         save_file(tensors, temporary, metadata)
 
 
-def load(path: str | os.PathLike[str]) -> SoftKMeans | Pipeline:
+def load(path: str | os.PathLike[str]) -> Model:
     """Read a model that `save` wrote.
 
     Parameters
@@ -123,18 +124,6 @@ def load(path: str | os.PathLike[str]) -> SoftKMeans | Pipeline:
         raise InputError(
             f"{path} is damaged, its content does not fit together ({error}): save the model anew"
         ) from None
-
-
-def _parts(model: Any) -> tuple[StandardScaler | None, SoftKMeans]:
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    match steps:
-        case [SoftKMeans() as estimator]:
-            return None, estimator
-        case [StandardScaler() as scaler, SoftKMeans() as estimator]:
-            return scaler, estimator
-    raise InputError(
-        f"can't save a {type(model).__name__}: give a SoftKMeans, or a pipeline of StandardScaler and SoftKMeans"
-    )
 
 
 _LOST = object()
@@ -207,7 +196,7 @@ def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[s
         estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-1], int(row[-1])]) for row in rows)
 
 
-def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> SoftKMeans | Pipeline:
+def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
     names = np.array(content["feature_names"], dtype=object)
     if f"scaler.{SCALER[0]}" not in tensors:
         if len(names):

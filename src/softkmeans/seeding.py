@@ -6,7 +6,7 @@ together and numbers are drawn by inverting the distribution function along the 
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "DistinctRows", "distinct_rows", "kmeans_plusplus", "random_rows"]
+__all__ = ["SEEDINGS", "DistinctRows", "count_distinct", "distinct_rows", "kmeans_plusplus", "random_rows"]
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance
 
@@ -42,6 +44,17 @@ def distinct_rows(source: Source) -> DistinctRows:
     total = weight.new_zeros(int(group[-1]) + 1).index_add_(0, group, weight[order])
     first = torch.full_like(total, source.n_rows, dtype=torch.int64).scatter_reduce_(0, group, order, "amin")
     return DistinctRows(first[total > 0], total[total > 0])
+
+
+def count_distinct(x: ArrayLike | Tensor | Source) -> int:
+    """Count the distinct rows of x (n, d).
+
+    Examples
+    --------
+    >>> count_distinct([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    2
+    """
+    return len(distinct_rows(as_source(x)).weight)
 
 
 def _sorted_groups(source: Source) -> tuple[Tensor, Tensor]:

@@ -96,5 +96,5 @@ def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] 
     if (w < 0).any():
         raise InputError(f"sample_weight has {int((w < 0).sum())} negative values: weights are 0 or more")
     if not (w > 0).any():
-        raise InputError("sample_weight is 0 for every row: give at least one row some weight")
+        raise InputError("sample_weight is zero for every row: give at least one row some weight")
     return w

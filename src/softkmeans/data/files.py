@@ -42,6 +42,10 @@ class Table(NamedTuple):
     weights: NDArray[np.float64] | None
     ignored: tuple[str, ...]
 
+    def frame(self) -> Any:
+        """Give ``x`` with its column names, a pyarrow.Table (n, d), to estimators that keep names; without, ``x``."""
+        return self.x if self.columns is None else arrow("lib").table(dict(zip(self.columns, self.x.T, strict=True)))
+
 
 def read_table(
     path: str | os.PathLike[str],

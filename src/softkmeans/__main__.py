@@ -1,0 +1,6 @@
+"""``python -m softkmeans`` and the ``softkmeans`` command."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

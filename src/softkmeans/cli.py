@@ -1,0 +1,297 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+__all__ = ["app", "main"]
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import softkmeans as sk  # loads its parts when they are used, so that --help answers at once
+
+from .atomic import atomic_write, check_writable
+from .errors import FitInterrupted, InputError, MissingExtraError
+
+app = typer.Typer(
+    help="Soft k-means clustering: a probability for every cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+PICTURES = (".png", ".pdf", ".svg", ".jpg")
+
+Data = Annotated[Path, typer.Argument(help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
+ModelFile = Annotated[Path, typer.Argument(help="A model that fit or demo wrote.", show_default=False)]
+Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
+Solver = Annotated[str, typer.Option(help="em, lbfgs or adam.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
+MaxIter = Annotated[int, typer.Option(help="Passes over the data, at most.")]
+Regions = Annotated[bool, typer.Option("--regions", help="Shade the plane by cluster (two features only).")]
+
+
+@app.command()
+def demo(
+    n_samples: Annotated[int, typer.Option(help="Number of points.")] = 600,
+    n_features: Annotated[int, typer.Option(help="Number of features.")] = 2,
+    n_clusters: Clusters = 4,
+    cluster_std: Annotated[float, typer.Option(help="Standard deviation of every blob.")] = 1.0,
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature; by default twice the blobs' variance.", show_default=False)
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="distortion or free_energy; by default what suits the solver.", show_default=False),
+    ] = None,
+    solver: Annotated[str, typer.Option(help="adam, em or lbfgs.")] = "adam",
+    max_iter: MaxIter = 300,
+    log_every: Annotated[int, typer.Option(help="Steps between two printed losses.", min=1)] = 20,
+    seed: Seed = 0,
+    out_dir: Annotated[Path, typer.Option(help="Folder for pictures, model and assignments.")] = Path("demo"),
+) -> None:
+    """Make blobs, train the PyTorch module on them, draw the clusters."""
+    x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
+    layer = sk.SoftKMeansLayer(n_clusters, n_features, temperature or 2 * cluster_std**2)
+    objective = objective or ("distortion" if solver == "adam" else "free_energy")
+    out_dir = _folder(out_dir)
+    typer.echo(f"data: {n_samples} points around {n_clusters} centres in {n_features} dimensions")
+    typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
+    began = time.perf_counter()
+    printer = sk.LossPrinter(log_every, typer.echo)
+    result = sk.train_layer(
+        layer,
+        x,
+        objective=objective,
+        solver=solver,
+        init="k-means++",
+        max_iter=max_iter,
+        random_state=seed,
+        callbacks=[printer],
+    )
+    seconds = time.perf_counter() - began
+    model = sk.SoftKMeans.from_layer(layer, result)
+    _write_assignments(out_dir / "assignments.csv", model, x)
+    _draw(out_dir / "clusters.png", lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2))
+    _draw(out_dir / "loss.png", lambda: sk.LossDisplay.from_history(result.history, name=objective.replace("_", " ")))
+    sk.save(model, out_dir / "model.safetensors")
+    sk.summary.print_centers(model)
+    sk.summary.print_figures(
+        sk.summary.figures(model) | {"seconds": f"{seconds:.2f}"} | sk.summary.agreement(y, model.predict(x))
+    )
+    typer.echo(f"wrote assignments.csv, clusters.png, loss.png and model.safetensors to {out_dir}")
+
+
+@app.command()
+def fit(
+    file: Data,
+    n_clusters: Clusters = 8,
+    out: Annotated[Path | None, typer.Option(help="Write the model here (.safetensors).", show_default=False)] = None,
+    assignments: Annotated[
+        Path | None, typer.Option(help="Write labels and probabilities here (CSV, TSV or Parquet).", show_default=False)
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the clusters here (PNG, PDF, SVG or JPG).", show_default=False)
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to use, as a,b,c; by default all numeric ones.", show_default=False)
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Known classes, only compared with.", show_default=False)
+    ] = None,
+    weight_column: Annotated[str | None, typer.Option(help="Weights of the rows.", show_default=False)] = None,
+    scale: Annotated[str, typer.Option(help="standard (mean 0, variance 1) or none.")] = "none",
+    temperature: Annotated[str, typer.Option(help="A number above 0, or auto.")] = "auto",
+    distance: Annotated[str, typer.Option(help="sqeuclidean, euclidean or cosine.")] = "sqeuclidean",
+    solver: Solver = "em",
+    init: Annotated[str, typer.Option(help="k-means++ or random.")] = "k-means++",
+    n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
+    max_iter: MaxIter = 300,
+    tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
+    seed: Seed = 0,
+) -> None:
+    """Cluster the rows of a file."""
+    outputs = {path: endings for path, endings in ((out, ()), (assignments, TABLES), (picture, PICTURES)) if path}
+    for path, endings in outputs.items():
+        _check_output(path, endings)
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    table = sk.data.read_table(file, columns=names, label_column=label_column, weight_column=weight_column)
+    _check_distinct(table.x, n_clusters)
+    estimator = sk.SoftKMeans(
+        n_clusters,
+        temperature=_number_or_name(temperature),
+        solver=solver,
+        init=init,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        distance=distance,
+        random_state=seed,
+        verbose=int(sys.stderr.isatty()),
+    )
+    model = sk.scaling.with_scaling(estimator, scale)
+    interrupted = not _fit(model, table)
+    if table.ignored:
+        typer.echo(f"left out, not numeric: {', '.join(name or '(unnamed)' for name in table.ignored)}")
+    typer.echo(f"{len(table.x)} rows, {table.x.shape[1]} features")
+    sk.summary.print_centers(model)
+    known = {} if table.labels is None else sk.summary.agreement(table.labels, model.predict(table.frame()))
+    sk.summary.print_figures(sk.summary.figures(model) | known)
+    if assignments:
+        _write_assignments(assignments, model, table.frame())
+    if picture:
+        _draw(picture, lambda: _clusters(model, table))
+    if out:
+        sk.save(model, out)
+    for path in outputs:
+        typer.echo(f"wrote {path}")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@app.command()
+def predict(
+    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)],
+    file: Data,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV, TSV or Parquet; standard output by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Write each row's label and its probability for every cluster."""
+    if out:
+        _check_output(out, TABLES)
+    model = sk.load(model_file)
+    _write_assignments(out or sys.stdout.buffer, model, _read_for(model, file).frame())
+
+
+@app.command()
+def plot(
+    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)],
+    file: Data,
+    out: Annotated[Path, typer.Option(help="PNG, PDF, SVG or JPG.")] = Path("clusters.png"),
+    regions: Regions = False,
+    loss: Annotated[Path | None, typer.Option(help="Draw the loss curve here, too.", show_default=False)] = None,
+) -> None:
+    """Draw the rows of a file as a model clusters them."""
+    for path in filter(None, (out, loss)):
+        _check_output(path, PICTURES)
+    model = sk.load(model_file)
+    table = _read_for(model, file)
+    _draw(out, lambda: _clusters(model, table, regions=regions))
+    if loss:
+        _draw(loss, lambda: sk.LossDisplay.from_estimator(sk.scaling.parts(model)[1], name="objective"))
+
+
+@app.command()
+def info(model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)]) -> None:
+    """Say what is in a model."""
+    model = sk.load(model_file)
+    scaler, estimator = sk.scaling.parts(model)
+    sk.summary.print_centers(model)
+    about = {
+        "features": str(estimator.n_features_in_),
+        "scaling": "none" if scaler is None else "standard",
+        "distance": str(estimator.distance),
+    }
+    sk.summary.print_figures(about | sk.summary.figures(model))
+
+
+def main() -> None:
+    """Run the command line: errors of use are one line on standard error, with exit status 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        app()
+    except (InputError, MissingExtraError, OSError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+
+
+def _fit(model: Any, table: Any) -> bool:
+    """Fit, and tell whether the fit came to its end; interrupted, the model has the best centres so far."""
+    weights = {}
+    if table.weights is not None:
+        step = "" if isinstance(model, sk.SoftKMeans) else "softkmeans__"
+        weights = {f"{step}sample_weight": table.weights}
+        if step:
+            weights["standardscaler__sample_weight"] = table.weights
+    try:
+        model.fit(table.frame(), **weights)
+    except FitInterrupted as interrupted:
+        typer.echo(f"warning: {interrupted}", err=True)
+        return False
+    return True
+
+
+def _read_for(model: Any, file: Path) -> Any:
+    """Read the columns that a model was fitted on, by name where both have names, else by place."""
+    names, n_features = sk.scaling.feature_names(model), sk.scaling.parts(model)[1].n_features_in_
+    if names is not None and file.suffix.lower() not in (".npy", ".npz"):
+        return sk.data.read_table(file, columns=names)
+    table = sk.data.read_table(file)
+    if table.x.shape[1] != n_features:
+        raise InputError(f"{file} has {table.x.shape[1]} numeric columns, but the model was fitted on {n_features}")
+    return table._replace(columns=None if names is None else tuple(names))
+
+
+def _write_assignments(target: Any, model: Any, rows: Any) -> None:
+    probabilities = model.predict_proba(rows)
+    columns = {"label": model.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)}
+    sk.data.write_table(target, columns)
+
+
+def _clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
+    """Draw one or two features in their own units, more by the principal axes of what the model saw."""
+    scaler, estimator = sk.scaling.parts(model)
+    rows, centers = table.x, sk.scaling.centers_in_units(model)  # (n, d), (k, d)
+    if scaler is not None and rows.shape[1] > 2:
+        rows, centers = scaler.transform(table.frame()), np.asarray(estimator.cluster_centers_)
+    return sk.ClusterDisplay.from_predictions(
+        rows,
+        model.predict_proba(table.frame()),
+        centers,
+        feature_names=table.columns,
+        regions=regions,
+        predict_proba=lambda grid: model.predict_proba(table._replace(x=grid).frame()),
+    )
+
+
+def _draw(path: Path, display: Callable[[], Any]) -> None:
+    figure = display().figure_
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _check_output(path: Path, endings: tuple[str, ...]) -> None:
+    if endings and not path.name.lower().endswith(endings):
+        raise InputError(f"can't write {path}: its ending must be one of {', '.join(endings)}")
+    check_writable(path)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't make the folder {path}: {error.strerror}; choose another --out-dir") from None
+    check_writable(path / "model.safetensors")
+    return path
+
+
+def _check_distinct(x: Any, n_clusters: int) -> None:
+    n_distinct = sk.seeding.count_distinct(x)
+    if 1 <= n_distinct < n_clusters:
+        raise InputError(f"the data has {n_distinct} distinct rows, fewer than --n-clusters {n_clusters}: lower it")
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
