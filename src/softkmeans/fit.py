@@ -352,7 +352,7 @@ def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
 def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
     if run.ending == "exhausted":
         warnings.warn(
-            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=3
+            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=4
         )
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
@@ -360,7 +360,7 @@ def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
             f"clusters {starved} have lost all their rows, and their centres stay where they were: "
             "lower n_clusters, or start elsewhere",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -368,5 +368,5 @@ def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
     warnings.warn(
         f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -1,0 +1,109 @@
+"""The layout shows the architecture: imports run one way, and nothing heavy is loaded before it is used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import softkmeans
+
+PACKAGE = Path(softkmeans.__file__).parent
+
+# From the ground up; a module imports only from floors below its own, and inside a folder of its own.
+FLOORS = [
+    ["errors", "coloring"],
+    ["checks", "atomic"],
+    ["stats", "distances", "rules"],
+    ["kernels"],
+    ["functional", "data", "callbacks"],
+    ["space", "seeding"],
+    ["temperature"],
+    ["objectives"],
+    ["solvers"],
+    ["fit", "inference", "layer", "plots"],
+    ["training", "estimator"],
+    ["scaling"],
+    ["saving", "summary"],
+    ["cli"],
+    ["__main__"],
+]
+FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
+
+
+def imports(path):
+    """Yield the package's own top-level parts that a module imports, wherever in the file."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            yield from [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softkmeans."):
+            yield node.module.split(".")[1]
+
+
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE) != Path("__init__.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert own in FLOOR, f"give {own} a floor"
+    above = [name for name in imports(path) if name != own and FLOOR[name] >= FLOOR[own]]
+    assert not above
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 420
+
+
+def test_public_names():
+    assert set(softkmeans.__all__) == {
+        "Callback",
+        "ClusterDisplay",
+        "FitInterrupted",
+        "InputError",
+        "LossDisplay",
+        "LossPrinter",
+        "MissingExtraError",
+        "ProgressBar",
+        "Result",
+        "SoftKMeans",
+        "SoftKMeansLayer",
+        "Step",
+        "callbacks",
+        "data",
+        "distances",
+        "functional",
+        "load",
+        "make_blobs",
+        "plots",
+        "read_table",
+        "save",
+        "scaling",
+        "seeding",
+        "solvers",
+        "summary",
+        "temperature",
+        "train_layer",
+    }
+    for name in softkmeans.__all__:
+        assert getattr(softkmeans, name) is not None
+
+
+HEAVY = ["torch", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "unloaded"),
+    [
+        ("import softkmeans", HEAVY),
+        ("import softkmeans.cli", HEAVY),
+        ("from softkmeans import SoftKMeansLayer", ["sklearn", "matplotlib", "pyarrow", "pandas"]),
+        ("from softkmeans import SoftKMeans", ["matplotlib"]),  # scikit-learn itself looks for pandas
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(statement, unloaded):
+    code = f"import sys; {statement}; print([m for m in {unloaded} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,303 @@
+"""The fit loop: invariances, ends, warnings, errors."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
+from sklearn.exceptions import ConvergenceWarning
+
+import reference as ref
+from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans
+from softkmeans.fit import fit
+from softkmeans.objectives import FreeEnergy
+
+CUT_SHORT = "ignore::sklearn.exceptions.ConvergenceWarning"
+
+BLOBS, _ = make_blobs(240, n_features=3, centers=5, cluster_std=1.5, random_state=1)
+WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, len(BLOBS))
+
+
+@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("passes", [1, 10])
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-9), (np.float32, 1e-4)])
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1), (1e6, 1), (0, 1e-20), (0, 1e15), (1e6, 1e-20), (1e6, 1e15)])
+def test_em_agrees_with_a_reference_whatever_the_units(offset, scale, dtype, rtol, passes, weighted):
+    x = ((BLOBS + offset) * scale).astype(dtype)
+    w = WEIGHTS if weighted else None
+    start = x[[3, 60, 110, 160, 220]]
+    found = fit(x, 5, temperature=4.0 * scale**2, init=start, max_iter=passes, tol=0, sample_weight=w)
+    expected = ref.em(x.astype(float), start.astype(float), 4.0 * scale**2, passes, w)
+    spread = np.abs(expected - expected.mean(0)).max()
+    error = np.abs(found.centers.numpy() - expected).max()
+    assert error <= rtol * (np.abs(expected).max() if dtype == np.float64 else spread)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e6, 1), (0, 1e-20), (0, 1e15), (-7, 1e4)])
+@pytest.mark.parametrize("temperature", ["auto", 4.0])
+def test_translating_and_scaling_change_nothing_but_what_they_must(offset, scale, temperature):
+    plain = fit(BLOBS, 5, temperature=temperature, random_state=0)
+    t = temperature if temperature == "auto" else temperature * scale**2
+    moved = fit((BLOBS + offset) * scale, 5, temperature=t, random_state=0)
+    assert moved.n_iter == plain.n_iter
+    np.testing.assert_allclose(moved.centers / scale - offset, plain.centers, atol=1e-6)
+    assert moved.temperature == pytest.approx(plain.temperature * scale**2, rel=1e-6)
+    assert moved.free_energy == pytest.approx(plain.free_energy * scale**2, rel=1e-6)
+    assert moved.distortion == pytest.approx(plain.distortion * scale**2, rel=1e-6)
+    assert moved.entropy == pytest.approx(plain.entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
+@pytest.mark.parametrize("init", ["k-means++", "random"])
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=(40, 2)).round(2) + 0.005, rng.integers(0, 4, 40)
+    w[0] = 1
+    common = {"init": init, "distance": distance, "random_state": seed, "max_iter": 2000}
+    weighted = fit(x, 3, sample_weight=w, **common)
+    repeated = fit(rng.permutation(np.repeat(x, w, axis=0)), 3, **common)
+    np.testing.assert_allclose(weighted.centers, repeated.centers, rtol=1e-7, atol=1e-9)
+    assert weighted.n_iter == repeated.n_iter
+    assert weighted.temperature == pytest.approx(repeated.temperature, rel=1e-9)
+    assert weighted.objective == pytest.approx(repeated.objective, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_digits])
+def test_float32_and_float64_find_the_same_on_real_data(load):
+    x = load().data
+    double, single = fit(x, 3, random_state=0), fit(x.astype(np.float32), 3, random_state=0)
+    assert single.n_iter == double.n_iter
+    np.testing.assert_allclose(single.centers, double.centers, rtol=1e-5, atol=1e-5)
+
+
+def test_result_is_consistent():
+    result = fit(BLOBS, 5, temperature=4.0, sample_weight=WEIGHTS, random_state=0, tol=1e-10)
+    c = result.centers.numpy()
+    assert result.converged
+    assert result.n_iter == len(result.history)
+    assert [step.n_iter for step in result.history] == list(range(1, result.n_iter + 1))
+    assert result.objective == result.free_energy == pytest.approx(ref.free_energy(BLOBS, c, 4.0, WEIGHTS), rel=1e-12)
+    assert result.distortion == pytest.approx(ref.distortion(BLOBS, c, 4.0, WEIGHTS), rel=1e-12)
+    assert result.entropy == pytest.approx(ref.entropy(BLOBS, c, 4.0, WEIGHTS), rel=1e-9)
+    np.testing.assert_allclose(result.weight, (WEIGHTS[:, None] * ref.resp(BLOBS, c, 4.0)).sum(0), rtol=1e-10)
+    assert result.history[-1].mean == pytest.approx(result.history[-1].objective / WEIGHTS.sum())
+
+
+def test_clusters_come_by_falling_weight_whatever_the_rows_order_and_seed():
+    results = [
+        fit(np.random.default_rng(s).permutation(BLOBS), 5, n_init=5, random_state=s, tol=1e-10) for s in range(4)
+    ]
+    assert (np.diff(results[0].weight) <= 1e-3).all()
+    for result in results[1:]:
+        np.testing.assert_allclose(result.centers, results[0].centers, atol=1e-3)
+
+
+def test_clusters_of_equal_weight_come_in_lexicographic_order():
+    x = np.array([[0.0, 5.0], [0.0, 1.0], [-3.0, 9.0]] * 4)
+    assert fit(x, 3, temperature=0.01, random_state=1).centers.tolist() == [[-3.0, 9.0], [0.0, 1.0], [0.0, 5.0]]
+
+
+def test_given_starts_keep_their_order():
+    start = np.array([[9.0], [0.0], [5.0]])
+    x = np.array([[0.0], [0.1], [0.2], [5.0], [9.0], [9.1]])
+    for init in (start, start.tolist(), torch.tensor(start), lambda rows, k, random_state: start):
+        np.testing.assert_allclose(fit(x, 3, temperature=0.01, init=init).centers, [[9.05], [0.1], [5.0]], atol=1e-6)
+
+
+def test_restarts_keep_the_lowest_objective():
+    runs = [fit(BLOBS, 7, init="random", n_init=n, random_state=3, temperature=1.0).objective for n in (1, 4, 12)]
+    assert runs[0] >= runs[1] >= runs[2]
+    assert runs[0] > runs[2]
+
+
+@pytest.mark.parametrize(("temperature", "scale_of"), [(4.0, "distortion"), ("auto", "dimensions")])
+def test_tol_ends_the_fit_at_the_first_pass_that_improves_too_little(temperature, scale_of):
+    tol = 1e-5
+    result = fit(BLOBS, 5, temperature=temperature, tol=tol, random_state=2)
+    values = [step.objective for step in result.history]
+    scales = [step.distortion if scale_of == "distortion" else BLOBS.size for step in result.history]
+    enough = [
+        before - after > tol * scale for before, after, scale in zip(values, values[1:], scales[1:], strict=False)
+    ]
+    assert enough == [True] * (len(enough) - 1) + [False]
+
+
+def test_tol_zero_runs_until_nothing_changes():
+    result = fit(BLOBS, 5, temperature=4.0, tol=0, random_state=2, max_iter=5000)
+    again = ref.em_step(BLOBS, result.centers.numpy(), 4.0)
+    np.testing.assert_allclose(again, result.centers, rtol=1e-6)
+    assert result.converged
+
+
+def test_max_iter_counts_steps_and_the_last_one_is_kept():
+    start = BLOBS[[3, 60, 110, 160, 220]]
+    with pytest.warns(ConvergenceWarning, match="did not converge in 2 passes: raise max_iter or tol"):
+        result = fit(BLOBS, 5, temperature=4.0, init=start, tol=0, max_iter=2)
+    assert (result.n_iter, result.converged) == (2, False)
+    np.testing.assert_allclose(result.centers, ref.em(BLOBS, start, 4.0, 2), rtol=1e-10)
+    assert result.free_energy == pytest.approx(ref.free_energy(BLOBS, result.centers.numpy(), 4.0))
+
+
+def test_a_cluster_that_loses_all_its_weight_stays_where_it_was_and_is_named():
+    start = np.vstack([BLOBS[:2], [[1e4, 1e4, 1e4]]])
+    with pytest.warns(ConvergenceWarning, match=r"clusters \[2\] have lost all their rows"):
+        result = fit(BLOBS, 3, temperature=0.5, init=start)
+    assert torch.isfinite(result.centers).all()
+    np.testing.assert_allclose(result.centers[2], [1e4] * 3)
+    assert result.weight[2] == 0
+
+
+def test_one_cluster_is_the_mean():
+    result = fit(BLOBS, 1, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(result.centers[0], np.average(BLOBS, axis=0, weights=WEIGHTS))
+    assert result.temperature == pytest.approx(2 * np.average(np.var(BLOBS, axis=0)), rel=0.2)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e8, 1e-30])
+def test_constant_data(value):
+    with pytest.warns(ConvergenceWarning, match="1 distinct rows"):
+        result = fit(np.full((10, 3), value), 2, random_state=0)
+    np.testing.assert_allclose(result.centers, value, rtol=1e-12)
+    assert np.isfinite([result.temperature, result.free_energy, result.distortion]).all()
+    assert result.temperature > 0
+
+
+def test_as_many_clusters_as_rows():
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    result = fit(x, 12, random_state=0)
+    np.testing.assert_allclose(np.unique(result.centers.numpy(), axis=0), np.unique(x, axis=0), atol=1e-6)
+
+
+def test_euclidean_centres_are_geometric_medians_even_on_a_row():
+    x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
+    result = fit(x, 1, temperature=1.0, init=[[0.5, 0.5]], distance="euclidean", tol=0, max_iter=5000)
+    np.testing.assert_allclose(result.centers[0], [0.0, 0.0], atol=1e-5)
+    skewed = np.array([[0.0], [1.0], [2.0], [30.0], [31.0]])
+    median = fit(skewed, 1, temperature=1.0, init=[[0.0]], distance="euclidean", tol=0, max_iter=5000)
+    assert float(median.centers[0, 0]) == pytest.approx(2.0, abs=1e-4)
+
+
+def test_cosine_centres_are_directions():
+    x = np.array([[10.0, 0.1], [1.0, 0.02], [0.1, 10.0], [0.0, 2.0]])
+    result = fit(x, 2, temperature=0.01, distance="cosine", random_state=0)
+    np.testing.assert_allclose(np.linalg.norm(result.centers, axis=1), 1.0)
+    np.testing.assert_allclose(sorted(result.centers[:, 0].tolist()), [0.005, 1.0], atol=1e-3)
+
+
+class _InterruptAt(Callback):
+    def __init__(self, n_iter):
+        self.n_iter = n_iter
+
+    def on_step(self, step):
+        if step.n_iter == self.n_iter:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_it_keeps_the_best_so_far(monkeypatch):
+    whole = fit(BLOBS, 5, temperature=4.0, tol=0, random_state=0, max_iter=3000)
+    calls = []
+
+    def summarize(self, block, params, original=FreeEnergy.summarize):
+        calls.append(params)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(self, block, params)
+
+    monkeypatch.setattr(FreeEnergy, "summarize", summarize)
+    with pytest.raises(FitInterrupted) as caught:
+        fit(BLOBS, 5, temperature=4.0, tol=0, random_state=0)
+    result = caught.value.result
+    assert (result.n_iter, result.converged) == (3, False)
+    assert result.objective == whole.history[2].objective
+    assert isinstance(caught.value, KeyboardInterrupt)
+
+
+def test_interrupted_in_a_callback():
+    with pytest.raises(FitInterrupted) as caught:
+        fit(BLOBS, 5, temperature=4.0, random_state=0, callbacks=[_InterruptAt(2)])
+    assert caught.value.result.n_iter == 2
+    model = SoftKMeans(5, temperature=4.0, random_state=0, callbacks=[_InterruptAt(2)])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(BLOBS)
+    assert model.predict(BLOBS).shape == (len(BLOBS),)
+
+
+NAN = np.where(np.arange(BLOBS.size).reshape(BLOBS.shape) == 100, np.nan, BLOBS)
+
+BAD = {
+    "NaN": ({"x": NAN}, "1 of 720 entries, the first in row 33, column 1"),
+    "infinity": ({"x": np.where(BLOBS > 8, np.inf, BLOBS)}, "contains NaN or infinity: "),
+    "one dimension": ({"x": BLOBS[:, 0]}, r"shape \(240,\), expected \(n, d\)"),
+    "no rows": ({"x": BLOBS[:0]}, "at least one row"),
+    "text": ({"x": np.array([["a", "b"]])}, "expected real numbers"),
+    "complex": ({"x": BLOBS.astype(complex)}, "expected real numbers"),
+    "too large": ({"x": BLOBS * 1e306}, "too large"),
+    "no clusters": ({"n_clusters": 0}, "n_clusters=0: give a whole number of 1 or more"),
+    "half a cluster": ({"n_clusters": 2.5}, "n_clusters=2.5"),
+    "too many clusters": ({"n_clusters": 241}, "n_clusters=241 is more than the 240 rows"),
+    "cold": ({"temperature": 0}, "temperature=0: give a finite number above 0"),
+    "negative temperature": ({"temperature": -1.0}, "temperature=-1.0"),
+    "infinite temperature": ({"temperature": np.inf}, "temperature=inf"),
+    "temperature nan": ({"temperature": np.nan}, "temperature=nan"),
+    "temperature unknown": ({"temperature": "warm"}, "one of auto"),
+    "temperature out of range": ({"temperature": 1e-300}, "out of all proportion"),
+    "init of wrong shape": ({"init": np.zeros((5, 2))}, r"init has shape \(5, 2\), expected .* \(5, 3\)"),
+    "init with nan": ({"init": np.full((5, 3), np.nan)}, "init contains NaN"),
+    "init unknown": ({"init": "kmeans"}, "choose one of k-means\\+\\+, random"),
+    "solver unknown": ({"solver": "sgd"}, "solver='sgd' is not known"),
+    "distance unknown": ({"distance": "l1"}, "distance='l1' is not known"),
+    "objective unknown": ({"objective": "loss"}, "objective='loss' is not known"),
+    "objective that can't learn T": ({"objective": "free_energy"}, "needs a fixed temperature"),
+    "n_init": ({"n_init": 0}, "n_init=0"),
+    "max_iter": ({"max_iter": 0}, "max_iter=0"),
+    "tol": ({"tol": -1.0}, "tol=-1.0"),
+    "tol nan": ({"tol": np.nan}, "tol=nan"),
+    "weights of wrong shape": ({"sample_weight": np.ones(3)}, r"shape \(3,\), expected \(240,\)"),
+    "negative weights": ({"sample_weight": -WEIGHTS}, "240 negative values"),
+    "zero weights": ({"sample_weight": np.zeros(240)}, "zero for every row"),
+    "weights with nan": ({"sample_weight": np.full(240, np.nan)}, "240 of 240"),
+    "cosine of zeros": ({"x": np.vstack([BLOBS, np.zeros((1, 3))]), "distance": "cosine"}, "all zeros"),
+    "cosine of one feature": ({"x": BLOBS[:, :1], "distance": "cosine"}, "needs 2 features"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named_in_one_line(case):
+    arguments, message = BAD[case]
+    with pytest.raises(InputError, match=message) as caught:
+        fit(**{"x": BLOBS, "n_clusters": 5, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_stays_flat(monkeypatch):
+    """No array of n x k is ever made, let alone n x k x d: temporaries are a tile's."""
+    largest = []
+    original = torch.Tensor.__matmul__
+
+    def watch(self, other):
+        out = original(self, other)
+        largest.append(out.numel())
+        return out
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", watch)
+    x = np.random.default_rng(0).normal(size=(60_000, 4))
+    model = SoftKMeans(50, max_iter=2, init=x[:50]).set_params(tol=1.0).fit(x)
+    model.predict(x)
+    assert largest
+    assert max(largest) <= 2**18
+
+
+def test_threads_and_random_state_are_left_alone():
+    threads, torch_state = torch.get_num_threads(), torch.get_rng_state()
+    np.random.seed(7)  # noqa: NPY002 -- the global state is what is tested
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    x = BLOBS.copy()
+    fit(x, 5, random_state=0)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    np.testing.assert_array_equal(x, BLOBS)

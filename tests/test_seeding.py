@@ -1,0 +1,89 @@
+"""Where centres start."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+
+from softkmeans.data.arrays import as_source
+from softkmeans.distances import as_distance
+from softkmeans.fit import fit
+from softkmeans.seeding import SEEDINGS, count_distinct, distinct_rows, draw
+
+DISTANCE = as_distance("sqeuclidean")
+
+
+def seed(name, x, k, w=None, random_state=0):
+    source = as_source(x, w)
+    return SEEDINGS[name](source, distinct_rows(source), k, DISTANCE, np.random.default_rng(random_state)).numpy()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
+def test_distinct_rows_are_numpys(rows):
+    x = np.array(rows, dtype=float)
+    unique, first, count = np.unique(x, axis=0, return_index=True, return_counts=True)
+    found = distinct_rows(as_source(x))
+    np.testing.assert_array_equal(x[found.number.numpy()], unique)  # sorted lexicographically, too
+    np.testing.assert_array_equal(found.number.numpy(), first)
+    np.testing.assert_array_equal(found.weight.numpy(), count)
+    assert count_distinct(x) == len(unique)
+
+
+def test_distinct_rows_of_weight_zero_do_not_count():
+    found = distinct_rows(as_source([[1.0], [2.0], [1.0]], [0.0, 3.0, 0.0]))
+    assert found.number.tolist() == [1]
+    assert found.weight.tolist() == [3.0]
+
+
+@pytest.mark.parametrize("name", SEEDINGS)
+@pytest.mark.parametrize("random_state", range(8))
+def test_an_integer_weight_is_a_repeated_row_and_order_does_not_matter(name, random_state):
+    rng = np.random.default_rng(random_state)
+    x, w = rng.normal(size=(50, 3)).round(1), rng.integers(0, 4, 50)
+    start = seed(name, x, 6, w.astype(float), random_state)
+    repeated = np.repeat(x, w, axis=0)
+    np.testing.assert_array_equal(start, seed(name, repeated, 6, None, random_state))
+    np.testing.assert_array_equal(start, seed(name, rng.permutation(repeated), 6, None, random_state))
+
+
+@pytest.mark.parametrize("name", SEEDINGS)
+def test_starts_are_distinct_rows_of_the_data(name):
+    x = np.random.default_rng(0).integers(0, 3, (60, 2)).astype(float)  # nine distinct rows
+    start = seed(name, x, 9)
+    assert len(np.unique(start, axis=0)) == 9
+    assert {tuple(row) for row in start} == {tuple(row) for row in x}
+
+
+def test_draws_follow_the_mass():
+    mass = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
+    drawn = draw(mass, 20_000, np.random.default_rng(0))
+    assert set(drawn.tolist()) == {1, 3}
+    assert (drawn == 3).double().mean().item() == pytest.approx(0.75, abs=0.01)
+
+
+def test_kmeans_plusplus_finds_clear_clusters():
+    means = np.array([[i * 100.0, j * 100.0] for i in range(5) for j in range(5)])
+    x = np.concatenate([np.random.default_rng(0).normal(m, 1.0, (20, 2)) for m in means])
+    found = sum(len(np.unique((seed("k-means++", x, 25, None, s) / 100).round(), axis=0)) == 25 for s in range(10))
+    assert found == 10
+
+
+def test_kmeans_plusplus_draws_by_distance():
+    x = np.array([[0.0]] * 50 + [[10.0]] * 50 + [[10.1]])
+    assert all(np.ptp(seed("k-means++", x, 2, None, s)) > 9 for s in range(20))
+
+
+@pytest.mark.parametrize("name", SEEDINGS)
+def test_fewer_distinct_rows_than_clusters(name):
+    with pytest.warns(ConvergenceWarning, match="2 distinct rows, fewer than n_clusters=4"):
+        result = fit(np.array([[1.0, 2.0]] * 5 + [[3.0, 4.0]] * 5), 4, init=name, random_state=0)
+    assert {tuple(row) for row in result.centers.numpy()} == {(1.0, 2.0), (3.0, 4.0)}
+
+
+def test_many_tied_columns():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([np.zeros((300, 40)), rng.integers(0, 2, (300, 12))], axis=1)
+    assert count_distinct(x) == len(np.unique(x, axis=0))

@@ -1,0 +1,74 @@
+"""Sources give the rows as they are, whatever holds them."""
+
+import numpy as np
+import pytest
+import torch
+
+from softkmeans.data import source as module
+from softkmeans.data.arrays import as_source
+from softkmeans.data.source import View
+
+X = np.arange(30.0).reshape(10, 3)
+
+
+def frozen(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+HOLDERS = {
+    "array": X,
+    "list": X.tolist(),
+    "float32": X.astype(np.float32),
+    "integers": X.astype(np.int64),
+    "booleans": X > 4,
+    "fortran": np.asfortranarray(X),
+    "strided": np.repeat(X, 2, axis=0)[::2],
+    "read-only": frozen(X),
+    "big-endian": X.astype(">f8"),
+    "tensor": torch.tensor(X),
+    "tensor with gradient": torch.tensor(X, requires_grad=True),
+    "integer tensor": torch.tensor(X).long(),
+    "transposed tensor": torch.tensor(X.T.copy()).T,
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("block", [4, 2**20])
+def test_blocks_give_all_rows_once(monkeypatch, holder, block):
+    monkeypatch.setattr(module, "BLOCK", block)
+    source = as_source(HOLDERS[holder], np.arange(10))
+    expected = np.asarray(X > 4, dtype=float) if holder == "booleans" else X
+    rows = source.map(lambda b: b.x)
+    np.testing.assert_array_equal(rows.numpy(), expected)
+    assert rows.dtype == torch.float64
+    assert not rows.requires_grad
+    np.testing.assert_array_equal(source.map(lambda b: b.w).numpy(), np.arange(10))
+    np.testing.assert_allclose(source.sum(lambda b: b.w @ b.x).numpy(), np.arange(10) @ expected)
+    np.testing.assert_array_equal(source.take(torch.tensor([7, 0])).numpy(), expected[[7, 0]])
+
+
+def test_memory_mapped_file(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(as_source(mapped).map(lambda b: b.x).numpy(), X)
+
+
+def test_views_are_seen_through():
+    view = View(as_source(X), lambda x: 2 * x)
+    np.testing.assert_array_equal(view.map(lambda b: b.x).numpy(), 2 * X)
+    np.testing.assert_array_equal(view.sum(lambda b: b.x.sum(0)).numpy(), 2 * X.sum(0))
+    np.testing.assert_array_equal(view.take(torch.tensor([3])).numpy(), 2 * X[[3]])
+
+
+def test_a_fit_does_not_depend_on_the_blocks(monkeypatch):
+    from softkmeans.fit import fit
+
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    whole = fit(x, 3, random_state=0)
+    monkeypatch.setattr(module, "BLOCK", 21)
+    monkeypatch.setattr("softkmeans.kernels.reference.TILE", 6)
+    pieces = fit(x, 3, random_state=0)
+    np.testing.assert_allclose(pieces.centers, whole.centers, rtol=1e-10)
+    assert pieces.n_iter == whole.n_iter
