@@ -1,10 +1,12 @@
 # make demo   set up .venv and run data -> Adam training -> picture
 # make test   set up .venv and run every test
 # make lint   ruff and mypy
+# make docs   write docs/cli.md anew
+# make bench  figures that are no tests
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -16,6 +18,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/installed
+	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/startup.py
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
-from .data.arrays import as_source
+from .data.arrays import Array, as_source, floating_dtype, like
 from .data.source import Source
 from .distances import as_distance
 from .errors import FitInterrupted, InputError
@@ -25,8 +25,6 @@ from .fit import Result, fit
 from .inference import Clustering
 from .layer import SoftKMeansLayer
 from .temperature import as_temperature
-
-Array = NDArray[Any] | Tensor
 
 
 class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -198,12 +196,12 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     def predict(self, X: ArrayLike | Tensor) -> Array:
         """Give the likeliest cluster (n,) int64 of each row of X (n, d)."""
         clustering, source = self._look_at(X)
-        return _like(X, clustering.labels(source))
+        return like(X, clustering.labels(source))
 
     def predict_proba(self, X: ArrayLike | Tensor) -> Array:
         """Give the probability (n, k) of every cluster for each row of X (n, d); rows sum to 1."""
         clustering, source = self._look_at(X)
-        return _like(X, clustering.resp(source, self._dtype))
+        return like(X, clustering.resp(source, self._dtype))
 
     def transform(self, X: ArrayLike | Tensor) -> Array:
         """Give the distance (n, k) of each row of X (n, d) to every centre, in the data's units.
@@ -211,12 +209,12 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         Euclidean distances, not squared, where the distance is "sqeuclidean" or "euclidean"; cosine distances else.
         """
         clustering, source = self._look_at(X)
-        return _like(X, clustering.distances(source, self._dtype))
+        return like(X, clustering.distances(source, self._dtype))
 
     def score_samples(self, X: ArrayLike | Tensor) -> Array:
         """Give the log-likelihood (n,) of each row of X (n, d) under the equivalent mixture of equal weights."""
         clustering, source = self._look_at(X)
-        return _like(X, clustering.log_likelihood(source))
+        return like(X, clustering.log_likelihood(source))
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the weighted mean log-likelihood of the rows of X (n, d); higher is better.
@@ -269,8 +267,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         around = as_distance(self.distance).sample_around
         for k, center in enumerate(centers):
             rows[labels == k] = around(center, self.temperature_, int((labels == k).sum()), rng)
-        like = self.cluster_centers_
-        return _like(like, torch.from_numpy(rows).to(self._dtype)), _like(like, torch.from_numpy(labels))
+        kind = self.cluster_centers_
+        return like(kind, torch.from_numpy(rows).to(self._dtype)), like(kind, torch.from_numpy(labels))
 
     @property
     def beta_(self) -> float:
@@ -338,11 +336,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     def _keep(self, result: Result, rows: Array, source: Source) -> None:
         """Set the fitted attributes."""
-        self.cluster_centers_ = _like(rows, result.centers.to(_floating(self.dtype, rows)))
+        self.cluster_centers_ = like(rows, result.centers.to(floating_dtype(self.dtype, rows)))
         self.temperature_ = result.temperature
         self._keep_figures(result)
         clustering = self._clustering(source)
-        self.labels_ = _like(rows, clustering.labels(source))
+        self.labels_ = like(rows, clustering.labels(source))
         self.inertia_ = clustering.inertia(source)
 
     def _keep_figures(self, result: Result) -> None:
@@ -401,18 +399,3 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
-
-
-def _like(example: Any, answer: Tensor) -> Array:
-    """Give a tensor where one came, on its device, and an array where an array came."""
-    return answer.to(example.device) if isinstance(example, Tensor) else answer.cpu().numpy()
-
-
-def _floating(dtype: Any, rows: Array) -> torch.dtype:
-    """Type of the centres: the one asked for, else the data's own if that is a float, else float64."""
-    asked = rows.dtype if dtype is None else dtype
-    name = str(asked).removeprefix("torch.") if isinstance(asked, torch.dtype | str) else np.dtype(asked).name
-    found = getattr(torch, name, None)
-    if dtype is not None and not (isinstance(found, torch.dtype) and found.is_floating_point):
-        raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
-    return found if isinstance(found, torch.dtype) and found.is_floating_point else torch.float64

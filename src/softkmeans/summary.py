@@ -5,8 +5,7 @@ from __future__ import annotations
 __all__ = ["agreement", "figures", "print_centers", "print_figures"]
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +15,6 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
 from .scaling import Model, centers_in_units, feature_names, parts
-
-FEATURES = 6  # columns of centres that fit a terminal's width
 
 
 def figures(model: Model) -> dict[str, str]:
@@ -49,20 +46,29 @@ def print_figures(rows: Mapping[str, str]) -> None:
 
 
 def print_centers(model: Model) -> None:
-    """Print a line for each cluster: its number, its size Σ w r where known, and its centre's first features."""
-    centers, (_, estimator) = centers_in_units(model), parts(model)
+    """Print the clusters' sizes Σ w r, where known, and centres; clusters or features down, whichever are more."""
+    centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
-    sizes = getattr(estimator, "cluster_weights_", None)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("cluster", *(() if sizes is None else ("size",)), *names[:FEATURES]):
-        table.add_column(column, justify="right", overflow="fold")
-    for number, center in enumerate(centers.astype(np.float64)):
-        size = () if sizes is None else (f"{sizes[number]:.1f}",)
-        table.add_row(str(number), *size, *(f"{value:.4g}" for value in center[:FEATURES]))
+    columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
+    if hasattr(estimator, "cluster_weights_"):
+        columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
+    clusters = [str(number) for number in range(len(centers))]
+    if len(columns) <= len(clusters):
+        _print_table(["cluster", *columns], [clusters, *columns.values()])
+    else:
+        rows = zip(*columns.values(), strict=True)
+        _print_table(["cluster", *clusters], [list(columns), *map(list, rows)])
+
+
+def _print_table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="left" if head == heads[0] else "right")
+    for row in zip(*columns, strict=True):
+        table.add_row(*row)
     _print(table)
-    if len(names) > FEATURES:
-        _print(f"and {len(names) - FEATURES} more features")
 
 
-def _print(what: Any) -> None:
-    Console(highlight=False, markup=False, soft_wrap=True).print(what)
+def _print(table: Table) -> None:
+    console = Console(highlight=False, markup=False)
+    console.print(table, width=None if console.is_terminal else 10_000, crop=False, soft_wrap=not console.is_terminal)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["as_source", "check_finite"]
+__all__ = ["Array", "as_source", "check_finite", "floating_dtype", "like"]
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..kernels import working_dtype
 from .source import BLOCK, ArraySource, Source
+
+Array: TypeAlias = "NDArray[Any] | Tensor"
 
 
 def as_source(
@@ -75,6 +77,23 @@ def check_finite(x: NDArray[Any] | Tensor) -> None:
             f"the data contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
             f"{first[0]}, column {first[1]} (counted from 0): fill them in or leave those rows out"
         )
+
+
+def like(example: Any, answer: Tensor) -> Array:
+    """Give a tensor where one came, on its device, and an array where an array came."""
+    return answer.to(example.device) if isinstance(example, Tensor) else answer.cpu().numpy()
+
+
+def floating_dtype(dtype: Any, rows: Array) -> torch.dtype:
+    """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
+    asked = rows.dtype if dtype is None else dtype
+    name = str(asked).removeprefix("torch.") if isinstance(asked, torch.dtype | str) else np.dtype(asked).name
+    found = getattr(torch, name, None)
+    if isinstance(found, torch.dtype) and found.is_floating_point:
+        return found
+    if dtype is not None:
+        raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
+    return torch.float64
 
 
 def _check_rows(x: NDArray[Any] | Tensor) -> None:

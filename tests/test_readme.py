@@ -1,0 +1,85 @@
+"""The README and the docs show what really happens: their commands and code are run, their outputs compared."""
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def console_blocks(page):
+    return re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def commands(block):
+    """Pairs of a command and the output shown for it."""
+    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_console_commands_print_what_the_readme_says(tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shown = [pair for block in console_blocks("README.md") for pair in commands(block)]
+    assert len(shown) >= 6
+    for command, expected in shown:
+        run = subprocess.run(  # noqa: S602 -- the commands are the README's own
+            command,
+            shell=True,
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = run.stdout + run.stderr
+        assert run.returncode == (2 if expected.startswith("error:") else 0), found
+        assert doctest.OutputChecker().check_output(expected, found, FLAGS), f"$ {command}\n{found}"
+    assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/mathematics.md"])
+def test_python_sessions_are_true(page):
+    found = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_command_line_reference_is_up_to_date(tmp_path):
+    made = tmp_path / "cli.md"
+    command = [
+        sys.executable,
+        "-m",
+        "typer",
+        "softkmeans.cli",
+        "utils",
+        "docs",
+        "--name",
+        "softkmeans",
+        "--output",
+        str(made),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert made.read_text() == (ROOT / "docs/cli.md").read_text(), "run: make docs"
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_pins_cover_every_dependency():
+    pinned = {re.split(r"[=\[]", line)[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    declared = re.findall(r'^  "([a-z-]+)>=', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert len(declared) >= 8
+    assert set(declared) <= pinned
+    exact = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "#-"]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.a-z]*", line) for line in exact)
