@@ -60,10 +60,12 @@ def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
     common = {"init": init, "distance": distance, "random_state": seed, "max_iter": 2000}
     weighted = fit(x, 3, sample_weight=w, **common)
     repeated = fit(rng.permutation(np.repeat(x, w, axis=0)), 3, **common)
-    np.testing.assert_allclose(weighted.centers, repeated.centers, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(weighted.centers, repeated.centers, rtol=1e-6, atol=1e-7)
     assert weighted.n_iter == repeated.n_iter
-    assert weighted.temperature == pytest.approx(repeated.temperature, rel=1e-9)
-    assert weighted.objective == pytest.approx(repeated.objective, rel=1e-9, abs=1e-9)
+    # A row on a centre is at a Euclidean distance of 0 but for the root of a rounding error.
+    rel = 1e-7 if distance == "euclidean" else 1e-9
+    assert weighted.temperature == pytest.approx(repeated.temperature, rel=rel)
+    assert weighted.objective == pytest.approx(repeated.objective, rel=rel, abs=1e-9)
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_digits])
@@ -301,3 +303,16 @@ def test_threads_and_random_state_are_left_alone():
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     np.testing.assert_array_equal(x, BLOBS)
+
+
+def test_interrupted_in_a_later_restart_keeps_the_earlier_ones(monkeypatch):
+    class InterruptSecond(Callback):
+        def on_fit_begin(self, max_iter):
+            self.begun = getattr(self, "begun", 0) + 1
+            if self.begun == 2:
+                raise KeyboardInterrupt
+
+    first = fit(BLOBS, 5, temperature=4.0, random_state=0)
+    with pytest.raises(FitInterrupted) as caught:
+        fit(BLOBS, 5, temperature=4.0, random_state=0, n_init=3, callbacks=[InterruptSecond()])
+    assert caught.value.result.objective == first.objective

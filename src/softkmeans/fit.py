@@ -4,10 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Result", "fit", "minimise"]
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +22,7 @@ from .distances import Distance, as_distance
 from .errors import FitInterrupted, InputError
 from .kernels import nearest
 from .objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Objective, Params, Summary
-from .seeding import SEEDINGS, distinct_rows
+from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
 from .temperature import TemperatureRule, as_temperature
@@ -73,13 +71,12 @@ class _Found(NamedTuple):
     value: float
 
 
-@dataclass
-class _Run:
-    """One descent: the best point so far, and how it ended ("converged", "exhausted", "stopped" or "interrupted")."""
+class _Run(NamedTuple):
+    """One descent: the best point found, and how it ended ("converged", "exhausted", "stopped" or "interrupted")."""
 
-    best: _Found | None = None
-    ending: str = "exhausted"
-    history: list[Step] = field(default_factory=list)
+    best: _Found
+    ending: str
+    history: tuple[Step, ...] = ()
 
 
 def minimise(
@@ -93,24 +90,22 @@ def minimise(
     on_step: Callable[[int, _Found], bool],
 ) -> _Run:
     """THE loop: evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
-    run = _Run()
-    state, stalled = solver.init(objective, start), 0
+    state, best, stalled = solver.init(objective, start), None, 0
     try:
         for n_iter in range(1, max_iter + 1):
             found = _evaluate(objective, source, state.params)
-            stalled = 0 if _improves(objective, found, run.best, tol) else stalled + 1
-            run.best = _better(found, run.best)
-            stop = on_step(n_iter, found)
-            if stop or stalled >= solver.patience:
-                run.ending = "stopped" if stop else "converged"
-                return run
+            stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
+            best = _better(found, best)
+            if on_step(n_iter, found):
+                return _Run(best, "stopped")
+            if stalled >= solver.patience:
+                return _Run(best, "converged")
             state = solver.step(objective, state, found.summary)
-        run.best = _better(_evaluate(objective, source, state.params), run.best)  # the last step counts, too
+        return _Run(_better(_evaluate(objective, source, state.params), best), "exhausted")  # the last step counts, too
     except KeyboardInterrupt:
-        if run.best is None:
+        if best is None:
             raise
-        run.ending = "interrupted"
-    return run
+        return _Run(best, "interrupted")
 
 
 def _evaluate(objective: Objective, source: Source, params: Params) -> _Found:
@@ -220,17 +215,25 @@ def fit(
     goal = _objective(objective, space, rule)
     view = space.view(source)
     runs: list[_Run] = []
-    for centers in _starts(init, n_init, n_clusters, source, space, np.random.default_rng(random_state)):
-        start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers))
-        runs.append(_watched(goal, view, start, method, max_iter, tol, callbacks, len(runs)))
-        if runs[-1].ending == "interrupted":
-            break
-    best = min(runs, key=lambda run: run.best.value if run.best else math.inf)
-    result = _result(best, goal, in_given_order=not isinstance(init, str))
-    if runs[-1].ending == "interrupted":
-        raise FitInterrupted(result)
+    ordered = not isinstance(init, str)
+    try:
+        for centers in starts(init, n_init, n_clusters, source, space, np.random.default_rng(random_state)):
+            start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers))
+            runs.append(_watched(goal, view, start, method, max_iter, tol, callbacks, len(runs)))
+            if runs[-1].ending == "interrupted":
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:  # it may also have come between restarts
+        if not runs:
+            raise
+        raise FitInterrupted(_result(_lowest(runs), goal, in_given_order=ordered)) from None
+    best = _lowest(runs)
+    result = _result(best, goal, in_given_order=ordered)
     _warn(result, best, max_iter, source.n_rows)
     return result
+
+
+def _lowest(runs: Sequence[_Run]) -> _Run:
+    return min(runs, key=lambda run: run.best.value)
 
 
 def _objective(name: str | None, space: Space, rule: TemperatureRule) -> Objective:
@@ -254,39 +257,12 @@ def _first_temperature(
 ) -> float:
     if given is not None and rule.learned:
         return given / space.unit
-    total = view.sum(lambda b: torch.stack([b.w.sum(), b.w @ nearest(b.x, centers, space.distance)[1]]))
-    return rule.start(space, float(total[1] / total[0]))
 
+    def mean_distortion() -> float:
+        total = view.sum(lambda b: torch.stack([b.w.sum(), b.w @ nearest(b.x, centers, space.distance)[1]]))
+        return float(total[1] / total[0])
 
-def _starts(
-    init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
-) -> Iterator[Tensor]:
-    """Starting centres (k, d) in the fit's space, one set a restart."""
-    if isinstance(init, str):
-        if init not in SEEDINGS:
-            raise InputError(f"init={init!r} is not known: choose one of {', '.join(SEEDINGS)}, an array or a callable")
-        view = space.view(source)
-        rows = distinct_rows(view)
-        if len(rows.weight) < n_clusters:
-            _warn_of_few_rows(len(rows.weight), n_clusters)
-        yield from (SEEDINGS[init](view, rows, n_clusters, space.distance, rng) for _ in range(n_init))
-    elif callable(init):
-        rows_given = source.map(lambda block: block.x).cpu().numpy()
-        for _ in range(n_init):
-            random_state = np.random.RandomState(rng.integers(2**32))
-            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, space)
-    else:
-        yield _given(init, n_clusters, source, space)
-
-
-def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
-    centers = init.detach() if isinstance(init, Tensor) else torch.as_tensor(np.array(init, dtype=np.float64))
-    expected = (n_clusters, source.n_features)
-    if tuple(centers.shape) != expected:
-        raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
-    if not torch.isfinite(centers).all():
-        raise InputError("init contains NaN or infinity: give finite starting centres")
-    return space.enter(centers.to(space.shift))
+    return rule.start(space, mean_distortion)
 
 
 def _watched(
@@ -309,7 +285,7 @@ def _watched(
     for callback in callbacks:
         callback.on_fit_begin(max_iter)
     run = minimise(goal, view, start, solver, max_iter=max_iter, tol=tol, on_step=on_step)
-    run.history = history
+    run = run._replace(history=tuple(history))
     for callback in callbacks:
         callback.on_fit_end(_result(run, goal, in_given_order=True))
     return run
@@ -323,7 +299,6 @@ def _step(goal: Objective, n_iter: int, found: _Found, restart: int) -> Step:
 
 
 def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
-    assert run.best is not None  # noqa: S101 -- a run that ends at all has made a pass
     params, summary, value = run.best
     stats, unit = summary.stats, goal.space.unit
     order = torch.arange(len(params.centers)) if in_given_order else _canonical(params.centers, stats.weight)
@@ -338,7 +313,7 @@ def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
         weight=stats.weight[order],
         n_iter=len(run.history),
         converged=run.ending == "converged",
-        history=tuple(run.history),
+        history=run.history,
     )
 
 
@@ -362,11 +337,3 @@ def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
-
-
-def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
-    warnings.warn(
-        f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
-        ConvergenceWarning,
-        stacklevel=5,
-    )

@@ -6,20 +6,24 @@ together and numbers are drawn by inverting the distribution function along the 
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "DistinctRows", "count_distinct", "distinct_rows", "kmeans_plusplus", "random_rows"]
+__all__ = ["SEEDINGS", "DistinctRows", "count_distinct", "distinct_rows", "kmeans_plusplus", "random_rows", "starts"]
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance
+from .errors import InputError
+from .space import Space
 
 
 class DistinctRows(NamedTuple):
@@ -138,3 +142,42 @@ def _distances(source: Source, centers: Tensor, distance: Distance) -> Tensor:
 
 Seeding = Callable[[Source, DistinctRows, int, Distance, np.random.Generator], Tensor]
 SEEDINGS: dict[str, Seeding] = {"k-means++": kmeans_plusplus, "random": random_rows}
+
+
+def starts(
+    init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Starting centres (k, d) in the fit's space, one set a restart."""
+    if isinstance(init, str):
+        if init not in SEEDINGS:
+            raise InputError(f"init={init!r} is not known: choose one of {', '.join(SEEDINGS)}, an array or a callable")
+        view = space.view(source)
+        rows = distinct_rows(view)
+        if len(rows.weight) < n_clusters:
+            _warn_of_few_rows(len(rows.weight), n_clusters)
+        yield from (SEEDINGS[init](view, rows, n_clusters, space.distance, rng) for _ in range(n_init))
+    elif callable(init):
+        rows_given = source.map(lambda block: block.x).cpu().numpy()
+        for _ in range(n_init):
+            random_state = np.random.RandomState(rng.integers(2**32))
+            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, space)
+    else:
+        yield _given(init, n_clusters, source, space)
+
+
+def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
+    centers = init.detach() if isinstance(init, Tensor) else torch.as_tensor(np.array(init, dtype=np.float64))
+    expected = (n_clusters, source.n_features)
+    if tuple(centers.shape) != expected:
+        raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
+    if not torch.isfinite(centers).all():
+        raise InputError("init contains NaN or infinity: give finite starting centres")
+    return space.enter(centers.to(space.shift))
+
+
+def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
+    warnings.warn(
+        f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
+        ConvergenceWarning,
+        stacklevel=5,
+    )

@@ -6,6 +6,7 @@ __all__ = ["TEMPERATURES", "Fixed", "MaximumLikelihood", "TemperatureRule", "as_
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
@@ -27,8 +28,8 @@ class TemperatureRule(ABC):
     learned: bool
 
     @abstractmethod
-    def start(self, space: Space, mean_distortion: float) -> float:
-        """Give the first T, from the mean distance of the rows to their nearest start."""
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
+        """Give the first T; ``mean_distortion()`` makes a pass for the rows' mean distance to their nearest start."""
 
     @abstractmethod
     def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
@@ -49,7 +50,7 @@ class Fixed(TemperatureRule):
     learned = False
 
     @override
-    def start(self, space: Space, mean_distortion: float) -> float:
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
         temperature = self.value / space.unit
         if not 1e-200 < temperature < 1e200:  # beyond, logits or objectives leave the range of float64
             raise InputError(
@@ -78,8 +79,8 @@ class MaximumLikelihood(TemperatureRule):
     learned = True
 
     @override
-    def start(self, space: Space, mean_distortion: float) -> float:
-        return self.update(space, math.nan, mean_distortion)
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
+        return self.update(space, math.nan, mean_distortion())
 
     @override
     def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
