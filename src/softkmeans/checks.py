@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_count", "check_tol"]
+__all__ = ["check_count", "check_positive", "check_tol"]
 
 import math
 from numbers import Integral, Real
@@ -17,6 +17,12 @@ def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None
         raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
     if at_most is not None and int(value) > at_most[0]:
         raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]} of the data (n_samples): lower it")
+
+
+def check_positive(name: str, value: Any, otherwise: str = "") -> None:
+    """Raise an InputError unless value is a finite number above 0; ``otherwise`` names what else it may be."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise InputError(f"{name}={value!r}: give a finite number above 0{otherwise}")
 
 
 def check_tol(value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DISTANCES", "Cosine", "Distance", "Euclidean", "SquaredEuclidean", "as_distance"]
+__all__ = ["DISTANCES", "Cosine", "Distance", "Euclidean", "SquaredEuclidean", "as_distance", "check_features"]
 
 import math
 from abc import ABC, abstractmethod
@@ -35,11 +35,14 @@ class Distance(ABC):
         Scaling the data by s scales the distance, and with it the temperature, by s ** power.
     translates : bool
         Whether moving data and centres together leaves the distance unchanged.
+    min_features : int
+        The fewest features it has a meaning for.
     """
 
     name: str
     power: int
     translates: bool
+    min_features = 1
 
     def embed(self, x: Tensor) -> Tensor:
         """Bring rows (n, d), or centres (k, d), to where the distance is taken: the unit sphere for cosine."""
@@ -61,12 +64,9 @@ class Distance(ABC):
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
         """Give log Z(T) = log ∫ exp(-d(x, c) / T) dx, differentiable in T."""
 
+    @abstractmethod
     def mean_distortion(self, temperature: float, n_features: int) -> float:
         """Give the mean distance under the density, T² ∂ log Z / ∂T."""
-        with torch.enable_grad():
-            t = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
-            (slope,) = torch.autograd.grad(self.log_partition(t, n_features), t)
-        return float(slope) * temperature**2
 
     @abstractmethod
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
@@ -103,6 +103,10 @@ class SquaredEuclidean(Distance):
         return n_features / 2 * torch.log(math.pi * temperature)
 
     @override
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        return temperature * n_features / 2
+
+    @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
         return 2 * mean_distortion / n_features
 
@@ -137,6 +141,10 @@ class Euclidean(Distance):
         return _log_sphere_area(n_features) + math.lgamma(n_features) + n_features * torch.log(temperature)
 
     @override
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        return temperature * n_features
+
+    @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
         return mean_distortion / n_features
 
@@ -154,6 +162,7 @@ class Cosine(Distance):
     name = "cosine"
     power = 0
     translates = False
+    min_features = 2  # in one, all directions are +1 or -1
 
     @override
     def embed(self, x: Tensor) -> Tensor:
@@ -173,9 +182,15 @@ class Cosine(Distance):
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
-        angle, log_weight = _polar_nodes(float(temperature.detach()), n_features)
+        angle, log_weight = (a.to(temperature) for a in _polar_nodes(float(temperature.detach()), n_features))
         logs = _log_polar_density(angle, temperature, n_features) + log_weight
         return _log_sphere_area(n_features - 1) + torch.logsumexp(logs, 0)
+
+    @override
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        angle, log_weight = _polar_nodes(temperature, n_features)
+        logs = _log_polar_density(angle, torch.tensor(temperature, dtype=torch.float64), n_features) + log_weight
+        return float(torch.softmax(logs, 0) @ (2 * (angle / 2).sin().square()))
 
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
@@ -191,14 +206,16 @@ class Cosine(Distance):
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         unit = center / np.linalg.norm(center)
         draws = scipy.stats.vonmises_fisher(unit, 1 / temperature).rvs(n_samples, random_state=rng)
-        rows: Array = draws.reshape(n_samples, -1)
+        rows: Array = draws.reshape(n_samples, len(center))
         return rows
 
 
 def _unit(x: Tensor) -> Tensor:
     """Rows (..., d) at length 1; a zero row, which has no direction, stays 0 with a finite gradient."""
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x / torch.where(norm > 0, norm, 1.0)
+    largest = x.detach().abs().amax(-1, keepdim=True)  # taken out first, so that no square overflows or underflows
+    scaled = x / torch.where(largest > 0, largest, 1.0)
+    norm = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+    return scaled / torch.where(norm > 0, norm, 1.0)
 
 
 def _log_sphere_area(n_features: int) -> float:
@@ -230,6 +247,14 @@ def _legendre() -> tuple[Array, Array]:
 
 
 DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclidean(), Cosine())}
+
+
+def check_features(distance: Distance, n_features: int) -> None:
+    """Raise an InputError if a distance has no meaning for so few features."""
+    if n_features < distance.min_features:
+        raise InputError(
+            f"the {distance.name} distance needs {distance.min_features} features or more, got {n_features}"
+        )
 
 
 def as_distance(distance: str | Distance) -> Distance:

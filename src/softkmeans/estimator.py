@@ -18,8 +18,8 @@ from torch import Tensor
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
 from .data.arrays import Array, as_source, floating_dtype, like
-from .data.source import Source
-from .distances import as_distance
+from .data.source import Source, as_tensor
+from .distances import DISTANCES, as_distance
 from .errors import FitInterrupted, InputError
 from .fit import Result, fit
 from .inference import Clustering
@@ -171,7 +171,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         rows = self._validated(X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
+        floating_dtype(self.dtype, rows)  # a wrong one is better refused before the work than after
         warm = self.warm_start and hasattr(self, "cluster_centers_")
+        if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
+            raise InputError(
+                f"warm_start has centres of shape {tuple(self.cluster_centers_.shape)} from the last fit, expected "
+                f"{(self.n_clusters, source.n_features)}: set warm_start=False"
+            )
         try:
             result = fit(
                 source,
@@ -234,12 +240,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        n = self._n(X, sample_weight)
-        return self._n_parameters() * math.log(n) - 2 * n * self.score(X, sample_weight=sample_weight)
+        mean, n = self.score(X, sample_weight=sample_weight), self._n(X, sample_weight)
+        return self._n_parameters() * math.log(n) - 2 * n * mean
 
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        return 2 * self._n_parameters() - 2 * self._n(X, sample_weight) * self.score(X, sample_weight=sample_weight)
+        mean, n = self.score(X, sample_weight=sample_weight), self._n(X, sample_weight)
+        return 2 * self._n_parameters() - 2 * n * mean
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
         """Draw rows from the equivalent mixture.
@@ -291,7 +298,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         SoftKMeansLayer(2, 1, distance='sqeuclidean')
         """
         check_is_fitted(self)
-        centers = torch.as_tensor(self.cluster_centers_)
+        centers = as_tensor(self.cluster_centers_)
         return SoftKMeansLayer(
             len(centers),
             centers.shape[1],
@@ -321,14 +328,16 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         >>> SoftKMeans.from_layer(layer).predict([[4.0]])
         array([1])
         """
-        centers = layer.centroids.detach().cpu().numpy().copy()
-        temperature = float(layer.temperature)
+        centers = layer.centroids.detach().cpu()
+        centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # which NumPy lacks
+        temperature = float(layer.temperature.detach())
+        known = DISTANCES.get(layer.distance.name) is layer.distance
         model = cls(
             layer.n_clusters,
             temperature="auto" if layer.learn_temperature else temperature,
-            distance=layer.distance.name,
+            distance=layer.distance.name if known else layer.distance,
         )
-        model.cluster_centers_, model.temperature_ = centers, temperature
+        model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
         model.n_features_in_ = layer.n_features
         if result is not None:
             model._keep_figures(result)
@@ -380,15 +389,17 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         return Clustering(self._centers(source.device, source.dtype), self.temperature_, as_distance(self.distance))
 
     def _centers(self, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-        return torch.as_tensor(self.cluster_centers_).to(device, dtype)
+        return as_tensor(self.cluster_centers_).to(device, dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
         """Type of what is answered: that of the centres."""
-        return torch.as_tensor(self.cluster_centers_[:0]).dtype
+        return as_tensor(self.cluster_centers_[:0]).dtype
 
     def _n(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> float:
-        return float(len(X) if sample_weight is None else torch.as_tensor(sample_weight).sum())  # type: ignore[arg-type]
+        if sample_weight is None:
+            return float(len(X))  # type: ignore[arg-type]
+        return float(sample_weight.sum() if isinstance(sample_weight, Tensor) else np.sum(np.asarray(sample_weight)))
 
     def _n_parameters(self) -> int:
         """Free numbers of the model: the centres' coordinates (a direction has one fewer), and T if it was learned."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Result", "fit", "minimise"]
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -121,6 +122,7 @@ def _better(found: _Found, best: _Found | None) -> _Found:
     return found if best is None or found.value < best.value else best
 
 
+@torch.inference_mode(False)  # or tensors made here could not enter the gradients that some solvers take
 @torch.no_grad()
 def fit(
     x: ArrayLike | Tensor | Source,
@@ -309,12 +311,17 @@ def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
         objective=goal.in_units(value, summary),
         free_energy=-params.temperature * log_total * unit,
         distortion=distortion * unit,
-        entropy=max(0.0, distortion / params.temperature + log_total),  # H = (E - F) / T
+        entropy=_entropy(distortion / params.temperature, log_total, float(stats.n) * math.log(len(order))),
         weight=stats.weight[order],
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,
     )
+
+
+def _entropy(heat: float, log_total: float, most: float) -> float:
+    """H = (E - F) / T = E / T + Σw lognorm; 0 where T is so low that only rounding is left of the difference."""
+    return min(max(0.0, heat + log_total), most) if heat * 1e-14 < most else 0.0
 
 
 def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
@@ -327,7 +334,7 @@ def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
 def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
     if run.ending == "exhausted":
         warnings.warn(
-            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=4
+            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=5
         )
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
@@ -335,5 +342,5 @@ def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
             f"clusters {starved} have lost all their rows, and their centres stay where they were: "
             "lower n_clusters, or start elsewhere",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -40,7 +40,8 @@ def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: str | Di
     tensor([[0.8808, 0.1192],
             [0.5000, 0.5000]])
     """
-    return softmax(-_distances(x, c, as_distance(distance)) / temperature)[0]
+    d, nearest = _distances(x, c, as_distance(distance))
+    return softmax((nearest - d) / temperature)[0]
 
 
 def distortion(
@@ -62,8 +63,8 @@ def distortion(
     >>> distortion(torch.tensor([[1.0]]), torch.tensor([[0.0], [2.0]]), temperature=2.0)
     tensor(1.)
     """
-    d = _distances(x, c, as_distance(distance))
-    return _reduce((softmax(-d / temperature)[0] * d).sum(-1), reduction)
+    d, nearest = _distances(x, c, as_distance(distance))
+    return _reduce((softmax((nearest - d) / temperature)[0] * d).sum(-1), reduction)
 
 
 def free_energy(
@@ -85,8 +86,9 @@ def free_energy(
     >>> free_energy(torch.tensor([[1.0]]), torch.tensor([[0.0], [2.0]]), temperature=2.0)  # 1 - 2 log 2
     tensor(-0.3863)
     """
-    lognorm = softmax(-_distances(x, c, as_distance(distance)) / temperature)[1]
-    return _reduce(-temperature * lognorm, reduction)
+    d, nearest = _distances(x, c, as_distance(distance))
+    lognorm = softmax((nearest - d) / temperature)[1]
+    return _reduce(nearest.squeeze(-1) - temperature * lognorm, reduction)
 
 
 def nll(
@@ -110,16 +112,25 @@ def nll(
     """
     chosen = as_distance(distance)
     t = torch.as_tensor(temperature, dtype=x.dtype, device=x.device)
-    lognorm = softmax(-_distances(x, c, chosen) / t)[1]
-    return _reduce(-lognorm + math.log(len(c)) + chosen.log_partition(t, x.shape[-1]), reduction)
+    d, nearest = _distances(x, c, chosen)
+    lognorm = softmax((nearest - d) / t)[1]
+    return _reduce(
+        nearest.squeeze(-1) / t - lognorm + math.log(len(c)) + chosen.log_partition(t, x.shape[-1]), reduction
+    )
 
 
-def _distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (..., n, k), taken from amid the centres: far from the origin, squares would lose all their digits."""
+def _distances(x: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Distances (..., n, k), and the least of each row (..., n, 1), a constant.
+
+    They are taken from amid the centres: far from the origin, squares would lose all their digits. Logits are taken
+    from the least distance, for the same reason, and because d / T may overflow; as it cancels, no gradient flows
+    through it.
+    """
     if distance.translates:
-        origin = c.detach().mean(0)
+        origin = c.detach().median(0).values  # not the mean, which one centre astray would take along
         x, c = x - origin, c - origin
-    return distance.between(distance.embed(x), distance.embed(c))
+    d = distance.between(distance.embed(x), distance.embed(c))
+    return d, d.detach().amin(-1, keepdim=True)
 
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:

@@ -9,10 +9,13 @@ import math
 import torch
 from torch import Tensor
 
-from .data.source import Block, Source
+from .data.source import Block, Source, View
 from .distances import Distance
+from .errors import InputError
 from .kernels import assign, lognorm, nearest
 from .space import Space
+
+FARTHEST = 1e150  # beyond, squares overflow
 
 
 class Clustering:
@@ -34,21 +37,32 @@ class Clustering:
         self.beta = self.centers.new_full((len(centers),), 1 / self.temperature)
         self.b = torch.zeros_like(self.beta)
 
+    def _view(self, source: Source) -> Source:
+        def enter(x: Tensor) -> Tensor:
+            z = self.space.enter(x)
+            if z.abs().max() > FARTHEST:
+                raise InputError(
+                    f"rows lie more than {FARTHEST:g} times the centres' spread away: look for wrong values"
+                )
+            return z
+
+        return View(source, enter)
+
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Responsibilities (n, k), of the type asked for."""
 
         def of(block: Block) -> Tensor:
             return assign(block.x, self.centers, self.beta, self.b, self.distance).to(dtype)
 
-        return self.space.view(source).map(of)
+        return self._view(source).map(of)
 
     def labels(self, source: Source) -> Tensor:
         """Number (n,) of each row's likeliest cluster."""
-        return self.space.view(source).map(lambda block: nearest(block.x, self.centers, self.distance)[0])
+        return self._view(source).map(lambda block: nearest(block.x, self.centers, self.distance)[0])
 
     def inertia(self, source: Source) -> float:
         """Sum of the rows' weighted distances to their nearest centres: the objective of hard k-means."""
-        near = self.space.view(source).sum(lambda b: b.w @ nearest(b.x, self.centers, self.distance)[1])
+        near = self._view(source).sum(lambda b: b.w @ nearest(b.x, self.centers, self.distance)[1])
         return float(near) * self.space.unit
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
@@ -61,7 +75,7 @@ class Clustering:
             exact = torch.cdist(block.x, self.centers, compute_mode="donot_use_mm_for_euclid_dist")
             return (exact * self.space.scale).to(dtype)
 
-        return self.space.view(source).map(of)
+        return self._view(source).map(of)
 
     def log_likelihood(self, source: Source) -> Tensor:
         """Log-density (n,) of each row under the equivalent mixture."""
@@ -74,4 +88,4 @@ class Clustering:
         def of(block: Block) -> Tensor:
             return lognorm(block.x, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
 
-        return self.space.view(source).map(of)
+        return self._view(source).map(of)

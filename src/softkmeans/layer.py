@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from . import functional
-from .checks import check_count
-from .distances import Distance, as_distance
+from .checks import check_count, check_positive
+from .distances import Distance, as_distance, check_features
 from .errors import InputError
 
 
@@ -85,15 +85,21 @@ class SoftKMeansLayer(nn.Module):
         super().__init__()
         check_count("n_clusters", n_clusters)
         check_count("n_features", n_features)
-        if not 0 < temperature < math.inf:
-            raise InputError(f"temperature={temperature!r}: give a finite number above 0")
+        check_positive("temperature", temperature)
         self.n_clusters, self.n_features = n_clusters, n_features
         self.distance, self.learn_temperature = as_distance(distance), learn_temperature
+        check_features(self.distance, n_features)
         made: dict[str, Any] = {"device": device, "dtype": dtype}
-        start = torch.randn(n_clusters, n_features, generator=generator, **made) if centroids is None else centroids
+        if centroids is None:
+            centroids = torch.randn(n_clusters, n_features, generator=generator, **made)
+        start = torch.as_tensor(centroids).detach().clone().to(**made)
         if start.shape != (n_clusters, n_features):
             raise InputError(f"centroids have shape {tuple(start.shape)}, expected {(n_clusters, n_features)}")
-        self.centroids = nn.Parameter(start.detach().clone().to(**made))
+        if not (start.is_meta or start.isfinite().all()):
+            raise InputError("centroids contain NaN or infinity: give finite ones")
+        if not torch.finfo(start.dtype).tiny <= temperature <= torch.finfo(start.dtype).max:
+            raise InputError(f"temperature={temperature!r} is out of {start.dtype}'s range: use float64, or rescale")
+        self.centroids = nn.Parameter(start)
         log_t = torch.tensor(math.log(temperature), device=self.centroids.device, dtype=self.centroids.dtype)
         if learn_temperature:
             self.log_temperature = nn.Parameter(log_t)
@@ -135,6 +141,8 @@ class SoftKMeansLayer(nn.Module):
             If there is no such objective, it can't learn T, or x has other features.
         """
         self._check(x)
+        if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
+            raise InputError(f"sample_weight has shape {tuple(sample_weight.shape)}, expected {tuple(x.shape[:-1])}")
         each: Tensor = self._objective(objective)(x, self.centroids, self.temperature, self.distance, reduction="none")
         if sample_weight is None:
             return each.mean()
@@ -152,8 +160,14 @@ class SoftKMeansLayer(nn.Module):
         return getattr(functional, name)
 
     def _check(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise InputError(f"x is of type {type(x).__name__}, expected a tensor: use torch.as_tensor(x)")
         if x.ndim < 2 or x.shape[-1] != self.n_features:
             raise InputError(f"x has shape {tuple(x.shape)}, expected (..., n, {self.n_features})")
+        if x.dtype != self.centroids.dtype:
+            raise InputError(
+                f"x is {x.dtype}, the centroids are {self.centroids.dtype}: use x.to(layer.centroids.dtype)"
+            )
 
     @override
     def extra_repr(self) -> str:

@@ -139,7 +139,7 @@ class FreeEnergy(Objective):
 
 
 class NegativeLogLikelihood(Objective):
-    """NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, with T learned."""
+    """NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, the objective that can learn T."""
 
     name = "nll"
 
@@ -157,6 +157,8 @@ class NegativeLogLikelihood(Objective):
     def gradient(self, params: Params, summary: Summary) -> Tensor:
         stats = summary.stats
         centers = FreeEnergy(self.space, self.rule).gradient(params, summary) / params.temperature
+        if not self.rule.learned:
+            return centers
         own = float(stats.n) * self.space.distance.mean_distortion(params.temperature, len(self.space.shift))
         of_log_t = (own - float(stats.distortion.sum())) / params.temperature
         return torch.cat([centers, centers.new_tensor([of_log_t])])
@@ -164,15 +166,22 @@ class NegativeLogLikelihood(Objective):
     @override
     def preconditioner(self, params: Params, summary: Summary) -> Tensor:
         centers = super().preconditioner(params, summary) * params.temperature
+        if not self.rule.learned:
+            return centers
         curvature = max(float(summary.stats.distortion.sum()) / params.temperature, 1e-300)
         return torch.cat([centers, centers.new_tensor([1 / curvature])])
 
     @override
     def pack(self, params: Params) -> Tensor:
-        return torch.cat([params.centers.flatten(), params.centers.new_tensor([math.log(params.temperature)])])
+        centers = super().pack(params)
+        return (
+            torch.cat([centers, centers.new_tensor([math.log(params.temperature)])]) if self.rule.learned else centers
+        )
 
     @override
     def unpack(self, vector: Tensor, like: Params) -> Params:
+        if not self.rule.learned:
+            return super().unpack(vector, like)
         coldest = self.rule.update(self.space, like.temperature, 0.0)
         temperature = max(math.exp(min(float(vector[-1]), 400.0)), coldest)
         return super().unpack(vector, like)._replace(temperature=temperature)

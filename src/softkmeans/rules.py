@@ -25,8 +25,11 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     lognorm : Tensor (...,)
         logsumexp of the logits.
     """
-    lognorm = torch.logsumexp(logits, dim=-1)
-    return torch.exp(logits - lognorm[..., None]), lognorm
+    # Not exp(logits - lognorm): where the logits are large, lognorm has no digits left for the sum.
+    peak = logits.detach().amax(-1, keepdim=True)
+    weight = torch.exp(logits - peak)
+    total = weight.sum(-1, keepdim=True)
+    return weight / total, (peak + total.log()).squeeze(-1)
 
 
 RULES: dict[str, Rule] = {"softmax": softmax}

@@ -179,5 +179,5 @@ def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
     warnings.warn(
         f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
         ConvergenceWarning,
-        stacklevel=5,
+        stacklevel=6,
     )

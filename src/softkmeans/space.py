@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .data.source import Block, Source, View
-from .distances import Distance
+from .distances import Distance, check_features
 from .errors import InputError
 
 
@@ -44,10 +44,7 @@ class Space(NamedTuple):
         InputError
             If the rows span more than float64 can hold, or have no direction where the distance needs one.
         """
-        if not distance.translates and source.n_features < 2:
-            raise InputError(
-                f"the {distance.name} distance needs 2 features or more: in one, all directions are +1 or -1"
-            )
+        check_features(distance, source.n_features)
         size, mean = _mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough = _power_of_two(size)
@@ -63,10 +60,11 @@ class Space(NamedTuple):
     @classmethod
     def around(cls, distance: Distance, centers: Tensor, temperature: float) -> Space:
         """Derive a space from fitted centres (k, d) alone, good for looking at any rows from there."""
-        mean = centers.mean(0)
-        spread = (centers - mean).abs().max().item() if distance.translates else centers.abs().max().item()
-        typical = spread or (temperature ** (1 / distance.power) if distance.translates else 1.0)
-        return cls(distance, mean if distance.translates else torch.zeros_like(mean), _power_of_two(typical))
+        if not distance.translates:
+            return cls(distance, torch.zeros_like(centers[0]), 1.0)
+        middle = centers.median(0).values  # a centre far astray is not to drown the others
+        spread = (centers - middle).abs().max().item() or temperature ** (1 / distance.power)
+        return cls(distance, middle, _power_of_two(spread))
 
     def enter(self, x: Tensor) -> Tensor:
         """Bring rows or centres (m, d) in the data's units into this space.
@@ -109,5 +107,5 @@ def _squares(block: Block, mean: Tensor, scale: float) -> Tensor:
 
 
 def _power_of_two(size: float) -> float:
-    """Return the power of two next below a size; 1 for a size of 0 or one that is not finite."""
-    return 2.0 ** (math.frexp(size)[1] - 1) if 0 < size < math.inf else 1.0
+    """Return the power of two next below a size, one whose square is finite; 1 for a size of 0 or infinity."""
+    return 2.0 ** min(max(math.frexp(size)[1] - 1, -500), 500) if 0 < size < math.inf else 1.0

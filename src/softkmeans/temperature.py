@@ -8,10 +8,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
 from typing_extensions import override
 
+from .checks import check_positive
 from .errors import InputError
 from .space import Space
 
@@ -108,6 +108,5 @@ def as_temperature(temperature: object) -> TemperatureRule:
         return temperature
     if isinstance(temperature, str) and temperature in TEMPERATURES:
         return TEMPERATURES[temperature]
-    if isinstance(temperature, Real) and not isinstance(temperature, bool) and 0 < float(temperature) < math.inf:
-        return Fixed(float(temperature))
-    raise InputError(f"temperature={temperature!r}: give a finite number above 0, or one of {', '.join(TEMPERATURES)}")
+    check_positive("temperature", temperature, f", or one of {', '.join(TEMPERATURES)}")
+    return Fixed(float(temperature))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["train_layer"]
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .callbacks import Callback
+from .data.arrays import as_source
+from .errors import InputError
 from .fit import Result, fit
 from .layer import SoftKMeansLayer
 from .solvers import Solver
@@ -24,7 +27,7 @@ def train_layer(
     *,
     objective: str | None = None,
     solver: str | Solver = "adam",
-    init: str | None = None,
+    init: Any = None,
     max_iter: int = 300,
     tol: float = 1e-6,
     sample_weight: Tensor | ArrayLike | None = None,
@@ -47,7 +50,7 @@ def train_layer(
         backpropagated through the layer's own functions.
     solver : {"adam", "em", "lbfgs"} or Solver, default="adam"
         How.
-    init : {"k-means++", "random"}, optional
+    init : {"k-means++", "random"}, array-like (k, d) or callable, optional
         Where the centroids start; where they are, by default.
     max_iter, tol, sample_weight, random_state, callbacks
         As for `softkmeans.fit.fit`.
@@ -55,7 +58,7 @@ def train_layer(
     Returns
     -------
     Result
-        What the fit found.
+        What the fit found. If it is interrupted, or fails, the layer is left as it was.
 
     Raises
     ------
@@ -72,21 +75,22 @@ def train_layer(
     >>> layer.centroids.detach().flatten().sort().values.round(decimals=2)
     tensor([0.1000, 5.1000])
     """
-    temperature = float(layer.temperature)
+    temperature = float(layer.temperature.detach())
+    source = as_source(x, sample_weight, device=layer.centroids.device)
+    if source.n_features != layer.n_features:
+        raise InputError(f"x has {source.n_features} features, expected the {layer.n_features} of the layer")
     result = fit(
-        x,
+        source,
         layer.n_clusters,
         temperature=MaximumLikelihood() if layer.learn_temperature else Fixed(temperature),
         objective=objective,
         solver=solver,
-        init=init or layer.centroids,
-        init_temperature=None if init else temperature,
+        init=layer.centroids if init is None else init,
+        init_temperature=temperature if init is None else None,
         max_iter=max_iter,
         tol=tol,
         distance=layer.distance,
-        sample_weight=sample_weight,
         random_state=random_state,
-        device=layer.centroids.device,
         callbacks=callbacks,
     )
     with torch.no_grad():

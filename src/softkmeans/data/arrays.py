@@ -51,14 +51,23 @@ def as_source(
     2
     """
     if isinstance(x, Source):
+        if sample_weight is not None:
+            raise InputError("a Source came with sample_weight, but a Source has its own weights: give them to it")
         return x
     rows = x if isinstance(x, Tensor) else np.asarray(x)
     _check_rows(rows)
     weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
-    place = (
-        torch.device(device) if device is not None else rows.device if isinstance(rows, Tensor) else torch.device("cpu")
-    )
+    place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))
+
+
+def _device(device: Any, rows: Array) -> torch.device:
+    if device is None:
+        return rows.device if isinstance(rows, Tensor) else torch.device("cpu")
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
 
 
 def check_finite(x: NDArray[Any] | Tensor) -> None:
@@ -86,17 +95,30 @@ def like(example: Any, answer: Tensor) -> Array:
 
 def floating_dtype(dtype: Any, rows: Array) -> torch.dtype:
     """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
-    asked = rows.dtype if dtype is None else dtype
-    name = str(asked).removeprefix("torch.") if isinstance(asked, torch.dtype | str) else np.dtype(asked).name
-    found = getattr(torch, name, None)
-    if isinstance(found, torch.dtype) and found.is_floating_point:
-        return found
-    if dtype is not None:
+    found = _torch_dtype(rows.dtype if dtype is None else dtype)
+    if dtype is not None and not (found and found.is_floating_point):
         raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
-    return torch.float64
+    if found == torch.bfloat16 and not isinstance(rows, Tensor):
+        raise InputError(f"dtype={dtype!r}: NumPy has no bfloat16; give a tensor, or another type")
+    return found if found and found.is_floating_point else torch.float64
+
+
+def _torch_dtype(dtype: Any) -> torch.dtype | None:
+    """Find PyTorch's name of a type that is PyTorch's own, NumPy's, or a name of one."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    try:
+        name = str(dtype).removeprefix("torch.")
+        name = name if name == "bfloat16" else np.dtype(name if isinstance(dtype, str) else dtype).name
+    except TypeError:
+        return None
+    found = getattr(torch, name, None)
+    return found if isinstance(found, torch.dtype) else None
 
 
 def _check_rows(x: NDArray[Any] | Tensor) -> None:
+    if isinstance(x, Tensor) and x.layout != torch.strided:
+        raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
     if x.ndim != 2:
         raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
     if 0 in x.shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "Block", "Source", "View"]
+__all__ = ["ArraySource", "Block", "Source", "View", "as_tensor"]
 
 import functools
 import operator
@@ -71,6 +71,15 @@ class Source(ABC):
         return torch.cat([fn(block) for block in self.blocks()])
 
 
+def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
+    """Make a tensor of an array, sharing its memory but for the arrays that PyTorch does not take."""
+    if isinstance(array, np.ndarray):
+        backwards = any(stride < 0 for stride in array.strides)
+        if backwards or not (array.flags.writeable and array.dtype.isnative):
+            array = array.astype(array.dtype.newbyteorder("="))
+    return torch.as_tensor(array)
+
+
 class ArraySource(Source):
     """An array or tensor in memory, or mapped there from a file; neither copied nor changed.
 
@@ -105,9 +114,7 @@ class ArraySource(Source):
         return self._tensor(self.x[rows.cpu().numpy()] if isinstance(self.x, np.ndarray) else self.x[rows])
 
     def _tensor(self, part: NDArray[Any] | Tensor) -> Tensor:
-        if isinstance(part, np.ndarray) and not (part.flags.writeable and part.dtype.isnative):
-            part = part.astype(part.dtype.newbyteorder("="))  # torch takes neither read-only nor foreign-endian arrays
-        return torch.as_tensor(part).detach().to(self.device, self.dtype)
+        return as_tensor(part).detach().to(self.device, self.dtype)
 
 
 class View(Source):

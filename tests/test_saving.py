@@ -1,0 +1,612 @@
+"""Models on disk: what is loaded in a fresh process predicts bit for bit the same, and no file runs code or crashes."""
+
+import copy
+import io
+import json
+import os
+import pickle
+import stat
+import struct
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from softkmeans import Callback, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
+from softkmeans.solvers import Adam, Em, Lbfgs
+from softkmeans.temperature import Fixed, MaximumLikelihood
+
+FRAME = load_iris(as_frame=True).data
+X = FRAME.to_numpy()
+LAYER = SoftKMeansLayer(3, 4, 0.3, centroids=torch.tensor(X[[0, 60, 120]]))
+
+
+def soft(x=X, **parameters):
+    return SoftKMeans(**({"n_clusters": 3, "random_state": 0} | parameters)).fit(x)
+
+
+def trained():
+    layer = copy.deepcopy(LAYER)
+    return SoftKMeans.from_layer(layer, train_layer(layer, X, objective="distortion"))
+
+
+def scaled(x, scaler=None, **parameters):
+    return make_pipeline(scaler or StandardScaler(), SoftKMeans(3, random_state=0, **parameters)).fit(x)
+
+
+MODELS = {
+    "array": (soft, X),
+    "float32": (lambda: soft(X.astype(np.float32)), X.astype(np.float32)),
+    "float16": (lambda: soft(X.astype(np.float16)), X.astype(np.float16)),
+    "tensor": (lambda: soft(torch.tensor(X)), torch.tensor(X)),
+    "float32 tensor": (lambda: soft(torch.tensor(X).float()), torch.tensor(X).float()),
+    "dtype as a type": (lambda: soft(dtype=np.float32), X),
+    "dtype as torch's": (lambda: soft(dtype=torch.float32), X),
+    "dtype as a name": (lambda: soft(dtype="float32"), X),
+    "device": (lambda: soft(device=torch.device("cpu")), X),
+    "frame": (lambda: soft(FRAME), FRAME),
+    "one cluster": (lambda: soft(n_clusters=1), X),
+    "pipeline": (lambda: scaled(X), X),
+    "pipeline with names": (lambda: scaled(FRAME), FRAME),
+    "pipeline of a frame without spread": (lambda: scaled(FRAME.assign(same=1.0)), FRAME.assign(same=1.0)),
+    "euclidean": (lambda: soft(distance="euclidean", temperature=0.2), X),
+    "cosine": (lambda: soft(distance="cosine", temperature=0.01), X),
+    "given start": (lambda: soft(init=X[[5, 70, 140]]), X),
+    "start as a list": (lambda: soft(init=X[[5, 70, 140]].tolist()), X),
+    "start as a tensor": (lambda: soft(init=torch.tensor(X[[5, 70, 140]])), X),
+    "numpy numbers": (lambda: soft(n_clusters=np.int64(3), temperature=np.float32(0.3), tol=np.float64(1e-5)), X),
+    "Adam": (lambda: soft(solver=Adam(lr=0.05), temperature=Fixed(0.3)), X),
+    "Em": (lambda: soft(solver=Em(), temperature=MaximumLikelihood(floor=1e-6)), X),
+    "Lbfgs": (lambda: soft(solver=Lbfgs(), temperature=0.4), X),
+    "layer": (lambda: SoftKMeans.from_layer(LAYER), X),
+    "trained layer": (trained, X),
+}
+
+FRESH = """
+import pickle, sys
+from pathlib import Path
+from softkmeans import load
+folder = Path(sys.argv[1])
+inputs, found = pickle.loads((folder / "inputs").read_bytes()), {}
+for name, x in inputs.items():
+    model = load(folder / f"{name}.safetensors")
+    found[name] = (model.predict_proba(x), model.predict(x), model.score(x), model.transform(x))
+(folder / "outputs").write_bytes(pickle.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Each model, what it was before and the file it is in, and what a fresh process says after loading them all."""
+    folder = tmp_path_factory.mktemp("models")
+    made = {name: make() for name, (make, _) in MODELS.items()}
+    for name, model in made.items():
+        save(model, folder / f"{name}.safetensors")
+    (folder / "inputs").write_bytes(pickle.dumps({name: x for name, (_, x) in MODELS.items()}))
+    subprocess.run([sys.executable, "-W", "error", "-c", FRESH, str(folder)], check=True)
+    return folder, made, pickle.loads((folder / "outputs").read_bytes())  # noqa: S301 -- written just above
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fresh_process_predicts_bit_for_bit_the_same(name, models):
+    _, made, found = models
+    model, x = made[name], MODELS[name][1]
+    proba, labels, score, distances = found[name]
+    for got, expected in ((proba, model.predict_proba(x)), (labels, model.predict(x)), (distances, model.transform(x))):
+        assert type(got) is type(expected)
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+    assert score == model.score(x)
+
+
+ATTRIBUTES = [
+    "temperature_",
+    "inertia_",
+    "free_energy_",
+    "distortion_",
+    "entropy_",
+    "n_iter_",
+    "converged_",
+    "history_",
+    "n_features_in_",
+]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_figures_names_and_parameters_come_back(name, models):
+    folder, made, _ = models
+    before, after = made[name], load(folder / f"{name}.safetensors")
+    assert type(after) is type(before)
+    assert list(getattr(after, "feature_names_in_", [])) == list(getattr(before, "feature_names_in_", []))
+    if isinstance(before, Pipeline):
+        for attribute in ("mean_", "scale_", "var_", "n_features_in_"):
+            np.testing.assert_array_equal(getattr(after[0], attribute), getattr(before[0], attribute))
+        np.testing.assert_array_equal(after[0].transform(MODELS[name][1]), before[0].transform(MODELS[name][1]))
+        before, after = before[-1], after[-1]
+    for attribute in ATTRIBUTES:
+        assert hasattr(after, attribute) == hasattr(before, attribute), attribute
+        assert getattr(after, attribute, None) == getattr(before, attribute, None), attribute
+    if hasattr(before, "cluster_weights_"):
+        np.testing.assert_array_equal(after.cluster_weights_, before.cluster_weights_)
+    np.testing.assert_array_equal(np.asarray(after.cluster_centers_), np.asarray(before.cluster_centers_))
+    old, new = before.get_params(), after.get_params()
+    assert new.keys() == old.keys()
+    for key in old:
+        if key == "init" and not isinstance(old[key], str):
+            np.testing.assert_array_equal(np.asarray(new[key]), np.asarray(old[key]))
+        elif key in ("dtype", "device") and old[key] is not None:
+            assert str(new[key]) in str(old[key])
+        else:
+            assert new[key] == old[key], key
+            assert type(new[key]) is type(old[key]) or isinstance(old[key], np.generic)
+
+
+@pytest.mark.parametrize("name", ["array", "tensor", "frame", "Adam", "given start", "cosine"])
+def test_a_loaded_model_fits_again_to_the_same(name, models):
+    folder, made, _ = models
+    again = load(folder / f"{name}.safetensors").fit(MODELS[name][1])
+    np.testing.assert_array_equal(np.asarray(again.cluster_centers_), np.asarray(made[name].cluster_centers_))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saving_what_was_loaded_gives_the_same_file(name, models, tmp_path):
+    folder, _, _ = models
+    original = folder / f"{name}.safetensors"
+    save(load(original), tmp_path / "again.safetensors")
+    first, second = parsed(original), parsed(tmp_path / "again.safetensors")
+    assert first[0] == second[0]
+    assert first[1].keys() == second[1].keys()
+    for key, values in first[1].items():
+        np.testing.assert_array_equal(values, second[1][key])
+
+
+@pytest.mark.parametrize(
+    "options", [{"with_mean": False}, {"with_std": False}, {"with_mean": False, "with_std": False}]
+)
+def test_a_scaler_of_other_settings_comes_back_or_is_refused(options, tmp_path):
+    model = scaled(X, StandardScaler(**options))
+    try:
+        save(model, tmp_path / "m.safetensors")
+    except InputError:
+        assert list(tmp_path.iterdir()) == []
+        return
+    np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "default"),
+    [
+        ({"init": lambda rows, k, random_state: rows[:k]}, "init", "k-means++"),
+        ({"callbacks": [Callback()]}, "callbacks", None),
+        ({"random_state": np.random.RandomState(0)}, "random_state", None),
+    ],
+)
+def test_what_cannot_be_kept_is_said_and_loads_as_the_default(parameters, name, default, tmp_path):
+    model = soft(**parameters)
+    with pytest.warns(UserWarning, match=f"parameter {name}=.*default") as caught:
+        save(model, tmp_path / "m.safetensors")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__  # the line that saved
+    after = load(tmp_path / "m.safetensors")
+    assert after.get_params()[name] == default
+    np.testing.assert_array_equal(after.predict_proba(X), model.predict_proba(X))
+
+
+# --- The format -------------------------------------------------------------------------------------------------------
+
+
+def parsed(path):
+    """Metadata (with its content as an object) and tensors of a file, by safetensors' own and by hand."""
+    raw = Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
+    return metadata | {"content": json.loads(metadata["content"])}, safetensors.numpy.load_file(path)
+
+
+def unparsed(path, metadata, tensors):
+    content = metadata.get("content")
+    texts = metadata if content is None or isinstance(content, str) else metadata | {"content": json.dumps(content)}
+    safetensors.numpy.save_file(tensors, path, texts)
+
+
+@pytest.mark.parametrize("name", ["array", "pipeline with names", "given start", "layer"])
+def test_the_file_is_plain_safetensors(name, models):
+    folder, made, _ = models
+    metadata, tensors = parsed(folder / f"{name}.safetensors")
+    model = made[name]
+    estimator = model[-1] if isinstance(model, Pipeline) else model
+    assert (metadata["format"], metadata["version"]) == ("softkmeans", "1")
+    content = metadata["content"]
+    assert content.keys() == {"parameters", "attributes", "feature_names", "tensor"}
+    assert content["attributes"]["temperature_"] == estimator.temperature_
+    assert content["feature_names"] == list(getattr(model, "feature_names_in_", []))
+    expected = {"cluster_centers_"}
+    expected |= {"cluster_weights_", "history_"} if hasattr(estimator, "history_") else set()
+    expected |= {"scaler.mean_", "scaler.scale_", "scaler.var_"} if estimator is not model else set()
+    expected |= {"init"} if name == "given start" else set()
+    assert tensors.keys() == expected
+    np.testing.assert_array_equal(tensors["cluster_centers_"], estimator.cluster_centers_)
+    assert tensors["cluster_centers_"].dtype == estimator.cluster_centers_.dtype
+
+
+@pytest.fixture(scope="module")
+def saved(models):
+    """Bytes of a file with everything in it: names, scaler, history, parameters."""
+    return (models[0] / "pipeline with names.safetensors").read_bytes()
+
+
+def refused(path, match=None):
+    """Loading, or predicting with what was loaded, fails with an InputError of one line, and nothing else."""
+    with pytest.raises(InputError, match=match or None) as caught:
+        load(path).predict_proba(FRAME)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 0.999, 30))
+def test_a_file_cut_off_anywhere_is_refused(share, saved, tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(saved[: int(share * len(saved))])
+    refused(path, "cut.safetensors is no model file, or was cut off or damaged")
+
+
+def test_a_file_that_goes_on_is_refused(saved, tmp_path):
+    (tmp_path / "long.safetensors").write_bytes(saved + b"more")
+    refused(tmp_path / "long.safetensors", "damaged")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_flipped_bytes_give_an_input_error_or_a_model(data, saved, tmp_path):
+    raw = bytearray(saved)
+    header = 8 + struct.unpack("<Q", saved[:8])[0]
+    places = st.one_of(st.integers(0, header - 1), st.integers(0, len(raw) - 1))
+    for place in data.draw(st.lists(places, min_size=1, max_size=4)):
+        raw[place] = data.draw(st.integers(0, 255))
+    path = tmp_path / "flipped.safetensors"
+    path.write_bytes(raw)
+    try:
+        model = load(path)
+    except InputError:
+        return
+    assert isinstance(model, SoftKMeans | Pipeline)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_other_values_in_the_content_give_an_input_error_or_a_model(data, models, tmp_path):
+    """The header is sound JSON, but one value in it is of another kind."""
+    metadata, tensors = parsed(models[0] / "Adam.safetensors")
+    value = data.draw(
+        st.sampled_from(
+            [None, True, -1, 0, 10**400, 1.5, float("nan"), float("inf"), "", "x", [], [1], [[]], {}, {"kind": "em"}]
+        )
+    )
+    at = metadata["content"]
+    while True:
+        keys = list(at) if isinstance(at, dict) else range(len(at))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.booleans()):
+            break
+        at = at[key]
+    at[key] = value
+    unparsed(tmp_path / "other.safetensors", metadata, tensors)
+    try:
+        model = load(tmp_path / "other.safetensors")
+    except InputError:
+        return
+    assert isinstance(model, SoftKMeans | Pipeline)
+
+
+def other(**changes):
+    """A change of a file's metadata: each key is a path of names joined by two underscores."""
+
+    def change(metadata, tensors):
+        for path, value in changes.items():
+            *way, last = path.split("__")
+            at = metadata
+            for step in way:
+                at = at[step]
+            if value is None:
+                del at[last]
+            else:
+                at[last] = value
+
+    return change
+
+
+def tensor(name, value):
+    """A change of one tensor: to a value, through a function, or away."""
+
+    def change(metadata, tensors):
+        if value is None:
+            del tensors[name]
+        else:
+            tensors[name] = np.ascontiguousarray(value(tensors[name]) if callable(value) else value)
+
+    return change
+
+
+def with_nan(array):
+    return np.where(np.arange(array.size).reshape(array.shape) == 1, np.nan, array)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+TAMPERED = {
+    "foreign": (other(format="pt"), "no softkmeans model"),
+    "no format": (other(format=None), "no softkmeans model"),
+    "newer": (other(version="2"), "has format version 2.*upgrade"),
+    "much newer": (other(version="1000"), "upgrade"),
+    "an endless version": (other(version="9" * 5000), ""),
+    "version in words": (other(version="one"), "version"),
+    "version negative": (other(version="-1"), "version"),
+    "no version": (other(version=None), "version"),
+    "no content": (other(content=None), "damaged"),
+    "content not JSON": (other(content="{"), "damaged"),
+    "content a list": (other(content="[]"), "damaged"),
+    "content deep": (other(content=DEEP), ""),
+    "content in Python": (other(content="__import__('os').system('true')"), "damaged"),
+    "no parameters": (other(content__parameters=None), "damaged"),
+    "unknown parameter": (other(content__parameters__colour=1), "damaged"),
+    "unknown setting": (other(content__parameters__solver={"kind": "eval", "settings": {}}), "damaged"),
+    "setting of another": (other(content__parameters__solver={"kind": "em", "settings": {"lr": 1}}), "damaged"),
+    "start missing": (other(content__parameters__init={"kind": "tensor"}), "damaged"),
+    "unknown distance": (other(content__parameters__distance="far"), ""),
+    "no temperature": (other(content__attributes__temperature_=None), "damaged"),
+    "temperature 0": (other(content__attributes__temperature_=0), "damaged"),
+    "temperature text": (other(content__attributes__temperature_="1"), "damaged"),
+    "temperature infinite": (other(content__attributes__temperature_=float("inf")), "damaged"),
+    "temperature NaN": (other(content__attributes__temperature_=float("nan")), "damaged"),
+    "temperature too long": (other(content__attributes__temperature_=10**400), ""),
+    "names too few": (other(content__feature_names=["a"]), ""),
+    "no centres": (tensor("cluster_centers_", None), "damaged"),
+    "centres NaN": (tensor("cluster_centers_", with_nan), "damaged"),
+    "centres flat": (tensor("cluster_centers_", np.ravel), "damaged"),
+    "centres none": (tensor("cluster_centers_", lambda c: c[:0]), "damaged"),
+    "centres without features": (tensor("cluster_centers_", lambda c: c[:, :0]), ""),
+    "centres complex": (tensor("cluster_centers_", lambda c: c.astype(np.complex64)), ""),
+    "centres of fewer features": (tensor("cluster_centers_", lambda c: c[:, :2]), ""),
+    "scaler short": (tensor("scaler.mean_", lambda m: m[:2]), ""),
+    "scaler half there": (tensor("scaler.scale_", None), "damaged"),
+    "scaler NaN": (tensor("scaler.scale_", with_nan), ""),
+    "history without columns": (tensor("history_", lambda h: h[:, :0]), "damaged"),
+    "history narrow": (tensor("history_", lambda h: h[:, :3]), "damaged"),
+    "history flat": (tensor("history_", np.ravel), "damaged"),
+    "history infinite": (tensor("history_", lambda h: h * np.inf), "damaged"),
+    "history NaN": (tensor("history_", lambda h: h * np.nan), "damaged"),
+    "history without weights": (tensor("cluster_weights_", None), "damaged"),
+    "weights of other clusters": (tensor("cluster_weights_", lambda w: np.ones(99)), ""),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("case", TAMPERED)
+def test_a_file_that_was_tampered_with_is_refused(case, models, tmp_path):
+    change, match = TAMPERED[case]
+    metadata, tensors = parsed(models[0] / "pipeline with names.safetensors")
+    change(metadata, tensors)
+    unparsed(tmp_path / "changed.safetensors", metadata, tensors)
+    refused(tmp_path / "changed.safetensors", match)
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "bfloat16", "bool", "int64"])
+def test_centres_of_odd_types_are_refused_or_work(dtype, models, tmp_path):
+    tensors = {"cluster_centers_": torch.tensor(X[[0, 60, 120]]).to(getattr(torch, dtype))}
+    metadata, _ = parsed(models[0] / "layer.safetensors")
+    safetensors.torch.save_file(
+        tensors, tmp_path / "odd.safetensors", metadata | {"content": json.dumps(metadata["content"])}
+    )
+    try:
+        model = load(tmp_path / "odd.safetensors")
+    except InputError:
+        return
+    np.testing.assert_allclose(np.asarray(model.predict_proba(X), dtype=float).sum(1), 1, atol=0.05)
+
+
+class Bomb:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+def npy_of(thing):
+    file = io.BytesIO()
+    np.save(file, np.array([thing], dtype=object))
+    return file.getvalue()
+
+
+def bombs(saved, marker):
+    """Files that would touch the marker if anything in them were unpickled or evaluated."""
+    charge = pickle.dumps(Bomb(marker))
+    metadata, tensors = saved
+    call = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    text = charge.decode("latin1")
+    yield "a pickle", lambda path: path.write_bytes(charge)
+    yield "PyTorch's pickle", lambda path: torch.save({"cluster_centers_": Bomb(marker)}, path)
+    yield "NumPy's pickle", lambda path: path.write_bytes(npy_of(Bomb(marker)))
+    for words in (text, call):
+        for change in (
+            other(content=words),
+            other(content__parameters__init=words),
+            other(content__parameters__solver=words),
+            other(content__parameters__solver={"kind": words, "settings": {}}),
+            other(content__parameters__solver={"kind": "adam", "settings": {"lr": words}}),
+            other(content__parameters__random_state=words),
+            other(content__parameters__dtype=words),
+            other(content__parameters__device=words),
+            other(content__parameters__callbacks=[words]),
+            other(content__feature_names=[words] * 4),
+            other(content__attributes__temperature_=words),
+            other(extra=words),
+        ):
+            now, more = copy.deepcopy(metadata), dict(tensors)
+            change(now, more)
+            yield words, lambda path, now=now, more=more: unparsed(path, now, more)
+    for name in ("init", "cluster_centers_", "history_"):
+        more = tensors | {name: np.frombuffer(charge, dtype=np.uint8)}
+        yield name, lambda path, more=more: unparsed(path, metadata, more)
+
+
+def test_nothing_is_ever_unpickled_or_evaluated(models, tmp_path):
+    marker, path = tmp_path / "boom", tmp_path / "bomb.safetensors"
+    pickle.loads(pickle.dumps(Bomb(marker)))  # noqa: S301 -- the charge works
+    assert marker.exists()
+    marker.unlink()
+    outcomes = []
+    for _, write in bombs(parsed(models[0] / "frame.safetensors"), marker):
+        write(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                outcomes.append(type(load(path)))
+            except InputError:
+                outcomes.append(InputError)
+        assert not marker.exists()
+    assert set(outcomes) == {SoftKMeans, InputError}
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "can't be read"),
+        (lambda path: path.write_bytes(b""), "no model file"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 20), "no model file"),
+        (lambda path: path.write_text("a,b\n1,2\n"), "no model file"),
+        (lambda path: path.write_bytes(struct.pack("<Q", 2**63) + b"{}"), "no model file"),
+        (lambda path: safetensors.numpy.save_file({"weight": X}, path), "no softkmeans model"),
+        (lambda path: safetensors.numpy.save_file({}, path, {"format": "softkmeans", "version": "1"}), "damaged"),
+        (lambda path: path.symlink_to(path), "m.safetensors"),
+    ],
+    ids=["missing", "folder", "empty", "random", "text", "huge header", "foreign", "only metadata", "circular link"],
+)
+def test_what_is_no_model_is_named_in_one_line(make, match, tmp_path):
+    path = tmp_path / "m.safetensors"
+    make(path)
+    refused(path, match)
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------------
+
+
+def listing(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("model", "error"),
+    [
+        (SoftKMeans(3), NotFittedError),
+        (make_pipeline(StandardScaler(), SoftKMeans(3)), NotFittedError),
+        (KMeans(3, n_init=1, random_state=0).fit(X), InputError),
+        (make_pipeline(MinMaxScaler(), SoftKMeans(3, random_state=0)).fit(X), InputError),
+        (make_pipeline(StandardScaler(), StandardScaler(), SoftKMeans(3, random_state=0)).fit(X), InputError),
+        (LAYER, InputError),
+        ({"a": 1}, InputError),
+        (None, InputError),
+        (SoftKMeans, InputError),
+    ],
+    ids=["unfitted", "pipeline", "KMeans", "MinMaxScaler", "two scalers", "layer", "dict", "None", "class"],
+)
+def test_what_cannot_be_saved_is_refused_and_the_file_there_survives(model, error, tmp_path):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"precious")
+    with pytest.raises(error):
+        save(model, path)
+    assert listing(tmp_path) == {"m.safetensors": b"precious"}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+def test_a_failing_save_leaves_the_file_that_was_there(error, tmp_path, monkeypatch, models):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"precious")
+
+    def breaks_off(tensors, file, metadata=None):
+        Path(file).write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr("softkmeans.saving.save_file", breaks_off)
+    with pytest.raises(type(error)):
+        save(models[1]["array"], path)
+    assert listing(tmp_path) == {"m.safetensors": b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("where", "match"),
+    [("nowhere/m.safetensors", "no folder"), ("file/m.safetensors", "not a folder"), ("folder", "a folder")],
+)
+def test_a_place_that_cannot_be_written_is_named(where, match, tmp_path, models):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=match):
+        save(models[1]["array"], tmp_path / where)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("path_of", [str, Path, lambda p: p])
+def test_a_file_is_replaced_and_any_kind_of_path_will_do(path_of, tmp_path, models):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"old")
+    save(models[1]["array"], path_of(path))
+    np.testing.assert_array_equal(load(path_of(path)).predict(X), models[1]["array"].predict(X))
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("before", [None, 0o600, 0o640, 0o664])
+def test_permissions_are_those_of_open_or_of_the_file_before(before, tmp_path, models):
+    path, plain = tmp_path / "m.safetensors", tmp_path / "plain"
+    plain.write_bytes(b"")
+    if before is not None:
+        path.write_bytes(b"old")
+        path.chmod(before)
+    save(models[1]["array"], path)
+    expected = plain.stat().st_mode if before is None else before
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(expected)
+
+
+def test_a_frame_with_odd_names_comes_back(tmp_path):
+    names = ["größe, cm", 'say "x"', "two\nlines", "\N{GREEK SMALL LETTER BETA}\x00"]
+    frame = pd.DataFrame(X, columns=names)
+    save(soft(frame), tmp_path / "m.safetensors")
+    after = load(tmp_path / "m.safetensors")
+    assert after.feature_names_in_.tolist() == names
+    np.testing.assert_array_equal(after.predict(frame), soft(frame).predict(frame))
+
+
+def test_a_refused_model_of_a_newer_version_says_what_to_do(models, tmp_path):
+    metadata, tensors = parsed(models[0] / "array.safetensors")
+    unparsed(tmp_path / "m.safetensors", metadata | {"version": "7"}, tensors)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "m.safetensors")
+    assert "version 7" in str(caught.value)
+    assert "upgrade softkmeans" in str(caught.value)
+
+
+def test_an_interrupted_pipeline_can_be_saved(tmp_path):
+    class Stop(Callback):
+        def on_step(self, step):
+            if step.n_iter == 2:
+                raise KeyboardInterrupt
+
+    pipe = make_pipeline(StandardScaler(), SoftKMeans(3, random_state=0, tol=0, callbacks=[Stop()]))
+    with pytest.raises(KeyboardInterrupt):
+        pipe.fit(X)
+    pipe[-1].set_params(callbacks=None)
+    save(pipe, tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X), pipe.predict_proba(X))
