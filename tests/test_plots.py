@@ -391,11 +391,11 @@ X, RESP, CENTERS = blobs()
         ({"resp": RESP * 2}, "add up to 2, expected probabilities"),
         ({"resp": RESP - 1}, "down to -1"),
         ({"feature_names": ["one"]}, "1 names for 2 features"),
-        ({"regions": True}, "2 features and predict_proba=None"),
+        ({"regions": True}, "2 features and no predict_proba"),
         ({"regions": True, "predict_proba": lambda grid: grid}, r"predict_proba\(grid\) has shape \(40000, 2\)"),
         (
             {"X": X[:, :1], "centers": CENTERS[:, :1], "regions": True, "predict_proba": soft},
-            "regions=True came with 1",
+            "regions came with 1",
         ),
         ({"X": np.ones((150, 4)), "centers": np.ones((3, 4))}, "all the same"),
     ],

@@ -204,7 +204,7 @@ BAD = {
         "needs a fixed temperature",
     ),
     "distortion can't learn T": ({"learn_temperature": True}, {"objective": "distortion"}, "needs a fixed temperature"),
-    "distortion by EM": ({}, {"objective": "distortion", "solver": "em"}, "no EM update"),
+    "distortion by EM": ({}, {"objective": "distortion", "solver": "em"}, "choose solver='adam'"),
     "distortion by L-BFGS": ({}, {"objective": "distortion", "solver": "lbfgs"}, "choose solver='adam'"),
     "solver unknown": ({}, {"solver": "sgd"}, "solver='sgd' is not known"),
     "init unknown": ({}, {"init": "kmeans"}, "init='kmeans' is not known"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 __all__ = ["app", "main"]
 
+import re
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,12 +31,13 @@ app = typer.Typer(
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
+OPTION = r"^(n_clusters|n_init|max_iter|tol|temperature|solver|init|distance|objective|scale|n_samples|n_features)="
 
 Data = Annotated[Path, typer.Argument(help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
 ModelFile = Annotated[Path, typer.Argument(help="A model that fit or demo wrote.", show_default=False)]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
 Solver = Annotated[str, typer.Option(help="em, lbfgs or adam.")]
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1)]
 MaxIter = Annotated[int, typer.Option(help="Passes over the data, at most.")]
 Regions = Annotated[bool, typer.Option("--regions", help="Shade the plane by cluster (two features only).")]
 
@@ -60,13 +63,14 @@ def demo(
 ) -> None:
     """Make blobs, train the PyTorch module on them, draw the clusters."""
     x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
-    layer = sk.SoftKMeansLayer(n_clusters, n_features, temperature or 2 * cluster_std**2)
+    if temperature is None and not cluster_std:
+        raise InputError("--cluster-std 0 leaves no temperature to choose: give --temperature")
+    layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
-    out_dir = _folder(out_dir)
+    _check_folder(out_dir)
     typer.echo(f"data: {n_samples} points around {n_clusters} centres in {n_features} dimensions")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
     began = time.perf_counter()
-    printer = sk.LossPrinter(log_every, typer.echo)
     result = sk.train_layer(
         layer,
         x,
@@ -75,19 +79,23 @@ def demo(
         init="k-means++",
         max_iter=max_iter,
         random_state=seed,
-        callbacks=[printer],
+        callbacks=[sk.LossPrinter(log_every, typer.echo)],
     )
     seconds = time.perf_counter() - began
     model = sk.SoftKMeans.from_layer(layer, result)
-    _write_assignments(out_dir / "assignments.csv", model, x)
-    _draw(out_dir / "clusters.png", lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2))
-    _draw(out_dir / "loss.png", lambda: sk.LossDisplay.from_history(result.history, name=objective.replace("_", " ")))
-    sk.save(model, out_dir / "model.safetensors")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    outputs = {
+        out_dir / "assignments.csv": lambda path: _write_assignments(path, model, x),
+        out_dir / "clusters.png": _picture(lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)),
+        out_dir / "loss.png": _picture(lambda: sk.LossDisplay.from_estimator(model, name=objective.replace("_", " "))),
+        out_dir / "model.safetensors": lambda path: sk.save(model, path),
+    }
+    _write_all(outputs)
     sk.summary.print_centers(model)
     sk.summary.print_figures(
         sk.summary.figures(model) | {"seconds": f"{seconds:.2f}"} | sk.summary.agreement(y, model.predict(x))
     )
-    typer.echo(f"wrote assignments.csv, clusters.png, loss.png and model.safetensors to {out_dir}")
+    typer.echo(f"wrote {', '.join(path.name for path in outputs)} to {out_dir}")
 
 
 @app.command()
@@ -119,12 +127,10 @@ def fit(
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file."""
-    outputs = {path: endings for path, endings in ((out, ()), (assignments, TABLES), (picture, PICTURES)) if path}
-    for path, endings in outputs.items():
-        _check_output(path, endings)
+    _check_outputs(file, [(out, ()), (assignments, TABLES), (picture, PICTURES)])
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     table = sk.data.read_table(file, columns=names, label_column=label_column, weight_column=weight_column)
-    _check_distinct(table.x, n_clusters)
+    _check_rows(table.x, n_clusters)
     estimator = sk.SoftKMeans(
         n_clusters,
         temperature=_number_or_name(temperature),
@@ -145,16 +151,16 @@ def fit(
     sk.summary.print_centers(model)
     known = {} if table.labels is None else sk.summary.agreement(table.labels, model.predict(table.frame()))
     sk.summary.print_figures(sk.summary.figures(model) | known)
-    if assignments:
-        _write_assignments(assignments, model, table.frame())
-    if picture:
-        _draw(picture, lambda: _clusters(model, table))
-    if out:
-        sk.save(model, out)
-    for path in outputs:
+    outputs = {
+        out: lambda path: sk.save(model, path),
+        assignments: lambda path: _write_assignments(path, model, table.frame()),
+        picture: _picture(lambda: _clusters(model, table)),
+    }
+    _write_all({path: write for path, write in outputs.items() if path})
+    for path in filter(None, outputs):
         typer.echo(f"wrote {path}")
     if interrupted:
-        raise KeyboardInterrupt
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -166,8 +172,7 @@ def predict(
     ] = None,
 ) -> None:
     """Write each row's label and its probability for every cluster."""
-    if out:
-        _check_output(out, TABLES)
+    _check_outputs(file, [(out, TABLES)])
     model = sk.load(model_file)
     _write_assignments(out or sys.stdout.buffer, model, _read_for(model, file).frame())
 
@@ -181,13 +186,18 @@ def plot(
     loss: Annotated[Path | None, typer.Option(help="Draw the loss curve here, too.", show_default=False)] = None,
 ) -> None:
     """Draw the rows of a file as a model clusters them."""
-    for path in filter(None, (out, loss)):
-        _check_output(path, PICTURES)
+    _check_outputs(file, [(out, PICTURES), (loss, PICTURES)])
     model = sk.load(model_file)
     table = _read_for(model, file)
-    _draw(out, lambda: _clusters(model, table, regions=regions))
+    if regions and table.x.shape[1] != 2:
+        raise InputError(f"--regions came with {table.x.shape[1]} features, expected 2: leave it out")
+    outputs = {out: _picture(lambda: _clusters(model, table, regions=regions))}
     if loss:
-        _draw(loss, lambda: sk.LossDisplay.from_estimator(sk.scaling.parts(model)[1], name="objective"))
+        estimator = sk.scaling.parts(model)[1]
+        if not hasattr(estimator, "history_"):
+            raise InputError(f"{model_file} came from a module, without the loss of its training: leave --loss out")
+        outputs[loss] = _picture(lambda: sk.LossDisplay.from_estimator(estimator, name="objective"))
+    _write_all(outputs)
 
 
 @app.command()
@@ -205,13 +215,27 @@ def info(model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelF
 
 
 def main() -> None:
-    """Run the command line: errors of use are one line on standard error, with exit status 2."""
+    """Run the command line: errors are one line on standard error, with exit status 2."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _fail(error.format_message() or "give a command: demo, fit, predict, plot or info")
     except (InputError, MissingExtraError, OSError) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _fail(re.sub(OPTION, _as_option, str(error)))
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted: nothing was written", err=True)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _as_option(match: re.Match[str]) -> str:
+    """Call a parameter as the command line does."""
+    return f"--{match[1].replace('_', '-')} "
 
 
 def _fit(model: Any, table: Any) -> bool:
@@ -225,7 +249,7 @@ def _fit(model: Any, table: Any) -> bool:
     try:
         model.fit(table.frame(), **weights)
     except FitInterrupted as interrupted:
-        typer.echo(f"warning: {interrupted}", err=True)
+        typer.echo(f"interrupted: {interrupted}", err=True)
         return False
     return True
 
@@ -263,28 +287,40 @@ def _clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
     )
 
 
-def _draw(path: Path, display: Callable[[], Any]) -> None:
-    figure = display().figure_
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+def _picture(display: Callable[[], Any]) -> Callable[[Path], None]:
+    return lambda path: display().figure_.savefig(path, dpi=150)
 
 
-def _check_output(path: Path, endings: tuple[str, ...]) -> None:
-    if endings and not path.name.lower().endswith(endings):
-        raise InputError(f"can't write {path}: its ending must be one of {', '.join(endings)}")
-    check_writable(path)
+def _write_all(outputs: Mapping[Path, Callable[[Path], None]]) -> None:
+    """Write all files or, if anything goes wrong with one, none."""
+    with ExitStack() as stack:
+        for path, write in outputs.items():
+            write(stack.enter_context(atomic_write(path)))
 
 
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't make the folder {path}: {error.strerror}; choose another --out-dir") from None
-    check_writable(path / "model.safetensors")
-    return path
+def _check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, ...]]]) -> None:
+    """Refuse, before any work, what can't be written or would be written over."""
+    taken = {source.resolve()}
+    for path, endings in outputs:
+        if path is None:
+            continue
+        if endings and not path.name.lower().endswith(endings):
+            raise InputError(f"can't write {path}: its ending must be one of {', '.join(endings)}")
+        if path.resolve() in taken:
+            raise InputError(f"can't write {path}: it is the input, or another output; give it a name of its own")
+        check_writable(path)
+        taken.add(path.resolve())
 
 
-def _check_distinct(x: Any, n_clusters: int) -> None:
+def _check_folder(path: Path) -> None:
+    """Refuse a folder for outputs that can't be made or written, without making it yet."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    check_writable(there / "model.safetensors")
+
+
+def _check_rows(x: Any, n_clusters: int) -> None:
+    if np.abs(x).max() > 1e150:
+        raise InputError(f"the data holds values as large as {np.abs(x).max():.3g}, too large to square: rescale it")
     n_distinct = sk.seeding.count_distinct(x)
     if 1 <= n_distinct < n_clusters:
         raise InputError(f"the data has {n_distinct} distinct rows, fewer than --n-clusters {n_clusters}: lower it")

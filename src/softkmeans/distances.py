@@ -44,6 +44,11 @@ class Distance(ABC):
     translates: bool
     min_features = 1
 
+    @property
+    def spelling(self) -> str | Distance:
+        """How to ask for this distance: by its name, if the table has it, else by itself."""
+        return self.name if type(DISTANCES.get(self.name)) is type(self) else self
+
     def embed(self, x: Tensor) -> Tensor:
         """Bring rows (n, d), or centres (k, d), to where the distance is taken: the unit sphere for cosine."""
         return x

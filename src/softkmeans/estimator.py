@@ -19,7 +19,7 @@ from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
 from .data.arrays import Array, as_source, floating_dtype, like
 from .data.source import Source, as_tensor
-from .distances import DISTANCES, as_distance
+from .distances import as_distance
 from .errors import FitInterrupted, InputError
 from .fit import Result, fit
 from .inference import Clustering
@@ -331,11 +331,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         centers = layer.centroids.detach().cpu()
         centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # which NumPy lacks
         temperature = float(layer.temperature.detach())
-        known = DISTANCES.get(layer.distance.name) is layer.distance
         model = cls(
             layer.n_clusters,
             temperature="auto" if layer.learn_temperature else temperature,
-            distance=layer.distance.name if known else layer.distance,
+            distance=layer.distance.spelling,
         )
         model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
         model.n_features_in_ = layer.n_features

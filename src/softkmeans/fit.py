@@ -215,6 +215,8 @@ def fit(
     rule, method = as_temperature(temperature), as_solver(solver)
     space = Space.of(source, as_distance(distance))
     goal = _objective(objective, space, rule)
+    if method.needs_update and not goal.has_update:
+        raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
     view = space.view(source)
     runs: list[_Run] = []
     ordered = not isinstance(init, str)

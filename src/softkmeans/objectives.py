@@ -14,7 +14,6 @@ from typing_extensions import override
 
 from . import functional
 from .data.source import Block
-from .errors import InputError
 from .kernels import accumulate, tiles
 from .space import Space
 from .stats import Stats
@@ -66,6 +65,7 @@ class Objective(ABC):
     """
 
     name: str
+    has_update = True  # whether EM's update lowers it
 
     def __init__(self, space: Space, rule: TemperatureRule) -> None:
         self.space, self.rule = space, rule
@@ -197,6 +197,7 @@ class Distortion(Objective):
     """E = Σ w r d with its full gradient, through r; by autograd, and for solvers that need no more than a gradient."""
 
     name = "distortion"
+    has_update = False  # EM lowers F
 
     @override
     def summarize(self, block: Block, params: Params) -> Summary:
@@ -219,10 +220,6 @@ class Distortion(Objective):
     @override
     def gradient(self, params: Params, summary: Summary) -> Tensor:
         return self.space.distance.tangent(params.centers, summary.gradient).flatten()
-
-    @override
-    def update(self, params: Params, summary: Summary) -> Params:
-        raise InputError("the distortion has no EM update, which lowers the free energy: choose solver='adam'")
 
     @override
     def in_units(self, value: float, summary: Summary) -> float:

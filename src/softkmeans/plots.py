@@ -376,8 +376,8 @@ def _principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
 def _regions(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
     """Evaluate the responsibilities on a grid a little larger than the data."""
     if X.shape[1] != 2 or predict_proba is None:
-        found = f"{X.shape[1]} features and predict_proba={predict_proba}"
-        raise InputError(f"regions=True came with {found}, expected 2 and a function; give both or leave regions out")
+        found = f"{X.shape[1]} features and {'no' if predict_proba is None else 'a'} predict_proba"
+        raise InputError(f"regions came with {found}, expected 2 features and a predict_proba; leave regions out")
     low, high = X.min(axis=0), X.max(axis=0)
     margin = np.where(high > low, 0.06 * (high - low), 1.0)
     x, y = np.linspace(low - margin, high + margin, GRID).T

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .atomic import atomic_write
 from .callbacks import Step
+from .distances import Distance
 from .errors import InputError
 from .estimator import SoftKMeans
 from .scaling import Model, parts
@@ -37,6 +38,9 @@ SETTINGS: dict[str, Any] = {
     "maximum_likelihood": MaximumLikelihood,
 }  # objects that parameters may be
 SCALER = ("mean_", "scale_", "var_")
+CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# What a file that was tampered with makes reading raise.
+DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -84,12 +88,15 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "attributes": {name: attributes[name] for name in SCALARS if name in attributes},
         "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
+        "scaler": None,
     }
     if scaler is not None:
-        tensors |= {f"scaler.{name}": torch.as_tensor(getattr(scaler, name)) for name in SCALER}
+        content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
+        found = {name: getattr(scaler, name) for name in SCALER}
+        tensors |= {f"scaler.{name}": torch.as_tensor(value) for name, value in found.items() if value is not None}
     metadata = {"format": FORMAT, "version": str(VERSION), "content": json.dumps(content)}
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(to_bytes(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -120,10 +127,9 @@ def load(path: str | os.PathLike[str]) -> Model:
         estimator = SoftKMeans(**{n: _restored(v, tensors) for n, v in content["parameters"].items()})
         _restore_fit(estimator, content, tensors)
         return _with_scaler(estimator, content, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path} is damaged, its content does not fit together ({error}): save the model anew"
-        ) from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} is damaged, its content does not fit together ({reason}): save it anew") from None
 
 
 _LOST = object()
@@ -137,6 +143,8 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return value.item()
     if isinstance(value, torch.dtype | torch.device):
         return str(value).removeprefix("torch.")
+    if isinstance(value, Distance) and isinstance(value.spelling, str):
+        return value.spelling
     if is_dataclass(value) and type(value) in SETTINGS.values():
         (kind,) = (key for key, made in SETTINGS.items() if made is type(value))
         return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]
@@ -160,12 +168,14 @@ def _restored(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a file, if it is one of ours."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a model file in it")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no dict
     except FileNotFoundError:
-        raise InputError(f"no such file: {path}") from None
+        raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from None
     except safetensors.SafetensorError as error:
@@ -173,24 +183,26 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path} is a safetensors file, but no softkmeans model: give one that softkmeans saved")
     version = metadata.get("version", "")
-    if not version.isdecimal() or int(version) > VERSION:
-        raise InputError(
-            f"{path} has format version {version}, this softkmeans reads up to {VERSION}: upgrade softkmeans"
-        )
+    if not (version.isdecimal() and len(version) < 9 and int(version) <= VERSION):
+        found = f"{path} has format version {version[:20]}"
+        raise InputError(f"{found}, this softkmeans reads up to {VERSION}: upgrade softkmeans")
     return metadata, tensors
 
 
 def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     centers = tensors["cluster_centers_"]
     n_clusters, estimator.n_features_in_ = centers.shape
+    _require(0 not in centers.shape and centers.dtype in CENTERS, "the centres are no matrix of floats")
+    _require(bool(centers.isfinite().all()), "the centres are not finite")
     temperature = content["attributes"]["temperature_"]
-    if not (centers.isfinite().all() and 0 < temperature < float("inf") and n_clusters > 0):
-        raise ValueError("centres or temperature are not finite")
+    _require(isinstance(temperature, float) and 0 < temperature < float("inf"), "the temperature is not above 0")
     estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
     for name in SCALARS:
         if name in content["attributes"]:
             setattr(estimator, name, content["attributes"][name])
     if "history_" in tensors:
+        _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has another shape")
+        _require(tensors["history_"].shape[1:] == (len(Step._fields),), "history_ has another shape")
         estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
         rows = tensors["history_"].tolist()
         estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-1], int(row[-1])]) for row in rows)
@@ -198,14 +210,23 @@ def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[s
 
 def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
     names = np.array(content["feature_names"], dtype=object)
-    if f"scaler.{SCALER[0]}" not in tensors:
+    _require(names.shape in ((0,), (estimator.n_features_in_,)), "feature_names has another length")
+    if content["scaler"] is None:
         if len(names):
             estimator.feature_names_in_ = names
         return estimator
-    scaler = StandardScaler()
-    for name in SCALER:
-        setattr(scaler, name, tensors[f"scaler.{name}"].numpy())
+    scaler = StandardScaler(**content["scaler"])
+    kept = {"mean_": scaler.with_mean or scaler.with_std, "scale_": scaler.with_std, "var_": scaler.with_std}
+    for name, needed in kept.items():
+        value = tensors[f"scaler.{name}"].numpy() if needed else None
+        _require(value is None or value.shape == (estimator.n_features_in_,), f"the scaler's {name} has another shape")
+        setattr(scaler, name, value)
     scaler.n_features_in_ = estimator.n_features_in_
     if len(names):
         scaler.feature_names_in_ = names
     return make_pipeline(scaler, estimator)
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ValueError(otherwise)

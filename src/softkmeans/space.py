@@ -53,7 +53,10 @@ class Space(NamedTuple):
         if not math.isfinite(variance):
             raise InputError("the data's values are too large for float64 arithmetic: divide them by a power of ten")
         if variance < 1e-30:  # what rounding makes of equal rows
-            return cls(distance, shift, rough, 0.0)
+            return cls(distance, shift, min(max(rough, 1e-150), 1e150), 0.0)
+        if distance.translates and not 1e-150 < rough * math.sqrt(variance) < 1e150:
+            spread = f"{rough * math.sqrt(variance):.3g}"
+            raise InputError(f"the data's spread is {spread}, the square of which float64 can't hold: rescale the data")
         scale = rough * (_power_of_two(math.sqrt(variance)) if distance.translates else 1.0)
         return cls(distance, shift, scale, variance * (rough / scale) ** 2 if distance.translates else 1.0)
 
@@ -107,5 +110,5 @@ def _squares(block: Block, mean: Tensor, scale: float) -> Tensor:
 
 
 def _power_of_two(size: float) -> float:
-    """Return the power of two next below a size, one whose square is finite; 1 for a size of 0 or infinity."""
-    return 2.0 ** min(max(math.frexp(size)[1] - 1, -500), 500) if 0 < size < math.inf else 1.0
+    """Return the power of two next below a size; 1 for a size of 0 or one that is not finite."""
+    return 2.0 ** (math.frexp(size)[1] - 1) if 0 < size < math.inf else 1.0

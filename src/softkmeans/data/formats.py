@@ -2,6 +2,8 @@
 
 __all__ = ["Opened", "arrow", "find_suffix", "is_number", "listing", "one_line_errors", "open_table"]
 
+import codecs
+import gzip
 import importlib
 import zipfile
 import zlib
@@ -97,7 +99,7 @@ def _open_csv(path: Path, delimiter: str) -> Opened:
     except arrow("lib").ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise InputError(_NO_ROWS) from None
-        _raise_for_utf16(path)
+        _raise_for_no_text(path)
         _raise_for_uneven_row(path, parse)
         raise
     except UnicodeDecodeError:
@@ -107,10 +109,15 @@ def _open_csv(path: Path, delimiter: str) -> Opened:
     return _from_arrow(table.num_rows, table.schema, table.select)._replace(headless=headless)
 
 
-def _raise_for_utf16(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            raise InputError(_ENCODING)
+def _raise_for_no_text(path: Path) -> None:
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        try:
+            for part in codecs.iterdecode(file, "utf-8"):
+                if "\0" in part:
+                    raise InputError(_ENCODING)
+        except UnicodeDecodeError:
+            raise InputError(_ENCODING) from None
 
 
 def _raise_for_uneven_row(path: Path, parse: Callable[..., Any]) -> None:

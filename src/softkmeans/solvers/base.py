@@ -27,9 +27,12 @@ class Solver(ABC):
     patience : int
         How many passes in a row may bring no improvement before the fit counts as converged: 1 for a solver whose
         every step is the best it can do, more for one that tries and errs.
+    needs_update : bool
+        Whether it builds on EM's update, which not every objective has.
     """
 
     patience: int
+    needs_update = False
 
     @abstractmethod
     def init(self, objective: Objective, params: Params) -> Any:

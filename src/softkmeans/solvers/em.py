@@ -25,6 +25,7 @@ class Em(Solver):
     """
 
     patience = 1
+    needs_update = True
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:

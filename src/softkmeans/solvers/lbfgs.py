@@ -39,6 +39,7 @@ class Lbfgs(Solver):
 
     memory: int = 10
     patience = 2
+    needs_update = True
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
