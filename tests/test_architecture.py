@@ -75,6 +75,7 @@ def test_public_names():
         "callbacks",
         "data",
         "distances",
+        "fit",
         "functional",
         "load",
         "make_blobs",

@@ -155,7 +155,7 @@ def test_fit_and_predict_agree_with_the_library(name, suffix, data, run):
     assert figure(out, "entropy H").split()[0] == f"{expected.entropy_:.6g}"
     assert figure(out, "temperature") == f"{expected.temperature_:.6g}"
     assert figure(out, "steps") == f"{expected.n_iter_} (converged)"
-    assert f"{len(x)} rows, {x.shape[1]} features" in out
+    assert f"rows: {len(x)}, features: {x.shape[1]}" in out
     assert "wrote m.safetensors" in out
     assert "left out" not in out
     check_assignments(*table_of(succeeds(run("predict", "m.safetensors", file))), expected, x.to_numpy())
@@ -250,7 +250,7 @@ def test_text_columns_are_named_and_left_out(run):
     out = succeeds(run("fit", "notes.csv", "-k", 2, "--out", "m.safetensors"))
     (line,) = [line for line in out.splitlines() if line.startswith("left out, not numeric:")]
     assert line == "left out, not numeric: name, a note, quoted, (unnamed)"
-    assert "3 rows, 2 features" in out
+    assert "rows: 3, features: 2" in out
     assert load("m.safetensors").feature_names_in_.tolist() == ["a", "b"]
 
 
@@ -457,7 +457,7 @@ BAD = {
     FIT + "--seed 4294967296": "--seed",
     "fit {data}/wine.csv -k 3 --out nowhere/m.safetensors": "no folder .*nowhere",
     "fit {data}/wine.csv -k 3 --out {data}/wine.csv/m.safetensors": "wine.csv is not a folder",
-    "fit {data}/wine.csv -k 3 --out {data}": "is a folder",
+    "fit {data}/wine.csv -k 3 --out {data}": "its ending must be one of .safetensors",
     "fit {data}/wine.csv -k 3 --out /proc/m.safetensors": "/proc",
     "fit {data}/wine.csv -k 3 --assignments a.xlsx": "a.xlsx.*.csv, .csv.gz, .tsv, .tsv.gz, .parquet",
     "fit {data}/wine.csv -k 3 --picture p.bmp": "p.bmp.*.png, .pdf, .svg, .jpg",

@@ -1,5 +1,7 @@
 """The fit loop: invariances, ends, warnings, errors."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import reference as ref
-from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans
+from softkmeans import Callback, FitInterrupted, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer
+from softkmeans.data import as_source
+from softkmeans.distances import as_distance
 from softkmeans.fit import fit
 from softkmeans.objectives import FreeEnergy
 
@@ -275,22 +280,107 @@ def test_bad_input_is_named_in_one_line(case):
     assert "\n" not in str(caught.value)
 
 
-def test_memory_stays_flat(monkeypatch):
-    """No array of n x k is ever made, let alone n x k x d: temporaries are a tile's."""
-    largest = []
-    original = torch.Tensor.__matmul__
+class _Largest(TorchDispatchMode):
+    """The number of elements of the largest tensor that any operation gives."""
 
-    def watch(self, other):
-        out = original(self, other)
-        largest.append(out.numel())
+    def __init__(self):
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        tensors = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if isinstance(t, torch.Tensor)]
+        self.numel = max([self.numel, *(t.numel() for t in tensors)])
         return out
 
-    monkeypatch.setattr(torch.Tensor, "__matmul__", watch)
-    x = np.random.default_rng(0).normal(size=(60_000, 4))
-    model = SoftKMeans(50, max_iter=2, init=x[:50]).set_params(tol=1.0).fit(x)
-    model.predict(x)
-    assert largest
-    assert max(largest) <= 2**18
+
+@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.parametrize("objective", ["nll", "distortion"])
+def test_no_array_of_rows_by_clusters_is_made(objective):
+    """Let alone one of rows x clusters x features: beside the data, only blocks, tiles and what has one entry a row."""
+    x = np.random.default_rng(0).normal(size=(700_000, 4)).astype(np.float32)
+    fixed = {"temperature": 1.0, "solver": "adam", "objective": "distortion"} if objective == "distortion" else {}
+    with _Largest() as largest:
+        fit(x, 30, max_iter=2, random_state=0, **fixed)
+    assert len(x) <= largest.numel <= 5 * len(x)  # seeding weighs five candidates at once
+
+
+def test_only_the_answer_is_as_large_as_rows_by_clusters():
+    x = np.random.default_rng(0).normal(size=(100_000, 2))
+    model = SoftKMeans.from_layer(SoftKMeansLayer(50, 2))
+    with _Largest() as largest:
+        model.predict(x)
+        assert largest.numel <= 2**20
+        answer = model.predict_proba(x)
+    assert largest.numel == answer.size
+    assert answer.dtype == np.float32
+
+
+@pytest.mark.parametrize("apart", [1e3, 1e6, 3e7])
+def test_far_clusters_cost_no_digits(apart):
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    x[200:] += apart
+    result, model = fit(x, 2, random_state=0), SoftKMeans(2, random_state=0).fit(x)
+    within = sum(((part - part.mean(0)) ** 2).sum() for part in (x[:200], x[200:]))
+    assert result.temperature == pytest.approx(2 * within / x.size, rel=1e-6)
+    assert result.distortion == pytest.approx(within, rel=1e-6)
+    assert model.inertia_ == pytest.approx(within, rel=1e-6)
+    assert result.free_energy <= model.inertia_ * (1 + 1e-9) <= result.distortion * (1 + 2e-9)
+
+
+def test_an_outlier_does_not_melt_the_clusters():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 0.3, (100, 1)), rng.normal(3, 0.3, (100, 1)), [[1e6]]])
+    result = fit(x, 3, random_state=0)
+    np.testing.assert_allclose(sorted(result.centers[:, 0].tolist()), [0, 3, 1e6], atol=0.2)
+    assert result.temperature == pytest.approx(2 * 0.3**2, rel=0.3)
+
+
+def test_a_constant_column_of_huge_numbers_changes_nothing():
+    rng = np.random.default_rng(0)
+    clusters = np.concatenate([rng.normal(0, 0.5, (50, 1)), rng.normal(5, 0.5, (50, 1))])
+    stamped = np.hstack([clusters, np.full((100, 1), 1.7e18)])
+    plain, found = fit(clusters, 2, temperature=0.5, random_state=0), fit(stamped, 2, temperature=0.5, random_state=0)
+    np.testing.assert_allclose(found.centers[:, 0], plain.centers[:, 0], rtol=1e-6)
+
+
+@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
+def test_a_step_of_em_learns_centres_and_temperature_together(distance):
+    start = BLOBS[[3, 60, 110, 160, 220]]
+    first = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance).history[0].temperature
+    result = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance)
+    r = ref.resp(BLOBS, start, first, distance)
+    mean = (r * ref.distances(BLOBS, result.centers.numpy(), distance)).sum() / len(BLOBS)
+    assert result.temperature == pytest.approx(as_distance(distance).likeliest_temperature(mean, 3), rel=1e-9)
+
+
+@pytest.mark.parametrize("call", [lambda x: fit(x, 3, max_iter=1), lambda x: SoftKMeans(3, max_iter=1).fit(x)])
+def test_warnings_point_at_the_caller(call):
+    with pytest.warns(ConvergenceWarning) as caught:
+        call(BLOBS)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("error", [InputError("no"), MissingExtraError("this", "that", "extra"), FitInterrupted(3)])
+def test_errors_survive_a_process_pool(error):
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- written just here
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert vars(again) == vars(error)
+
+
+def test_a_source_has_its_own_weights_and_place():
+    for extra in ({"sample_weight": WEIGHTS}, {"device": "cpu"}):
+        with pytest.raises(InputError, match="it has its own"):
+            fit(as_source(BLOBS), 3, **extra)
+    weighted = fit(as_source(BLOBS, WEIGHTS), 3, random_state=0)
+    assert weighted.objective == fit(BLOBS, 3, random_state=0, sample_weight=WEIGHTS).objective
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.nan])
+def test_a_first_temperature_must_be_one(value):
+    with pytest.raises(InputError, match="init_temperature="):
+        fit(BLOBS, 3, init_temperature=value)
 
 
 def test_threads_and_random_state_are_left_alone():

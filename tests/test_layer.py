@@ -371,3 +371,13 @@ def test_a_distance_of_one_s_own():
 
     own, plain = layer(distance=Doubled(), temperature=1.0), layer(temperature=0.5)
     torch.testing.assert_close(own(rows()), plain(rows()))
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_autocast_takes_no_digits_from_the_distances(distance):
+    x = torch.randn(200, 8, generator=torch.Generator().manual_seed(0)) + 30 * (torch.arange(200) % 2)[:, None]
+    module = SoftKMeansLayer(2, 8, distance=distance, centroids=x[:2])
+    expected = module(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(module(x), expected)
+        module(x.bfloat16())  # as the layer before it would hand on

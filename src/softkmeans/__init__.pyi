@@ -1,6 +1,7 @@
 from . import callbacks as callbacks
 from . import data as data
 from . import distances as distances
+from . import fit as fit
 from . import functional as functional
 from . import plots as plots
 from . import scaling as scaling
@@ -25,3 +26,5 @@ from .plots import LossDisplay as LossDisplay
 from .saving import load as load
 from .saving import save as save
 from .training import train_layer as train_layer
+
+__version__: str

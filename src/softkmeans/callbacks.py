@@ -52,13 +52,13 @@ class Callback:
     """
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Come before the first pass of every restart, of at most ``max_iter`` passes."""
+        """Called before the first pass of every restart, of at most ``max_iter`` passes."""
 
     def on_step(self, step: Step) -> bool | None:
-        """Come after every pass; a true answer ends the fit, with the best centres so far."""
+        """Called after every pass; a true answer ends the fit, with the best centres so far."""
 
     def on_fit_end(self, result: Any) -> None:
-        """Come after the last pass of every restart, with its `Result`, also when the fit was interrupted."""
+        """Called after the last pass of every restart, with its `Result`, also when the fit was interrupted."""
 
 
 class ProgressBar(Callback):

@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+MODELS = (".safetensors",)
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 OPTION = r"^(n_clusters|n_init|max_iter|tol|temperature|solver|init|distance|objective|scale|n_samples|n_features)="
 
@@ -53,7 +54,7 @@ def demo(
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="distortion or free_energy; by default what suits the solver.", show_default=False),
+        typer.Option(help="distortion, free_energy or nll; by default what suits the solver.", show_default=False),
     ] = None,
     solver: Annotated[str, typer.Option(help="adam, em or lbfgs.")] = "adam",
     max_iter: MaxIter = 300,
@@ -68,7 +69,7 @@ def demo(
     layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
     _check_folder(out_dir)
-    typer.echo(f"data: {n_samples} points around {n_clusters} centres in {n_features} dimensions")
+    typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
     began = time.perf_counter()
     result = sk.train_layer(
@@ -87,7 +88,9 @@ def demo(
     outputs = {
         out_dir / "assignments.csv": lambda path: _write_assignments(path, model, x),
         out_dir / "clusters.png": _picture(lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)),
-        out_dir / "loss.png": _picture(lambda: sk.LossDisplay.from_estimator(model, name=objective.replace("_", " "))),
+        out_dir / "loss.png": _picture(
+            lambda: sk.LossDisplay.from_estimator(model, name=f"{objective.replace('_', ' ')} per row")
+        ),
         out_dir / "model.safetensors": lambda path: sk.save(model, path),
     }
     _write_all(outputs)
@@ -127,7 +130,7 @@ def fit(
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file."""
-    _check_outputs(file, [(out, ()), (assignments, TABLES), (picture, PICTURES)])
+    _check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     table = sk.data.read_table(file, columns=names, label_column=label_column, weight_column=weight_column)
     _check_rows(table.x, n_clusters)
@@ -147,7 +150,7 @@ def fit(
     interrupted = not _fit(model, table)
     if table.ignored:
         typer.echo(f"left out, not numeric: {', '.join(name or '(unnamed)' for name in table.ignored)}")
-    typer.echo(f"{len(table.x)} rows, {table.x.shape[1]} features")
+    typer.echo(f"rows: {len(table.x)}, features: {table.x.shape[1]}")
     sk.summary.print_centers(model)
     known = {} if table.labels is None else sk.summary.agreement(table.labels, model.predict(table.frame()))
     sk.summary.print_figures(sk.summary.figures(model) | known)
@@ -196,7 +199,7 @@ def plot(
         estimator = sk.scaling.parts(model)[1]
         if not hasattr(estimator, "history_"):
             raise InputError(f"{model_file} came from a module, without the loss of its training: leave --loss out")
-        outputs[loss] = _picture(lambda: sk.LossDisplay.from_estimator(estimator, name="objective"))
+        outputs[loss] = _picture(lambda: sk.LossDisplay.from_estimator(estimator))
     _write_all(outputs)
 
 
@@ -212,6 +215,15 @@ def info(model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelF
         "distance": str(estimator.distance),
     }
     sk.summary.print_figures(about | sk.summary.figures(model))
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"softkmeans {sk.__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["DISTANCES", "Cosine", "Distance", "Euclidean", "SquaredEuclidean", "as_distance", "check_features"]
+__all__ = [
+    "DISTANCES",
+    "Cosine",
+    "Distance",
+    "Euclidean",
+    "SquaredEuclidean",
+    "as_distance",
+    "check_features",
+    "squared_distances",
+]
 
 import math
 from abc import ABC, abstractmethod
@@ -18,10 +27,6 @@ from typing_extensions import override
 from .errors import InputError
 
 Array = NDArray[np.float64]
-
-# Closer than this (in units of the data's spread) a row counts as sitting on the centre: the rounding of a squared
-# distance in float64 is about 1e-16.
-ON_CENTRE = 1e-7
 
 
 class Distance(ABC):
@@ -57,13 +62,17 @@ class Distance(ABC):
         """Keep of a gradient (k, d) what moves the centres within their space."""
         return gradient
 
-    @abstractmethod
     def between(self, z: Tensor, c: Tensor) -> Tensor:
         """Distances (..., n, k) of embedded rows (..., n, d) to embedded centres (k, d); differentiable, finite."""
+        return self.of_squared(squared_distances(z, c))
+
+    @abstractmethod
+    def of_squared(self, squared: Tensor) -> Tensor:
+        """Give the distance as a function of the squared Euclidean one between embedded points; differentiable."""
 
     @abstractmethod
     def slope(self, d: Tensor) -> Tensor | float:
-        """Give the derivative of the distance in the squared Euclidean distance, at distances d (n, k)."""
+        """Give that function's derivative at distances d (n, k); infinite on a centre where it has a kink there."""
 
     @abstractmethod
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
@@ -82,7 +91,7 @@ class Distance(ABC):
         """Draw rows (n_samples, d) from the density around a centre (d,)."""
 
 
-def _squared(z: Tensor, c: Tensor) -> Tensor:
+def squared_distances(z: Tensor, c: Tensor) -> Tensor:
     """Squared Euclidean distances (..., n, k) by one matrix product; callers see to it that the origin lies amid z."""
     squared = z.square().sum(-1, keepdim=True) - 2 * z @ c.mT + c.square().sum(-1)
     return squared.clamp_min(0)
@@ -96,8 +105,8 @@ class SquaredEuclidean(Distance):
     translates = True
 
     @override
-    def between(self, z: Tensor, c: Tensor) -> Tensor:
-        return _squared(z, c)
+    def of_squared(self, squared: Tensor) -> Tensor:
+        return squared
 
     @override
     def slope(self, d: Tensor) -> float:
@@ -131,15 +140,13 @@ class Euclidean(Distance):
     translates = True
 
     @override
-    def between(self, z: Tensor, c: Tensor) -> Tensor:
-        squared = _squared(z, c)
+    def of_squared(self, squared: Tensor) -> Tensor:
         apart = squared > 0  # the root's derivative at 0 is infinite, so it is never taken there
         return torch.where(apart, squared, 1.0).sqrt() * apart
 
     @override
     def slope(self, d: Tensor) -> Tensor:
-        away = d > ON_CENTRE
-        return torch.where(away, 0.5 / torch.where(away, d, 1.0), 0.0)
+        return 0.5 / d
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
@@ -178,12 +185,12 @@ class Cosine(Distance):
         return gradient - (gradient * c).sum(-1, keepdim=True) * c
 
     @override
-    def between(self, z: Tensor, c: Tensor) -> Tensor:
-        return (1 - z @ c.mT).clamp_min(0)
+    def of_squared(self, squared: Tensor) -> Tensor:
+        return squared / 2  # on the unit sphere, 1 - cos = ‖x - c‖² / 2
 
     @override
     def slope(self, d: Tensor) -> float:
-        return 0.5  # on the unit sphere 1 - cos = ‖x - c‖² / 2
+        return 0.5
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:

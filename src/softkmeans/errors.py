@@ -1,7 +1,9 @@
 """The exceptions of the package: each message says what came, what was expected and what to do."""
 
-__all__ = ["FitInterrupted", "InputError", "MissingExtraError"]
+__all__ = ["FitInterrupted", "InputError", "MissingExtraError", "warn"]
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -13,12 +15,27 @@ class MissingExtraError(ImportError):
     """A feature needs a package that is not installed; the message names the extra to install."""
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
-        super().__init__(f"{feature} needs {package}: pip install 'softkmeans[{extra}]'")
+        super().__init__(feature, package, extra)
+
+    def __str__(self) -> str:
+        feature, package, extra = self.args
+        return f"{feature} needs {package}: pip install 'softkmeans[{extra}]'"
 
 
 class FitInterrupted(KeyboardInterrupt):
     """Ctrl-C came during a fit. ``result`` holds the best centres found until then."""
 
     def __init__(self, result: Any) -> None:
-        super().__init__("the fit was interrupted; the best centres so far are kept")
+        super().__init__(result)
         self.result = result
+
+    def __str__(self) -> str:
+        return "the fit was interrupted; the best centres so far are kept"
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn the caller of the library, however deep inside it the cause was found."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("softkmeans", "torch", "sklearn"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -41,13 +41,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     temperature : float, "auto" or TemperatureRule, default="auto"
         T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood.
     solver : {"em", "adam", "lbfgs"} or Solver, default="em"
-        "em" is plain expectation-maximisation.
+        "em" is plain expectation-maximisation; "lbfgs" takes fewer passes where clusters overlap.
     init : {"k-means++", "random"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int, default=300
-        Passes over the data in one restart, at most.
+        Passes over the data in one restart, at most; if they run out, one more looks at where the last one led.
     tol : float, default=1e-4
         A pass that lowers the objective by no more than this ends the fit: relative to the expected distortion at a
         fixed temperature, to n_features Σw where T is learned. With 0, the fit runs on until nothing changes.
@@ -56,6 +56,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         directions.
     random_state : int, RandomState or None, default=None
         Where the starts are drawn from.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the centres, and a learned T, of the last fit.
     device : str or torch.device, default=None
         Where the work is done; by default where a tensor is, and on the CPU for arrays.
     dtype : numpy or torch floating dtype, or its name, default=None
@@ -73,7 +75,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     labels_ : ndarray or Tensor (n,) of int64
         The likeliest cluster of every row.
     temperature_ : float
-        T.
+        The temperature T, in the data's units.
     inertia_ : float
         Hard k-means' objective: the weighted sum of distances to the nearest centres.
     free_energy_, distortion_, entropy_ : float
@@ -344,7 +346,10 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     def _keep(self, result: Result, rows: Array, source: Source) -> None:
         """Set the fitted attributes."""
-        self.cluster_centers_ = like(rows, result.centers.to(floating_dtype(self.dtype, rows)))
+        centers = result.centers.to(floating_dtype(self.dtype, rows))
+        if not centers.isfinite().all():
+            raise InputError(f"the centres are too large for {centers.dtype}: give a dtype of more bits")
+        self.cluster_centers_ = like(rows, centers)
         self.temperature_ = result.temperature
         self._keep_figures(result)
         clustering = self._clustering(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["Result", "fit", "minimise"]
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,11 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .callbacks import Callback, Step
-from .checks import check_count, check_tol
+from .checks import check_count, check_positive, check_tol
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance, as_distance
-from .errors import FitInterrupted, InputError
+from .errors import FitInterrupted, InputError, warn
 from .kernels import nearest
 from .objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Objective, Params, Summary
 from .seeding import starts
@@ -96,13 +95,14 @@ def minimise(
         for n_iter in range(1, max_iter + 1):
             found = _evaluate(objective, source, state.params)
             stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
-            best = _better(found, best)
+            best = _better(objective, found, best)
             if on_step(n_iter, found):
                 return _Run(best, "stopped")
             if stalled >= solver.patience:
                 return _Run(best, "converged")
             state = solver.step(objective, state, found.summary)
-        return _Run(_better(_evaluate(objective, source, state.params), best), "exhausted")  # the last step counts, too
+        last = _evaluate(objective, source, state.params)  # where the last step led
+        return _Run(_better(objective, last, best), "exhausted")
     except KeyboardInterrupt:
         if best is None:
             raise
@@ -118,8 +118,10 @@ def _improves(objective: Objective, found: _Found, best: _Found | None, tol: flo
     return best is None or best.value - found.value > tol * objective.resolution(found.summary)
 
 
-def _better(found: _Found, best: _Found | None) -> _Found:
-    return found if best is None or found.value < best.value else best
+def _better(objective: Objective, found: _Found, best: _Found | None) -> _Found:
+    """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
+    rounding = 1e-12 * objective.resolution(found.summary)
+    return found if best is None or found.value <= best.value + rounding else best
 
 
 @torch.inference_mode(False)  # or tensors made here could not enter the gradients that some solvers take
@@ -157,7 +159,7 @@ def fit(
         What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
         ``solver="adam"`` and a fixed temperature.
     solver : {"em", "adam", "lbfgs"} or Solver
-        How.
+        "em" is plain expectation-maximisation; "lbfgs" takes fewer passes where clusters overlap.
     init : {"k-means++", "random"}, array-like (k, d) or callable
         Where centres start. A callable takes ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and
         gives such an array.
@@ -166,7 +168,7 @@ def fit(
     n_init : int
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int
-        Passes over the data in one restart, at most.
+        Passes over the data in one restart, at most; if they run out, one more looks at where the last one led.
     tol : float
         A pass that lowers the objective by no more than this ends the fit: relative to E at a fixed temperature,
         to d Σw where T is learned. With 0, the fit runs on until nothing changes.
@@ -260,6 +262,7 @@ def _first_temperature(
     given: float | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
 ) -> float:
     if given is not None and rule.learned:
+        check_positive("init_temperature", given)
         return given / space.unit
 
     def mean_distortion() -> float:
@@ -335,14 +338,8 @@ def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
 
 def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
     if run.ending == "exhausted":
-        warnings.warn(
-            f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning, stacklevel=5
-        )
+        warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
-        warnings.warn(
-            f"clusters {starved} have lost all their rows, and their centres stay where they were: "
-            "lower n_clusters, or start elsewhere",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
+        stay = "have lost all their rows, and their centres stay where they were"
+        warn(f"clusters {starved} {stay}: lower n_clusters, or start elsewhere", ConvergenceWarning)

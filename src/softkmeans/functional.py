@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["assign", "distortion", "free_energy", "nll"]
 
 import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -126,11 +128,18 @@ def _distances(x: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     from the least distance, for the same reason, and because d / T may overflow; as it cancels, no gradient flows
     through it.
     """
-    if distance.translates:
-        origin = c.detach().median(0).values  # not the mean, which one centre astray would take along
-        x, c = x - origin, c - origin
-    d = distance.between(distance.embed(x), distance.embed(c))
+    with _full_precision(x.device.type):
+        if distance.translates:
+            origin = c.detach().median(0).values  # not the mean, which one centre astray would take along
+            x, c = x - origin, c - origin
+        d = distance.between(distance.embed(x), distance.embed(c))
     return d, d.detach().amin(-1, keepdim=True)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+    """Leave autocast for a while: half precision has too few digits for what cancels in distances."""
+    available = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from .data.source import Block, Source, View
 from .distances import Distance
 from .errors import InputError
-from .kernels import assign, lognorm, nearest
+from .kernels import assign, distances, lognorm, nearest
 from .space import Space
 
 FARTHEST = 1e150  # beyond, squares overflow
@@ -54,7 +54,7 @@ class Clustering:
         def of(block: Block) -> Tensor:
             return assign(block.x, self.centers, self.beta, self.b, self.distance).to(dtype)
 
-        return self._view(source).map(of)
+        return self._view(source).map(of, width=len(self.centers))
 
     def labels(self, source: Source) -> Tensor:
         """Number (n,) of each row's likeliest cluster."""
@@ -69,13 +69,11 @@ class Clustering:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
 
         def of(block: Block) -> Tensor:
-            if not self.distance.translates:
-                return self.distance.between(block.x, self.centers).to(dtype)
-            # By differences, so that a row on a centre is at distance 0 and not at the root of a rounding error.
-            exact = torch.cdist(block.x, self.centers, compute_mode="donot_use_mm_for_euclid_dist")
-            return (exact * self.space.scale).to(dtype)
+            d = distances(block.x, self.centers, self.distance)
+            return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
 
-        return self._view(source).map(of)
+        unit = self.space.scale if self.distance.translates else 1.0
+        return self._view(source).map(of, width=len(self.centers))
 
     def log_likelihood(self, source: Source) -> Tensor:
         """Log-density (n,) of each row under the equivalent mixture."""

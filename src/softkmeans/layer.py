@@ -114,7 +114,7 @@ class SoftKMeansLayer(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """Give the responsibilities (..., n, k) of the clusters for rows (..., n, d)."""
-        self._check(x)
+        x = self._checked(x)
         return functional.assign(x, self.centroids, self.temperature, self.distance)
 
     def loss(self, x: Tensor, objective: str = "free_energy", *, sample_weight: Tensor | None = None) -> Tensor:
@@ -140,7 +140,7 @@ class SoftKMeansLayer(nn.Module):
         InputError
             If there is no such objective, it can't learn T, or x has other features.
         """
-        self._check(x)
+        x = self._checked(x)
         if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
             raise InputError(f"sample_weight has shape {tuple(sample_weight.shape)}, expected {tuple(x.shape[:-1])}")
         each: Tensor = self._objective(objective)(x, self.centroids, self.temperature, self.distance, reduction="none")
@@ -159,17 +159,17 @@ class SoftKMeansLayer(nn.Module):
             raise InputError(f"objective={name!r} is not known: choose one of {', '.join((*runaway, 'nll'))}")
         return getattr(functional, name)
 
-    def _check(self, x: Tensor) -> None:
+    def _checked(self, x: Tensor) -> Tensor:
         if not isinstance(x, Tensor):
             raise InputError(f"x is of type {type(x).__name__}, expected a tensor: use torch.as_tensor(x)")
         if x.ndim < 2 or x.shape[-1] != self.n_features:
             raise InputError(f"x has shape {tuple(x.shape)}, expected (..., n, {self.n_features})")
-        if x.dtype != self.centroids.dtype:
-            raise InputError(
-                f"x is {x.dtype}, the centroids are {self.centroids.dtype}: use x.to(layer.centroids.dtype)"
-            )
+        if x.dtype == self.centroids.dtype or torch.is_autocast_enabled(x.device.type):
+            return x.to(self.centroids.dtype)
+        raise InputError(f"x is {x.dtype}, the centroids are {self.centroids.dtype}: use x.to(layer.centroids.dtype)")
 
     @override
     def extra_repr(self) -> str:
+        """Say what the module is made of, for its representation."""
         learned = ", learn_temperature=True" if self.learn_temperature else ""
         return f"{self.n_clusters}, {self.n_features}, distance={self.distance.name!r}{learned}"

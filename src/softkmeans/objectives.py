@@ -94,12 +94,9 @@ class Objective(ABC):
 
     def update(self, params: Params, summary: Summary) -> Params:
         """EM's M-step: the centres, and T, that are best at fixed responsibilities."""
-        stats = summary.stats
-        centers = self.space.distance.embed(params.centers + _em_step(params, stats))
-        # T by the distortion at the old centres, then the centres: each lowers the objective at fixed responsibilities.
-        return Params(
-            centers, self.rule.update(self.space, params.temperature, float(stats.distortion.sum() / stats.n))
-        )
+        centers = self.space.distance.embed(params.centers + _em_step(params, summary.stats))
+        distortion = _distortion_after(centers, params, summary.stats) / float(summary.stats.n)
+        return Params(centers, self.rule.update(self.space, params.temperature, distortion))
 
     def preconditioner(self, params: Params, summary: Summary) -> Tensor:
         """Inverse curvatures over the flat vector with which a gradient step is, to first order, EM's update."""
@@ -226,15 +223,32 @@ class Distortion(Objective):
         return value * self.space.unit
 
 
+def _means(stats: Stats, otherwise: Tensor) -> Tensor:
+    """Weighted means (k, d) of the clusters' rows; the centres given for clusters without weight."""
+    pull = stats.pull[:, None]  # (k, 1)
+    alive = pull > torch.finfo(pull.dtype).tiny
+    return torch.where(alive, stats.weighted_sum / torch.where(alive, pull, 1.0), otherwise)
+
+
 def _em_step(params: Params, stats: Stats) -> Tensor:
     """How far (k, d) EM moves each centre: to the weighted mean of its rows; a cluster without weight stays.
 
     Where rows sit on a centre and the distance has a kink there, they hold the centre back (Vardi & Zhang, "The
     multivariate L1-median and associated data depth", PNAS 2000).
     """
-    pull = stats.pull[:, None]  # (k, 1)
-    alive = pull > torch.finfo(pull.dtype).tiny
-    step = torch.where(alive, stats.weighted_sum / torch.where(alive, pull, 1.0) - params.centers, 0.0)
-    resultant = 2 * pull * torch.linalg.vector_norm(step, dim=1, keepdim=True)
+    step = _means(stats, params.centers) - params.centers
+    resultant = 2 * stats.pull[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
     held = torch.where(resultant > 0, stats.anchor[:, None] / torch.where(resultant > 0, resultant, 1.0), 0.0)
     return step * (1 - held.clamp_max(1.0))
+
+
+def _distortion_after(centers: Tensor, params: Params, stats: Stats) -> float:
+    """E at new centres and the old responsibilities; for distances concave in the squared one, a bound on it.
+
+    Around the mean m, A ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²),
+    and rows on a kink end up ‖c_new - c_old‖ away.
+    """
+    means = _means(stats, params.centers)
+    spread = (centers - means).square().sum(1) - (params.centers - means).square().sum(1)
+    moved = torch.linalg.vector_norm(centers - params.centers, dim=1)
+    return max(float(stats.distortion.sum() + stats.pull @ spread + stats.anchor @ moved), 0.0)

@@ -130,7 +130,7 @@ class ClusterDisplay:
             # an estimator fitted on a data frame warns about anything without its column names
             return estimator.predict_proba(X.__class__(grid, columns=X.columns) if hasattr(X, "iloc") else grid)
 
-        resp, centers = estimator.predict_proba(X), estimator.cluster_centers_
+        centers, resp = _fitted(estimator, "cluster_centers_"), estimator.predict_proba(X)
         return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, predict_proba=predict_proba, **kwargs)
 
     def plot(
@@ -260,7 +260,7 @@ class LossDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss") -> None:
+    def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss per row") -> None:
         at, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
         if at.shape != values.shape or at.ndim != 1:
             raise InputError(f"steps has shape {at.shape} and losses {values.shape}; give one step for each loss, (m,)")
@@ -269,15 +269,19 @@ class LossDisplay:
         self.steps, self.losses, self.name = at, values, name
 
     @classmethod
-    def from_history(cls, history: Sequence[Any], *, name: str = "loss", ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw a sequence of m objects with ``n_iter`` and ``objective``; InputError if there is nothing to draw."""
-        steps, losses = [entry.n_iter for entry in history], [float(entry.objective) for entry in history]
+    def from_history(
+        cls, history: Sequence[Any], *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
+    ) -> Self:
+        """Draw a sequence of m objects with ``n_iter`` and ``mean``, the loss per row; InputError if it is empty."""
+        steps, losses = [entry.n_iter for entry in history], [float(entry.mean) for entry in history]
         return cls(steps, losses, name=name).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, name: str = "loss", ax: Axes | None = None, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: Any, *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
+    ) -> Self:
         """Draw the ``history_`` of a fitted estimator, as :meth:`from_history`."""
-        return cls.from_history(estimator.history_, name=name, ax=ax, **kwargs)
+        return cls.from_history(_fitted(estimator, "history_"), name=name, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure and return self; `kwargs` style the curve (``Axes.plot``)."""
@@ -291,23 +295,18 @@ class LossDisplay:
         self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.ticklabel_format(axis="y", useOffset=False)
         self.ax_.spines[["top", "right"]].set_visible(False)
-        self._cut_start(steps, losses)
         # above the end of a falling curve there is room, and below that of a rising one
         rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
         text, place = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
         self.last_ = self.ax_.annotate(text, place, (0, rise), textcoords="offset points", ha="right", va=va)
         return self
 
-    def _cut_start(self, steps: Array, losses: Array) -> None:
-        """Let first values that would flatten the rest of the curve leave the picture, and say so."""
-        spans = [np.ptp(losses[start:]) for start in range(min(len(losses) // 10 + 2, len(losses)))]
-        start = next((i for i, span in enumerate(spans) if 0 < span < spans[0] / 10), 0)
-        if start:
-            low, high = losses[start:].min(), losses[start:].max()
-            self.ax_.set_ylim(low - 0.08 * (high - low), high + 0.15 * (high - low))
-            text, place = Formatter.fix_minus(f"starts at {losses[0]:.4g}"), (steps[start], 1)
-            system: Any = self.ax_.get_xaxis_transform()
-            self.ax_.annotate(text, place, (6, 0), system, "offset points", va="top", fontsize="small")
+
+def _fitted(estimator: Any, attribute: str) -> Any:
+    if not hasattr(estimator, attribute):
+        hint = "of a pipeline, give the last step, model[-1], and the data that it sees, model[:-1].transform(X)"
+        raise InputError(f"a {type(estimator).__name__} without {attribute} came, expected a fitted SoftKMeans; {hint}")
+    return getattr(estimator, attribute)
 
 
 def _axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> tuple[Axes, Any]:

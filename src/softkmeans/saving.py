@@ -6,7 +6,6 @@ __all__ = ["load", "save"]
 
 import json
 import os
-import warnings
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from torch import Tensor
 from .atomic import atomic_write
 from .callbacks import Step
 from .distances import Distance
-from .errors import InputError
+from .errors import InputError, warn
 from .estimator import SoftKMeans
 from .scaling import Model, parts
 from .solvers import SOLVERS
@@ -153,7 +152,7 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"kind": "tensor"}
     if name == "dtype":
         return np.dtype(value).name
-    warnings.warn(f"the parameter {name}={value!r} can't be saved; the loaded model has its default", stacklevel=4)
+    warn(f"the parameter {name}={value!r} can't be saved; the loaded model has its default", UserWarning)
     return _LOST
 
 

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from .errors import InputError
 from .estimator import SoftKMeans
+from .layer import SoftKMeansLayer
 
 Model: TypeAlias = "SoftKMeans | Pipeline"
 
@@ -58,9 +59,9 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftKMeans]:
             return None, estimator
         case [StandardScaler() as scaler, SoftKMeans() as estimator]:
             return scaler, estimator
-    raise InputError(
-        f"a {type(model).__name__} came, expected a SoftKMeans or a pipeline of StandardScaler and SoftKMeans"
-    )
+    hint = "; SoftKMeans.from_layer makes one of a module" if isinstance(model, SoftKMeansLayer) else ""
+    expected = "a SoftKMeans or a pipeline of StandardScaler and SoftKMeans"
+    raise InputError(f"a {type(model).__name__} came, expected {expected}{hint}")
 
 
 def centers_in_units(model: Model) -> NDArray[Any]:

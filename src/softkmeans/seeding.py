@@ -9,7 +9,6 @@ from __future__ import annotations
 __all__ = ["SEEDINGS", "DistinctRows", "count_distinct", "distinct_rows", "kmeans_plusplus", "random_rows", "starts"]
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -22,7 +21,8 @@ from torch import Tensor
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance
-from .errors import InputError
+from .errors import InputError, warn
+from .kernels import distances
 from .space import Space
 
 
@@ -137,7 +137,7 @@ def random_rows(
 
 
 def _distances(source: Source, centers: Tensor, distance: Distance) -> Tensor:
-    return source.map(lambda block: distance.between(block.x, centers))
+    return source.map(lambda block: distances(block.x, centers, distance))
 
 
 Seeding = Callable[[Source, DistinctRows, int, Distance, np.random.Generator], Tensor]
@@ -176,8 +176,5 @@ def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
 
 
 def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
-    warnings.warn(
-        f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}: some centres will coincide",
-        ConvergenceWarning,
-        stacklevel=6,
-    )
+    few = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
+    warn(f"{few}: some centres will coincide", ConvergenceWarning)

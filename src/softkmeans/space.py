@@ -45,14 +45,16 @@ class Space(NamedTuple):
             If the rows span more than float64 can hold, or have no direction where the distance needs one.
         """
         check_features(distance, source.n_features)
-        size, mean = _mean(source)
+        sizes, mean = _mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
-        rough = _power_of_two(size)
+        rough = _power_of_two(float(sizes.max()))
         total = source.sum(lambda block: torch.cat([block.w.sum()[None], _squares(block, mean, rough)]))
-        variance = float((total[1:] / total[0]).mean())
-        if not math.isfinite(variance):
+        variances = total[1:] / total[0]
+        varies = variances.sqrt() > 1e-15 * sizes / rough  # else it is what rounding makes of equal entries
+        variance = float(torch.where(varies, variances, 0.0).mean())
+        if not (sizes.isfinite().all() and variances.isfinite().all()):
             raise InputError("the data's values are too large for float64 arithmetic: divide them by a power of ten")
-        if variance < 1e-30:  # what rounding makes of equal rows
+        if variance == 0:
             return cls(distance, shift, min(max(rough, 1e-150), 1e150), 0.0)
         if distance.translates and not 1e-150 < rough * math.sqrt(variance) < 1e150:
             spread = f"{rough * math.sqrt(variance):.3g}"
@@ -66,8 +68,8 @@ class Space(NamedTuple):
         if not distance.translates:
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
         middle = centers.median(0).values  # a centre far astray is not to drown the others
-        spread = (centers - middle).abs().max().item() or temperature ** (1 / distance.power)
-        return cls(distance, middle, _power_of_two(spread))
+        spread = (centers - middle).abs().max().item()
+        return cls(distance, middle, _power_of_two(max(spread, temperature ** (1 / distance.power))))
 
     def enter(self, x: Tensor) -> Tensor:
         """Bring rows or centres (m, d) in the data's units into this space.
@@ -99,10 +101,11 @@ class Space(NamedTuple):
         return self.scale**self.distance.power
 
 
-def _mean(source: Source) -> tuple[float, Tensor]:
-    """Weighted mean size of the entries, and mean (d,) of the rows."""
-    total = source.sum(lambda b: torch.cat([b.w.sum()[None], (b.w @ b.x.abs()).sum()[None], b.w @ b.x]))
-    return float(total[1] / total[0]) / source.n_features, total[2:] / total[0]
+def _mean(source: Source) -> tuple[Tensor, Tensor]:
+    """Weighted mean size (d,) and mean (d,) of each feature."""
+    total = source.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x]))
+    sizes, mean = (total[1:] / total[0]).chunk(2)
+    return sizes, mean
 
 
 def _squares(block: Block, mean: Tensor, scale: float) -> Tensor:

@@ -16,14 +16,18 @@ from sklearn.metrics import adjusted_rand_score
 
 from .scaling import Model, centers_in_units, feature_names, parts
 
+MOST = 25  # rows of a table of centres
+
 
 def figures(model: Model) -> dict[str, str]:
     """Name and value of what a fit found; F, E and H are sums over the rows."""
     scaler, estimator = parts(model)
     found = {"temperature": f"{estimator.temperature_:.6g}" + ("" if scaler is None else " (of standardised data)")}
     if hasattr(estimator, "free_energy_"):
+        best = min(step.mean for step in estimator.history_)
         perplexity = math.exp(estimator.entropy_ / estimator.cluster_weights_.sum())
         found |= {
+            "loss per row": f"{best:.6g}",
             "free energy F": f"{estimator.free_energy_:.6g}",
             "distortion E": f"{estimator.distortion_:.6g}",
             "entropy H": f"{estimator.entropy_:.6g} (a row is spread over {perplexity:.2f} clusters)",
@@ -49,6 +53,7 @@ def print_centers(model: Model) -> None:
     """Print the clusters' sizes Σ w r, where known, and centres; clusters or features down, whichever are more."""
     centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
+    centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # what rounding leaves of 0
     columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
     if hasattr(estimator, "cluster_weights_"):
         columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
@@ -56,8 +61,10 @@ def print_centers(model: Model) -> None:
     if len(columns) <= len(clusters):
         _print_table(["cluster", *columns], [clusters, *columns.values()])
     else:
-        rows = zip(*columns.values(), strict=True)
-        _print_table(["cluster", *clusters], [list(columns), *map(list, rows)])
+        rows = list(columns.items())[:MOST]
+        _print_table(["cluster", *clusters], [[n for n, _ in rows], *zip(*(v for _, v in rows), strict=True)])
+        if len(columns) > MOST:
+            print(f"... and {len(columns) - MOST} more features")  # noqa: T201 -- a table for standard output
 
 
 def _print_table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
@@ -70,5 +77,5 @@ def _print_table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> None
 
 
 def _print(table: Table) -> None:
-    console = Console(highlight=False, markup=False)
-    console.print(table, width=None if console.is_terminal else 10_000, crop=False, soft_wrap=not console.is_terminal)
+    # Never narrower than the table: a terminal may wrap lines, but no number is cut.
+    Console(highlight=False, markup=False, width=10_000).print(table)

@@ -71,11 +71,11 @@ class MaximumLikelihood(TemperatureRule):
     Parameters
     ----------
     floor : float
-        T stays above this times the temperature that one cluster alone would have, and so above 0 when every row
-        sits on a centre.
+        T stays above this times twice the data's variance, and so above 0 when every row sits on a centre. The
+        default is far below the squared distances of rows that float64 can tell apart in clusters of any kind.
     """
 
-    floor: float = 1e-8
+    floor: float = 1e-20
     learned = True
 
     @override
@@ -85,7 +85,7 @@ class MaximumLikelihood(TemperatureRule):
     @override
     def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
         likeliest = space.distance.likeliest_temperature(mean_distortion, len(space.shift))
-        return max(likeliest, self.floor * 2 * space.variance, 1e-15)
+        return max(likeliest, self.floor * 2 * (space.variance or 1.0))
 
 
 TEMPERATURES: dict[str, TemperatureRule] = {"auto": MaximumLikelihood()}

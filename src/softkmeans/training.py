@@ -49,11 +49,19 @@ def train_layer(
         What is minimised: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
         backpropagated through the layer's own functions.
     solver : {"adam", "em", "lbfgs"} or Solver, default="adam"
-        How.
+        "em" and "lbfgs" take far fewer passes than "adam", which alone can minimise the distortion.
     init : {"k-means++", "random"}, array-like (k, d) or callable, optional
-        Where the centroids start; where they are, by default.
-    max_iter, tol, sample_weight, random_state, callbacks
-        As for `softkmeans.fit.fit`.
+        Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
+    max_iter : int, default=300
+        Passes over the data, at most.
+    tol : float, default=1e-6
+        Relative improvement of the objective that still counts, as for `SoftKMeans`.
+    sample_weight : Tensor or array-like (n,), optional
+        Weights of the rows.
+    random_state : int, numpy Generator or None
+        Where a seeding draws from.
+    callbacks : sequence of Callback
+        Objects that watch the training, such as `LossPrinter`.
 
     Returns
     -------

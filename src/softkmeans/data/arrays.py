@@ -51,10 +51,12 @@ def as_source(
     2
     """
     if isinstance(x, Source):
-        if sample_weight is not None:
-            raise InputError("a Source came with sample_weight, but a Source has its own weights: give them to it")
+        if sample_weight is not None or device is not None:
+            raise InputError("a Source came with sample_weight or device, but it has its own: give them to it")
         return x
     rows = x if isinstance(x, Tensor) else np.asarray(x)
+    if rows.dtype == object and rows.ndim == 0:
+        raise InputError(f"the data is a {type(x).__name__}, expected an array or a tensor (n, d)")
     _check_rows(rows)
     weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
     place = _device(device, rows)

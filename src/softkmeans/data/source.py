@@ -66,9 +66,19 @@ class Source(ABC):
         """Sum an additive function of a block over all blocks."""
         return functools.reduce(operator.add, map(fn, self.blocks()))
 
-    def map(self, fn: Callable[[Block], Tensor]) -> Tensor:
-        """Join what a function gives for the rows of each block."""
-        return torch.cat([fn(block) for block in self.blocks()])
+    def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
+        """Join what a function of a block gives for its rows (m, ...); blocks are cut so that m * width stays small."""
+        answer, start = torch.empty(0), 0
+        for part in map(fn, self._cut(max(1, BLOCK // width))):
+            if start == 0:
+                answer = part.new_empty(self.n_rows, *part.shape[1:])
+            answer[start : start + len(part)] = part
+            start += len(part)
+        return answer
+
+    def _cut(self, rows: int) -> Iterator[Block]:
+        for block in self.blocks():
+            yield from map(Block, torch.split(block.x, rows), torch.split(block.w, rows))
 
 
 def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
@@ -111,7 +121,9 @@ class ArraySource(Source):
 
     @override
     def take(self, rows: Tensor) -> Tensor:
-        return self._tensor(self.x[rows.cpu().numpy()] if isinstance(self.x, np.ndarray) else self.x[rows])
+        return self._tensor(
+            self.x[rows.cpu().numpy()] if isinstance(self.x, np.ndarray) else self.x[rows.to(self.x.device)]
+        )
 
     def _tensor(self, part: NDArray[Any] | Tensor) -> Tensor:
         return as_tensor(part).detach().to(self.device, self.dtype)

@@ -3,7 +3,7 @@
 It works in float64 whatever the data's type, tile by tile, so that at most ``TILE`` numbers a temporary are held.
 """
 
-__all__ = ["accumulate", "assign", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = ["accumulate", "assign", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
 import functools
 import operator
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..distances import Distance
+from ..distances import Distance, squared_distances
 from ..rules import Rule, softmax
 from ..stats import Stats
 
@@ -22,6 +22,15 @@ TILE = 2**18  # rows times clusters: 2 MB in float64, about a core's second-leve
 def working_dtype(device: torch.device) -> torch.dtype:
     """Return the type a pass computes in: float64, except on Apple's GPUs, which have none."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
+    """Distances (n, k) of embedded rows (n, d) to embedded centres (k, d), good to half their digits or better."""
+    squared = squared_distances(z, c)
+    norms = z.square().sum(1, keepdim=True) + c.square().sum(1)
+    if (squared < 1e-7 * norms).any():  # the product cancels where both are far from the origin and near each other
+        squared = torch.cdist(z, c, compute_mode="donot_use_mm_for_euclid_dist").square()
+    return distance.of_squared(squared)
 
 
 def assign(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
@@ -45,18 +54,18 @@ def assign(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, ru
     resp : Tensor (n, k)
         Memberships; rows sum to 1.
     """
-    return rule(b - beta * distance.between(z, c))[0]
+    return rule(b - beta * distances(z, c, distance))[0]
 
 
 def nearest(z: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """Give the number (n,) of each row's nearest centre, the lower one where two are as near, and its distance (n,)."""
-    parts = [distance.between(z_, c).min(1) for (z_,) in tiles(len(c), z)]
+    parts = [distances(z_, c, distance).min(1) for (z_,) in tiles(len(c), z)]
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
 def lognorm(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
     """Give the log-normaliser (n,) of each row's memberships; the parameters are those of `assign`."""
-    return torch.cat([rule(b - beta * distance.between(z_, c))[1] for (z_,) in tiles(len(c), z)])
+    return torch.cat([rule(b - beta * distances(z_, c, distance))[1] for (z_,) in tiles(len(c), z)])
 
 
 def accumulate(
@@ -74,16 +83,17 @@ def tiles(n_clusters: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule) -> Stats:
-    d = distance.between(z, c)  # (n, k)
+    d = distances(z, c, distance)  # (n, k)
     resp, log_total = rule(b - beta * d)  # (n, k), (n,)
     resp = w[:, None] * resp
     slope = torch.as_tensor(distance.slope(d), dtype=d.dtype, device=d.device)  # () or (n, k)
-    pull = resp * slope
+    kink = slope.isinf()
+    pull = resp * slope.masked_fill(kink, 0.0)
     return Stats(
         weight=resp.sum(0),
         pull=pull.sum(0),
         weighted_sum=pull.mT @ z,
-        anchor=(resp * (slope == 0)).sum(0),
+        anchor=(resp * kink).sum(0),
         distortion=(resp * d).sum(0),
         objective=w @ log_total,
         n=w.sum(),
