@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
-from .data.arrays import Array, as_source, floating_dtype, like
+from .data.arrays import Array, as_source, check_matrix, floating_dtype, like
 from .data.source import Source, as_tensor
 from .distances import as_distance
 from .errors import FitInterrupted, InputError
 from .fit import Result, fit
-from .inference import Clustering
+from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
 from .temperature import as_temperature
 
@@ -95,8 +95,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     Notes
     -----
-    Arrays are fitted and answered as arrays, tensors as tensors, on their device. On Ctrl-C during a fit, the fitted
-    attributes hold the best centres so far when ``KeyboardInterrupt`` is raised on.
+    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, the fitted attributes hold the best centres so far.
 
     References
     ----------
@@ -174,12 +173,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         rows = self._validated(X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)  # a wrong one is better refused before the work than after
+        watchers: list[Callback] = list(self.callbacks or ())
         warm = self.warm_start and hasattr(self, "cluster_centers_")
         if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            raise InputError(
-                f"warm_start has centres of shape {tuple(self.cluster_centers_.shape)} from the last fit, expected "
-                f"{(self.n_clusters, source.n_features)}: set warm_start=False"
-            )
+            found = f"warm_start has centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
+            raise InputError(f"{found}, expected {(self.n_clusters, source.n_features)}: set warm_start=False")
         try:
             result = fit(
                 source,
@@ -193,7 +191,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
                 tol=self.tol,
                 distance=self.distance,
                 random_state=check_random_state(self.random_state).randint(2**31),
-                callbacks=[*self._reporters(), *(self.callbacks or ())],
+                callbacks=[*[ProgressBar()] * (self.verbose == 1), *[LossPrinter()] * (self.verbose > 1), *watchers],
             )
         except FitInterrupted as interrupted:
             self._keep(interrupted.result, rows, source)
@@ -236,19 +234,18 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         sample_weight : array-like or Tensor (n,), optional
             Weights of the rows.
         """
-        clustering, source = self._look_at(X, sample_weight)
-        weight = source.map(lambda block: block.w)
-        return float(weight @ clustering.log_likelihood(source) / weight.sum())
+        total, n = self._log_likelihood(X, sample_weight)
+        return total / n
 
     def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        mean, n = self.score(X, sample_weight=sample_weight), self._n(X, sample_weight)
-        return self._n_parameters() * math.log(n) - 2 * n * mean
+        total, n = self._log_likelihood(X, sample_weight)
+        return self._n_parameters() * math.log(n) - 2 * total
 
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        mean, n = self.score(X, sample_weight=sample_weight), self._n(X, sample_weight)
-        return 2 * self._n_parameters() - 2 * n * mean
+        total, _ = self._log_likelihood(X, sample_weight)
+        return 2 * self._n_parameters() - 2 * total
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
         """Draw rows from the equivalent mixture.
@@ -270,14 +267,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
-        centers = self._centers(torch.device("cpu")).numpy()
-        labels = rng.integers(len(centers), size=n_samples)
-        rows = np.empty((n_samples, centers.shape[1]))
-        around = as_distance(self.distance).sample_around
-        for k, center in enumerate(centers):
-            rows[labels == k] = around(center, self.temperature_, int((labels == k).sum()), rng)
-        kind = self.cluster_centers_
-        return like(kind, torch.from_numpy(rows).to(self._dtype)), like(kind, torch.from_numpy(labels))
+        centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
+        rows, labels = sample_mixture(centers, self.temperature_, as_distance(self.distance), n_samples, rng)
+        return like(self.cluster_centers_, rows.to(self._dtype)), like(self.cluster_centers_, labels)
 
     @property
     def beta_(self) -> float:
@@ -361,19 +353,13 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.cluster_weights_ = result.weight.cpu().numpy()
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
 
-    def _reporters(self) -> list[Callback]:
-        return [ProgressBar()] * (self.verbose == 1) + [LossPrinter()] * (self.verbose > 1)
-
     def _validated(self, X: ArrayLike | Tensor, *, reset: bool) -> Array:
         """Rows as a 2-D array or tensor, with their number of features (and names) kept or compared."""
         if not isinstance(X, Tensor):
             kinds = [np.float64, np.float32, np.float16]
             rows: Array = validate_data(self, X, reset=reset, dtype=kinds, ensure_all_finite=False, order=None)
             return rows
-        if X.ndim != 2:
-            raise InputError(
-                f"the data has shape {tuple(X.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature"
-            )
+        check_matrix(X)
         if reset:
             self.n_features_in_ = X.shape[1]
             if hasattr(self, "feature_names_in_"):
@@ -390,20 +376,19 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         return self._clustering(source), source
 
     def _clustering(self, source: Source) -> Clustering:
-        return Clustering(self._centers(source.device, source.dtype), self.temperature_, as_distance(self.distance))
-
-    def _centers(self, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-        return as_tensor(self.cluster_centers_).to(device, dtype)
+        centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
+        return Clustering(centers, self.temperature_, as_distance(self.distance))
 
     @property
     def _dtype(self) -> torch.dtype:
         """Type of what is answered: that of the centres."""
         return as_tensor(self.cluster_centers_[:0]).dtype
 
-    def _n(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> float:
-        if sample_weight is None:
-            return float(len(X))  # type: ignore[arg-type]
-        return float(sample_weight.sum() if isinstance(sample_weight, Tensor) else np.sum(np.asarray(sample_weight)))
+    def _log_likelihood(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
+        """Weighted log-likelihood of the rows of X, and Σw."""
+        clustering, source = self._look_at(X, sample_weight)
+        weight = source.map(lambda block: block.w)
+        return float(weight @ clustering.log_likelihood(source)), float(weight.sum())
 
     def _n_parameters(self) -> int:
         """Free numbers of the model: the centres' coordinates (a direction has one fewer), and T if it was learned."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Clustering"]
+__all__ = ["Clustering", "sample_mixture"]
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .data.source import Block, Source, View
@@ -14,6 +16,8 @@ from .distances import Distance
 from .errors import InputError
 from .kernels import assign, distances, lognorm, nearest
 from .space import Space
+
+Array = NDArray[np.float64]
 
 FARTHEST = 1e150  # beyond, squares overflow
 
@@ -87,3 +91,14 @@ class Clustering:
             return lognorm(block.x, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
 
         return self._view(source).map(of)
+
+
+def sample_mixture(
+    centers: Array, temperature: float, distance: Distance, n_samples: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw rows (n_samples, d) from the equal mixture of the density around centres (k, d), and their clusters."""
+    labels = rng.integers(len(centers), size=n_samples)
+    rows = np.empty((n_samples, centers.shape[1]))
+    for k, center in enumerate(centers):
+        rows[labels == k] = distance.sample_around(center, temperature, int((labels == k).sum()), rng)
+    return torch.from_numpy(rows), torch.from_numpy(labels)

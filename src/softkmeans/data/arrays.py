@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Array", "as_source", "check_finite", "floating_dtype", "like"]
+__all__ = ["Array", "as_source", "check_finite", "check_matrix", "floating_dtype", "like"]
 
 from typing import Any, TypeAlias
 
@@ -57,7 +57,8 @@ def as_source(
     rows = x if isinstance(x, Tensor) else np.asarray(x)
     if rows.dtype == object and rows.ndim == 0:
         raise InputError(f"the data is a {type(x).__name__}, expected an array or a tensor (n, d)")
-    _check_rows(rows)
+    check_matrix(rows)
+    check_finite(rows)
     weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
     place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))
@@ -118,7 +119,8 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
     return found if isinstance(found, torch.dtype) else None
 
 
-def _check_rows(x: NDArray[Any] | Tensor) -> None:
+def check_matrix(x: NDArray[Any] | Tensor) -> None:
+    """Raise an InputError unless x is a dense matrix (n, d) of real numbers, with something in it."""
     if isinstance(x, Tensor) and x.layout != torch.strided:
         raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
     if x.ndim != 2:
@@ -128,7 +130,6 @@ def _check_rows(x: NDArray[Any] | Tensor) -> None:
     real = not x.is_complex() if isinstance(x, Tensor) else x.dtype.kind in "fiub"
     if not real:
         raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
-    check_finite(x)
 
 
 def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] | Tensor:
