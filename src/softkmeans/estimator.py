@@ -344,9 +344,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.cluster_centers_ = like(rows, centers)
         self.temperature_ = result.temperature
         self._keep_figures(result)
-        clustering = self._clustering(source)
-        self.labels_ = like(rows, clustering.labels(source))
-        self.inertia_ = clustering.inertia(source)
+        self.labels_ = like(rows, self._clustering(source).labels(source))
+        self.inertia_ = self._clustering(source).inertia(source)
 
     def _keep_figures(self, result: Result) -> None:
         self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
