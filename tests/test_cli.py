@@ -21,7 +21,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from softkmeans import Callback, SoftKMeans, SoftKMeansLayer, cli, load, save
+import softkmeans
+from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
 from softkmeans.solvers import Em
 
 mpl.use("Agg")
@@ -329,7 +330,7 @@ def losses(out):
 
 
 def check_demo(out, folder, n, k):
-    files = ["assignments.csv", "clusters.png", "loss.png", "model.safetensors"]
+    files = ["assignments.csv", "blobs.csv", "clusters.png", "loss.png", "model.safetensors"]
     assert sorted(p.name for p in folder.iterdir()) == files
     steps, values = losses(out)
     assert steps == sorted(set(steps))
@@ -676,3 +677,27 @@ def test_no_arguments_show_the_help(run):
     status, out, err = run()
     assert status in (0, 2)
     assert "Usage:" in out + err
+
+
+def test_version(run):
+    assert succeeds(run("--version")) == f"softkmeans {softkmeans.__version__}\n"
+
+
+def test_the_demo_s_files_go_through_the_other_commands(run):
+    assert run("demo", "--out-dir", "d", "--max-iter", "3")[0] == 0
+    succeeds(run("predict", "d/model.safetensors", "d/blobs.csv", "--out", "again.csv"))
+    assert Path("again.csv").read_text().splitlines()[0] == '"label","p0","p1","p2","p3"'
+    with Path("again.csv").open() as again, Path("d/assignments.csv").open() as first:
+        assert [row["label"] for row in csv.DictReader(again)] == [row["label"] for row in csv.DictReader(first)]
+    assert "adjusted Rand index" in succeeds(run("fit", "d/blobs.csv", "-k", "4", "--label-column", "blob"))
+
+
+@pytest.mark.parametrize("line", ["demo --out-dir d", "fit {data}/wine.npy -k 3 --assignments a.csv"])
+def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
+    def missing(module):
+        raise MissingExtraError("reading or writing CSV and Parquet files", "pyarrow", "files")
+
+    monkeypatch.setattr("softkmeans.cli.arrow", missing)
+    status, out, err = run(*line.format(data=data).split())
+    assert (status, out) == (2, "")
+    assert err.endswith("pip install 'softkmeans[files]'\n")

@@ -19,6 +19,7 @@ import typer
 import softkmeans as sk  # loads its parts when they are used, so that --help answers at once
 
 from .atomic import atomic_write, check_writable
+from .data.formats import arrow
 from .errors import FitInterrupted, InputError, MissingExtraError
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ MODELS = (".safetensors",)
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 OPTION = r"^(n_clusters|n_init|max_iter|tol|temperature|solver|init|distance|objective|scale|n_samples|n_features)="
 
-Data = Annotated[Path, typer.Argument(help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
+Data = Annotated[Path, typer.Argument(metavar="FILE", help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
 ModelFile = Annotated[Path, typer.Argument(help="A model that fit or demo wrote.", show_default=False)]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
 Solver = Annotated[str, typer.Option(help="em, lbfgs or adam.")]
@@ -60,7 +61,7 @@ def demo(
     max_iter: MaxIter = 300,
     log_every: Annotated[int, typer.Option(help="Steps between two printed losses.", min=1)] = 20,
     seed: Seed = 0,
-    out_dir: Annotated[Path, typer.Option(help="Folder for pictures, model and assignments.")] = Path("demo"),
+    out_dir: Annotated[Path, typer.Option(help="Folder for data, pictures, model and assignments.")] = Path("demo"),
 ) -> None:
     """Make blobs, train the PyTorch module on them, draw the clusters."""
     x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
@@ -69,6 +70,8 @@ def demo(
     layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
     _check_folder(out_dir)
+    _require(PICTURES)
+    _require(TABLES)
     typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
     began = time.perf_counter()
@@ -85,7 +88,9 @@ def demo(
     seconds = time.perf_counter() - began
     model = sk.SoftKMeans.from_layer(layer, result)
     out_dir.mkdir(parents=True, exist_ok=True)
+    blobs = {f"x{j}": column for j, column in enumerate(x.numpy().T)} | {"blob": [f"blob {label}" for label in y]}
     outputs = {
+        out_dir / "blobs.csv": lambda path: sk.data.write_table(path, blobs),
         out_dir / "assignments.csv": lambda path: _write_assignments(path, model, x),
         out_dir / "clusters.png": _picture(lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)),
         out_dir / "loss.png": _picture(
@@ -217,13 +222,19 @@ def info(model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelF
     sk.summary.print_figures(about | sk.summary.figures(model))
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"softkmeans {sk.__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -322,6 +333,15 @@ def _check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str,
             raise InputError(f"can't write {path}: it is the input, or another output; give it a name of its own")
         check_writable(path)
         taken.add(path.resolve())
+        _require(endings)
+
+
+def _require(endings: tuple[str, ...]) -> None:
+    """Say before any work if the package that writes such files is missing."""
+    if endings == PICTURES:
+        _ = sk.plots
+    elif endings == TABLES:
+        arrow("csv")
 
 
 def _check_folder(path: Path) -> None:
