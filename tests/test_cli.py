@@ -684,7 +684,7 @@ def test_version(run):
 
 
 def test_the_demo_s_files_go_through_the_other_commands(run):
-    assert run("demo", "--out-dir", "d", "--max-iter", "3")[0] == 0
+    assert run("demo", "--out-dir", "d", "--solver", "em")[0] == 0
     succeeds(run("predict", "d/model.safetensors", "d/blobs.csv", "--out", "again.csv"))
     assert Path("again.csv").read_text().splitlines()[0] == '"label","p0","p1","p2","p3"'
     with Path("again.csv").open() as again, Path("d/assignments.csv").open() as first:
