@@ -1,6 +1,6 @@
-"""The assignment rules: from logits to memberships. A new rule is a function and a line in the table."""
+"""The assignment rules: from logits to memberships. A new rule is a function, given to the kernels."""
 
-__all__ = ["RULES", "Rule", "softmax"]
+__all__ = ["Rule", "softmax"]
 
 from collections.abc import Callable
 
@@ -30,6 +30,3 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     weight = torch.exp(logits - peak)
     total = weight.sum(-1, keepdim=True)
     return weight / total, (peak + total.log()).squeeze(-1)
-
-
-RULES: dict[str, Rule] = {"softmax": softmax}
