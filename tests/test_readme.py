@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -46,8 +47,10 @@ def test_console_commands_print_what_the_readme_says(tmp_path):
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/mathematics.md"])
-def test_python_sessions_are_true(page):
+def test_python_sessions_are_true(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     found = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS)
+    plt.close("all")
     assert found.attempted
     assert not found.failed
 

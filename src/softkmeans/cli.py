@@ -36,7 +36,7 @@ PICTURES = (".png", ".pdf", ".svg", ".jpg")
 OPTION = r"^(n_clusters|n_init|max_iter|tol|temperature|solver|init|distance|objective|scale|n_samples|n_features)="
 
 Data = Annotated[Path, typer.Argument(metavar="FILE", help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
-ModelFile = Annotated[Path, typer.Argument(help="A model that fit or demo wrote.", show_default=False)]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that fit or demo wrote.", show_default=False)]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
 Solver = Annotated[str, typer.Option(help="em, lbfgs or adam.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1)]
@@ -173,7 +173,7 @@ def fit(
 
 @app.command()
 def predict(
-    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)],
+    model_file: ModelFile,
     file: Data,
     out: Annotated[
         Path | None, typer.Option(help="CSV, TSV or Parquet; standard output by default.", show_default=False)
@@ -187,7 +187,7 @@ def predict(
 
 @app.command()
 def plot(
-    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)],
+    model_file: ModelFile,
     file: Data,
     out: Annotated[Path, typer.Option(help="PNG, PDF, SVG or JPG.")] = Path("clusters.png"),
     regions: Regions = False,
@@ -209,7 +209,7 @@ def plot(
 
 
 @app.command()
-def info(model_file: Annotated[Path, typer.Argument(metavar="MODEL", help=ModelFile.__metadata__[0].help)]) -> None:
+def info(model_file: ModelFile) -> None:
     """Say what is in a model."""
     model = sk.load(model_file)
     scaler, estimator = sk.scaling.parts(model)

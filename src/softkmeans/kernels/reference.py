@@ -93,7 +93,7 @@ def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Di
         weight=resp.sum(0),
         pull=pull.sum(0),
         weighted_sum=pull.mT @ z,
-        anchor=(resp * kink).sum(0),
+        anchor=(resp * kink).sum(0) if kink.any() else torch.zeros_like(beta),
         distortion=(resp * d).sum(0),
         objective=w @ log_total,
         n=w.sum(),
