@@ -36,15 +36,6 @@ DISTANCES = ["sqeuclidean", "euclidean", "cosine"]
 METHODS = ["predict", "predict_proba", "transform", "score_samples"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tests run side by side, where threads of these small sums would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def blobs(n=(50, 40, 30), spread=1.0, seed=0):
     """Three clear blobs of different sizes, in two dimensions, and the blob of each row."""
     rng = np.random.default_rng(seed)

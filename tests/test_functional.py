@@ -20,15 +20,6 @@ OBJECTIVES = {"free_energy": free_energy, "distortion": distortion, "nll": nll}
 DTYPES = [torch.float32, torch.float64]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tests run side by side, where threads of these small sums would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def problem(seed=0, n=12, d=3, k=4, dtype=torch.float64):
     rng = np.random.default_rng(seed)
     return torch.tensor(rng.normal(size=(n, d)), dtype=dtype), torch.tensor(rng.normal(size=(k, d)), dtype=dtype)

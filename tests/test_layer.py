@@ -20,15 +20,6 @@ from softkmeans.distances import DISTANCES, SquaredEuclidean
 OBJECTIVES = ["free_energy", "distortion", "nll"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tests run side by side, where threads of these small sums would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def rows(seed=0, n=60, dtype=torch.float64):
     """Three blobs in the plane."""
     rng = np.random.default_rng(seed)

@@ -14,15 +14,6 @@ from softkmeans.solvers import Adam
 TEMPERATURES = {"sqeuclidean": 2.0, "euclidean": 0.7, "cosine": 0.15}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tests run side by side, where threads of these small sums would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def rows(n=90, dtype=np.float64):
     """Three overlapping blobs away from the origin, in three dimensions."""
     rng = np.random.default_rng(3)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["check_count", "check_positive", "check_tol"]
+__all__ = ["check_count", "check_known", "check_positive", "check_tol"]
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,6 +18,13 @@ def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None
         raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
     if at_most is not None and int(value) > at_most[0]:
         raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]} of the data (n_samples): lower it")
+
+
+def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:
+    """Raise an InputError unless value is one of the options; ``otherwise`` names what else it may be."""
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name}={value!r} is not known: choose one of {', '.join(known)}{otherwise}")
 
 
 def check_positive(name: str, value: Any, otherwise: str = "") -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from .checks import check_known
 from .errors import InputError
 
 Array = NDArray[np.float64]
@@ -284,6 +285,5 @@ def as_distance(distance: str | Distance) -> Distance:
     """
     if isinstance(distance, Distance):
         return distance
-    if not isinstance(distance, str) or distance not in DISTANCES:
-        raise InputError(f"distance={distance!r} is not known: choose one of {', '.join(DISTANCES)}")
+    check_known("distance", distance, DISTANCES)
     return DISTANCES[distance]

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .callbacks import Callback, Step
-from .checks import check_count, check_positive, check_tol
+from .checks import check_count, check_known, check_positive, check_tol
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance, as_distance
@@ -248,8 +248,7 @@ def _objective(name: str | None, space: Space, rule: TemperatureRule) -> Objecti
         kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
     }
     chosen = name or ("nll" if rule.learned else "free_energy")
-    if chosen not in objectives:
-        raise InputError(f"objective={chosen!r} is not known: choose one of {', '.join(objectives)}")
+    check_known("objective", chosen, objectives)
     if rule.learned and chosen != "nll":
         raise InputError(
             f"objective={chosen!r} needs a fixed temperature: learned with it, T would run off to infinity or to 0; "

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import check_known
 from .distances import Distance, as_distance
-from .errors import InputError
 from .rules import softmax
 
 
@@ -143,8 +143,7 @@ def _full_precision(device_type: str) -> AbstractContextManager[Any]:
 
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:
+    check_known("reduction", reduction, ("mean", "sum", "none"))
     if reduction == "none":
         return values
-    if reduction not in ("mean", "sum"):
-        raise InputError(f"reduction={reduction!r} is not known: choose one of mean, sum, none")
     return values.mean() if reduction == "mean" else values.sum()

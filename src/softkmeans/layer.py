@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from . import functional
-from .checks import check_count, check_positive
+from .checks import check_count, check_known, check_positive
 from .distances import Distance, as_distance, check_features
 from .errors import InputError
 
@@ -155,8 +155,7 @@ class SoftKMeansLayer(nn.Module):
                 f"objective={name!r} can't learn a temperature, which would run off to {runaway[name]}: "
                 "choose objective='nll', or learn_temperature=False"
             )
-        if name not in (*runaway, "nll"):
-            raise InputError(f"objective={name!r} is not known: choose one of {', '.join((*runaway, 'nll'))}")
+        check_known("objective", name, (*runaway, "nll"))
         return getattr(functional, name)
 
     def _checked(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .checks import check_known
 from .errors import InputError
 from .estimator import SoftKMeans
 from .layer import SoftKMeansLayer
@@ -40,8 +41,7 @@ def with_scaling(estimator: SoftKMeans, scale: str) -> Model:
     InputError
         If there is no scaling of that name.
     """
-    if scale not in SCALES:
-        raise InputError(f"scale={scale!r} is not known: choose one of {', '.join(SCALES)}")
+    check_known("scale", scale, SCALES)
     return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
 
 

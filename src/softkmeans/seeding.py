@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .checks import check_known
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance
@@ -149,8 +150,7 @@ def starts(
 ) -> Iterator[Tensor]:
     """Starting centres (k, d) in the fit's space, one set a restart."""
     if isinstance(init, str):
-        if init not in SEEDINGS:
-            raise InputError(f"init={init!r} is not known: choose one of {', '.join(SEEDINGS)}, an array or a callable")
+        check_known("init", init, SEEDINGS, ", an array or a callable")
         view = space.view(source)
         rows = distinct_rows(view)
         if len(rows.weight) < n_clusters:

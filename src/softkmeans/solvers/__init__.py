@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SOLVERS", "Adam", "Em", "Lbfgs", "Solver", "as_solver"]
 
-from ..errors import InputError
+from ..checks import check_known
 from .adam import Adam
 from .base import Solver
 from .em import Em
@@ -28,6 +28,5 @@ def as_solver(solver: str | Solver) -> Solver:
     """
     if isinstance(solver, Solver):
         return solver
-    if not isinstance(solver, str) or solver not in SOLVERS:
-        raise InputError(f"solver={solver!r} is not known: choose one of {', '.join(SOLVERS)}")
+    check_known("solver", solver, SOLVERS)
     return SOLVERS[solver]()
