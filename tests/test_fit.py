@@ -266,7 +266,7 @@ BAD = {
     "weights of wrong shape": ({"sample_weight": np.ones(3)}, r"shape \(3,\), expected \(240,\)"),
     "negative weights": ({"sample_weight": -WEIGHTS}, "240 negative values"),
     "zero weights": ({"sample_weight": np.zeros(240)}, "zero for every row"),
-    "weights with nan": ({"sample_weight": np.full(240, np.nan)}, "240 of 240"),
+    "weights with nan": ({"sample_weight": np.full(240, np.nan)}, "sample_weight contains NaN or infinity: 240 of 240"),
     "cosine of zeros": ({"x": np.vstack([BLOBS, np.zeros((1, 3))]), "distance": "cosine"}, "all zeros"),
     "cosine of one feature": ({"x": BLOBS[:, :1], "distance": "cosine"}, "needs 2 features"),
 }

@@ -611,3 +611,10 @@ def test_an_interrupted_pipeline_can_be_saved(tmp_path):
     pipe[-1].set_params(callbacks=None)
     save(pipe, tmp_path / "m.safetensors")
     np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X), pipe.predict_proba(X))
+
+
+def test_read_only_centres_are_saved_without_a_word(tmp_path):
+    model = SoftKMeans(3, random_state=0).fit(X)
+    model.cluster_centers_.flags.writeable = model.cluster_weights_.flags.writeable = False
+    save(model, tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "m.safetensors").cluster_centers_, model.cluster_centers_)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .atomic import atomic_write
 from .callbacks import Step
+from .data.source import as_tensor
 from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans
@@ -31,11 +32,8 @@ from .temperature import Fixed, MaximumLikelihood
 FORMAT, VERSION = "softkmeans", 1
 
 SCALARS = ("temperature_", "inertia_", "free_energy_", "distortion_", "entropy_", "n_iter_", "converged_")
-SETTINGS: dict[str, Any] = {
-    **SOLVERS,
-    "fixed": Fixed,
-    "maximum_likelihood": MaximumLikelihood,
-}  # objects that parameters may be
+# Objects that parameters may be.
+SETTINGS: dict[str, Any] = {**SOLVERS, "fixed": Fixed, "maximum_likelihood": MaximumLikelihood}
 SCALER = ("mean_", "scale_", "var_")
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What a file that was tampered with makes reading raise.
@@ -77,9 +75,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     scaler, estimator = parts(model)
     check_is_fitted(estimator)
     attributes = vars(estimator)
-    tensors = {"cluster_centers_": torch.as_tensor(estimator.cluster_centers_).cpu().contiguous()}
+    tensors = {"cluster_centers_": as_tensor(estimator.cluster_centers_).cpu().contiguous()}
     if "cluster_weights_" in attributes:  # absent in what came from a layer
-        tensors["cluster_weights_"] = torch.as_tensor(estimator.cluster_weights_)
+        tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
         tensors["history_"] = torch.tensor(estimator.history_, dtype=torch.float64)
     parameters = {name: _plain(name, value, tensors) for name, value in estimator.get_params().items()}
     content = {

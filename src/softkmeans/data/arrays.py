@@ -73,7 +73,7 @@ def _device(device: Any, rows: Array) -> torch.device:
         raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
 
 
-def check_finite(x: NDArray[Any] | Tensor) -> None:
+def check_finite(x: NDArray[Any] | Tensor, name: str = "the data") -> None:
     """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
     count, first = 0, None
     size = max(1, BLOCK // x.shape[1])
@@ -86,7 +86,7 @@ def check_finite(x: NDArray[Any] | Tensor) -> None:
             count += len(where)
     if first is not None:
         raise InputError(
-            f"the data contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
+            f"{name} contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
             f"{first[0]}, column {first[1]} (counted from 0): fill them in or leave those rows out"
         )
 
@@ -136,7 +136,7 @@ def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] 
     w = sample_weight if isinstance(sample_weight, Tensor) else np.asarray(sample_weight, dtype=np.float64)
     if tuple(w.shape) != (n,):
         raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
-    check_finite(w[:, None])
+    check_finite(w[:, None], "sample_weight")
     if (w < 0).any():
         raise InputError(f"sample_weight has {int((w < 0).sum())} negative values: weights are 0 or more")
     if not (w > 0).any():
