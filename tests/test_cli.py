@@ -701,3 +701,9 @@ def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
     status, out, err = run(*line.format(data=data).split())
     assert (status, out) == (2, "")
     assert err.endswith("pip install 'softkmeans[files]'\n")
+
+
+def test_the_loss_that_is_printed_is_that_of_the_model_even_if_the_passes_ran_out(data, run):
+    with pytest.warns(match="did not converge in 1 passes"):
+        out = run("fit", data / "wine.csv", "-k", "3", "--temperature", "500", "--max-iter", "1", "--tol", "0")[1]
+    assert float(figure(out, "loss per row")) == pytest.approx(float(figure(out, "free energy F")) / 178, rel=1e-5)

@@ -78,8 +78,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         The temperature T, in the data's units.
     inertia_ : float
         Hard k-means' objective: the weighted sum of distances to the nearest centres.
-    free_energy_, distortion_, entropy_ : float
-        F, E and H, as weighted sums over the rows; E = F + T H.
+    objective_, free_energy_, distortion_, entropy_ : float
+        What was minimised, and F, E and H, as weighted sums over the rows; E = F + T H.
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
     n_iter_ : int
@@ -349,7 +349,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     def _keep_figures(self, result: Result) -> None:
         self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
-        self.cluster_weights_ = result.weight.cpu().numpy()
+        self.objective_, self.cluster_weights_ = result.objective, result.weight.cpu().numpy()
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
 
     def _validated(self, X: ArrayLike | Tensor, *, reset: bool) -> Array:

@@ -31,7 +31,7 @@ from .temperature import Fixed, MaximumLikelihood
 
 FORMAT, VERSION = "softkmeans", 1
 
-SCALARS = ("temperature_", "inertia_", "free_energy_", "distortion_", "entropy_", "n_iter_", "converged_")
+SCALARS = ("temperature_", "objective_", "free_energy_", "distortion_", "entropy_", "inertia_", "n_iter_", "converged_")
 # Objects that parameters may be.
 SETTINGS: dict[str, Any] = {**SOLVERS, "fixed": Fixed, "maximum_likelihood": MaximumLikelihood}
 SCALER = ("mean_", "scale_", "var_")

@@ -24,10 +24,10 @@ def figures(model: Model) -> dict[str, str]:
     scaler, estimator = parts(model)
     found = {"temperature": f"{estimator.temperature_:.6g}" + ("" if scaler is None else " (of standardised data)")}
     if hasattr(estimator, "free_energy_"):
-        best = min(step.mean for step in estimator.history_)
-        perplexity = math.exp(estimator.entropy_ / estimator.cluster_weights_.sum())
+        n = estimator.cluster_weights_.sum()
+        perplexity = math.exp(estimator.entropy_ / n)
         found |= {
-            "loss per row": f"{best:.6g}",
+            "loss per row": f"{estimator.objective_ / n:.6g}",
             "free energy F": f"{estimator.free_energy_:.6g}",
             "distortion E": f"{estimator.distortion_:.6g}",
             "entropy H": f"{estimator.entropy_:.6g} (a row is spread over {perplexity:.2f} clusters)",
