@@ -18,7 +18,8 @@ from torch import Tensor
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
 from .data.arrays import Array, as_source, check_matrix, floating_dtype, like
-from .data.source import Source, as_tensor
+from .blocks import as_tensor
+from .data.source import Source
 from .distances import as_distance
 from .errors import FitInterrupted, InputError
 from .fit import Result, fit

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
-from .data.source import Block, Source, View
+from .blocks import Block
+from .data.source import Source, View
 from .distances import Distance
 from .errors import InputError
 from .kernels import assign, distances, lognorm, nearest
@@ -20,6 +22,17 @@ from .space import Space
 Array = NDArray[np.float64]
 
 FARTHEST = 1e150  # beyond, squares overflow
+
+
+class _NotTooFar(Space):
+    """A space that refuses rows whose squares would overflow."""
+
+    @override
+    def enter(self, x: Tensor) -> Tensor:
+        z = super().enter(x)
+        if z.abs().max() > FARTHEST:
+            raise InputError(f"rows lie more than {FARTHEST:g} times the centres' spread away: look for wrong values")
+        return z
 
 
 class Clustering:
@@ -42,38 +55,33 @@ class Clustering:
         self.b = torch.zeros_like(self.beta)
 
     def _view(self, source: Source) -> Source:
-        def enter(x: Tensor) -> Tensor:
-            z = self.space.enter(x)
-            if z.abs().max() > FARTHEST:
-                raise InputError(
-                    f"rows lie more than {FARTHEST:g} times the centres' spread away: look for wrong values"
-                )
-            return z
-
-        return View(source, enter)
+        return View(source, _NotTooFar(*self.space))
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Responsibilities (n, k), of the type asked for."""
 
         def of(block: Block) -> Tensor:
-            return assign(block.x, self.centers, self.beta, self.b, self.distance).to(dtype)
+            return assign(block, self.centers, self.beta, self.b, self.distance).to(dtype)
 
         return self._view(source).map(of, width=len(self.centers))
 
     def labels(self, source: Source) -> Tensor:
         """Number (n,) of each row's likeliest cluster."""
-        return self._view(source).map(lambda block: nearest(block.x, self.centers, self.distance)[0])
+        return self._view(source).map(lambda block: nearest(block, self.centers, self.distance)[0])
 
     def inertia(self, source: Source) -> float:
         """Sum of the rows' weighted distances to their nearest centres: the objective of hard k-means."""
-        near = self._view(source).sum(lambda b: b.w @ nearest(b.x, self.centers, self.distance)[1])
+        near = self._view(source).sum(lambda block: block.sum(self._inertia, width=1))
         return float(near) * self.space.unit
+
+    def _inertia(self, block: Block) -> Tensor:
+        return block.w @ nearest(block, self.centers, self.distance)[1]
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
 
         def of(block: Block) -> Tensor:
-            d = distances(block.x, self.centers, self.distance)
+            d = distances(block, self.centers, self.distance)
             return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
 
         unit = self.space.scale if self.distance.translates else 1.0
@@ -88,7 +96,7 @@ class Clustering:
             log_z += n_features * math.log(self.space.scale)
 
         def of(block: Block) -> Tensor:
-            return lognorm(block.x, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
+            return lognorm(block, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
 
         return self._view(source).map(of)
 

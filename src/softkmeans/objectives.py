@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from . import functional
-from .data.source import Block
+from .blocks import Block
 from .kernels import accumulate, tiles
 from .space import Space
 from .stats import Stats
@@ -74,7 +74,7 @@ class Objective(ABC):
         """Sum up a block at a point; the sums of all blocks give value, gradient and update."""
         c = params.centers
         beta = c.new_full((len(c),), 1 / params.temperature)
-        return Summary(accumulate(block.x, block.w, c, beta, torch.zeros_like(beta), self.space.distance))
+        return Summary(accumulate(block, c, beta, torch.zeros_like(beta), self.space.distance))
 
     @abstractmethod
     def value(self, params: Params, summary: Summary) -> float:
@@ -201,9 +201,9 @@ class Distortion(Objective):
         c = params.centers.detach().requires_grad_()
         gradient = torch.zeros_like(params.centers)
         with torch.enable_grad():
-            for x, w in tiles(len(c), *block):
-                each = functional.distortion(x, c, params.temperature, self.space.distance, reduction="none")
-                gradient += torch.autograd.grad(w @ each, c)[0]
+            for tile in tiles(block, len(c)):
+                each = functional.distortion(tile.x, c, params.temperature, self.space.distance, reduction="none")
+                gradient += torch.autograd.grad(tile.w @ each, c)[0]
         return super().summarize(block, params)._replace(gradient=gradient)
 
     @override

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .atomic import atomic_write
 from .callbacks import Step
-from .data.source import as_tensor
+from .blocks import as_tensor
 from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans

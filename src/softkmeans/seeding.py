@@ -138,7 +138,7 @@ def random_rows(
 
 
 def _distances(source: Source, centers: Tensor, distance: Distance) -> Tensor:
-    return source.map(lambda block: distances(block.x, centers, distance))
+    return source.map(lambda block: distances(block, centers, distance))
 
 
 Seeding = Callable[[Source, DistinctRows, int, Distance, np.random.Generator], Tensor]

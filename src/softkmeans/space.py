@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .data.source import Block, Source, View
+from .blocks import Block
+from .data.source import Source, View
 from .distances import Distance, check_features
 from .errors import InputError
 
@@ -48,7 +49,9 @@ class Space(NamedTuple):
         sizes, mean = _mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough = _power_of_two(float(sizes.max()))
-        total = source.sum(lambda block: torch.cat([block.w.sum()[None], _squares(block, mean, rough)]))
+        total = source.sum(
+            lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], _squares(b, mean, rough)]))
+        )
         variances = total[1:] / total[0]
         varies = variances.sqrt() > 1e-15 * sizes / rough  # else it is what rounding makes of equal entries
         variance = float(torch.where(varies, variances, 0.0).mean())
@@ -93,7 +96,7 @@ class Space(NamedTuple):
 
     def view(self, source: Source) -> Source:
         """See a source's rows as they are in this space."""
-        return View(source, self.enter)
+        return View(source, self)
 
     @property
     def unit(self) -> float:
@@ -103,7 +106,9 @@ class Space(NamedTuple):
 
 def _mean(source: Source) -> tuple[Tensor, Tensor]:
     """Weighted mean size (d,) and mean (d,) of each feature."""
-    total = source.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x]))
+    total = source.sum(
+        lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x]))
+    )
     sizes, mean = (total[1:] / total[0]).chunk(2)
     return sizes, mean
 

@@ -3,5 +3,4 @@ from .blobs import make_blobs as make_blobs
 from .files import Table as Table
 from .files import read_table as read_table
 from .files import write_table as write_table
-from .source import Block as Block
 from .source import Source as Source

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..kernels import working_dtype
-from .source import BLOCK, ArraySource, Source
+from ..blocks import BLOCK
+from .source import ArraySource, Source
 
 Array: TypeAlias = "NDArray[Any] | Tensor"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "Block", "Source", "View", "as_tensor"]
+__all__ = ["ArraySource", "Source", "View"]
 
 import functools
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,24 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-BLOCK = 2**20  # numbers of a block: 8 MB in float64
+from ..blocks import BLOCK, Block, Frame
 
 T = TypeVar("T")
-
-
-class Block(NamedTuple):
-    """Some rows and their weights.
-
-    Attributes
-    ----------
-    x : Tensor (m, d)
-        Rows, in the type the kernels work in.
-    w : Tensor (m,)
-        Weights, of the same type.
-    """
-
-    x: Tensor
-    w: Tensor
 
 
 class Source(ABC):
@@ -44,9 +29,9 @@ class Source(ABC):
     n_rows, n_features : int
         n and d.
     device : torch.device
-        Where the blocks are.
+        Where the kernels work.
     dtype : torch.dtype
-        What the blocks are made of: the type the kernels work in.
+        The type that ``Block.x`` and ``Block.w`` have.
     """
 
     n_rows: int
@@ -56,7 +41,7 @@ class Source(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
-        """Give the rows block by block, in the same order every time."""
+        """Give the rows block by block, in the same order every time; a block may be as large as memory has it."""
 
     @abstractmethod
     def take(self, rows: Tensor) -> Tensor:
@@ -69,25 +54,13 @@ class Source(ABC):
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
         """Join what a function of a block gives for its rows (m, ...); blocks are cut so that m * width stays small."""
         answer, start = torch.empty(0), 0
-        for part in map(fn, self._cut(max(1, BLOCK // width))):
+        pieces = (piece for block in self.blocks() for piece in block.split(max(1, BLOCK // width)))
+        for part in map(fn, pieces):
             if start == 0:
                 answer = part.new_empty(self.n_rows, *part.shape[1:])
             answer[start : start + len(part)] = part
             start += len(part)
         return answer
-
-    def _cut(self, rows: int) -> Iterator[Block]:
-        for block in self.blocks():
-            yield from map(Block, torch.split(block.x, rows), torch.split(block.w, rows))
-
-
-def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
-    """Make a tensor of an array, sharing its memory but for the arrays that PyTorch does not take."""
-    if isinstance(array, np.ndarray):
-        backwards = any(stride < 0 for stride in array.strides)
-        if backwards or not (array.flags.writeable and array.dtype.isnative):
-            array = array.astype(array.dtype.newbyteorder("="))
-    return torch.as_tensor(array)
 
 
 class ArraySource(Source):
@@ -100,9 +73,9 @@ class ArraySource(Source):
     w : ndarray or Tensor (n,), optional
         Weights, 1 where not given.
     device : torch.device
-        Where blocks are brought.
+        Where the work is done.
     dtype : torch.dtype
-        The type of the blocks.
+        The type that rows are converted to.
     """
 
     def __init__(
@@ -113,38 +86,33 @@ class ArraySource(Source):
 
     @override
     def blocks(self) -> Iterator[Block]:
-        size = max(1, BLOCK // self.n_features)
-        for start in range(0, self.n_rows, size):
-            rows = slice(start, start + size)
-            x = self._tensor(self.x[rows])
-            yield Block(x, x.new_ones(len(x)) if self.w is None else self._tensor(self.w[rows]))
+        yield self._block(self.x, self.w)
 
     @override
     def take(self, rows: Tensor) -> Tensor:
-        return self._tensor(
-            self.x[rows.cpu().numpy()] if isinstance(self.x, np.ndarray) else self.x[rows.to(self.x.device)]
-        )
+        numbers = rows.cpu().numpy() if isinstance(self.x, np.ndarray) else rows.to(self.x.device)
+        return self._block(self.x[numbers]).x
 
-    def _tensor(self, part: NDArray[Any] | Tensor) -> Tensor:
-        return as_tensor(part).detach().to(self.device, self.dtype)
+    def _block(self, x: NDArray[Any] | Tensor, w: NDArray[Any] | Tensor | None = None) -> Block:
+        return Block(x, w, self.device, self.dtype)
 
 
 class View(Source):
-    """Another source's rows, seen through a function of (m, d) rows."""
+    """Another source's rows, looked at from a frame."""
 
-    def __init__(self, source: Source, through: Callable[[Tensor], Tensor]) -> None:
-        self.source, self.through = source, through
+    def __init__(self, source: Source, frame: Frame) -> None:
+        self.source, self.frame = source, frame
         self.n_rows, self.n_features = source.n_rows, source.n_features
         self.device, self.dtype = source.device, source.dtype
 
     @override
     def blocks(self) -> Iterator[Block]:
-        return (Block(self.through(x), w) for x, w in self.source.blocks())
+        return (block.seen_from(self.frame) for block in self.source.blocks())
 
     @override
     def take(self, rows: Tensor) -> Tensor:
-        return self.through(self.source.take(rows))
+        return self.frame.enter(self.source.take(rows))
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        return self.source.sum(lambda block: fn(Block(self.through(block.x), block.w)))
+        return self.source.sum(lambda block: fn(block.seen_from(self.frame)))

@@ -1,7 +1,9 @@
-"""The obvious PyTorch version of the kernel: the oracle that faster ones are tested against.
+"""The obvious PyTorch version of the kernels: the oracle that faster ones are tested against.
 
 It works in float64 whatever the data's type, tile by tile, so that at most ``TILE`` numbers a temporary are held.
 """
+
+from __future__ import annotations
 
 __all__ = ["accumulate", "assign", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ..blocks import Block
 from ..distances import Distance, squared_distances
 from ..rules import Rule, softmax
 from ..stats import Stats
@@ -24,24 +27,25 @@ def working_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (n, k) of embedded rows (n, d) to embedded centres (k, d), good to half their digits or better."""
-    squared = squared_distances(z, c)
-    norms = z.square().sum(1, keepdim=True) + c.square().sum(1)
-    if (squared < 1e-7 * norms).any():  # the product cancels where both are far from the origin and near each other
-        squared = torch.cdist(z, c, compute_mode="donot_use_mm_for_euclid_dist").square()
-    return distance.of_squared(squared)
+def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
+    """Cut a block so that an array of a tile's rows by clusters stays in cache."""
+    return block.split(max(1, TILE // max(n_clusters, block.rows.shape[1])))
 
 
-def assign(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
+    """Distances (m, k) of a block's rows to centres (k, d) in its frame, good to half their digits or better."""
+    return torch.cat([_distances(tile.x, c, distance) for tile in tiles(block, len(c))])
+
+
+def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
     """Memberships of rows in clusters.
 
     Parameters
     ----------
-    z : Tensor (n, d)
-        Embedded rows.
+    block : Block
+        m rows.
     c : Tensor (k, d)
-        Embedded centres.
+        Embedded centres, in the block's frame.
     beta, b : Tensor (k,)
         The logits are b_k - beta_k d_ik.
     distance : Distance
@@ -51,42 +55,34 @@ def assign(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, ru
 
     Returns
     -------
-    resp : Tensor (n, k)
+    resp : Tensor (m, k)
         Memberships; rows sum to 1.
     """
-    return rule(b - beta * distances(z, c, distance))[0]
+    return torch.cat([rule(b - beta * _distances(tile.x, c, distance))[0] for tile in tiles(block, len(c))])
 
 
-def nearest(z: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give the number (n,) of each row's nearest centre, the lower one where two are as near, and its distance (n,)."""
-    parts = [distances(z_, c, distance).min(1) for (z_,) in tiles(len(c), z)]
+def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Give the number (m,) of each row's nearest centre, the lower one where two are as near, and its distance (m,)."""
+    parts = [_distances(tile.x, c, distance).min(1) for tile in tiles(block, len(c))]
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
-def lognorm(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
-    """Give the log-normaliser (n,) of each row's memberships; the parameters are those of `assign`."""
-    return torch.cat([rule(b - beta * distances(z_, c, distance))[1] for (z_,) in tiles(len(c), z)])
+def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+    """Give the log-normaliser (m,) of each row's memberships; the parameters are those of `assign`."""
+    return torch.cat([rule(b - beta * _distances(tile.x, c, distance))[1] for tile in tiles(block, len(c))])
 
 
-def accumulate(
-    z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax
-) -> Stats:
-    """Sum up rows (n, d) of weights (n,) into Stats; the other parameters are those of `assign`."""
-    parts = (_tile(z_, w_, c, beta, b, distance, rule) for z_, w_ in tiles(len(c), z, w))
+def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Stats:
+    """Sum up a block's rows into Stats; the parameters are those of `assign`."""
+    parts = (_tile(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
     return functools.reduce(operator.add, parts)
 
 
-def tiles(n_clusters: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Split tensors (n, ...) alike, so that an array of a tile's rows by clusters stays in cache."""
-    rows = max(1, TILE // n_clusters)
-    return zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
-
-
 def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule) -> Stats:
-    d = distances(z, c, distance)  # (n, k)
-    resp, log_total = rule(b - beta * d)  # (n, k), (n,)
+    d = _distances(z, c, distance)  # (m, k)
+    resp, log_total = rule(b - beta * d)  # (m, k), (m,)
     resp = w[:, None] * resp
-    slope = torch.as_tensor(distance.slope(d), dtype=d.dtype, device=d.device)  # () or (n, k)
+    slope = torch.as_tensor(distance.slope(d), dtype=d.dtype, device=d.device)  # () or (m, k)
     kink = slope.isinf()
     pull = resp * slope.masked_fill(kink, 0.0)
     return Stats(
@@ -98,3 +94,12 @@ def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Di
         objective=w @ log_total,
         n=w.sum(),
     )
+
+
+def _distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
+    """Distances (m, k) of embedded rows to embedded centres; differences where the product cancels."""
+    squared = squared_distances(z, c)
+    norms = z.square().sum(1, keepdim=True) + c.square().sum(1)
+    if (squared < 1e-7 * norms).any():  # both are far from the origin and near each other
+        squared = torch.cdist(z, c, compute_mode="donot_use_mm_for_euclid_dist").square()
+    return distance.of_squared(squared)

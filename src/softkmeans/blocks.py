@@ -1,0 +1,116 @@
+"""Blocks: some rows as they lie in memory, and where they are looked at from."""
+
+from __future__ import annotations
+
+__all__ = ["BLOCK", "Block", "Frame", "as_tensor"]
+
+import functools
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .distances import Distance
+
+BLOCK = 2**20  # numbers of a piece: 8 MB in float64
+
+T = TypeVar("T")
+
+
+class Frame(Protocol):
+    """Where rows are looked at from: embedded by a distance after a shift, and division by a scale.
+
+    Attributes
+    ----------
+    distance : Distance
+        What embeds rows.
+    shift : Tensor (d,)
+        What is taken off them first.
+    scale : float
+        What they are then divided by; a power of two.
+    """
+
+    @property
+    def distance(self) -> Distance: ...  # noqa: D102
+    @property
+    def shift(self) -> Tensor: ...  # noqa: D102
+    @property
+    def scale(self) -> float: ...  # noqa: D102
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Bring rows (m, d) into the frame."""
+        ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows and their weights; nothing is copied or converted before it is looked at.
+
+    Attributes
+    ----------
+    rows : ndarray or Tensor (m, d)
+        Real numbers of any type, as they lie in memory.
+    weights : ndarray or Tensor (m,) or None
+        Their weights, if not all are 1.
+    device, dtype : torch.device, torch.dtype
+        Where ``x`` and ``w`` are given, and in what type.
+    frame : Frame or None
+        Where the rows are looked at from; None takes them as they are.
+    """
+
+    rows: NDArray[Any] | Tensor
+    weights: NDArray[Any] | Tensor | None
+    device: torch.device
+    dtype: torch.dtype
+    frame: Frame | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def x(self) -> Tensor:
+        """The rows (m, d) in the frame, converted."""
+        x = self._convert(self.rows)
+        return x if self.frame is None else self.frame.enter(x)
+
+    @property
+    def w(self) -> Tensor:
+        """The weights (m,), converted."""
+        if self.weights is None:
+            return torch.ones(len(self), device=self.device, dtype=self.dtype)
+        return self._convert(self.weights)
+
+    def _convert(self, part: NDArray[Any] | Tensor) -> Tensor:
+        return as_tensor(part).detach().to(self.device, self.dtype)
+
+    def part(self, start: int, stop: int) -> Block:
+        """Give some of the rows, by their places."""
+        weights = None if self.weights is None else self.weights[start:stop]
+        return replace(self, rows=self.rows[start:stop], weights=weights)
+
+    def split(self, n_rows: int) -> Iterator[Block]:
+        """Cut into pieces of so many rows."""
+        return (self.part(start, start + n_rows) for start in range(0, len(self), n_rows))
+
+    def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
+        """Sum an additive function of a block over pieces so small that m * width is; d is the default width."""
+        pieces = self.split(max(1, BLOCK // (width or self.rows.shape[1])))
+        return functools.reduce(operator.add, map(fn, pieces))
+
+    def seen_from(self, frame: Frame) -> Block:
+        """Give the same rows, looked at from a frame."""
+        return replace(self, frame=frame)
+
+
+def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
+    """Make a tensor of an array, sharing its memory but for the arrays that PyTorch does not take."""
+    if isinstance(array, np.ndarray):
+        backwards = any(stride < 0 for stride in array.strides)
+        if backwards or not (array.flags.writeable and array.dtype.isnative):
+            array = array.astype(array.dtype.newbyteorder("="))
+    return torch.as_tensor(array)

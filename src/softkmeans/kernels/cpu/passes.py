@@ -1,0 +1,128 @@
+"""The kernels: passes over rows, panel by panel. Narrow ones subtract, for few features; wide ones multiply."""
+
+from __future__ import annotations
+
+__all__ = ["ARGUMENTS", "KERNELS"]
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from . import steps
+from .emit import Code, Value
+
+# What a kernel is called with: arrays of its floats, of float64 and of integers, and integers; `engine` says what of.
+ARGUMENTS = {
+    "floats": [
+        "x", "weights", "high", "low", "centers", "blocks", "bias", "squares", "settings",
+        "z", "columns", "scales", "w", "strip", "dist", "least", "limit", "offset", "reach",
+        "y", "total", "depth", "factor", "label", "shares", "weight", "distortion", "moment",
+        "out_distance", "out_log_total", "out_resp",
+    ],
+    "doubles": ["weight_total", "distortion_total", "moment_total", "objective", "sums"],
+    "integers": ["listed", "far", "out_label"],
+    "numbers": ["stop", "n", "d", "padded", "k", "fours", "size", "stride", "weighted", "unit", "wanted"],
+}  # fmt: skip
+SETTINGS = ["scale", "beta", "rounding", "largest", "roughness", "flush", "skip"]
+
+
+def _begin(code: Code, t: Any) -> None:
+    for i, name in enumerate(SETTINGS):
+        setattr(t, name, t.settings[i])
+    t.near = code.variable(code.int(0))
+
+
+def _tiles(code: Code, t: Any) -> Iterator[tuple[Value, Value]]:
+    """Loop over tiles: the number of the first row, and how many there are."""
+    for first in code.range(0, t.stop, t.size):
+        yield first, code.select(t.stop - first < t.size, t.stop - first, t.size)
+
+
+def _panels(code: Code, t: Any, first: Value, rows: Value) -> Iterator[Value]:
+    """Loop over the panels of a tile: where each is in it."""
+    panel = steps.PANEL * code.lanes
+    for place in code.range(0, rows, panel):
+        t.place, t.row = place, first + place
+        t.m = code.select(rows - place < panel, rows - place, code.int(panel))
+        yield place
+
+
+def _look(code: Code, t: Any, *, wide: bool) -> None:
+    """Read the panel and take its distances."""
+    if wide:
+        steps.fill(code, t)
+        steps.multiply(code, t)
+    else:
+        steps.fill_few(code, t)
+        steps.subtract(code, t)
+
+
+def accumulate(code: Code, t: Any, *, wide: bool) -> None:
+    """Add up rows into what makes `Stats`."""
+    _begin(code, t)
+    crowded = code.variable(~code.true())
+    for first, rows in _tiles(code, t):
+        steps.set_reach(code, t)
+        for place in _panels(code, t, first, rows):
+            _look(code, t, wide=wide)
+            with code.when(place < 1):
+                crowded.set(steps.is_crowded(code, t, rows=wide))
+            precise = steps.is_precise(code, t) if wide else code.true()
+            with code.either(crowded & precise) as (everyone, near):
+                with everyone:
+                    steps.weigh_all(code, t)
+                    steps.share_out(code, t)
+                    steps.share_all(code, t, columns=not wide)
+                with near:
+                    steps.find_near(code, t)
+                    with code.when(~precise):
+                        steps.refine_near(code, t)
+                    steps.weigh_near(code, t)
+                    steps.share_out(code, t)
+                    steps.share_near(code, t, columns=not wide)
+                    with code.when(crowded):
+                        steps.share_none(code, t)
+        if wide:
+            with code.when(crowded):
+                steps.add_products(code, t, first, rows)
+        steps.flush(code, t.weight, t.weight_total, t.k)
+        steps.flush(code, t.distortion, t.distortion_total, t.k)
+        steps.flush(code, t.moment, t.moment_total, code.int(0) if wide else t.k * t.d)
+        steps.sum_up(code, t, rows)
+
+
+def describe(code: Code, t: Any, *, wide: bool) -> None:
+    """Say of each row which cluster is nearest, how far it is, and if wanted how much the row belongs to each."""
+    _begin(code, t)
+    steps.set_reach(code, t)
+    for first, rows in _tiles(code, t):
+        for _ in _panels(code, t, first, rows):
+            _look(code, t, wide=wide)
+            steps.find_near(code, t)
+            if wide:
+                steps.refine_near(code, t)
+            steps.weigh_near(code, t)
+            steps.put_nearest(code, t)
+            with code.when(t.wanted > 0):
+                steps.put_memberships(code, t)
+
+
+def distances(code: Code, t: Any) -> None:
+    """Write the distances of rows to a few centres."""
+    _begin(code, t)
+    for first, rows in _tiles(code, t):
+        for _ in _panels(code, t, first, rows):
+            steps.fill(code, t)
+            steps.subtract(code, t)
+            steps.put_distances(code, t)
+
+
+Kernel = Callable[[Code, SimpleNamespace], None]
+KERNELS: dict[str, Kernel] = {
+    "accumulate_narrow": partial(accumulate, wide=False),
+    "accumulate_wide": partial(accumulate, wide=True),
+    "describe_narrow": partial(describe, wide=False),
+    "describe_wide": partial(describe, wide=True),
+    "distances": distances,
+}
