@@ -7,6 +7,7 @@ from . import plots as plots
 from . import scaling as scaling
 from . import seeding as seeding
 from . import solvers as solvers
+from . import sorting as sorting
 from . import summary as summary
 from . import temperature as temperature
 from .callbacks import Callback as Callback

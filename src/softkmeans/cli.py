@@ -127,8 +127,8 @@ def fit(
     scale: Annotated[str, typer.Option(help="standard (mean 0, variance 1) or none.")] = "none",
     temperature: Annotated[str, typer.Option(help="A number above 0, or auto.")] = "auto",
     distance: Annotated[str, typer.Option(help="sqeuclidean, euclidean or cosine.")] = "sqeuclidean",
-    solver: Solver = "em",
-    init: Annotated[str, typer.Option(help="k-means++ or random.")] = "k-means++",
+    solver: Solver = "auto",
+    init: Annotated[str, typer.Option(help="k-means++, k-means|| or random.")] = "k-means++",
     n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
     max_iter: MaxIter = 300,
     tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
@@ -353,7 +353,7 @@ def _check_folder(path: Path) -> None:
 def _check_rows(x: Any, n_clusters: int) -> None:
     if np.abs(x).max() > 1e150:
         raise InputError(f"the data holds values as large as {np.abs(x).max():.3g}, too large to square: rescale it")
-    n_distinct = sk.seeding.count_distinct(x)
+    n_distinct = sk.sorting.count_distinct(x)
     if 1 <= n_distinct < n_clusters:
         raise InputError(f"the data has {n_distinct} distinct rows, fewer than --n-clusters {n_clusters}: lower it")
 

@@ -41,8 +41,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         k, from 1 to the number of rows.
     temperature : float, "auto" or TemperatureRule, default="auto"
         T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood.
-    solver : {"em", "adam", "lbfgs"} or Solver, default="em"
-        "em" is plain expectation-maximisation; "lbfgs" takes fewer passes where clusters overlap.
+    solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
+        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" is never accelerated, "lbfgs" from
+        the start; "adam" is gradient descent.
     init : {"k-means++", "random"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1
@@ -121,7 +122,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         n_clusters: int = 8,
         *,
         temperature: Any = "auto",
-        solver: Any = "em",
+        solver: Any = "auto",
         init: Any = "k-means++",
         n_init: int = 1,
         max_iter: int = 300,

@@ -98,7 +98,7 @@ def minimise(
             best = _better(objective, found, best)
             if on_step(n_iter, found):
                 return _Run(best, "stopped")
-            if stalled >= solver.patience:
+            if stalled >= state.patience:
                 return _Run(best, "converged")
             state = solver.step(objective, state, found.summary)
         last = _evaluate(objective, source, state.params)  # where the last step led
@@ -132,7 +132,7 @@ def fit(
     *,
     temperature: float | str | TemperatureRule = "auto",
     objective: str | None = None,
-    solver: str | Solver = "em",
+    solver: str | Solver = "auto",
     init: str | ArrayLike | Tensor | Callable[..., Any] = "k-means++",
     init_temperature: float | None = None,
     n_init: int = 1,
@@ -158,8 +158,9 @@ def fit(
     objective : {"free_energy", "nll", "distortion"}, optional
         What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
         ``solver="adam"`` and a fixed temperature.
-    solver : {"em", "adam", "lbfgs"} or Solver
-        "em" is plain expectation-maximisation; "lbfgs" takes fewer passes where clusters overlap.
+    solver : {"auto", "em", "lbfgs", "adam"} or Solver
+        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
+        never accelerated, "lbfgs" from the start.
     init : {"k-means++", "random"}, array-like (k, d) or callable
         Where centres start. A callable takes ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and
         gives such an array.
@@ -214,9 +215,10 @@ def fit(
     check_count("n_init", n_init)
     check_count("max_iter", max_iter)
     check_tol(tol)
-    rule, method = as_temperature(temperature), as_solver(solver)
+    rule = as_temperature(temperature)
     space = Space.of(source, as_distance(distance))
     goal = _objective(objective, space, rule)
+    method = as_solver("adam" if solver == "auto" and not goal.has_update else solver)
     if method.needs_update and not goal.has_update:
         raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
     view = space.view(source)

@@ -44,8 +44,17 @@ class Source(ABC):
         """Give the rows block by block, in the same order every time; a block may be as large as memory has it."""
 
     @abstractmethod
+    def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
+        """Make a source of some rows, by their numbers (m,), with their own weights or others (m,)."""
+
     def take(self, rows: Tensor) -> Tensor:
         """Give some rows (m, d) by their numbers (m,)."""
+        return torch.cat([block.x for block in self.sample(rows).blocks()])
+
+    def weight(self) -> Tensor | None:
+        """Give the weights (n,), or None if all are 1."""
+        weights = [(block.weights is not None, block) for block in self.blocks()]
+        return torch.cat([block.w for _, block in weights]) if any(weighted for weighted, _ in weights) else None
 
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all blocks."""
@@ -86,15 +95,16 @@ class ArraySource(Source):
 
     @override
     def blocks(self) -> Iterator[Block]:
-        yield self._block(self.x, self.w)
+        yield Block(self.x, self.w, self.device, self.dtype)
 
     @override
-    def take(self, rows: Tensor) -> Tensor:
-        numbers = rows.cpu().numpy() if isinstance(self.x, np.ndarray) else rows.to(self.x.device)
-        return self._block(self.x[numbers]).x
+    def sample(self, rows: Tensor, weight: Tensor | None = None) -> ArraySource:
+        w = self.w if weight is None else None
+        return ArraySource(_pick(self.x, rows), weight if w is None else _pick(w, rows), self.device, self.dtype)
 
-    def _block(self, x: NDArray[Any] | Tensor, w: NDArray[Any] | Tensor | None = None) -> Block:
-        return Block(x, w, self.device, self.dtype)
+
+def _pick(array: NDArray[Any] | Tensor, rows: Tensor) -> NDArray[Any] | Tensor:
+    return array[rows.cpu().numpy()] if isinstance(array, np.ndarray) else array[rows.to(array.device)]
 
 
 class View(Source):
@@ -110,8 +120,8 @@ class View(Source):
         return (block.seen_from(self.frame) for block in self.source.blocks())
 
     @override
-    def take(self, rows: Tensor) -> Tensor:
-        return self.frame.enter(self.source.take(rows))
+    def sample(self, rows: Tensor, weight: Tensor | None = None) -> View:
+        return View(self.source.sample(rows, weight), self.frame)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:

@@ -5,10 +5,13 @@ The compiled kernels (`cpu`) serve rows on the CPU where there are enough of the
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from ..blocks import Block
@@ -18,65 +21,76 @@ from ..stats import Stats
 from . import reference
 from .reference import tiles, working_dtype
 
-LARGE = 2e6  # multiplications of a pass from which on it is worth to load, or once to compile, a kernel
+T = TypeVar("T")
+
+LARGE = 2e6  # products n k d of a pass from which on it is worth loading a kernel, or once compiling it
 
 
-def _compiled(block: Block, c: Tensor, beta: Tensor, distance: Distance, rule: Rule = softmax) -> Any:
-    """Give the compiled kernels if they serve here, else None."""
-    if len(block) * c.numel() < LARGE or rule is not softmax or block.device.type != "cpu":
-        return None
-    from .cpu import engine
+def _best(block: Block, c: Tensor, distance: Distance, beta: Tensor | None, compiled: Callable[[ModuleType], T], obvious: Callable[[], T]) -> T:
+    """Do a pass by the compiled kernels, given as a module, if they serve here, else the obvious way."""
+    if block.device.type == "cpu" and len(block) * c.numel() >= LARGE:
+        from .cpu import engine
 
-    return engine if engine.serves(block, beta, distance) else None
+        if engine.serves(distance, beta):
+            try:
+                return compiled(engine)
+            except engine.OutOfRangeError:
+                pass
+    return obvious()
 
 
 def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Stats:
     """See `reference.accumulate`."""
-    if engine := _compiled(block, c, beta, distance, rule):
-        try:
-            return engine.accumulate(block, c, beta, b, distance)
-        except engine.OutOfRangeError:
-            pass
-    return reference.accumulate(block, c, beta, b, distance, rule)
+
+    def obvious() -> Stats:
+        return reference.accumulate(block, c, beta, b, distance, rule)
+
+    if rule is not softmax:
+        return obvious()
+    return _best(block, c, distance, beta, lambda engine: engine.accumulate(block, c, beta, b, distance), obvious)
 
 
-def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
     """See `reference.assign`."""
-    if engine := _compiled(block, c, beta, distance, rule):
-        try:
-            return engine.describe(block, c, beta, b, distance, wanted=True).resp
-        except engine.OutOfRangeError:
-            pass
-    return reference.assign(block, c, beta, b, distance, rule)
+    return _best(
+        block, c, distance, beta,
+        lambda engine: engine.describe(block, c, beta, b, distance, wanted=True).resp,
+        lambda: reference.assign(block, c, beta, b, distance),
+    )  # fmt: skip
 
 
-def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
     """See `reference.lognorm`."""
-    if engine := _compiled(block, c, beta, distance, rule):
-        try:
-            return engine.describe(block, c, beta, b, distance, wanted=False).lognorm
-        except engine.OutOfRangeError:
-            pass
-    return reference.lognorm(block, c, beta, b, distance, rule)
+    return _best(
+        block, c, distance, beta,
+        lambda engine: engine.describe(block, c, beta, b, distance).lognorm,
+        lambda: reference.lognorm(block, c, beta, b, distance),
+    )  # fmt: skip
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """See `reference.nearest`."""
-    zero = c.new_zeros(len(c))
-    if engine := _compiled(block, c, zero, distance):
-        try:
-            found = engine.describe(block, c, None, zero, distance, wanted=False)
-            return found.label, found.distance
-        except engine.OutOfRangeError:
-            pass
-    return reference.nearest(block, c, distance)
+    return _best(
+        block, c, distance, None,
+        lambda engine: engine.describe(block, c, None, c.new_zeros(len(c)), distance)[:2],
+        lambda: reference.nearest(block, c, distance),
+    )  # fmt: skip
+
+
+def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """See `reference.closer`."""
+    return _best(
+        block, c, distance, None,
+        lambda engine: engine.closer(block, c, closest, distance),
+        lambda: reference.closer(block, c, closest, distance),
+    )  # fmt: skip
 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """See `reference.distances`."""
-    if engine := _compiled(block, c, c.new_zeros(len(c)), distance):
-        try:
-            return engine.distances(block, c, distance)
-        except engine.OutOfRangeError:
-            pass
-    return reference.distances(block, c, distance)
+    nothing = torch.full((len(block),), torch.inf)
+    return _best(
+        block, c, distance, None,
+        lambda engine: engine.closer(block, c, nothing, distance)[0].T.to(c.dtype),
+        lambda: reference.distances(block, c, distance),
+    )  # fmt: skip

@@ -5,7 +5,7 @@ It works in float64 whatever the data's type, tile by tile, so that at most ``TI
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
 import functools
 import operator
@@ -35,6 +35,20 @@ def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Distances (m, k) of a block's rows to centres (k, d) in its frame, good to half their digits or better."""
     return torch.cat([_distances(tile.x, c, distance) for tile in tiles(block, len(c))])
+
+
+def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Compare the rows' distances to centres (k, d) with what they have, ``closest`` (m,), as seeding does.
+
+    Returns
+    -------
+    distances : Tensor (k, m)
+        What each row would have if one centre were added.
+    potential : Tensor (k,) of float64
+        Their weighted sums.
+    """
+    options = torch.minimum(distances(block, c, distance).T, closest)
+    return options, (options @ block.w).double()
 
 
 def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:

@@ -10,7 +10,8 @@ from .base import Solver
 from .em import Em
 from .lbfgs import Lbfgs
 
-SOLVERS: dict[str, type[Solver]] = {"em": Em, "adam": Adam, "lbfgs": Lbfgs}
+# "auto" is EM until that is slow, and then L-BFGS; "lbfgs" does not wait.
+SOLVERS: dict[str, Solver] = {"auto": Lbfgs(), "em": Em(), "lbfgs": Lbfgs(slow=0.0), "adam": Adam()}
 
 
 def as_solver(solver: str | Solver) -> Solver:
@@ -29,4 +30,4 @@ def as_solver(solver: str | Solver) -> Solver:
     if isinstance(solver, Solver):
         return solver
     check_known("solver", solver, SOLVERS)
-    return SOLVERS[solver]()
+    return SOLVERS[solver]

@@ -19,6 +19,7 @@ class _State(NamedTuple):
     vector: torch.Tensor  # what the optimiser moves: the flattened params
     optimizer: torch.optim.Adam
     scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+    patience: int = 60  # Adam overshoots and swings back; it may take some dozen passes to beat its best
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Adam(Solver):
     """
 
     lr: float = 0.1
-    patience = 60  # Adam overshoots and swings back; it may take some dozen passes to beat its best
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:

@@ -11,11 +11,19 @@ from ..objectives import Objective, Params, Summary
 
 
 class State(Protocol):
-    """A solver's memory between passes; all the loop knows of it is where the next pass looks."""
+    """A solver's memory between passes; all that the loop knows of it is this."""
 
     @property
     def params(self) -> Params:
         """The point to evaluate next."""
+        ...
+
+    @property
+    def patience(self) -> int:
+        """How many passes in a row, that at this point included, may bring no improvement before the fit has converged.
+
+        1 where the point is the best a step could do, more where it is a guess.
+        """
         ...
 
 
@@ -24,14 +32,10 @@ class Solver(ABC):
 
     Attributes
     ----------
-    patience : int
-        How many passes in a row may bring no improvement before the fit counts as converged: 1 for a solver whose
-        every step is the best it can do, more for one that tries and errs.
     needs_update : bool
         Whether it builds on EM's update, which not every objective has.
     """
 
-    patience: int
     needs_update = False
 
     @abstractmethod

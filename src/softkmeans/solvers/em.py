@@ -15,6 +15,7 @@ from .base import Solver
 
 class _State(NamedTuple):
     params: Params
+    patience: int = 1
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,6 @@ class Em(Solver):
     Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
     """
 
-    patience = 1
     needs_update = True
 
     @override

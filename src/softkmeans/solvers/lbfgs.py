@@ -1,9 +1,10 @@
-"""L-BFGS whose first guess of the curvature is EM's, and which falls back on EM where a step fails."""
+"""L-BFGS whose first guess of the curvature is EM's, which begins as EM, and falls back on EM where a step fails."""
 
 from __future__ import annotations
 
 __all__ = ["Lbfgs"]
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,19 +15,31 @@ from typing_extensions import override
 from ..objectives import Objective, Params, Summary
 from .base import Solver
 
+Pairs = tuple[tuple[Tensor, Tensor], ...]
+
 
 class _State(NamedTuple):
     params: Params  # to evaluate next
     best: Params | None = None  # the last point that lowered the objective, with what was found there
-    value: float = float("inf")
+    value: float = math.inf
+    fall: float = math.inf  # how much it lowered it
     gradient: Tensor | None = None
     em: Params | None = None
-    pairs: tuple[tuple[Tensor, Tensor], ...] = ()  # the last moves and the changes of gradient they brought
+    pairs: Pairs = ()  # the last moves and the changes of gradient they brought
+    begun: bool = False  # whether EM has become slow
+    radius: float = math.inf  # how far to go, at most, in lengths of EM's step
+
+    @property
+    def patience(self) -> int:
+        return 1 if self.params is self.em else 2  # EM's step is the best it can do, a quasi-Newton step a guess
 
 
 @dataclass(frozen=True)
 class Lbfgs(Solver):
     """Quasi-Newton steps of full length, preconditioned by EM; each must lower the objective, or EM steps instead.
+
+    Early on, far from the optimum, EM makes great strides, and where it leads should not depend on the solver. So with the
+    defaults quasi-Newton steps begin when EM is both slow and no longer far away.
 
     Nocedal, "Updating quasi-Newton matrices with limited storage", Math. Comp. 1980; Jamshidian & Jennrich,
     "Acceleration of the EM algorithm by using quasi-Newton methods", JRSS B 1997.
@@ -35,10 +48,19 @@ class Lbfgs(Solver):
     ----------
     memory : int
         How many moves the curvature is estimated from.
+    slow : float
+        EM is slow when a pass lowers the objective by more than this share of what the pass before did.
+    late : float
+        EM is not far away when a pass lowers the objective by less than this, relative to what ``tol`` is relative to.
+    radius : float
+        How far the first quasi-Newton step may lead, in lengths of EM's step. Each that lowers the objective
+        doubles it, each that does not divides it by four.
     """
 
     memory: int = 10
-    patience = 2
+    slow: float = 0.4
+    late: float = 0.01
+    radius: float = 32.0
     needs_update = True
 
     @override
@@ -49,15 +71,22 @@ class Lbfgs(Solver):
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
         if state.em is not None and not value < state.value and state.params is not state.em:
-            return state._replace(params=state.em, pairs=())  # EM can't fail
+            return state._replace(params=state.em, pairs=(), radius=max(1.0, state.radius / 4))  # EM can't fail
         gradient = objective.gradient(state.params, summary)
+        pairs, fall = self._remember(objective, state, gradient), state.value - value
+        begun = state.begun or self._is_time(fall, state.fall, objective.resolution(summary))
+        radius = self.radius if not state.begun else state.radius * (1 if state.params is state.em else 2)
         em = objective.update(state.params, summary)
-        pairs = self._remember(objective, state, gradient)
-        direction = _two_loops(gradient, pairs, objective.preconditioner(state.params, summary))
-        params = objective.unpack(objective.pack(state.params) - direction, state.params) if pairs else em
-        return _State(params, state.params, value, gradient, em, pairs)
+        found = _State(em, state.params, value, fall, gradient, em, pairs, begun, radius)
+        return found._replace(params=_quasi_newton(objective, found, summary)) if begun and pairs else found
 
-    def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+    def _is_time(self, fall: float, fall_before: float, resolution: float) -> bool:
+        """Whether EM is slow and near the end; never before it has made two steps, to compare."""
+        if self.slow == 0:
+            return True
+        return math.isfinite(fall_before) and fall > self.slow * fall_before and fall < self.late * resolution
+
+    def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         if state.best is None or state.gradient is None:
             return ()
         move = objective.pack(state.params) - objective.pack(state.best)
@@ -67,7 +96,21 @@ class Lbfgs(Solver):
         return (*state.pairs, (move, change))[-self.memory :]
 
 
-def _two_loops(gradient: Tensor, pairs: tuple[tuple[Tensor, Tensor], ...], inverse_curvature: Tensor) -> Tensor:
+def _quasi_newton(objective: Objective, state: _State, summary: Summary) -> Params:
+    """Give the point that the curvature seen so far leads to, no farther than the radius."""
+    assert state.best is not None and state.em is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
+    here, inverse_curvature = objective.pack(state.best), objective.preconditioner(state.best, summary)
+    direction = _two_loops(state.gradient, state.pairs, inverse_curvature)
+    by_em, by_newton = (
+        float(torch.linalg.vector_norm(step * inverse_curvature.rsqrt()))
+        for step in (objective.pack(state.em) - here, direction)
+    )
+    if not math.isfinite(by_newton):
+        return state.em
+    return objective.unpack(here - direction * min(1.0, state.radius * by_em / max(by_newton, 1e-300)), state.best)
+
+
+def _two_loops(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
     """Inverse Hessian times gradient, by Nocedal's two-loop recursion."""
     direction, shares = gradient, []
     for move, change in reversed(pairs):

@@ -6,7 +6,7 @@ chunks give is added up in order: the result has the same bits whatever the numb
 
 from __future__ import annotations
 
-__all__ = ["Description", "OutOfRangeError", "accumulate", "describe", "distances", "serves"]
+__all__ = ["Description", "OutOfRangeError", "accumulate", "closer", "describe", "serves"]
 
 import math
 import os
@@ -48,9 +48,9 @@ class OutOfRangeError(ArithmeticError):
     """Rows or centres are so far away that the kernel's floats can't hold their squares."""
 
 
-def serves(block: Block, beta: Tensor, distance: Distance) -> bool:
-    """Whether the compiled kernels can do what is asked."""
-    return block.device.type == "cpu" and type(distance) in FUSED and bool((beta == beta[0]).all())
+def serves(distance: Distance, beta: Tensor | None) -> bool:
+    """Whether the compiled kernels know a distance, with one temperature for all clusters."""
+    return type(distance) in FUSED and (beta is None or bool((beta == beta[0]).all()))
 
 
 # -- what kernels are given
@@ -406,8 +406,8 @@ def describe(
     return _wherever_it_fits(block, solve)
 
 
-def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (m, k) of rows to centres, by differences; in memory they lie centre by centre.
+def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Compare rows' distances to centres, taken by differences, with what they have: see `reference.closer`.
 
     Raises
     ------
@@ -415,11 +415,13 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
         If float64 can't hold the squares.
     """
 
-    def solve(bits: int) -> Tensor:
-        problem = _problem(block, c, 1.0, c.new_zeros(len(c)), distance, bits)
-        out = np.empty((len(c), len(block)), FLOATS[bits])
-        for _ in Call("distances", block, problem, wide=None, by=1, out_resp=out).run():
-            pass
-        return torch.from_numpy(out).T.to(c.dtype) * problem.proportion
+    def solve(bits: int) -> tuple[Tensor, Tensor]:
+        problem, k = _problem(block, c, 1.0, c.new_zeros(len(c)), distance, bits), len(c)
+        had = closest.numpy().astype(FLOATS[bits], copy=False) / FLOATS[bits](problem.proportion)
+        out = np.empty((k, len(block)), FLOATS[bits])
+        call = Call("closer", block, problem, wide=problem.numbers["d"] > FEW, by=-1, closest=had, out_resp=out)
+        potential = call.total(sum(call.run(), np.zeros(())), "weight_total", k) * call.unit_weight * problem.proportion
+        options = torch.from_numpy(out)
+        return options if problem.proportion == 1 else options.mul_(problem.proportion), torch.tensor(potential)
 
     return _wherever_it_fits(block, solve)

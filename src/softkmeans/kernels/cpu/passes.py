@@ -18,7 +18,7 @@ ARGUMENTS = {
         "x", "weights", "high", "low", "centers", "blocks", "bias", "squares", "settings",
         "z", "columns", "scales", "w", "strip", "dist", "least", "limit", "offset", "reach",
         "y", "total", "depth", "factor", "label", "shares", "weight", "distortion", "moment",
-        "out_distance", "out_log_total", "out_resp",
+        "closest", "out_distance", "out_log_total", "out_resp",
     ],
     "doubles": ["weight_total", "distortion_total", "moment_total", "objective", "sums"],
     "integers": ["listed", "far", "out_label"],
@@ -108,14 +108,15 @@ def describe(code: Code, t: Any, *, wide: bool) -> None:
                 steps.put_memberships(code, t)
 
 
-def distances(code: Code, t: Any) -> None:
-    """Write the distances of rows to a few centres."""
+def closer(code: Code, t: Any, *, wide: bool) -> None:
+    """Compare the rows' distances to a few centres with what they have, and add up what would be left."""
     _begin(code, t)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
-            steps.fill(code, t)
+            (steps.fill if wide else steps.fill_few)(code, t)
             steps.subtract(code, t)
-            steps.put_distances(code, t)
+            steps.put_closer(code, t)
+        steps.flush(code, t.weight, t.weight_total, t.k)
 
 
 Kernel = Callable[[Code, SimpleNamespace], None]
@@ -124,5 +125,6 @@ KERNELS: dict[str, Kernel] = {
     "accumulate_wide": partial(accumulate, wide=True),
     "describe_narrow": partial(describe, wide=False),
     "describe_wide": partial(describe, wide=True),
-    "distances": distances,
+    "closer_narrow": partial(closer, wide=False),
+    "closer_wide": partial(closer, wide=True),
 }

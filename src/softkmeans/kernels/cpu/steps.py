@@ -14,7 +14,7 @@ from typing import Any
 from .emit import Array, Code, Value, Variable
 
 PANEL = 3  # with four centres it makes twelve sums: they keep two FMA units of latency four busy, and fit 16 registers
-FEW = 4  # up to so many features distances are taken by differences, and beyond by matrix products
+FEW = 8  # up to so many features distances are taken by differences, and beyond by matrix products
 FAR = {32: 1e30, 64: 1e300}  # a distance beyond which arithmetic fails
 
 
@@ -120,20 +120,30 @@ def _fill_weights(code: Code, t: Any) -> None:
 
 def subtract(code: Code, t: Any) -> None:
     """Distances by differences, exact, and the least of each row: cheap where features are few."""
-    panel, leasts = PANEL * code.lanes, _variables(code, FAR[code.bits])
-    for q in code.range(0, t.k):
-        sums = _variables(code, t.bias[q])
-        for j in code.range(0, t.d):
-            center = code.full(t.centers[q * t.padded + j])
-            for x, total in zip(_vectors(code, t.columns, j * panel), sums, strict=True):
-                total.set(code.fma(x - center, x - center, total))
-        for v, total, least in zip(_places(code), sums, leasts, strict=True):
-            t.dist.store(q * panel + v, total)
-            least.set(code.minimum(total, least))
+    leasts, pairs = _variables(code, FAR[code.bits]), t.k // 2 * 2
+    for q in code.range(0, pairs, 2):
+        _subtract(code, t, [q, q + 1], leasts)
+    for q in code.range(pairs, t.k):
+        _subtract(code, t, [q], leasts)
     for v, least in zip(_places(code), leasts, strict=True):
         t.least.store(v, least)
         t.offset.store(v, code.full(0.0))
         t.limit.store(v, least)
+
+
+def _subtract(code: Code, t: Any, clusters: list[Value], leasts: list[Variable]) -> None:
+    """Take the distances to some centres at a time, so that enough sums are under way."""
+    panel, sums = PANEL * code.lanes, [_variables(code, t.bias[q]) for q in clusters]
+    for j in code.range(0, t.d):
+        features = _vectors(code, t.columns, j * panel)
+        for q, totals in zip(clusters, sums, strict=True):
+            center = code.full(t.centers[q * t.padded + j])
+            for x, total in zip(features, totals, strict=True):
+                total.set(code.fma(x - center, x - center, total))
+    for q, totals in zip(clusters, sums, strict=True):
+        for v, total, least in zip(_places(code), totals, leasts, strict=True):
+            t.dist.store(q * panel + v, total)
+            least.set(code.minimum(total, least))
 
 
 def multiply(code: Code, t: Any) -> None:
@@ -456,10 +466,22 @@ def put_memberships(code: Code, t: Any) -> None:
                 t.out_resp[(t.row + p + lane) * t.k + q] = t.y[i * code.lanes + lane]
 
 
-def put_distances(code: Code, t: Any) -> None:
-    """Write the rows' distances to every centre, centre by centre."""
+def put_closer(code: Code, t: Any) -> None:
+    """Write, centre by centre, the lesser of the rows' distances and what they had, and add it up, weighted."""
+    panel = PANEL * code.lanes
     for q in code.range(0, t.k):
-        for p in code.range(0, t.m):
-            t.out_resp[q * t.n + t.row + p] = t.dist[q * PANEL * code.lanes + p]
+        with code.either(t.m.same(panel)) as (full, part):
+            with full:
+                for v in _places(code):
+                    least = code.minimum(t.dist.load(q * panel + v), t.closest.load(t.row + v))
+                    t.dist.store(q * panel + v, least)
+                    t.out_resp.store(q * t.n + t.row + v, least)
+            with part:
+                for p in code.range(0, t.m):
+                    least = code.minimum(t.dist[q * panel + p], t.closest[t.row + p])
+                    t.dist[q * panel + p] = least
+                    t.out_resp[q * t.n + t.row + p] = least
+        pairs = [(t.dist.load(q * panel + v), t.w.load(t.place + v)) for v in _places(code)]
+        _accumulate(code, t.weight, q * code.lanes, pairs)
     for least in _vectors(code, t.least, 0):
         note_far(code, t, least)
