@@ -569,15 +569,15 @@ def test_an_error_that_comes_late_leaves_the_old_files(data, run):
 
 INTERRUPTED = """
 import os, signal, sys
-from softkmeans.solvers import Em
+from softkmeans.solvers import Lbfgs
 from softkmeans.cli import main
-step, passes = Em.step, []
+step, passes = Lbfgs.step, []
 def step_and_interrupt(*args):
     passes.append(1)
     if len(passes) == 3:
         os.kill(os.getpid(), signal.SIGINT)
     return step(*args)
-Em.step = step_and_interrupt
+Lbfgs.step = step_and_interrupt
 main()
 """
 

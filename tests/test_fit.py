@@ -254,7 +254,7 @@ BAD = {
     "temperature out of range": ({"temperature": 1e-300}, "out of all proportion"),
     "init of wrong shape": ({"init": np.zeros((5, 2))}, r"init has shape \(5, 2\), expected .* \(5, 3\)"),
     "init with nan": ({"init": np.full((5, 3), np.nan)}, "init contains NaN"),
-    "init unknown": ({"init": "kmeans"}, "choose one of k-means\\+\\+, random"),
+    "init unknown": ({"init": "kmeans"}, "choose one of k-means\\+\\+, k-means\\|\\|, random"),
     "solver unknown": ({"solver": "sgd"}, "solver='sgd' is not known"),
     "distance unknown": ({"distance": "l1"}, "distance='l1' is not known"),
     "objective unknown": ({"objective": "loss"}, "objective='loss' is not known"),

@@ -10,32 +10,36 @@ from sklearn.exceptions import ConvergenceWarning
 from softkmeans.data.arrays import as_source
 from softkmeans.distances import as_distance
 from softkmeans.fit import fit
-from softkmeans.seeding import SEEDINGS, count_distinct, distinct_rows, draw
+from softkmeans.seeding import SEEDINGS
+from softkmeans.sorting import count_distinct, draw, sorted_rows
 
 DISTANCE = as_distance("sqeuclidean")
 
 
 def seed(name, x, k, w=None, random_state=0):
     source = as_source(x, w)
-    return SEEDINGS[name](source, distinct_rows(source), k, DISTANCE, np.random.default_rng(random_state)).numpy()
+    (start,) = SEEDINGS[name](source, sorted_rows(source), k, 1, DISTANCE, np.random.default_rng(random_state))
+    return start.numpy()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
-def test_distinct_rows_are_numpys(rows):
+def test_rows_are_sorted_as_by_numpy(rows):
     x = np.array(rows, dtype=float)
-    unique, first, count = np.unique(x, axis=0, return_index=True, return_counts=True)
-    found = distinct_rows(as_source(x))
-    np.testing.assert_array_equal(x[found.number.numpy()], unique)  # sorted lexicographically, too
-    np.testing.assert_array_equal(found.number.numpy(), first)
-    np.testing.assert_array_equal(found.weight.numpy(), count)
+    unique, count = np.unique(x, axis=0, return_counts=True)
+    found = sorted_rows(as_source(x))
+    np.testing.assert_array_equal(x[found.order.numpy()], np.repeat(unique, count, axis=0))
+    np.testing.assert_array_equal(found.first.numpy(), count.cumsum() - count)
+    for place, row in enumerate(x[found.order.numpy()]):
+        assert (x[found.order.numpy()[found.equals(place)]] == row).all()
+        assert len(range(len(x))[found.equals(place)]) == (x == row).all(1).sum()
     assert count_distinct(x) == len(unique)
 
 
-def test_distinct_rows_of_weight_zero_do_not_count():
-    found = distinct_rows(as_source([[1.0], [2.0], [1.0]], [0.0, 3.0, 0.0]))
-    assert found.number.tolist() == [1]
-    assert found.weight.tolist() == [3.0]
+def test_rows_of_weight_zero_do_not_count():
+    found = sorted_rows(as_source([[1.0], [2.0], [1.0]], [0.0, 3.0, 0.0]))
+    assert found.n_distinct == 1
+    assert found.mass().tolist() == [0.0, 0.0, 3.0]
 
 
 @pytest.mark.parametrize("name", SEEDINGS)

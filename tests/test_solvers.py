@@ -79,5 +79,5 @@ def test_lbfgs_survives_a_start_where_em_barely_moves():
 
 def test_solver_objects_and_names():
     assert as_solver(Adam(lr=0.5)).lr == 0.5
-    with pytest.raises(InputError, match="choose one of em, adam, lbfgs"):
+    with pytest.raises(InputError, match="choose one of auto, em, lbfgs, adam"):
         as_solver("newton")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from softkmeans.data import source as module
+from softkmeans import blocks as module
 from softkmeans.data.arrays import as_source
 from softkmeans.data.source import View
+from softkmeans.distances import as_distance
+from softkmeans.space import Space
 
 X = np.arange(30.0).reshape(10, 3)
 
@@ -45,7 +47,8 @@ def test_blocks_give_all_rows_once(monkeypatch, holder, block):
     assert rows.dtype == torch.float64
     assert not rows.requires_grad
     np.testing.assert_array_equal(source.map(lambda b: b.w).numpy(), np.arange(10))
-    np.testing.assert_allclose(source.sum(lambda b: b.w @ b.x).numpy(), np.arange(10) @ expected)
+    for total in (source.sum(lambda b: b.w @ b.x), source.sum(lambda block: block.sum(lambda b: b.w @ b.x))):
+        np.testing.assert_allclose(total.numpy(), np.arange(10) @ expected)
     np.testing.assert_array_equal(source.take(torch.tensor([7, 0])).numpy(), expected[[7, 0]])
 
 
@@ -56,7 +59,7 @@ def test_memory_mapped_file(tmp_path):
 
 
 def test_views_are_seen_through():
-    view = View(as_source(X), lambda x: 2 * x)
+    view = View(as_source(X), Space(as_distance("sqeuclidean"), torch.zeros(3, dtype=torch.float64), 0.5))
     np.testing.assert_array_equal(view.map(lambda b: b.x).numpy(), 2 * X)
     np.testing.assert_array_equal(view.sum(lambda b: b.x.sum(0)).numpy(), 2 * X.sum(0))
     np.testing.assert_array_equal(view.take(torch.tensor([3])).numpy(), 2 * X[[3]])

@@ -97,10 +97,13 @@ class Block:
         """Cut into pieces of so many rows."""
         return (self.part(start, start + n_rows) for start in range(0, len(self), n_rows))
 
+    def pieces(self, width: int) -> Iterator[Block]:
+        """Cut into pieces so small that m * width stays small."""
+        return self.split(max(1, BLOCK // width))
+
     def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
         """Sum an additive function of a block over pieces so small that m * width is; d is the default width."""
-        pieces = self.split(max(1, BLOCK // (width or self.rows.shape[1])))
-        return functools.reduce(operator.add, map(fn, pieces))
+        return functools.reduce(operator.add, map(fn, self.pieces(width or self.rows.shape[1])))
 
     def seen_from(self, frame: Frame) -> Block:
         """Give the same rows, looked at from a frame."""

@@ -13,6 +13,8 @@ from tqdm.auto import tqdm
 class Step(NamedTuple):
     """What one pass over the data found, in the data's units.
 
+    Where a solver guessed and found nothing better, it is the best so far, to which the solver goes back.
+
     Attributes
     ----------
     n_iter : int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Result", "fit", "minimise"]
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -95,8 +94,9 @@ def minimise(
         for n_iter in range(1, max_iter + 1):
             found = _evaluate(objective, source, state.params)
             stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
+            in_vain = state.guess and best is not None and not found.value < best.value
             best = _better(objective, found, best)
-            if on_step(n_iter, found):
+            if on_step(n_iter, best if in_vain else found):
                 return _Run(best, "stopped")
             if stalled >= state.patience:
                 return _Run(best, "converged")
@@ -312,24 +312,18 @@ def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
     params, summary, value = run.best
     stats, unit = summary.stats, goal.space.unit
     order = torch.arange(len(params.centers)) if in_given_order else _canonical(params.centers, stats.weight)
-    distortion, log_total = float(stats.distortion.sum()), float(stats.objective)
     return Result(
         centers=goal.space.leave(params.centers)[order],
         temperature=params.temperature * unit,
         objective=goal.in_units(value, summary),
-        free_energy=-params.temperature * log_total * unit,
-        distortion=distortion * unit,
-        entropy=_entropy(distortion / params.temperature, log_total, float(stats.n) * math.log(len(order))),
+        free_energy=-params.temperature * float(stats.objective) * unit,
+        distortion=float(stats.distortion.sum()) * unit,
+        entropy=goal.entropy(params, summary),
         weight=stats.weight[order],
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,
     )
-
-
-def _entropy(heat: float, log_total: float, most: float) -> float:
-    """H = (E - F) / T = E / T + Σw lognorm; 0 where T is so low that only rounding is left of the difference."""
-    return min(max(0.0, heat + log_total), most) if heat * 1e-14 < most else 0.0
 
 
 def _canonical(centers: Tensor, weight: Tensor) -> Tensor:

@@ -33,7 +33,10 @@ FORMAT, VERSION = "softkmeans", 1
 
 SCALARS = ("temperature_", "objective_", "free_energy_", "distortion_", "entropy_", "inertia_", "n_iter_", "converged_")
 # Objects that parameters may be.
-SETTINGS: dict[str, Any] = {**SOLVERS, "fixed": Fixed, "maximum_likelihood": MaximumLikelihood}
+SETTINGS: dict[str, Any] = {
+    **{type(solver).__name__.lower(): type(solver) for solver in SOLVERS.values()},
+    "fixed": Fixed, "maximum_likelihood": MaximumLikelihood,
+}
 SCALER = ("mean_", "scale_", "var_")
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What a file that was tampered with makes reading raise.

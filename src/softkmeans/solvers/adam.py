@@ -19,6 +19,7 @@ class _State(NamedTuple):
     vector: torch.Tensor  # what the optimiser moves: the flattened params
     optimizer: torch.optim.Adam
     scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+    guess: bool = False
     patience: int = 60  # Adam overshoots and swings back; it may take some dozen passes to beat its best
 
 

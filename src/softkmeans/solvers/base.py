@@ -19,6 +19,11 @@ class State(Protocol):
         ...
 
     @property
+    def guess(self) -> bool:
+        """Whether the solver takes the point back if it does not lower the objective."""
+        ...
+
+    @property
     def patience(self) -> int:
         """How many passes in a row, that at this point included, may bring no improvement before the fit has converged.
 

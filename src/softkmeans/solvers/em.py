@@ -15,6 +15,7 @@ from .base import Solver
 
 class _State(NamedTuple):
     params: Params
+    guess: bool = False
     patience: int = 1
 
 

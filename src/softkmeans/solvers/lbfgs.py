@@ -30,8 +30,12 @@ class _State(NamedTuple):
     radius: float = math.inf  # how far to go, at most, in lengths of EM's step
 
     @property
+    def guess(self) -> bool:
+        return self.em is not None and self.params is not self.em
+
+    @property
     def patience(self) -> int:
-        return 1 if self.params is self.em else 2  # EM's step is the best it can do, a quasi-Newton step a guess
+        return 2 if self.guess else 1  # EM's step is the best it can do
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Lbfgs(Solver):
         How many moves the curvature is estimated from.
     slow : float
         EM is slow when a pass lowers the objective by more than this share of what the pass before did.
+    soft : float
+        What the mean entropy of the rows, in nats, must exceed: where each belongs to one cluster, EM's step is Newton's.
     late : float
         EM is not far away when a pass lowers the objective by less than this, relative to what ``tol`` is relative to.
     radius : float
@@ -59,6 +65,7 @@ class Lbfgs(Solver):
 
     memory: int = 10
     slow: float = 0.4
+    soft: float = 0.01
     late: float = 0.01
     radius: float = 32.0
     needs_update = True
@@ -70,21 +77,25 @@ class Lbfgs(Solver):
     @override
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
-        if state.em is not None and not value < state.value and state.params is not state.em:
+        if state.guess and not value < state.value:
             return state._replace(params=state.em, pairs=(), radius=max(1.0, state.radius / 4))  # EM can't fail
         gradient = objective.gradient(state.params, summary)
         pairs, fall = self._remember(objective, state, gradient), state.value - value
-        begun = state.begun or self._is_time(fall, state.fall, objective.resolution(summary))
-        radius = self.radius if not state.begun else state.radius * (1 if state.params is state.em else 2)
+        begun = state.begun or self._is_time(fall, state.fall, objective, summary, state.params)
+        radius = (state.radius * (2 if state.guess else 1)) if state.begun else self.radius
         em = objective.update(state.params, summary)
         found = _State(em, state.params, value, fall, gradient, em, pairs, begun, radius)
         return found._replace(params=_quasi_newton(objective, found, summary)) if begun and pairs else found
 
-    def _is_time(self, fall: float, fall_before: float, resolution: float) -> bool:
+    def _is_time(
+        self, fall: float, fall_before: float, objective: Objective, summary: Summary, params: Params
+    ) -> bool:
         """Whether EM is slow and near the end; never before it has made two steps, to compare."""
         if self.slow == 0:
             return True
-        return math.isfinite(fall_before) and fall > self.slow * fall_before and fall < self.late * resolution
+        slow = math.isfinite(fall_before) and fall > self.slow * fall_before
+        late = fall < self.late * objective.resolution(summary)
+        return slow and late and objective.entropy(params, summary) > self.soft * float(summary.stats.n)
 
     def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         if state.best is None or state.gradient is None:
