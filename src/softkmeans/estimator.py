@@ -15,10 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from .blocks import as_tensor
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count
 from .data.arrays import Array, as_source, check_matrix, floating_dtype, like
-from .blocks import as_tensor
 from .data.source import Source
 from .distances import as_distance
 from .errors import FitInterrupted, InputError
@@ -42,8 +42,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     temperature : float, "auto" or TemperatureRule, default="auto"
         T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood.
     solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
-        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" is never accelerated, "lbfgs" from
-        the start; "adam" is gradient descent.
+        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
+        "adam" is gradient descent.
     init : {"k-means++", "random"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1

@@ -267,9 +267,11 @@ def _first_temperature(
         return given / space.unit
 
     def mean_distortion() -> float:
-        total = view.sum(lambda block: block.sum(
+        total = view.sum(
+            lambda block: block.sum(
                 lambda b: torch.stack([b.w.sum(), b.w @ nearest(b, centers, space.distance)[1]]), width=1
-            ))
+            )
+        )
         return float(total[1] / total[0])
 
     return rule.start(space, mean_distortion)

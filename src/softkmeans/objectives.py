@@ -93,7 +93,7 @@ class Objective(ABC):
         """Give a value in the data's units."""
 
     def entropy(self, params: Params, summary: Summary) -> float:
-        """Give H = (E - F) / T = E / T + Σ w lognorm; 0 where T is so low that only rounding is left of the difference."""
+        """Give H = (E - F) / T; 0 where T is so low that only rounding is left of the difference."""
         heat = float(summary.stats.distortion.sum()) / params.temperature
         most = float(summary.stats.n) * math.log(len(params.centers))
         return min(max(0.0, heat + float(summary.stats.objective)), most) if heat * 1e-14 < most else 0.0

@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .atomic import atomic_write
-from .callbacks import Step
 from .blocks import as_tensor
+from .callbacks import Step
 from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans
@@ -35,7 +35,8 @@ SCALARS = ("temperature_", "objective_", "free_energy_", "distortion_", "entropy
 # Objects that parameters may be.
 SETTINGS: dict[str, Any] = {
     **{type(solver).__name__.lower(): type(solver) for solver in SOLVERS.values()},
-    "fixed": Fixed, "maximum_likelihood": MaximumLikelihood,
+    "fixed": Fixed,
+    "maximum_likelihood": MaximumLikelihood,
 }
 SCALER = ("mean_", "scale_", "var_")
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

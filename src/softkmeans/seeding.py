@@ -1,7 +1,7 @@
 """Where centres start: a table of rules, a given array, or a callable.
 
-An integer weight and a repeated row give the same start, and so does any order of the rows: numbers are drawn by inverting
-the distribution function along the rows sorted lexicographically, where equal rows stand together.
+An integer weight and a repeated row give the same start, and so does any order of the rows: numbers are drawn by
+inverting the distribution function along the rows sorted lexicographically, where equal rows stand together.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def kmeans_plusplus(
     """Greedy k-means++: each next centre is the best of a few rows drawn by their distance to the centres so far.
 
     Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, in its greedy form with
-    2 + log k candidates a step. Gives centres (k, d) ``n_init`` times; where rows are fewer than clusters, some coincide.
+    2 + log k candidates a step. Gives centres (k, d) ``n_init`` times; where rows are fewer than clusters, some
+    coincide.
     """
     n_candidates = 2 + int(math.log(n_clusters))
     for _ in range(n_init):
@@ -64,7 +65,7 @@ def kmeans_parallel(
         mass = rows.mass(closest)
         if not mass.any() or (round_ > ROUNDS and len(chosen) >= n_clusters):
             break
-        drawn = rows.order[draw(mass, 2 * n_clusters, rng).unique()]
+        drawn = rows.order[torch.unique(draw(mass, 2 * n_clusters, rng))]
         label, far = _nearest(source, source.take(drawn), distance)
         owner = torch.where(far < closest, label + len(chosen), owner)
         closest = torch.minimum(far, closest)

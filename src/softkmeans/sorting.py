@@ -39,7 +39,7 @@ class SortedRows(NamedTuple):
         if self.weight is None:
             return len(self.first)
         weighty = (self.weight[self.order] > 0).nonzero()[:, 0]
-        return len(torch.searchsorted(self.first, weighty, right=True).unique())
+        return len(torch.unique(torch.searchsorted(self.first, weighty, right=True)))
 
     def mass(self, closest: Tensor | None = None) -> Tensor:
         """Give the weight (n,), times another mass by number, place by place, in float64."""
@@ -56,8 +56,8 @@ class SortedRows(NamedTuple):
 def sorted_rows(source: Source) -> SortedRows:
     """Sort the rows of a source; takes memory of the order of n.
 
-    It sorts by one column at a time, and each time only what the columns before left undecided: of real numbers, that is
-    little after the first.
+    It sorts by one column at a time, and each time only what the columns before left undecided: of real numbers, that
+    is little after the first.
     """
     columns = _columns(source)
     first = next(columns)

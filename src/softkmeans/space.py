@@ -49,9 +49,7 @@ class Space(NamedTuple):
         sizes, mean = _mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough = _power_of_two(float(sizes.max()))
-        total = source.sum(
-            lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], _squares(b, mean, rough)]))
-        )
+        total = source.sum(lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], _squares(b, mean, rough)])))
         variances = total[1:] / total[0]
         varies = variances.sqrt() > 1e-15 * sizes / rough  # else it is what rounding makes of equal entries
         variance = float(torch.where(varies, variances, 0.0).mean())
@@ -106,9 +104,7 @@ class Space(NamedTuple):
 
 def _mean(source: Source) -> tuple[Tensor, Tensor]:
     """Weighted mean size (d,) and mean (d,) of each feature."""
-    total = source.sum(
-        lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x]))
-    )
+    total = source.sum(lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x])))
     sizes, mean = (total[1:] / total[0]).chunk(2)
     return sizes, mean
 

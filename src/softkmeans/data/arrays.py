@@ -11,9 +11,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ..blocks import BLOCK
 from ..errors import InputError
 from ..kernels import working_dtype
-from ..blocks import BLOCK
 from .source import ArraySource, Source
 
 Array: TypeAlias = "NDArray[Any] | Tensor"

@@ -8,8 +8,7 @@ from __future__ import annotations
 __all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
 from collections.abc import Callable
-from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,10 +25,17 @@ T = TypeVar("T")
 LARGE = 2e6  # products n k d of a pass from which on it is worth loading a kernel, or once compiling it
 
 
-def _best(block: Block, c: Tensor, distance: Distance, beta: Tensor | None, compiled: Callable[[ModuleType], T], obvious: Callable[[], T]) -> T:
-    """Do a pass by the compiled kernels, given as a module, if they serve here, else the obvious way."""
+def _best(
+    block: Block,
+    c: Tensor,
+    distance: Distance,
+    beta: Tensor | None,
+    compiled: Callable[[Any], T],
+    obvious: Callable[[], T],
+) -> T:
+    """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
     if block.device.type == "cpu" and len(block) * c.numel() >= LARGE:
-        from .cpu import engine
+        from .cpu import engine  # loading LLVM takes time, too
 
         if engine.serves(distance, beta):
             try:
@@ -47,50 +53,58 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
 
     if rule is not softmax:
         return obvious()
-    return _best(block, c, distance, beta, lambda engine: engine.accumulate(block, c, beta, b, distance), obvious)
+    stats: Stats = _best(
+        block, c, distance, beta, lambda engine: engine.accumulate(block, c, beta, b, distance), obvious
+    )
+    return stats
 
 
 def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
     """See `reference.assign`."""
-    return _best(
+    found: Tensor = _best(
         block, c, distance, beta,
         lambda engine: engine.describe(block, c, beta, b, distance, wanted=True).resp,
         lambda: reference.assign(block, c, beta, b, distance),
     )  # fmt: skip
+    return found
 
 
 def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
     """See `reference.lognorm`."""
-    return _best(
+    found: Tensor = _best(
         block, c, distance, beta,
         lambda engine: engine.describe(block, c, beta, b, distance).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance),
     )  # fmt: skip
+    return found
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """See `reference.nearest`."""
-    return _best(
+    found: tuple[Tensor, Tensor] = _best(
         block, c, distance, None,
         lambda engine: engine.describe(block, c, None, c.new_zeros(len(c)), distance)[:2],
         lambda: reference.nearest(block, c, distance),
     )  # fmt: skip
+    return found
 
 
 def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """See `reference.closer`."""
-    return _best(
+    found: tuple[Tensor, Tensor] = _best(
         block, c, distance, None,
         lambda engine: engine.closer(block, c, closest, distance),
         lambda: reference.closer(block, c, closest, distance),
     )  # fmt: skip
+    return found
 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """See `reference.distances`."""
     nothing = torch.full((len(block),), torch.inf)
-    return _best(
+    found: Tensor = _best(
         block, c, distance, None,
         lambda engine: engine.closer(block, c, nothing, distance)[0].T.to(c.dtype),
         lambda: reference.distances(block, c, distance),
     )  # fmt: skip
+    return found

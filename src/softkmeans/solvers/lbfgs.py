@@ -42,8 +42,8 @@ class _State(NamedTuple):
 class Lbfgs(Solver):
     """Quasi-Newton steps of full length, preconditioned by EM; each must lower the objective, or EM steps instead.
 
-    Early on, far from the optimum, EM makes great strides, and where it leads should not depend on the solver. So with the
-    defaults quasi-Newton steps begin when EM is both slow and no longer far away.
+    Early on, far from the optimum, EM makes great strides, and where it leads should not depend on the solver. So with
+    the defaults quasi-Newton steps begin when EM is both slow and no longer far away.
 
     Nocedal, "Updating quasi-Newton matrices with limited storage", Math. Comp. 1980; Jamshidian & Jennrich,
     "Acceleration of the EM algorithm by using quasi-Newton methods", JRSS B 1997.
@@ -55,7 +55,7 @@ class Lbfgs(Solver):
     slow : float
         EM is slow when a pass lowers the objective by more than this share of what the pass before did.
     soft : float
-        What the mean entropy of the rows, in nats, must exceed: where each belongs to one cluster, EM's step is Newton's.
+        What the mean entropy of a row, in nats, must exceed: where each belongs to one cluster, EM's is Newton's step.
     late : float
         EM is not far away when a pass lowers the objective by less than this, relative to what ``tol`` is relative to.
     radius : float
@@ -77,7 +77,7 @@ class Lbfgs(Solver):
     @override
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
-        if state.guess and not value < state.value:
+        if state.em is not None and state.guess and not value < state.value:
             return state._replace(params=state.em, pairs=(), radius=max(1.0, state.radius / 4))  # EM can't fail
         gradient = objective.gradient(state.params, summary)
         pairs, fall = self._remember(objective, state, gradient), state.value - value
@@ -87,9 +87,7 @@ class Lbfgs(Solver):
         found = _State(em, state.params, value, fall, gradient, em, pairs, begun, radius)
         return found._replace(params=_quasi_newton(objective, found, summary)) if begun and pairs else found
 
-    def _is_time(
-        self, fall: float, fall_before: float, objective: Objective, summary: Summary, params: Params
-    ) -> bool:
+    def _is_time(self, fall: float, fall_before: float, objective: Objective, summary: Summary, params: Params) -> bool:
         """Whether EM is slow and near the end; never before it has made two steps, to compare."""
         if self.slow == 0:
             return True

@@ -7,8 +7,8 @@ the machine; Python's own loops unroll. This one doubles an array::
         for i in code.range(0, t.n, code.lanes):
             t.x.store(i, t.x.load(i) * 2)
 
-A kernel's floats are all of one type, float32 or float64. Nothing is reordered by the compiler, so results do not depend
-on what it finds best.
+A kernel's floats are all of one type, float32 or float64. The compiler reorders nothing, so results do not depend on
+what it finds best.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def register_bytes() -> int:
 
 
 class Value:
-    """A number, or a register of numbers, of the machine. It has Python's operators, and Python's numbers adapt to it."""
+    """A number, or a register of numbers, in the machine. Python's operators apply, and Python's numbers adapt."""
 
     def __init__(self, code: Code, value: ir.Value) -> None:
         self.code, self._value = code, value
@@ -142,7 +142,7 @@ class Array:
 
     def address(self, i: Any, kind: ir.Type) -> ir.Value:
         """Where something of a kind begins at the i-th number."""
-        address = self.code.builder.gep(self.pointer, [self.code.int(i).ir])
+        address = self.code.builder.gep(self.pointer, [self.code.whole(i).ir])
         return self.code.builder.bitcast(address, kind.as_pointer())
 
     def __getitem__(self, i: Any) -> Value:
@@ -187,7 +187,7 @@ class Code:
 
     # -- numbers
 
-    def int(self, value: Any) -> Value:
+    def whole(self, value: Any) -> Value:
         """An integer."""
         return value if isinstance(value, Value) else Value(self, ir.Constant(INT, value))
 
@@ -232,7 +232,7 @@ class Code:
     def range(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Value]:
         """Loop from start to below stop: what Python's ``for`` does once, the machine does for each."""
         b, before = self.builder, self.builder.block
-        first, end, by = (self.int(number).ir for number in (start, stop, step))
+        first, end, by = (self.whole(number).ir for number in (start, stop, step))
         head, body, after = (b.append_basic_block(name) for name in ("head", "body", "after"))
         b.branch(head)
         b.position_at_end(head)
@@ -282,7 +282,7 @@ class Code:
         return self.builder.call(function, args)
 
     def fma(self, x: Any, y: Any, z: Any) -> Value:
-        """x * y + z, rounded once where the machine can do that."""
+        """X * y + z, rounded once where the machine can do that."""
         return Value(self, self._call("fmuladd", *self.alike(x, y, z)))
 
     def sqrt(self, x: Value) -> Value:
@@ -290,7 +290,7 @@ class Code:
         return Value(self, self._call("sqrt", x.ir))
 
     def select(self, condition: Value, x: Any, y: Any) -> Value:
-        """x where a condition holds, else y, lane by lane."""
+        """X where a condition holds, else y, lane by lane."""
         return Value(self, self.builder.select(condition.ir, *self.alike(x, y)))
 
     def minimum(self, x: Value, y: Value) -> Value:
@@ -372,7 +372,7 @@ class Code:
         return [Value(self, self._shuffle(everything, everything, pick)) for pick in picks]
 
     def transpose(self, square: list[Value]) -> list[Value]:
-        """Turn as many registers as each has lanes into columns: the off-diagonal quarters of ever smaller squares swap."""
+        """Turn as many registers as each has lanes into columns: quarters of ever smaller squares swap."""
         n, half, lines = self.lanes, self.lanes // 2, [line.ir for line in square]
         while half:
             for i in (i for i in range(n) if not i & half):

@@ -112,7 +112,10 @@ def _compile(name: str, bits: int) -> bytes:
 @cache
 def _fingerprint() -> str:
     """Name all that an object file depends on: the kernels' source, the compiler and the processor."""
-    sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("emit", "steps", "passes", "jit")]
+    sources = [
+        Path(__file__).with_name(f"{name}.py").read_bytes()
+        for name in ("dense", "emit", "jit", "outputs", "panels", "passes", "sharing", "sparse")
+    ]
     machine = [llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     about = "\n".join([llvmlite.__version__, str(llvm.llvm_version_info), *machine])
     return hashlib.sha256(b"\0".join([about.encode(), *sources])).hexdigest()

@@ -9,7 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from . import steps
+from . import dense, outputs, panels, sharing, sparse
 from .emit import Code, Value
 
 # What a kernel is called with: arrays of its floats, of float64 and of integers, and integers; `engine` says what of.
@@ -30,7 +30,7 @@ SETTINGS = ["scale", "beta", "rounding", "largest", "roughness", "flush", "skip"
 def _begin(code: Code, t: Any) -> None:
     for i, name in enumerate(SETTINGS):
         setattr(t, name, t.settings[i])
-    t.near = code.variable(code.int(0))
+    t.near = code.variable(code.whole(0))
 
 
 def _tiles(code: Code, t: Any) -> Iterator[tuple[Value, Value]]:
@@ -41,21 +41,21 @@ def _tiles(code: Code, t: Any) -> Iterator[tuple[Value, Value]]:
 
 def _panels(code: Code, t: Any, first: Value, rows: Value) -> Iterator[Value]:
     """Loop over the panels of a tile: where each is in it."""
-    panel = steps.PANEL * code.lanes
+    panel = panels.PANEL * code.lanes
     for place in code.range(0, rows, panel):
         t.place, t.row = place, first + place
-        t.m = code.select(rows - place < panel, rows - place, code.int(panel))
+        t.m = code.select(rows - place < panel, rows - place, code.whole(panel))
         yield place
 
 
 def _look(code: Code, t: Any, *, wide: bool) -> None:
     """Read the panel and take its distances."""
     if wide:
-        steps.fill(code, t)
-        steps.multiply(code, t)
+        panels.fill(code, t)
+        panels.multiply(code, t)
     else:
-        steps.fill_few(code, t)
-        steps.subtract(code, t)
+        panels.fill_few(code, t)
+        panels.subtract(code, t)
 
 
 def accumulate(code: Code, t: Any, *, wide: bool) -> None:
@@ -63,49 +63,49 @@ def accumulate(code: Code, t: Any, *, wide: bool) -> None:
     _begin(code, t)
     crowded = code.variable(~code.true())
     for first, rows in _tiles(code, t):
-        steps.set_reach(code, t)
+        sharing.set_reach(code, t)
         for place in _panels(code, t, first, rows):
             _look(code, t, wide=wide)
             with code.when(place < 1):
-                crowded.set(steps.is_crowded(code, t, rows=wide))
-            precise = steps.is_precise(code, t) if wide else code.true()
+                crowded.set(dense.is_crowded(code, t, rows=wide))
+            precise = panels.is_precise(code, t) if wide else code.true()
             with code.either(crowded & precise) as (everyone, near):
                 with everyone:
-                    steps.weigh_all(code, t)
-                    steps.share_out(code, t)
-                    steps.share_all(code, t, columns=not wide)
+                    dense.weigh_all(code, t)
+                    sharing.share_out(code, t)
+                    dense.share_all(code, t, columns=not wide)
                 with near:
-                    steps.find_near(code, t)
+                    sparse.find_near(code, t)
                     with code.when(~precise):
-                        steps.refine_near(code, t)
-                    steps.weigh_near(code, t)
-                    steps.share_out(code, t)
-                    steps.share_near(code, t, columns=not wide)
+                        sparse.refine_near(code, t)
+                    sparse.weigh_near(code, t)
+                    sharing.share_out(code, t)
+                    sparse.share_near(code, t, columns=not wide)
                     with code.when(crowded):
-                        steps.share_none(code, t)
+                        dense.share_none(code, t)
         if wide:
             with code.when(crowded):
-                steps.add_products(code, t, first, rows)
-        steps.flush(code, t.weight, t.weight_total, t.k)
-        steps.flush(code, t.distortion, t.distortion_total, t.k)
-        steps.flush(code, t.moment, t.moment_total, code.int(0) if wide else t.k * t.d)
-        steps.sum_up(code, t, rows)
+                dense.add_products(code, t, first, rows)
+        panels.flush(code, t.weight, t.weight_total, t.k)
+        panels.flush(code, t.distortion, t.distortion_total, t.k)
+        panels.flush(code, t.moment, t.moment_total, code.whole(0) if wide else t.k * t.d)
+        sharing.sum_up(code, t, rows)
 
 
 def describe(code: Code, t: Any, *, wide: bool) -> None:
     """Say of each row which cluster is nearest, how far it is, and if wanted how much the row belongs to each."""
     _begin(code, t)
-    steps.set_reach(code, t)
+    sharing.set_reach(code, t)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
             _look(code, t, wide=wide)
-            steps.find_near(code, t)
+            sparse.find_near(code, t)
             if wide:
-                steps.refine_near(code, t)
-            steps.weigh_near(code, t)
-            steps.put_nearest(code, t)
+                sparse.refine_near(code, t)
+            sparse.weigh_near(code, t)
+            outputs.put_nearest(code, t)
             with code.when(t.wanted > 0):
-                steps.put_memberships(code, t)
+                outputs.put_memberships(code, t)
 
 
 def closer(code: Code, t: Any, *, wide: bool) -> None:
@@ -113,10 +113,10 @@ def closer(code: Code, t: Any, *, wide: bool) -> None:
     _begin(code, t)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
-            (steps.fill if wide else steps.fill_few)(code, t)
-            steps.subtract(code, t)
-            steps.put_closer(code, t)
-        steps.flush(code, t.weight, t.weight_total, t.k)
+            (panels.fill if wide else panels.fill_few)(code, t)
+            panels.subtract(code, t)
+            outputs.put_closer(code, t)
+        panels.flush(code, t.weight, t.weight_total, t.k)
 
 
 Kernel = Callable[[Code, SimpleNamespace], None]
