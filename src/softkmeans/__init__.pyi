@@ -21,11 +21,13 @@ from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .estimator import SoftKMeans as SoftKMeans
 from .fit import Result as Result
+from .inference import accumulate as accumulate
 from .layer import SoftKMeansLayer as SoftKMeansLayer
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
 from .saving import load as load
 from .saving import save as save
+from .stats import Stats as Stats
 from .training import train_layer as train_layer
 
 __version__: str

@@ -29,6 +29,8 @@ class Step(NamedTuple):
         T.
     restart : int
         Number of the restart, from 0.
+    n_rows : int
+        How many rows the pass looked at: all, but for the first passes of a fit with ``growing_sample``.
     """
 
     n_iter: int
@@ -37,6 +39,7 @@ class Step(NamedTuple):
     distortion: float
     temperature: float
     restart: int = 0
+    n_rows: int = 0
 
 
 class Callback:

@@ -44,20 +44,22 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
         "adam" is gradient descent.
-    init : {"k-means++", "random"}, array-like (k, d) or callable, default="k-means++"
+    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int, default=300
-        Passes over the data in one restart, at most; if they run out, one more looks at where the last one led.
+        Passes over all rows in one restart, at most; if they run out, one more looks at where the last one led.
     tol : float, default=1e-4
         A pass that lowers the objective by no more than this ends the fit: relative to the expected distortion at a
         fixed temperature, to n_features Σw where T is learned. With 0, the fit runs on until nothing changes.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
         What is between rows and centres. With "euclidean" centres are weighted geometric medians, with "cosine"
         directions.
+    growing_sample : bool, default=False
+        Whether first passes look at samples of the rows, each larger than the last: quicker, and more up to chance.
     random_state : int, RandomState or None, default=None
-        Where the starts are drawn from.
+        Where the starts and samples are drawn from.
     warm_start : bool, default=False
         Whether ``fit`` starts from the centres, and a learned T, of the last fit.
     device : str or torch.device, default=None
@@ -85,7 +87,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
     n_iter_ : int
-        Passes over the data in the best restart.
+        Passes in the best restart, over samples included.
     converged_ : bool
         Whether the last passes brought no improvement beyond ``tol``.
     history_ : tuple of Step
@@ -128,6 +130,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         max_iter: int = 300,
         tol: float = 1e-4,
         distance: Any = "sqeuclidean",
+        growing_sample: bool = False,
         random_state: Any = None,
         warm_start: bool = False,
         device: Any = None,
@@ -143,6 +146,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.max_iter = max_iter
         self.tol = tol
         self.distance = distance
+        self.growing_sample = growing_sample
         self.random_state = random_state
         self.warm_start = warm_start
         self.device = device
@@ -192,6 +196,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
                 max_iter=self.max_iter,
                 tol=self.tol,
                 distance=self.distance,
+                growing_sample=self.growing_sample,
                 random_state=check_random_state(self.random_state).randint(2**31),
                 callbacks=[*[ProgressBar()] * (self.verbose == 1), *[LossPrinter()] * (self.verbose > 1), *watchers],
             )

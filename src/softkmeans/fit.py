@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Result", "fit", "minimise"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .blocks import Block
 from .callbacks import Callback, Step
 from .checks import check_count, check_known, check_positive, check_tol
 from .data.arrays import as_source
@@ -24,7 +25,10 @@ from .objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Objective
 from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
+from .sums import dot, total
 from .temperature import TemperatureRule, as_temperature
+
+SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
 
 
 class Result(NamedTuple):
@@ -43,7 +47,7 @@ class Result(NamedTuple):
     weight : Tensor (k,)
         Each cluster's share Σ w r.
     n_iter : int
-        Passes over the data in the best restart.
+        Passes in the best restart, over samples of the data included.
     converged : bool
         Whether the last passes brought no improvement beyond ``tol``.
     history : tuple of Step
@@ -140,6 +144,7 @@ def fit(
     tol: float = 1e-4,
     distance: str | Distance = "sqeuclidean",
     sample_weight: ArrayLike | Tensor | None = None,
+    growing_sample: bool = False,
     random_state: int | np.random.Generator | None = None,
     device: str | torch.device | None = None,
     callbacks: Sequence[Callback] = (),
@@ -161,15 +166,15 @@ def fit(
     solver : {"auto", "em", "lbfgs", "adam"} or Solver
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
         never accelerated, "lbfgs" from the start.
-    init : {"k-means++", "random"}, array-like (k, d) or callable
-        Where centres start. A callable takes ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and
-        gives such an array.
+    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable
+        Where centres start: "k-means||" takes few passes even where clusters are many. A callable takes
+        ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and gives such an array.
     init_temperature : float, optional
         Where T starts if it is learned; by default its likeliest value for rows on their nearest starting centre.
     n_init : int
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int
-        Passes over the data in one restart, at most; if they run out, one more looks at where the last one led.
+        Passes over all rows in one restart, at most; if they run out, one more looks at where the last one led.
     tol : float
         A pass that lowers the objective by no more than this ends the fit: relative to E at a fixed temperature,
         to d Σw where T is learned. With 0, the fit runs on until nothing changes.
@@ -177,8 +182,11 @@ def fit(
         What is between rows and centres.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows.
+    growing_sample : bool
+        Whether the first passes look at samples of the rows only, each four times as large as the one before: quicker
+        on many rows, for an end that depends more on chance. ``Step.n_rows`` tells what each pass looked at.
     random_state : int, numpy Generator or None
-        Where the starts are drawn from.
+        Where the starts and samples are drawn from.
     device : str or torch.device, optional
         Where the work is done; where x is, by default.
     callbacks : sequence of Callback
@@ -222,12 +230,13 @@ def fit(
     if method.needs_update and not goal.has_update:
         raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
     view = space.view(source)
-    runs: list[_Run] = []
+    rng, runs = np.random.default_rng(random_state), list[_Run]()
     ordered = not isinstance(init, str)
     try:
-        for centers in starts(init, n_init, n_clusters, source, space, np.random.default_rng(random_state)):
+        for centers in starts(init, n_init, n_clusters, source, space, rng):
             start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers))
-            runs.append(_watched(goal, view, start, method, max_iter, tol, callbacks, len(runs)))
+            samples = _samples(view, n_clusters, rng) if growing_sample else ()
+            runs.append(_watched(goal, (*samples, view), start, method, max_iter, tol, callbacks, len(runs)))
             if runs[-1].ending == "interrupted":
                 raise KeyboardInterrupt
     except KeyboardInterrupt:  # it may also have come between restarts
@@ -267,19 +276,26 @@ def _first_temperature(
         return given / space.unit
 
     def mean_distortion() -> float:
-        total = view.sum(
-            lambda block: block.sum(
-                lambda b: torch.stack([b.w.sum(), b.w @ nearest(b, centers, space.distance)[1]]), width=1
-            )
-        )
-        return float(total[1] / total[0])
+        def sums(b: Block) -> Tensor:
+            return torch.stack([total(b.w), dot(b.w, nearest(b, centers, space.distance)[1])])
+
+        weight, distance = view.sum(lambda block: block.sum(sums, width=1))
+        return float(distance / weight)
 
     return rule.start(space, mean_distortion)
 
 
+def _samples(view: Source, n_clusters: int, rng: np.random.Generator) -> Iterator[Source]:
+    """Samples of the rows, each holding the one before and four times as large, up to a quarter of all."""
+    order, size = rng.permutation(view.n_rows), 64 * n_clusters
+    while size <= view.n_rows // 4:
+        yield view.sample(torch.from_numpy(order[:size]))
+        size *= 4
+
+
 def _watched(
     goal: Objective,
-    view: Source,
+    sources: Iterable[Source],
     start: Params,
     solver: Solver,
     max_iter: int,
@@ -287,27 +303,38 @@ def _watched(
     callbacks: Sequence[Callback],
     restart: int,
 ) -> _Run:
-    """Run the loop once, telling the callbacks."""
+    """Run the loop on samples, if any, and on all rows, the last of the sources, telling the callbacks."""
     history: list[Step] = []
-
-    def on_step(n_iter: int, found: _Found) -> bool:
-        history.append(_step(goal, n_iter, found, restart))
-        return any([callback.on_step(history[-1]) for callback in callbacks])  # noqa: C419 -- every one is to hear
-
+    *samples, everything = sources
     for callback in callbacks:
         callback.on_fit_begin(max_iter)
-    run = minimise(goal, view, start, solver, max_iter=max_iter, tol=tol, on_step=on_step)
-    run = run._replace(history=tuple(history))
+
+    def run_on(source: Source, params: Params, max_iter: int, tol: float) -> _Run:
+        def on_step(_: int, found: _Found) -> bool:
+            history.append(_step(goal, len(history) + 1, found, restart, source.n_rows))
+            return any([callback.on_step(history[-1]) for callback in callbacks])  # noqa: C419 -- every one is to hear
+
+        return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
+
+    for sample in samples:
+        run = run_on(sample, start, SAMPLE_PASSES, max(tol, SAMPLE_TOL))
+        start = run.best.params
+        if run.ending == "interrupted":
+            raise KeyboardInterrupt  # nothing is known of all rows yet
+        if run.ending == "stopped":
+            max_iter = 1
+            break
+    run = run_on(everything, start, max_iter, tol)._replace(history=tuple(history))
     for callback in callbacks:
         callback.on_fit_end(_result(run, goal, in_given_order=True))
     return run
 
 
-def _step(goal: Objective, n_iter: int, found: _Found, restart: int) -> Step:
+def _step(goal: Objective, n_iter: int, found: _Found, restart: int, n_rows: int) -> Step:
     stats, unit = found.summary.stats, goal.space.unit
     value = goal.in_units(found.value, found.summary)
     distortion = float(stats.distortion.sum()) * unit
-    return Step(n_iter, value, value / float(stats.n), distortion, found.params.temperature * unit, restart)
+    return Step(n_iter, value, value / float(stats.n), distortion, found.params.temperature * unit, restart, n_rows)
 
 
 def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-__all__ = ["Clustering", "sample_mixture"]
+__all__ = ["Clustering", "accumulate", "sample_mixture"]
 
 import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from .blocks import Block
+from . import kernels
+from .blocks import Block, as_tensor
+from .checks import check_positive
+from .data.arrays import as_source, check_finite
 from .data.source import Source, View
-from .distances import Distance
+from .distances import Distance, as_distance, check_features
 from .errors import InputError
 from .kernels import assign, distances, lognorm, nearest
 from .space import Space
+from .stats import Stats
+from .sums import dot
 
 Array = NDArray[np.float64]
 
@@ -57,6 +62,14 @@ class Clustering:
     def _view(self, source: Source) -> Source:
         return View(source, _NotTooFar(*self.space))
 
+    def stats(self, source: Source) -> Stats:
+        """Sum up rows into Stats, in the space."""
+
+        def of(block: Block) -> Stats:
+            return kernels.accumulate(block, self.centers, self.beta, self.b, self.distance)
+
+        return self._view(source).sum(of)
+
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Responsibilities (n, k), of the type asked for."""
 
@@ -75,7 +88,7 @@ class Clustering:
         return float(near) * self.space.unit
 
     def _inertia(self, block: Block) -> Tensor:
-        return block.w @ nearest(block, self.centers, self.distance)[1]
+        return dot(block.w, nearest(block, self.centers, self.distance)[1])
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
@@ -99,6 +112,64 @@ class Clustering:
             return lognorm(block, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
 
         return self._view(source).map(of)
+
+
+def accumulate(
+    x: ArrayLike | Tensor | Source,
+    c: ArrayLike | Tensor,
+    temperature: float,
+    sample_weight: ArrayLike | Tensor | None = None,
+    *,
+    distance: str | Distance = "sqeuclidean",
+) -> Stats:
+    """Sum up rows at some centres and temperature: one pass of EM, whose centres are ``weighted_sum / pull``.
+
+    Parameters
+    ----------
+    x : array-like, Tensor (n, d) or Source
+        Rows of finite real numbers.
+    c : array-like or Tensor (k, d)
+        Centres, in the units of the rows.
+    temperature : float
+        T > 0, in the units of the distance.
+    sample_weight : array-like or Tensor (n,), optional
+        Weights of the rows, 0 or more.
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
+        What is between rows and centres.
+
+    Returns
+    -------
+    Stats
+        Sums over the rows in float64, in the data's units; for "cosine", of rows of length 1. Sums of parts of the data
+        add up to those of the whole.
+
+    Raises
+    ------
+    InputError
+        If the data or a parameter can't be used.
+
+    Examples
+    --------
+    >>> x = [[0.0], [0.2], [5.0], [5.2]]
+    >>> stats = accumulate(x, [[0.0], [5.0]], temperature=1.0)
+    >>> stats.weight, stats.weighted_sum / stats.pull[:, None]
+    (tensor([2.0000, 2.0000], dtype=torch.float64), tensor([[0.1000],
+            [5.1000]], dtype=torch.float64))
+    """
+    source = as_source(x, sample_weight, finite=False)
+    check_positive("temperature", temperature)
+    found = as_distance(distance)
+    check_features(found, source.n_features)
+    centers = as_tensor(c if isinstance(c, Tensor) else np.asarray(c)).to(source.device, source.dtype)
+    if centers.ndim != 2 or centers.shape[1] != source.n_features:
+        raise InputError(f"the centres have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
+    check_finite(centers, "the centres")
+    clustering = Clustering(centers, float(temperature), found)
+    stats = clustering.stats(source)
+    if not stats.weighted_sum.isfinite().all():
+        for block in source.blocks():
+            check_finite(block.rows)
+    return clustering.space.leave_stats(stats)
 
 
 def sample_mixture(

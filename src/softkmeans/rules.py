@@ -7,16 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Rule = Callable[[Tensor], tuple[Tensor, Tensor]]
+Rule = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
-def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+def softmax(logits: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
     """Responsibilities and the log of their normaliser.
 
     Parameters
     ----------
     logits : Tensor (..., k)
         b_k - β_k d_ik.
+    dim : int
+        Along which the clusters lie.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
         logsumexp of the logits.
     """
     # Not exp(logits - lognorm): where the logits are large, lognorm has no digits left for the sum.
-    peak = logits.detach().amax(-1, keepdim=True)
+    peak = logits.detach().amax(dim, keepdim=True)
     weight = torch.exp(logits - peak)
-    total = weight.sum(-1, keepdim=True)
-    return weight / total, (peak + total.log()).squeeze(-1)
+    total = weight.sum(dim, keepdim=True)
+    return weight / total, (peak + total.log()).squeeze(dim)

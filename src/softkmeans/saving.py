@@ -206,7 +206,7 @@ def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[s
         _require(tensors["history_"].shape[1:] == (len(Step._fields),), "history_ has another shape")
         estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
         rows = tensors["history_"].tolist()
-        estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-1], int(row[-1])]) for row in rows)
+        estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-2], *map(int, row[-2:])]) for row in rows)
 
 
 def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:

@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["Space"]
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,6 +16,8 @@ from .blocks import Block
 from .data.source import Source, View
 from .distances import Distance, check_features
 from .errors import InputError
+from .stats import Stats
+from .sums import total
 
 
 class Space(NamedTuple):
@@ -49,8 +53,8 @@ class Space(NamedTuple):
         sizes, mean = _mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough = _power_of_two(float(sizes.max()))
-        total = source.sum(lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], _squares(b, mean, rough)])))
-        variances = total[1:] / total[0]
+        squares = _weighted(source, lambda x: ((x - mean) / rough).square())
+        variances = squares[1:] / squares[0]
         varies = variances.sqrt() > 1e-15 * sizes / rough  # else it is what rounding makes of equal entries
         variance = float(torch.where(varies, variances, 0.0).mean())
         if not (sizes.isfinite().all() and variances.isfinite().all()):
@@ -92,6 +96,15 @@ class Space(NamedTuple):
         """Give centres (k, d) back in the data's units."""
         return c * self.scale + self.shift if self.distance.translates else c
 
+    def leave_stats(self, stats: Stats) -> Stats:
+        """Give sums over rows in the data's units."""
+        if not self.distance.translates:
+            return stats
+        slope = self.scale ** (self.distance.power - 2)  # what the distance's slope in the squared one is measured in
+        weighted_sum = (stats.weighted_sum * self.scale + stats.pull[:, None] * self.shift) * slope
+        distortion = stats.distortion * self.unit
+        return replace(stats, pull=stats.pull * slope, weighted_sum=weighted_sum, distortion=distortion)
+
     def view(self, source: Source) -> Source:
         """See a source's rows as they are in this space."""
         return View(source, self)
@@ -104,13 +117,18 @@ class Space(NamedTuple):
 
 def _mean(source: Source) -> tuple[Tensor, Tensor]:
     """Weighted mean size (d,) and mean (d,) of each feature."""
-    total = source.sum(lambda block: block.sum(lambda b: torch.cat([b.w.sum()[None], b.w @ b.x.abs(), b.w @ b.x])))
-    sizes, mean = (total[1:] / total[0]).chunk(2)
+    sums = _weighted(source, lambda x: torch.cat([x.abs(), x], 1))
+    sizes, mean = (sums[1:] / sums[0]).chunk(2)
     return sizes, mean
 
 
-def _squares(block: Block, mean: Tensor, scale: float) -> Tensor:
-    return block.w @ ((block.x - mean) / scale).square()
+def _weighted(source: Source, of: Callable[[Tensor], Tensor]) -> Tensor:
+    """Give Σ w, followed by Σ w f(x) of a function of rows (m, d)."""
+
+    def sums(piece: Block) -> Tensor:
+        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * of(piece.x))])
+
+    return source.sum(lambda block: block.sum(sums))
 
 
 def _power_of_two(size: float) -> float:

@@ -50,7 +50,7 @@ def train_layer(
         backpropagated through the layer's own functions.
     solver : {"adam", "em", "lbfgs"} or Solver, default="adam"
         "em" and "lbfgs" take far fewer passes than "adam", which alone can minimise the distortion.
-    init : {"k-means++", "random"}, array-like (k, d) or callable, optional
+    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable, optional
         Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
     max_iter : int, default=300
         Passes over the data, at most.

@@ -24,6 +24,7 @@ def as_source(
     sample_weight: ArrayLike | Tensor | None = None,
     *,
     device: str | torch.device | None = None,
+    finite: bool = True,
 ) -> Source:
     """Make a Source of rows in memory; nothing is copied but block by block. A Source passes through.
 
@@ -35,6 +36,11 @@ def as_source(
         Weights, not negative and not all 0; a weight of 2 is as good as a repeated row.
     device : str or torch.device, optional
         Where the work is done; the tensor's own device, or the CPU, by default.
+
+    device : str or torch.device, optional
+        Where the work is done; where a tensor is, or on the CPU, by default.
+    finite : bool, default=True
+        Whether to look for NaN and infinity.
 
     Returns
     -------
@@ -59,7 +65,8 @@ def as_source(
     if rows.dtype == object and rows.ndim == 0:
         raise InputError(f"the data is a {type(x).__name__}, expected an array or a tensor (n, d)")
     check_matrix(rows)
-    check_finite(rows)
+    if finite:
+        check_finite(rows)
     weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
     place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))

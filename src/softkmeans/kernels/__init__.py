@@ -22,7 +22,7 @@ from .reference import tiles, working_dtype
 
 T = TypeVar("T")
 
-LARGE = 2e6  # products n k d of a pass from which on it is worth loading a kernel, or once compiling it
+LARGE = 2e6  # a pass's n k (d + 8), in multiplications and exponentials, from which on a kernel is worth loading
 
 
 def _best(
@@ -34,7 +34,7 @@ def _best(
     obvious: Callable[[], T],
 ) -> T:
     """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
-    if block.device.type == "cpu" and len(block) * c.numel() >= LARGE:
+    if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= LARGE:
         from .cpu import engine  # loading LLVM takes time, too
 
         if engine.serves(distance, beta):

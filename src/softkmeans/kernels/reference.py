@@ -34,7 +34,7 @@ def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Distances (m, k) of a block's rows to centres (k, d) in its frame, good to half their digits or better."""
-    return torch.cat([_distances(tile.x, c, distance) for tile in tiles(block, len(c))])
+    return torch.cat([_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))])
 
 
 def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
     potential : Tensor (k,) of float64
         Their weighted sums.
     """
-    options = torch.minimum(distances(block, c, distance).T, closest)
+    options = torch.minimum(distances(block, c, distance).mT, closest)
     return options, (options @ block.w).double()
 
 
@@ -72,18 +72,18 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     resp : Tensor (m, k)
         Memberships; rows sum to 1.
     """
-    return torch.cat([rule(b - beta * _distances(tile.x, c, distance))[0] for tile in tiles(block, len(c))])
+    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0)[0].mT for tile in tiles(block, len(c))])
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """Give the number (m,) of each row's nearest centre, the lower one where two are as near, and its distance (m,)."""
-    parts = [_distances(tile.x, c, distance).min(1) for tile in tiles(block, len(c))]
+    parts = [_distances(tile.x, c, distance).min(0) for tile in tiles(block, len(c))]
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
 def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
     """Give the log-normaliser (m,) of each row's memberships; the parameters are those of `assign`."""
-    return torch.cat([rule(b - beta * _distances(tile.x, c, distance))[1] for tile in tiles(block, len(c))])
+    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0)[1] for tile in tiles(block, len(c))])
 
 
 def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Stats:
@@ -93,27 +93,31 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
 
 
 def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule) -> Stats:
-    d = _distances(z, c, distance)  # (m, k)
-    resp, log_total = rule(b - beta * d)  # (m, k), (m,)
-    resp = w[:, None] * resp
-    slope = torch.as_tensor(distance.slope(d), dtype=d.dtype, device=d.device)  # () or (m, k)
-    kink = slope.isinf()
-    pull = resp * slope.masked_fill(kink, 0.0)
+    d = _distances(z, c, distance)  # (k, m): clusters first, so that what is done along them runs over long rows
+    resp, log_total = rule(b[:, None] - beta[:, None] * d, 0)  # (k, m), (m,)
+    resp = resp * w
+    slope = distance.slope(d)  # () or (k, m)
+    kink = slope.isinf() if isinstance(slope, Tensor) else torch.zeros((), dtype=torch.bool)
+    pull = resp * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
     return Stats(
-        weight=resp.sum(0),
-        pull=pull.sum(0),
-        weighted_sum=pull.mT @ z,
-        anchor=(resp * kink).sum(0) if kink.any() else torch.zeros_like(beta),
-        distortion=(resp * d).sum(0),
+        weight=resp.sum(1),
+        pull=pull.sum(1),
+        weighted_sum=pull @ z,
+        anchor=(resp * kink).sum(1) if kink.any() else torch.zeros_like(beta),
+        distortion=(resp * d).sum(1),
         objective=w @ log_total,
         n=w.sum(),
     )
 
 
+def _logits(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
+    return b[:, None] - beta[:, None] * _distances(z, c, distance)
+
+
 def _distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (m, k) of embedded rows to embedded centres; differences where the product cancels."""
-    squared = squared_distances(z, c)
-    norms = z.square().sum(1, keepdim=True) + c.square().sum(1)
+    """Distances (k, m) of embedded centres to embedded rows; by differences where the product cancels."""
+    squared = squared_distances(c, z)
+    norms = c.square().sum(1, keepdim=True) + z.square().sum(1)
     if (squared < 1e-7 * norms).any():  # both are far from the origin and near each other
-        squared = torch.cdist(z, c, compute_mode="donot_use_mm_for_euclid_dist").square()
+        squared = torch.cdist(c, z, compute_mode="donot_use_mm_for_euclid_dist").square()
     return distance.of_squared(squared)

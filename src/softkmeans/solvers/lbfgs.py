@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
 from ..objectives import Objective, Params, Summary
+from ..sums import dot
 from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
@@ -100,7 +100,7 @@ class Lbfgs(Solver):
             return ()
         move = objective.pack(state.params) - objective.pack(state.best)
         change = gradient - state.gradient
-        if not move @ change > 1e-12 * torch.linalg.vector_norm(move) * torch.linalg.vector_norm(change):
+        if not dot(move, change) > 1e-12 * (dot(move, move) * dot(change, change)).sqrt():
             return state.pairs  # no curvature to learn from there
         return (*state.pairs, (move, change))[-self.memory :]
 
@@ -111,8 +111,7 @@ def _quasi_newton(objective: Objective, state: _State, summary: Summary) -> Para
     here, inverse_curvature = objective.pack(state.best), objective.preconditioner(state.best, summary)
     direction = _two_loops(state.gradient, state.pairs, inverse_curvature)
     by_em, by_newton = (
-        float(torch.linalg.vector_norm(step * inverse_curvature.rsqrt()))
-        for step in (objective.pack(state.em) - here, direction)
+        float(dot(step, step / inverse_curvature).sqrt()) for step in (objective.pack(state.em) - here, direction)
     )
     if not math.isfinite(by_newton):
         return state.em
@@ -123,10 +122,10 @@ def _two_loops(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Ten
     """Inverse Hessian times gradient, by Nocedal's two-loop recursion."""
     direction, shares = gradient, []
     for move, change in reversed(pairs):
-        share = (move @ direction) / (move @ change)
+        share = dot(move, direction) / dot(move, change)
         direction = direction - share * change
         shares.append(share)
     direction = inverse_curvature * direction
     for (move, change), share in zip(pairs, reversed(shares), strict=True):
-        direction = direction + (share - (change @ direction) / (move @ change)) * move
+        direction = direction + (share - dot(change, direction) / dot(move, change)) * move
     return direction
