@@ -599,7 +599,7 @@ def test_random_state_decides_and_the_global_generators_stay():
 @pytest.mark.parametrize("temperature", ["auto", 4.0])
 def test_warm_start_continues(temperature):
     x = make_blobs(300, centers=6, cluster_std=3.0, random_state=0)[0]
-    common = {"n_clusters": 6, "temperature": temperature, "tol": 0, "init": x[:6]}
+    common = {"n_clusters": 6, "temperature": temperature, "tol": 0, "init": x[:6], "solver": "em"}
     with pytest.warns(ConvergenceWarning):
         whole = model(**common, max_iter=8).fit(x)
     parts = model(**common, max_iter=4, warm_start=True)
@@ -730,7 +730,7 @@ def test_more_clusters_than_rows_is_refused():
         model().fit(X[:2])
 
 
-@pytest.mark.parametrize("init", ["k-means++", "random"])
+@pytest.mark.parametrize("init", ["k-means++", "k-means||", "random"])
 @pytest.mark.parametrize("temperature", ["auto", 0.01])
 def test_fewer_distinct_rows_than_clusters(temperature, init):
     x = np.repeat([[0.0, 1.0], [5.0, 5.0]], 10, axis=0)
@@ -787,8 +787,8 @@ BAD = {
     "n_clusters text": ({"n_clusters": "3"}, "n_clusters='3'"),
     "temperature": ({"temperature": 0}, "temperature=0: give a finite number above 0, or one of auto"),
     "temperature name": ({"temperature": "warm"}, "temperature='warm'"),
-    "solver": ({"solver": "sgd"}, "solver='sgd' is not known: choose one of em, adam, lbfgs"),
-    "init": ({"init": "kmeans"}, r"init='kmeans' is not known: choose one of k-means\+\+, random"),
+    "solver": ({"solver": "sgd"}, "solver='sgd' is not known: choose one of auto, em, lbfgs, adam"),
+    "init": ({"init": "kmeans"}, r"init='kmeans' is not known: choose one of k-means\+\+, k-means\|\|, random"),
     "init shape": ({"init": X[:2]}, r"init has shape \(2, 2\), expected .* \(3, 2\)"),
     "init none": ({"init": None}, "init"),
     "n_init": ({"n_init": 0}, "n_init=0"),

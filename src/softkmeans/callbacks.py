@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Callback", "LossPrinter", "ProgressBar", "Step"]
+__all__ = ["Callback", "LossPrinter", "ProgressBar", "Step", "watchers"]
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -123,3 +123,8 @@ class LossPrinter(Callback):
 
     def _print(self, step: Step) -> None:
         self.write(f"step {step.n_iter:5d}   loss {step.mean:.6f}")
+
+
+def watchers(verbose: int) -> list[Callback]:
+    """Give what an estimator's ``verbose`` asks for: 1 shows a progress bar, 2 prints the loss of every tenth pass."""
+    return [ProgressBar()] if verbose == 1 else [LossPrinter()] if verbose > 1 else []

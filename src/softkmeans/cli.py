@@ -38,7 +38,7 @@ OPTION = r"^(n_clusters|n_init|max_iter|tol|temperature|solver|init|distance|obj
 Data = Annotated[Path, typer.Argument(metavar="FILE", help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that fit or demo wrote.", show_default=False)]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
-Solver = Annotated[str, typer.Option(help="em, lbfgs or adam.")]
+Solver = Annotated[str, typer.Option(help="auto, em, lbfgs or adam.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1)]
 MaxIter = Annotated[int, typer.Option(help="Passes over the data, at most.")]
 Regions = Annotated[bool, typer.Option("--regions", help="Shade the plane by cluster (two features only).")]
@@ -132,6 +132,7 @@ def fit(
     n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
     max_iter: MaxIter = 300,
     tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
+    growing_sample: Annotated[bool, typer.Option(help="Look at samples of the rows first.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file."""
@@ -148,6 +149,7 @@ def fit(
         max_iter=max_iter,
         tol=tol,
         distance=distance,
+        growing_sample=growing_sample,
         random_state=seed,
         verbose=int(sys.stderr.isatty()),
     )

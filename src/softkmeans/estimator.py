@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from .blocks import as_tensor
-from .callbacks import Callback, LossPrinter, ProgressBar
+from .callbacks import watchers
 from .checks import check_count
 from .data.arrays import Array, as_source, check_matrix, floating_dtype, like
 from .data.source import Source
@@ -26,6 +26,8 @@ from .fit import Result, fit
 from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
 from .temperature import as_temperature
+
+SETTINGS = ("temperature", "solver", "n_init", "max_iter", "tol", "distance", "growing_sample")  # handed on as they are
 
 
 class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -99,7 +101,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     Notes
     -----
-    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, the fitted attributes hold the best centres so far.
+    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, fitted attributes hold the best centres so far.
 
     References
     ----------
@@ -116,7 +118,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
            [0.  , 1.  ],
            [1.  , 0.  ],
            [1.  , 0.  ],
-           [0.52, 0.48]])
+           [0.54, 0.46]])
     """
 
     def __init__(
@@ -178,27 +180,22 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         rows = self._validated(X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
-        floating_dtype(self.dtype, rows)  # a wrong one is better refused before the work than after
-        watchers: list[Callback] = list(self.callbacks or ())
+        floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
         warm = self.warm_start and hasattr(self, "cluster_centers_")
         if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            found = f"warm_start has centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
-            raise InputError(f"{found}, expected {(self.n_clusters, source.n_features)}: set warm_start=False")
+            found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
+            raise InputError(
+                f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
+            )
         try:
             result = fit(
                 source,
                 self.n_clusters,
-                temperature=self.temperature,
-                solver=self.solver,
                 init=self.cluster_centers_ if warm else self.init,
                 init_temperature=self.temperature_ if warm else None,
-                n_init=self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                distance=self.distance,
-                growing_sample=self.growing_sample,
                 random_state=check_random_state(self.random_state).randint(2**31),
-                callbacks=[*[ProgressBar()] * (self.verbose == 1), *[LossPrinter()] * (self.verbose > 1), *watchers],
+                callbacks=[*watchers(self.verbose), *(self.callbacks or ())],
+                **{name: getattr(self, name) for name in SETTINGS},
             )
         except FitInterrupted as interrupted:
             self._keep(interrupted.result, rows, source)
@@ -300,16 +297,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         check_is_fitted(self)
         centers = as_tensor(self.cluster_centers_)
-        return SoftKMeansLayer(
-            len(centers),
-            centers.shape[1],
-            temperature=self.temperature_,
-            distance=self.distance,
-            learn_temperature=learn_temperature,
-            centroids=centers,
-            dtype=centers.dtype,
-            device=centers.device,
-        )
+        settings = {"distance": self.distance, "learn_temperature": learn_temperature}
+        kept = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
+        return SoftKMeansLayer(*centers.shape, temperature=self.temperature_, **settings, **kept)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
@@ -351,8 +341,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.cluster_centers_ = like(rows, centers)
         self.temperature_ = result.temperature
         self._keep_figures(result)
-        self.labels_ = like(rows, self._clustering(source).labels(source))
-        self.inertia_ = self._clustering(source).inertia(source)
+        labels, self.inertia_ = self._clustering(source).harden(source)
+        self.labels_ = like(rows, labels)
 
     def _keep_figures(self, result: Result) -> None:
         self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy

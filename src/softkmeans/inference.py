@@ -80,15 +80,20 @@ class Clustering:
 
     def labels(self, source: Source) -> Tensor:
         """Number (n,) of each row's likeliest cluster."""
-        return self._view(source).map(lambda block: nearest(block, self.centers, self.distance)[0])
+        return self.harden(source)[0]
 
-    def inertia(self, source: Source) -> float:
-        """Sum of the rows' weighted distances to their nearest centres: the objective of hard k-means."""
-        near = self._view(source).sum(lambda block: block.sum(self._inertia, width=1))
-        return float(near) * self.space.unit
+    def harden(self, source: Source) -> tuple[Tensor, float]:
+        """Give each row's likeliest cluster (n,), and the rows' weighted distance to these: hard k-means' objective."""
+        inertia = 0.0
 
-    def _inertia(self, block: Block) -> Tensor:
-        return dot(block.w, nearest(block, self.centers, self.distance)[1])
+        def of(block: Block) -> Tensor:
+            nonlocal inertia
+            label, near = nearest(block, self.centers, self.distance)
+            inertia += float(dot(block.w, near))
+            return label
+
+        labels = self._view(source).map(of)
+        return labels, inertia * self.space.unit
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""

@@ -91,10 +91,16 @@ def _normalise(code: Code, t: Any, p: Value) -> None:
     for j in code.range(0, t.padded, code.lanes):
         x = t.z.load(p * t.padded + j)
         square.set(code.fma(x, x, square))
-    inverse = 1.0 / code.sqrt(code.rounded(code.total(square)))
+    inverse = _inverse_length(code, code.rounded(code.total(square)))
     t.scales[t.place + p] = t.scale * inverse
     for j in code.range(0, t.padded, code.lanes):
         t.z.store(p * t.padded + j, t.z.load(p * t.padded + j) * inverse)
+
+
+def _inverse_length(code: Code, square: Value) -> Value:
+    """1 / √square; NaN, which `note_far` finds, where the square has over- or underflowed."""
+    holds = (square < FAR[code.bits]) & (square > 1 / FAR[code.bits])
+    return code.select(holds, 1.0 / code.sqrt(square), float("nan"))
 
 
 def fill_few(code: Code, t: Any) -> None:
@@ -119,7 +125,7 @@ def fill_few(code: Code, t: Any) -> None:
             (square,) = variables(code, number=1)
             for j in code.range(0, t.d):
                 square.set(code.fma(t.columns.load(j * panel + v), t.columns.load(j * panel + v), square))
-            inverse = 1.0 / code.sqrt(square)
+            inverse = _inverse_length(code, square)
             for j in code.range(0, t.d):
                 t.columns.store(j * panel + v, t.columns.load(j * panel + v) * inverse)
     _fill_weights(code, t)
