@@ -297,9 +297,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         check_is_fitted(self)
         centers = as_tensor(self.cluster_centers_)
-        settings = {"distance": self.distance, "learn_temperature": learn_temperature}
-        kept = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
-        return SoftKMeansLayer(*centers.shape, temperature=self.temperature_, **settings, **kept)
+        settings: dict[str, Any] = {"distance": self.distance, "learn_temperature": learn_temperature}
+        kept: dict[str, Any] = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
+        return SoftKMeansLayer(len(centers), centers.shape[1], self.temperature_, **settings, **kept)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Function", "function"]
+__all__ = ["Function", "compiled", "function", "linked"]
 
 import ctypes
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -24,11 +25,17 @@ from . import passes
 from .emit import DOUBLE, INT, SINGLE, Array, Code, Value
 
 Function = Callable[..., None]
+
+ENTRY = "kernel"  # the name of a kernel's function in its object file
+
 _LOCK = threading.Lock()
+_LIBRARIES: list[Any] = []  # compiled code lives as long as these do
+if hasattr(os, "register_at_fork"):  # a thread of the parent's may have held it
+    os.register_at_fork(after_in_child=lambda: globals().update(_LOCK=threading.Lock()))
 
 
 def function(name: str, bits: int) -> Function:
-    """Give a kernel for floats of 32 or 64 bits: it takes the addresses and numbers of `passes.ARGUMENTS`, in order.
+    """Give one of `passes.KERNELS` for floats of 32 or 64 bits: it takes what `passes.ARGUMENTS` names, in that order.
 
     While it runs, the interpreter's lock is free.
     """
@@ -41,15 +48,18 @@ def _function(name: str, bits: int) -> Function:
     path = _cache_folder() / f"{name}-{bits}-{_fingerprint()[:32]}.o"
     image = _read(path)
     if image is None:
-        image = _compile(name, bits)
+        image = compiled(passes.KERNELS[name], bits)
         _write(path, image)
-    library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(name).link(_linker(), f"{name}-{bits}")
-    _LIBRARIES.append(library)  # the code lives as long as this does
+    return linked(image)
+
+
+def linked(image: bytes) -> Function:
+    """Make a function of an object file."""
+    number = f"kernel-{len(_LIBRARIES)}"
+    library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(ENTRY).link(_linker(), number)
+    _LIBRARIES.append(library)
     types = [ctypes.c_int64 if kind == "numbers" else ctypes.c_void_p for kind, _ in _arguments()]
-    return ctypes.CFUNCTYPE(None, *types)(library[name])
-
-
-_LIBRARIES: list[Any] = []
+    return ctypes.CFUNCTYPE(None, *types)(library[ENTRY])
 
 
 @cache
@@ -76,13 +86,13 @@ def _arguments() -> list[tuple[str, str]]:
     return [(kind, name) for kind, names in passes.ARGUMENTS.items() for name in names]
 
 
-def _write_module(name: str, bits: int) -> str:
+def _write_module(kernel: passes.Kernel, bits: int) -> str:
     """Write a kernel in LLVM's own language."""
     kinds = {"floats": SINGLE if bits == 32 else DOUBLE, "doubles": DOUBLE, "integers": INT}
     types = [INT if kind == "numbers" else kinds[kind].as_pointer() for kind, _ in _arguments()]
-    module = ir.Module(name)
+    module = ir.Module(ENTRY)
     module.triple = llvm.get_process_triple()
-    main = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
+    main = ir.Function(module, ir.FunctionType(ir.VoidType(), types), ENTRY)
     main.attributes.add("nounwind")
     entry, start = (main.append_basic_block(label) for label in ("entry", "start"))
     ir.IRBuilder(entry).branch(start)
@@ -91,15 +101,15 @@ def _write_module(name: str, bits: int) -> str:
         if kind != "numbers":
             value.add_attribute("noalias")
         setattr(t, argument, Value(code, value) if kind == "numbers" else Array(code, value, kinds[kind]))
-    passes.KERNELS[name](code, t)
+    kernel(code, t)
     code.builder.ret_void()
     return str(module)
 
 
-def _compile(name: str, bits: int) -> bytes:
+def compiled(kernel: passes.Kernel, bits: int) -> bytes:
     """Compile a kernel to an object file. Loops are left as they are written: they hold their own registers."""
     _initialise()
-    machine, module = _machine(), llvm.parse_assembly(_write_module(name, bits))
+    machine, module = _machine(), llvm.parse_assembly(_write_module(kernel, bits))
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
