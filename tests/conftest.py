@@ -1,7 +1,14 @@
 """What all tests share."""
 
+import math
+
 import pytest
 import torch
+
+from softkmeans import kernels
+
+# The backends of the kernels: from which size on passes go to the compiled ones.
+BACKENDS = {"reference": math.inf, "compiled": 0}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -11,3 +18,19 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Compiled kernels go to a folder of the tests' own, also in the processes they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(params=BACKENDS, scope="module")
+def backend(request):
+    """Let one backend do all that it can, whatever the size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "LARGE", BACKENDS[request.param])
+        yield request.param

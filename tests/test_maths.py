@@ -19,7 +19,10 @@ from softkmeans.space import Space
 from softkmeans.temperature import Fixed, MaximumLikelihood
 
 # Many runs here are cut short on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("backend"),
+]
 
 KINDS = {"free_energy": FreeEnergy, "nll": NegativeLogLikelihood, "distortion": Distortion}
 
@@ -70,19 +73,20 @@ def test_free_energy_lies_where_theory_says(x, c, t):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), t=st.floats(0.01, 50), distance=st.sampled_from(sorted(DISTANCES)))
-def test_em_never_raises_the_free_energy(seed, t, distance):
+def test_em_accelerated_or_not_never_raises_the_free_energy(seed, t, distance):
     x, c, w = problem(seed)
-    history = fit(x, 4, temperature=t, init=c, tol=0, max_iter=30, sample_weight=w, distance=distance).history
-    values = np.array([step.objective for step in history])
-    assert (np.diff(values) <= 1e-10 * (1 + np.abs(values[:-1]))).all()
+    common = {"temperature": t, "init": c, "tol": 0, "max_iter": 30, "sample_weight": w, "distance": distance}
+    for solver in ("em", "auto", "lbfgs"):
+        values = np.array([step.objective for step in fit(x, 4, solver=solver, **common).history])
+        assert (np.diff(values) <= 1e-10 * (1 + np.abs(values[:-1]))).all()
 
 
+@pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_em_never_raises_the_likelihoods_loss_when_it_learns_the_temperature(distance):
+def test_em_never_raises_the_likelihoods_loss_when_it_learns_the_temperature(distance, solver):
     x, c, w = problem(5)
-    values = np.array(
-        [s.objective for s in fit(x, 4, init=c, tol=0, max_iter=60, sample_weight=w, distance=distance).history]
-    )
+    common = {"init": c, "tol": 0, "max_iter": 60, "sample_weight": w, "distance": distance}
+    values = np.array([s.objective for s in fit(x, 4, solver=solver, **common).history])
     assert (np.diff(values) <= 1e-9 * np.abs(values[:-1])).all()
 
 

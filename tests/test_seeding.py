@@ -13,6 +13,8 @@ from softkmeans.fit import fit
 from softkmeans.seeding import SEEDINGS
 from softkmeans.sorting import count_distinct, draw, sorted_rows
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 DISTANCE = as_distance("sqeuclidean")
 
 

@@ -35,7 +35,7 @@ class _NotTooFar(Space):
     @override
     def enter(self, x: Tensor) -> Tensor:
         z = super().enter(x)
-        if z.abs().max() > FARTHEST:
+        if not z.abs().max() <= FARTHEST:
             raise InputError(f"rows lie more than {FARTHEST:g} times the centres' spread away: look for wrong values")
         return z
 
@@ -170,11 +170,12 @@ def accumulate(
         raise InputError(f"the centres have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
     check_finite(centers, "the centres")
     clustering = Clustering(centers, float(temperature), found)
-    stats = clustering.stats(source)
-    if not stats.weighted_sum.isfinite().all():
+    try:
+        return clustering.space.leave_stats(clustering.stats(source))
+    except InputError:  # squares overflowed: perhaps rows were not finite to begin with
         for block in source.blocks():
             check_finite(block.rows)
-    return clustering.space.leave_stats(stats)
+        raise
 
 
 def sample_mixture(
