@@ -6,6 +6,7 @@ __all__ = ["Function", "compiled", "function", "linked"]
 
 import ctypes
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ Function = Callable[..., None]
 ENTRY = "kernel"  # the name of a kernel's function in its object file
 
 _LOCK = threading.Lock()
+_NUMBERS = itertools.count()
 _LIBRARIES: list[Any] = []  # compiled code lives as long as these do
 if hasattr(os, "register_at_fork"):  # a thread of the parent's may have held it
     os.register_at_fork(after_in_child=lambda: globals().update(_LOCK=threading.Lock()))
@@ -55,8 +57,8 @@ def _function(name: str, bits: int) -> Function:
 
 def linked(image: bytes) -> Function:
     """Make a function of an object file."""
-    number = f"kernel-{len(_LIBRARIES)}"
-    library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(ENTRY).link(_linker(), number)
+    name = f"kernel-{next(_NUMBERS)}"
+    library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(ENTRY).link(_linker(), name)
     _LIBRARIES.append(library)
     types = [ctypes.c_int64 if kind == "numbers" else ctypes.c_void_p for kind, _ in _arguments()]
     return ctypes.CFUNCTYPE(None, *types)(library[ENTRY])
