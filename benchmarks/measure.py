@@ -12,7 +12,7 @@ def interleaved(contenders, rounds):
     taken = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, seconds in contenders.items():
-            time.sleep(0.01)  # so that other libraries' threads, which wait actively for a while, are asleep
+            time.sleep(0.25)  # so that other libraries' threads, which wait actively for a while, are asleep
             taken[name].append(seconds())
     return taken
 
@@ -28,6 +28,7 @@ def timed(run, times=1):
 
 def per_pass(run, few, many):
     """Seconds of a pass, of a run of which only the number of passes is known: it takes the cost of the rest off."""
+    run(1)
     began = time.perf_counter()
     run(few)
     middle = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .emit import Code, Value
-from .panels import PANEL, add_to, places, product, variables, vectors
+from .panels import PANEL, add_to, features, places, product, variables, vectors
 from .sharing import strips
 
 
@@ -46,9 +46,9 @@ def share_all(code: Code, t: Any, *, columns: bool) -> None:
         add_to(code, t.weight, q * code.lanes, [(r, None) for r in shares])
         add_to(code, t.distortion, q * code.lanes, list(zip(shares, gaps, strict=True)))
         if columns:
-            for j in code.range(0, t.d):
-                features = vectors(code, t.columns, j * panel)
-                add_to(code, t.moment, (q * t.d + j) * code.lanes, list(zip(shares, features, strict=True)))
+            for j in features(code, t):
+                column = vectors(code, t.columns, j * panel)
+                add_to(code, t.moment, (q * t.d + j) * code.lanes, list(zip(shares, column, strict=True)))
         else:
             for v, r in zip(places(code), shares, strict=True):
                 t.shares.store(q * t.stride + t.place + v, r)
@@ -64,26 +64,26 @@ def share_none(code: Code, t: Any) -> None:
 def add_products(code: Code, t: Any, first: Value, rows: Value) -> None:
     """Add Σ r z of a tile to the sums, strip by strip; a strip's sums lie together, to stream through the cache."""
     for begin, width in strips(code, t):
-        features = width * code.lanes
-        _fill_strip(code, t, first, rows, begin, features)
+        span = width * code.lanes
+        _fill_strip(code, t, first, rows, begin, span)
         for q in code.range(0, t.k, 4):
             block = product(
                 code, rows, [code.full(0.0)] * 4,
                 lambda i, p, q=q: t.shares[(q + i) * t.stride + p],
-                lambda v, p, features=features: t.strip.load(p * features + v * code.lanes),
+                lambda v, p, span=span: t.strip.load(p * span + v * code.lanes),
                 width,
             )  # fmt: skip
             for i, line in enumerate(block):
                 for v, total in enumerate(line):
-                    at = begin * t.fours + (q + i) * features + v * code.lanes
+                    at = begin * t.fours + (q + i) * span + v * code.lanes
                     t.sums.store(at, t.sums.load(at) + code.double(total))
 
 
-def _fill_strip(code: Code, t: Any, first: Value, rows: Value, begin: Value, features: int) -> None:
+def _fill_strip(code: Code, t: Any, first: Value, rows: Value, begin: Value, span: int) -> None:
     """Read some features of a tile's rows once more: the rows are in the cache still, where a copy would not be."""
     for p in code.range(0, rows):
-        x, to, scale = (first + p) * t.d, p * features, t.scales[p]
-        for v in range(0, features, code.lanes):
+        x, to, scale = (first + p) * t.d, p * span, t.scales[p]
+        for v in range(0, span, code.lanes):
             j = begin + v
             with code.either(t.d - j > code.lanes - 1) as (whole, part):
                 with whole:

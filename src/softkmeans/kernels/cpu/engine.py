@@ -44,27 +44,24 @@ class Call:
     Parameters
     ----------
     name : str
-        Its name in `passes.KERNELS`, but for its width.
+        Its name in `passes.KERNELS`, but for the number of features.
     block : Block
         The rows.
     problem : Problem
         The centres.
-    wide : bool or None
-        Whether it is the wide kernel; None if there is only one.
     by : int
         The axis of its outputs along which rows lie.
     outputs : dict of ndarray
         What it writes.
     """
 
-    def __init__(
-        self, name: str, block: Block, problem: Problem, *, wide: bool | None, by: int = 0, **outputs: Array
-    ) -> None:
+    def __init__(self, name: str, block: Block, problem: Problem, *, by: int = 0, **outputs: Array) -> None:
         self.block, self.problem, self.by, self.outputs = block, problem, by, outputs
-        self.kernel = function(name if wide is None else f"{name}_{'wide' if wide else 'narrow'}", problem.bits)
+        d = problem.numbers["d"]
+        self.kernel = function(f"{name}_{d if d <= FEW else 'many'}", problem.bits)
         self.unit_weight = 1.0 if block.weights is None else 2.0 ** math.frexp(float(block.weights.max()))[1]
         self.places, self.bytes = {}, 0
-        for key, (size, width) in scratch(problem, wide=bool(wide)).items():
+        for key, (size, width) in scratch(problem).items():
             self.places[key] = self.bytes
             self.bytes += round_up(size * width, 64)
         self.fixed = {key: array.ctypes.data for key, array in problem.arrays.items()}
@@ -136,7 +133,7 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
 
     def solve(bits: int) -> Stats:
         problem = make_problem(block, c, float(beta[0]), b, distance, bits)
-        call = Call("accumulate", block, problem, wide=problem.numbers["d"] > FEW)
+        call = Call("accumulate", block, problem)
         return _stats(call, _sum(call) * call.unit_weight, b.numpy())
 
     return _wherever_it_fits(block, solve)
@@ -168,7 +165,7 @@ def _stats(call: Call, totals: Array, b: Array) -> Stats:
 
 
 def _unstrip(call: Call, totals: Array) -> Array:
-    """Put the strips that `steps.add_products` adds up side by side."""
+    """Put the strips that `dense.add_products` adds up side by side."""
     fours, padded, k, d = (call.problem.numbers[name] for name in ("fours", "padded", "k", "d"))
     sums, lanes, strips, done = (
         call.total(totals, "sums", fours * padded),
@@ -225,7 +222,7 @@ def describe(
         outputs: dict[str, Any] = {
             "out_label": label, "out_distance": least, "out_log_total": log_total, "out_resp": resp,
         }  # fmt: skip
-        call = Call("describe", block, problem, wide=problem.numbers["d"] > FEW, **outputs)
+        call = Call("describe", block, problem, **outputs)
         call.fixed["wanted"] = int(wanted)
         for _ in call.run():
             pass
@@ -249,7 +246,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
         problem, k = make_problem(block, c, 1.0, c.new_zeros(len(c)), distance, bits), len(c)
         had = closest.numpy().astype(FLOATS[bits], copy=False) / FLOATS[bits](problem.proportion)
         out = np.empty((k, len(block)), FLOATS[bits])
-        call = Call("closer", block, problem, wide=problem.numbers["d"] > FEW, by=-1, closest=had, out_resp=out)
+        call = Call("closer", block, problem, by=-1, closest=had, out_resp=out)
         potential = call.total(_sum(call), "weight_total", k) * call.unit_weight * problem.proportion
         options = torch.from_numpy(out)
         return options if problem.proportion == 1 else options.mul_(problem.proportion), torch.tensor(potential)

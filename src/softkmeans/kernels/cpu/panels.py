@@ -9,7 +9,7 @@ distance holds what the log-prior adds, and may lack a part that is the same for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .emit import Array, Code, Value, Variable
@@ -27,6 +27,11 @@ def vectors(code: Code, array: Array, at: Any) -> list[Value]:
 def places(code: Code) -> range:
     """Give where the registers of a panel begin."""
     return range(0, PANEL * code.lanes, code.lanes)
+
+
+def features(code: Code, t: Any) -> Iterable[Any]:
+    """Loop over the features: each of a few has instructions of its own."""
+    return range(t.d) if isinstance(t.d, int) else code.range(0, t.d)
 
 
 def variables(code: Code, value: Any = 0.0, number: int = PANEL) -> list[Variable]:
@@ -108,25 +113,22 @@ def fill_few(code: Code, t: Any) -> None:
     panel = PANEL * code.lanes
     with code.either(t.m.same(panel)) as (full, part):
         with full:
-            for d in range(1, FEW + 1):
-                with code.when(t.d.same(d)):
-                    for v in places(code):
-                        for feature, x in enumerate(code.strided(t.x, (t.row + v) * d, d)):
-                            z = (x - t.high[feature] - t.low[feature]) * t.scale
-                            t.columns.store(feature * panel + v, z)
+            for v in places(code):
+                for j, x in enumerate(code.strided(t.x, (t.row + v) * t.d, t.d)):
+                    t.columns.store(j * panel + v, (x - t.high[j] - t.low[j]) * t.scale)
         with part:
             for i in code.range(0, t.d * panel, code.lanes):
                 t.columns.store(i, code.full(1.0))  # for missing rows, which count for nothing but must not fail
             for p in code.range(0, t.m):
-                for j in code.range(0, t.d):
+                for j in features(code, t):
                     t.columns[j * panel + p] = (t.x[(t.row + p) * t.d + j] - t.high[j] - t.low[j]) * t.scale
     with code.when(t.unit > 0):
         for v in places(code):
             (square,) = variables(code, number=1)
-            for j in code.range(0, t.d):
+            for j in features(code, t):
                 square.set(code.fma(t.columns.load(j * panel + v), t.columns.load(j * panel + v), square))
             inverse = _inverse_length(code, square)
-            for j in code.range(0, t.d):
+            for j in features(code, t):
                 t.columns.store(j * panel + v, t.columns.load(j * panel + v) * inverse)
     _fill_weights(code, t)
 
@@ -166,11 +168,11 @@ def subtract(code: Code, t: Any) -> None:
 def _subtract(code: Code, t: Any, clusters: list[Value], leasts: list[Variable]) -> None:
     """Take the distances to some centres at a time, so that enough sums are under way."""
     panel, sums = PANEL * code.lanes, [variables(code, t.bias[q]) for q in clusters]
-    for j in code.range(0, t.d):
-        features = vectors(code, t.columns, j * panel)
+    for j in features(code, t):
+        column = vectors(code, t.columns, j * panel)
         for q, totals in zip(clusters, sums, strict=True):
             center = code.full(t.centers[q * t.padded + j])
-            for x, total in zip(features, totals, strict=True):
+            for x, total in zip(column, totals, strict=True):
                 total.set(code.fma(x - center, x - center, total))
     for q, totals in zip(clusters, sums, strict=True):
         for v, total, least in zip(places(code), totals, leasts, strict=True):

@@ -1,4 +1,8 @@
-"""The kernels: passes over rows, panel by panel. Narrow ones subtract, for few features; wide ones multiply."""
+"""The kernels: passes over rows, panel by panel.
+
+Each has a form for any one small number of features, which it knows beforehand and subtracts, and one for many, which
+multiplies.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,9 @@ ARGUMENTS = {
 SETTINGS = ["scale", "beta", "rounding", "largest", "roughness", "flush", "skip"]
 
 
-def _begin(code: Code, t: Any) -> None:
+def _begin(code: Code, t: Any, few: int) -> None:
+    if few:
+        t.d, t.padded = few, -(-few // code.lanes) * code.lanes
     for i, name in enumerate(SETTINGS):
         setattr(t, name, t.settings[i])
     t.near = code.variable(code.whole(0))
@@ -48,59 +54,59 @@ def _panels(code: Code, t: Any, first: Value, rows: Value) -> Iterator[Value]:
         yield place
 
 
-def _look(code: Code, t: Any, *, wide: bool) -> None:
+def _look(code: Code, t: Any, few: int) -> None:
     """Read the panel and take its distances."""
-    if wide:
-        panels.fill(code, t)
-        panels.multiply(code, t)
-    else:
+    if few:
         panels.fill_few(code, t)
         panels.subtract(code, t)
+    else:
+        panels.fill(code, t)
+        panels.multiply(code, t)
 
 
-def accumulate(code: Code, t: Any, *, wide: bool) -> None:
+def accumulate(code: Code, t: Any, few: int) -> None:
     """Add up rows into what makes `Stats`."""
-    _begin(code, t)
+    _begin(code, t, few)
     crowded = code.variable(~code.true())
     for first, rows in _tiles(code, t):
         sharing.set_reach(code, t)
         for place in _panels(code, t, first, rows):
-            _look(code, t, wide=wide)
+            _look(code, t, few)
             with code.when(place < 1):
-                crowded.set(dense.is_crowded(code, t, rows=wide))
-            precise = panels.is_precise(code, t) if wide else code.true()
+                crowded.set(dense.is_crowded(code, t, rows=not few))
+            precise = panels.is_precise(code, t) if not few else code.true()
             with code.either(crowded & precise) as (everyone, near):
                 with everyone:
                     dense.weigh_all(code, t)
                     sharing.share_out(code, t)
-                    dense.share_all(code, t, columns=not wide)
+                    dense.share_all(code, t, columns=bool(few))
                 with near:
                     sparse.find_near(code, t)
                     with code.when(~precise):
                         sparse.refine_near(code, t)
                     sparse.weigh_near(code, t)
                     sharing.share_out(code, t)
-                    sparse.share_near(code, t, columns=not wide)
+                    sparse.share_near(code, t, columns=bool(few))
                     with code.when(crowded):
                         dense.share_none(code, t)
-        if wide:
+        if not few:
             with code.when(crowded):
                 dense.add_products(code, t, first, rows)
         panels.flush(code, t.weight, t.weight_total, t.k)
         panels.flush(code, t.distortion, t.distortion_total, t.k)
-        panels.flush(code, t.moment, t.moment_total, code.whole(0) if wide else t.k * t.d)
+        panels.flush(code, t.moment, t.moment_total, t.k * t.d if few else code.whole(0))
         sharing.sum_up(code, t, rows)
 
 
-def describe(code: Code, t: Any, *, wide: bool) -> None:
+def describe(code: Code, t: Any, few: int) -> None:
     """Say of each row which cluster is nearest, how far it is, and if wanted how much the row belongs to each."""
-    _begin(code, t)
+    _begin(code, t, few)
     sharing.set_reach(code, t)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
-            _look(code, t, wide=wide)
+            _look(code, t, few)
             sparse.find_near(code, t)
-            if wide:
+            if not few:
                 sparse.refine_near(code, t)
             sparse.weigh_near(code, t)
             outputs.put_nearest(code, t)
@@ -108,12 +114,12 @@ def describe(code: Code, t: Any, *, wide: bool) -> None:
                 outputs.put_memberships(code, t)
 
 
-def closer(code: Code, t: Any, *, wide: bool) -> None:
+def closer(code: Code, t: Any, few: int) -> None:
     """Compare the rows' distances to a few centres with what they have, and add up what would be left."""
-    _begin(code, t)
+    _begin(code, t, few)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
-            (panels.fill if wide else panels.fill_few)(code, t)
+            (panels.fill_few if few else panels.fill)(code, t)
             panels.subtract(code, t)
             outputs.put_closer(code, t)
         panels.flush(code, t.weight, t.weight_total, t.k)
@@ -121,10 +127,7 @@ def closer(code: Code, t: Any, *, wide: bool) -> None:
 
 Kernel = Callable[[Code, SimpleNamespace], None]
 KERNELS: dict[str, Kernel] = {
-    "accumulate_narrow": partial(accumulate, wide=False),
-    "accumulate_wide": partial(accumulate, wide=True),
-    "describe_narrow": partial(describe, wide=False),
-    "describe_wide": partial(describe, wide=True),
-    "closer_narrow": partial(closer, wide=False),
-    "closer_wide": partial(closer, wide=True),
+    f"{verb.__name__}_{few or 'many'}": partial(verb, few=few)
+    for verb in (accumulate, describe, closer)
+    for few in range(panels.FEW + 1)
 }

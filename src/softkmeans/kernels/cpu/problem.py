@@ -15,7 +15,7 @@ from ...blocks import Block
 from ...distances import Cosine, Distance, SquaredEuclidean
 from . import passes
 from .emit import FLUSH, register_bytes
-from .panels import FAR, PANEL
+from .panels import FAR, FEW, PANEL
 
 Array = NDArray[Any]
 
@@ -145,11 +145,11 @@ def _pad(array: Array, *shape: int) -> Array:
     return padded
 
 
-def scratch(problem: Problem, *, wide: bool) -> dict[str, tuple[int, int]]:
+def scratch(problem: Problem) -> dict[str, tuple[int, int]]:
     """What a kernel works in: the numbers an array has, and their bytes. What chunks add up comes last."""
     lanes, width = register_bytes() * 8 // problem.bits, problem.bits // 8
     k, d, padded, fours = (problem.numbers[name] for name in ("k", "d", "padded", "fours"))
-    panel, several = PANEL * lanes, round_up(k, lanes)
+    panel, several, wide = PANEL * lanes, round_up(k, lanes), d > FEW
     floats = {
         "z": padded * panel, "columns": padded * panel, "scales": TILE, "w": TILE, "strip": panel * TILE * wide,
         "dist": fours * panel, "least": panel, "limit": panel, "offset": panel, "reach": several,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .emit import Code, Value
-from .panels import FAR, PANEL, add_to, places, variables, vectors
+from .panels import FAR, PANEL, add_to, features, places, variables, vectors
 from .sharing import strips
 
 
@@ -66,7 +66,7 @@ def share_near(code: Code, t: Any, *, columns: bool) -> None:
         add_to(code, t.weight, q * code.lanes, [(r, None)])
         add_to(code, t.distortion, q * code.lanes, [(r, t.dist.load(at) + t.offset.load(p))])
         if columns:
-            for j in code.range(0, t.d):
+            for j in features(code, t):
                 add_to(code, t.moment, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * panel + p))])
         else:
             t.y.store(i * code.lanes, r)
