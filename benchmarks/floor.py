@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from softkmeans.kernels.cpu import emit, jit
+from softkmeans.kernels.cpu import emit, jit, passes
 
 
 def measure(rounds=5):
@@ -28,7 +28,7 @@ def seconds(rates, n, d, k):
 
 def _kernel(write):
     """Compile a loop of ``n`` rounds."""
-    order = [name for _, name in jit._arguments()]
+    order = [name for names in passes.ARGUMENTS.values() for name in names]
     function = jit.linked(jit.compiled(write, 32))
 
     def run(n, y):

@@ -43,14 +43,6 @@ def _exact(w):
     return space.leave_stats(stats)
 
 
-class Hashable:
-    """A workload as a key, by identity."""
-
-    def __init__(self, workload):
-        self.__dict__.update(workload._asdict())
-        self.size = workload.size
-
-
 def check_ours(w):
     """Our pass agrees with float64 in weights, centres and free energy."""
     stats, exact = softkmeans.accumulate(w.x, w.centers, w.temperature), _exact(w)

@@ -1,6 +1,6 @@
 """The workloads: sizes, each as dense work, where nothing can be skipped, and as sparse work, where most can be."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +9,8 @@ SIZES = [
 ]  # fmt: skip
 
 
-class Workload(NamedTuple):
+@dataclass(frozen=True, eq=False)  # the same only as itself
+class Workload:
     """Rows (n, d) of float32, centres (k, d), and a temperature."""
 
     x: np.ndarray
