@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .distances import Distance
 
-BLOCK = 2**20  # numbers of a piece: 8 MB in float64
+BLOCK = 2**18  # numbers of a piece: 2 MB in float64, which caches hold
 
 T = TypeVar("T")
 

@@ -254,7 +254,7 @@ def _distortion_after(centers: Tensor, params: Params, stats: Stats) -> float:
     Around the mean m, A ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²),
     and rows on a kink end up ‖c_new - c_old‖ away.
     """
-    means = _means(stats, params.centers)
-    spread = (centers - means).square().sum(1) - (params.centers - means).square().sum(1)
-    moved = torch.linalg.vector_norm(centers - params.centers, dim=1)
+    means, norm = _means(stats, params.centers), torch.linalg.vector_norm
+    spread = norm(centers - means, dim=1).square() - norm(params.centers - means, dim=1).square()
+    moved = norm(centers - params.centers, dim=1)
     return max(float(stats.distortion.sum() + stats.pull @ spread + stats.anchor @ moved), 0.0)

@@ -38,17 +38,21 @@ def kmeans_plusplus(
     2 + log k candidates a step. Gives centres (k, d) ``n_init`` times; where rows are fewer than clusters, some
     coincide.
     """
-    n_candidates = 2 + int(math.log(n_clusters))
     for _ in range(n_init):
-        centers = _take(source, rows, draw(rows.mass(), 1, rng))
+        centers = source.take(rows.draw(None, 1, rng))
         closest = _closer(source, centers, None, distance)[0][0]  # (n,)
         for _ in range(1, n_clusters):
-            mass = rows.mass(closest)
-            candidates = _take(source, rows, draw(mass if mass.any() else rows.mass(), n_candidates, rng))
-            options, potential = _closer(source, candidates, closest, distance)  # (candidates, n), (candidates,)
-            best = int(np.argmin(potential.cpu().numpy()))
-            centers, closest = torch.cat([centers, candidates[best][None]]), options[best].clone()
+            candidates = source.take(rows.draw(closest, 2 + int(math.log(n_clusters)), rng))
+            best, closest = _best(source, candidates, closest, distance)
+            centers = torch.cat([centers, best[None]])
         yield centers
+
+
+def _best(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Give the candidate (d,) that leaves rows nearest to a centre, and how near (n,) they then are."""
+    options, potential = _closer(source, candidates, closest, distance)  # (candidates, n), (candidates,)
+    best = int(np.argmin(potential.cpu().numpy()))
+    return candidates[best], options[best].clone()  # the others are not to stay in memory
 
 
 def kmeans_parallel(
@@ -59,7 +63,7 @@ def kmeans_parallel(
     Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows a round. The rows
     drawn serve all ``n_init`` starts.
     """
-    chosen = rows.order[draw(rows.mass(), 1, rng)]
+    chosen = rows.draw(None, 1, rng)
     owner, closest = _nearest(source, source.take(chosen), distance)
     for round_ in itertools.count(1):
         mass = rows.mass(closest)
@@ -78,18 +82,16 @@ def random_rows(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """Rows drawn by weight, no two equal as long as there are others; gives centres (k, d) ``n_init`` times."""
+    first = rows.begins.nonzero()[:, 0]
     for _ in range(n_init):
         mass, chosen = rows.mass(), list[int]()
         while len(chosen) < n_clusters:
             for place in draw(mass if mass.any() else rows.mass(), n_clusters - len(chosen), rng).tolist():
                 if mass[place] or not mass.any():
                     chosen.append(place)
-                    mass[rows.equals(place)] = 0
-        yield _take(source, rows, torch.tensor(chosen))
-
-
-def _take(source: Source, rows: SortedRows, places: Tensor) -> Tensor:
-    return source.take(rows.order[places])
+                    end = int(torch.searchsorted(first, place, right=True))
+                    mass[first[end - 1] : first[end] if end < len(first) else None] = 0  # all rows that equal it
+        yield source.take(rows.order[torch.tensor(chosen)])
 
 
 def _closer(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["SortedRows", "count_distinct", "draw", "sorted_rows"]
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,23 +22,22 @@ class SortedRows(NamedTuple):
     ----------
     order : Tensor (n,) of int64
         The rows' numbers in lexicographic order of the rows.
-    first : Tensor (u,) of int64
-        The places in this order where another of the u distinct rows begins.
+    begins : Tensor (n,) of bool
+        Whether the row at a place in this order differs from the one before.
     weight : Tensor (n,) or None
         Weights by number, if not all are 1.
     """
 
     order: Tensor
-    first: Tensor
+    begins: Tensor
     weight: Tensor | None
 
     @property
     def n_distinct(self) -> int:
         """How many distinct rows of a weight above 0 there are."""
         if self.weight is None:
-            return len(self.first)
-        weighty = (self.weight[self.order] > 0).nonzero()[:, 0]
-        return len(torch.unique(torch.searchsorted(self.first, weighty, right=True)))
+            return int(self.begins.sum())
+        return len(torch.unique(self.begins.cumsum(0)[self.weight[self.order] > 0]))
 
     def mass(self, closest: Tensor | None = None) -> Tensor:
         """Give the weight (n,), times another mass by number, place by place, in float64."""
@@ -47,10 +45,10 @@ class SortedRows(NamedTuple):
         mass = parts[0][self.order].double() if parts else torch.ones(len(self.order), dtype=torch.float64)
         return mass if len(parts) < 2 else mass.mul_(parts[1][self.order])
 
-    def equals(self, place: int) -> slice:
-        """Give the places of the rows that equal the one at a place."""
-        end = int(torch.searchsorted(self.first, place, right=True))
-        return slice(int(self.first[end - 1]), int(self.first[end]) if end < len(self.first) else None)
+    def draw(self, closest: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
+        """Draw rows by weight times a mass by number, or by weight alone if that is 0 everywhere: their numbers."""
+        mass = self.mass(closest)
+        return self.order[draw(mass if mass.any() else self.mass(), size, rng)]
 
 
 def sorted_rows(source: Source) -> SortedRows:
@@ -59,19 +57,23 @@ def sorted_rows(source: Source) -> SortedRows:
     It sorts by one column at a time, and each time only what the columns before left undecided: of real numbers, that
     is little after the first.
     """
-    columns = _columns(source)
-    first = next(columns)
+    (first,) = _columns(source, 0, 1)
     order = torch.from_numpy(np.argsort(first.numpy()))
-    begins = _differs(first[order])
-    for column in columns:
-        tied = (~(begins & torch.cat([begins[1:], begins.new_ones(1)]))).nonzero()[:, 0]
-        if not len(tied):
-            break
-        values, group = column[order[tied]], begins.cumsum(0)[tied]
-        by = torch.from_numpy(np.lexsort((values.numpy(), group.numpy())))
-        order[tied] = order[tied[by]]
-        begins[tied] |= _differs(values[by])  # where the group differs as well, that was known
-    return SortedRows(order.to(source.device), begins.nonzero()[:, 0].to(source.device), source.weight())
+    begins, start = _differs(first[order]), 1
+    while start < source.n_features and len(_tied(begins)):
+        for column in _columns(source, start, 2 * start + 1):  # a pass takes in twice as many each time
+            tied = _tied(begins)
+            values, group = column[order[tied]], begins.cumsum(0)[tied]
+            by = torch.from_numpy(np.lexsort((values.numpy(), group.numpy())))
+            order[tied] = order[tied[by]]
+            begins[tied] |= _differs(values[by])  # where the group differs as well, that was known
+        start = 2 * start + 1
+    return SortedRows(order.to(source.device), begins.to(source.device), source.weight())
+
+
+def _columns(source: Source, start: int, stop: int) -> Tensor:
+    """Give some columns (columns, n)."""
+    return source.map(lambda block: block.x[:, start:stop], width=source.n_features).cpu().T
 
 
 def _differs(values: Tensor) -> Tensor:
@@ -79,14 +81,9 @@ def _differs(values: Tensor) -> Tensor:
     return torch.cat([torch.ones(1, dtype=torch.bool), values[1:] != values[:-1]])
 
 
-def _columns(source: Source) -> Iterator[Tensor]:
-    """Columns (n,) from left to right, fetched in passes that take in twice as many each time."""
-    start = 0
-    while start < source.n_features:
-        columns = slice(start, 2 * start + 1)
-        fetched = source.map(lambda block, columns=columns: block.x[:, columns], width=source.n_features)  # type: ignore[misc]
-        yield from fetched.cpu().T
-        start = columns.stop
+def _tied(begins: Tensor) -> Tensor:
+    """Places of rows that equal a neighbour, as far as is known."""
+    return (~(begins & torch.cat([begins[1:], begins.new_ones(1)]))).nonzero()[:, 0]
 
 
 def count_distinct(x: ArrayLike | Tensor | Source) -> int:

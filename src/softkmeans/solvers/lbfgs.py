@@ -17,6 +17,8 @@ from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
 
+MOST_NUMBERS = 2**20  # that are remembered of moves, and as many of gradients: 16 MB
+
 
 class _State(NamedTuple):
     params: Params  # to evaluate next
@@ -27,7 +29,7 @@ class _State(NamedTuple):
     em: Params | None = None
     pairs: Pairs = ()  # the last moves and the changes of gradient they brought
     begun: bool = False  # whether EM has become slow
-    radius: float = math.inf  # how far to go, at most, in lengths of EM's step
+    radius: float = 1.0  # how far to go, at most, in lengths of EM's step
 
     @property
     def guess(self) -> bool:
@@ -51,7 +53,7 @@ class Lbfgs(Solver):
     Parameters
     ----------
     memory : int
-        How many moves the curvature is estimated from.
+        How many moves the curvature is estimated from; fewer where they have more than `MOST_NUMBERS` numbers.
     slow : float
         EM is slow when a pass lowers the objective by more than this share of what the pass before did.
     soft : float
@@ -72,28 +74,23 @@ class Lbfgs(Solver):
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
-        return _State(params)
+        return _State(params, begun=self.slow == 0, radius=self.radius)
 
     @override
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
         if state.em is not None and state.guess and not value < state.value:
             return state._replace(params=state.em, pairs=(), radius=max(1.0, state.radius / 4))  # EM can't fail
-        gradient = objective.gradient(state.params, summary)
-        pairs, fall = self._remember(objective, state, gradient), state.value - value
-        begun = state.begun or self._is_time(fall, state.fall, objective, summary, state.params)
-        radius = (state.radius * (2 if state.guess else 1)) if state.begun else self.radius
+        gradient, fall = objective.gradient(state.params, summary), state.value - value
+        soft = state.begun or objective.entropy(state.params, summary) > self.soft * float(summary.stats.n)
+        pairs = self._remember(objective, state, gradient) if soft else ()
+        slow = math.isfinite(state.fall) and fall > self.slow * state.fall  # never before two steps, to compare
+        late = fall < self.late * objective.resolution(summary)
+        begun = state.begun or (soft and slow and late)
+        radius = state.radius * (2 if state.guess else 1)
         em = objective.update(state.params, summary)
         found = _State(em, state.params, value, fall, gradient, em, pairs, begun, radius)
         return found._replace(params=_quasi_newton(objective, found, summary)) if begun and pairs else found
-
-    def _is_time(self, fall: float, fall_before: float, objective: Objective, summary: Summary, params: Params) -> bool:
-        """Whether EM is slow and near the end; never before it has made two steps, to compare."""
-        if self.slow == 0:
-            return True
-        slow = math.isfinite(fall_before) and fall > self.slow * fall_before
-        late = fall < self.late * objective.resolution(summary)
-        return slow and late and objective.entropy(params, summary) > self.soft * float(summary.stats.n)
 
     def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         if state.best is None or state.gradient is None:
@@ -102,7 +99,7 @@ class Lbfgs(Solver):
         change = gradient - state.gradient
         if not dot(move, change) > 1e-12 * (dot(move, move) * dot(change, change)).sqrt():
             return state.pairs  # no curvature to learn from there
-        return (*state.pairs, (move, change))[-self.memory :]
+        return (*state.pairs, (move, change))[-min(self.memory, max(1, MOST_NUMBERS // len(move))) :]
 
 
 def _quasi_newton(objective: Objective, state: _State, summary: Summary) -> Params:

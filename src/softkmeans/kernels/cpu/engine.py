@@ -8,10 +8,8 @@ from __future__ import annotations
 
 __all__ = ["Description", "OutOfRangeError", "accumulate", "closer", "describe", "serves"]
 
-import functools
 import math
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,7 +58,7 @@ class Call:
         d = problem.numbers["d"]
         self.kernel = function(f"{name}_{d if d <= FEW else 'many'}", problem.bits)
         self.unit_weight = 1.0 if block.weights is None else 2.0 ** math.frexp(float(block.weights.max()))[1]
-        self.places, self.bytes = {}, 0
+        self.places, self.bytes, self.spare = {}, 0, list[Array]()
         for key, (size, width) in scratch(problem).items():
             self.places[key] = self.bytes
             self.bytes += round_up(size * width, 64)
@@ -69,32 +67,47 @@ class Call:
         self.order = [key for names in passes.ARGUMENTS.values() for key in names]
 
     def __call__(self, start: int, stop: int) -> Array:
-        """Run on some rows; give the scratch memory, from ``weight_total`` on, as float64."""
+        """Run on some rows; give the scratch memory."""
         rows, weights = self._rows(start, stop), self._weights(start, stop)
-        memory = np.zeros(self.bytes + 64, np.uint8)
-        begin = -memory.ctypes.data % 64  # where a cache line begins
-        base = memory.ctypes.data + begin
+        memory = self._memory()
+        base = memory.ctypes.data
         here = {key: base + place for key, place in self.places.items()}
         here |= {"x": rows.ctypes.data, "weights": weights.ctypes.data, "stop": stop - start}
         here |= {key: array.ctypes.data + start * array.strides[self.by] for key, array in self.outputs.items()}
         given = self.fixed | here
         self.kernel(*[given.get(key, 0) for key in self.order])
-        if memory[begin + self.places["far"]]:
+        if memory[self.places["far"]]:
             raise OutOfRangeError
-        return memory[begin + self.places["weight_total"] :][: self.bytes - self.places["weight_total"]].view(
-            np.float64
-        )
+        return memory
+
+    def _memory(self) -> Array:
+        """Zeros to work in, where a cache line begins; what another chunk is done with, if there is some."""
+        try:
+            memory = self.spare.pop()
+        except IndexError:
+            memory = np.empty(self.bytes + 64, np.uint8)
+            memory = memory[-memory.ctypes.data % 64 :][: self.bytes]
+        memory.fill(0)
+        return memory
 
     def total(self, totals: Array, name: str, *shape: int) -> Array:
         """Take a total out of what a run has given."""
         begin = (self.places[name] - self.places["weight_total"]) // 8
         return totals[begin : begin + math.prod(shape)].reshape(shape)
 
-    def run(self) -> Iterator[Array]:
-        """Run on all chunks, in as many threads as PyTorch uses; give what comes of them in order."""
+    def run(self) -> Array:
+        """Run on all chunks, in as many threads as PyTorch uses; give what they add up, in order."""
         starts = range(0, len(self.block), self.problem.chunk)
         stops = [min(start + self.problem.chunk, len(self.block)) for start in starts]
-        return in_order(self, list(zip(starts, stops, strict=True)))
+        totals, first = np.empty(0), self.places["weight_total"]
+        for memory in in_order(self, list(zip(starts, stops, strict=True))):
+            found = memory[first:].view(np.float64)
+            if len(totals):
+                totals += found
+                self.spare.append(memory)
+            else:
+                totals = found
+        return totals
 
     def _rows(self, start: int, stop: int) -> Array:
         """Rows of the kernel's floats, one after the other; copied only where they do not lie so already."""
@@ -134,15 +147,9 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     def solve(bits: int) -> Stats:
         problem = make_problem(block, c, float(beta[0]), b, distance, bits)
         call = Call("accumulate", block, problem)
-        return _stats(call, _sum(call) * call.unit_weight, b.numpy())
+        return _stats(call, call.run() * call.unit_weight, b.numpy())
 
     return _wherever_it_fits(block, solve)
-
-
-def _sum(call: Call) -> Array:
-    """Run a kernel and add up what chunks give."""
-    totals: Array = functools.reduce(operator.add, call.run())
-    return totals
 
 
 def _stats(call: Call, totals: Array, b: Array) -> Stats:
@@ -224,8 +231,7 @@ def describe(
         }  # fmt: skip
         call = Call("describe", block, problem, **outputs)
         call.fixed["wanted"] = int(wanted)
-        for _ in call.run():
-            pass
+        call.run()
         far = torch.from_numpy(least).double()
         lognorm = math.log(2) * torch.from_numpy(log_total).double() - problem.beta * far
         return Description(torch.from_numpy(label), problem.proportion * far, lognorm, torch.from_numpy(resp))
@@ -247,7 +253,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
         had = closest.numpy().astype(FLOATS[bits], copy=False) / FLOATS[bits](problem.proportion)
         out = np.empty((k, len(block)), FLOATS[bits])
         call = Call("closer", block, problem, by=-1, closest=had, out_resp=out)
-        potential = call.total(_sum(call), "weight_total", k) * call.unit_weight * problem.proportion
+        potential = call.total(call.run(), "weight_total", k) * call.unit_weight * problem.proportion
         options = torch.from_numpy(out)
         return options if problem.proportion == 1 else options.mul_(problem.proportion), torch.tensor(potential)
 

@@ -28,7 +28,7 @@ PRECISE = 1e-3  # the largest error, as rounding usually adds up, of a log-membe
 SKIP = {32: 2.0**-26, 64: 2.0**-55}  # the share of a cluster's weight, at most, that is left out for being too small
 TILE = 384  # rows, at most, whose shares are held for one product
 CHUNK = 8 * TILE  # rows of a chunk at least, so that it learns what it may skip
-TASK = 3e6  # cycles that a chunk should take at least
+TASK = 1e6  # cycles that a chunk should take at least
 
 
 class OutOfRangeError(ArithmeticError):
@@ -168,7 +168,7 @@ def scratch(problem: Problem) -> dict[str, tuple[int, int]]:
 
 def _partition(n: int, k: int, padded: int, panel: int) -> tuple[int, int]:
     """Give the rows of a chunk, and of a tile: chunks alike, as many as most numbers of threads divide."""
-    cycles = k * (padded / 8 + 2) + 30  # about, per row
+    cycles = k * (padded / 8 + 2) + 2 * padded + 30  # about, per row
     most = max(1.0, n / max(CHUNK, TASK / cycles))
     doublings = int(math.log2(most))
     n_chunks = 3 * 2 ** (doublings - 1) if doublings and most >= 1.5 * 2**doublings else 2**doublings
