@@ -228,6 +228,7 @@ def test_columns_are_used_in_the_order_given(data, run):
         (["--distance", "cosine"], {"distance": "cosine"}),
         (["--init", "random", "--n-init", "4"], {"init": "random", "n_init": 4}),
         (["--solver", "adam", "--tol", "1e-3"], {"solver": "adam", "tol": 1e-3}),
+        (["--init", "k-means||", "--growing-sample"], {"init": "k-means||", "growing_sample": True}),
         (["--max-iter", "2"], {"max_iter": 2}),
         (["--seed", "11"], {"random_state": 11}),
         (["--n-clusters", "5"], {"n_clusters": 5}),
@@ -243,6 +244,26 @@ def test_options_are_the_estimators_parameters(options, parameters, data, run):
     assert found.n_iter_ == expected.n_iter_
     for name, value in parameters.items():
         assert getattr(found, name) == value
+
+
+def test_a_growing_sample_is_said_in_the_saved_history(data, run):
+    succeeds(
+        run(
+            "fit",
+            data / "digits.parquet",
+            "-k",
+            4,
+            "--label-column",
+            "kind",
+            "--growing-sample",
+            "--out",
+            "m.safetensors",
+        )
+    )
+    expected = SoftKMeans(4, growing_sample=True, random_state=0).fit(DIGITS.data.to_numpy())
+    found = load("m.safetensors")
+    assert [step.n_rows for step in found.history_] == [step.n_rows for step in expected.history_]
+    assert {step.n_rows for step in found.history_} == {256, 1797}
 
 
 def test_text_columns_are_named_and_left_out(run):

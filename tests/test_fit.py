@@ -410,3 +410,59 @@ def test_interrupted_in_a_later_restart_keeps_the_earlier_ones(monkeypatch):
     with pytest.raises(FitInterrupted) as caught:
         fit(BLOBS, 5, temperature=4.0, random_state=0, n_init=3, callbacks=[InterruptSecond()])
     assert caught.value.result.objective == first.objective
+
+
+# -- samples first
+
+MANY, _ = make_blobs(8000, n_features=3, centers=5, random_state=2)
+
+
+class _StopAt(Callback):
+    def __init__(self, n_iter):
+        self.n_iter = n_iter
+
+    def on_step(self, step):
+        return step.n_iter >= self.n_iter
+
+
+def test_a_growing_sample_is_looked_at_first_and_all_rows_in_the_end():
+    whole = fit(MANY, 5, temperature=2.0, random_state=0, tol=1e-9)
+    result = fit(MANY, 5, temperature=2.0, random_state=0, tol=1e-9, growing_sample=True)
+    sizes = [step.n_rows for step in result.history]
+    assert sorted(set(sizes)) == [320, 1280, 8000]
+    assert sizes == sorted(sizes)
+    assert [step.n_iter for step in result.history] == list(range(1, len(sizes) + 1))
+    assert result.n_iter == len(sizes)
+    assert sizes.count(8000) < whole.n_iter
+    np.testing.assert_allclose(result.centers, whole.centers, atol=1e-3)
+    assert result.objective == pytest.approx(whole.objective, rel=1e-7)
+    assert float(result.weight.sum()) == pytest.approx(len(MANY))
+
+
+def test_a_growing_sample_keeps_rows_and_their_weights_together():
+    heavy = np.where(MANY[:, 0] > np.median(MANY[:, 0]), 1.0, 1e-9)
+    result = fit(MANY, 2, temperature="auto", sample_weight=heavy, random_state=0, growing_sample=True)
+    plain = fit(MANY[heavy == 1], 2, temperature="auto", init=result.centers, tol=1e-8)
+    np.testing.assert_allclose(result.centers, plain.centers, atol=1e-2)
+
+
+def test_few_rows_leave_nothing_to_sample():
+    plain, sampled = (fit(BLOBS, 5, temperature=4.0, random_state=0, growing_sample=g) for g in (False, True))
+    assert plain.history == sampled.history
+    assert torch.equal(plain.centers, sampled.centers)
+
+
+def test_stopped_among_samples_it_says_what_all_rows_make_of_it(recwarn):
+    result = fit(MANY, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_StopAt(1)])
+    assert [step.n_rows for step in result.history] == [320, 8000]
+    assert not result.converged
+    assert not [w for w in recwarn if issubclass(w.category, ConvergenceWarning)]
+    assert float(result.weight.sum()) == pytest.approx(len(MANY))
+
+
+def test_interrupted_among_samples_it_keeps_what_it_has():
+    with pytest.raises(FitInterrupted) as caught:
+        fit(MANY, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_InterruptAt(2)])
+    result = caught.value.result
+    assert [step.n_rows for step in result.history] == [320, 320, 8000]
+    assert float(result.weight.sum()) == pytest.approx(len(MANY))

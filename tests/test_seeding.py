@@ -6,12 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
+from typing_extensions import override
 
 from softkmeans.data.arrays import as_source
+from softkmeans.data.source import View
 from softkmeans.distances import as_distance
 from softkmeans.fit import fit
 from softkmeans.seeding import SEEDINGS
 from softkmeans.sorting import count_distinct, draw, sorted_rows
+from softkmeans.space import Space
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -75,11 +78,45 @@ def test_draws_follow_the_mass():
     assert (drawn == 3).double().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
-def test_kmeans_plusplus_finds_clear_clusters():
+@pytest.mark.parametrize("name", ["k-means++", "k-means||"])
+def test_clear_clusters_are_found(name):
     means = np.array([[i * 100.0, j * 100.0] for i in range(5) for j in range(5)])
     x = np.concatenate([np.random.default_rng(0).normal(m, 1.0, (20, 2)) for m in means])
-    found = sum(len(np.unique((seed("k-means++", x, 25, None, s) / 100).round(), axis=0)) == 25 for s in range(10))
+    found = sum(len(np.unique((seed(name, x, 25, None, s) / 100).round(), axis=0)) == 25 for s in range(10))
     assert found == 10
+
+
+class _Counted(View):
+    """Rows that count how often all of them are looked at."""
+
+    passes = 0
+
+    @override
+    def blocks(self):
+        self.passes += 1
+        return super().blocks()
+
+
+@pytest.mark.parametrize("k", [5, 50])
+def test_kmeans_parallel_takes_few_passes_whatever_k_and_restarts_share_them(k):
+    source = as_source(np.random.default_rng(0).normal(size=(3000, 2)))
+    counted, rows = _Counted(source, Space.of(source, DISTANCE)), sorted_rows(source)
+    before = counted.passes
+    found = list(SEEDINGS["k-means||"](counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
+    assert counted.passes - before == 4  # the first row, and three rounds
+    assert len(found) == 4
+    assert all(start.shape == (k, 2) for start in found)
+    assert len(np.unique(np.concatenate([start.numpy() for start in found]), axis=0)) > k  # they are not the same
+
+
+def test_kmeans_parallel_is_as_good_as_kmeans_plusplus():
+    x = np.random.default_rng(1).normal(size=(5000, 4))
+
+    def spread(name):
+        starts = [seed(name, x, 40, None, s) for s in range(5)]
+        return np.mean([((x[:, None] - c) ** 2).sum(2).min(1).sum() for c in starts])
+
+    assert spread("k-means||") < 1.05 * spread("k-means++")
 
 
 def test_kmeans_plusplus_draws_by_distance():

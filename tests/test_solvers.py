@@ -5,10 +5,11 @@ import pytest
 import torch
 from sklearn.datasets import load_iris, make_blobs
 
+from softkmeans import Callback
 from softkmeans.distances import DISTANCES
 from softkmeans.errors import InputError
 from softkmeans.fit import fit
-from softkmeans.solvers import SOLVERS, Adam, as_solver
+from softkmeans.solvers import SOLVERS, Adam, as_solver, lbfgs
 
 X, _ = make_blobs(300, n_features=3, centers=4, cluster_std=2.0, random_state=3)
 FIXED = {"sqeuclidean": 8.0, "euclidean": 1.0, "cosine": 0.05}
@@ -75,6 +76,73 @@ def test_lbfgs_survives_a_start_where_em_barely_moves():
     result = fit(x, 3, temperature=1.0, init=x.mean(0) + 1e-6 * np.eye(3, 2), solver="lbfgs", tol=0, max_iter=300)
     assert np.isfinite(result.objective)
     assert (np.diff(np.minimum.accumulate([s.objective for s in result.history])) <= 0).all()
+
+
+OVERLAPPING, _ = make_blobs(1500, n_features=2, centers=8, cluster_std=4.0, random_state=0)
+
+
+def _reach(x, k, solver, target=-np.inf, **settings):
+    """Fit until the objective is at a target: the result."""
+
+    class Reached(Callback):
+        def on_step(self, step):
+            return step.objective <= target
+
+    return fit(x, k, solver=solver, tol=0, max_iter=5000, callbacks=[Reached()], **settings)
+
+
+@pytest.mark.parametrize("temperature", [16.0, "auto"])
+@pytest.mark.parametrize("seed", range(3))
+def test_auto_takes_at_most_half_of_ems_passes_where_clusters_overlap(seed, temperature):
+    start = OVERLAPPING[np.random.default_rng(seed).choice(len(OVERLAPPING), 8, replace=False)]
+    settings = {"temperature": temperature, "init": start}
+    end = fit(OVERLAPPING, 8, solver="em", tol=1e-13, max_iter=20_000, **settings)
+    slack = 1e-6 * end.distortion / (end.temperature if temperature == "auto" else 1)
+    em, auto = (_reach(OVERLAPPING, 8, solver, end.objective + slack, **settings) for solver in ("em", "auto"))
+    assert em.n_iter > 50
+    assert auto.n_iter <= em.n_iter / 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_auto_is_em_until_em_is_slow():
+    settings = {"temperature": 16.0, "init": OVERLAPPING[:8], "tol": 0, "max_iter": 200}
+    em, auto = (fit(OVERLAPPING, 8, solver=solver, **settings) for solver in ("em", "auto"))
+    values = [[step.objective for step in result.history] for result in (em, auto)]
+    same = [a == b for a, b in zip(*values, strict=False)]
+    assert all(same[:3])
+    assert not all(same)
+
+
+def test_auto_is_em_where_each_row_belongs_to_one_cluster():
+    settings = {"temperature": 1e-3, "random_state": 0, "tol": 0}
+    em, auto = (fit(X, 4, solver=solver, **settings) for solver in ("em", "auto"))
+    assert torch.equal(em.centers, auto.centers)
+    assert em.history == auto.history
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_accelerated_fits_never_report_a_rise(solver):
+    for seed in range(5):
+        result = fit(OVERLAPPING, 8, temperature=10.0, solver=solver, random_state=seed, tol=0, max_iter=300)
+        values = np.array([step.objective for step in result.history])
+        assert (np.diff(values) <= 1e-12 * result.distortion).all()
+
+
+def test_auto_turns_to_adam_for_the_distortion():
+    auto, adam = (
+        fit(X, 4, temperature=8.0, objective="distortion", solver=solver, random_state=0, tol=1e-3)
+        for solver in ("auto", "adam")
+    )
+    assert torch.equal(auto.centers, adam.centers)
+
+
+def test_lbfgs_remembers_less_of_many_numbers(monkeypatch):
+    settings = {"temperature": 16.0, "init": OVERLAPPING[:8], "tol": 1e-12, "max_iter": 5000, "solver": "lbfgs"}
+    plain = fit(OVERLAPPING, 8, **settings)
+    monkeypatch.setattr(lbfgs, "MOST_NUMBERS", 40)  # of 16 a move
+    short = fit(OVERLAPPING, 8, **settings)
+    assert short.objective == pytest.approx(plain.objective, rel=1e-9)
+    assert short.n_iter != plain.n_iter
 
 
 def test_solver_objects_and_names():

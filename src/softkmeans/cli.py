@@ -57,7 +57,7 @@ def demo(
         str | None,
         typer.Option(help="distortion, free_energy or nll; by default what suits the solver.", show_default=False),
     ] = None,
-    solver: Annotated[str, typer.Option(help="adam, em or lbfgs.")] = "adam",
+    solver: Annotated[str, typer.Option(help="adam, auto, em or lbfgs.")] = "adam",
     max_iter: MaxIter = 300,
     log_every: Annotated[int, typer.Option(help="Steps between two printed losses.", min=1)] = 20,
     seed: Seed = 0,

@@ -48,8 +48,8 @@ def train_layer(
     objective : {"free_energy", "distortion", "nll"}, optional
         What is minimised: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
         backpropagated through the layer's own functions.
-    solver : {"adam", "em", "lbfgs"} or Solver, default="adam"
-        "em" and "lbfgs" take far fewer passes than "adam", which alone can minimise the distortion.
+    solver : {"adam", "auto", "em", "lbfgs"} or Solver, default="adam"
+        All others take far fewer passes than "adam", which alone can minimise the distortion.
     init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable, optional
         Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
     max_iter : int, default=300
