@@ -2,7 +2,7 @@
 # make test   set up .venv and run every test
 # make lint   ruff and mypy
 # make docs   write docs/cli.md anew
-# make bench  figures that are no tests
+# make bench  measure, and write docs/benchmarks.md anew
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -22,8 +22,8 @@ lint: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md
 
-bench: .venv/installed
-	$(BIN)/python benchmarks/startup.py
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/run.py
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,10 @@ bench: .venv/installed
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv/installed-bench: .venv/installed requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
 clean:

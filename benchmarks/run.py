@@ -11,7 +11,7 @@ import torch
 from llvmlite import binding as llvm
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ["machine", "passes", "soft", "convergence", "adam", "fits", "memory", "growth"]
+PARTS = ["machine", "passes", "soft", "convergence", "adam", "fits", "memory", "growth", "starting"]
 
 ABOUT = f"""# Benchmarks
 

@@ -1,40 +1,53 @@
-"""How much starting costs: `import softkmeans` beside `import torch`, and `softkmeans --help`. Run by `make bench`."""
+"""How much starting costs, each time in a process of its own."""
 
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 COMMANDS = {
-    "python": ["-c", "pass"],
-    "import torch": ["-c", "import torch"],
-    "import torch, softkmeans": ["-c", "import torch, softkmeans"],
-    "import torch; from softkmeans import SoftKMeansLayer": [
-        "-c",
-        "import torch; from softkmeans import SoftKMeansLayer",
-    ],
-    "softkmeans --help": ["-m", "softkmeans", "--help"],
+    "`import torch`": ["-c", "import torch"],
+    "`import torch, softkmeans`": ["-c", "import torch, softkmeans"],
+    "`softkmeans --help`": ["-m", "softkmeans", "--help"],
 }
 ROUNDS = 7
 
-
-def seconds(arguments):
+# The same fit twice: what the first one takes longer is what loading and compiling take.
+FIRST_FIT = """
+import time, numpy as np, softkmeans
+x = np.random.default_rng(0).standard_normal((200_000, {d}), np.float32)
+taken = []
+for _ in range(2):
     began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own
-    return time.perf_counter() - began
+    softkmeans.SoftKMeans(8, random_state=0, max_iter=5).fit(x)
+    taken.append(time.perf_counter() - began)
+print(taken[0] - taken[1])
+"""
 
 
-def main():
+def commands():
+    """Median seconds of each command, interleaved: {name: seconds}."""
     taken = {name: [] for name in COMMANDS}
-    for _ in range(ROUNDS):  # interleaved, so that all meet the same machine
+    for _ in range(ROUNDS):
         for name, arguments in COMMANDS.items():
-            taken[name].append(seconds(arguments))
-    for name, values in taken.items():
-        print(f"{statistics.median(values):6.3f} s  {name}")
-    added = [b - a for a, b in zip(taken["import torch"], taken["import torch, softkmeans"], strict=True)]
-    print(f"{statistics.median(added):6.3f} s  added to `import torch` by `import softkmeans` (at most 0.3)")
-    print(f"{statistics.median(taken['softkmeans --help']):6.3f} s  until `softkmeans --help` answers (at most 0.5)")
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+            taken[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in taken.items()}
 
 
-if __name__ == "__main__":
-    main()
+def first_fits(d):
+    """What the first fit takes longer than the second, in seconds: on a new machine, and where kernels are kept."""
+    taken = {"on a new machine": [], "in later processes": []}
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as cache:
+            for values in taken.values():
+                code = ["-W", "ignore", "-c", FIRST_FIT.format(d=d)]
+                environment = os.environ | {"XDG_CACHE_HOME": cache}
+                done = subprocess.run(  # noqa: S603
+                    [sys.executable, *code], env=environment, capture_output=True, text=True, check=True
+                )
+                values.append(float(done.stdout))
+    return {when: statistics.median(values) for when, values in taken.items()}

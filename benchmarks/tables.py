@@ -12,6 +12,7 @@ from pathlib import Path
 import floor
 import numpy as np
 import peers
+import startup
 import torch
 import workloads
 from measure import interleaved, median, peak_memory, per_pass, ratio, timed
@@ -382,3 +383,15 @@ def _lloyd_pass(w):
         KMeans(len(w.centers), init=w.centers, n_init=1, max_iter=passes, tol=0).fit(w.x)
 
     return per_pass(run, 2, 6)
+
+
+def starting():
+    """Starting
+
+    Commands in processes of their own; and what the first fit of 200,000 rows takes longer than a second one, on a new
+    machine, where kernels are compiled, and in later processes, which load them.
+    """
+    rows = [[name, f"{seconds:.2f} s"] for name, seconds in startup.commands().items()]
+    for d in (2, 16):
+        rows += [[f"first fit {when}, d = {d}", f"{extra:.2f} s"] for when, extra in startup.first_fits(d).items()]
+    return table(["", ""], rows)
