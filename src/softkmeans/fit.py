@@ -316,14 +316,15 @@ def _watched(
 
         return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
 
-    cut_short = {}
+    cut_short = ""
     for sample in samples:
         run = run_on(sample, start, SAMPLE_PASSES, max(tol, SAMPLE_TOL))
         start = run.best.params
         if run.ending in ("stopped", "interrupted"):  # a pass over all rows says what has been reached
-            max_iter, cut_short = 1, {"ending": run.ending}
+            max_iter, cut_short = 1, run.ending
             break
-    run = run_on(everything, start, max_iter, tol)._replace(history=tuple(history), **cut_short)
+    run = run_on(everything, start, max_iter, tol)
+    run = run._replace(ending=cut_short or run.ending, history=tuple(history))
     for callback in callbacks:
         callback.on_fit_end(_result(run, goal, in_given_order=True))
     return run

@@ -29,6 +29,8 @@ class _State(NamedTuple):
     em: Params | None = None
     pairs: Pairs = ()  # the last moves and the changes of gradient they brought
     begun: bool = False  # whether EM has become slow
+    failed: int = 0  # quasi-Newton steps, one after the other
+    rest: int = 0  # steps of EM before the next is tried
     radius: float = 1.0  # how far to go, at most, in lengths of EM's step
 
     @property
@@ -62,7 +64,8 @@ class Lbfgs(Solver):
         EM is not far away when a pass lowers the objective by less than this, relative to what ``tol`` is relative to.
     radius : float
         How far the first quasi-Newton step may lead, in lengths of EM's step. Each that lowers the objective
-        doubles it, each that does not divides it by four.
+        doubles it, each that does not divides it by four. The more fail one after the other, the longer EM steps
+        before the next.
     """
 
     memory: int = 10
@@ -80,17 +83,25 @@ class Lbfgs(Solver):
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
         if state.em is not None and state.guess and not value < state.value:
-            return state._replace(params=state.em, pairs=(), radius=max(1.0, state.radius / 4))  # EM can't fail
+            return self._fall_back(state)
         gradient, fall = objective.gradient(state.params, summary), state.value - value
         soft = state.begun or objective.entropy(state.params, summary) > self.soft * float(summary.stats.n)
         pairs = self._remember(objective, state, gradient) if soft else ()
         slow = math.isfinite(state.fall) and fall > self.slow * state.fall  # never before two steps, to compare
         late = fall < self.late * objective.resolution(summary)
         begun = state.begun or (soft and slow and late)
-        radius = state.radius * (2 if state.guess else 1)
+        radius, failed = (2 * state.radius, 0) if state.guess else (state.radius, state.failed)
         em = objective.update(state.params, summary)
-        found = _State(em, state.params, value, fall, gradient, em, pairs, begun, radius)
-        return found._replace(params=_quasi_newton(objective, found, summary)) if begun and pairs else found
+        rest = max(0, state.rest - 1)
+        found = _State(em, state.params, value, fall, gradient, em, pairs, begun, failed, rest, radius)
+        is_ready = begun and pairs and not state.rest
+        return found._replace(params=_quasi_newton(objective, found, summary)) if is_ready else found
+
+    def _fall_back(self, state: _State) -> _State:
+        """Give EM's step, which can't fail, and try less often what has failed repeatedly."""
+        assert state.em is not None  # noqa: S101 -- for mypy
+        radius = max(1.0, state.radius / 4)
+        return state._replace(params=state.em, pairs=(), failed=state.failed + 1, rest=state.failed, radius=radius)
 
     def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         if state.best is None or state.gradient is None:
