@@ -12,18 +12,23 @@ def interleaved(contenders, rounds):
     taken = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, seconds in contenders.items():
-            time.sleep(0.25)  # so that other libraries' threads, which wait actively for a while, are asleep
             taken[name].append(seconds())
     return taken
 
 
-def timed(run, times=1):
-    """Seconds of a call, on average; one more before it warms threads and caches."""
-    run()
-    began = time.perf_counter()
-    for _ in range(times):
-        run()
-    return (time.perf_counter() - began) / times
+def timed(run, at_least=0.1):
+    """Seconds of a call, on average over some time.
+
+    It is called for as long beforehand: that warms threads, caches and the clock of the processor, and lets the threads
+    of other libraries, which wait actively for a while, fall asleep.
+    """
+    for _ in range(2):
+        began, times = time.perf_counter(), 0
+        while time.perf_counter() - began < at_least:
+            run()
+            times += 1
+        seconds = (time.perf_counter() - began) / times
+    return seconds
 
 
 def per_pass(run, few, many):

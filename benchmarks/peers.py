@@ -54,7 +54,7 @@ def check_ours(w):
 
 
 def ours(w):
-    return lambda times=1: timed(lambda: softkmeans.accumulate(w.x, w.centers, w.temperature), times)
+    return lambda: timed(lambda: softkmeans.accumulate(w.x, w.centers, w.temperature))
 
 
 def lloyd(w, few=2, many=8):

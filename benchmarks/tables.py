@@ -62,7 +62,7 @@ def machine():
     return table([f"measured in this run, {r['threads']} threads", ""], found)
 
 
-def passes(rounds=15):
+def passes(rounds=11):
     """A soft pass beside a hard one
 
     `softkmeans.accumulate(x, c, T)`, float32, beside scikit-learn's *hard* Lloyd iteration and faiss'. *Dense*: T at
@@ -77,8 +77,8 @@ def passes(rounds=15):
         peers.check_ours(sparse)
         large = np.prod(size) > 1e10
         contenders = {
-            "ours": lambda w=dense, m=large: peers.ours(w)(1 if m else 3),
-            "sparse": lambda w=sparse, m=large: peers.ours(w)(1 if m else 3),
+            "ours": peers.ours(dense),
+            "sparse": peers.ours(sparse),
             "lloyd": peers.lloyd(dense, 2, 5 if large else 10),
             "faiss": peers.faiss_kmeans(dense),
         }
@@ -123,7 +123,7 @@ def soft(rounds=3):
         for name in names:
             slow = name == "torch_kmeans" and size[2] > 50
             peer = peers.PEERS[name](w)
-            taken = interleaved({"ours": lambda w=w: peers.ours(w)(5), name: peer}, 1 if slow else rounds)
+            taken = interleaved({"ours": peers.ours(w), name: peer}, 1 if slow else rounds)
             cells[name] = f"{ratio(taken, name):.0f}"
             print(size, name, cells[name], flush=True)
         rows.append([size_of(*size), *(cells.get(name, "does not fit in 24 GB") for name in SOFT[10**6, 2, 5])])
@@ -329,7 +329,7 @@ def memory():
     }
     rows = []
     for size in workloads.SIZES:
-        cells = [max(peak_memory(HERE, kind, size, call) for _ in range(2)) for kind, call in calls.values()]
+        cells = [peak_memory(HERE, kind, size, call) for kind, call in calls.values()]
         rows.append([size_of(*size), *(f"{cell:.0f} MB" for cell in cells)])
         print(rows[-1], flush=True)
     return table(["rows", *calls], rows)
@@ -359,8 +359,8 @@ def growth():
             dense, sparse = (make(*size) for make in (workloads.dense, workloads.sparse))
             taken = interleaved(
                 {
-                    "softkmeans, dense": lambda w=dense: peers.ours(w)(2),
-                    "softkmeans, sparse": lambda w=sparse: peers.ours(w)(2),
+                    "softkmeans, dense": peers.ours(dense),
+                    "softkmeans, sparse": peers.ours(sparse),
                     "KMeans, hard": lambda w=dense: _lloyd_pass(w),
                 },
                 7,
