@@ -13,7 +13,7 @@ PACKAGE = Path(softkmeans.__file__).parent
 
 # From the ground up; a module imports only from floors below its own, and inside a folder of its own.
 FLOORS = [
-    ["errors", "coloring", "sums"],
+    ["errors", "coloring", "sums", "forks"],
     ["checks", "atomic"],
     ["stats", "distances", "rules"],
     ["blocks"],

@@ -113,7 +113,7 @@ class Block:
 def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
     """Make a tensor of an array, sharing its memory but for the arrays that PyTorch does not take."""
     if isinstance(array, np.ndarray):
-        backwards = any(stride < 0 for stride in array.strides)
-        if backwards or not (array.flags.writeable and array.dtype.isnative):
+        odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
+        if odd or not (array.flags.writeable and array.dtype.isnative):
             array = array.astype(array.dtype.newbyteorder("="))
     return torch.as_tensor(array)

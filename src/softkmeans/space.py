@@ -74,7 +74,12 @@ class Space(NamedTuple):
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
         middle = centers.median(0).values  # a centre far astray is not to drown the others
         spread = (centers - middle).abs().max().item()
-        return cls(distance, middle, _power_of_two(max(spread, temperature ** (1 / distance.power))))
+        scale = _power_of_two(max(spread, temperature ** (1 / distance.power), 1e-150))
+        if scale > 1e150:
+            raise InputError(
+                f"the centres lie {spread:.3g} apart, the square of which float64 can't hold: rescale them"
+            )
+        return cls(distance, middle, scale)
 
     def enter(self, x: Tensor) -> Tensor:
         """Bring rows or centres (m, d) in the data's units into this space.

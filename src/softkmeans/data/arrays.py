@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..blocks import BLOCK
 from ..errors import InputError
+from ..forks import survive_fork
 from ..kernels import working_dtype
 from .source import ArraySource, Source
 
@@ -35,9 +36,6 @@ def as_source(
     sample_weight : array-like or Tensor (n,), optional
         Weights, not negative and not all 0; a weight of 2 is as good as a repeated row.
     device : str or torch.device, optional
-        Where the work is done; the tensor's own device, or the CPU, by default.
-
-    device : str or torch.device, optional
         Where the work is done; where a tensor is, or on the CPU, by default.
     finite : bool, default=True
         Whether to look for NaN and infinity.
@@ -57,6 +55,7 @@ def as_source(
     >>> as_source([[1.0, 2.0], [3.0, 4.0]]).n_rows
     2
     """
+    survive_fork()
     if isinstance(x, Source):
         if sample_weight is not None or device is not None:
             raise InputError("a Source came with sample_weight or device, but it has its own: give them to it")

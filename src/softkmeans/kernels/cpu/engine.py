@@ -113,7 +113,7 @@ class Call:
         """Rows of the kernel's floats, one after the other; copied only where they do not lie so already."""
         rows = self.block.rows[start:stop]
         if isinstance(rows, Tensor):
-            rows = rows.detach().to(torch.float32 if self.problem.bits == 32 else torch.float64).numpy()
+            rows = rows.to(torch.float32 if self.problem.bits == 32 else torch.float64).numpy(force=True)
         return np.ascontiguousarray(rows, FLOATS[self.problem.bits])
 
     def _weights(self, start: int, stop: int) -> Array:
