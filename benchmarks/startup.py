@@ -12,7 +12,7 @@ COMMANDS = {
     "`import torch, softkmeans`": ["-c", "import torch, softkmeans"],
     "`softkmeans --help`": ["-m", "softkmeans", "--help"],
 }
-ROUNDS = 7
+ROUNDS = 5
 
 # The same fit twice: what the first one takes longer is what loading and compiling take.
 FIRST_FIT = """
