@@ -390,7 +390,7 @@ def starting():
     """Starting
 
     Commands in processes of their own; and what the first fit of 200,000 rows takes longer than a second one, on a new
-    machine, where kernels are compiled, and in later processes, which load them.
+    machine, where kernels are compiled, and in later processes, which load them. Small data needs neither.
     """
     rows = [[name, f"{seconds:.2f} s"] for name, seconds in startup.commands().items()]
     for d in (2, 16):
