@@ -126,7 +126,7 @@ def soft(rounds=3):
             taken = interleaved({"ours": peers.ours(w), name: peer}, 1 if slow else rounds)
             cells[name] = f"{ratio(taken, name):.0f}"
             print(size, name, cells[name], flush=True)
-        rows.append([size_of(*size), *(cells.get(name, "does not fit in 24 GB") for name in SOFT[10**6, 2, 5])])
+        rows.append([size_of(*size), *(cells.get(name, "not run: too large") for name in SOFT[10**6, 2, 5])])
     return table(["rows", *(f"{name} ÷ ours" for name in SOFT[10**6, 2, 5])], rows)
 
 
