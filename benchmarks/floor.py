@@ -14,7 +14,9 @@ def measure(rounds=5):
     n_threads, fma, exp = torch.get_num_threads(), _kernel(_fma_loop), _kernel(_exp_loop)
     found = {"fma": [], "exp": [], "copy": [], "sgemm": []}
     for _ in range(rounds):
-        found["fma"].append(_in_threads(lambda y: _rate(fma, y, 20_000_000, 12 * 2 * len(_lanes())), n_threads))
+        found["fma"].append(
+            _in_threads(lambda y: _rate(fma, y, 20_000_000, 12 * 2 * emit.register_bytes() // 4), n_threads)
+        )
         found["exp"].append(_in_threads(lambda y: _rate(exp, y, 50_000, len(y)), n_threads))
         found["copy"].append(_copy())
         found["sgemm"].append(_sgemm(10_000, 128, 256))
@@ -51,10 +53,6 @@ def _exp_loop(code, t):
     for _ in code.range(0, t.n):
         for i in code.range(0, 2048, code.lanes):
             t.y.store(i, code.exp2(t.y.load(i) - 4.0))
-
-
-def _lanes():
-    return range(emit.register_bytes() // 4)
 
 
 def _rate(run, y, rounds, work):

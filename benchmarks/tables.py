@@ -122,7 +122,7 @@ def soft(rounds=3):
         peers.check_ours(w)
         for name in names:
             slow = name == "torch_kmeans" and size[2] > 50
-            peer = peers.PEERS[name](w)
+            peer = peers.SOFT_PEERS[name](w)
             taken = interleaved({"ours": peers.ours(w), name: peer}, 1 if slow else rounds)
             cells[name] = f"{ratio(taken, name):.0f}"
             print(size, name, cells[name], flush=True)

@@ -345,6 +345,23 @@ def test_rows_in_any_holder(monkeypatch, holder, dtype):
         np.testing.assert_allclose(held.weighted_sum, plain.weighted_sum, rtol=rtol)
 
 
+WEIGHTS = {
+    "tensor": torch.tensor,
+    "tensor with gradient": lambda w: torch.tensor(w, requires_grad=True),
+    "negated tensor": lambda w: torch._neg_view(torch.tensor(-w)),
+    "bfloat16": lambda w: torch.tensor(w, dtype=torch.bfloat16),
+    "list": list,
+}
+
+
+@pytest.mark.parametrize("holder", WEIGHTS)
+def test_weights_in_any_holder(backend, holder):
+    x, c, _ = problem_of(4000, 11, 5, np.float32)
+    w = np.random.default_rng(0).integers(0, 9, 4000).astype(float)
+    plain, held = (accumulate(x, c, 9.0, weights) for weights in (w, WEIGHTS[holder](w)))
+    assert torch.equal(held.weighted_sum, plain.weighted_sum)
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, bool, torch.bfloat16])
 def test_rows_of_any_type(monkeypatch, dtype):
     monkeypatch.setattr(kernels, "LARGE", 0)

@@ -140,7 +140,10 @@ def check_matrix(x: NDArray[Any] | Tensor) -> None:
 
 
 def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] | Tensor:
-    w = sample_weight if isinstance(sample_weight, Tensor) else np.asarray(sample_weight, dtype=np.float64)
+    if isinstance(sample_weight, Tensor):
+        w: Array = sample_weight.detach().resolve_neg()  # as NumPy takes it
+    else:
+        w = np.asarray(sample_weight, dtype=np.float64)
     if tuple(w.shape) != (n,):
         raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
     check_finite(w[:, None], "sample_weight")

@@ -82,7 +82,7 @@ class Lbfgs(Solver):
     @override
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
         value = objective.value(state.params, summary)
-        if state.em is not None and state.guess and not value < state.value:
+        if state.guess and not value < state.value:
             return self._fall_back(state)
         gradient, fall = objective.gradient(state.params, summary), state.value - value
         soft = state.begun or objective.entropy(state.params, summary) > self.soft * float(summary.stats.n)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...blocks import Block
+from ...blocks import Block, as_tensor
 from ...distances import Distance
 from ...stats import Stats
 from . import passes
@@ -120,7 +120,7 @@ class Call:
         """Weights in a unit that none exceeds."""
         if self.block.weights is None:
             return np.empty(0)
-        weights = np.asarray(self.block.weights[start:stop], np.float64) / self.unit_weight
+        weights = as_tensor(self.block.weights[start:stop]).double().numpy() / self.unit_weight
         return weights.astype(FLOATS[self.problem.bits])
 
 
