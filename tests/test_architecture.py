@@ -19,7 +19,7 @@ FLOORS = [
     ["blocks"],
     ["kernels"],
     ["functional", "data", "callbacks"],
-    ["space", "sorting"],
+    ["space", "sorting", "validation"],
     ["seeding", "temperature"],
     ["objectives"],
     ["solvers"],

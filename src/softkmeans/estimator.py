@@ -12,13 +12,13 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .blocks import as_tensor
 from .callbacks import watchers
 from .checks import check_count
-from .data.arrays import Array, as_source, check_matrix, floating_dtype, like
+from .data.arrays import Array, as_source, floating_dtype, like
 from .data.source import Source
 from .distances import as_distance
 from .errors import FitInterrupted, InputError
@@ -26,6 +26,7 @@ from .fit import Result, fit
 from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
 from .temperature import as_temperature
+from .validation import validated
 
 SETTINGS = ("temperature", "solver", "n_init", "max_iter", "tol", "distance", "growing_sample")  # handed on as they are
 
@@ -178,7 +179,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         InputError
             A ``ValueError``, if the data or a parameter can't be used.
         """
-        rows = self._validated(X, reset=True)
+        rows = validated(self, X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
         warm = self.warm_start and hasattr(self, "cluster_centers_")
@@ -349,26 +350,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         self.objective_, self.cluster_weights_ = result.objective, result.weight.cpu().numpy()
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
 
-    def _validated(self, X: ArrayLike | Tensor, *, reset: bool) -> Array:
-        """Rows as a 2-D array or tensor, with their number of features (and names) kept or compared."""
-        if not isinstance(X, Tensor):
-            kinds = [np.float64, np.float32, np.float16]
-            rows: Array = validate_data(self, X, reset=reset, dtype=kinds, ensure_all_finite=False, order=None)
-            return rows
-        check_matrix(X)
-        if reset:
-            self.n_features_in_ = X.shape[1]
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_  # names of an earlier fit
-        if X.shape[1] != self.n_features_in_:
-            raise InputError(f"X has {X.shape[1]} features, but SoftKMeans was fitted with {self.n_features_in_}")
-        return X
-
     def _look_at(
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
     ) -> tuple[Clustering, Source]:
         check_is_fitted(self)
-        source = as_source(self._validated(X, reset=False), sample_weight, device=self.device)
+        source = as_source(validated(self, X, reset=False), sample_weight, device=self.device)
         return self._clustering(source), source
 
     def _clustering(self, source: Source) -> Clustering:
