@@ -3,6 +3,7 @@ from . import data as data
 from . import distances as distances
 from . import fit as fit
 from . import functional as functional
+from . import metrics as metrics
 from . import plots as plots
 from . import scaling as scaling
 from . import seeding as seeding

@@ -1,0 +1,32 @@
+"""How sharp, how well apart and how alike soft clusterings are: pure functions of memberships ``resp`` (n, k).
+
+A row of ``resp`` may sum to less than 1, where there is a noise cluster: the rest belongs to none. Functions of one
+clustering leave that part out: a row that sums to s counts as s of a row with memberships resp / s. Functions that
+compare two, and ``uncertainty``, count it as one more cluster, as scikit-learn does with the label -1. ``align`` does
+not look at it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "align",
+    "effective_n_clusters",
+    "fuzzy_silhouette",
+    "modified_partition_coefficient",
+    "partition_coefficient",
+    "partition_entropy",
+    "soft_adjusted_rand",
+    "soft_mutual_information",
+    "uncertainty",
+    "xie_beni",
+]
+
+from .agreement import align, soft_adjusted_rand, soft_mutual_information
+from .separation import fuzzy_silhouette, xie_beni
+from .sharpness import (
+    effective_n_clusters,
+    modified_partition_coefficient,
+    partition_coefficient,
+    partition_entropy,
+    uncertainty,
+)
