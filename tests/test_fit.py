@@ -244,7 +244,7 @@ BAD = {
     "infinity": ({"x": np.where(BLOBS > 8, np.inf, BLOBS)}, "contains NaN or infinity: "),
     "one dimension": ({"x": BLOBS[:, 0]}, r"shape \(240,\), expected \(n, d\)"),
     "no rows": ({"x": BLOBS[:0]}, "at least one row"),
-    "text": ({"x": np.array([["a", "b"]])}, "expected real numbers"),
+    "text": ({"x": np.array([["a", "b"]])}, r"columns 0 \(string\) and 1 \(string\) are not numeric"),
     "complex": ({"x": BLOBS.astype(complex)}, "expected real numbers"),
     "too large": ({"x": BLOBS * 1e306}, "too large"),
     "no clusters": ({"n_clusters": 0}, "n_clusters=0: give a whole number of 1 or more"),

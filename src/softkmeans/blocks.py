@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Block", "Frame", "as_tensor"]
+__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "pick"]
 
 import functools
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+import scipy  # loads its submodules when they are used
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,6 +21,8 @@ from .distances import Distance
 BLOCK = 2**18  # numbers of a piece: 2 MB in float64, which caches hold
 
 T = TypeVar("T")
+
+Rows: TypeAlias = "NDArray[Any] | Tensor | scipy.sparse.csr_array"  # or a csr_matrix
 
 
 class Frame(Protocol):
@@ -53,7 +56,7 @@ class Block:
 
     Attributes
     ----------
-    rows : ndarray or Tensor (m, d)
+    rows : ndarray, Tensor or SciPy's CSR (m, d)
         Real numbers of any type, as they lie in memory.
     weights : ndarray or Tensor (m,) or None
         Their weights, if not all are 1.
@@ -63,14 +66,14 @@ class Block:
         Where the rows are looked at from; None takes them as they are.
     """
 
-    rows: NDArray[Any] | Tensor
+    rows: Rows
     weights: NDArray[Any] | Tensor | None
     device: torch.device
     dtype: torch.dtype
     frame: Frame | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return int(self.rows.shape[0])
 
     @property
     def x(self) -> Tensor:
@@ -79,19 +82,37 @@ class Block:
         return x if self.frame is None else self.frame.enter(x)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether only what is not zero lies in memory."""
+        return bool(scipy.sparse.issparse(self.rows))
+
+    @property
+    def zero(self) -> Tensor:
+        """What most entries of sparse rows are in the frame (d,)."""
+        zero = torch.zeros(1, self.rows.shape[1], device=self.device, dtype=self.dtype)
+        if self.frame is not None and self.frame.distance.translates:  # others keep zeros, and refuse rows of zeros
+            zero = self.frame.enter(zero)
+        return zero[0]
+
+    @property
     def w(self) -> Tensor:
         """The weights (m,), converted."""
         if self.weights is None:
             return torch.ones(len(self), device=self.device, dtype=self.dtype)
         return self._convert(self.weights)
 
-    def _convert(self, part: NDArray[Any] | Tensor) -> Tensor:
+    def _convert(self, part: Rows) -> Tensor:
         return as_tensor(part).detach().to(self.device, self.dtype)
 
     def part(self, start: int, stop: int) -> Block:
         """Give some of the rows, by their places."""
         weights = None if self.weights is None else self.weights[start:stop]
         return replace(self, rows=self.rows[start:stop], weights=weights)
+
+    def take(self, rows: Tensor) -> Block:
+        """Give some of the rows, by their numbers (r,) among these."""
+        weights = None if self.weights is None else pick(self.weights, rows)
+        return replace(self, rows=pick(self.rows, rows), weights=weights)
 
     def split(self, n_rows: int) -> Iterator[Block]:
         """Cut into pieces of so many rows."""
@@ -110,8 +131,15 @@ class Block:
         return replace(self, frame=frame)
 
 
-def as_tensor(array: NDArray[Any] | Tensor) -> Tensor:
-    """Make a tensor of an array, sharing its memory but for the arrays that PyTorch does not take."""
+def pick(array: Rows, rows: Tensor) -> Rows:
+    """Copy some rows, by their numbers (r,)."""
+    return array[rows.to(array.device)] if isinstance(array, Tensor) else array[rows.cpu().numpy()]
+
+
+def as_tensor(array: Rows) -> Tensor:
+    """Make a tensor of an array, sharing its memory but for arrays that PyTorch does not take; CSR becomes dense."""
+    if not isinstance(array, np.ndarray | Tensor) and scipy.sparse.issparse(array):
+        array = array.toarray()
     if isinstance(array, np.ndarray):
         odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
         if odd or not (array.flags.writeable and array.dtype.isnative):

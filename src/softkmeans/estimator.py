@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .blocks import as_tensor
+from .blocks import Rows, as_tensor
 from .callbacks import watchers
 from .checks import check_count
 from .data.arrays import Array, as_source, floating_dtype, like
@@ -199,9 +199,9 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
                 **{name: getattr(self, name) for name in SETTINGS},
             )
         except FitInterrupted as interrupted:
-            self._keep(interrupted.result, rows, source)
+            self._keep(interrupted.result, X, rows, source)
             raise
-        self._keep(result, rows, source)
+        self._keep(result, X, rows, source)
         return self
 
     def predict(self, X: ArrayLike | Tensor) -> Array:
@@ -334,16 +334,16 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             model._keep_figures(result)
         return model
 
-    def _keep(self, result: Result, rows: Array, source: Source) -> None:
-        """Set the fitted attributes."""
+    def _keep(self, result: Result, X: Any, rows: Rows, source: Source) -> None:
+        """Set the fitted attributes, arrays of the kind of X."""
         centers = result.centers.to(floating_dtype(self.dtype, rows))
         if not centers.isfinite().all():
             raise InputError(f"the centres are too large for {centers.dtype}: give a dtype of more bits")
-        self.cluster_centers_ = like(rows, centers)
+        self.cluster_centers_ = like(X, centers)
         self.temperature_ = result.temperature
         self._keep_figures(result)
         labels, self.inertia_ = self._clustering(source).harden(source)
-        self.labels_ = like(rows, labels)
+        self.labels_ = like(X, labels)
 
     def _keep_figures(self, result: Result) -> None:
         self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
@@ -364,7 +364,7 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     @property
     def _dtype(self) -> torch.dtype:
         """Type of what is answered: that of the centres."""
-        return as_tensor(self.cluster_centers_[:0]).dtype
+        return as_tensor(self.cluster_centers_).dtype
 
     def _log_likelihood(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
         """Weighted log-likelihood of the rows of X, and Σw."""
@@ -377,6 +377,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         n_clusters, n_features = self.cluster_centers_.shape
         free = n_features if as_distance(self.distance).translates else n_features - 1
         return n_clusters * free + as_temperature(self.temperature).learned
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["SortedRows", "count_distinct", "draw", "sorted_rows"]
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +13,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from .blocks import Block
 from .data.arrays import as_source
 from .data.source import Source
+
+KEYS = 2**24  # numbers to sort by that are held at a time: 128 MB
 
 
 class SortedRows(NamedTuple):
@@ -54,26 +59,71 @@ class SortedRows(NamedTuple):
 def sorted_rows(source: Source) -> SortedRows:
     """Sort the rows of a source; takes memory of the order of n.
 
-    It sorts by one column at a time, and each time only what the columns before left undecided: of real numbers, that
-    is little after the first.
+    It sorts by one key at a time, and each time only what the keys before left undecided: of real numbers, that is
+    little after the first.
     """
-    (first,) = _columns(source, 0, 1)
-    order = torch.from_numpy(np.argsort(first.numpy()))
-    begins, start = _differs(first[order]), 1
-    while start < source.n_features and len(_tied(begins)):
-        for column in _columns(source, start, 2 * start + 1):  # a pass takes in twice as many each time
-            tied = _tied(begins)
-            values, group = column[order[tied]], begins.cumsum(0)[tied]
-            by = torch.from_numpy(np.lexsort((values.numpy(), group.numpy())))
-            order[tied] = order[tied[by]]
-            begins[tied] |= _differs(values[by])  # where the group differs as well, that was known
-        start = 2 * start + 1
+    keys = _entries if any(block.is_sparse for block in source.blocks()) else _columns
+    order, begins, start = torch.arange(source.n_rows), torch.arange(source.n_rows) == 0, 0
+    while start < source.n_features and len(tied := _tied(begins)):
+        stop = start + max(1, min(start + 1, KEYS // len(tied)))  # twice as many each time, if memory allows
+        rows, by, new = order[tied], torch.arange(len(tied)), begins[tied]
+        columns = _of_rows(source, rows, partial(keys, start=start, stop=stop))
+        for column in columns.T:
+            if len(still := _tied(new)):
+                _refine(by, new, still, column)
+        order[tied], begins[tied], start = rows[by], new, stop
+        if keys is _entries and not columns.any():
+            break  # all entries have been seen
     return SortedRows(order.to(source.device), begins.to(source.device), source.weight())
 
 
-def _columns(source: Source, start: int, stop: int) -> Tensor:
-    """Give some columns (columns, n)."""
-    return source.map(lambda block: block.x[:, start:stop], width=source.n_features).cpu().T
+def _refine(order: Tensor, begins: Tensor, tied: Tensor, key: Tensor) -> None:
+    """Sort, in place, the rows at the places that are tied by one more key (n,), by number."""
+    values, group = key[order[tied]].numpy(), begins.cumsum(0)[tied].numpy()
+    by = torch.from_numpy(np.lexsort((values, group)) if group[-1] > 1 else np.argsort(values))
+    order[tied] = order[tied[by]]
+    begins[tied] |= _differs(torch.from_numpy(values)[by])  # where the group differs as well, that was known
+
+
+def _of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor]) -> Tensor:
+    """Give keys (m, ...) of some rows by their numbers (m,), in one pass over the source."""
+    wanted = torch.zeros(source.n_rows, dtype=torch.bool)
+    wanted[rows] = True
+    parts, start = [], 0
+    for block in source.blocks():
+        for piece in block.pieces(source.n_features):
+            here = wanted[start : start + len(piece)].nonzero()[:, 0]
+            start += len(piece)
+            if len(here):
+                parts.append(keys(piece if len(here) == len(piece) else piece.take(here)).cpu())
+    place = torch.empty(source.n_rows, dtype=torch.int64)
+    place[wanted] = torch.arange(len(rows))
+    return torch.cat(parts)[place[rows]]
+
+
+def _columns(block: Block, start: int, stop: int) -> Tensor:
+    """Some columns (m, columns), the keys of dense rows."""
+    return block.x[:, start:stop]
+
+
+def _entries(block: Block, start: int, stop: int) -> Tensor:
+    """Where some of each row's entries that are not zero are, and what they are, (m, 2 entries): keys of sparse rows.
+
+    Two rows are first told apart by an entry that one of them does not have, or not so. It makes its row the lesser if
+    it is below what zero is in the frame, the greater if above, the more so the sooner it comes; its place, counted
+    from the end and signed, says so. Missing entries have place 0, between the two.
+    """
+    x, zero = block.x, block.zero
+    row, column = (x != zero).nonzero(as_tuple=True)
+    number = torch.bincount(row, minlength=len(x))
+    rank = torch.arange(len(row), device=x.device) - (number.cumsum(0) - number)[row]
+    some = (rank >= start) & (rank < stop)
+    row, column, rank = row[some], column[some], rank[some] - start
+    value, from_end = x[row, column], x.shape[1] - column
+    keys = x.new_zeros(len(x), stop - start, 2)
+    keys[row, rank, 0] = torch.where(value < zero[column], -from_end, from_end).to(x)
+    keys[row, rank, 1] = value
+    return keys.flatten(1)
 
 
 def _differs(values: Tensor) -> Tensor:

@@ -6,27 +6,22 @@ __all__ = ["validated"]
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from .data.arrays import Array, check_matrix
-from .errors import InputError
+from .blocks import Rows
+from .data.arrays import check_matrix
+from .data.tables import as_frame, as_rows
 
 
-def validated(estimator: Any, X: ArrayLike | Tensor, *, reset: bool) -> Array:
-    """Rows as a 2-D array or tensor, with their number of features (and names) kept by the estimator, or compared."""
-    if not isinstance(X, Tensor):
-        kinds = [np.float64, np.float32, np.float16]
-        rows: Array = validate_data(estimator, X, reset=reset, dtype=kinds, ensure_all_finite=False, order=None)
-        return rows
-    check_matrix(X)
-    if reset:
-        estimator.n_features_in_ = X.shape[1]
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_  # names of an earlier fit
-    if X.shape[1] != estimator.n_features_in_:
-        name = type(estimator).__name__
-        raise InputError(f"X has {X.shape[1]} features, but {name} was fitted with {estimator.n_features_in_}")
-    return X
+def validated(estimator: Any, X: Any, *, reset: bool) -> Rows:
+    """Rows of any table, with their number of features (and names) kept by the estimator, or compared."""
+    frame = as_frame(X)
+    rows = as_rows(X)
+    if not isinstance(rows, Tensor):  # scikit-learn's words come first
+        check_array(rows, accept_sparse="csr", dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+    check_matrix(rows)
+    named = rows if frame is None else frame.to_native()
+    validate_data(estimator, named, reset=reset, skip_check_array=True)
+    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Array", "as_source", "check_finite", "check_matrix", "floating_dtype", "like"]
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,13 +12,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..blocks import BLOCK
+from ..blocks import BLOCK, Rows
 from ..errors import InputError
 from ..forks import survive_fork
 from ..kernels import working_dtype
 from .source import ArraySource, Source
+from .tables import as_rows, as_vector, is_foreign
 
-Array: TypeAlias = "NDArray[Any] | Tensor"
+Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library's
 
 
 def as_source(
@@ -27,14 +29,15 @@ def as_source(
     device: str | torch.device | None = None,
     finite: bool = True,
 ) -> Source:
-    """Make a Source of rows in memory; nothing is copied but block by block. A Source passes through.
+    """Make a Source of the rows of a table in memory. A Source passes through.
 
     Parameters
     ----------
-    x : array-like or Tensor (n, d)
-        Rows of finite real numbers.
-    sample_weight : array-like or Tensor (n,), optional
-        Weights, not negative and not all 0; a weight of 2 is as good as a repeated row.
+    x : table (n, d)
+        Rows of finite real numbers: an array, a tensor, another array of the array API standard, a data frame that
+        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists.
+    sample_weight : column (n,), optional
+        Weights, not negative and not all 0, of any of these kinds; a weight of 2 is as good as a repeated row.
     device : str or torch.device, optional
         Where the work is done; where a tensor is, or on the CPU, by default.
     finite : bool, default=True
@@ -48,7 +51,16 @@ def as_source(
     Raises
     ------
     InputError
-        If the rows or the weights are none.
+        If the rows or the weights are none; columns that are not numeric are named.
+
+    Notes
+    -----
+    Nothing is ever changed. Taken as they lie in memory, and converted block by block while they are looked at: arrays
+    of any layout and of NumPy's booleans, integers and floats up to float64, memory-mapped ones too; tensors; arrays of
+    other libraries; CSR; and frames whose columns have one type and lie in one array, as pandas frames made of an array
+    do, and Polars frames made of one with its columns one after the other. Copied once: all other frames, lists,
+    records, objects, masked arrays with something masked and long doubles; as CSR, other sparse matrices and pandas
+    frames of sparse columns.
 
     Examples
     --------
@@ -60,18 +72,16 @@ def as_source(
         if sample_weight is not None or device is not None:
             raise InputError("a Source came with sample_weight or device, but it has its own: give them to it")
         return x
-    rows = x if isinstance(x, Tensor) else np.asarray(x)
-    if rows.dtype == object and rows.ndim == 0:
-        raise InputError(f"the data is a {type(x).__name__}, expected an array or a tensor (n, d)")
+    rows = as_rows(x)
     check_matrix(rows)
     if finite:
         check_finite(rows)
-    weights = None if sample_weight is None else _checked_weights(sample_weight, len(rows))
+    weights = None if sample_weight is None else _checked_weights(sample_weight, rows.shape[0])
     place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))
 
 
-def _device(device: Any, rows: Array) -> torch.device:
+def _device(device: Any, rows: Rows) -> torch.device:
     if device is None:
         return rows.device if isinstance(rows, Tensor) else torch.device("cpu")
     try:
@@ -80,17 +90,13 @@ def _device(device: Any, rows: Array) -> torch.device:
         raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
 
 
-def check_finite(x: NDArray[Any] | Tensor, name: str = "the data") -> None:
+def check_finite(x: Rows, name: str = "the data") -> None:
     """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
     count, first = 0, None
-    size = max(1, BLOCK // x.shape[1])
-    for start in range(0, len(x), size):
-        part = torch.as_tensor(x[start : start + size]) if isinstance(x, Tensor) else x[start : start + size]
-        bad = ~(torch.isfinite(part) if isinstance(part, Tensor) else np.isfinite(part))
-        if bad.any():
-            where = np.argwhere(bad.cpu().numpy() if isinstance(bad, Tensor) else bad)
-            first = first or (start + int(where[0, 0]), int(where[0, 1]))
-            count += len(where)
+    for places in _not_finite(x):
+        if len(places):
+            first = first or tuple(places[0].tolist())
+            count += len(places)
     if first is not None:
         raise InputError(
             f"{name} contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
@@ -98,12 +104,30 @@ def check_finite(x: NDArray[Any] | Tensor, name: str = "the data") -> None:
         )
 
 
+def _not_finite(x: Rows) -> Iterator[NDArray[np.intp]]:
+    """Give the rows and columns (m, 2) of what is not finite, part by part."""
+    if not isinstance(x, np.ndarray | Tensor):
+        places = np.flatnonzero(~np.isfinite(x.data))
+        row = np.searchsorted(x.indptr, places, "right") - 1
+        yield np.stack(np.divmod(np.sort(row * x.shape[1] + x.indices[places]), x.shape[1]), 1)
+        return
+    size = max(1, BLOCK // x.shape[1])
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        bad = ~torch.isfinite(part).cpu().numpy() if isinstance(part, Tensor) else ~np.isfinite(part)
+        yield np.argwhere(bad) + np.array([start, 0])
+
+
 def like(example: Any, answer: Tensor) -> Array:
-    """Give a tensor where one came, on its device, and an array where an array came."""
-    return answer.to(example.device) if isinstance(example, Tensor) else answer.cpu().numpy()
+    """Give what came, on its device: a tensor, an array of another library's, and NumPy's for all other tables."""
+    if isinstance(example, Tensor):
+        return answer.to(example.device)
+    if is_foreign(example):
+        return example.__array_namespace__().from_dlpack(answer, device=example.device)
+    return answer.cpu().numpy()
 
 
-def floating_dtype(dtype: Any, rows: Array) -> torch.dtype:
+def floating_dtype(dtype: Any, rows: Rows) -> torch.dtype:
     """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
     found = _torch_dtype(rows.dtype if dtype is None else dtype)
     if dtype is not None and not (found and found.is_floating_point):
@@ -126,8 +150,8 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
     return found if isinstance(found, torch.dtype) else None
 
 
-def check_matrix(x: NDArray[Any] | Tensor) -> None:
-    """Raise an InputError unless x is a dense matrix (n, d) of real numbers, with something in it."""
+def check_matrix(x: Rows) -> None:
+    """Raise an InputError unless x is a matrix (n, d) of real numbers, with something in it."""
     if isinstance(x, Tensor) and x.layout != torch.strided:
         raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
     if x.ndim != 2:
@@ -139,11 +163,9 @@ def check_matrix(x: NDArray[Any] | Tensor) -> None:
         raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
 
 
-def _checked_weights(sample_weight: ArrayLike | Tensor, n: int) -> NDArray[Any] | Tensor:
-    if isinstance(sample_weight, Tensor):
-        w: Array = sample_weight.detach().resolve_neg()  # as NumPy takes it
-    else:
-        w = np.asarray(sample_weight, dtype=np.float64)
+def _checked_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
+    w = as_vector(sample_weight, "sample_weight")
+    w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)  # as NumPy takes it
     if tuple(w.shape) != (n,):
         raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
     check_finite(w[:, None], "sample_weight")

@@ -10,13 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from ..blocks import Block, Frame
+from ..blocks import Block, Frame, Rows, pick
 
 T = TypeVar("T")
 
@@ -73,11 +72,11 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """An array or tensor in memory, or mapped there from a file; neither copied nor changed.
+    """An array, tensor or CSR matrix in memory, or mapped there from a file; neither copied nor changed.
 
     Parameters
     ----------
-    x : ndarray or Tensor (n, d)
+    x : ndarray, Tensor or SciPy's CSR (n, d)
         Rows of real numbers.
     w : ndarray or Tensor (n,), optional
         Weights, 1 where not given.
@@ -87,9 +86,7 @@ class ArraySource(Source):
         The type that rows are converted to.
     """
 
-    def __init__(
-        self, x: NDArray[Any] | Tensor, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, x: Rows, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype) -> None:
         self.x, self.w, self.device, self.dtype = x, w, device, dtype
         self.n_rows, self.n_features = x.shape
 
@@ -100,11 +97,7 @@ class ArraySource(Source):
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> ArraySource:
         w = self.w if weight is None else None
-        return ArraySource(_pick(self.x, rows), weight if w is None else _pick(w, rows), self.device, self.dtype)
-
-
-def _pick(array: NDArray[Any] | Tensor, rows: Tensor) -> NDArray[Any] | Tensor:
-    return array[rows.cpu().numpy()] if isinstance(array, np.ndarray) else array[rows.to(array.device)]
+        return ArraySource(pick(self.x, rows), weight if w is None else pick(w, rows), self.device, self.dtype)
 
 
 class View(Source):

@@ -112,8 +112,8 @@ class Call:
     def _rows(self, start: int, stop: int) -> Array:
         """Rows of the kernel's floats, one after the other; copied only where they do not lie so already."""
         rows = self.block.rows[start:stop]
-        if isinstance(rows, Tensor):
-            rows = rows.to(torch.float32 if self.problem.bits == 32 else torch.float64).numpy(force=True)
+        if not isinstance(rows, np.ndarray):
+            rows = as_tensor(rows).to(torch.float32 if self.problem.bits == 32 else torch.float64).numpy(force=True)
         return np.ascontiguousarray(rows, FLOATS[self.problem.bits])
 
     def _weights(self, start: int, stop: int) -> Array:
