@@ -21,7 +21,7 @@ from ..data.arrays import Array, like
 from ..errors import InputError
 from .parts import Table, as_memberships, check_same_rows, pieces, with_noise
 
-SAME = 1e-12  # of all pairs: less than this is rounding
+SAME = 1e-12  # of an agreement: less than this is rounding
 
 AVERAGES: dict[str, Callable[[float, float], float]] = {
     "arithmetic": lambda h_a, h_b: (h_a + h_b) / 2,
@@ -51,7 +51,8 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
     -------
     float
         1 for the same clustering, up to the order of the clusters; about 0 for unrelated ones; it may be negative. Two
-        clusterings that both put all rows together, or all apart, have 1.
+        clusterings that both put all rows together, or all apart, have 1, and so have two whose memberships are the
+        same in all rows, or differ by so little (about 1e-6) that it can't be told from rounding.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
     d_a, d_b, d_j = (float(own[of].sum()) for of in (a, b, j))
     chance = d_a * d_b / d_j + ((aj - d_a) * (bj - d_b) / (jj - d_j) if jj > d_j else 0.0)
     most = (aj / bj * bb + bj / aj * aa) / 2
-    return (ab - chance) / (most - chance) if most - chance > SAME * jj else 1.0
+    return (ab - chance) / (most - chance) if most - chance > SAME * most else 1.0
 
 
 def soft_mutual_information(

@@ -93,7 +93,7 @@ def fuzzy_silhouette(
     """Give Campello and Hruschka's fuzzy silhouette: silhouette widths, averaged by how sure rows are of their cluster.
 
     A row's width is (b - a) / max(a, b), with a its Euclidean distance to its own cluster, the likeliest, and b that
-    to the nearest other one. It weighs (first - second)^alpha of the row's two largest memberships.
+    to the nearest other one. Its weight in the average is (first - second)^alpha of the row's two largest memberships.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def fuzzy_silhouette(
     centers : array-like or Tensor (k, d), optional
         The clusters' centres, for the variant "centers"; by default the means of X by the memberships.
     alpha : float, default=1.0
-        0 or more. 0 weighs all rows alike, as the crisp silhouette does; the larger, the less count the rows between
-        clusters.
+        0 or more. 0 weighs all rows alike, as the crisp silhouette does; the larger it is, the less weight have rows
+        between clusters.
     variant : {"centers", "exact"}
         What the distance to a cluster is. "centers" (default), the simplified silhouette, takes that to its centre, in
         O(n k) of time. "exact" takes the mean of those to the cluster's other rows, in O(n²) of time but never of
