@@ -1,17 +1,36 @@
 """What watches a fit sees every pass, can end it, and leaves the best centres behind however it ends."""
 
+import copy
 import io
+import logging
+import pickle
 import re
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 import reference as ref
-from softkmeans import Callback, FitInterrupted, LossPrinter, ProgressBar, SoftKMeans, Step
+from softkmeans import (
+    Callback,
+    EarlyStopping,
+    FitInterrupted,
+    InputError,
+    LossLogger,
+    LossPrinter,
+    ProgressBar,
+    SoftKMeans,
+    Step,
+    TimeLimit,
+)
 
 X = load_iris().data
 CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -211,6 +230,11 @@ class Slow(Callback):
         self.clock.now += self.seconds
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 class Clock:
     now = 1e6
 
@@ -223,7 +247,7 @@ class Clock:
 def test_the_bar_shows_only_after_its_delay_and_is_cleared_at_the_end(delay, seconds, shown, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("tqdm.std.time", clock)
-    with redirect_stderr(io.StringIO()) as err, redirect_stdout(io.StringIO()) as out:
+    with redirect_stderr(Terminal()) as err, redirect_stdout(io.StringIO()) as out:
         fitted(Slow(clock, seconds), ProgressBar(delay), max_iter=20)
     text = err.getvalue()
     assert out.getvalue() == ""
@@ -238,11 +262,303 @@ def test_the_bar_shows_only_after_its_delay_and_is_cleared_at_the_end(delay, sec
 def test_the_bar_is_closed_by_ctrl_c(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("tqdm.std.time", clock)
-    bar = ProgressBar(0.0)
-    with redirect_stderr(io.StringIO()) as err, pytest.raises(FitInterrupted):
-        fitted(Slow(clock, 1.0), bar, Recorder(interrupt_at=3))
-    assert bar._bar.disable  # tqdm's word for closed
+    with redirect_stderr(Terminal()) as err, pytest.raises(FitInterrupted):
+        fitted(Slow(clock, 1.0), ProgressBar(0.0), Recorder(interrupt_at=3))
     assert err.getvalue().split("\r")[-2].strip() == ""
+    assert not tqdm._instances  # all are closed
+
+
+@CUT_SHORT
+def test_the_bar_of_every_restart_and_of_every_fit_is_its_own(monkeypatch):
+    clock, bar = Clock(), ProgressBar(0.0)
+    monkeypatch.setattr("tqdm.std.time", clock)
+    texts = []
+    for _ in range(2):
+        with redirect_stderr(Terminal()) as err:
+            fitted(Slow(clock, 1.0), bar, max_iter=4, n_init=3, init="random")
+        texts.append(err.getvalue())
+    assert texts[0] == texts[1]
+    for restart in range(3):
+        title = f"soft k-means, restart {restart}" if restart else "soft k-means"
+        assert f"\r{title}: 100%" in texts[0]
+    assert "\n" not in texts[0]
+    assert not tqdm._instances
+
+
+def test_the_bar_of_a_fit_that_broke_off_is_closed_by_the_next(monkeypatch):
+    bar = ProgressBar(0.0)
+    with redirect_stderr(Terminal()):
+        bar.on_fit_begin(5)
+        bar.on_step(Step(1, 1.0, 1.0, 1.0, 1.0))
+        fitted(bar, max_iter=1000, tol=1e-2)
+    assert not tqdm._instances
+
+
+@pytest.mark.parametrize(("seconds", "seen"), [(0.3, []), (3.0, ["4/20", "8/20", "12/20", "16/20", "20/20"])])
+@CUT_SHORT
+def test_in_a_file_the_bar_is_written_every_ten_seconds(seconds, seen, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("tqdm.std.time", clock)
+    with redirect_stderr(io.StringIO()) as err:
+        fitted(Slow(clock, seconds), ProgressBar(), max_iter=20)
+    assert re.findall(r"\d+/20", err.getvalue()) == seen
+
+
+@CUT_SHORT
+def test_the_bar_needs_no_standard_error():
+    with redirect_stderr(None):
+        fitted(ProgressBar(0.0), max_iter=3)
+
+
+NOTEBOOK_WITHOUT_WIDGETS = """
+import sys, types
+sys.modules["ipykernel"] = sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel")
+sys.modules["IPython"] = types.ModuleType("IPython")
+sys.modules["IPython"].get_ipython = lambda: None
+sys.modules["ipywidgets"] = None
+from softkmeans.callbacks import ProgressBar, Step
+bar = ProgressBar(delay=0)
+bar.on_fit_begin(7)
+bar.on_step(Step(1, 1.0, 1.0, 1.0, 1.0))
+bar.on_fit_end(None)
+"""
+
+
+def test_a_notebook_without_widgets_has_a_bar_of_text_and_no_warning():
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", NOTEBOOK_WITHOUT_WIDGETS], capture_output=True, text=True, check=True
+    )
+    assert "0/7" in run.stderr
+    assert "arning" not in run.stderr
+
+
+def steps(*means, **settings):
+    return [Step(number, 10 * mean, mean, 1.0, 0.5, **settings) for number, mean in enumerate(means, start=1)]
+
+
+def watch(callback, heard, clock, seconds):
+    """Give the number of the pass at which a callback asks for a stop, or None, and tell it of the end."""
+    callback.on_fit_begin(100)
+    for number, step in enumerate(heard, start=1):
+        clock.now += seconds
+        if callback.on_step(step):
+            return number
+    return None
+
+
+PATIENT = {"patience": 2, "min_delta": 0.1}
+SAMPLES = [*steps(9.0, 2.0, 2.0, n_rows=10), *steps(3.0, 3.0, n_rows=40)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "heard", "stop"),
+    [
+        (PATIENT, steps(9, 8, 7, 6, 5, 4), None),
+        (PATIENT, steps(9, 5, 5, 5), 4),
+        (PATIENT, steps(9, 5, 5, 4, 4, 4), 6),  # patience begins anew
+        (PATIENT, steps(9, 5, 6, 7), 4),  # a rise brings nothing either
+        (PATIENT, steps(9, 5, 6, 5.5, 4), 4),  # nor does a fall to what was there before
+        (PATIENT, steps(5, 6, 7), 3),  # from the first pass on
+        (PATIENT, steps(9, 5, 4.7, 4.4), None),  # small gains add up: 0.6 of 4
+        (PATIENT, steps(9, 5, 4.7, 4.65), 4),  # ... or not: 0.35 of 4
+        (PATIENT, steps(-90, -130, -130.3, -130.3), 4),  # below 0
+        (PATIENT, steps(2, -2, -2.3, -2.35), 4),  # across 0
+        (PATIENT, steps(1009, 1005, 1004.7, 1004.4), None),  # a shift of the loss changes nothing ...
+        (PATIENT, steps(9e-9, 5e-9, 4.7e-9, 4.65e-9), 4),  # ... nor its units
+        (PATIENT, SAMPLES, None),  # a loss of other rows is neither gain nor loss
+        (PATIENT, [*SAMPLES, *steps(3.0, n_rows=40)], 6),
+        ({"patience": 1, "min_delta": 0}, steps(9, 8.9, 8.89999, 8.89999), 4),
+        ({"patience": 1}, steps(9, 5, 4.9995, 4.9992), 4),
+        ({}, steps(9, 5, 5, 5, 5, 5), None),
+        ({}, steps(9, 5, 5, 5, 5, 5, 5), 7),
+    ],
+)
+def test_early_stopping_by_what_the_fit_has_gained(settings, heard, stop):
+    stopping = EarlyStopping(**settings)
+    for _ in range(2):  # every fit begins anew
+        assert watch(stopping, heard, Clock(), 0) == stop
+
+
+@CUT_SHORT
+def test_early_stopping_ends_each_restart_where_the_rule_says():
+    stopping, recorder = EarlyStopping(patience=3, min_delta=1e-3), Recorder()
+    model = fitted(stopping, recorder, solver="adam", max_iter=2000, n_init=3, init="random")
+    for restart in range(3):
+        heard = [step for step in recorder.steps if step.restart == restart]
+        assert watch(EarlyStopping(3, 1e-3), heard, Clock(), 0) == len(heard) < 2000
+        gained = heard[0].objective - recorder.results[restart].objective
+        best = ref.free_energy(X, ref.em(X, recorder.results[restart].centers.numpy(), 0.3, 300), 0.3)
+        assert gained > 0.9 * (heard[0].objective - best)
+    assert not model.converged_
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("softkmeans.callbacks.monotonic", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds", "stop"),
+    [(10, 1, 10), (10.5, 1, 11), (0.5, 1, 1), (10, 0, None), (1e9, 1, None), (np.float32(3), 1, 3)],
+)
+def test_time_limit(limit, seconds, stop, clock):
+    callback = TimeLimit(limit)
+    for _ in range(2):
+        assert watch(callback, steps(*range(20, 0, -1)), clock, seconds) == stop
+
+
+@CUT_SHORT
+def test_the_time_limit_is_that_of_all_restarts_together(clock):
+    model = SoftKMeans(3, temperature=0.3, tol=0, max_iter=4, n_init=4, init="random", random_state=0)
+    for _ in range(2):  # every fit has its time
+        recorder = Recorder()
+        model.set_params(callbacks=[Slow(clock, 1.0), TimeLimit(6), recorder]).fit(X)
+        assert [sum(step.restart == r for step in recorder.steps) for r in range(4)] == [4, 2, 1, 1]
+
+
+BEGIN = "fit begins, of at most 100 passes"
+
+
+def line(number):
+    return f"restart 0, pass {number}: loss {20 - number}.5, temperature 0.5"
+
+
+@pytest.mark.parametrize(
+    ("settings", "logged"),
+    [
+        ({}, [10]),
+        ({"every": 4}, [4, 8, 12]),
+        ({"every": 1}, range(1, 13)),
+        ({"every": 13}, []),
+        ({"seconds": 5}, [5, 10]),
+        ({"seconds": 4.5}, [5, 10]),
+        ({"seconds": 0.1}, range(1, 13)),
+        ({"seconds": 100}, []),
+        ({"every": 4, "seconds": 3}, [3, 4, 7, 8, 11, 12]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("logger", "name"), [(None, "softkmeans"), ("mine", "mine"), (logging.getLogger("a.b"), "a.b")]
+)
+def test_the_log_has_the_begin_the_end_and_lines_at_intervals(settings, logged, logger, name, clock, caplog):
+    callback = LossLogger(**settings, **({} if logger is None else {"logger": logger}))
+    with caplog.at_level(logging.INFO, logger=name):
+        watch(callback, steps(*(19.5 - i for i in range(12))), clock, 1.0)
+        callback.on_fit_end(SimpleNamespace(n_iter=12, converged=True, objective=85.0))
+        callback.on_fit_end(SimpleNamespace(n_iter=12, converged=False, objective=-1 / 3))
+        callback.on_fit_end(None)
+    ends = [
+        "fit ends after 12 passes, converged: objective 85",
+        "fit ends after 12 passes, not converged: objective -0.33333333",
+        "fit ends before its first pass",
+    ]
+    assert caplog.messages == [BEGIN, *map(line, logged), *ends]
+    assert {(record.name, record.levelno) for record in caplog.records} == {(name, logging.INFO)}
+
+
+@CUT_SHORT
+def test_the_log_of_a_fit(caplog):
+    with caplog.at_level(logging.DEBUG, logger="softkmeans"):
+        model = fitted(LossLogger(every=2, level=logging.DEBUG), max_iter=5, n_init=2, init="random")
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        *("fit begins, of at most 5 passes", "restart 0, pass 2", "restart 0, pass 4"),
+        "fit ends after 5 passes, not converged",
+        *("fit begins, of at most 5 passes", "restart 1, pass 2", "restart 1, pass 4"),
+        "fit ends after 5 passes, not converged",
+    ]
+    best = model.history_[0].restart
+    assert caplog.messages[4 * best + 3].endswith(f"objective {model.free_energy_:.8g}")
+    assert f"loss {model.history_[1].mean:.8g}, temperature 0.3" in caplog.messages[4 * best + 1]
+
+
+def test_nothing_is_formatted_where_nobody_listens_and_no_logger_is_configured(caplog):
+    class Untouchable:
+        def __getattr__(self, name):
+            return self
+
+        def __format__(self, spec):
+            raise AssertionError
+
+        __str__ = __float__ = __int__ = __format__
+
+    logger = logging.getLogger("softkmeans")
+    caplog.set_level(logging.WARNING, logger="softkmeans")
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    callback, silent = LossLogger(every=1), Untouchable()
+    callback.on_fit_begin(silent)
+    callback.on_step(Step(1, silent, silent, silent, silent, silent))
+    callback.on_fit_end(silent)
+    assert caplog.messages == []
+    assert (logger.handlers, logger.level, logger.propagate) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "message"),
+    [
+        (ProgressBar, {"delay": -1}, "delay=-1: give a finite number above 0, or 0"),
+        (ProgressBar, {"delay": "soon"}, "delay='soon'"),
+        (LossPrinter, {"every": 0}, "every=0: give a whole number of 1 or more"),
+        (LossPrinter, {"every": 2.5}, "every=2.5"),
+        (LossLogger, {"every": 0}, "every=0"),
+        (LossLogger, {"every": True}, "every=True"),
+        (LossLogger, {"seconds": 0}, "seconds=0: give a finite number above 0"),
+        (LossLogger, {"seconds": float("nan")}, "seconds=nan"),
+        (LossLogger, {"logger": print}, "give a logger of the logging module, or its name"),
+        (LossLogger, {"level": "INFO"}, "level='INFO': give a whole number"),
+        (EarlyStopping, {"patience": 0}, "patience=0"),
+        (EarlyStopping, {"patience": 1.0}, "patience=1.0"),
+        (EarlyStopping, {"min_delta": -1e-9}, "min_delta=-1e-09: give a finite number above 0, or 0"),
+        (EarlyStopping, {"min_delta": float("inf")}, "min_delta=inf"),
+        (TimeLimit, {"seconds": 0}, "seconds=0"),
+        (TimeLimit, {"seconds": "60"}, "seconds='60'"),
+    ],
+)
+def test_wrong_settings_are_refused_at_once(make, settings, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make(**settings)
+
+
+COPIES = {
+    "clone": lambda callback: clone(SoftKMeans(callbacks=[callback])).callbacks[0],
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+    "pickle": lambda callback: pickle.loads(pickle.dumps(callback)),  # noqa: S301 -- our own
+}
+CALLBACKS = {
+    "ProgressBar": (lambda: ProgressBar(0.5), ["delay"]),
+    "LossPrinter": (lambda: LossPrinter(3), ["every", "write"]),
+    "LossLogger": (lambda: LossLogger(3, 2.0, "mine", 5), ["every", "seconds", "logger", "level"]),
+    "LossLogger to a logger": (lambda: LossLogger(logger=logging.getLogger("mine")), ["logger"]),
+    "EarlyStopping": (lambda: EarlyStopping(3, 0.5), ["patience", "min_delta"]),
+    "TimeLimit": (lambda: TimeLimit(1e9), ["seconds"]),
+}
+
+
+@CUT_SHORT
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("moment", ["new", "in a fit", "after a fit"])
+def test_callbacks_are_copied(name, how, moment, capsys):
+    make, settings = CALLBACKS[name]
+    original, copies = make(), []
+
+    class Copier(Callback):
+        def on_step(self, step):
+            copies.append(COPIES[how](original))
+
+    if moment == "new":
+        copies.append(COPIES[how](original))
+    else:
+        fitted(original, *([Copier()] if moment == "in a fit" else []), max_iter=5)
+        copies.append(COPIES[how](original))
+    for copied in copies:
+        assert type(copied) is type(original)
+        assert copied is not original
+        assert [getattr(copied, setting) for setting in settings] == [getattr(original, s) for s in settings]
+        fitted(copied, max_iter=5)  # and does its work
+    assert not tqdm._instances
 
 
 def test_one_set_of_callbacks_serves_several_fits():

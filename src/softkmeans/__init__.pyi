@@ -12,9 +12,12 @@ from . import sorting as sorting
 from . import summary as summary
 from . import temperature as temperature
 from .callbacks import Callback as Callback
+from .callbacks import EarlyStopping as EarlyStopping
+from .callbacks import LossLogger as LossLogger
 from .callbacks import LossPrinter as LossPrinter
 from .callbacks import ProgressBar as ProgressBar
 from .callbacks import Step as Step
+from .callbacks import TimeLimit as TimeLimit
 from .data import make_blobs as make_blobs
 from .data import read_table as read_table
 from .errors import FitInterrupted as FitInterrupted
