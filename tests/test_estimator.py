@@ -788,7 +788,7 @@ def test_nan_and_infinity_are_counted_and_the_first_is_found(value, convert):
 BAD = {
     "n_clusters": ({"n_clusters": 0}, "n_clusters=0: give a whole number of 1 or more"),
     "n_clusters text": ({"n_clusters": "3"}, "n_clusters='3'"),
-    "temperature": ({"temperature": 0}, "temperature=0: give a finite number above 0, or one of auto"),
+    "temperature": ({"temperature": 0}, "temperature=0: give a finite number above 0, one for each cluster, or one of auto, per-cluster"),
     "temperature name": ({"temperature": "warm"}, "temperature='warm'"),
     "solver": ({"solver": "sgd"}, "solver='sgd' is not known: choose one of auto, em, lbfgs, adam"),
     "init": ({"init": "kmeans"}, r"init='kmeans' is not known: choose one of k-means\+\+, k-means\|\|, random"),

@@ -14,7 +14,8 @@ import reference as ref
 from softkmeans.data.arrays import as_source
 from softkmeans.distances import DISTANCES
 from softkmeans.fit import fit
-from softkmeans.objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Params
+from softkmeans.objectives import Distortion, FreeEnergy, NegativeLogLikelihood
+from softkmeans.points import Params
 from softkmeans.space import Space
 from softkmeans.temperature import Fixed, MaximumLikelihood
 
@@ -37,10 +38,16 @@ def plain(distance="sqeuclidean", d=3):
     return Space(DISTANCES[distance], torch.zeros(d, dtype=torch.float64), 1.0)
 
 
+def uniform(centers, t):
+    """A point of one temperature and equal priors."""
+    k = len(centers)
+    return Params(centers, centers.new_full((k,), t), centers.new_full((k,), -np.log(k)))
+
+
 def summary(kind, x, c, t, w, distance="sqeuclidean"):
     rule = MaximumLikelihood() if kind == "nll" else Fixed(t)
     objective = KINDS[kind](plain(distance, x.shape[1]), rule)
-    params = Params(DISTANCES[distance].embed(torch.tensor(c)), t)
+    params = uniform(DISTANCES[distance].embed(torch.tensor(c)), t)
     view = plain(distance, x.shape[1]).view(as_source(x, w))
     return objective, params, view.sum(lambda block: objective.summarize(block, params))
 

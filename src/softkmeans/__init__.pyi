@@ -24,11 +24,12 @@ from .errors import FitInterrupted as FitInterrupted
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .estimator import SoftKMeans as SoftKMeans
-from .fit import Result as Result
+from .fuzzy import FuzzyCMeans as FuzzyCMeans
 from .inference import accumulate as accumulate
 from .layer import SoftKMeansLayer as SoftKMeansLayer
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
+from .results import Result as Result
 from .saving import load as load
 from .saving import save as save
 from .stats import Stats as Stats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_count", "check_known", "check_positive", "check_tol"]
+__all__ = ["check_count", "check_known", "check_positive", "check_share", "check_tol"]
 
 import math
 from collections.abc import Iterable
@@ -37,3 +37,9 @@ def check_tol(value: Any) -> None:
     """Raise an InputError unless value is a finite number of 0 or more."""
     if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
         raise InputError(f"tol={value!r}: give a finite number of 0 or more")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise an InputError unless value is a number from 0 to 1."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+        raise InputError(f"{name}={value!r}: give a number from 0 to 1")

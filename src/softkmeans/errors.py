@@ -1,6 +1,6 @@
 """The exceptions of the package: each message says what came, what was expected and what to do."""
 
-__all__ = ["FitInterrupted", "InputError", "MissingExtraError", "warn"]
+__all__ = ["CallbackError", "FitInterrupted", "InputError", "MissingExtraError", "PerformanceWarning", "warn"]
 
 import sys
 import warnings
@@ -31,6 +31,21 @@ class FitInterrupted(KeyboardInterrupt):
 
     def __str__(self) -> str:
         return "the fit was interrupted; the best centres so far are kept"
+
+
+class CallbackError(RuntimeError):
+    """A callback raised, which stopped the fit. ``__cause__`` is what it raised, ``result`` the best until then."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__(result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return "a callback raised, which stopped the fit; the best centres so far are kept"
+
+
+class PerformanceWarning(UserWarning):
+    """Something is done, but more slowly than it might be; said once in a process."""
 
 
 def warn(message: str, category: type[Warning]) -> None:

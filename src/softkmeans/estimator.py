@@ -1,4 +1,4 @@
-"""The scikit-learn face of the library."""
+"""Soft k-means as a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -10,28 +10,24 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .blocks import Rows, as_tensor
-from .callbacks import watchers
+from .blocks import as_tensor
 from .checks import check_count
-from .data.arrays import Array, as_source, floating_dtype, like
+from .clusterer import SoftClusterer
+from .data.arrays import Array, like
 from .data.source import Source
 from .distances import as_distance
-from .errors import FitInterrupted, InputError
-from .fit import Result, fit
+from .errors import InputError
 from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
+from .results import Result
 from .temperature import as_temperature
-from .validation import validated
-
-SETTINGS = ("temperature", "solver", "n_init", "max_iter", "tol", "distance", "growing_sample")  # handed on as they are
 
 
-class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class SoftKMeans(SoftClusterer):
     """Soft k-means clustering: every row gets a probability for every cluster.
 
     The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the centre and the
@@ -42,8 +38,11 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     ----------
     n_clusters : int, default=8
         k, from 1 to the number of rows.
-    temperature : float, "auto" or TemperatureRule, default="auto"
-        T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood.
+    temperature : float, sequence of k floats, "auto", "per-cluster" or TemperatureRule, default="auto"
+        T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood, and
+        "per-cluster" one for each cluster: the mixture of spherical Gaussians.
+    priors : {"uniform", "learned"} or array-like (k,), default="uniform"
+        Share of the rows that a cluster has before one looks at them.
     solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
         "adam" is gradient descent.
@@ -59,6 +58,14 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
         What is between rows and centres. With "euclidean" centres are weighted geometric medians, with "cosine"
         directions.
+    update : {"exact", "mean"}, default="exact"
+        Where centres move to: where the objective is least, or to weighted means whatever the distance, as the textbook
+        has it. They differ for "euclidean"; "mean" then follows no objective and needs a fixed temperature.
+    noise_distance : float, default=None
+        The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
+        centres belong to none. Memberships then sum to less than 1.
+    frozen : array-like (k,) of bool, default=None
+        Which of the centres given as ``init`` stay where they are.
     growing_sample : bool, default=False
         Whether first passes look at samples of the rows, each larger than the last: quicker, and more up to chance.
     random_state : int, RandomState or None, default=None
@@ -80,13 +87,16 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         The centres, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
         of their centres; where ``init`` or ``warm_start`` gave centres, in that order.
     labels_ : ndarray or Tensor (n,) of int64
-        The likeliest cluster of every row.
-    temperature_ : float
-        The temperature T, in the data's units.
+        The likeliest cluster of every row, or -1 where that is the one of noise.
+    temperature_ : float or ndarray (k,)
+        The temperature T, or that of each cluster, in the data's units.
+    priors_ : ndarray (k,) of float64
+        Share of each cluster; with a cluster of noise they leave it the rest.
     inertia_ : float
         Hard k-means' objective: the weighted sum of distances to the nearest centres.
     objective_, free_energy_, distortion_, entropy_ : float
-        What was minimised, and F, E and H, as weighted sums over the rows; E = F + T H.
+        What was minimised, and F, E and H, as weighted sums over the rows; E = F + T H for equal priors. There is no F,
+        but NaN, where clusters differ in temperature.
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
     n_iter_ : int
@@ -102,7 +112,8 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
 
     Notes
     -----
-    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, fitted attributes hold the best centres so far.
+    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, or when a callback raises, fitted attributes hold
+    the best centres so far.
 
     References
     ----------
@@ -127,12 +138,16 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         n_clusters: int = 8,
         *,
         temperature: Any = "auto",
+        priors: Any = "uniform",
         solver: Any = "auto",
         init: Any = "k-means++",
         n_init: int = 1,
         max_iter: int = 300,
         tol: float = 1e-4,
         distance: Any = "sqeuclidean",
+        update: str = "exact",
+        noise_distance: float | None = None,
+        frozen: Any = None,
         growing_sample: bool = False,
         random_state: Any = None,
         warm_start: bool = False,
@@ -141,115 +156,124 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         verbose: int = 0,
         callbacks: Any = None,
     ) -> None:
-        self.n_clusters = n_clusters
+        super().__init__(
+            n_clusters,
+            solver=solver,
+            init=init,
+            n_init=n_init,
+            max_iter=max_iter,
+            tol=tol,
+            distance=distance,
+            noise_distance=noise_distance,
+            frozen=frozen,
+            growing_sample=growing_sample,
+            random_state=random_state,
+            warm_start=warm_start,
+            device=device,
+            dtype=dtype,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
         self.temperature = temperature
-        self.solver = solver
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.distance = distance
-        self.growing_sample = growing_sample
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
-        self.callbacks = callbacks
+        self.priors = priors
+        self.update = update
 
-    def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
-        """Find the centres.
+    def _member(self, *, warm: bool) -> dict[str, Any]:
+        begin = {"init_temperature": self.temperature_, "init_priors": self._clusters_priors()} if warm else {}
+        return {"temperature": self.temperature, "priors": self.priors, "update": self.update, **begin}
+
+    def _clusters_priors(self) -> Any:
+        """Priors that leave noise a share if, and only if, there is a cluster of noise now."""
+        return self.priors_ / self.priors_.sum() if self.noise_distance is None else self.priors_
+
+    def _clustering(self, source: Source) -> Clustering:
+        centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
+        priors, found = torch.from_numpy(self.priors_.copy()), as_distance(self.distance)
+        return Clustering(
+            centers,
+            torch.as_tensor(self.temperature_, dtype=torch.float64),
+            found,
+            priors=priors,
+            noise_distance=self.noise_distance,
+        )
+
+    def _keep_figures(self, result: Result) -> None:
+        super()._keep_figures(result)
+        t = result.temperature
+        self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
+        self.priors_ = result.priors.cpu().numpy()
+        self.free_energy_, self.entropy_ = result.free_energy, result.entropy
+
+    def score_samples(self, X: ArrayLike | Tensor) -> Array:
+        """Give the log-likelihood of each row under the equivalent mixture.
 
         Parameters
         ----------
-        X : array-like or Tensor (n, d)
-            Rows of finite real numbers.
-        y : None
-            Ignored.
-        sample_weight : array-like or Tensor (n,), optional
-            Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows.
 
         Returns
         -------
-        SoftKMeans
-            The fitted estimator itself.
+        log_likelihood : ndarray or Tensor (n,)
+            Logarithms of densities per unit of the data's volume.
 
-        Raises
-        ------
-        InputError
-            A ``ValueError``, if the data or a parameter can't be used.
-        """
-        rows = validated(self, X, reset=True)
-        source = as_source(rows, sample_weight, device=self.device)
-        floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
-        warm = self.warm_start and hasattr(self, "cluster_centers_")
-        if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
-            raise InputError(
-                f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
-            )
-        try:
-            result = fit(
-                source,
-                self.n_clusters,
-                init=self.cluster_centers_ if warm else self.init,
-                init_temperature=self.temperature_ if warm else None,
-                random_state=check_random_state(self.random_state).randint(2**31),
-                callbacks=[*watchers(self.verbose), *(self.callbacks or ())],
-                **{name: getattr(self, name) for name in SETTINGS},
-            )
-        except FitInterrupted as interrupted:
-            self._keep(interrupted.result, X, rows, source)
-            raise
-        self._keep(result, X, rows, source)
-        return self
-
-    def predict(self, X: ArrayLike | Tensor) -> Array:
-        """Give the likeliest cluster (n,) int64 of each row of X (n, d)."""
-        clustering, source = self._look_at(X)
-        return like(X, clustering.labels(source))
-
-    def predict_proba(self, X: ArrayLike | Tensor) -> Array:
-        """Give the probability (n, k) of every cluster for each row of X (n, d); rows sum to 1."""
-        clustering, source = self._look_at(X)
-        return like(X, clustering.resp(source, self._dtype))
-
-    def transform(self, X: ArrayLike | Tensor) -> Array:
-        """Give the distance (n, k) of each row of X (n, d) to every centre, in the data's units.
-
-        Euclidean distances, not squared, where the distance is "sqeuclidean" or "euclidean"; cosine distances else.
+        Examples
+        --------
+        >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> model.score_samples([[0.1]]).round(4)  # half of a standard normal density at its mean
+        array([-1.6121])
         """
         clustering, source = self._look_at(X)
-        return like(X, clustering.distances(source, self._dtype))
-
-    def score_samples(self, X: ArrayLike | Tensor) -> Array:
-        """Give the log-likelihood (n,) of each row of X (n, d) under the equivalent mixture of equal weights."""
-        clustering, source = self._look_at(X)
-        return like(X, clustering.log_likelihood(source))
+        return like(X, clustering.objective(source))
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the weighted mean log-likelihood of the rows of X (n, d); higher is better.
+        """Give the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.
 
         Parameters
         ----------
-        X : array-like or Tensor (n, d)
+        X : array-like, sparse matrix, frame or Tensor (n, d)
             Rows, usually held out from the fit.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
             Weights of the rows.
+
+        Returns
+        -------
+        float
+            The mean of `score_samples`.
+
+        Examples
+        --------
+        >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> round(model.score([[0.1], [9.1]]), 4)
+        -1.6121
         """
-        total, n = self._log_likelihood(X, sample_weight)
+        total, n = self._total(X, sample_weight)
         return total / n
 
     def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        total, n = self._log_likelihood(X, sample_weight)
+        """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better.
+
+        Examples
+        --------
+        >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
+        >>> [round(SoftKMeans(k, random_state=0).fit(X).bic(X), 1) for k in (1, 2, 3)]
+        [38.7, 17.6, 20.3]
+        """
+        total, n = self._total(X, sample_weight)
         return self._n_parameters() * math.log(n) - 2 * total
 
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better."""
-        total, _ = self._log_likelihood(X, sample_weight)
+        """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better.
+
+        Examples
+        --------
+        >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
+        >>> [round(SoftKMeans(k, random_state=0).fit(X).aic(X), 1) for k in (1, 2, 3)]
+        [39.1, 18.2, 21.1]
+        """
+        total, _ = self._total(X, sample_weight)
         return 2 * self._n_parameters() - 2 * total
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
@@ -267,24 +291,33 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         X : ndarray or Tensor (n_samples, d)
             Rows, in no order.
         y : ndarray or Tensor (n_samples,)
-            The cluster each was drawn from.
+            The cluster each was drawn from. Noise is not drawn.
+
+        Examples
+        --------
+        >>> model = SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> X, y = model.sample(5, random_state=0)
+        >>> X.shape, y.shape
+        ((5, 1), (5,))
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
-        rows, labels = sample_mixture(centers, self.temperature_, as_distance(self.distance), n_samples, rng)
+        temperature = np.broadcast_to(self.temperature_, len(centers))
+        found = as_distance(self.distance)
+        rows, labels = sample_mixture(centers, temperature, self.priors_, found, n_samples, rng)
         return like(self.cluster_centers_, rows.to(self._dtype)), like(self.cluster_centers_, labels)
 
     @property
-    def beta_(self) -> float:
-        """The inverse temperature, β = 1 / T."""
-        return 1 / float(self.temperature_)
+    def beta_(self) -> Any:
+        """The inverse temperature β = 1 / T, a float or ndarray (k,)."""
+        return 1 / self.temperature_
 
     @property
-    def sigma_(self) -> float:
-        """Standard deviation of the equivalent mixture's Gaussians, σ = √(T / 2), for squared Euclidean distances."""
-        return math.sqrt(self.temperature_ / 2)
+    def sigma_(self) -> Any:
+        """Standard deviation σ = √(T / 2) of the mixture's Gaussians, for squared Euclidean distances."""
+        return math.sqrt(self.temperature_ / 2) if np.ndim(self.temperature_) == 0 else np.sqrt(self.temperature_ / 2)
 
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
         """Make a PyTorch module with the fitted centres and temperature.
@@ -298,9 +331,14 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
         """
         check_is_fitted(self)
         centers = as_tensor(self.cluster_centers_)
+        if np.ndim(self.temperature_) or self.noise_distance is not None or np.ptp(self.priors_) > 0:
+            raise InputError(
+                "the layer knows one temperature, equal priors and no noise, and this model has more than that: "
+                "softkmeans.export_onnx takes it as it is"
+            )
         settings: dict[str, Any] = {"distance": self.distance, "learn_temperature": learn_temperature}
         kept: dict[str, Any] = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
-        return SoftKMeansLayer(len(centers), centers.shape[1], self.temperature_, **settings, **kept)
+        return SoftKMeansLayer(len(centers), centers.shape[1], float(self.temperature_), **settings, **kept)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
@@ -329,60 +367,18 @@ class SoftKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin
             distance=layer.distance.spelling,
         )
         model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
+        model.priors_ = np.full(len(centers), 1 / len(centers))
         model.n_features_in_ = layer.n_features
         if result is not None:
             model._keep_figures(result)
         return model
 
-    def _keep(self, result: Result, X: Any, rows: Rows, source: Source) -> None:
-        """Set the fitted attributes, arrays of the kind of X."""
-        centers = result.centers.to(floating_dtype(self.dtype, rows))
-        if not centers.isfinite().all():
-            raise InputError(f"the centres are too large for {centers.dtype}: give a dtype of more bits")
-        self.cluster_centers_ = like(X, centers)
-        self.temperature_ = result.temperature
-        self._keep_figures(result)
-        labels, self.inertia_ = self._clustering(source).harden(source)
-        self.labels_ = like(X, labels)
-
-    def _keep_figures(self, result: Result) -> None:
-        self.free_energy_, self.distortion_, self.entropy_ = result.free_energy, result.distortion, result.entropy
-        self.objective_, self.cluster_weights_ = result.objective, result.weight.cpu().numpy()
-        self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
-
-    def _look_at(
-        self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
-    ) -> tuple[Clustering, Source]:
-        check_is_fitted(self)
-        source = as_source(validated(self, X, reset=False), sample_weight, device=self.device)
-        return self._clustering(source), source
-
-    def _clustering(self, source: Source) -> Clustering:
-        centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        return Clustering(centers, self.temperature_, as_distance(self.distance))
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        """Type of what is answered: that of the centres."""
-        return as_tensor(self.cluster_centers_).dtype
-
-    def _log_likelihood(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
-        """Weighted log-likelihood of the rows of X, and Σw."""
-        clustering, source = self._look_at(X, sample_weight)
-        weight = source.map(lambda block: block.w)
-        return float(weight @ clustering.log_likelihood(source)), float(weight.sum())
-
     def _n_parameters(self) -> int:
-        """Free numbers of the model: the centres' coordinates (a direction has one fewer), and T if it was learned."""
+        """Free numbers: the centres' coordinates (a direction has one fewer), and what else was learned."""
         n_clusters, n_features = self.cluster_centers_.shape
         free = n_features if as_distance(self.distance).translates else n_features - 1
-        return n_clusters * free + as_temperature(self.temperature).learned
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.cluster_centers_)
+        fixed = 0 if self.frozen is None else int(np.asarray(self.frozen).sum())
+        rule, noise = as_temperature(self.temperature), self.noise_distance is not None
+        of_temperature = rule.learned * (n_clusters if rule.per_cluster else 1)
+        of_priors = (n_clusters - 1 + noise) if isinstance(self.priors, str) and self.priors == "learned" else 0
+        return (n_clusters - fixed) * free + of_temperature + of_priors

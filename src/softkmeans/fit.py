@@ -5,81 +5,33 @@ from __future__ import annotations
 __all__ = ["Result", "fit", "minimise"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .blocks import Block
 from .callbacks import Callback, Step
-from .checks import check_count, check_known, check_positive, check_tol
+from .checks import check_count, check_positive, check_tol
 from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance, as_distance
-from .errors import FitInterrupted, InputError, warn
+from .errors import CallbackError, FitInterrupted, InputError
+from .family import averaged, first_log_prior, objective_for, temperature_for, variant_for
 from .kernels import nearest
-from .objectives import Distortion, FreeEnergy, NegativeLogLikelihood, Objective, Params, Summary
+from .objectives import Objective
+from .points import Found, Params
+from .results import Result, Run, result_of, step_of, warn_of
+from .rules import Rule, as_rule
 from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
 from .sums import dot, total
-from .temperature import TemperatureRule, as_temperature
+from .temperature import TemperatureRule
 
 SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
-
-
-class Result(NamedTuple):
-    """What a fit found, in the data's units.
-
-    Attributes
-    ----------
-    centers : Tensor (k, d)
-        Float64.
-    temperature : float
-        T.
-    objective : float
-        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, or E.
-    free_energy, distortion, entropy : float
-        F, E and H at the centres, summed over the rows.
-    weight : Tensor (k,)
-        Each cluster's share Σ w r.
-    n_iter : int
-        Passes in the best restart, over samples of the data included.
-    converged : bool
-        Whether the last passes brought no improvement beyond ``tol``.
-    history : tuple of Step
-        One entry a pass of the best restart.
-    """
-
-    centers: Tensor
-    temperature: float
-    objective: float
-    free_energy: float
-    distortion: float
-    entropy: float
-    weight: Tensor
-    n_iter: int
-    converged: bool
-    history: tuple[Step, ...]
-
-
-class _Found(NamedTuple):
-    """A point, the summary of all rows there, and the objective."""
-
-    params: Params
-    summary: Summary
-    value: float
-
-
-class _Run(NamedTuple):
-    """One descent: the best point found, and how it ended ("converged", "exhausted", "stopped" or "interrupted")."""
-
-    best: _Found
-    ending: str
-    history: tuple[Step, ...] = ()
 
 
 def minimise(
@@ -90,8 +42,8 @@ def minimise(
     *,
     max_iter: int,
     tol: float,
-    on_step: Callable[[int, _Found], bool],
-) -> _Run:
+    on_step: Callable[[int, Found], bool],
+) -> Run:
     """THE loop: evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
     state, best, stalled = solver.init(objective, start), None, 0
     try:
@@ -101,28 +53,28 @@ def minimise(
             in_vain = state.guess and best is not None and not found.value < best.value
             best = _better(objective, found, best)
             if on_step(n_iter, best if in_vain else found):
-                return _Run(best, "stopped")
+                return Run(best, "stopped")
             if stalled >= state.patience:
-                return _Run(best, "converged")
+                return Run(best, "converged")
             state = solver.step(objective, state, found.summary)
         last = _evaluate(objective, source, state.params)  # where the last step led
-        return _Run(_better(objective, last, best), "exhausted")
+        return Run(_better(objective, last, best), "exhausted")
     except KeyboardInterrupt:
         if best is None:
             raise
-        return _Run(best, "interrupted")
+        return Run(best, "interrupted")
 
 
-def _evaluate(objective: Objective, source: Source, params: Params) -> _Found:
+def _evaluate(objective: Objective, source: Source, params: Params) -> Found:
     summary = source.sum(lambda block: objective.summarize(block, params))
-    return _Found(params, summary, objective.value(params, summary))
+    return Found(params, summary, objective.value(params, summary))
 
 
-def _improves(objective: Objective, found: _Found, best: _Found | None, tol: float) -> bool:
+def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:
     return best is None or best.value - found.value > tol * objective.resolution(found.summary)
 
 
-def _better(objective: Objective, found: _Found, best: _Found | None) -> _Found:
+def _better(objective: Objective, found: Found, best: Found | None) -> Found:
     """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
     rounding = 1e-12 * objective.resolution(found.summary)
     return found if best is None or found.value <= best.value + rounding else best
@@ -134,11 +86,17 @@ def fit(
     x: ArrayLike | Tensor | Source,
     n_clusters: int,
     *,
-    temperature: float | str | TemperatureRule = "auto",
+    temperature: float | str | Sequence[float] | TemperatureRule = "auto",
+    assignment: str | Rule = "softmax",
+    priors: str | ArrayLike | Tensor = "uniform",
+    noise_distance: float | None = None,
+    frozen: ArrayLike | Tensor | None = None,
+    update: str = "exact",
     objective: str | None = None,
     solver: str | Solver = "auto",
     init: str | ArrayLike | Tensor | Callable[..., Any] = "k-means++",
-    init_temperature: float | None = None,
+    init_temperature: float | ArrayLike | Tensor | None = None,
+    init_priors: ArrayLike | Tensor | None = None,
     n_init: int = 1,
     max_iter: int = 300,
     tol: float = 1e-4,
@@ -157,9 +115,20 @@ def fit(
         The rows.
     n_clusters : int
         k, from 1 to n.
-    temperature : float, "auto" or TemperatureRule
+    temperature : float, sequence of k floats, "auto", "per-cluster" or TemperatureRule
         T, which divides distances (squared ones by default) in the data's units; "auto" learns it by maximum
-        likelihood.
+        likelihood, "per-cluster" one for each cluster.
+    assignment : {"softmax", "fuzzy"} or Rule
+        How logits become memberships. ``Fuzzy(fuzzifier)`` gives fuzzy c-means, which knows no temperature.
+    priors : {"uniform", "learned"} or array-like (k,)
+        Share of the rows that a cluster has before one looks at them.
+    noise_distance : float, optional
+        The distance at which one more cluster, of noise, is from every row: rows far from all centres belong to none.
+    frozen : array-like (k,) of bool, optional
+        Which of the centres given as ``init`` stay where they are.
+    update : {"exact", "mean"}
+        "exact" moves centres to where the objective is least; "mean" to weighted means, as in the textbook, which for
+        the Euclidean distance lowers no objective: the fit then looks for where they stay.
     objective : {"free_energy", "nll", "distortion"}, optional
         What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
         ``solver="adam"`` and a fixed temperature.
@@ -169,8 +138,10 @@ def fit(
     init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable
         Where centres start: "k-means||" takes few passes even where clusters are many. A callable takes
         ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and gives such an array.
-    init_temperature : float, optional
+    init_temperature : float or array-like (k,), optional
         Where T starts if it is learned; by default its likeliest value for rows on their nearest starting centre.
+    init_priors : array-like (k,), optional
+        Where priors start if they are learned; all the same by default.
     n_init : int
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int
@@ -204,12 +175,14 @@ def fit(
         If the data or a parameter can't be used.
     FitInterrupted
         On Ctrl-C, with the best result so far in ``result``.
+    CallbackError
+        If a callback raised, which is its ``__cause__``, with the best result so far in ``result``.
 
     Warns
     -----
     ConvergenceWarning
-        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its centre stays where it was), or
-        if there are fewer distinct rows than clusters (centres then coincide).
+        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its centre stays where it was) or
+        shrank to a point, or if there are fewer distinct rows than clusters (centres then coincide).
 
     Examples
     --------
@@ -223,57 +196,55 @@ def fit(
     check_count("n_init", n_init)
     check_count("max_iter", max_iter)
     check_tol(tol)
-    rule = as_temperature(temperature)
-    space = Space.of(source, as_distance(distance))
-    goal = _objective(objective, space, rule)
-    method = as_solver("adam" if solver == "auto" and not goal.has_update else solver)
-    if method.needs_update and not goal.has_update:
-        raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
+    sharing = as_rule(assignment)
+    rule = temperature_for(temperature, sharing)
+    space = Space.of(source, averaged(as_distance(distance), update))
+    variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
+    goal = objective_for(objective, update, space, rule, variant)
+    log_prior = first_log_prior(priors, init_priors, n_clusters, variant, space)
+    method = _solver(solver, goal)
     view = space.view(source)
-    rng, runs = np.random.default_rng(random_state), list[_Run]()
+    rng, runs = np.random.default_rng(random_state), list[Run]()
     ordered = not isinstance(init, str)
     try:
         for centers in starts(init, n_init, n_clusters, source, space, rng):
-            start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers))
+            start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers), log_prior)
             samples = _samples(view, n_clusters, rng) if growing_sample else ()
-            runs.append(_watched(goal, (*samples, view), start, method, max_iter, tol, callbacks, len(runs)))
+            audience = _Audience(callbacks)
+            runs.append(_watched(goal, (*samples, view), start, method, max_iter, tol, audience, len(runs)))
+            if audience.failure:
+                raise CallbackError(result_of(_lowest(runs), goal, in_given_order=ordered)) from audience.failure
             if runs[-1].ending == "interrupted":
                 raise KeyboardInterrupt
     except KeyboardInterrupt:  # it may also have come between restarts
         if not runs:
             raise
-        raise FitInterrupted(_result(_lowest(runs), goal, in_given_order=ordered)) from None
+        raise FitInterrupted(result_of(_lowest(runs), goal, in_given_order=ordered)) from None
     best = _lowest(runs)
-    result = _result(best, goal, in_given_order=ordered)
-    _warn(result, best, max_iter, source.n_rows)
+    result = result_of(best, goal, in_given_order=ordered)
+    warn_of(result, best, goal, max_iter, source.n_rows)
     return result
 
 
-def _lowest(runs: Sequence[_Run]) -> _Run:
+def _lowest(runs: Sequence[Run]) -> Run:
     return min(runs, key=lambda run: run.best.value)
 
 
-def _objective(name: str | None, space: Space, rule: TemperatureRule) -> Objective:
-    """Pair objective and temperature rule: only under the likelihood has a learned temperature a sensible value."""
-    objectives: dict[str, type[Objective]] = {
-        kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
-    }
-    chosen = name or ("nll" if rule.learned else "free_energy")
-    check_known("objective", chosen, objectives)
-    if rule.learned and chosen != "nll":
-        raise InputError(
-            f"objective={chosen!r} needs a fixed temperature: learned with it, T would run off to infinity or to 0; "
-            "give temperature a number, or choose objective='nll'"
-        )
-    return objectives[chosen](space, rule)
+def _solver(solver: str | Solver, goal: Objective) -> Solver:
+    """Look a solver up that the objective can go with."""
+    automatic = "auto" if goal.has_update and goal.has_gradient else "em" if goal.has_update else "adam"
+    method = as_solver(automatic if solver == "auto" else solver)
+    if method.needs_update and not goal.has_update:
+        raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
+    if method.needs_gradient and not goal.has_gradient:
+        raise InputError(f"solver={solver!r} needs an objective, and update='mean' has none: choose solver='em'")
+    return method
 
 
 def _first_temperature(
-    given: float | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
-) -> float:
-    if given is not None and rule.learned:
-        check_positive("init_temperature", given)
-        return given / space.unit
+    given: float | ArrayLike | Tensor | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
+) -> Tensor:
+    """Temperatures (k,) to begin with."""
 
     def mean_distortion() -> float:
         def sums(b: Block) -> Tensor:
@@ -282,7 +253,20 @@ def _first_temperature(
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)
 
-    return rule.start(space, mean_distortion)
+    found: Any = rule.start(space, mean_distortion) if given is None or not rule.learned else _given(given, space)
+    several = np.ndim(found) > 0
+    if several and (not rule.per_cluster or len(found) != len(centers)):
+        expected = f"one for each of the {len(centers)} clusters" if rule.per_cluster else "one for all clusters"
+        raise InputError(f"{len(found)} temperatures came, expected {expected}")
+    return centers.new_tensor(found).expand(len(centers))
+
+
+def _given(temperature: Any, space: Space) -> list[float] | float:
+    """Check temperatures, and bring them into the space."""
+    values = temperature.tolist() if hasattr(temperature, "tolist") else temperature
+    for value in [values] if np.ndim(values) == 0 else values:
+        check_positive("init_temperature", value)
+    return values / space.unit if np.ndim(values) == 0 else [value / space.unit for value in values]
 
 
 def _samples(view: Source, n_clusters: int, rng: np.random.Generator) -> Iterator[Source]:
@@ -293,6 +277,24 @@ def _samples(view: Source, n_clusters: int, rng: np.random.Generator) -> Iterato
         size *= 4
 
 
+class _Audience:
+    """The callbacks of a fit. What the first to fail raises is kept until the fit has stopped."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+        self.failure: Exception | None = None
+
+    def tell(self, event: str, said: Any) -> bool:
+        """Tell every callback; give whether one wants the fit to end, or failed."""
+        answers = []
+        for callback in self.callbacks:
+            try:
+                answers.append(getattr(callback, event)(said))
+            except Exception as error:  # noqa: BLE001 -- raised again when the fit has stopped
+                self.failure = self.failure or error
+        return any(answers) or self.failure is not None
+
+
 def _watched(
     goal: Objective,
     sources: Iterable[Source],
@@ -300,19 +302,18 @@ def _watched(
     solver: Solver,
     max_iter: int,
     tol: float,
-    callbacks: Sequence[Callback],
+    audience: _Audience,
     restart: int,
-) -> _Run:
+) -> Run:
     """Run the loop on samples, if any, and on all rows, the last of the sources, telling the callbacks."""
     history: list[Step] = []
     *samples, everything = sources
-    for callback in callbacks:
-        callback.on_fit_begin(max_iter)
+    audience.tell("on_fit_begin", max_iter)
 
-    def run_on(source: Source, params: Params, max_iter: int, tol: float) -> _Run:
-        def on_step(_: int, found: _Found) -> bool:
-            history.append(_step(goal, len(history) + 1, found, restart, source.n_rows))
-            return any([callback.on_step(history[-1]) for callback in callbacks])  # noqa: C419 -- every one is to hear
+    def run_on(source: Source, params: Params, max_iter: int, tol: float) -> Run:
+        def on_step(_: int, found: Found) -> bool:
+            history.append(step_of(goal, len(history) + 1, found, restart, source.n_rows))
+            return audience.failure is not None or audience.tell("on_step", history[-1])
 
         return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
 
@@ -325,47 +326,5 @@ def _watched(
             break
     run = run_on(everything, start, max_iter, tol)
     run = run._replace(ending=cut_short or run.ending, history=tuple(history))
-    for callback in callbacks:
-        callback.on_fit_end(_result(run, goal, in_given_order=True))
+    audience.tell("on_fit_end", result_of(run, goal, in_given_order=True))
     return run
-
-
-def _step(goal: Objective, n_iter: int, found: _Found, restart: int, n_rows: int) -> Step:
-    stats, unit = found.summary.stats, goal.space.unit
-    value = goal.in_units(found.value, found.summary)
-    distortion = float(stats.distortion.sum()) * unit
-    return Step(n_iter, value, value / float(stats.n), distortion, found.params.temperature * unit, restart, n_rows)
-
-
-def _result(run: _Run, goal: Objective, *, in_given_order: bool) -> Result:
-    params, summary, value = run.best
-    stats, unit = summary.stats, goal.space.unit
-    order = torch.arange(len(params.centers)) if in_given_order else _canonical(params.centers, stats.weight)
-    return Result(
-        centers=goal.space.leave(params.centers)[order],
-        temperature=params.temperature * unit,
-        objective=goal.in_units(value, summary),
-        free_energy=-params.temperature * float(stats.objective) * unit,
-        distortion=float(stats.distortion.sum()) * unit,
-        entropy=goal.entropy(params, summary),
-        weight=stats.weight[order],
-        n_iter=len(run.history),
-        converged=run.ending == "converged",
-        history=run.history,
-    )
-
-
-def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
-    """Order (k,) by falling weight, then by centre; both to a millionth, so that rounding can't tell ties apart."""
-    falling = -(weight / weight.sum() * 1e6).round()
-    columns = (centers / centers.abs().max().clamp_min(1e-300) * 1e6).round().T.flip(0)
-    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), falling.cpu().numpy())))
-
-
-def _warn(result: Result, run: _Run, max_iter: int, n_rows: int) -> None:
-    if run.ending == "exhausted":
-        warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
-    starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
-    if starved:
-        stay = "have lost all their rows, and their centres stay where they were"
-        warn(f"clusters {starved} {stay}: lower n_clusters, or start elsewhere", ConvergenceWarning)

@@ -19,10 +19,14 @@ from .data.arrays import as_source, check_finite
 from .data.source import Source, View
 from .distances import Distance, as_distance, check_features
 from .errors import InputError
-from .kernels import assign, distances, lognorm, nearest
+from .kernels import PLAIN, assign, distances, lognorm, nearest
+from .objectives import LEAST, FuzzyDistortion, NegativeLogLikelihood, Objective
+from .points import Params, Variant
+from .rules import Fuzzy, Rule
 from .space import Space
 from .stats import Stats
 from .sums import dot
+from .temperature import Absent, MaximumLikelihood
 
 Array = NDArray[np.float64]
 
@@ -41,49 +45,103 @@ class _NotTooFar(Space):
 
 
 class Clustering:
-    """Centres, temperature and distance, ready to look at any rows block by block.
+    """Fitted centres and what says how rows belong to them, ready to look at any rows block by block.
 
     Parameters
     ----------
     centers : Tensor (k, d)
         In the data's units; float64, on the device of the rows.
-    temperature : float
-        T > 0, in the data's units.
+    temperature : float or Tensor (k,)
+        T > 0, or that of each cluster, in the data's units; for fuzzy memberships without meaning.
     distance : Distance
         Between rows and centres.
+    priors : Tensor (k,), optional
+        Share of each cluster; they leave a share for noise where there is such a cluster. All the same by default.
+    noise_distance : float, optional
+        How far the cluster of noise is from every row, in the data's units, if there is one.
+    rule : Rule
+        From logits to memberships.
     """
 
-    def __init__(self, centers: Tensor, temperature: float, distance: Distance) -> None:
-        self.distance, self.space = distance, Space.around(distance, centers, temperature)
-        self.centers, self.temperature = self.space.enter(centers), temperature / self.space.unit
-        self.beta = self.centers.new_full((len(centers),), 1 / self.temperature)
-        self.b = torch.zeros_like(self.beta)
+    def __init__(
+        self,
+        centers: Tensor,
+        temperature: float | Tensor,
+        distance: Distance,
+        *,
+        priors: Tensor | None = None,
+        noise_distance: float | None = None,
+        rule: Rule = PLAIN,
+    ) -> None:
+        t = torch.as_tensor(temperature, dtype=torch.float64).to(centers)
+        self.distance, self.space = distance, Space.around(distance, centers, float(t.max()))
+        self.centers = self.space.enter(centers)
+        noise = None if noise_distance is None else noise_distance / self.space.unit
+        log_prior = _log_prior(priors, len(centers), noise).to(centers)
+        goal = _objective(self.space, t.ndim > 0, rule, noise)
+        self.temperature = (
+            centers.new_ones(len(centers)) if isinstance(rule, Fuzzy) else t.expand(len(centers)) / self.space.unit
+        )
+        params = Params(self.centers, self.temperature, log_prior)
+        self.beta = 1 / self.temperature
+        self.b, self.rule = goal.masses(params)
+        # Log-densities are the rule's objective less this; per unit of volume, in the data's units.
+        self.level = goal.in_units(goal.level(params), 1.0) if isinstance(goal, NegativeLogLikelihood) else 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the likeliest cluster is the one whose centre is nearest, and every row has one."""
+        equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
+        return equal and self.rule.outside == -math.inf
 
     def _view(self, source: Source) -> Source:
         return View(source, _NotTooFar(*self.space))
+
+    def _assign(self, block: Block) -> Tensor:
+        return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
     def stats(self, source: Source) -> Stats:
         """Sum up rows into Stats, in the space."""
 
         def of(block: Block) -> Stats:
-            return kernels.accumulate(block, self.centers, self.beta, self.b, self.distance)
+            return kernels.accumulate(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
         return self._view(source).sum(of)
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
-        """Responsibilities (n, k), of the type asked for."""
+        """Memberships (n, k), of the type asked for."""
+        return self._view(source).map(lambda block: self._assign(block).to(dtype), width=len(self.centers))
+
+    def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
+        """Give the m largest memberships (n, m) of each row, falling, and the clusters (n, m) they are in."""
+        labels: list[Tensor] = []
 
         def of(block: Block) -> Tensor:
-            return assign(block, self.centers, self.beta, self.b, self.distance).to(dtype)
+            largest = self._assign(block).topk(m)
+            labels.append(largest.indices)
+            return largest.values.to(dtype)
+
+        values = self._view(source).map(of, width=len(self.centers))
+        return values, torch.cat(labels)
+
+    def labels(self, source: Source, reject_below: float | None = None) -> Tensor:
+        """Give each row's likeliest cluster (n,); -1 where noise is likelier, or it is not likely enough."""
+        if self.is_plain and reject_below is None:
+            return self.harden(source)[0]
+        least = -1.0 if reject_below is None else reject_below
+
+        def of(block: Block) -> Tensor:
+            resp = self._assign(block)
+            largest, label = resp.max(1)
+            unsure = largest < least
+            if self.rule.outside > -math.inf:
+                unsure |= largest < 1 - resp.sum(1)
+            return label.masked_fill(unsure, -1)
 
         return self._view(source).map(of, width=len(self.centers))
 
-    def labels(self, source: Source) -> Tensor:
-        """Number (n,) of each row's likeliest cluster."""
-        return self.harden(source)[0]
-
     def harden(self, source: Source) -> tuple[Tensor, float]:
-        """Give each row's likeliest cluster (n,), and the rows' weighted distance to these: hard k-means' objective."""
+        """Give each row's nearest centre (n,), and the rows' weighted distance to these: hard k-means' objective."""
         inertia = 0.0
 
         def of(block: Block) -> Tensor:
@@ -105,18 +163,31 @@ class Clustering:
         unit = self.space.scale if self.distance.translates else 1.0
         return self._view(source).map(of, width=len(self.centers))
 
-    def log_likelihood(self, source: Source) -> Tensor:
-        """Log-density (n,) of each row under the equivalent mixture."""
-        n_clusters, n_features = self.centers.shape
-        t = torch.tensor(self.temperature, dtype=torch.float64)
-        log_z = float(self.distance.log_partition(t, n_features))
-        if self.distance.translates:  # densities are per unit of volume, in the data's units
-            log_z += n_features * math.log(self.space.scale)
+    def objective(self, source: Source) -> Tensor:
+        """Log-density (n,) of each row under the equivalent mixture; with fuzzy memberships, minus Σ u^m d."""
+        unit = self.space.unit if isinstance(self.rule, Fuzzy) else 1.0
 
         def of(block: Block) -> Tensor:
-            return lognorm(block, self.centers, self.beta, self.b, self.distance) - math.log(n_clusters) - log_z
+            return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule) * unit - self.level
 
         return self._view(source).map(of)
+
+
+def _log_prior(priors: Tensor | None, k: int, noise: float | None) -> Tensor:
+    if priors is None:
+        n = k + (noise is not None)
+        return torch.full((n,), -math.log(n), dtype=torch.float64)
+    found = priors.double()
+    if noise is not None:
+        found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0.0)])
+    return found.clamp_min(LEAST).log()
+
+
+def _objective(space: Space, per_cluster: bool, rule: Rule, noise: float | None) -> Objective:
+    """Give the objective that knows what b and β are; nothing is minimised here."""
+    if isinstance(rule, Fuzzy):
+        return FuzzyDistortion(space, Absent(), Variant(rule, noise=noise))
+    return NegativeLogLikelihood(space, MaximumLikelihood(per_cluster=per_cluster), Variant(rule, noise=noise))
 
 
 def accumulate(
@@ -179,11 +250,16 @@ def accumulate(
 
 
 def sample_mixture(
-    centers: Array, temperature: float, distance: Distance, n_samples: int, rng: np.random.Generator
+    centers: Array,
+    temperature: Array,
+    priors: Array,
+    distance: Distance,
+    n_samples: int,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw rows (n_samples, d) from the equal mixture of the density around centres (k, d), and their clusters."""
-    labels = rng.integers(len(centers), size=n_samples)
+    """Draw rows (n_samples, d), and their clusters, from densities around centres (k, d) of temperatures (k,)."""
+    labels = rng.choice(len(centers), size=n_samples, p=priors / priors.sum())
     rows = np.empty((n_samples, centers.shape[1]))
-    for k, center in enumerate(centers):
-        rows[labels == k] = distance.sample_around(center, temperature, int((labels == k).sum()), rng)
+    for k, (center, t) in enumerate(zip(centers, temperature.tolist(), strict=True)):
+        rows[labels == k] = distance.sample_around(center, t, int((labels == k).sum()), rng)
     return torch.from_numpy(rows), torch.from_numpy(labels)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Distortion", "FreeEnergy", "NegativeLogLikelihood", "Objective", "Params", "Summary"]
+__all__ = ["Distortion", "FixedPoint", "FreeEnergy", "FuzzyDistortion", "NegativeLogLikelihood", "Objective"]
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,66 +16,51 @@ from typing_extensions import override
 from . import functional
 from .blocks import Block
 from .kernels import accumulate, tiles
+from .points import Params, Summary, Variant, distortion_after, em_step
+from .rules import Fuzzy, Rule
 from .space import Space
 from .stats import Stats
 from .temperature import TemperatureRule
 
-
-class Params(NamedTuple):
-    """A point of the search, in the space the fit works in.
-
-    Attributes
-    ----------
-    centers : Tensor (k, d)
-        Embedded centres.
-    temperature : float
-        T > 0.
-    """
-
-    centers: Tensor
-    temperature: float
-
-
-class Summary(NamedTuple):
-    """Stats of some rows at some Params, and what more an objective needs of them.
-
-    Attributes
-    ----------
-    stats : Stats
-        All that the free energy and the likelihood need.
-    gradient : Tensor (k, d) or (0,)
-        ∂E/∂c where the distortion E is the objective: Stats don't hold it.
-    """
-
-    stats: Stats
-    gradient: Tensor = torch.empty(0)
-
-    def __add__(self, other: Summary) -> Summary:  # type: ignore[override]
-        return Summary(self.stats + other.stats, self.gradient + other.gradient)
+LEAST = 1e-300  # what a cluster's prior may fall to: its logarithm is to be finite
 
 
 class Objective(ABC):
-    """An objective over Params. Solvers see points as flat vectors: the centres, then log T where it is learned.
+    """An objective over Params. Solvers see points as flat vectors: the centres, then what else is learned.
+
+    That is log T, of all clusters or of each, and the logits of the priors.
 
     Parameters
     ----------
     space : Space
         The space the fit works in.
-    rule : TemperatureRule
+    temperature : TemperatureRule
         How T follows the data.
+    variant : Variant
+        Which member of the family is fitted.
     """
 
     name: str
     has_update = True  # whether EM's update lowers it
+    has_gradient = True
+    patience = 1  # how many updates in a row may bring no improvement before that is the end
 
-    def __init__(self, space: Space, rule: TemperatureRule) -> None:
-        self.space, self.rule = space, rule
+    def __init__(self, space: Space, temperature: TemperatureRule, variant: Variant | None = None) -> None:
+        self.space, self.temperature, self.variant = space, temperature, variant or Variant()
 
     def summarize(self, block: Block, params: Params) -> Summary:
         """Sum up a block at a point; the sums of all blocks give value, gradient and update."""
-        c = params.centers
-        beta = c.new_full((len(c),), 1 / params.temperature)
-        return Summary(accumulate(block, c, beta, torch.zeros_like(beta), self.space.distance))
+        b, rule = self.masses(params)
+        return Summary(accumulate(block, params.centers, 1 / params.temperature, b, self.space.distance, rule))
+
+    def masses(self, params: Params) -> tuple[Tensor, Rule]:
+        """Give b (k,), and the rule with its logit of belonging to no cluster; b = 0 for equal priors."""
+        bias = params.log_prior + math.log(len(params.log_prior))
+        if self.variant.noise is None:
+            return bias, self.variant.rule
+        return bias[:-1], replace(
+            self.variant.rule, outside=float(bias[-1] - self.variant.noise / params.temperature[0])
+        )  # type: ignore[type-var]
 
     @abstractmethod
     def value(self, params: Params, summary: Summary) -> float:
@@ -85,59 +71,163 @@ class Objective(ABC):
         """Give what ``tol`` is relative to; the objective itself may cross zero and is none."""
 
     @abstractmethod
-    def gradient(self, params: Params, summary: Summary) -> Tensor:
-        """Give the gradient over the flat vector."""
+    def heat(self, params: Params) -> float:
+        """Give what a logit of 1 is worth in this objective."""
 
     @abstractmethod
-    def in_units(self, value: float, summary: Summary) -> float:
-        """Give a value in the data's units."""
+    def in_units(self, value: float, n: float) -> float:
+        """Give a value, of rows of weight n in all, in the data's units."""
 
-    def entropy(self, params: Params, summary: Summary) -> float:
-        """Give H = (E - F) / T; 0 where T is so low that only rounding is left of the difference."""
-        heat = float(summary.stats.distortion.sum()) / params.temperature
-        most = float(summary.stats.n) * math.log(len(params.centers))
-        return min(max(0.0, heat + float(summary.stats.objective)), most) if heat * 1e-14 < most else 0.0
+    def gradient(self, params: Params, summary: Summary) -> Tensor:
+        """Give the gradient over the flat vector."""
+        stats, heat = summary.stats, self.heat(params)
+        centers = self._tangent(params, -2 * stats.pull[:, None] * em_step(params, stats))
+        parts = [(centers / (params.temperature / heat)[:, None]).flatten()]
+        if self.temperature.learned:
+            parts.append(self._temperature_gradient(params, stats))
+        if self.variant.learn_priors:
+            parts.append(heat * (float(stats.n) * params.log_prior.exp() - self._cluster_weights(stats)))
+        return torch.cat(parts)
 
-    def update(self, params: Params, summary: Summary) -> Params:
-        """EM's M-step: the centres, and T, that are best at fixed responsibilities."""
-        centers = self.space.distance.embed(params.centers + _em_step(params, summary.stats))
-        distortion = _distortion_after(centers, params, summary.stats) / float(summary.stats.n)
-        return Params(centers, self.rule.update(self.space, params.temperature, distortion))
+    def _tangent(self, params: Params, gradient: Tensor) -> Tensor:
+        """Keep of a gradient (k, d) what moves the centres that move within their space."""
+        gradient = self.space.distance.tangent(params.centers, gradient)
+        frozen = self.variant.frozen
+        return gradient if frozen is None else gradient.masked_fill(frozen[:, None], 0.0)
+
+    def _temperature_gradient(self, params: Params, stats: Stats) -> Tensor:
+        """∂NLL/∂log T (k,) or (1,)."""
+
+        def own(t: float) -> float:
+            return self.space.distance.mean_distortion(t, len(self.space.shift))
+
+        t = params.temperature
+        if self.temperature.per_cluster:
+            return (stats.weight * _each(own, t) - stats.distortion) / t
+        return t.new_tensor([(float(stats.n) * own(float(t[0])) - self.distortion(stats)) / float(t[0])])
 
     def preconditioner(self, params: Params, summary: Summary) -> Tensor:
         """Inverse curvatures over the flat vector with which a gradient step is, to first order, EM's update."""
-        pull = summary.stats.pull[:, None].clamp_min(torch.finfo(params.centers.dtype).tiny)
-        return (0.5 / pull).expand_as(params.centers).flatten()
+        stats, heat = summary.stats, self.heat(params)
+        pull = stats.pull.clamp_min(torch.finfo(params.centers.dtype).tiny)
+        parts = [(0.5 / pull * (params.temperature / heat))[:, None].expand_as(params.centers).flatten()]
+        if self.temperature.learned:
+            parts.append(
+                1 / (self._shared(stats.distortion, stats) / params.temperature[self._which]).clamp_min(1e-300)
+            )
+        if self.variant.learn_priors:
+            parts.append(1 / (heat * float(stats.n) * params.log_prior.exp()).clamp_min(1e-300))
+        return torch.cat(parts)
+
+    @property
+    def _which(self) -> slice:
+        """Which temperatures are coordinates: each cluster's, or the first, which is that of all."""
+        return slice(None) if self.temperature.per_cluster else slice(1)
+
+    def _shared(self, distortion: Tensor, stats: Stats) -> Tensor:
+        """Distortions (k,) as they are, or their sum (1,) if all share a temperature, that of noise included."""
+        if self.temperature.per_cluster:
+            return distortion
+        return (distortion.sum() + self._noise(stats)).expand(1)
+
+    def _noise(self, stats: Stats) -> float:
+        return 0.0 if self.variant.noise is None else self.variant.noise * float(stats.n - stats.weight.sum())
+
+    def distortion(self, stats: Stats) -> float:
+        """Give E, that of the cluster of noise included."""
+        return float(stats.distortion.sum()) + self._noise(stats)
+
+    def _cluster_weights(self, stats: Stats) -> Tensor:
+        """Weights (k,) of the clusters, or (k + 1,) with that of noise."""
+        if self.variant.noise is None:
+            return stats.weight
+        return torch.cat([stats.weight, (stats.n - stats.weight.sum()).clamp_min(0.0)[None]])
+
+    def entropy(self, params: Params, summary: Summary) -> float:
+        """Give H, Σ w (objective - Σ r logit); 0 where T is so low that only rounding is left of the difference."""
+        stats = summary.stats
+        b, rule = self.masses(params)
+        heat = float((stats.distortion / params.temperature).sum())
+        outside = 0.0 if self.variant.noise is None else rule.outside * float(self._cluster_weights(stats)[-1])
+        most = float(stats.n) * math.log(len(params.log_prior))
+        found = heat + float(stats.objective) - float(b @ stats.weight) - outside
+        return min(max(0.0, found), most) if heat * 1e-14 < most else 0.0
+
+    def softness(self, params: Params, summary: Summary) -> float:
+        """Give the mean entropy of a row, in nats."""
+        return self.entropy(params, summary) / float(summary.stats.n)
+
+    def free_energy(self, params: Params, summary: Summary) -> float:
+        """Give F in this space; there is none where clusters differ in temperature."""
+        return math.nan if self.temperature.per_cluster else -float(params.temperature[0] * summary.stats.objective)
+
+    def update(self, params: Params, summary: Summary) -> Params:
+        """EM's M-step: the centres, and T and priors if learned, that are best at fixed responsibilities."""
+        stats, frozen = summary.stats, self.variant.frozen
+        centers = self.space.distance.embed(params.centers + em_step(params, stats))
+        if frozen is not None:
+            centers = torch.where(frozen[:, None], params.centers, centers)
+        log_prior = params.log_prior
+        if self.variant.learn_priors:
+            log_prior = (self._cluster_weights(stats) / stats.n).clamp_min(LEAST).log()
+        return Params(centers, self._likeliest(centers, params, stats), log_prior)
+
+    def _likeliest(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
+        """Temperatures (k,) after a step to new centres; clusters without weight keep theirs."""
+        if not self.temperature.learned:
+            return params.temperature
+        weights = stats.weight if self.temperature.per_cluster else stats.n[None]
+        distortion = self._shared(distortion_after(centers, params, stats), stats)
+        found = [
+            self.temperature.update(self.space, t, e / w) if w > 0 else t
+            for t, e, w in zip(
+                params.temperature[self._which].tolist(), distortion.tolist(), weights.tolist(), strict=True
+            )
+        ]
+        return params.temperature.new_tensor(found).expand_as(params.temperature)
 
     def pack(self, params: Params) -> Tensor:
         """Flatten a point."""
-        return params.centers.flatten()
+        parts = [params.centers.flatten()]
+        if self.temperature.learned:
+            parts.append(params.temperature[self._which].log())
+        if self.variant.learn_priors:
+            parts.append(params.log_prior)
+        return torch.cat(parts)
 
     def unpack(self, vector: Tensor, like: Params) -> Params:
         """Make a point of a flat vector."""
-        return Params(self.space.distance.embed(vector[: like.centers.numel()].view_as(like.centers)), like.temperature)
+        centers, rest = vector[: like.centers.numel()].view_as(like.centers), vector[like.centers.numel() :]
+        temperature, log_prior = like.temperature, like.log_prior
+        if self.temperature.learned:
+            n = len(temperature[self._which])
+            logs, rest = rest[:n], rest[n:]
+            coldest = self.temperature.update(self.space, float(temperature[0]), 0.0)
+            temperature = logs.clamp_max(400.0).exp().clamp_min(coldest).expand_as(temperature)
+        if self.variant.learn_priors:
+            log_prior = torch.log_softmax(rest, 0).clamp_min(math.log(LEAST))
+        return Params(self.space.distance.embed(centers), temperature, log_prior)
 
 
 class FreeEnergy(Objective):
-    """F = -T Σ w log Σ exp(-d / T), at a temperature that is not learned."""
+    """F = -T Σ w log Σ exp(b - d / T), at a temperature that is not learned."""
 
     name = "free_energy"
 
     @override
     def value(self, params: Params, summary: Summary) -> float:
-        return -params.temperature * float(summary.stats.objective)
+        return self.free_energy(params, summary)
 
     @override
     def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.distortion.sum())
+        return self.distortion(summary.stats)
 
     @override
-    def gradient(self, params: Params, summary: Summary) -> Tensor:
-        ambient = -2 * summary.stats.pull[:, None] * _em_step(params, summary.stats)
-        return self.space.distance.tangent(params.centers, ambient).flatten()
+    def heat(self, params: Params) -> float:
+        return float(params.temperature[0])
 
     @override
-    def in_units(self, value: float, summary: Summary) -> float:
+    def in_units(self, value: float, n: float) -> float:
         return value * self.space.unit
 
 
@@ -147,56 +237,46 @@ class NegativeLogLikelihood(Objective):
     name = "nll"
 
     @override
+    def masses(self, params: Params) -> tuple[Tensor, Rule]:
+        b, rule = super().masses(params)
+        if not self.temperature.per_cluster:
+            return b, rule
+        log_z = self._log_partitions(params)
+        return b - log_z + log_z.min(), rule
+
+    def _log_partitions(self, params: Params) -> Tensor:
+        """Log Z(T) of each cluster (k,), or (1,) if all share a temperature."""
+
+        def log_z(t: float) -> float:
+            one = torch.tensor(t, dtype=torch.float64)
+            return float(self.space.distance.log_partition(one, len(self.space.shift)))
+
+        return _each(log_z, params.temperature[self._which])
+
+    def level(self, params: Params) -> float:
+        """Give what a row's log-density is less than its logsumexp of the logits."""
+        return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
+
+    @override
     def value(self, params: Params, summary: Summary) -> float:
-        t = torch.tensor(params.temperature, dtype=torch.float64)
-        log_z = float(self.space.distance.log_partition(t, len(self.space.shift)))
-        return -float(summary.stats.objective) + float(summary.stats.n) * (math.log(len(params.centers)) + log_z)
+        return -float(summary.stats.objective) + float(summary.stats.n) * self.level(params)
 
     @override
     def resolution(self, summary: Summary) -> float:
         return float(summary.stats.n) * len(self.space.shift)
 
     @override
-    def gradient(self, params: Params, summary: Summary) -> Tensor:
-        stats = summary.stats
-        centers = FreeEnergy(self.space, self.rule).gradient(params, summary) / params.temperature
-        if not self.rule.learned:
-            return centers
-        own = float(stats.n) * self.space.distance.mean_distortion(params.temperature, len(self.space.shift))
-        of_log_t = (own - float(stats.distortion.sum())) / params.temperature
-        return torch.cat([centers, centers.new_tensor([of_log_t])])
+    def heat(self, params: Params) -> float:
+        return 1.0
 
     @override
-    def preconditioner(self, params: Params, summary: Summary) -> Tensor:
-        centers = super().preconditioner(params, summary) * params.temperature
-        if not self.rule.learned:
-            return centers
-        curvature = max(float(summary.stats.distortion.sum()) / params.temperature, 1e-300)
-        return torch.cat([centers, centers.new_tensor([1 / curvature])])
-
-    @override
-    def pack(self, params: Params) -> Tensor:
-        centers = super().pack(params)
-        return (
-            torch.cat([centers, centers.new_tensor([math.log(params.temperature)])]) if self.rule.learned else centers
-        )
-
-    @override
-    def unpack(self, vector: Tensor, like: Params) -> Params:
-        if not self.rule.learned:
-            return super().unpack(vector, like)
-        coldest = self.rule.update(self.space, like.temperature, 0.0)
-        temperature = max(math.exp(min(float(vector[-1]), 400.0)), coldest)
-        return super().unpack(vector, like)._replace(temperature=temperature)
-
-    @override
-    def in_units(self, value: float, summary: Summary) -> float:
+    def in_units(self, value: float, n: float) -> float:
         # A density over rows s times as wide is s ** -d as high; on the sphere nothing changes.
         widening = math.log(self.space.scale) if self.space.distance.translates else 0.0
-        return value + float(summary.stats.n) * len(self.space.shift) * widening
+        return value + n * len(self.space.shift) * widening
 
 
-class Distortion(Objective):
+class Distortion(FreeEnergy):
     """E = Σ w r d with its full gradient, through r; by autograd, and for solvers that need no more than a gradient."""
 
     name = "distortion"
@@ -204,57 +284,71 @@ class Distortion(Objective):
 
     @override
     def summarize(self, block: Block, params: Params) -> Summary:
-        c = params.centers.detach().requires_grad_()
+        c, t = params.centers.detach().requires_grad_(), float(params.temperature[0])
         gradient = torch.zeros_like(params.centers)
         with torch.enable_grad():
             for tile in tiles(block, len(c)):
-                each = functional.distortion(tile.x, c, params.temperature, self.space.distance, reduction="none")
+                each = functional.distortion(tile.x, c, t, self.space.distance, reduction="none")
                 gradient += torch.autograd.grad(tile.w @ each, c)[0]
         return super().summarize(block, params)._replace(gradient=gradient)
 
     @override
     def value(self, params: Params, summary: Summary) -> float:
-        return float(summary.stats.distortion.sum())
-
-    @override
-    def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.distortion.sum())
+        return self.distortion(summary.stats)
 
     @override
     def gradient(self, params: Params, summary: Summary) -> Tensor:
-        return self.space.distance.tangent(params.centers, summary.gradient).flatten()
+        return self._tangent(params, summary.gradient).flatten()
+
+
+class FuzzyDistortion(FreeEnergy):
+    """J = Σ w u^m d, fuzzy c-means' objective at its best memberships; there is no temperature, T stays 1."""
+
+    name = "fuzzy"
 
     @override
-    def in_units(self, value: float, summary: Summary) -> float:
-        return value * self.space.unit
+    def masses(self, params: Params) -> tuple[Tensor, Rule]:
+        rule, noise = self.variant.rule, self.variant.noise
+        assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
+        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, outside=-noise)
+
+    @override
+    def resolution(self, summary: Summary) -> float:
+        return -float(summary.stats.objective)
+
+    @override
+    def entropy(self, params: Params, summary: Summary) -> float:
+        return math.nan  # the sums don't hold it
+
+    @override
+    def softness(self, params: Params, summary: Summary) -> float:
+        return math.inf
 
 
-def _means(stats: Stats, otherwise: Tensor) -> Tensor:
-    """Weighted means (k, d) of the clusters' rows; the centres given for clusters without weight."""
-    pull = stats.pull[:, None]  # (k, 1)
-    alive = pull > torch.finfo(pull.dtype).tiny
-    return torch.where(alive, stats.weighted_sum / torch.where(alive, pull, 1.0), otherwise)
+class FixedPoint(FreeEnergy):
+    """How far, squared, centres are from the means that the update moves them to, summed over the rows' shares.
 
-
-def _em_step(params: Params, stats: Stats) -> Tensor:
-    """How far (k, d) EM moves each centre: to the weighted mean of its rows; a cluster without weight stays.
-
-    Where rows sit on a centre and the distance has a kink there, they hold the centre back (Vardi & Zhang, "The
-    multivariate L1-median and associated data depth", PNAS 2000).
+    What the textbook's update lowers where it lowers no objective: it ends where this is 0.
     """
-    step = _means(stats, params.centers) - params.centers
-    resultant = 2 * stats.pull[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
-    held = torch.where(resultant > 0, stats.anchor[:, None] / torch.where(resultant > 0, resultant, 1.0), 0.0)
-    return step * (1 - held.clamp_max(1.0))
+
+    name = "fixed_point"
+    has_gradient = False
+    patience = 10  # it may rise for a while
+
+    @override
+    def value(self, params: Params, summary: Summary) -> float:
+        step = self._tangent(params, em_step(params, summary.stats))
+        return float(summary.stats.weight @ step.square().sum(1))
+
+    @override
+    def resolution(self, summary: Summary) -> float:
+        return float(summary.stats.n) * self.space.variance
+
+    @override
+    def in_units(self, value: float, n: float) -> float:
+        return value * self.space.scale**2
 
 
-def _distortion_after(centers: Tensor, params: Params, stats: Stats) -> float:
-    """E at new centres and the old responsibilities; for distances concave in the squared one, a bound on it.
-
-    Around the mean m, A ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²),
-    and rows on a kink end up ‖c_new - c_old‖ away.
-    """
-    means, norm = _means(stats, params.centers), torch.linalg.vector_norm
-    spread = norm(centers - means, dim=1).square() - norm(params.centers - means, dim=1).square()
-    moved = norm(centers - params.centers, dim=1)
-    return max(float(stats.distortion.sum() + stats.pull @ spread + stats.anchor @ moved), 0.0)
+def _each(of: Callable[[float], float], values: Tensor) -> Tensor:
+    """Give a function's value at each of some numbers (m,)."""
+    return values.new_tensor([of(value) for value in values.tolist()])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["TEMPERATURES", "Fixed", "MaximumLikelihood", "TemperatureRule", "as_temperature"]
+__all__ = ["TEMPERATURES", "Absent", "Fixed", "MaximumLikelihood", "TemperatureRule", "as_temperature"]
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from typing_extensions import override
 
 from .checks import check_positive
@@ -23,13 +24,19 @@ class TemperatureRule(ABC):
     ----------
     learned : bool
         Whether T is learned with the centres: the fit then minimises the NLL, else the free energy.
+    per_cluster : bool
+        Whether each cluster has a T of its own: the fit then minimises the NLL, learned or not.
     """
 
     learned: bool
+    per_cluster: bool = False
 
     @abstractmethod
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        """Give the first T; ``mean_distortion()`` makes a pass for the rows' mean distance to their nearest start."""
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
+        """Give the first T, or one for each cluster.
+
+        ``mean_distortion()`` makes a pass for the rows' mean distance to their nearest start.
+        """
 
     @abstractmethod
     def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
@@ -42,22 +49,29 @@ class Fixed(TemperatureRule):
 
     Parameters
     ----------
-    value : float
-        T > 0.
+    value : float or tuple of float
+        T > 0, or one for each cluster.
     """
 
-    value: float
+    value: float | tuple[float, ...]
     learned = False
 
+    @property
+    def per_cluster(self) -> bool:  # type: ignore[override]
+        """Whether each cluster has its own."""
+        return isinstance(self.value, tuple)
+
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        temperature = self.value / space.unit
-        if not 1e-200 < temperature < 1e200:  # beyond, logits or objectives leave the range of float64
-            raise InputError(
-                f"temperature={self.value:g} is out of all proportion to the data, whose squared spread is about "
-                f"{space.unit:.3g}: choose a temperature nearer to that"
-            )
-        return temperature
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
+        given = self.value if isinstance(self.value, tuple) else (self.value,)
+        found = tuple(value / space.unit for value in given)
+        for value, temperature in zip(given, found, strict=True):
+            if not 1e-200 < temperature < 1e200:  # beyond, logits or objectives leave the range of float64
+                raise InputError(
+                    f"temperature={value:g} is out of all proportion to the data, whose squared spread is about "
+                    f"{space.unit:.3g}: choose a temperature nearer to that"
+                )
+        return found if isinstance(self.value, tuple) else found[0]
 
     @override
     def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
@@ -73,9 +87,12 @@ class MaximumLikelihood(TemperatureRule):
     floor : float
         T stays above this times twice the data's variance, and so above 0 when every row sits on a centre. The
         default is far below the squared distances of rows that float64 can tell apart in clusters of any kind.
+    per_cluster : bool
+        Whether each cluster learns its own: the spherical mixture (MacKay's second soft k-means).
     """
 
     floor: float = 1e-20
+    per_cluster: bool = False
     learned = True
 
     @override
@@ -88,16 +105,33 @@ class MaximumLikelihood(TemperatureRule):
         return max(likeliest, self.floor * 2 * (space.variance or 1.0))
 
 
-TEMPERATURES: dict[str, TemperatureRule] = {"auto": MaximumLikelihood()}
+class Absent(TemperatureRule):
+    """For assignment rules that know no temperature: T is 1 in the space of the fit."""
+
+    learned = False
+
+    @override
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
+        return 1.0
+
+    @override
+    def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
+        return temperature
+
+
+TEMPERATURES: dict[str, TemperatureRule] = {
+    "auto": MaximumLikelihood(),
+    "per-cluster": MaximumLikelihood(per_cluster=True),
+}
 
 
 def as_temperature(temperature: object) -> TemperatureRule:
-    """Turn a number into a fixed temperature and a name into its rule; a rule passes through.
+    """Turn a number, or a sequence of k, into a fixed temperature and a name into its rule; a rule passes through.
 
     Raises
     ------
     InputError
-        If the number is not positive and finite, or there is no rule of that name.
+        If a number is not positive and finite, or there is no rule of that name.
 
     Examples
     --------
@@ -108,5 +142,8 @@ def as_temperature(temperature: object) -> TemperatureRule:
         return temperature
     if isinstance(temperature, str) and temperature in TEMPERATURES:
         return TEMPERATURES[temperature]
-    check_positive("temperature", temperature, f", or one of {', '.join(TEMPERATURES)}")
-    return Fixed(float(temperature))  # type: ignore[arg-type]
+    expected = f", one for each cluster, or one of {', '.join(TEMPERATURES)}"
+    several = np.ndim(temperature) == 1 if not isinstance(temperature, str) else False  # type: ignore[arg-type]
+    for value in temperature if several else [temperature]:  # type: ignore[attr-defined]
+        check_positive("temperature", value.item() if hasattr(value, "item") else value, expected)
+    return Fixed(tuple(map(float, temperature)) if several else float(temperature))  # type: ignore[arg-type,call-overload]

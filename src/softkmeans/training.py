@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["train_layer"]
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from torch import Tensor
 from .callbacks import Callback
 from .data.arrays import as_source
 from .errors import InputError
-from .fit import Result, fit
+from .fit import fit
 from .layer import SoftKMeansLayer
+from .results import Result
 from .solvers import Solver
 from .temperature import Fixed, MaximumLikelihood
 
@@ -104,5 +106,5 @@ def train_layer(
     with torch.no_grad():
         layer.centroids.copy_(result.centers)
         if layer.learn_temperature:
-            layer.log_temperature.fill_(np.log(result.temperature))
+            layer.log_temperature.fill_(math.log(result.temperature))
     return result

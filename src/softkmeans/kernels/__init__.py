@@ -5,7 +5,7 @@ The compiled kernels (`cpu`) serve rows on the CPU where there are enough of the
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = ["PLAIN", "accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,14 +15,18 @@ from torch import Tensor
 
 from ..blocks import Block
 from ..distances import Distance
-from ..rules import Rule, softmax
+from ..errors import PerformanceWarning, warn
+from ..rules import Rule
 from ..stats import Stats
 from . import reference
-from .reference import tiles, working_dtype
+from .reference import PLAIN, tiles, working_dtype
 
 T = TypeVar("T")
 
 LARGE = 2e6  # a pass's n k (d + 8), in multiplications and exponentials, from which on a kernel is worth loading
+
+
+_said: set[str] = set()  # what has been warned of in this process
 
 
 def _best(
@@ -32,12 +36,16 @@ def _best(
     beta: Tensor | None,
     compiled: Callable[[Any], T],
     obvious: Callable[[], T],
+    rule: Rule = PLAIN,
 ) -> T:
     """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
     if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= LARGE:
         from .cpu import engine  # loading LLVM takes time, too
 
-        if engine.serves(distance, beta):
+        missing = engine.lacks(distance, beta, rule)
+        if missing:
+            _say_once(missing)
+        else:
             try:
                 return compiled(engine)
             except engine.OutOfRangeError:
@@ -45,36 +53,41 @@ def _best(
     return obvious()
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Stats:
+def _say_once(missing: str) -> None:
+    if missing not in _said:
+        _said.add(missing)
+        warn(f"the compiled kernels don't know {missing}: PyTorch does the work, more slowly", PerformanceWarning)
+
+
+def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Stats:
     """See `reference.accumulate`."""
-
-    def obvious() -> Stats:
-        return reference.accumulate(block, c, beta, b, distance, rule)
-
-    if rule is not softmax:
-        return obvious()
-    stats: Stats = _best(
-        block, c, distance, beta, lambda engine: engine.accumulate(block, c, beta, b, distance), obvious
-    )
-    return stats
-
-
-def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
-    """See `reference.assign`."""
-    found: Tensor = _best(
+    found: Stats = _best(
         block, c, distance, beta,
-        lambda engine: engine.describe(block, c, beta, b, distance, wanted=True).resp,
-        lambda: reference.assign(block, c, beta, b, distance),
+        lambda engine: engine.accumulate(block, c, beta, b, distance),
+        lambda: reference.accumulate(block, c, beta, b, distance, rule),
+        rule,
     )  # fmt: skip
     return found
 
 
-def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
+def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
+    """See `reference.assign`."""
+    found: Tensor = _best(
+        block, c, distance, beta,
+        lambda engine: engine.describe(block, c, beta, b, distance, wanted=True).resp,
+        lambda: reference.assign(block, c, beta, b, distance, rule),
+        rule,
+    )  # fmt: skip
+    return found
+
+
+def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
     """See `reference.lognorm`."""
     found: Tensor = _best(
         block, c, distance, beta,
         lambda engine: engine.describe(block, c, beta, b, distance).lognorm,
-        lambda: reference.lognorm(block, c, beta, b, distance),
+        lambda: reference.lognorm(block, c, beta, b, distance, rule),
+        rule,
     )  # fmt: skip
     return found
 

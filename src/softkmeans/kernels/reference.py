@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ..blocks import Block
 from ..distances import Distance, squared_distances
-from ..rules import Rule, softmax
+from ..rules import Rule, Softmax
 from ..stats import Stats
 
+PLAIN = Softmax()
 TILE = 2**18  # rows times clusters: 2 MB in float64, about a core's second-level cache
 
 
@@ -51,7 +52,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
     return options, (options @ block.w).double()
 
 
-def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
     """Memberships of rows in clusters.
 
     Parameters
@@ -64,15 +65,15 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
         The logits are b_k - beta_k d_ik.
     distance : Distance
         Gives d_ik.
-    rule : callable
+    rule : Rule
         From logits to memberships.
 
     Returns
     -------
     resp : Tensor (m, k)
-        Memberships; rows sum to 1.
+        Memberships; rows sum to 1, or less where they may belong to no cluster.
     """
-    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0)[0].mT for tile in tiles(block, len(c))])
+    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0).resp.mT for tile in tiles(block, len(c))])
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
@@ -81,12 +82,12 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
-def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Tensor:
+def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
     """Give the log-normaliser (m,) of each row's memberships; the parameters are those of `assign`."""
-    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0)[1] for tile in tiles(block, len(c))])
+    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0).objective for tile in tiles(block, len(c))])
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = softmax) -> Stats:
+def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Stats:
     """Sum up a block's rows into Stats; the parameters are those of `assign`."""
     parts = (_tile(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
     return functools.reduce(operator.add, parts)
@@ -94,18 +95,18 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
 
 def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule) -> Stats:
     d = _distances(z, c, distance)  # (k, m): clusters first, so that what is done along them runs over long rows
-    resp, log_total = rule(b[:, None] - beta[:, None] * d, 0)  # (k, m), (m,)
-    resp = resp * w
+    shares = rule(b[:, None] - beta[:, None] * d, 0)
+    mass = shares.mass * w
     slope = distance.slope(d)  # () or (k, m)
     kink = slope.isinf() if isinstance(slope, Tensor) else torch.zeros((), dtype=torch.bool)
-    pull = resp * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
+    pull = mass * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
     return Stats(
-        weight=resp.sum(1),
+        weight=shares.resp @ w,
         pull=pull.sum(1),
         weighted_sum=pull @ z,
-        anchor=(resp * kink).sum(1) if kink.any() else torch.zeros_like(beta),
-        distortion=(resp * d).sum(1),
-        objective=w @ log_total,
+        anchor=(mass * kink).sum(1) if kink.any() else torch.zeros_like(beta),
+        distortion=(mass * d).sum(1),
+        objective=w @ shares.objective,
         n=w.sum(),
     )
 

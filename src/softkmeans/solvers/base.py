@@ -7,7 +7,8 @@ __all__ = ["Solver", "State"]
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
-from ..objectives import Objective, Params, Summary
+from ..objectives import Objective
+from ..points import Params, Summary
 
 
 class State(Protocol):
@@ -39,9 +40,12 @@ class Solver(ABC):
     ----------
     needs_update : bool
         Whether it builds on EM's update, which not every objective has.
+    needs_gradient : bool
+        Whether it needs a gradient, which there is not without an objective.
     """
 
     needs_update = False
+    needs_gradient = True
 
     @abstractmethod
     def init(self, objective: Objective, params: Params) -> Any:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from ..objectives import Objective, Params, Summary
+from ..objectives import Objective
+from ..points import Params, Summary
 from .base import Solver
 
 
@@ -27,11 +28,12 @@ class Em(Solver):
     """
 
     needs_update = True
+    needs_gradient = False
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
-        return _State(params)
+        return _State(params, patience=objective.patience)
 
     @override
     def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
-        return _State(objective.update(state.params, summary))
+        return state._replace(params=objective.update(state.params, summary))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from torch import Tensor
 from typing_extensions import override
 
-from ..objectives import Objective, Params, Summary
+from ..objectives import Objective
+from ..points import Params, Summary
 from ..sums import dot
 from .base import Solver
 
@@ -85,7 +86,7 @@ class Lbfgs(Solver):
         if state.guess and not value < state.value:
             return self._fall_back(state)
         gradient, fall = objective.gradient(state.params, summary), state.value - value
-        soft = state.begun or objective.entropy(state.params, summary) > self.soft * float(summary.stats.n)
+        soft = state.begun or objective.softness(state.params, summary) > self.soft
         pairs = self._remember(objective, state, gradient) if soft else ()
         slow = math.isfinite(state.fall) and fall > self.slow * state.fall  # never before two steps, to compare
         late = fall < self.late * objective.resolution(summary)

@@ -6,7 +6,7 @@ and what chunks give is added up in order: the result has the same bits whatever
 
 from __future__ import annotations
 
-__all__ = ["Description", "OutOfRangeError", "accumulate", "closer", "describe", "serves"]
+__all__ = ["Description", "OutOfRangeError", "accumulate", "closer", "describe", "lacks"]
 
 import math
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...blocks import Block, as_tensor
 from ...distances import Distance
+from ...rules import Rule, Softmax
 from ...stats import Stats
 from . import passes
 from .emit import register_bytes
@@ -31,9 +32,13 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 
-def serves(distance: Distance, beta: Tensor | None) -> bool:
-    """Whether the compiled kernels know a distance, with one temperature for all clusters."""
-    return type(distance) in FUSED and (beta is None or bool((beta == beta[0]).all()))
+def lacks(distance: Distance, beta: Tensor | None, rule: Rule) -> str:
+    """Name what of a pass the compiled kernels don't know; nothing if they serve."""
+    if type(distance) not in FUSED:
+        return f"the {distance.name} distance"
+    if rule != Softmax():
+        return "a cluster of noise" if isinstance(rule, Softmax) else "fuzzy memberships"
+    return "" if beta is None or bool((beta == beta[0]).all()) else "a temperature for each cluster"
 
 
 class Call:

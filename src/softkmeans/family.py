@@ -1,0 +1,149 @@
+"""From parameters to the member of the family that is fitted: its objective, its variant, its first priors."""
+
+from __future__ import annotations
+
+__all__ = ["averaged", "first_log_prior", "objective_for", "temperature_for", "variant_for"]
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .blocks import as_tensor
+from .checks import check_known, check_positive
+from .distances import Averaged, Distance
+from .errors import InputError
+from .objectives import Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
+from .points import Variant
+from .rules import Fuzzy, Rule
+from .space import Space
+from .temperature import Absent, TemperatureRule, as_temperature
+
+PRIORS = ("uniform", "learned")
+UPDATES = ("exact", "mean")
+
+
+def averaged(distance: Distance, update: str) -> Distance:
+    """Give the distance whose centres move as asked for: "exact", to where their objective is least, or "mean"."""
+    check_known("update", update, UPDATES)
+    is_mean_anyway = isinstance(distance.slope(torch.ones(1)), float)
+    return distance if update == "exact" or is_mean_anyway else Averaged(distance)
+
+
+def temperature_for(temperature: Any, rule: Rule) -> TemperatureRule:
+    """Look a temperature up; fuzzy memberships know none."""
+    if not isinstance(rule, Fuzzy):
+        return as_temperature(temperature)
+    if temperature != "auto":
+        raise InputError(f"temperature={temperature!r}: fuzzy memberships know no temperature, but a fuzzifier")
+    return Absent()
+
+
+def variant_for(
+    rule: Rule,
+    priors: Any,
+    noise_distance: float | None,
+    frozen: Any,
+    space: Space,
+    temperature: TemperatureRule,
+    init: Any,
+) -> Variant:
+    """Check what is asked for, and say it in the units of the space a fit works in."""
+    if noise_distance is not None:
+        check_positive("noise_distance", noise_distance, ", in the units of the distance")
+        if temperature.per_cluster:
+            raise InputError("noise_distance needs one temperature: clusters here have each their own")
+    uniform = isinstance(priors, str) and priors == "uniform"
+    if isinstance(rule, Fuzzy) and not uniform:
+        raise InputError(f"priors={priors!r}: fuzzy memberships know no priors, leave them 'uniform'")
+    noise = None if noise_distance is None else float(noise_distance) / space.unit
+    learn_priors = isinstance(priors, str) and priors == "learned"
+    return Variant(rule, learn_priors, noise, _mask(frozen, init, space))
+
+
+def _mask(frozen: Any, init: Any, space: Space) -> Tensor | None:
+    if frozen is None:
+        return None
+    if isinstance(init, str) or callable(init):
+        raise InputError("frozen says which of the centres in init stay: give init an array (k, d)")
+    mask = as_tensor(np.asarray(frozen) if not isinstance(frozen, Tensor) else frozen)
+    if mask.dtype != torch.bool or mask.shape != (len(init),):
+        found = f"type {mask.dtype} and shape {tuple(mask.shape)}"
+        raise InputError(f"frozen is of {found}, expected a bool for each of the {len(init)} centres")
+    return mask.to(space.shift.device)
+
+
+def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, variant: Variant, space: Space) -> Tensor:
+    """Give the log of the priors to begin with: (k,), or (k + 1,) with a cluster of noise."""
+    n = n_clusters + (variant.noise is not None)
+    if isinstance(priors, str):
+        check_known("priors", priors, PRIORS, ", or an array (k,)")
+        given, name = (None, "") if init_priors is None or priors == "uniform" else (init_priors, "init_priors")
+    else:
+        given, name = priors, "priors"
+    if given is None:
+        return space.shift.new_full((n,), -math.log(n))
+    return _checked(given, name, n_clusters, n).log().to(space.shift)
+
+
+def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
+    """Priors (k,), or (k + 1,) with what they leave for noise."""
+    found = torch.as_tensor(np.array(given, dtype=np.float64) if not isinstance(given, Tensor) else given.double())
+    if found.shape != (n_clusters,) or not (found > 0).all():
+        raise InputError(f"{name}={given!r}: give {n_clusters} numbers above 0, one for each cluster")
+    total = float(found.sum())
+    if n == n_clusters:
+        if not abs(total - 1) < 1e-6:
+            raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
+        return found / total
+    if not total < 1:
+        raise InputError(f"{name} sum to {total:.6g}, expected less than 1, which leaves a share for noise")
+    return torch.cat([found, found.new_tensor([1 - total])])
+
+
+def objective_for(
+    name: str | None, update: str, space: Space, temperature: TemperatureRule, variant: Variant
+) -> Objective:
+    """Pair objective and variant: only under the likelihood has a learned temperature a sensible value."""
+    if isinstance(variant.rule, Fuzzy):
+        return _only("fuzzy memberships", FuzzyDistortion, name, update, space, temperature, variant)
+    if isinstance(space.distance, Averaged):
+        if temperature.learned or variant.learn_priors:
+            raise InputError(
+                "update='mean' follows no objective that temperature or priors could be learned by: fix them"
+            )
+        return _only("update='mean'", FixedPoint, name, "exact", space, temperature, variant)
+    objectives: dict[str, type[Objective]] = {
+        kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
+    }
+    chosen = name or ("nll" if temperature.learned or temperature.per_cluster else "free_energy")
+    check_known("objective", chosen, objectives)
+    if temperature.learned and chosen != "nll":
+        raise InputError(
+            f"objective={chosen!r} needs a fixed temperature: learned with it, T would run off to infinity or to 0; "
+            "give temperature a number, or choose objective='nll'"
+        )
+    if temperature.per_cluster and chosen != "nll":
+        raise InputError(f"objective={chosen!r} needs one temperature for all clusters: choose objective='nll'")
+    if chosen == "distortion" and variant._replace(frozen=None) != Variant():
+        raise InputError("objective='distortion' knows neither learned priors nor a cluster of noise: leave them out")
+    return objectives[chosen](space, temperature, variant)
+
+
+def _only(
+    what: str,
+    kind: type[Objective],
+    name: str | None,
+    update: str,
+    space: Space,
+    temperature: TemperatureRule,
+    variant: Variant,
+) -> Objective:
+    """Make the one objective that something goes with."""
+    if name is not None:
+        raise InputError(f"objective={name!r} does not go with {what}, which has its own: leave it out")
+    if update == "mean" and isinstance(space.distance, Averaged):
+        raise InputError(f"update='mean' does not go with {what}: leave it 'exact'")
+    return kind(space, temperature, variant)
