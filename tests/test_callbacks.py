@@ -31,6 +31,8 @@ from softkmeans import (
     Step,
     TimeLimit,
 )
+from softkmeans.errors import CallbackError
+from softkmeans.fit import fit
 
 X = load_iris().data
 CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -200,15 +202,111 @@ def test_ctrl_c_on_a_tensor_keeps_a_tensor():
     assert model.cluster_centers_.dtype == torch.float32
 
 
-def test_an_error_in_a_callback_comes_through_and_leaves_no_half_fitted_model():
-    class Broken(Callback):
-        def on_step(self, step):
-            raise ZeroDivisionError("mine")
+class Broken(Callback):
+    """Raises when it hears of something: an event, and for passes their number, in a restart."""
 
-    model = SoftKMeans(3, random_state=0, callbacks=[Broken()])
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    def __init__(self, event, n_iter=None, restart=0, error=ZeroDivisionError("mine")):  # noqa: B008 -- only raised
+        self.moment, self.error = (event, restart, n_iter), error
+        self.restart = -1
+
+    def on_fit_begin(self, max_iter):
+        self.restart += 1
+        self.heard("on_fit_begin", None)
+
+    def on_step(self, step):
+        self.heard("on_step", step.n_iter)
+
+    def on_fit_end(self, result):
+        self.heard("on_fit_end", None)
+
+    def heard(self, event, n_iter):
+        if (event, self.restart, n_iter) == self.moment:
+            raise self.error
+
+
+MOMENTS = {  # when a callback fails: the passes that the others hear of in each restart
+    ("on_fit_begin",): [0],
+    ("on_step", 1): [1],
+    ("on_step", 3): [3],
+    ("on_fit_end",): [6],
+    ("on_fit_begin", None, 1): [6, 0],
+    ("on_step", 1, 1): [6, 1],
+    ("on_step", 3, 1): [6, 3],
+    ("on_fit_end", None, 1): [6, 6],
+}
+SETTINGS = {"temperature": 0.3, "init": "random", "n_init": 3, "max_iter": 6, "tol": 0, "random_state": 0}
+
+
+@CUT_SHORT
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_what_a_callback_raises_ends_the_fit_and_leaves_the_best_so_far(moment, place):
+    recorder, bar, broken = Recorder(), ProgressBar(0.0), Broken(*moment)
+    watching = [recorder, bar]
+    watching.insert(place, broken)
+    model = SoftKMeans(3, **SETTINGS, callbacks=watching)
+    with redirect_stderr(Terminal()), pytest.raises(ZeroDivisionError, match="mine") as caught:
         model.fit(X)
-    assert not hasattr(model, "cluster_centers_")
+    assert caught.value is broken.error
+    passes = MOMENTS[moment]
+    assert [sum(step.restart == r for step in recorder.steps) for r in range(len(passes))] == passes
+    assert len(recorder.results) == len(recorder.begun) == len(passes)
+    assert not tqdm._instances  # the bar is closed
+    check_is_fitted(model)
+    assert all(hasattr(model, name) for name in FIGURES)
+    assert not model.converged_
+    assert model.free_energy_ == pytest.approx(ref.free_energy(X, model.cluster_centers_, 0.3), rel=1e-9)
+    assert model.free_energy_ == pytest.approx(min(result.free_energy for result in recorder.results), rel=1e-9)
+    np.testing.assert_allclose(model.predict_proba(X), ref.resp(X, model.cluster_centers_, 0.3), atol=1e-9)
+    np.testing.assert_array_equal(model.labels_, model.predict(X))
+
+
+@pytest.mark.parametrize(("moment", "steps_taken"), [(("on_fit_begin",), 0), (("on_step", 1), 0), (("on_step", 3), 2)])
+def test_the_centres_kept_are_those_of_the_pass_that_failed(moment, steps_taken):
+    start = X[[0, 60, 120]]
+    model = SoftKMeans(3, temperature=0.3, init=start, solver="em", tol=0, callbacks=[Broken(*moment)])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X)
+    np.testing.assert_allclose(model.cluster_centers_, ref.em(X, start, 0.3, steps_taken), rtol=1e-9)
+
+
+@CUT_SHORT
+@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment[0] != "on_fit_begin"], ids=str)
+def test_ctrl_c_inside_a_callback_is_ctrl_c_wherever_it_comes(moment):
+    bar, broken = ProgressBar(0.0), Broken(*moment, error=KeyboardInterrupt())
+    with redirect_stderr(Terminal()), pytest.raises(KeyboardInterrupt):
+        SoftKMeans(3, **SETTINGS, callbacks=[bar, broken]).fit(X)
+    assert not tqdm._instances
+
+
+@CUT_SHORT
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_the_function_gives_the_result_with_the_error(moment):
+    broken, recorder = Broken(*moment), Recorder()
+    with pytest.raises(CallbackError, match="a callback raised") as caught:
+        fit(X, 3, **SETTINGS, callbacks=[broken, recorder])
+    assert caught.value.__cause__ is broken.error
+    centers = caught.value.result.centers.numpy()
+    assert caught.value.result.free_energy == pytest.approx(ref.free_energy(X, centers, 0.3), rel=1e-9)
+    assert caught.value.result.free_energy == pytest.approx(min(r.free_energy for r in recorder.results), rel=1e-9)
+
+
+def test_of_several_errors_the_first_comes_out():
+    first, second = Broken("on_step", 2), Broken("on_fit_end", error=ValueError("later"))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        SoftKMeans(3, random_state=0, callbacks=[second, first]).fit(X)
+
+
+def test_an_error_in_a_sample_ends_the_fit_too():
+    rows = np.random.default_rng(0).normal(size=(4000, 2))
+    recorder = Recorder()
+    model = SoftKMeans(3, random_state=0, growing_sample=True, callbacks=[Broken("on_step", 2), recorder])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(rows)
+    assert [step.n_rows for step in recorder.steps] == [192, 192]
+    assert model.free_energy_ == pytest.approx(
+        ref.free_energy(rows, model.cluster_centers_, model.temperature_), rel=1e-9
+    )
 
 
 @CUT_SHORT
@@ -279,7 +377,7 @@ def test_the_bar_of_every_restart_and_of_every_fit_is_its_own(monkeypatch):
         texts.append(err.getvalue())
     assert texts[0] == texts[1]
     for restart in range(3):
-        title = f"soft k-means, restart {restart}" if restart else "soft k-means"
+        title = f"restart {restart}" if restart else "soft k-means"
         assert f"\r{title}: 100%" in texts[0]
     assert "\n" not in texts[0]
     assert not tqdm._instances
@@ -452,7 +550,7 @@ def test_the_log_has_the_begin_the_end_and_lines_at_intervals(settings, logged, 
     ends = [
         "fit ends after 12 passes, converged: objective 85",
         "fit ends after 12 passes, not converged: objective -0.33333333",
-        "fit ends before its first pass",
+        "fit ends without a result",
     ]
     assert caplog.messages == [BEGIN, *map(line, logged), *ends]
     assert {(record.name, record.levelno) for record in caplog.records} == {(name, logging.INFO)}

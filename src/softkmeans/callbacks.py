@@ -60,10 +60,10 @@ class Callback:
     Callbacks are called in the order given, and every one hears of every pass, also of one after which another asks to
     stop. An object may watch several fits, one after the other: begin anew in `on_fit_begin`.
 
-    What a callback raises ends the fit, as Ctrl-C does: the other callbacks still hear `on_fit_end`, the best centres
-    so far are kept in the estimator, and the exception comes out of `SoftKMeans.fit` as it was raised.
-    `softkmeans.fit.fit`, which has no estimator to keep them in, raises a ``CallbackError`` with the ``result``, caused
-    by the exception.
+    What a callback raises ends the fit, all restarts, as Ctrl-C does: the other callbacks still hear `on_fit_end`, the
+    estimator keeps the best centres so far (those of the start, if need be), and the exception comes out of
+    `SoftKMeans.fit` as it was raised; the first, if there are several. `softkmeans.fit.fit` has no estimator to keep
+    anything in and raises a ``CallbackError`` with the ``result``, whose ``__cause__`` is the exception.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Callback:
         Parameters
         ----------
         result : Result or None
-            What the restart found, clusters in the order they started in; None if it ended before its first pass.
+            What the restart found, clusters in the order they started in.
         """
 
 
@@ -145,7 +145,7 @@ class ProgressBar(Callback):
     def on_step(self, step: Step) -> None:
         """Advance the bar."""
         if step.restart:
-            self._bar.set_description(f"soft k-means, restart {step.restart}", refresh=False)
+            self._bar.set_description(f"restart {step.restart}", refresh=False)  # leave room for the bar
         self._bar.set_postfix(objective=f"{step.mean:.6g}", refresh=False)
         self._bar.update()
 
@@ -282,7 +282,7 @@ class LossLogger(Callback):
     def on_fit_end(self, result: Any) -> None:
         """Log how it ended."""
         if result is None:
-            self._log("fit ends before its first pass")
+            self._log("fit ends without a result")
         else:
             ending = "converged" if result.converged else "not converged"
             self._log("fit ends after %d passes, %s: objective %.8g", result.n_iter, ending, result.objective)
