@@ -104,7 +104,7 @@ class Callback:
 
         Parameters
         ----------
-        result : Result or None
+        result : Result
             What the restart found, clusters in the order they started in.
         """
 
