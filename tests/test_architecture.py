@@ -27,7 +27,7 @@ FLOORS = [
     ["training", "clusterer"],
     ["estimator", "fuzzy"],
     ["scaling"],
-    ["saving", "summary"],
+    ["saving", "summary", "deploy"],
     ["cli"],
     ["__main__"],
 ]
@@ -83,6 +83,7 @@ def test_public_names():
         "callbacks",
         "data",
         "distances",
+        "export_onnx",
         "fit",
         "functional",
         "load",

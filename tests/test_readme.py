@@ -46,7 +46,7 @@ def test_console_commands_print_what_the_readme_says(tmp_path):
     assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/mathematics.md", "docs/callbacks.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/mathematics.md", "docs/deploying.md", "docs/callbacks.md"])
 def test_python_sessions_are_true(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS)

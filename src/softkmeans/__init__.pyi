@@ -20,6 +20,7 @@ from .callbacks import Step as Step
 from .callbacks import TimeLimit as TimeLimit
 from .data import make_blobs as make_blobs
 from .data import read_table as read_table
+from .deploy import export_onnx as export_onnx
 from .errors import FitInterrupted as FitInterrupted
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError

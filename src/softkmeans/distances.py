@@ -16,7 +16,6 @@ __all__ = [
 
 import math
 from abc import ABC, abstractmethod
-from functools import cache
 
 import numpy as np
 import scipy  # loads its submodules when they are used
@@ -196,14 +195,15 @@ class Cosine(Distance):
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
-        angle, log_weight = (a.to(temperature) for a in _polar_nodes(float(temperature.detach()), n_features))
+        angle, log_weight = (a.to(temperature) for a in _polar_nodes(temperature.detach().cpu().double(), n_features))
         logs = _log_polar_density(angle, temperature, n_features) + log_weight
         return _log_sphere_area(n_features - 1) + torch.logsumexp(logs, 0)
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        angle, log_weight = _polar_nodes(temperature, n_features)
-        logs = _log_polar_density(angle, torch.tensor(temperature, dtype=torch.float64), n_features) + log_weight
+        t = torch.tensor(temperature, dtype=torch.float64)
+        angle, log_weight = _polar_nodes(t, n_features)
+        logs = _log_polar_density(angle, t, n_features) + log_weight
         return float(torch.softmax(logs, 0) @ (2 * (angle / 2).sin().square()))
 
     @override
@@ -290,22 +290,19 @@ def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> T
     return -2 * (angle / 2).sin().square() / temperature + (n_features - 2) * angle.sin().log()
 
 
-def _polar_nodes(temperature: float, n_features: int) -> tuple[Tensor, Tensor]:
-    """Angles and log-weights of a Gauss-Legendre rule over the one peak of the polar density."""
+NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(128))  # on [-1, 1]
+LOG_WEIGHTS = WEIGHTS.log()
+
+
+def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
+    """Angles and log-weights of a Gauss-Legendre rule over the one peak of the polar density, in tensors alone."""
     spread = (n_features - 2) * temperature
-    cosine = 2 / (spread + math.sqrt(spread**2 + 4))  # at the peak, sin² a = (d - 2) T cos a
-    peak = math.asin(min(1.0, math.sqrt(spread * cosine)))
-    reach = 12 * math.sqrt(temperature / (cosine + 1 / cosine))  # 12 widths, by the curvature there
-    low, high = max(0.0, peak - reach), min(math.pi, peak + reach)
-    node, weight = (torch.from_numpy(a) for a in _legendre())
+    cosine = 2 / (spread + (spread.square() + 4).sqrt())  # at the peak, sin² a = (d - 2) T cos a
+    peak = (spread * cosine).clamp_max(1.0).sqrt().asin()
+    reach = 12 * (temperature / (cosine + 1 / cosine)).sqrt()  # 12 widths, by the curvature there
+    low, high = (peak - reach).clamp_min(0.0), (peak + reach).clamp_max(math.pi)
     half = (high - low) / 2
-    return low + half * (1 + node), weight.log() + math.log(half)
-
-
-@cache
-def _legendre() -> tuple[Array, Array]:
-    node, weight = np.polynomial.legendre.leggauss(128)
-    return node, weight
+    return low + half * (1 + NODES), LOG_WEIGHTS + half.log()
 
 
 DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclidean(), Cosine())}
