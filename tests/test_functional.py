@@ -325,3 +325,90 @@ def test_unknown_reduction_and_distance_are_named(name):
         OBJECTIVES[name](x, c, 0.7, reduction="avg")
     with pytest.raises(InputError, match=r"distance='l1' is not known: choose one of sqeuclidean, euclidean, cosine"):
         OBJECTIVES[name](x, c, 0.7, "l1")
+
+
+# Callables as distances
+
+
+def differences(x, c):
+    return x[..., None, :] - c  # (..., n, k, d)
+
+
+CALLABLES = {
+    "sqeuclidean": lambda x, c: differences(x, c).square().sum(-1),
+    "cityblock": lambda x, c: differences(x, c).abs().sum(-1),
+    "chebyshev": lambda x, c: differences(x, c).abs().amax(-1),
+    "braycurtis": lambda x, c: differences(x, c).abs().sum(-1) / (x[..., None, :] + c).abs().sum(-1),
+}
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 30.0])
+@pytest.mark.parametrize("metric", CALLABLES)
+def test_with_a_callable_values_are_scipy_s(metric, temperature):
+    x, c = problem()
+    d = cdist(x, c, metric)
+    resp = scipy.special.softmax(-d / temperature, axis=1)
+    f = -temperature * scipy.special.logsumexp(-d / temperature, axis=1)
+    function = CALLABLES[metric]
+    np.testing.assert_allclose(assign(x, c, temperature, function), resp, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(distortion(x, c, temperature, function), (resp * d).sum(1).mean(), rtol=1e-10)
+    np.testing.assert_allclose(free_energy(x, c, temperature, function, reduction="none"), f, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["assign", "free_energy", "distortion"])
+@pytest.mark.parametrize("metric", CALLABLES)
+def test_gradcheck_through_a_callable_and_into_what_it_closes_over(metric, name):
+    x, c = problem(n=4, k=3)
+    log_t, power = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (-0.2, 1.3))
+    assert torch.autograd.gradcheck(
+        lambda x, c, t, power: getattr(functional, name)(x, c, t.exp(), lambda x, c: CALLABLES[metric](x, c) ** power),
+        (x.requires_grad_(), c.requires_grad_(), log_t, power),
+    )
+
+
+@pytest.mark.parametrize("metric", CALLABLES)
+def test_a_callable_takes_batches_and_vmap(metric):
+    x, c = problem()
+    function = CALLABLES[metric]
+    expected = assign(x, c, 0.7, function)
+    torch.testing.assert_close(assign(x.view(3, 2, 2, 3), c, 0.7, function), expected.view(3, 2, 2, 4))
+    stack = torch.stack([c, 2 * c])
+    mapped = torch.vmap(lambda c: free_energy(x, c, 0.7, function))(stack)
+    torch.testing.assert_close(mapped, torch.stack([free_energy(x, c, 0.7, function) for c in stack]))
+
+
+def test_a_callable_sees_rows_and_centres_as_they_are():
+    x, c = problem(dtype=torch.float32)
+    seen = []
+
+    def watched(x, c):
+        seen.extend([x, c])
+        return torch.cdist(x, c)
+
+    assert assign(x + 1e6, c, 0.7, watched).dtype == torch.float32
+    assert torch.equal(seen[0], x + 1e6)
+    assert seen[1] is c
+
+
+BAD_CALLABLES = {
+    "pairs": (lambda x, c: torch.cdist(c, x), r"<lambda> gave shape \(4, 12\) for x of shape \(12, 3\)"),
+    "one a row": (lambda x, c: x.sum(-1), r"gave shape \(12,\) .* expected a tensor of shape \(12, 4\)"),
+    "features": (differences, r"differences gave shape \(12, 4, 3\)"),
+    "array": (lambda x, c: cdist(x, c), "gave a ndarray .* return distances"),
+    "nothing": (lambda x, c: None, "gave a NoneType"),
+    "a class": (torch.nn.PairwiseDistance, "distance=<class .*PairwiseDistance'> is not known: choose one of"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLABLES)
+def test_a_callable_that_gives_something_else_is_named(case):
+    function, message = BAD_CALLABLES[case]
+    for verb in (assign, free_energy, distortion):
+        with pytest.raises(InputError, match=message) as caught:
+            verb(*problem(), 0.7, function)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_callable_has_no_likelihood():
+    with pytest.raises(InputError, match=r"objective='nll' needs the density .* callable cdist has none: choose"):
+        nll(*problem(), 0.7, torch.cdist)

@@ -4,6 +4,7 @@ import copy
 import io
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import reference as ref
-from softkmeans import InputError, SoftKMeansLayer
+from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, train_layer
 from softkmeans.distances import DISTANCES, SquaredEuclidean
 
 OBJECTIVES = ["free_energy", "distortion", "nll"]
@@ -245,12 +246,13 @@ def test_copies_say_the_same_and_stand_alone(kind, distance):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("distance", ["sqeuclidean"])
-def test_compiled_in_one_graph_it_is_the_same(distance):
-    module, x = layer(temperature=0.7, learn_temperature=True, distance=distance), rows()
+@pytest.mark.parametrize(("distance", "objective"), [("sqeuclidean", "nll"), ("own", "free_energy")])
+def test_compiled_in_one_graph_it_is_the_same(distance, objective):
+    distance = Weighted() if distance == "own" else distance
+    module, x = layer(temperature=0.7, learn_temperature=objective == "nll", distance=distance), rows()
 
     def run(x):
-        return module(x), module.loss(x, "nll")
+        return module(x), module.loss(x, objective)
 
     results = []
     for function in (run, torch.compile(run, fullgraph=True, backend="inductor")):
@@ -372,3 +374,119 @@ def test_autocast_takes_no_digits_from_the_distances(distance):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(module(x), expected)
         module(x.bfloat16())  # as the layer before it would hand on
+
+
+# Callables as distances
+
+
+def cityblock(x, c):
+    return (x[..., None, :] - c).abs().sum(-1)
+
+
+class Weighted(torch.nn.Module):
+    """Squared distances by features whose weights are learned, and add up to 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+
+    def forward(self, x, c):
+        return ((x[..., None, :] - c).square() * self.logits.softmax(-1)).sum(-1)
+
+
+def test_forward_with_a_callable_is_scipy_s_softmax():
+    module, x = layer(distance=cityblock, temperature=0.7), rows()
+    d = cdist(x, module.centroids.detach(), "cityblock")
+    np.testing.assert_allclose(module(x).detach(), scipy.special.softmax(-d / 0.7, axis=1), rtol=1e-9, atol=1e-14)
+    f = -0.7 * scipy.special.logsumexp(-d / 0.7, axis=1).mean()
+    assert module.loss(x).item() == pytest.approx(f, rel=1e-12)
+
+
+def test_a_module_s_parameters_are_the_layer_s():
+    module = layer(distance=Weighted())
+    assert set(dict(module.named_parameters())) == {"centroids", "distance.logits"}
+    assert module.to(torch.float32).distance.logits.dtype == torch.float32
+    assert module(rows(dtype=torch.float32)).dtype == torch.float32
+
+
+def test_a_module_learns_which_feature_is_tight():
+    """Of Σ a_j v_j, with v_j a feature's spread within clusters, the weights a, of sum 1, choose the smallest."""
+    rng = np.random.default_rng(0)
+    x = torch.tensor(np.stack([rng.normal(size=200), np.repeat([0.0, 3.0], 100) + 0.1 * rng.normal(size=200)], 1))
+    module = layer(n_clusters=2, distance=Weighted(), temperature=0.1, centroids=x[[0, -1]])
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        module.loss(x).backward()
+        optimizer.step()
+    assert module.distance.logits.softmax(-1)[1] > 0.95
+    torch.testing.assert_close(module.centroids[:, 1].detach(), x[:, 1].view(2, 100).mean(1), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["deepcopy", "pickle"])
+@pytest.mark.parametrize("distance", [cityblock, Weighted()], ids=["function", "module"])
+def test_copies_with_a_callable_say_the_same_and_stand_alone(kind, distance):
+    module, x = layer(distance=distance, temperature=0.3), rows()
+    expected = module(x).detach()
+    other = COPIES[kind](module)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.arange(2.0))
+    torch.testing.assert_close(other(x), expected, rtol=0, atol=0)
+
+
+def test_a_module_s_state_is_in_the_layer_s():
+    module, other = layer(distance=Weighted()), layer(distance=Weighted(), centroids=rows()[:3])
+    with torch.no_grad():
+        module.distance.logits.copy_(torch.tensor([1.0, -1.0]))
+    other.load_state_dict(module.state_dict())
+    torch.testing.assert_close(other(rows()), module(rows()), rtol=0, atol=0)
+    assert layer(distance=cityblock).state_dict().keys() == layer().state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("distance", "name"), [(cityblock, "cityblock"), (Weighted(), "Weighted"), (partial(torch.cdist, p=1), "partial")]
+)
+def test_repr_names_a_callable(distance, name):
+    assert layer(distance=distance).extra_repr() == f"3, 2, distance={name}"
+
+
+CENTROIDS = rows()[:3]
+BAD_CALLABLES = {
+    "similarity": ({"distance": lambda x, c: -cityblock(x, c)}, "negative numbers or NaN .* not a similarity"),
+    "nan": ({"distance": lambda x, c: cityblock(x, c) / 0 * 0}, "distance <lambda> gives negative numbers or NaN"),
+    "shape": ({"distance": lambda x, c: x - c}, r"gave shape \(3, 2\) .* expected a tensor of shape \(3, 3\)"),
+    "learned": ({"distance": cityblock, "learn_temperature": True}, "learn_temperature=True needs the density"),
+    "class": ({"distance": Weighted}, "distance=<class .*Weighted'> is not known"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLABLES)
+def test_a_callable_that_can_not_work_is_refused(case):
+    arguments, message = BAD_CALLABLES[case]
+    with pytest.raises(InputError, match=message) as caught:
+        layer(**arguments, centroids=CENTROIDS)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("centroids", [CENTROIDS, CENTROIDS[[0, 0, 0]], CENTROIDS[[0, 0, 1]]])
+def test_rounding_on_a_centroid_is_not_held_against_a_callable(centroids):
+    module = layer(distance=lambda x, c: cityblock(x, c) - 1e-9, centroids=centroids)
+    assert module(rows()).isfinite().all()
+
+
+def test_a_callable_is_not_tried_where_it_may_have_no_meaning_yet():
+    """Random centroids may be negative; and a module may have parameters elsewhere until it is moved."""
+    layer(distance=lambda x, c: cityblock(x.log(), c.log()))
+    layer(distance=Weighted().to("meta"), centroids=CENTROIDS).to_empty(device="cpu")
+    assert layer(distance=cityblock, device="meta", centroids=CENTROIDS).loss(rows().to("meta")).shape == ()
+
+
+def test_a_callable_has_no_likelihood_and_no_fit():
+    module = layer(distance=cityblock)
+    with pytest.raises(InputError, match=r"objective='nll' needs the density .* cityblock has none"):
+        module.loss(rows(), "nll")
+    with pytest.raises(InputError, match="callable"):
+        train_layer(module, rows())
+    with pytest.raises(InputError, match="callable cityblock, by which fits can't move centres: give one of"):
+        SoftKMeans(3, distance=cityblock).fit(rows())

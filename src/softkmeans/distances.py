@@ -11,6 +11,7 @@ __all__ = [
     "SquaredEuclidean",
     "as_distance",
     "check_features",
+    "distance_name",
     "squared_distances",
 ]
 
@@ -93,7 +94,21 @@ class Distance(ABC):
 
 
 def squared_distances(z: Tensor, c: Tensor) -> Tensor:
-    """Squared Euclidean distances (..., n, k) by one matrix product; callers see to it that the origin lies amid z."""
+    """Squared Euclidean distances (..., n, k) by one matrix product; callers see to it that the origin lies amid z.
+
+    Parameters
+    ----------
+    z : Tensor (..., n, d)
+        Rows.
+    c : Tensor (k, d)
+        Centres.
+
+    Examples
+    --------
+    >>> squared_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0]]))
+    tensor([[ 0.],
+            [25.]])
+    """
     squared = z.square().sum(-1, keepdim=True) - 2 * z @ c.mT + c.square().sum(-1)
     return squared.clamp_min(0)
 
@@ -309,20 +324,39 @@ DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclid
 
 
 def check_features(distance: Distance, n_features: int) -> None:
-    """Raise an InputError if a distance has no meaning for so few features."""
+    """Raise an InputError if a distance has no meaning for so few features.
+
+    Parameters
+    ----------
+    distance : Distance
+        The distance.
+    n_features : int
+        How many features the data has.
+
+    Examples
+    --------
+    >>> check_features(DISTANCES["cosine"], 1)
+    Traceback (most recent call last):
+    softkmeans.errors.InputError: the cosine distance needs 2 features or more, got 1
+    """
     if n_features < distance.min_features:
         raise InputError(
             f"the {distance.name} distance needs {distance.min_features} features or more, got {n_features}"
         )
 
 
-def as_distance(distance: str | Distance) -> Distance:
+def as_distance(distance: object) -> Distance:
     """Look a distance up by name; a ``Distance`` passes through.
+
+    Parameters
+    ----------
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
+        Its name, or itself.
 
     Raises
     ------
     InputError
-        If there is no distance of that name.
+        If there is no distance of that name, or it is a callable, from which fits can't learn where centres move.
 
     Examples
     --------
@@ -331,5 +365,27 @@ def as_distance(distance: str | Distance) -> Distance:
     """
     if isinstance(distance, Distance):
         return distance
+    if callable(distance) and not isinstance(distance, type):
+        raise InputError(
+            f"distance is the callable {distance_name(distance)}, by which fits can't move centres: give one of "
+            f"{', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in a loop of your own"
+        )
     check_known("distance", distance, DISTANCES)
-    return DISTANCES[distance]
+    return DISTANCES[str(distance)]
+
+
+def distance_name(distance: object) -> str:
+    """Give the name of a distance: its own, or a function's, or else its type's.
+
+    Parameters
+    ----------
+    distance : Distance or callable
+        The distance.
+
+    Examples
+    --------
+    >>> distance_name(DISTANCES["cosine"]), distance_name(torch.cdist), distance_name(torch.nn.PairwiseDistance())
+    ('cosine', 'cdist', 'PairwiseDistance')
+    """
+    name = distance.name if isinstance(distance, Distance) else getattr(distance, "__name__", None)
+    return name or type(distance).__name__

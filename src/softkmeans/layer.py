@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from . import functional
 from .checks import check_count, check_known, check_positive
-from .distances import Distance, as_distance, check_features
+from .distances import Distance, check_features, distance_name
 from .errors import InputError
+from .functional import AnyDistance, DistanceFunction
 
 
 class SoftKMeansLayer(nn.Module):
@@ -28,8 +29,10 @@ class SoftKMeansLayer(nn.Module):
         d.
     temperature : float, default=1.0
         T > 0: how soft; it divides the *squared* distance by default. β = 1/T is its inverse.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        What is between rows and centroids.
+    distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
+        What is between rows and centroids. A callable takes rows (..., n, d) and centroids (k, d) to distances
+        (..., n, k), and is differentiated; an ``nn.Module`` becomes a submodule, whose parameters train with the
+        centroids. As it has no density, it has no "nll" and no T to learn.
     learn_temperature : bool, default=False
         Whether T is learned with the centroids, as its logarithm; only ``loss(x, "nll")`` has a T to learn.
     centroids : Tensor (k, d), optional
@@ -64,8 +67,21 @@ class SoftKMeansLayer(nn.Module):
     ...     optimizer.step()
     >>> layer.centroids.detach().flatten().round(decimals=2)
     tensor([0.1000, 5.1000])
+
+    A distance that learns which features matter:
+
+    >>> class Weighted(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.log_weight = torch.nn.Parameter(torch.zeros(2))
+    ...     def forward(self, x, c):
+    ...         return ((x[..., None, :] - c) ** 2 * self.log_weight.softmax(-1)).sum(-1)
+    >>> layer = SoftKMeansLayer(3, 2, distance=Weighted())
+    >>> [name for name, _ in layer.named_parameters()]
+    ['centroids', 'distance.log_weight']
     """
 
+    distance: Distance | DistanceFunction
     centroids: nn.Parameter
     log_temperature: Tensor
 
@@ -75,7 +91,7 @@ class SoftKMeansLayer(nn.Module):
         n_features: int,
         temperature: float = 1.0,
         *,
-        distance: str | Distance = "sqeuclidean",
+        distance: AnyDistance = "sqeuclidean",
         learn_temperature: bool = False,
         centroids: Tensor | None = None,
         generator: torch.Generator | None = None,
@@ -87,24 +103,39 @@ class SoftKMeansLayer(nn.Module):
         check_count("n_features", n_features)
         check_positive("temperature", temperature)
         self.n_clusters, self.n_features = n_clusters, n_features
-        self.distance, self.learn_temperature = as_distance(distance), learn_temperature
-        check_features(self.distance, n_features)
+        self.distance, self.learn_temperature = functional.find_distance(distance), learn_temperature
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         if centroids is None:
-            centroids = torch.randn(n_clusters, n_features, generator=generator, **made)
-        start = torch.as_tensor(centroids).detach().clone().to(**made)
-        if start.shape != (n_clusters, n_features):
-            raise InputError(f"centroids have shape {tuple(start.shape)}, expected {(n_clusters, n_features)}")
-        if not (start.is_meta or start.isfinite().all()):
-            raise InputError("centroids contain NaN or infinity: give finite ones")
+            start = torch.randn(n_clusters, n_features, generator=generator, **made)
+        else:
+            start = torch.as_tensor(centroids).detach().clone().to(**made)
+            self._check_start(start)
         if not torch.finfo(start.dtype).tiny <= temperature <= torch.finfo(start.dtype).max:
             raise InputError(f"temperature={temperature!r} is out of {start.dtype}'s range: use float64, or rescale")
+        self._check_distance(start if centroids is not None else None)
         self.centroids = nn.Parameter(start)
-        log_t = torch.tensor(math.log(temperature), device=self.centroids.device, dtype=self.centroids.dtype)
+        log_t = torch.tensor(math.log(temperature), device=start.device, dtype=start.dtype)
         if learn_temperature:
             self.log_temperature = nn.Parameter(log_t)
         else:
             self.register_buffer("log_temperature", log_t)
+
+    def _check_start(self, start: Tensor) -> None:
+        expected = self.n_clusters, self.n_features
+        if start.shape != expected:
+            raise InputError(f"centroids have shape {tuple(start.shape)}, expected {expected}")
+        if not (start.is_meta or start.isfinite().all()):
+            raise InputError("centroids contain NaN or infinity: give finite ones")
+
+    def _check_distance(self, given: Tensor | None) -> None:
+        if isinstance(self.distance, Distance):
+            return check_features(self.distance, self.n_features)
+        if self.learn_temperature:
+            functional.with_density(self.distance, "learn_temperature=True", "learn_temperature=False")
+        # Random centroids may lie where it has no meaning, and a module's parameters may be moved or loaded yet.
+        if given is not None and not isinstance(self.distance, nn.Module):
+            functional.check_function(self.distance, given)
+        return None
 
     @property
     def temperature(self) -> Tensor:
@@ -113,7 +144,20 @@ class SoftKMeansLayer(nn.Module):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        """Give the responsibilities (..., n, k) of the clusters for rows (..., n, d)."""
+        """Give the responsibilities (..., n, k) of the clusters for rows (..., n, d).
+
+        Parameters
+        ----------
+        x : Tensor (..., n, d)
+            Rows.
+
+        Examples
+        --------
+        >>> layer = SoftKMeansLayer(2, 1, temperature=2.0, centroids=torch.tensor([[0.0], [2.0]]))
+        >>> layer(torch.tensor([[0.0], [1.0]])).detach()
+        tensor([[0.8808, 0.1192],
+                [0.5000, 0.5000]])
+        """
         x = self._checked(x)
         return functional.assign(x, self.centroids, self.temperature, self.distance)
 
@@ -138,7 +182,15 @@ class SoftKMeansLayer(nn.Module):
         Raises
         ------
         InputError
-            If there is no such objective, it can't learn T, or x has other features.
+            If there is no such objective, it can't learn T, it needs a density that a callable distance has not, or x
+            has other features.
+
+        Examples
+        --------
+        >>> layer = SoftKMeansLayer(2, 1, temperature=2.0, centroids=torch.tensor([[0.0], [2.0]]))
+        >>> x = torch.tensor([[1.0], [1.0]])
+        >>> layer.loss(x).item(), layer.loss(x, "distortion").item()  # 1 - 2 log 2, and 1
+        (-0.386..., 1.0)
         """
         x = self._checked(x)
         if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
@@ -169,6 +221,16 @@ class SoftKMeansLayer(nn.Module):
 
     @override
     def extra_repr(self) -> str:
-        """Say what the module is made of, for its representation."""
+        """Say what the module is made of, for its representation.
+
+        Examples
+        --------
+        >>> SoftKMeansLayer(3, 2)
+        SoftKMeansLayer(3, 2, distance='sqeuclidean')
+        >>> SoftKMeansLayer(3, 2, distance=torch.cdist)
+        SoftKMeansLayer(3, 2, distance=cdist)
+        """
+        name = distance_name(self.distance)
+        distance = repr(name) if isinstance(self.distance, Distance) else name
         learned = ", learn_temperature=True" if self.learn_temperature else ""
-        return f"{self.n_clusters}, {self.n_features}, distance={self.distance.name!r}{learned}"
+        return f"{self.n_clusters}, {self.n_features}, distance={distance}{learned}"

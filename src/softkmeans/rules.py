@@ -123,6 +123,11 @@ RULES: dict[str, type[Softmax | Fuzzy]] = {"softmax": Softmax, "fuzzy": Fuzzy}
 def as_rule(rule: str | Rule) -> Rule:
     """Look a rule up by name; a ``Rule`` with settings of its own passes through.
 
+    Parameters
+    ----------
+    rule : {"softmax", "fuzzy"} or Rule
+        Its name, or itself.
+
     Raises
     ------
     InputError

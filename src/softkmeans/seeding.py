@@ -35,8 +35,35 @@ def kmeans_plusplus(
     """Greedy k-means++: each next centre is the best of a few rows drawn by their distance to the centres so far.
 
     Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, in its greedy form with
-    2 + log k candidates a step. Gives centres (k, d) ``n_init`` times; where rows are fewer than clusters, some
-    coincide.
+    2 + log k candidates a step. Where rows are fewer than clusters, some centres coincide.
+
+    Parameters
+    ----------
+    source : Source
+        The data.
+    rows : SortedRows
+        Its rows' order.
+    n_clusters, n_init : int
+        k, and how many sets of centres.
+    distance : Distance
+        What is between rows.
+    rng : numpy Generator
+        Where rows are drawn from.
+
+    Yields
+    ------
+    Tensor (k, d)
+        Centres.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source, rng = as_source([[0.0], [0.0], [5.0], [5.0], [9.0]]), np.random.default_rng(0)
+    >>> for centers in kmeans_plusplus(source, sorted_rows(source), 3, 2, as_distance("sqeuclidean"), rng):
+    ...     print(sorted(centers[:, 0].tolist()))
+    [0.0, 5.0, 9.0]
+    [0.0, 5.0, 9.0]
     """
     for _ in range(n_init):
         centers = source.take(rows.draw(None, 1, rng))
@@ -62,6 +89,21 @@ def kmeans_parallel(
 
     Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows a round. The rows
     drawn serve all ``n_init`` starts.
+
+    Parameters
+    ----------
+    source, rows, n_clusters, n_init, distance, rng
+        As for `kmeans_plusplus`, and so is what it yields.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source, rng = as_source([[0.0], [0.0], [5.0], [5.0], [9.0]]), np.random.default_rng(0)
+    >>> for centers in kmeans_parallel(source, sorted_rows(source), 3, 2, as_distance("sqeuclidean"), rng):
+    ...     print(sorted(centers[:, 0].tolist()))
+    [0.0, 5.0, 9.0]
+    [0.0, 5.0, 9.0]
     """
     chosen = rows.draw(None, 1, rng)
     owner, closest = _nearest(source, source.take(chosen), distance)
@@ -81,7 +123,23 @@ def kmeans_parallel(
 def random_rows(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Rows drawn by weight, no two equal as long as there are others; gives centres (k, d) ``n_init`` times."""
+    """Rows drawn by weight, no two equal as long as there are others.
+
+    Parameters
+    ----------
+    source, rows, n_clusters, n_init, distance, rng
+        As for `kmeans_plusplus`, and so is what it yields.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source, rng = as_source([[0.0], [0.0], [5.0], [5.0], [9.0]]), np.random.default_rng(0)
+    >>> for centers in random_rows(source, sorted_rows(source), 3, 2, as_distance("sqeuclidean"), rng):
+    ...     print(sorted(centers[:, 0].tolist()))
+    [0.0, 5.0, 9.0]
+    [0.0, 5.0, 9.0]
+    """
     first = rows.begins.nonzero()[:, 0]
     for _ in range(n_init):
         mass, chosen = rows.mass(), list[int]()
@@ -118,7 +176,41 @@ SEEDINGS: dict[str, Seeding] = {"k-means++": kmeans_plusplus, "k-means||": kmean
 def starts(
     init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Starting centres (k, d) in the fit's space, one set a restart."""
+    """Starting centres (k, d) in the fit's space, one set a restart.
+
+    Parameters
+    ----------
+    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable
+        A seeding's name, the centres, or what makes them, ``init(x, n_clusters, random_state=...)``.
+    n_init, n_clusters : int
+        How many sets of centres, and k.
+    source : Source
+        The data.
+    space : Space
+        Where the fit works.
+    rng : numpy Generator
+        Where rows are drawn from.
+
+    Yields
+    ------
+    Tensor (k, d)
+        Centres.
+
+    Raises
+    ------
+    InputError
+        If there is no such seeding, or what was given are no k centres.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source = as_source([[0.0], [4.0], [8.0]])
+    >>> space = Space.of(source, as_distance("sqeuclidean"))
+    >>> (start,) = starts([[4.0], [8.0]], 1, 2, source, space, np.random.default_rng(0))
+    >>> space.leave(start)[:, 0]
+    tensor([4., 8.], dtype=torch.float64)
+    """
     if isinstance(init, str):
         check_known("init", init, SEEDINGS, ", an array or a callable")
         view = space.view(source)

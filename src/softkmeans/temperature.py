@@ -128,6 +128,11 @@ TEMPERATURES: dict[str, TemperatureRule] = {
 def as_temperature(temperature: object) -> TemperatureRule:
     """Turn a number, or a sequence of k, into a fixed temperature and a name into its rule; a rule passes through.
 
+    Parameters
+    ----------
+    temperature : float, sequence of k floats, {"auto", "per-cluster"} or TemperatureRule
+        T > 0 in the data's units, or how to find it.
+
     Raises
     ------
     InputError

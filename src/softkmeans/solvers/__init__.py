@@ -17,6 +17,11 @@ SOLVERS: dict[str, Solver] = {"auto": Lbfgs(), "em": Em(), "lbfgs": Lbfgs(slow=0
 def as_solver(solver: str | Solver) -> Solver:
     """Look a solver up by name; a ``Solver`` with settings of its own passes through.
 
+    Parameters
+    ----------
+    solver : {"auto", "em", "lbfgs", "adam"} or Solver
+        Its name, or itself.
+
     Raises
     ------
     InputError
