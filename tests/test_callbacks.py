@@ -31,6 +31,7 @@ from softkmeans import (
     Step,
     TimeLimit,
 )
+from softkmeans.data import as_source
 from softkmeans.errors import CallbackError
 from softkmeans.fit import fit
 
@@ -271,7 +272,7 @@ def test_the_centres_kept_are_those_of_the_pass_that_failed(moment, steps_taken)
 
 
 @CUT_SHORT
-@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment[0] != "on_fit_begin"], ids=str)
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_ctrl_c_inside_a_callback_is_ctrl_c_wherever_it_comes(moment):
     bar, broken = ProgressBar(0.0), Broken(*moment, error=KeyboardInterrupt())
     with redirect_stderr(Terminal()), pytest.raises(KeyboardInterrupt):
@@ -307,6 +308,30 @@ def test_an_error_in_a_sample_ends_the_fit_too():
     assert model.free_energy_ == pytest.approx(
         ref.free_energy(rows, model.cluster_centers_, model.temperature_), rel=1e-9
     )
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_the_bar_is_closed_when_the_data_can_no_longer_be_read(after, error):
+    source = as_source(X)
+
+    def fail():
+        raise error
+
+    class Unplug(Callback):
+        def on_fit_begin(self, max_iter):
+            self.on_step(SimpleNamespace(n_iter=0))
+
+        def on_step(self, step):
+            if step.n_iter == after:
+                source.blocks = fail
+
+    bar, recorder = ProgressBar(0.0), Recorder()
+    with redirect_stderr(Terminal()), pytest.raises(error):
+        fit(source, 3, temperature=0.3, tol=0, random_state=0, callbacks=[bar, Unplug(), recorder])
+    assert not tqdm._instances
+    assert len(recorder.steps) == after
+    assert [result is None for result in recorder.results] == [error is OSError or after == 0]
 
 
 @CUT_SHORT

@@ -107,7 +107,7 @@ def data(tmp_path_factory):
     save(SoftKMeans.from_layer(SoftKMeansLayer(3, 13)), folder / "layer.safetensors")
     raw = (folder / "wine.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(raw[: len(raw) // 2])
-    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"1"', b'"version":"2"'))
+    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"2"', b'"version":"3"'))
     safetensors.numpy.save_file({"weight": np.ones((3, 13))}, folder / "foreign.safetensors")
     return folder
 
@@ -522,7 +522,7 @@ BAD = {
         ("cut", "cut.safetensors is no model file, or was cut off or damaged"),
         ("random", "no model file"),
         ("foreign", "no softkmeans model"),
-        ("newer", "version 2.*upgrade"),
+        ("newer", "version 3.*upgrade"),
         ("empty", "no model file"),
         ("none", "no such file"),
     )

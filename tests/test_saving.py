@@ -229,9 +229,9 @@ def test_the_file_is_plain_safetensors(name, models):
     metadata, tensors = parsed(folder / f"{name}.safetensors")
     model = made[name]
     estimator = model[-1] if isinstance(model, Pipeline) else model
-    assert (metadata["format"], metadata["version"]) == ("softkmeans", "1")
+    assert (metadata["format"], metadata["version"]) == ("softkmeans", "2")
     content = metadata["content"]
-    assert content.keys() == {"parameters", "attributes", "feature_names", "tensor", "scaler"}
+    assert content.keys() == {"kind", "parameters", "attributes", "feature_names", "tensor", "scaler"}
     assert content["attributes"]["temperature_"] == estimator.temperature_
     assert content["feature_names"] == list(getattr(model, "feature_names_in_", []))
     expected = {"cluster_centers_"}
@@ -348,7 +348,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 TAMPERED = {
     "foreign": (other(format="pt"), "no softkmeans model"),
     "no format": (other(format=None), "no softkmeans model"),
-    "newer": (other(version="2"), "has format version 2.*upgrade"),
+    "newer": (other(version="3"), "has format version 3.*upgrade"),
     "much newer": (other(version="1000"), "upgrade"),
     "an endless version": (other(version="9" * 5000), ""),
     "version in words": (other(version="one"), "version"),

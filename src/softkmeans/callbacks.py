@@ -104,8 +104,9 @@ class Callback:
 
         Parameters
         ----------
-        result : Result
-            What the restart found, clusters in the order they started in.
+        result : Result or None
+            What the restart found, clusters in the order they started in; None if it found nothing, because the data
+            could not be read, say, or Ctrl-C came before the first pass.
         """
 
 

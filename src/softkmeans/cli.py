@@ -125,7 +125,14 @@ def fit(
     ] = None,
     weight_column: Annotated[str | None, typer.Option(help="Weights of the rows.", show_default=False)] = None,
     scale: Annotated[str, typer.Option(help="standard (mean 0, variance 1) or none.")] = "none",
-    temperature: Annotated[str, typer.Option(help="A number above 0, or auto.")] = "auto",
+    temperature: Annotated[str, typer.Option(help="A number above 0, auto, or per-cluster.")] = "auto",
+    priors: Annotated[str, typer.Option(help="uniform or learned.")] = "uniform",
+    fuzzifier: Annotated[
+        float | None, typer.Option(help="Above 1: fuzzy c-means, without a temperature.", show_default=False)
+    ] = None,
+    noise_distance: Annotated[
+        float | None, typer.Option(help="Rows farther than this from all centres are noise.", show_default=False)
+    ] = None,
     distance: Annotated[str, typer.Option(help="sqeuclidean, euclidean or cosine.")] = "sqeuclidean",
     solver: Solver = "auto",
     init: Annotated[str, typer.Option(help="k-means++, k-means|| or random.")] = "k-means++",
@@ -140,19 +147,25 @@ def fit(
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     table = sk.data.read_table(file, columns=names, label_column=label_column, weight_column=weight_column)
     _check_rows(table.x, n_clusters)
-    estimator = sk.SoftKMeans(
-        n_clusters,
-        temperature=_number_or_name(temperature),
-        solver=solver,
-        init=init,
-        n_init=n_init,
-        max_iter=max_iter,
-        tol=tol,
-        distance=distance,
-        growing_sample=growing_sample,
-        random_state=seed,
-        verbose=int(sys.stderr.isatty()),
-    )
+    settings: dict[str, Any] = {
+        "solver": solver,
+        "init": init,
+        "n_init": n_init,
+        "max_iter": max_iter,
+        "tol": tol,
+        "distance": distance,
+        "noise_distance": noise_distance,
+        "growing_sample": growing_sample,
+        "random_state": seed,
+        "verbose": int(sys.stderr.isatty()),
+    }
+    estimator: sk.SoftKMeans | sk.FuzzyCMeans
+    if fuzzifier is None:
+        estimator = sk.SoftKMeans(n_clusters, temperature=_number_or_name(temperature), priors=priors, **settings)
+    elif (temperature, priors) == ("auto", "uniform"):
+        estimator = sk.FuzzyCMeans(n_clusters, fuzzifier=fuzzifier, **settings)
+    else:
+        raise InputError("--fuzzifier goes with neither --temperature nor --priors: leave one of them out")
     model = sk.scaling.with_scaling(estimator, scale)
     interrupted = not _fit(model, table)
     if table.ignored:
@@ -267,7 +280,7 @@ def _fit(model: Any, table: Any) -> bool:
     """Fit, and tell whether the fit came to its end; interrupted, the model has the best centres so far."""
     weights = {}
     if table.weights is not None:
-        step = "" if isinstance(model, sk.SoftKMeans) else "softkmeans__"
+        step = "" if isinstance(model, sk.SoftKMeans | sk.FuzzyCMeans) else f"{model.steps[-1][0]}__"
         weights = {f"{step}sample_weight": table.weights}
         if step:
             weights["standardscaler__sample_weight"] = table.weights

@@ -84,7 +84,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     def _keep_figures(self, result: Result) -> None:
         """Set the fitted attributes that are no arrays of the kind of X."""
         self.objective_, self.distortion_ = result.objective, result.distortion
-        self.cluster_weights_ = result.weight.cpu().numpy()
+        self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:

@@ -19,7 +19,7 @@ from .checks import check_count
 from .clusterer import SoftClusterer
 from .data.arrays import Array, like
 from .data.source import Source
-from .distances import as_distance
+from .distances import Distance, as_distance
 from .errors import InputError
 from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
@@ -99,6 +99,8 @@ class SoftKMeans(SoftClusterer):
         but NaN, where clusters differ in temperature.
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
+    noise_weight_ : float
+        The share of the cluster of noise, 0 without one.
     n_iter_ : int
         Passes in the best restart, over samples included.
     converged_ : bool
@@ -358,6 +360,8 @@ class SoftKMeans(SoftClusterer):
         >>> SoftKMeans.from_layer(layer).predict([[4.0]])
         array([1])
         """
+        if not isinstance(layer.distance, Distance):
+            raise InputError("the layer's distance is a callable, which the estimator does not know: use the layer")
         centers = layer.centroids.detach().cpu()
         centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # which NumPy lacks
         temperature = float(layer.temperature.detach())

@@ -308,7 +308,6 @@ def _watched(
     """Run the loop on samples, if any, and on all rows, the last of the sources, telling the callbacks."""
     history: list[Step] = []
     *samples, everything = sources
-    audience.tell("on_fit_begin", max_iter)
 
     def run_on(source: Source, params: Params, max_iter: int, tol: float) -> Run:
         def on_step(_: int, found: Found) -> bool:
@@ -318,13 +317,18 @@ def _watched(
         return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
 
     cut_short = ""
-    for sample in samples:
-        run = run_on(sample, start, SAMPLE_PASSES, max(tol, SAMPLE_TOL))
-        start = run.best.params
-        if run.ending in ("stopped", "interrupted"):  # a pass over all rows says what has been reached
-            max_iter, cut_short = 1, run.ending
-            break
-    run = run_on(everything, start, max_iter, tol)
+    try:
+        audience.tell("on_fit_begin", max_iter)
+        for sample in samples:
+            run = run_on(sample, start, SAMPLE_PASSES, max(tol, SAMPLE_TOL))
+            start = run.best.params
+            if run.ending in ("stopped", "interrupted"):  # a pass over all rows says what has been reached
+                max_iter, cut_short = 1, run.ending
+                break
+        run = run_on(everything, start, max_iter, tol)
+    except BaseException:  # nothing was found, but what callbacks have opened is to be closed
+        audience.tell("on_fit_end", None)
+        raise
     run = run._replace(ending=cut_short or run.ending, history=tuple(history))
     audience.tell("on_fit_end", result_of(run, goal, in_given_order=True))
     return run

@@ -51,6 +51,8 @@ class FuzzyCMeans(SoftClusterer):
         Hard k-means' objective: the weighted sum of distances to the nearest centres.
     cluster_weights_ : ndarray (k,) of float64
         Σ w u of each cluster.
+    noise_weight_ : float
+        Σ w u of the cluster of noise, 0 without one.
     n_iter_, converged_, history_, n_features_in_, feature_names_in_
         As for `SoftKMeans`.
 

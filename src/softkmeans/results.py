@@ -37,6 +37,8 @@ class Result(NamedTuple):
         clusters differ in temperature, F and H for fuzzy memberships.
     weight : Tensor (k,)
         Each cluster's share Σ w r.
+    noise_weight : float
+        The share of the cluster of noise, 0 without one.
     n_iter : int
         Passes in the best restart, over samples of the data included.
     converged : bool
@@ -53,6 +55,7 @@ class Result(NamedTuple):
     distortion: float
     entropy: float
     weight: Tensor
+    noise_weight: float
     n_iter: int
     converged: bool
     history: tuple[Step, ...]
@@ -98,6 +101,7 @@ def result_of(run: Run, goal: Objective, *, in_given_order: bool) -> Result:
         distortion=goal.distortion(stats) * unit,
         entropy=goal.entropy(params, summary),
         weight=stats.weight[order],
+        noise_weight=0.0 if goal.variant.noise is None else max(0.0, float(stats.n - stats.weight.sum())),
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,

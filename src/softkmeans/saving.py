@@ -22,22 +22,36 @@ from torch import Tensor
 from .atomic import atomic_write
 from .blocks import as_tensor
 from .callbacks import Step
+from .clusterer import SoftClusterer
 from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans
+from .fuzzy import FuzzyCMeans
 from .scaling import Model, parts
 from .solvers import SOLVERS
 from .temperature import Fixed, MaximumLikelihood
 
-FORMAT, VERSION = "softkmeans", 1
+FORMAT, VERSION = "softkmeans", 2
 
-SCALARS = ("temperature_", "objective_", "free_energy_", "distortion_", "entropy_", "inertia_", "n_iter_", "converged_")
+KINDS: dict[str, type[SoftClusterer]] = {kind.__name__: kind for kind in (SoftKMeans, FuzzyCMeans)}
+SCALARS = (
+    "temperature_",
+    "objective_",
+    "free_energy_",
+    "distortion_",
+    "entropy_",
+    "inertia_",
+    "noise_weight_",
+    "n_iter_",
+    "converged_",
+)
 # Objects that parameters may be.
 SETTINGS: dict[str, Any] = {
     **{type(solver).__name__.lower(): type(solver) for solver in SOLVERS.values()},
     "fixed": Fixed,
     "maximum_likelihood": MaximumLikelihood,
 }
+ARRAYS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 SCALER = ("mean_", "scale_", "var_")
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What a file that was tampered with makes reading raise.
@@ -49,8 +63,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : SoftKMeans or Pipeline
-        Fitted; a pipeline of a ``StandardScaler`` and a ``SoftKMeans``, in that order, is kept as such.
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted; a pipeline of a ``StandardScaler`` and one of these, in that order, is kept as such.
     path : str or path-like
         Where to; ``.safetensors`` is the usual ending. A file there is replaced.
 
@@ -80,13 +94,17 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     check_is_fitted(estimator)
     attributes = vars(estimator)
     tensors = {"cluster_centers_": as_tensor(estimator.cluster_centers_).cpu().contiguous()}
+    for name in ("temperature_", "priors_"):
+        if np.ndim(attributes.get(name, 0.0)):
+            tensors[name] = torch.from_numpy(attributes[name])
     if "cluster_weights_" in attributes:  # absent in what came from a layer
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
         tensors["history_"] = torch.tensor(estimator.history_, dtype=torch.float64)
     parameters = {name: _plain(name, value, tensors) for name, value in estimator.get_params().items()}
     content = {
+        "kind": type(estimator).__name__,
         "parameters": {name: value for name, value in parameters.items() if value is not _LOST},
-        "attributes": {name: attributes[name] for name in SCALARS if name in attributes},
+        "attributes": {n: attributes[n] for n in SCALARS if n in attributes and n not in tensors},
         "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
         "scaler": None,
@@ -110,7 +128,7 @@ def load(path: str | os.PathLike[str]) -> Model:
 
     Returns
     -------
-    SoftKMeans or Pipeline
+    SoftKMeans, FuzzyCMeans or Pipeline
         As it was saved, but for ``labels_``, which belong to the data.
 
     Raises
@@ -125,7 +143,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     metadata, tensors = _read(Path(path))
     try:
         content = json.loads(metadata["content"])
-        estimator = SoftKMeans(**{n: _restored(v, tensors) for n, v in content["parameters"].items()})
+        kind = KINDS[content.get("kind", "SoftKMeans")]  # version 1 knew no other
+        estimator = kind(**{n: _restored(v, tensors) for n, v in content["parameters"].items()})
         _restore_fit(estimator, content, tensors)
         return _with_scaler(estimator, content, tensors)
     except DAMAGE as error:
@@ -149,9 +168,9 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
     if is_dataclass(value) and type(value) in SETTINGS.values():
         (kind,) = (key for key, made in SETTINGS.items() if made is type(value))
         return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]
-    if name == "init" and not callable(value):
-        tensors["init"] = torch.as_tensor(np.asarray(value)).contiguous()
-        return {"kind": "tensor"}
+    if name in ARRAYS and not callable(value):
+        tensors[name] = torch.as_tensor(np.asarray(value)).contiguous()
+        return {"kind": "tensor", "name": name}
     if name == "dtype":
         return np.dtype(value).name
     warn(f"the parameter {name}={value!r} can't be saved; the loaded model has its default", UserWarning)
@@ -161,9 +180,9 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
 def _restored(value: Any, tensors: dict[str, Tensor]) -> Any:
     match value:
         case {"kind": "tensor"}:
-            return tensors["init"].numpy()
+            return tensors[value.get("name", "init")].numpy()
         case {"kind": kind, "settings": settings}:
-            return SETTINGS[kind](**settings)
+            return SETTINGS[kind](**{n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()})
     return value
 
 
@@ -190,17 +209,17 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     centers = tensors["cluster_centers_"]
     n_clusters, estimator.n_features_in_ = centers.shape
     _require(0 not in centers.shape and centers.dtype in CENTERS, "the centres are no matrix of floats")
     _require(bool(centers.isfinite().all()), "the centres are not finite")
-    temperature = content["attributes"]["temperature_"]
-    _require(isinstance(temperature, float) and 0 < temperature < float("inf"), "the temperature is not above 0")
     estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
     for name in SCALARS:
         if name in content["attributes"]:
             setattr(estimator, name, content["attributes"][name])
+    if isinstance(estimator, SoftKMeans):
+        _restore_mixture(estimator, tensors, n_clusters)
     if "history_" in tensors:
         _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has another shape")
         _require(tensors["history_"].shape[1:] == (len(Step._fields),), "history_ has another shape")
@@ -209,7 +228,20 @@ def _restore_fit(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[s
         estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-2], *map(int, row[-2:])]) for row in rows)
 
 
-def _with_scaler(estimator: SoftKMeans, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
+def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:
+    if "temperature_" in tensors:
+        estimator.temperature_ = tensors["temperature_"].numpy()
+    temperature = estimator.temperature_
+    several = isinstance(temperature, np.ndarray) and temperature.shape == (n_clusters,) and temperature.dtype == float
+    _require(isinstance(temperature, float) or several, "the temperature is no number, nor one for each cluster")
+    _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature is not above 0")
+    equal = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # as they were in version 1
+    estimator.priors_ = tensors.get("priors_", equal).numpy()
+    is_share = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0
+    _require(bool(is_share and estimator.priors_.sum() < 1 + 1e-9), "the priors are no shares of a whole")
+
+
+def _with_scaler(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
     names = np.array(content["feature_names"], dtype=object)
     _require(names.shape in ((0,), (estimator.n_features_in_,)), "feature_names has another length")
     if content["scaler"] is None:

@@ -12,28 +12,28 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .checks import check_known
+from .clusterer import SoftClusterer
 from .errors import InputError
-from .estimator import SoftKMeans
 from .layer import SoftKMeansLayer
 
-Model: TypeAlias = "SoftKMeans | Pipeline"
+Model: TypeAlias = "SoftClusterer | Pipeline"
 
 SCALES = ("none", "standard")
 
 
-def with_scaling(estimator: SoftKMeans, scale: str) -> Model:
+def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
     """Put a ``StandardScaler`` before an estimator, or not.
 
     Parameters
     ----------
-    estimator : SoftKMeans
+    estimator : SoftKMeans or FuzzyCMeans
         The estimator.
     scale : {"none", "standard"}
         "standard" brings every feature to mean 0 and variance 1.
 
     Returns
     -------
-    SoftKMeans or Pipeline
+    SoftKMeans, FuzzyCMeans or Pipeline
         The estimator itself, or a pipeline of the two.
 
     Raises
@@ -45,22 +45,22 @@ def with_scaling(estimator: SoftKMeans, scale: str) -> Model:
     return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
 
 
-def parts(model: Any) -> tuple[StandardScaler | None, SoftKMeans]:
+def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
     """Take a model apart into its scaler, if any, and its estimator.
 
     Raises
     ------
     InputError
-        If it is neither a SoftKMeans nor a pipeline of a StandardScaler and a SoftKMeans.
+        If it is no estimator of ours, nor a pipeline of a StandardScaler and one.
     """
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     match steps:
-        case [SoftKMeans() as estimator]:
+        case [SoftClusterer() as estimator]:
             return None, estimator
-        case [StandardScaler() as scaler, SoftKMeans() as estimator]:
+        case [StandardScaler() as scaler, SoftClusterer() as estimator]:
             return scaler, estimator
     hint = "; SoftKMeans.from_layer makes one of a module" if isinstance(model, SoftKMeansLayer) else ""
-    expected = "a SoftKMeans or a pipeline of StandardScaler and SoftKMeans"
+    expected = "a SoftKMeans, a FuzzyCMeans or a pipeline of StandardScaler and one of these"
     raise InputError(f"a {type(model).__name__} came, expected {expected}{hint}")
 
 

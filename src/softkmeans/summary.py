@@ -22,18 +22,23 @@ MOST = 25  # rows of a table of centres
 def figures(model: Model) -> dict[str, str]:
     """Name and value of what a fit found; F, E and H are sums over the rows."""
     scaler, estimator = parts(model)
-    found = {"temperature": f"{estimator.temperature_:.6g}" + ("" if scaler is None else " (of standardised data)")}
-    if hasattr(estimator, "free_energy_"):
-        n = estimator.cluster_weights_.sum()
-        perplexity = math.exp(estimator.entropy_ / n)
+    values = vars(estimator)
+    units = "" if scaler is None else " (of standardised data)"
+    temperature = values.get("temperature_", math.nan)
+    found = {"temperature": f"{temperature:.6g}{units}" if np.ndim(temperature) == 0 else f"one a cluster{units}"}
+    found |= {"fuzzifier": f"{values['fuzzifier']:g}"} if "fuzzifier" in values else {}
+    if "history_" in values:
+        n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
+        entropy = values.get("entropy_", math.nan)
         found |= {
             "loss per row": f"{estimator.objective_ / n:.6g}",
-            "free energy F": f"{estimator.free_energy_:.6g}",
+            "free energy F": f"{values.get('free_energy_', math.nan):.6g}",
             "distortion E": f"{estimator.distortion_:.6g}",
-            "entropy H": f"{estimator.entropy_:.6g} (a row is spread over {perplexity:.2f} clusters)",
+            "entropy H": f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)",
+            "noise": f"{values['noise_weight_']:.1f} rows" if values.get("noise_distance") else "nan",
             "steps": f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})",
         }
-    return found
+    return {name: value for name, value in found.items() if not value.startswith("nan")}
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
@@ -57,6 +62,8 @@ def print_centers(model: Model) -> None:
     columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
     if hasattr(estimator, "cluster_weights_"):
         columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
+    if np.ndim(vars(estimator).get("temperature_", 0.0)):
+        columns |= {"temperature": [f"{t:.4g}" for t in estimator.temperature_]}
     clusters = [str(number) for number in range(len(centers))]
     if len(columns) <= len(clusters):
         _print_table(["cluster", *columns], [clusters, *columns.values()])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .callbacks import Callback
 from .data.arrays import as_source
+from .distances import Distance
 from .errors import InputError
 from .fit import fit
 from .layer import SoftKMeansLayer
@@ -89,6 +90,8 @@ def train_layer(
     source = as_source(x, sample_weight, device=layer.centroids.device)
     if source.n_features != layer.n_features:
         raise InputError(f"x has {source.n_features} features, expected the {layer.n_features} of the layer")
+    if not isinstance(layer.distance, Distance):
+        raise InputError("train_layer knows no steps for a callable distance: train by layer.loss(x) in a loop")
     result = fit(
         source,
         layer.n_clusters,
