@@ -366,7 +366,12 @@ def test_a_distance_of_one_s_own():
     torch.testing.assert_close(own(rows()), plain(rows()))
 
 
-@pytest.mark.parametrize("distance", DISTANCES)
+def turned(x, c):
+    turn = torch.linspace(-1, 1, 64).view(8, 8)
+    return torch.cdist(x @ turn, c @ turn)
+
+
+@pytest.mark.parametrize("distance", [*DISTANCES, turned])
 def test_autocast_takes_no_digits_from_the_distances(distance):
     x = torch.randn(200, 8, generator=torch.Generator().manual_seed(0)) + 30 * (torch.arange(200) % 2)[:, None]
     module = SoftKMeansLayer(2, 8, distance=distance, centroids=x[:2])

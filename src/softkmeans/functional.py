@@ -169,8 +169,8 @@ def nll(
 def _distances(x: Tensor, c: Tensor, distance: AnyDistance) -> tuple[Tensor, Tensor]:
     """Distances (..., n, k), and the least of each row (..., n, 1), a constant.
 
-    Logits are taken from the least distance, as they would lose their digits and d / T may overflow; as it cancels, no
-    gradient flows through it.
+    Logits are taken from the least distance: else they would lose their digits, and d / T may overflow. As it cancels,
+    no gradient flows through it.
     """
     found = find_distance(distance)
     with _full_precision(x.device.type):

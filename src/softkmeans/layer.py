@@ -129,13 +129,12 @@ class SoftKMeansLayer(nn.Module):
 
     def _check_distance(self, given: Tensor | None) -> None:
         if isinstance(self.distance, Distance):
-            return check_features(self.distance, self.n_features)
-        if self.learn_temperature:
+            check_features(self.distance, self.n_features)
+        elif self.learn_temperature:
             functional.with_density(self.distance, "learn_temperature=True", "learn_temperature=False")
         # Random centroids may lie where it has no meaning, and a module's parameters may be moved or loaded yet.
-        if given is not None and not isinstance(self.distance, nn.Module):
+        elif given is not None and not isinstance(self.distance, nn.Module):
             functional.check_function(self.distance, given)
-        return None
 
     @property
     def temperature(self) -> Tensor:
