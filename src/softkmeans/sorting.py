@@ -61,6 +61,16 @@ def sorted_rows(source: Source) -> SortedRows:
 
     It sorts by one key at a time, and each time only what the keys before left undecided: of real numbers, that is
     little after the first.
+
+    Parameters
+    ----------
+    source : Source
+        The data.
+
+    Examples
+    --------
+    >>> sorted_rows(as_source([[2.0, 1.0], [1.0, 5.0], [1.0, 3.0]])).order
+    tensor([2, 1, 0])
     """
     keys = _entries if any(block.is_sparse for block in source.blocks()) else _columns
     order, begins, start = torch.arange(source.n_rows), torch.arange(source.n_rows) == 0, 0
@@ -137,7 +147,12 @@ def _tied(begins: Tensor) -> Tensor:
 
 
 def count_distinct(x: ArrayLike | Tensor | Source) -> int:
-    """Count the distinct rows of x (n, d).
+    """Count the distinct rows of x.
+
+    Parameters
+    ----------
+    x : table or Source (n, d)
+        Rows, of any kind that a fit takes.
 
     Examples
     --------
@@ -148,7 +163,22 @@ def count_distinct(x: ArrayLike | Tensor | Source) -> int:
 
 
 def draw(mass: Tensor, size: int, rng: np.random.Generator) -> Tensor:
-    """Draw places (size,) with probabilities proportional to mass (n,), by inverting the distribution function."""
+    """Draw places (size,) with probabilities proportional to mass (n,), by inverting the distribution function.
+
+    Parameters
+    ----------
+    mass : Tensor (n,)
+        Not negative, and not all 0.
+    size : int
+        How many, with replacement.
+    rng : numpy Generator
+        Where numbers are drawn from.
+
+    Examples
+    --------
+    >>> draw(torch.tensor([0.0, 1.0, 0.0]), 4, np.random.default_rng(0))
+    tensor([1, 1, 1, 1])
+    """
     cumulative = mass.cumsum(0)
     u = torch.from_numpy(rng.random(size)).to(mass) * cumulative[-1]
     last = int(torch.searchsorted(cumulative, cumulative[-1:]))  # rounding may lead past the last place that has mass
