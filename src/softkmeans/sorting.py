@@ -99,16 +99,17 @@ def _of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor]) -> T
     """Give keys (m, ...) of some rows by their numbers (m,), in one pass over the source."""
     wanted = torch.zeros(source.n_rows, dtype=torch.bool)
     wanted[rows] = True
-    parts, start = [], 0
+    place = wanted.cumsum(0) - 1  # of each row among those wanted, by number
+    found, start = torch.empty(0), 0  # filled in as it goes: many small parts would leave the heap in pieces
     for block in source.blocks():
         for piece in block.pieces(source.n_features):
             here = wanted[start : start + len(piece)].nonzero()[:, 0]
-            start += len(piece)
             if len(here):
-                parts.append(keys(piece if len(here) == len(piece) else piece.take(here)).cpu())
-    place = torch.empty(source.n_rows, dtype=torch.int64)
-    place[wanted] = torch.arange(len(rows))
-    return torch.cat(parts)[place[rows]]
+                part = keys(piece if len(here) == len(piece) else piece.take(here)).cpu()
+                found = found if len(found) else part.new_empty(len(rows), part.shape[1])
+                found[place[start + here]] = part
+            start += len(piece)
+    return found[place[rows]]
 
 
 def _columns(block: Block, start: int, stop: int) -> Tensor:

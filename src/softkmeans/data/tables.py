@@ -63,6 +63,7 @@ def as_vector(x: Any, name: str) -> NDArray[Any] | Tensor:
         column: Any = _column(series)
     else:
         column = as_rows(x)
+        column = column.toarray() if scipy.sparse.issparse(column) else column
         column = _numbers(column) if isinstance(column, np.ndarray) and column.ndim == 1 else column
     if isinstance(column, Tensor) and column.is_complex():
         column = str(column.dtype)
@@ -87,9 +88,7 @@ def as_frame(x: Any) -> nw.DataFrame[Any] | None:
     except DuplicateError as error:
         raise InputError(f"the data has columns of the same name: rename them ({_one_line(error)})") from None
     if isinstance(frame, nw.LazyFrame):
-        raise InputError(
-            f"the data is a {type(x).__name__}, whose rows are not in memory yet: collect it first, as by x.collect()"
-        )
+        raise InputError(f"the data is a {type(x).__name__}, whose rows are not in memory yet: use x.collect()")
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
@@ -161,16 +160,16 @@ def _words_of_float(x: NDArray[Any]) -> str:
 
 def _from_frame(frame: nw.DataFrame[Any]) -> Rows:
     """Give a frame's rows: a view where all columns have one type and lie in one array, else a copy."""
+    if 0 in frame.shape:
+        return np.empty(frame.shape)
     native = frame.to_native()
     if nw.dependencies.is_pandas_dataframe(native) and all(_is_sparse(dtype) for dtype in native.dtypes):
         return native.sparse.to_coo().tocsr()
-    if 0 in frame.shape:
-        return np.empty(frame.shape)
     if len(set(frame.schema.values())) == 1 and _is_plain(frame.schema[frame.columns[0]]):
         rows = frame.to_numpy()
         if rows.dtype.kind in "fiub":  # not objects, which missing values may come as
             return rows
-    return _side_by_side(frame.columns, (_column(frame[name]) for name in frame.columns))
+    return _side_by_side(frame.columns, (_column(frame.get_column(name)) for name in frame.columns))
 
 
 def _is_plain(dtype: nw.dtypes.DType) -> bool:

@@ -28,6 +28,7 @@ PRECISE = 1e-3  # the largest error, as rounding usually adds up, of a log-membe
 SKIP = {32: 2.0**-26, 64: 2.0**-55}  # the share of a cluster's weight, at most, that is left out for being too small
 TILE = 384  # rows, at most, whose shares are held for one product
 CHUNK = 8 * TILE  # rows of a chunk at least, so that it learns what it may skip
+DENSE = 2**22  # numbers, at most, that this makes of sparse rows: 32 MB a thread
 TASK = 1e6  # cycles that a chunk should take at least
 
 
@@ -85,7 +86,8 @@ def make_problem(
         z, bias = (c.numpy() - origin).astype(FLOATS[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, high, norms, bias)
-    chunk, tile = _partition(len(block), k, padded, PANEL * lanes)
+    least = max(1, min(CHUNK, DENSE // padded)) if block.is_sparse else CHUNK
+    chunk, tile = _partition(len(block), k, padded, PANEL * lanes, least)
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk)
     settings["flush"] = settings["flush"] if flush is None else flush
     squares = np.full(fours, np.finfo(FLOATS[bits]).max, FLOATS[bits])
@@ -166,10 +168,10 @@ def scratch(problem: Problem) -> dict[str, tuple[int, int]]:
     return arrays | {name: (size, 8) for name, size in (integers | doubles).items()}
 
 
-def _partition(n: int, k: int, padded: int, panel: int) -> tuple[int, int]:
-    """Give the rows of a chunk, and of a tile: chunks alike, as many as most numbers of threads divide."""
+def _partition(n: int, k: int, padded: int, panel: int, least: int) -> tuple[int, int]:
+    """Rows of a chunk, ``least`` or more, and of a tile: chunks alike, as many as most numbers of threads divide."""
     cycles = k * (padded / 8 + 2) + 2 * padded + 30  # about, per row
-    most = max(1.0, n / max(CHUNK, TASK / cycles))
+    most = max(1.0, n / max(least, TASK / cycles))
     doublings = int(math.log2(most))
     n_chunks = 3 * 2 ** (doublings - 1) if doublings and most >= 1.5 * 2**doublings else 2**doublings
     chunk = -(-n // n_chunks)
