@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, export_onnx, save
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, export_onnx, save
 from softkmeans.distances import DISTANCES, SquaredEuclidean
 from softkmeans.temperature import MaximumLikelihood
 
@@ -74,6 +74,11 @@ CASES = {
     "a temperature per cluster": lambda: fitted(SoftKMeans, temperature=MaximumLikelihood(per_cluster=True)),
     "noise": lambda: fitted(SoftKMeans, temperature=1.0, noise_distance=9.0),
     "weighted means": lambda: fitted(SoftKMeans, temperature=1.0, distance="euclidean", update="mean"),
+    "fuzzy": lambda: fitted(FuzzyCMeans),
+    "fuzzy, nearly equal": lambda: fitted(FuzzyCMeans, fuzzifier=4.0, distance="euclidean"),
+    "fuzzy, nearly hard": lambda: fitted(FuzzyCMeans, fuzzifier=1.1),
+    "fuzzy with noise": lambda: fitted(FuzzyCMeans, noise_distance=4.0),
+    "fuzzy, rows on centres": lambda: fitted(FuzzyCMeans, fuzzifier=5.0, init=BLOBS[:4], frozen=[True] * 4),
     "fitted to a tensor": lambda: (SoftKMeans(3, random_state=0).fit(torch.tensor(BLOBS)), BLOBS),
     "float16": lambda: (SoftKMeans(3, temperature=1.0, random_state=0, dtype="float16").fit(BLOBS), BLOBS.astype("f4")),
 }  # fmt: skip
