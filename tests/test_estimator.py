@@ -26,10 +26,11 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import ClassifierTags, estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import reference as ref
-from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, train_layer
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, train_layer
 from softkmeans.distances import SquaredEuclidean
 
 DISTANCES = ["sqeuclidean", "euclidean", "cosine"]
@@ -59,29 +60,48 @@ def same(a, b):
 
 # scikit-learn's own checks
 
-NO_CLASSIFIER = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]  # see test_tables.py instead
+CHECKED = [
+    SoftKMeans(),
+    SoftKMeans(temperature=1.0, solver="em"),
+    SoftKMeans(solver="lbfgs", n_clusters=3),
+    SoftKMeans(distance="euclidean"),
+    SoftKMeans(n_clusters=2, priors="learned", temperature=0.5, noise_distance=4.0),
+    FuzzyCMeans(),
+]
+
+# They ask of all that has predict_proba what only a classifier has: its tags, and a column for each of four classes.
+OF_CLASSIFIERS = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
 
 
 @pytest.mark.filterwarnings("ignore:the data has:sklearn.exceptions.ConvergenceWarning")  # some give few rows
-@parametrize_with_checks(
-    [
-        SoftKMeans(),
-        SoftKMeans(temperature=1.0),
-        SoftKMeans(solver="lbfgs"),
-        SoftKMeans(distance="euclidean"),
-    ],
-    expected_failed_checks=lambda _: dict.fromkeys(NO_CLASSIFIER, "they ask for a classifier's columns"),
-)
+@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: dict.fromkeys(OF_CLASSIFIERS, "run below"))
 def test_scikit_learn_s_checks(estimator, check):
+    if check.func.__name__ in OF_CLASSIFIERS:
+        pytest.skip("run below")
     check(estimator)
 
 
-def test_scikit_learn_s_checks_with_the_array_api():
+@pytest.mark.parametrize("name", OF_CLASSIFIERS)
+@pytest.mark.parametrize("kind", [SoftKMeans, FuzzyCMeans])
+def test_scikit_learn_s_checks_that_take_all_for_classifiers(name, kind):
+    class AsClassifier(kind):
+        __init__ = kind.__init__
+
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.classifier_tags = ClassifierTags()
+            return tags
+
+    getattr(estimator_checks, name)("AsClassifier", AsClassifier(n_clusters=4, random_state=0))
+
+
+@pytest.mark.parametrize("kind", ["SoftKMeans", "FuzzyCMeans"])
+def test_scikit_learn_s_checks_with_the_array_api(kind):
     code = (
         "import json, warnings; warnings.simplefilter('ignore')\n"
         "from sklearn.utils.estimator_checks import check_estimator\n"
-        "from softkmeans import SoftKMeans\n"
-        "print(json.dumps({r['check_name']: r['status'] for r in check_estimator(SoftKMeans(), on_fail=None)}))"
+        f"from softkmeans import {kind}\n"
+        f"print(json.dumps({{r['check_name']: r['status'] for r in check_estimator({kind}(), on_fail=None)}}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -92,7 +112,7 @@ def test_scikit_learn_s_checks_with_the_array_api():
     )
     status = json.loads(done.stdout)
     assert len(status) > 40
-    assert {name for name, found in status.items() if found != "passed"} == set(NO_CLASSIFIER)
+    assert {name for name, found in status.items() if found != "passed"} == set(OF_CLASSIFIERS)
     assert "check_array_api_input" in status
 
 
@@ -788,7 +808,10 @@ def test_nan_and_infinity_are_counted_and_the_first_is_found(value, convert):
 BAD = {
     "n_clusters": ({"n_clusters": 0}, "n_clusters=0: give a whole number of 1 or more"),
     "n_clusters text": ({"n_clusters": "3"}, "n_clusters='3'"),
-    "temperature": ({"temperature": 0}, "temperature=0: give a finite number above 0, one for each cluster, or one of auto, per-cluster"),
+    "temperature": (
+        {"temperature": 0},
+        "temperature=0: give a finite number above 0, one for each cluster, or one of auto, per-cluster",
+    ),
     "temperature name": ({"temperature": "warm"}, "temperature='warm'"),
     "solver": ({"solver": "sgd"}, "solver='sgd' is not known: choose one of auto, em, lbfgs, adam"),
     "init": ({"init": "kmeans"}, r"init='kmeans' is not known: choose one of k-means\+\+, k-means\|\|, random"),

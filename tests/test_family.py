@@ -30,10 +30,7 @@ with warnings.catch_warnings():
     from skfuzzy import cmeans
 
 # Many runs here are cut short on purpose.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:the fit did not converge"),
-    pytest.mark.usefixtures("backend"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge")
 
 IRIS = load_iris().data
 START = IRIS[[10, 60, 120]] + 0.01
@@ -50,11 +47,11 @@ MEMBERS = {
     "spherical mixture": SoftKMeans(3, temperature="per-cluster", priors="learned"),
     "given temperatures": SoftKMeans(3, temperature=[0.2, 0.5, 1.0]),
     "noise": SoftKMeans(3, temperature=0.5, noise_distance=3.0),
-    "noise, all learned": SoftKMeans(3, priors="learned", noise_distance=3.0),
+    "noise, all learned": SoftKMeans(3, priors="learned", noise_distance=1.0),
     "frozen": SoftKMeans(3, frozen=[True, False, False]),
     "textbook": SoftKMeans(3, temperature=0.3, distance="euclidean", update="mean"),
     "euclidean mixture": SoftKMeans(3, temperature="per-cluster", priors="learned", distance="euclidean"),
-    "cosine mixture": SoftKMeans(3, temperature="per-cluster", priors="learned", distance="cosine"),
+    "cosine mixture": SoftKMeans(3, temperature=0.005, priors="learned", distance="cosine"),
     "fuzzy": FuzzyCMeans(3),
     "crisp": FuzzyCMeans(3, fuzzifier=1.2),
     "fuzzy with noise": FuzzyCMeans(3, noise_distance=3.0),
@@ -115,7 +112,7 @@ def test_answers_are_those_of_the_same_gaussian_mixture():
     known.covariances_ = model.temperature_ / 2
     known.precisions_cholesky_ = 1 / np.sqrt(known.covariances_)
     np.testing.assert_allclose(model.predict_proba(IRIS), known.predict_proba(IRIS), atol=1e-12)
-    np.testing.assert_allclose(model.score_samples(IRIS), known.score_samples(IRIS), rtol=1e-12)
+    np.testing.assert_allclose(model.score_samples(IRIS), known.score_samples(IRIS), atol=1e-11)
     np.testing.assert_array_equal(model.predict(IRIS), known.predict(IRIS))
     assert model.bic(IRIS) == pytest.approx(known.bic(IRIS))
     assert model.aic(IRIS) == pytest.approx(known.aic(IRIS))
@@ -127,12 +124,11 @@ def test_fuzzy_c_means_is_scikit_fuzzy_s_from_the_same_start(fuzzifier, steps, s
     u0 = np.random.default_rng(1).dirichlet(np.ones(3), len(IRIS)).T
     # Its first step makes centres of memberships; the centres we start from are those.
     start = (u0**fuzzifier) @ IRIS / (u0**fuzzifier).sum(1)[:, None]
-    known, *_ = cmeans(IRIS.T, 3, fuzzifier, error=1e-14, maxiter=steps + 1, init=u0)
-    _, known_u, _, _, objectives, *_ = cmeans(IRIS.T, 3, fuzzifier, error=1e-14, maxiter=steps + 2, init=u0)
+    known, u, *_ = cmeans(IRIS.T, 3, fuzzifier, error=1e-14, maxiter=steps + 1, init=u0)
     found = FuzzyCMeans(3, fuzzifier=fuzzifier, init=start, solver=solver, tol=0, max_iter=steps).fit(IRIS)
     np.testing.assert_allclose(found.cluster_centers_, known, atol=1e-6)
-    np.testing.assert_allclose(found.predict_proba(IRIS), known_u.T, atol=1e-6)
-    assert found.objective_ == pytest.approx(objectives[-1], rel=1e-6)
+    np.testing.assert_allclose(found.predict_proba(IRIS), u.T, atol=1e-6)
+    assert found.objective_ == pytest.approx((u.T**fuzzifier * ref.distances(IRIS, known)).sum(), rel=1e-6)
 
 
 def test_fuzzy_memberships_on_centres():
@@ -169,7 +165,7 @@ def test_memberships_with_noise_are_a_softmax_with_one_more_column():
     far = np.vstack([IRIS, IRIS + 50])
     d = ref.distances(far, model.cluster_centers_)
     prior = np.append(model.priors_, 1 - model.priors_.sum())
-    logits = np.log(prior) - np.column_stack([d, np.full(len(d), 3.0)]) / model.temperature_
+    logits = np.log(prior) - np.column_stack([d, np.full(len(d), 1.0)]) / model.temperature_
     expected = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
     np.testing.assert_allclose(model.predict_proba(far), expected[:, :3], atol=1e-9)
     np.testing.assert_array_equal(model.predict(far), np.where(expected.argmax(1) == 3, -1, expected.argmax(1)))
@@ -348,7 +344,8 @@ def test_gradient_against_finite_differences(goal, distance):
 
 def test_the_rules_are_softmax_and_powers():
     logits = -torch.tensor([[1.0, 4.0, 0.25]], dtype=torch.float64)
-    assert RULES["softmax"]()(logits).resp[0].numpy() == pytest.approx(np.exp(logits[0]) / np.exp(logits[0]).sum())
+    expected = np.exp([-1.0, -4.0, -0.25]) / np.exp([-1.0, -4.0, -0.25]).sum()
+    assert RULES["softmax"]()(logits).resp[0].tolist() == pytest.approx(expected.tolist())
     assert RULES["fuzzy"](2.0)(logits).resp[0].tolist() == pytest.approx([1 / 5.25, 0.25 / 5.25, 4 / 5.25])
     assert float(RULES["fuzzy"](2.0)(logits).objective[0]) == pytest.approx(-1 / 5.25)
 
@@ -463,7 +460,7 @@ def test_bad_tops_are_named(arguments, message):
 
 @pytest.mark.parametrize("least", [-0.1, 1.1, np.nan, "a", True])
 def test_bad_shares_are_named(least):
-    with pytest.raises(InputError, match="reject_below=.*: give a number from 0 to 1"):
+    with pytest.raises(InputError, match=r"reject_below=.*: give a number from 0 to 1"):
         member("plain").fit(IRIS).predict(IRIS, reject_below=least)
 
 
@@ -485,5 +482,6 @@ def test_what_the_compiled_kernels_lack_is_said_once():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == (
-        '["PerformanceWarning: the compiled kernels don\'t know fuzzy memberships: PyTorch does the work, more slowly"]\n'
+        "[\"PerformanceWarning: the compiled kernels don't know fuzzy memberships: "
+        'PyTorch does the work, more slowly"]\n'
     )

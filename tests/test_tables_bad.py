@@ -57,6 +57,7 @@ BAD = {
     "sparse complex": (sp.csr_array(X * 1j), "omplex"),
     "sparse vector": (sp.coo_array(X[0]), "the data has shape (3,), expected (n, d)"),
     "sparse tensor": (torch.tensor(X).to_sparse(), "use x.to_dense()"),
+    "eight bits": (torch.tensor(X).to(torch.float8_e5m2), "of type torch.float8_e5m2, with which PyTorch can't"),
     "lazy": (pl.LazyFrame({"a": [1]}), "the data is a LazyFrame, whose rows are not in memory yet: use x.collect()"),
     "ragged": ([[1.0, 2.0], [3.0]], "the data's rows are not alike: give as many numbers in each"),
     "set": ({1, 2}, "the data is a set, expected a table of numbers (n, d)"),

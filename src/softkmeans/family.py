@@ -15,7 +15,7 @@ from .blocks import as_tensor
 from .checks import check_known, check_positive
 from .distances import Averaged, Distance
 from .errors import InputError
-from .objectives import Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
+from .objectives import LEAST, Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
 from .points import Variant
 from .rules import Fuzzy, Rule
 from .space import Space
@@ -91,16 +91,16 @@ def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, variant: Var
 def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
     """Priors (k,), or (k + 1,) with what they leave for noise."""
     found = torch.as_tensor(np.array(given, dtype=np.float64) if not isinstance(given, Tensor) else given.double())
-    if found.shape != (n_clusters,) or not (found > 0).all():
+    if found.shape != (n_clusters,) or not (found > 0).all() or not found.isfinite().all():
         raise InputError(f"{name}={given!r}: give {n_clusters} numbers above 0, one for each cluster")
     total = float(found.sum())
     if n == n_clusters:
-        if not abs(total - 1) < 1e-6:
+        if name == "priors" and not abs(total - 1) < 1e-6:
             raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
         return found / total
-    if not total < 1:
+    if name == "priors" and not total < 1:
         raise InputError(f"{name} sum to {total:.6g}, expected less than 1, which leaves a share for noise")
-    return torch.cat([found, found.new_tensor([1 - total])])
+    return torch.cat([found, found.new_tensor([max(1 - total, LEAST)])])
 
 
 def objective_for(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Result", "fit", "minimise"]
+__all__ = ["fit"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any

@@ -68,11 +68,11 @@ class FuzzyCMeans(SoftClusterer):
     >>> model = FuzzyCMeans(n_clusters=2, random_state=0).fit(X)
     >>> model.predict_proba(X).round(2)
     array([[0.01, 0.99],
-           [0.  , 1.  ],
+           [0.01, 0.99],
            [1.  , 0.  ],
            [1.  , 0.  ],
            [1.  , 0.  ],
-           [0.21, 0.79]])
+           [0.17, 0.83]])
     """
 
     def __init__(

@@ -51,11 +51,11 @@ class Clustering:
     ----------
     centers : Tensor (k, d)
         In the data's units; float64, on the device of the rows.
-    temperature : float or Tensor (k,)
+    temperature : float, ndarray or Tensor (k,)
         T > 0, or that of each cluster, in the data's units; for fuzzy memberships without meaning.
     distance : Distance
         Between rows and centres.
-    priors : Tensor (k,), optional
+    priors : ndarray or Tensor (k,), optional
         Share of each cluster; they leave a share for noise where there is such a cluster. All the same by default.
     noise_distance : float, optional
         How far the cluster of noise is from every row, in the data's units, if there is one.
@@ -66,14 +66,15 @@ class Clustering:
     def __init__(
         self,
         centers: Tensor,
-        temperature: float | Tensor,
+        temperature: float | Array | Tensor,
         distance: Distance,
         *,
-        priors: Tensor | None = None,
+        priors: Array | Tensor | None = None,
         noise_distance: float | None = None,
         rule: Rule = PLAIN,
     ) -> None:
-        t = torch.as_tensor(temperature, dtype=torch.float64).to(centers)
+        given = temperature if isinstance(temperature, Tensor) else np.asarray(temperature, dtype=np.float64)
+        t = as_tensor(given).to(centers)
         self.distance, self.space = distance, Space.around(distance, centers, float(t.max()))
         self.centers = self.space.enter(centers)
         noise = None if noise_distance is None else noise_distance / self.space.unit
@@ -173,11 +174,11 @@ class Clustering:
         return self._view(source).map(of)
 
 
-def _log_prior(priors: Tensor | None, k: int, noise: float | None) -> Tensor:
+def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:
     if priors is None:
         n = k + (noise is not None)
         return torch.full((n,), -math.log(n), dtype=torch.float64)
-    found = priors.double()
+    found = as_tensor(priors).double()
     if noise is not None:
         found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0.0)])
     return found.clamp_min(LEAST).log()

@@ -138,7 +138,12 @@ def load(path: str | os.PathLike[str]) -> Model:
 
     Examples
     --------
-    See `save`.
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(SoftKMeans(1).fit([[0.0], [2.0]]), Path(folder) / "model.safetensors")
+    ...     load(Path(folder) / "model.safetensors").cluster_centers_
+    array([[1.]])
     """
     metadata, tensors = _read(Path(path))
     try:

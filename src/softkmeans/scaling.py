@@ -40,6 +40,12 @@ def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
     ------
     InputError
         If there is no scaling of that name.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> [name for name, _ in with_scaling(SoftKMeans(2), "standard").steps]
+    ['standardscaler', 'softkmeans']
     """
     check_known("scale", scale, SCALES)
     return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
@@ -48,10 +54,21 @@ def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
 def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
     """Take a model apart into its scaler, if any, and its estimator.
 
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted or not.
+
     Raises
     ------
     InputError
         If it is no estimator of ours, nor a pipeline of a StandardScaler and one.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> parts(SoftKMeans(2))
+    (None, SoftKMeans(n_clusters=2))
     """
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     match steps:
@@ -65,14 +82,40 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
 
 
 def centers_in_units(model: Model) -> NDArray[Any]:
-    """Give the centres (k, d) in the data's own units, standardising undone."""
+    """Give the centres (k, d) in the data's own units, standardising undone.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> model = with_scaling(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
+    >>> centers_in_units(model).round(1).tolist()
+    [[1.0], [9.0]]
+    """
     scaler, estimator = parts(model)
     centers = np.asarray(estimator.cluster_centers_)
     return centers if scaler is None else np.asarray(scaler.inverse_transform(centers))
 
 
 def feature_names(model: Model) -> list[str] | None:
-    """Give the names of the columns the model was fitted on, or None if they had none."""
+    """Give the names of the columns the model was fitted on, or None if they had none.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from softkmeans import SoftKMeans
+    >>> feature_names(SoftKMeans(1).fit(pyarrow.table({"length": [1.0, 2.0]})))
+    ['length']
+    """
     scaler, estimator = parts(model)
     names = getattr(scaler or estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]

@@ -30,6 +30,13 @@ class Stats:
         Σ w logsumexp of the logits, so that F = -T times this.
     n : Tensor ()
         Σ w, the number of rows where nothing is weighted.
+
+    Examples
+    --------
+    >>> from softkmeans import accumulate
+    >>> one, other = (accumulate(x, [[0.0], [5.0]], temperature=1.0) for x in ([[0.2]], [[4.8], [5.2]]))
+    >>> (one + other).weight
+    tensor([1.0000, 2.0000], dtype=torch.float64)
     """
 
     weight: Tensor

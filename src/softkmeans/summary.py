@@ -20,7 +20,19 @@ MOST = 25  # rows of a table of centres
 
 
 def figures(model: Model) -> dict[str, str]:
-    """Name and value of what a fit found; F, E and H are sums over the rows."""
+    """Name and value of what a fit found; F, E and H are sums over the rows.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))["distortion E"]
+    '0.04'
+    """
     scaler, estimator = parts(model)
     values = vars(estimator)
     units = "" if scaler is None else " (of standardised data)"
@@ -42,12 +54,34 @@ def figures(model: Model) -> dict[str, str]:
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
-    """Name and value of the adjusted Rand index (1 for the same partition, 0 for chance) between two labelings (n,)."""
+    """Name and value of the adjusted Rand index (1 for the same partition, 0 for chance) between two labelings (n,).
+
+    Parameters
+    ----------
+    known, found : array-like (n,)
+        Labels.
+
+    Examples
+    --------
+    >>> agreement([0, 0, 1, 1], [1, 1, 0, 0])
+    {'adjusted Rand index': '1.0000'}
+    """
     return {"adjusted Rand index": f"{adjusted_rand_score(known, found):.4f}"}
 
 
 def print_figures(rows: Mapping[str, str]) -> None:
-    """Print names and values, one a line."""
+    """Print names and values, one a line.
+
+    Parameters
+    ----------
+    rows : mapping of str to str
+        What to print.
+
+    Examples
+    --------
+    >>> print_figures({"temperature": "2"})
+    temperature  2
+    """
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
         table.add_row(name, value)
@@ -55,7 +89,20 @@ def print_figures(rows: Mapping[str, str]) -> None:
 
 
 def print_centers(model: Model) -> None:
-    """Print the clusters' sizes Σ w r, where known, and centres; clusters or features down, whichever are more."""
+    """Print the clusters' sizes Σ w r, where known, and centres; clusters or features down, whichever are more.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> print_centers(SoftKMeans(2, random_state=0).fit([[0.0], [2.0], [8.0], [10.0]]))
+    cluster  size  feature 0
+    ...
+    """
     centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # what rounding leaves of 0

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .callbacks import Callback
 from .data.arrays import as_source
-from .distances import Distance
+from .distances import as_distance
 from .errors import InputError
 from .fit import fit
 from .layer import SoftKMeansLayer
@@ -86,12 +86,10 @@ def train_layer(
     >>> layer.centroids.detach().flatten().sort().values.round(decimals=2)
     tensor([0.1000, 5.1000])
     """
-    temperature = float(layer.temperature.detach())
+    temperature, distance = float(layer.temperature.detach()), as_distance(layer.distance)
     source = as_source(x, sample_weight, device=layer.centroids.device)
     if source.n_features != layer.n_features:
         raise InputError(f"x has {source.n_features} features, expected the {layer.n_features} of the layer")
-    if not isinstance(layer.distance, Distance):
-        raise InputError("train_layer knows no steps for a callable distance: train by layer.loss(x) in a loop")
     result = fit(
         source,
         layer.n_clusters,
@@ -102,7 +100,7 @@ def train_layer(
         init_temperature=temperature if init is None else None,
         max_iter=max_iter,
         tol=tol,
-        distance=layer.distance,
+        distance=distance,
         random_state=random_state,
         callbacks=callbacks,
     )

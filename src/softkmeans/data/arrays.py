@@ -154,6 +154,8 @@ def check_matrix(x: Rows) -> None:
     """Raise an InputError unless x is a matrix (n, d) of real numbers, with something in it."""
     if isinstance(x, Tensor) and x.layout != torch.strided:
         raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
+    if isinstance(x, Tensor) and x.is_floating_point() and x.element_size() == 1:
+        raise InputError(f"the data is of type {x.dtype}, with which PyTorch can't calculate: use x.float()")
     if x.ndim != 2:
         raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
     if 0 in x.shape:
