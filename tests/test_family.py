@@ -201,6 +201,7 @@ def test_a_far_row_moves_no_centre_where_there_is_noise():
 # What holds of all members
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("name", MEMBERS)
 def test_memberships_are_shares(name):
     model = member(name).fit(IRIS, sample_weight=W)

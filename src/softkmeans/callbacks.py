@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Step", "TimeLimit"]
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     distortion : float
         Expected distortion E.
     temperature : float
-        T.
+        T; the mean by weight where each cluster has its own, NaN for fuzzy memberships, which know none.
     restart : int
         Number of the restart, from 0.
     n_rows : int
@@ -277,8 +278,8 @@ class LossLogger(Callback):
     def on_step(self, step: Step) -> None:
         """Log the pass if it is time."""
         if self._is_due(step):
-            text = "restart %d, pass %d: loss %.8g, temperature %.6g"
-            self._log(text, step.restart, step.n_iter, step.mean, step.temperature)
+            warmth = "" if math.isnan(step.temperature) else f", temperature {step.temperature:.6g}"
+            self._log("restart %d, pass %d: loss %.8g%s", step.restart, step.n_iter, step.mean, warmth)
 
     def on_fit_end(self, result: Any) -> None:
         """Log how it ended."""
