@@ -295,6 +295,16 @@ def test_warm_start_at_the_optimum_is_over_at_once(name):
     np.testing.assert_allclose(model.predict_proba(IRIS), before, atol=1e-3)
 
 
+@pytest.mark.parametrize("before", ["plain", "warm", "spherical mixture", "noise, all learned"])
+@pytest.mark.parametrize("after", ["plain", "per cluster", "spherical mixture", "noise", "noise, all learned"])
+def test_warm_start_as_another_member(before, after):
+    model = member(before, warm_start=True).fit(IRIS)
+    model.set_params(**{key: member(after).get_params()[key] for key in ("temperature", "priors", "noise_distance")})
+    warm, cold = model.set_params(tol=1e-10, max_iter=5000).fit(IRIS), member(after, tol=1e-10, max_iter=5000).fit(IRIS)
+    assert warm.objective_ == pytest.approx(cold.objective_, rel=1e-4)
+    assert (warm.noise_weight_ > 1) == (cold.noise_weight_ > 1)
+
+
 @pytest.mark.parametrize("name", ["frozen", "fuzzy frozen"])
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs", "adam"])
 def test_frozen_centres_stay_and_the_others_do_not(name, solver):

@@ -371,15 +371,16 @@ def test_rows_are_looked_at_a_block_at_a_time(dtype, order):
 
 @pytest.mark.parametrize("large", [0, "math.inf"], ids=["compiled", "reference"])
 def test_sparse_rows_are_dense_a_block_at_a_time(large):
-    """The 4 000 x 5 000 numbers would take 160 MB."""
+    """The 10 000 x 5 000 numbers would take 400 MB."""
     code = f"""
         import math, resource, numpy as np, scipy.sparse as sp
-        from softkmeans import SoftKMeans, kernels
+        from softkmeans import SoftKMeans, kernels, sorting
         kernels.LARGE = {large}
         SoftKMeans(2).fit(np.random.default_rng(0).normal(size=(9, 5000)))  # kernels are compiled, modules loaded
-        x = sp.random(4_000, 5_000, density=1e-3, format="csc", random_state=0)
+        x = sp.random(10_000, 5_000, density=1e-3, format="csc", random_state=0)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        SoftKMeans(3, temperature=1.0, max_iter=1, random_state=0).fit(x).score(x)
+        SoftKMeans(2, temperature=1.0, max_iter=1, init=x[:2].toarray()).fit(x).predict_proba(x)
+        sorting.count_distinct(x)
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     """
     done = subprocess.run(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "pick"]
+__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "join", "pick"]
 
 import functools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -129,6 +129,20 @@ class Block:
     def seen_from(self, frame: Frame) -> Block:
         """Give the same rows, looked at from a frame."""
         return replace(self, frame=frame)
+
+
+def join(parts: Iterable[Tensor], n_rows: int) -> Tensor:
+    """Put parts (m, ...) of n rows one below the other, each as soon as it comes.
+
+    Kept until the end, small ones would lie between what was large and is gone, and the heap would grow with each.
+    """
+    answer, start = torch.empty(0), 0
+    for part in parts:
+        if start == 0:
+            answer = part.new_empty(n_rows, *part.shape[1:])
+        answer[start : start + len(part)] = part
+        start += len(part)
+    return answer
 
 
 def pick(array: Rows, rows: Tensor) -> Rows:

@@ -159,30 +159,25 @@ class SoftKMeans(SoftClusterer):
         callbacks: Any = None,
     ) -> None:
         super().__init__(
-            n_clusters,
-            solver=solver,
-            init=init,
-            n_init=n_init,
-            max_iter=max_iter,
-            tol=tol,
-            distance=distance,
-            noise_distance=noise_distance,
-            frozen=frozen,
-            growing_sample=growing_sample,
-            random_state=random_state,
-            warm_start=warm_start,
-            device=device,
-            dtype=dtype,
-            verbose=verbose,
-            callbacks=callbacks,
-        )
+            n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
+            noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
+            warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
+        )  # fmt: skip
         self.temperature = temperature
         self.priors = priors
         self.update = update
 
     def _member(self, *, warm: bool) -> dict[str, Any]:
-        begin = {"init_temperature": self.temperature_, "init_priors": self.priors_} if warm else {}
-        return {"temperature": self.temperature, "priors": self.priors, "update": self.update, **begin}
+        member = {"temperature": self.temperature, "priors": self.priors, "update": self.update}
+        if warm:
+            member |= {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
+        return member
+
+    def _warm_temperature(self) -> Any:
+        """T to go on from; the clusters' mean where each had its own, and now all are to share one."""
+        if np.ndim(self.temperature_) and not as_temperature(self.temperature).per_cluster:
+            return float(np.average(self.temperature_, weights=self.cluster_weights_))
+        return self.temperature_
 
     def _clustering(self, source: Source) -> Clustering:
         centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
@@ -319,7 +314,7 @@ class SoftKMeans(SoftClusterer):
     @property
     def sigma_(self) -> Any:
         """Standard deviation σ = √(T / 2) of the mixture's Gaussians, for squared Euclidean distances."""
-        return math.sqrt(self.temperature_ / 2) if np.ndim(self.temperature_) == 0 else np.sqrt(self.temperature_ / 2)
+        return (self.temperature_ / 2) ** 0.5
 
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
         """Make a PyTorch module with the fitted centres and temperature.

@@ -15,7 +15,7 @@ from .blocks import as_tensor
 from .checks import check_known, check_positive
 from .distances import Averaged, Distance
 from .errors import InputError
-from .objectives import LEAST, Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
+from .objectives import Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
 from .points import Variant
 from .rules import Fuzzy, Rule
 from .space import Space
@@ -98,9 +98,11 @@ def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
         if name == "priors" and not abs(total - 1) < 1e-6:
             raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
         return found / total
-    if name == "priors" and not total < 1:
+    if name == "init_priors" and not total < 1:  # there was no noise, or none was found
+        return torch.cat([found / total * (n_clusters / n), found.new_tensor([1 / n])])
+    if not total < 1:
         raise InputError(f"{name} sum to {total:.6g}, expected less than 1, which leaves a share for noise")
-    return torch.cat([found, found.new_tensor([max(1 - total, LEAST)])])
+    return torch.cat([found, found.new_tensor([1 - total])])
 
 
 def objective_for(

@@ -97,23 +97,10 @@ class FuzzyCMeans(SoftClusterer):
         callbacks: Any = None,
     ) -> None:
         super().__init__(
-            n_clusters,
-            solver=solver,
-            init=init,
-            n_init=n_init,
-            max_iter=max_iter,
-            tol=tol,
-            distance=distance,
-            noise_distance=noise_distance,
-            frozen=frozen,
-            growing_sample=growing_sample,
-            random_state=random_state,
-            warm_start=warm_start,
-            device=device,
-            dtype=dtype,
-            verbose=verbose,
-            callbacks=callbacks,
-        )
+            n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
+            noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
+            warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
+        )  # fmt: skip
         self.fuzzifier = fuzzifier
 
     def _member(self, *, warm: bool) -> dict[str, Any]:

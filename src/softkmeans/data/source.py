@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from ..blocks import Block, Frame, Rows, pick
+from ..blocks import Block, Frame, Rows, join, pick
 
 T = TypeVar("T")
 
@@ -61,14 +61,8 @@ class Source(ABC):
 
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
         """Join what a function of a block gives for its rows (m, ...); blocks are cut so that m * width stays small."""
-        answer, start = torch.empty(0), 0
         pieces = (piece for block in self.blocks() for piece in block.pieces(width))
-        for part in map(fn, pieces):
-            if start == 0:
-                answer = part.new_empty(self.n_rows, *part.shape[1:])
-            answer[start : start + len(part)] = part
-            start += len(part)
-        return answer
+        return join(map(fn, pieces), self.n_rows)
 
 
 class ArraySource(Source):

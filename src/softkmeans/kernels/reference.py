@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..blocks import Block
+from ..blocks import Block, join
 from ..distances import Distance, squared_distances
 from ..rules import Rule, Softmax
 from ..stats import Stats
@@ -35,7 +35,7 @@ def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Distances (m, k) of a block's rows to centres (k, d) in its frame, good to half their digits or better."""
-    return torch.cat([_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))])
+    return join((_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))), len(block))
 
 
 def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
@@ -73,18 +73,20 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     resp : Tensor (m, k)
         Memberships; rows sum to 1, or less where they may belong to no cluster.
     """
-    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0).resp.mT for tile in tiles(block, len(c))])
+    return join((rule(_logits(tile.x, c, beta, b, distance), 0).resp.mT for tile in tiles(block, len(c))), len(block))
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """Give the number (m,) of each row's nearest centre, the lower one where two are as near, and its distance (m,)."""
-    parts = [_distances(tile.x, c, distance).min(0) for tile in tiles(block, len(c))]
-    return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
+    found = (_distances(tile.x, c, distance).min(0) for tile in tiles(block, len(c)))
+    both = join((torch.stack([near.indices.to(near.values), near.values], 1) for near in found), len(block))
+    label, far = both.mT.contiguous()
+    return label.long(), far
 
 
 def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
     """Give the log-normaliser (m,) of each row's memberships; the parameters are those of `assign`."""
-    return torch.cat([rule(_logits(tile.x, c, beta, b, distance), 0).objective for tile in tiles(block, len(c))])
+    return join((rule(_logits(tile.x, c, beta, b, distance), 0).objective for tile in tiles(block, len(c))), len(block))
 
 
 def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Stats:
