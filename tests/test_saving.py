@@ -234,7 +234,7 @@ def test_the_file_is_plain_safetensors(name, models):
     assert content.keys() == {"kind", "parameters", "attributes", "feature_names", "tensor", "scaler"}
     assert content["attributes"]["temperature_"] == estimator.temperature_
     assert content["feature_names"] == list(getattr(model, "feature_names_in_", []))
-    expected = {"cluster_centers_"}
+    expected = {"cluster_centers_", "priors_"}
     expected |= {"cluster_weights_", "history_"} if hasattr(estimator, "history_") else set()
     expected |= {"scaler.mean_", "scaler.scale_", "scaler.var_"} if estimator is not model else set()
     expected |= {"init"} if name == "given start" else set()
@@ -588,6 +588,20 @@ def test_a_frame_with_odd_names_comes_back(tmp_path):
     after = load(tmp_path / "m.safetensors")
     assert after.feature_names_in_.tolist() == names
     np.testing.assert_array_equal(after.predict(frame), soft(frame).predict(frame))
+
+
+def test_a_model_of_version_1_is_read(models, tmp_path):
+    folder, made, _ = models
+    metadata, tensors = parsed(folder / "given start.safetensors")
+    del metadata["content"]["kind"], metadata["content"]["attributes"]["noise_weight_"], tensors["priors_"]
+    for name in ("priors", "update", "noise_distance", "frozen"):
+        del metadata["content"]["parameters"][name]
+    metadata["content"]["parameters"]["init"] = {"kind": "tensor"}
+    unparsed(tmp_path / "old.safetensors", metadata | {"version": "1"}, tensors)
+    again = load(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), made["given start"].predict_proba(X))
+    assert again.priors_.tolist() == [1 / len(again.priors_)] * len(again.priors_)
+    assert again.get_params().keys() == made["given start"].get_params().keys()
 
 
 def test_a_refused_model_of_a_newer_version_says_what_to_do(models, tmp_path):
