@@ -115,7 +115,8 @@ def _not_finite(x: Rows) -> Iterator[NDArray[np.intp]]:
     for start in range(0, len(x), size):
         part = x[start : start + size]
         bad = ~torch.isfinite(part).cpu().numpy() if isinstance(part, Tensor) else ~np.isfinite(part)
-        yield np.argwhere(bad) + np.array([start, 0])
+        if bad.any():
+            yield np.argwhere(bad) + np.array([start, 0])
 
 
 def like(example: Any, answer: Tensor) -> Array:
