@@ -74,6 +74,7 @@ CASES = {
     "a temperature per cluster": lambda: fitted(SoftKMeans, temperature=MaximumLikelihood(per_cluster=True)),
     "noise": lambda: fitted(SoftKMeans, temperature=1.0, noise_distance=9.0),
     "weighted means": lambda: fitted(SoftKMeans, temperature=1.0, distance="euclidean", update="mean"),
+    "cold, with noise": lambda: fitted(SoftKMeans, temperature=1.23e-5, noise_distance=9.1),
     "fuzzy": lambda: fitted(FuzzyCMeans),
     "fuzzy, nearly equal": lambda: fitted(FuzzyCMeans, fuzzifier=4.0, distance="euclidean"),
     "fuzzy, nearly hard": lambda: fitted(FuzzyCMeans, fuzzifier=1.1),

@@ -295,6 +295,67 @@ def test_warm_start_at_the_optimum_is_over_at_once(name):
     np.testing.assert_allclose(model.predict_proba(IRIS), before, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "given", [{"priors": [0.2, 0.8], "temperature": 1.0}, {"temperature": [1.0, 0.01]}], ids=["priors", "temperatures"]
+)
+def test_what_is_given_one_a_cluster_stays_with_its_cluster(given):
+    x = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.5]]
+    for seed in range(4):
+        model = SoftKMeans(2, warm_start=True, random_state=seed, **given).fit(x)
+        np.testing.assert_allclose(model.priors_, given.get("priors", [0.5, 0.5]))
+        np.testing.assert_allclose(model.temperature_, given["temperature"])
+        before = model.objective_
+        assert model.fit(x).objective_ <= before + 1e-9
+
+
+@pytest.mark.parametrize("distance", [1e12, 1e17])
+def test_noise_infinitely_far_is_none(distance):
+    without, far = SoftKMeans(3, init=START).fit(IRIS), SoftKMeans(3, init=START, noise_distance=distance).fit(IRIS)
+    assert far.noise_weight_ == 0
+    for name in ("temperature_", "distortion_", "entropy_"):
+        assert getattr(far, name) == pytest.approx(getattr(without, name), rel=1e-9)
+
+
+@pytest.mark.parametrize("fuzzifier", [1.01, 2.0])
+def test_far_rows_cost_what_noise_costs(fuzzifier):
+    model = FuzzyCMeans(3, fuzzifier=fuzzifier, noise_distance=3.0, init=START).fit(IRIS)
+    assert model.score([[1e4] * 4]) == pytest.approx(-3.0, rel=1e-3)
+    assert model.distortion_ == model.objective_ == model.history_[-1].distortion
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_largest_memberships_of_half_precision(dtype):
+    x = torch.tensor(IRIS).to(dtype)
+    found = SoftKMeans(3, init=START).fit(x).predict_proba(x, top=2)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(1), 1, atol=0.2)
+
+
+ARRAYS = {
+    "backwards": lambda a: a[::-1],
+    "big-endian": lambda a: a.astype(">f8"),
+    "bfloat16": lambda a: torch.tensor(a.copy()).bfloat16(),
+    "with a gradient": lambda a: torch.tensor(a.copy(), requires_grad=True),
+    "long": lambda a: a.astype(np.longdouble),
+    "list": np.ndarray.tolist,
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_parameters_that_are_arrays_of_any_kind_are_saved(kind, tmp_path):
+    of = ARRAYS[kind]
+    model = SoftKMeans(3, init=of(START), priors=of(np.array([0.25, 0.25, 0.5])), frozen=[True, False, False]).fit(IRIS)
+    save(model, tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors").fit(IRIS)
+    np.testing.assert_allclose(again.cluster_centers_, model.cluster_centers_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("fuzzifier", [2, np.int64(2), np.float32(2)])
+def test_fuzzifiers_may_be_numbers_of_any_kind(fuzzifier):
+    centers = FuzzyCMeans(3, fuzzifier=fuzzifier, init=START).fit(IRIS).cluster_centers_
+    np.testing.assert_array_equal(centers, FuzzyCMeans(3, init=START).fit(IRIS).cluster_centers_)
+
+
 @pytest.mark.parametrize("before", ["plain", "warm", "spherical mixture", "noise, all learned"])
 @pytest.mark.parametrize("after", ["plain", "per cluster", "spherical mixture", "noise", "noise, all learned"])
 def test_warm_start_as_another_member(before, after):
@@ -416,6 +477,11 @@ BAD = {
     "frozen without start": ({"frozen": [True, False, False], "init": "k-means++"}, "give init an array"),
     "frozen shape": ({"frozen": [True]}, "expected a bool for each of the 3 centres"),
     "frozen numbers": ({"frozen": [0, 1, 2]}, "expected a bool for each of the 3 centres"),
+    "priors none": ({"priors": None}, "priors=None is not known: choose one of uniform, learned, or an array"),
+    "priors text": ({"priors": ["a", "b", "c"]}, "priors is of type string, expected numbers"),
+    "frozen text": ({"frozen": "yes"}, "frozen"),
+    "frozen none": ({"frozen": [True] * 3, "init": None}, "give init an array"),
+    "init text": ({"init": [["a", "b", "c", "d"]] * 3}, "not numeric"),
     "update": ({"update": "median"}, "update='median' is not known: choose one of exact, mean"),
     "update learned": ({"update": "mean", "distance": "euclidean"}, "update='mean' follows no objective"),
     "update solver": (
@@ -445,6 +511,8 @@ FUZZY = {
     "priors": ({"priors": "learned"}, "fuzzy memberships know no priors"),
     "objective": ({"objective": "nll"}, "objective='nll' does not go with fuzzy memberships"),
     "update": ({"distance": "euclidean", "update": "mean"}, "update='mean' does not go with fuzzy memberships"),
+    "temperatures": ({"temperature": np.ones(3)}, "fuzzy memberships know no temperature"),
+    "fuzzifier": ({"assignment": Fuzzy(800.0)}, "fuzzifier=800 with 3 clusters leaves nothing of memberships"),
     "unknown": ({"assignment": "hard"}, "assignment='hard' is not known: choose one of softmax, fuzzy"),
 }
 
@@ -460,7 +528,7 @@ def test_what_does_not_go_with_fuzzy_memberships(case):
     ("arguments", "message"),
     [
         ({"top": 0}, "top=0: give a whole number of 1 or more"),
-        ({"top": 4}, "top=4 is more than the 3 clusters"),
+        ({"top": 4}, "top=4 is more than the 3 clusters there are: lower it"),
         ({"top": 1.5}, "top=1.5: give a whole number"),
     ],
 )

@@ -17,7 +17,7 @@ def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
     if at_most is not None and int(value) > at_most[0]:
-        raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]} of the data (n_samples): lower it")
+        raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]}: lower it")
 
 
 def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:

@@ -215,8 +215,9 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         if top is None:
             return like(X, clustering.resp(source, self._dtype))
         k = len(clustering.centers)
-        check_count("top", top, at_most=(k, "clusters"))
-        values, labels = (part.cpu().numpy() for part in clustering.top(source, self._dtype, top))
+        check_count("top", top, at_most=(k, "clusters there are"))
+        dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy has none of half the size
+        values, labels = (part.cpu().numpy() for part in clustering.top(source, dtype, top))
         rows = range(0, labels.size + 1, top)
         found = csr_array((values.ravel(), labels.ravel(), list(rows)), shape=(len(labels), k))
         found.sort_indices()

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -112,10 +113,12 @@ class _Predictor(nn.Module):
     apart: Tensor
     beta: Tensor
     b: Tensor
+    outside: Tensor
 
     def __init__(self, clustering: Clustering, scaler: StandardScaler | None, dtype: torch.dtype) -> None:
         super().__init__()
-        self.distance, self.rule = clustering.distance, clustering.rule
+        # Noise is one more column, whose logit is a tensor: numbers of Python's go into the file as float32.
+        self.distance, self.rule = clustering.distance, replace(clustering.rule, outside=-math.inf)  # type: ignore[type-var]
         self.is_plain, self.has_noise = clustering.is_plain, clustering.rule.outside > -math.inf
         space, centers = clustering.space, clustering.centers
         constants = {
@@ -127,6 +130,7 @@ class _Predictor(nn.Module):
             "apart": torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").square(),  # (k, k)
             "beta": clustering.beta,
             "b": clustering.b,
+            "outside": torch.tensor([clustering.rule.outside] * self.has_noise, dtype=torch.float64),  # (1,) or (0,)
         }
         for name, value in constants.items():
             self.register_buffer(name, value)
@@ -136,7 +140,8 @@ class _Predictor(nn.Module):
         rows = (rows - self.mean) / self.deviation  # in the rows' own type, as scikit-learn does it
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
         d = self.distance.of_squared(self._squared(z))
-        resp = self.rule(self.b - self.beta * d, -1)[0]
+        logits = torch.cat([self.b - self.beta * d, self.outside.expand(len(d), -1)], 1)
+        resp = self.rule(logits, -1).resp[:, : len(self.b)]
         return resp.to(rows.dtype), self._label(d, resp)
 
     def _label(self, d: Tensor, resp: Tensor) -> Tensor:

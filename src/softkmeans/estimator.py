@@ -85,7 +85,8 @@ class SoftKMeans(SoftClusterer):
     ----------
     cluster_centers_ : ndarray or Tensor (k, d)
         The centres, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
-        of their centres; where ``init`` or ``warm_start`` gave centres, in that order.
+        of their centres; where ``init``, ``warm_start``, or priors or temperatures given one a cluster name them,
+        in that order.
     labels_ : ndarray or Tensor (n,) of int64
         The likeliest cluster of every row, or -1 where that is the one of noise.
     temperature_ : float or ndarray (k,)

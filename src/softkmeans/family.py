@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["averaged", "first_log_prior", "objective_for", "temperature_for", "variant_for"]
+__all__ = ["averaged", "check_fuzzifier", "first_log_prior", "objective_for", "temperature_for", "variant_for"]
 
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .blocks import as_tensor
 from .checks import check_known, check_positive
+from .data.tables import as_vector
 from .distances import Averaged, Distance
 from .errors import InputError
 from .objectives import Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
@@ -32,11 +32,20 @@ def averaged(distance: Distance, update: str) -> Distance:
     return distance if update == "exact" or is_mean_anyway else Averaged(distance)
 
 
+def check_fuzzifier(rule: Rule, n_clusters: int) -> None:
+    """Raise an InputError if memberships of 1 / k to the power of the fuzzifier are nothing in float64."""
+    if isinstance(rule, Fuzzy) and rule.fuzzifier * math.log(n_clusters) > 600:
+        raise InputError(
+            f"fuzzifier={rule.fuzzifier:g} with {n_clusters} clusters leaves nothing of memberships to that power: "
+            "lower it"
+        )
+
+
 def temperature_for(temperature: Any, rule: Rule) -> TemperatureRule:
     """Look a temperature up; fuzzy memberships know none."""
     if not isinstance(rule, Fuzzy):
         return as_temperature(temperature)
-    if temperature != "auto":
+    if not (isinstance(temperature, str) and temperature == "auto"):
         raise InputError(f"temperature={temperature!r}: fuzzy memberships know no temperature, but a fuzzifier")
     return Absent()
 
@@ -66,19 +75,19 @@ def variant_for(
 def _mask(frozen: Any, init: Any, space: Space) -> Tensor | None:
     if frozen is None:
         return None
-    if isinstance(init, str) or callable(init):
+    if init is None or isinstance(init, str) or callable(init):
         raise InputError("frozen says which of the centres in init stay: give init an array (k, d)")
-    mask = as_tensor(np.asarray(frozen) if not isinstance(frozen, Tensor) else frozen)
-    if mask.dtype != torch.bool or mask.shape != (len(init),):
+    mask = as_vector(frozen, "frozen")
+    if "bool" not in str(mask.dtype) or tuple(mask.shape) != (len(init),):
         found = f"type {mask.dtype} and shape {tuple(mask.shape)}"
         raise InputError(f"frozen is of {found}, expected a bool for each of the {len(init)} centres")
-    return mask.to(space.shift.device)
+    return as_tensor(mask).to(space.shift.device)
 
 
 def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, variant: Variant, space: Space) -> Tensor:
     """Give the log of the priors to begin with: (k,), or (k + 1,) with a cluster of noise."""
     n = n_clusters + (variant.noise is not None)
-    if isinstance(priors, str):
+    if priors is None or isinstance(priors, str):
         check_known("priors", priors, PRIORS, ", or an array (k,)")
         given, name = (None, "") if init_priors is None or priors == "uniform" else (init_priors, "init_priors")
     else:
@@ -90,7 +99,7 @@ def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, variant: Var
 
 def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
     """Priors (k,), or (k + 1,) with what they leave for noise."""
-    found = torch.as_tensor(np.array(given, dtype=np.float64) if not isinstance(given, Tensor) else given.double())
+    found = as_tensor(as_vector(given, name)).detach().cpu().double()
     if found.shape != (n_clusters,) or not (found > 0).all() or not found.isfinite().all():
         raise InputError(f"{name}={given!r}: give {n_clusters} numbers above 0, one for each cluster")
     total = float(found.sum())

@@ -19,7 +19,7 @@ from .data.arrays import as_source
 from .data.source import Source
 from .distances import Distance, as_distance
 from .errors import CallbackError, FitInterrupted, InputError
-from .family import averaged, first_log_prior, objective_for, temperature_for, variant_for
+from .family import averaged, check_fuzzifier, first_log_prior, objective_for, temperature_for, variant_for
 from .kernels import nearest
 from .objectives import Objective
 from .points import Found, Params
@@ -29,7 +29,7 @@ from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
 from .sums import dot, total
-from .temperature import TemperatureRule
+from .temperature import Fixed, TemperatureRule
 
 SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
 
@@ -167,7 +167,7 @@ def fit(
     -------
     Result
         Clusters come in order of falling weight Σ w r, those of equal weight (to a millionth) in lexicographic order
-        of their centres; where ``init`` gave the centres, in the order given.
+        of their centres; where ``init`` gave the centres, or priors or temperatures came one a cluster, in their order.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def fit(
             [0.1000]], dtype=torch.float64)
     """
     source = as_source(x, sample_weight, device=device)
-    check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows"))
+    check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows of the data (n_samples)"))
     check_count("n_init", n_init)
     check_count("max_iter", max_iter)
     check_tol(tol)
@@ -201,11 +201,12 @@ def fit(
     space = Space.of(source, averaged(as_distance(distance), update))
     variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
     goal = objective_for(objective, update, space, rule, variant)
+    check_fuzzifier(sharing, n_clusters)
     log_prior = first_log_prior(priors, init_priors, n_clusters, variant, space)
     method = _solver(solver, goal)
     view = space.view(source)
     rng, runs = np.random.default_rng(random_state), list[Run]()
-    ordered = not isinstance(init, str)
+    ordered = not isinstance(init, str) or not isinstance(priors, str) or (isinstance(rule, Fixed) and rule.per_cluster)
     try:
         for centers in starts(init, n_init, n_clusters, source, space, rng):
             start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers), log_prior)

@@ -75,7 +75,8 @@ class Clustering:
     ) -> None:
         given = temperature if isinstance(temperature, Tensor) else np.asarray(temperature, dtype=np.float64)
         t = as_tensor(given).to(centers)
-        self.distance, self.space = distance, Space.around(distance, centers, float(t.max()))
+        size = (noise_distance or 1.0) if isinstance(rule, Fuzzy) else float(t.max())
+        self.distance, self.space = distance, Space.around(distance, centers, size)
         self.centers = self.space.enter(centers)
         noise = None if noise_distance is None else noise_distance / self.space.unit
         log_prior = _log_prior(priors, len(centers), noise).to(centers)

@@ -130,8 +130,13 @@ class Objective(ABC):
             return distortion
         return (distortion.sum() + self._noise(stats)).expand(1)
 
+    def noise_weight(self, stats: Stats) -> float:
+        """Give the weight of the cluster of noise, 0 where only rounding is left of it."""
+        left = float(stats.n - stats.weight.sum())
+        return left if self.variant.noise is not None and left > 1e-12 * float(stats.n) else 0.0
+
     def _noise(self, stats: Stats) -> float:
-        return 0.0 if self.variant.noise is None else self.variant.noise * float(stats.n - stats.weight.sum())
+        return (self.variant.noise or 0.0) * self.noise_weight(stats)
 
     def distortion(self, stats: Stats) -> float:
         """Give E, that of the cluster of noise included."""
@@ -141,7 +146,7 @@ class Objective(ABC):
         """Weights (k,) of the clusters, or (k + 1,) with that of noise."""
         if self.variant.noise is None:
             return stats.weight
-        return torch.cat([stats.weight, (stats.n - stats.weight.sum()).clamp_min(0.0)[None]])
+        return torch.cat([stats.weight, stats.weight.new_tensor([self.noise_weight(stats)])])
 
     def entropy(self, params: Params, summary: Summary) -> float:
         """Give H, Σ w (objective - Σ r logit); 0 where T is so low that only rounding is left of the difference."""
@@ -315,6 +320,10 @@ class FuzzyDistortion(FreeEnergy):
     @override
     def resolution(self, summary: Summary) -> float:
         return -float(summary.stats.objective)
+
+    @override
+    def distortion(self, stats: Stats) -> float:
+        return -float(stats.objective)
 
     @override
     def entropy(self, params: Params, summary: Summary) -> float:

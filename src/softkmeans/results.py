@@ -101,7 +101,7 @@ def result_of(run: Run, goal: Objective, *, in_given_order: bool) -> Result:
         distortion=goal.distortion(stats) * unit,
         entropy=goal.entropy(params, summary),
         weight=stats.weight[order],
-        noise_weight=0.0 if goal.variant.noise is None else max(0.0, float(stats.n - stats.weight.sum())),
+        noise_weight=goal.noise_weight(stats),
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,

@@ -7,6 +7,7 @@ __all__ = ["RULES", "Fuzzy", "Rule", "Shares", "Softmax", "as_rule", "softmax"]
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -99,14 +100,14 @@ class Fuzzy(Rule):
 
     def __post_init__(self) -> None:
         value = self.fuzzifier
-        if isinstance(value, bool) or not (isinstance(value, int | float) and 1 < value < math.inf):
+        if isinstance(value, bool) or not (isinstance(value, Real) and 1 < value < math.inf):
             raise InputError(f"fuzzifier={value!r}: give a finite number above 1")
 
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Shares:
         power = 1 / (self.fuzzifier - 1)
         d = -logits
-        nearest = d.detach().amin(dim, keepdim=True)  # (..., 1)
+        nearest = d.detach().amin(dim, keepdim=True).clamp_max(-self.outside)  # (..., 1)
         apart = d > 0
         ratio = torch.where(apart, nearest / torch.where(apart, d, 1.0), 1.0)
         weight = ratio**power

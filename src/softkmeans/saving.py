@@ -7,6 +7,7 @@ __all__ = ["load", "save"]
 import json
 import os
 from dataclasses import asdict, is_dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .atomic import atomic_write
 from .blocks import as_tensor
 from .callbacks import Step
 from .clusterer import SoftClusterer
+from .data.tables import as_rows
 from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans
@@ -166,6 +168,8 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return value
     if isinstance(value, np.integer | np.floating | np.bool_):
         return value.item()
+    if isinstance(value, Real):
+        return float(value)
     if isinstance(value, torch.dtype | torch.device):
         return str(value).removeprefix("torch.")
     if isinstance(value, Distance) and isinstance(value.spelling, str):
@@ -174,7 +178,8 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         (kind,) = (key for key, made in SETTINGS.items() if made is type(value))
         return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]
     if name in ARRAYS and not callable(value):
-        tensors[name] = torch.as_tensor(np.asarray(value)).contiguous()
+        found = as_tensor(as_rows(value)).resolve_neg().cpu().contiguous()
+        tensors[name] = found.float() if found.dtype == torch.bfloat16 else found  # which NumPy lacks
         return {"kind": "tensor", "name": name}
     if name == "dtype":
         return np.dtype(value).name

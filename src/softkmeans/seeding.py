@@ -18,8 +18,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .blocks import as_tensor
 from .checks import check_known
 from .data.source import Source
+from .data.tables import as_rows
 from .distances import Distance
 from .errors import InputError, warn
 from .kernels import closer, nearest
@@ -228,7 +230,7 @@ def starts(
 
 
 def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
-    centers = init.detach() if isinstance(init, Tensor) else torch.as_tensor(np.array(init, dtype=np.float64))
+    centers = as_tensor(as_rows(init))
     expected = (n_clusters, source.n_features)
     if tuple(centers.shape) != expected:
         raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")

@@ -56,6 +56,10 @@ class Fixed(TemperatureRule):
     value: float | tuple[float, ...]
     learned = False
 
+    def __post_init__(self) -> None:
+        if np.ndim(self.value):  # of any kind of sequence
+            object.__setattr__(self, "value", tuple(map(float, self.value)))  # type: ignore[arg-type]
+
     @property
     def per_cluster(self) -> bool:  # type: ignore[override]
         """Whether each cluster has its own."""
