@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Step", "TimeLimit"]
 
 import logging
-import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -278,8 +277,11 @@ class LossLogger(Callback):
     def on_step(self, step: Step) -> None:
         """Log the pass if it is time."""
         if self._is_due(step):
-            warmth = "" if math.isnan(step.temperature) else f", temperature {step.temperature:.6g}"
-            self._log("restart %d, pass %d: loss %.8g%s", step.restart, step.n_iter, step.mean, warmth)
+            text, figures = "restart %d, pass %d: loss %.8g", (step.restart, step.n_iter, step.mean)
+            if step.temperature != step.temperature:  # NaN, where there is none; nothing is formatted here
+                self._log(text, *figures)
+            else:
+                self._log(text + ", temperature %.6g", *figures, step.temperature)
 
     def on_fit_end(self, result: Any) -> None:
         """Log how it ended."""
