@@ -140,7 +140,7 @@ class _Predictor(nn.Module):
         rows = (rows - self.mean) / self.deviation  # in the rows' own type, as scikit-learn does it
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
         d = self.distance.of_squared(self._squared(z))
-        logits = torch.cat([self.b - self.beta * d, self.outside.expand(len(d), -1)], 1)
+        logits = torch.cat([self.b - self.beta * d, self.outside.expand(d.shape[0], -1)], 1)
         resp = self.rule(logits, -1).resp[:, : len(self.b)]
         return resp.to(rows.dtype), self._label(d, resp)
 

@@ -230,7 +230,10 @@ def starts(
 
 
 def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
-    centers = as_tensor(as_rows(init))
+    try:
+        centers = as_tensor(as_rows(init))
+    except InputError as error:
+        raise InputError(f"init: {error}") from None
     expected = (n_clusters, source.n_features)
     if tuple(centers.shape) != expected:
         raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
