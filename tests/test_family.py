@@ -396,7 +396,7 @@ GOALS = {
 def test_gradient_against_finite_differences(goal, distance):
     (x, c), (rule, variant) = PROBLEM, GOALS[goal]
     space = Space(DISTANCES[distance], torch.zeros(3, dtype=torch.float64), 1.0)
-    objective = objective_for(None, "exact", space, rule, variant)
+    objective = objective_for(None, space, rule, variant)
     n = 4 + (variant.noise is not None)
     t = [1.0] * 4 if isinstance(rule, Absent) else [0.5, 1.0, 2.0, 3.0] if rule.per_cluster else [1.7] * 4
     prior = torch.log_softmax(torch.arange(n, dtype=torch.float64) / 3, 0)

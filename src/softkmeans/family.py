@@ -114,18 +114,18 @@ def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
     return torch.cat([found, found.new_tensor([1 - total])])
 
 
-def objective_for(
-    name: str | None, update: str, space: Space, temperature: TemperatureRule, variant: Variant
-) -> Objective:
+def objective_for(name: str | None, space: Space, temperature: TemperatureRule, variant: Variant) -> Objective:
     """Pair objective and variant: only under the likelihood has a learned temperature a sensible value."""
     if isinstance(variant.rule, Fuzzy):
-        return _only("fuzzy memberships", FuzzyDistortion, name, update, space, temperature, variant)
+        if isinstance(space.distance, Averaged):
+            raise InputError("update='mean' does not go with fuzzy memberships: leave it 'exact'")
+        return _only("fuzzy memberships", FuzzyDistortion, name, space, temperature, variant)
     if isinstance(space.distance, Averaged):
         if temperature.learned or variant.learn_priors:
             raise InputError(
                 "update='mean' follows no objective that temperature or priors could be learned by: fix them"
             )
-        return _only("update='mean'", FixedPoint, name, "exact", space, temperature, variant)
+        return _only("update='mean'", FixedPoint, name, space, temperature, variant)
     objectives: dict[str, type[Objective]] = {
         kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
     }
@@ -144,17 +144,9 @@ def objective_for(
 
 
 def _only(
-    what: str,
-    kind: type[Objective],
-    name: str | None,
-    update: str,
-    space: Space,
-    temperature: TemperatureRule,
-    variant: Variant,
+    what: str, kind: type[Objective], name: str | None, space: Space, temperature: TemperatureRule, variant: Variant
 ) -> Objective:
     """Make the one objective that something goes with."""
     if name is not None:
         raise InputError(f"objective={name!r} does not go with {what}, which has its own: leave it out")
-    if update == "mean" and isinstance(space.distance, Averaged):
-        raise InputError(f"update='mean' does not go with {what}: leave it 'exact'")
     return kind(space, temperature, variant)

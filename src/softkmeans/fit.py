@@ -200,7 +200,7 @@ def fit(
     rule = temperature_for(temperature, sharing)
     space = Space.of(source, averaged(as_distance(distance), update))
     variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
-    goal = objective_for(objective, update, space, rule, variant)
+    goal = objective_for(objective, space, rule, variant)
     check_fuzzifier(sharing, n_clusters)
     log_prior = first_log_prior(priors, init_priors, n_clusters, variant, space)
     method = _solver(solver, goal)

@@ -37,7 +37,9 @@ def figures(model: Model) -> dict[str, str]:
     values = vars(estimator)
     units = "" if scaler is None else " (of standardised data)"
     temperature = values.get("temperature_", math.nan)
-    found = {"temperature": f"{temperature:.6g}{units}" if np.ndim(temperature) == 0 else f"one a cluster{units}"}
+    found: dict[str, str] = {
+        "temperature": f"{temperature:.6g}{units}" if np.ndim(temperature) == 0 else f"one a cluster{units}"
+    }
     found |= {"fuzzifier": f"{values['fuzzifier']:g}"} if "fuzzifier" in values else {}
     if "history_" in values:
         n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
@@ -47,10 +49,10 @@ def figures(model: Model) -> dict[str, str]:
             "free energy F": f"{values.get('free_energy_', math.nan):.6g}",
             "distortion E": f"{estimator.distortion_:.6g}",
             "entropy H": f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)",
-            "noise": f"{values['noise_weight_']:.1f} rows" if values.get("noise_distance") else "nan",
+            **({"noise": f"{values['noise_weight_']:.1f} rows"} if values["noise_distance"] else {}),
             "steps": f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})",
         }
-    return {name: value for name, value in found.items() if not value.startswith("nan")}
+    return {name: value for name, value in found.items() if not value.startswith("nan")}  # what the model has not
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
