@@ -1,4 +1,4 @@
-"""The algorithm: seed, then pass over the data and step, until nothing improves. There is no other fit loop."""
+"""A fit from end to end: seed, descend by THE loop (`loop.minimise`), and say what was found."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .distances import Distance, as_distance
 from .errors import CallbackError, FitInterrupted, InputError
 from .family import averaged, check_fuzzifier, first_log_prior, objective_for, temperature_for, variant_for
 from .kernels import nearest
+from .loop import minimise
 from .objectives import Objective
 from .points import Found, Params
 from .results import Result, Run, result_of, step_of, warn_of
@@ -32,52 +33,6 @@ from .sums import dot, total
 from .temperature import Fixed, TemperatureRule
 
 SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
-
-
-def minimise(
-    objective: Objective,
-    source: Source,
-    start: Params,
-    solver: Solver,
-    *,
-    max_iter: int,
-    tol: float,
-    on_step: Callable[[int, Found], bool],
-) -> Run:
-    """THE loop: evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
-    state, best, stalled = solver.init(objective, start), None, 0
-    try:
-        for n_iter in range(1, max_iter + 1):
-            found = _evaluate(objective, source, state.params)
-            stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
-            in_vain = state.guess and best is not None and not found.value < best.value
-            best = _better(objective, found, best)
-            if on_step(n_iter, best if in_vain else found):
-                return Run(best, "stopped")
-            if stalled >= state.patience:
-                return Run(best, "converged")
-            state = solver.step(objective, state, found.summary)
-        last = _evaluate(objective, source, state.params)  # where the last step led
-        return Run(_better(objective, last, best), "exhausted")
-    except KeyboardInterrupt:
-        if best is None:
-            raise
-        return Run(best, "interrupted")
-
-
-def _evaluate(objective: Objective, source: Source, params: Params) -> Found:
-    summary = source.sum(lambda block: objective.summarize(block, params))
-    return Found(params, summary, objective.value(params, summary))
-
-
-def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:
-    return best is None or best.value - found.value > tol * objective.resolution(found.summary)
-
-
-def _better(objective: Objective, found: Found, best: Found | None) -> Found:
-    """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
-    rounding = 1e-12 * objective.resolution(found.summary)
-    return found if best is None or found.value <= best.value + rounding else best
 
 
 @torch.inference_mode(False)  # or tensors made here could not enter the gradients that some solvers take

@@ -1,0 +1,60 @@
+"""THE loop: pass over the data and step, until nothing improves. Every fit in the library is one of these."""
+
+from __future__ import annotations
+
+__all__ = ["evaluate", "minimise"]
+
+from collections.abc import Callable
+
+from .data.source import Source
+from .objectives import Objective
+from .points import Found, Params
+from .results import Run
+from .solvers import Solver
+
+
+def minimise(
+    objective: Objective,
+    source: Source,
+    start: Params,
+    solver: Solver,
+    *,
+    max_iter: int,
+    tol: float,
+    on_step: Callable[[int, Found], bool],
+) -> Run:
+    """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
+    state, best, stalled = solver.init(objective, start), None, 0
+    try:
+        for n_iter in range(1, max_iter + 1):
+            found = evaluate(objective, source, state.params)
+            stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
+            in_vain = state.guess and best is not None and not found.value < best.value
+            best = _better(objective, found, best)
+            if on_step(n_iter, best if in_vain else found):
+                return Run(best, "stopped")
+            if stalled >= state.patience:
+                return Run(best, "converged")
+            state = solver.step(objective, state, found.summary)
+        last = evaluate(objective, source, state.params)  # where the last step led
+        return Run(_better(objective, last, best), "exhausted")
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        return Run(best, "interrupted")
+
+
+def evaluate(objective: Objective, source: Source, params: Params) -> Found:
+    """Make a pass: what all rows find at a point."""
+    summary = source.sum(lambda block: objective.summarize(block, params))
+    return Found(params, summary, objective.value(params, summary))
+
+
+def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:
+    return best is None or best.value - found.value > tol * objective.resolution(found.summary)
+
+
+def _better(objective: Objective, found: Found, best: Found | None) -> Found:
+    """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
+    rounding = 1e-12 * objective.resolution(found.summary)
+    return found if best is None or found.value <= best.value + rounding else best
