@@ -9,12 +9,15 @@ not look at it.
 from __future__ import annotations
 
 __all__ = [
+    "Reliability",
     "align",
     "effective_n_clusters",
+    "expected_calibration_error",
     "fuzzy_silhouette",
     "modified_partition_coefficient",
     "partition_coefficient",
     "partition_entropy",
+    "reliability",
     "soft_adjusted_rand",
     "soft_mutual_information",
     "uncertainty",
@@ -22,6 +25,7 @@ __all__ = [
 ]
 
 from .agreement import align, soft_adjusted_rand, soft_mutual_information
+from .reliability import Reliability, expected_calibration_error, reliability
 from .separation import fuzzy_silhouette, xie_beni
 from .sharpness import (
     effective_n_clusters,
