@@ -518,7 +518,8 @@ def test_early_stopping_ends_each_restart_where_the_rule_says():
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("softkmeans.callbacks.monotonic", clock)
+    for module in ("lines", "stopping"):
+        monkeypatch.setattr(f"softkmeans.callbacks.{module}.monotonic", clock)
     return clock
 
 

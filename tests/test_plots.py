@@ -7,6 +7,7 @@ from itertools import combinations
 from types import SimpleNamespace
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +19,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import Delaunay
 
-from softkmeans import plots
+from softkmeans.coloring import PALETTE
 from softkmeans.errors import InputError, MissingExtraError
-from softkmeans.plots import PALETTE, ClusterDisplay, LossDisplay
+from softkmeans.plots import ClusterDisplay, LossDisplay
 
 DEUTERANOPIA = np.array(  # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
     [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -331,13 +332,13 @@ def test_inputs_and_global_state_are_left_alone(d):
         np.testing.assert_array_equal(array, copy)
     assert dict(mpl.rcParams) == rc
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
-    assert not plots.plt.get_fignums()
+    assert not plt.get_fignums()
 
 
 def test_a_new_figure_only_without_axes():
     display = ClusterDisplay.from_predictions(*blobs())
-    assert plots.plt.get_fignums() == [display.figure_.number]
-    plots.plt.close(display.figure_)
+    assert plt.get_fignums() == [display.figure_.number]
+    plt.close(display.figure_)
 
 
 def test_restyling():

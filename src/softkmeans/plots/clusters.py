@@ -1,30 +1,23 @@
-"""Pictures of a soft clustering: the clusters with their certainty, and the loss per step."""
+"""The clusters of a soft clustering, with their certainty."""
 
-from collections.abc import Callable, Iterable, Sequence
+from __future__ import annotations
+
+__all__ = ["ClusterDisplay"]
+
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
+import matplotlib.pyplot as plt
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap, to_rgba_array
 from scipy.spatial.distance import cdist
-from sklearn.decomposition import PCA
 
-from .coloring import PALETTE, blend, color_map, spread, to_lab
-from .errors import InputError, MissingExtraError
-
-try:
-    import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import ListedColormap, to_rgba_array
-    from matplotlib.ticker import Formatter, MaxNLocator
-except ImportError as error:
-    raise MissingExtraError("softkmeans.plots", "matplotlib", "plot") from error
-
-__all__ = ["ClusterDisplay", "LossDisplay"]
-
-Array = NDArray[np.float64]
-Style = dict[str, Any]
+from ..coloring import PALETTE, blend, color_map, spread, to_lab
+from ..errors import InputError
+from .parts import Array, Style, axes, checked, fitted, names_of, probabilities, project
 
 GRID = 200  # grid points along each side of the decision regions
 
@@ -109,9 +102,9 @@ class ClusterDisplay:
         InputError
             If shapes don't match, values are not finite, `resp` are no responsibilities, or regions can't be drawn.
         """
-        names = _feature_names(X, feature_names)
-        X, resp, centers = _checked(X, resp, centers)
-        points, places, xlabel, ylabel = _project(X, centers, names)
+        names = names_of(X, feature_names)
+        X, resp, centers = checked(X, resp, centers)
+        points, places, xlabel, ylabel = project(X, centers, names)
         shading = _regions(X, len(centers), predict_proba) if regions else None
         return cls(points, resp, places, xlabel=xlabel, ylabel=ylabel, regions=shading).plot(ax, **kwargs)
 
@@ -130,7 +123,7 @@ class ClusterDisplay:
             # an estimator fitted on a data frame warns about anything without its column names
             return estimator.predict_proba(X.__class__(grid, columns=X.columns) if hasattr(X, "iloc") else grid)
 
-        centers, resp = _fitted(estimator, "cluster_centers_"), estimator.predict_proba(X)
+        centers, resp = fitted(estimator, "cluster_centers_"), estimator.predict_proba(X)
         return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, predict_proba=predict_proba, **kwargs)
 
     def plot(
@@ -183,7 +176,7 @@ class ClusterDisplay:
         if equal:  # fit the new figure, with room for key and labels in inches
             box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
             width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
-        self.ax_, self.figure_ = _axes(ax, (width, height / 2 if self.ylabel is None else height))
+        self.ax_, self.figure_ = axes(ax, (width, height / 2 if self.ylabel is None else height))
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, aspect="equal" if equal else "auto")
         if self.ylabel is None:
             self.ax_.set(ylabel="jitter", yticks=[], ylim=(-1.3, 1.3))
@@ -231,147 +224,6 @@ class ClusterDisplay:
         self.numbers_ = [ax.text(x, y, str(i), **(text | numbers_kw)) for i, (x, y) in enumerate(places)]
 
 
-class LossDisplay:
-    """The loss per step, with its last value marked.
-
-    Parameters
-    ----------
-    steps, losses : array-like of shape (m,)
-        Step numbers and the loss at each; losses that are not finite are left out.
-    name : str
-        What the loss is called on the axis.
-
-    Attributes
-    ----------
-    ax_, figure_ : Axes and Figure
-    line_, last_ : Line2D of the curve and Annotation of its last value.
-
-    Raises
-    ------
-    InputError
-        If shapes don't match or there is nothing to draw.
-
-    Examples
-    --------
-    >>> import matplotlib.pyplot as plt
-    >>> display = LossDisplay([0, 1, 2], [5.0, 3.0, 2.5], name="free energy").plot()
-    >>> display.ax_.get_ylabel(), display.last_.get_text()
-    ('free energy', '2.5')
-    >>> plt.close(display.figure_)
-    """
-
-    def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss per row") -> None:
-        at, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
-        if at.shape != values.shape or at.ndim != 1:
-            raise InputError(f"steps has shape {at.shape} and losses {values.shape}; give one step for each loss, (m,)")
-        if not np.isfinite(values).any():
-            raise InputError(f"none of the {len(values)} losses is finite, expected at least one; give a fit's history")
-        self.steps, self.losses, self.name = at, values, name
-
-    @classmethod
-    def from_history(
-        cls, history: Sequence[Any], *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
-    ) -> Self:
-        """Draw a sequence of m objects with ``n_iter`` and ``mean``, the loss per row; InputError if it is empty."""
-        steps, losses = [entry.n_iter for entry in history], [float(entry.mean) for entry in history]
-        return cls(steps, losses, name=name).plot(ax, **kwargs)
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
-    ) -> Self:
-        """Draw the ``history_`` of a fitted estimator, as :meth:`from_history`."""
-        return cls.from_history(_fitted(estimator, "history_"), name=name, ax=ax, **kwargs)
-
-    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw on `ax` or a new figure and return self; `kwargs` style the curve (``Axes.plot``)."""
-        self.ax_, self.figure_ = _axes(ax)
-        finite = np.isfinite(self.losses)
-        steps, losses = self.steps[finite], self.losses[finite]
-        style: Style = {"color": PALETTE[0], "linewidth": 1.5} | kwargs
-        (self.line_,) = self.ax_.plot(steps, losses, **style)
-        self.ax_.plot(steps[-1:], losses[-1:], "o", color=self.line_.get_color(), markersize=5)
-        self.ax_.set(xlabel="step", ylabel=self.name)
-        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
-        self.ax_.ticklabel_format(axis="y", useOffset=False)
-        self.ax_.spines[["top", "right"]].set_visible(False)
-        # above the end of a falling curve there is room, and below that of a rising one
-        rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
-        text, place = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
-        self.last_ = self.ax_.annotate(text, place, (0, rise), textcoords="offset points", ha="right", va=va)
-        return self
-
-
-def _fitted(estimator: Any, attribute: str) -> Any:
-    if not hasattr(estimator, attribute):
-        hint = "of a pipeline, give the last step, model[-1], and the data that it sees, model[:-1].transform(X)"
-        raise InputError(f"a {type(estimator).__name__} without {attribute} came, expected a fitted SoftKMeans; {hint}")
-    return getattr(estimator, attribute)
-
-
-def _axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> tuple[Axes, Any]:
-    ax = plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
-    return ax, ax.figure
-
-
-def _matrix(values: Any, name: str, shape: str) -> Array:
-    """Anything two-dimensional as float64 on the CPU; may share memory with `values`, which nobody here writes to."""
-    try:
-        tensor = hasattr(values, "detach")
-        array = np.asarray(values.detach().cpu().double() if tensor else values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is not numeric ({error}); give numbers of shape {shape}") from error
-    if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"{name} has shape {array.shape}, expected {shape}; reshape it")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} has missing or infinite values, expected finite ones; drop or impute those rows")
-    return array
-
-
-def _checked(X: Any, resp: Any, centers: Any) -> tuple[Array, Array, Array]:
-    X, centers = _matrix(X, "X", "(n, d)"), _matrix(centers, "centers", "(k, d)")
-    if X.shape[1] != centers.shape[1]:
-        raise InputError(f"X has {X.shape[1]} features and centers {centers.shape[1]}; give both in the same features")
-    return X, _probabilities(resp, "resp", (len(X), len(centers))), centers
-
-
-def _probabilities(values: Any, name: str, shape: tuple[int, int]) -> Array:
-    resp = _matrix(values, name, str(shape))
-    if resp.shape != shape:
-        raise InputError(f"{name} has shape {resp.shape}, expected {shape}; give a row per point, a column per centre")
-    low, total = resp.min(), resp.sum(axis=1).max()
-    if low < 0 or total > 1.001:
-        found = f"values down to {low:.3g} and rows that add up to {total:.3g}"
-        raise InputError(f"{name} has {found}, expected probabilities; give responsibilities, not distances or logits")
-    return resp
-
-
-def _feature_names(X: Any, given: Iterable[str] | None) -> list[str] | None:
-    options = (given, getattr(X, "column_names", None), getattr(X, "columns", None))  # given, pyarrow's, pandas'
-    return next(([str(name) for name in names] for names in options if names is not None), None)
-
-
-def _project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, Array, str, str | None]:
-    """Put data and centroids on the plane, and say what its axes are."""
-    d = X.shape[1]
-    names = [f"feature {i}" for i in range(d)] if names is None else names
-    if len(names) != d:
-        raise InputError(f"feature_names has {len(names)} names for {d} features; give one for each")
-    if d == 1:
-        jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
-        return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
-    return (X, centers, names[0], names[1]) if d == 2 else _principal_plane(X, centers)
-
-
-def _principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
-    if not np.ptp(X, axis=0).any():
-        raise InputError(f"X has {len(X)} points, all the same, expected some variance; give two features to draw")
-    mean = X.mean(axis=0)  # taken off first: in PCA's covariance a large mean drowns the variance
-    pca = PCA(2, random_state=0).fit(X - mean)
-    one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
-    return pca.transform(X - mean), pca.transform(centers - mean), one, two
-
-
 def _regions(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
     """Evaluate the responsibilities on a grid a little larger than the data."""
     if X.shape[1] != 2 or predict_proba is None:
@@ -381,5 +233,5 @@ def _regions(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> 
     margin = np.where(high > low, 0.06 * (high - low), 1.0)
     x, y = np.linspace(low - margin, high + margin, GRID).T
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    resp = _probabilities(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
+    resp = probabilities(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
     return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID, GRID, k)

@@ -1,0 +1,88 @@
+"""The loss per step."""
+
+from __future__ import annotations
+
+__all__ = ["LossDisplay"]
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import Formatter, MaxNLocator
+from numpy.typing import ArrayLike
+
+from ..coloring import PALETTE
+from ..errors import InputError
+from .parts import Style, axes, fitted
+
+
+class LossDisplay:
+    """The loss per step, with its last value marked.
+
+    Parameters
+    ----------
+    steps, losses : array-like of shape (m,)
+        Step numbers and the loss at each; losses that are not finite are left out.
+    name : str
+        What the loss is called on the axis.
+
+    Attributes
+    ----------
+    ax_, figure_ : Axes and Figure
+    line_, last_ : Line2D of the curve and Annotation of its last value.
+
+    Raises
+    ------
+    InputError
+        If shapes don't match or there is nothing to draw.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> display = LossDisplay([0, 1, 2], [5.0, 3.0, 2.5], name="free energy").plot()
+    >>> display.ax_.get_ylabel(), display.last_.get_text()
+    ('free energy', '2.5')
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss per row") -> None:
+        at, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+        if at.shape != values.shape or at.ndim != 1:
+            raise InputError(f"steps has shape {at.shape} and losses {values.shape}; give one step for each loss, (m,)")
+        if not np.isfinite(values).any():
+            raise InputError(f"none of the {len(values)} losses is finite, expected at least one; give a fit's history")
+        self.steps, self.losses, self.name = at, values, name
+
+    @classmethod
+    def from_history(
+        cls, history: Sequence[Any], *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
+    ) -> Self:
+        """Draw a sequence of m objects with ``n_iter`` and ``mean``, the loss per row; InputError if it is empty."""
+        steps, losses = [entry.n_iter for entry in history], [float(entry.mean) for entry in history]
+        return cls(steps, losses, name=name).plot(ax, **kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
+    ) -> Self:
+        """Draw the ``history_`` of a fitted estimator, as :meth:`from_history`."""
+        return cls.from_history(fitted(estimator, "history_"), name=name, ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw on `ax` or a new figure and return self; `kwargs` style the curve (``Axes.plot``)."""
+        self.ax_, self.figure_ = axes(ax)
+        finite = np.isfinite(self.losses)
+        steps, losses = self.steps[finite], self.losses[finite]
+        style: Style = {"color": PALETTE[0], "linewidth": 1.5} | kwargs
+        (self.line_,) = self.ax_.plot(steps, losses, **style)
+        self.ax_.plot(steps[-1:], losses[-1:], "o", color=self.line_.get_color(), markersize=5)
+        self.ax_.set(xlabel="step", ylabel=self.name)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.ax_.ticklabel_format(axis="y", useOffset=False)
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        # above the end of a falling curve there is room, and below that of a rising one
+        rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
+        text, place = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
+        self.last_ = self.ax_.annotate(text, place, (0, rise), textcoords="offset points", ha="right", va=va)
+        return self
