@@ -108,7 +108,7 @@ def test_every_pass_is_seen_in_units_of_the_data(solver):
     steps = recorder.steps
     assert all(isinstance(step, Step) for step in steps)
     assert [step.n_iter for step in steps] == list(range(1, model.n_iter_ + 1))
-    assert tuple(steps) == model.history_
+    assert tuple(step._replace(centers=None) for step in steps) == model.history_
     assert steps[0].objective == pytest.approx(ref.free_energy(X, start, 0.3), rel=1e-9)
     assert steps[0].distortion == pytest.approx(ref.distortion(X, start, 0.3), rel=1e-9)
     for step in steps:

@@ -183,7 +183,7 @@ def test_a_solver_with_settings_of_its_own_and_callbacks():
             seen.append(step)
 
     result = train_layer(layer(), rows(), solver=Adam(lr=0.02), callbacks=[Watch()])
-    assert tuple(seen) == result.history
+    assert tuple(step._replace(centers=None) for step in seen) == result.history
     assert seen[-1].mean < seen[0].mean
 
 

@@ -268,7 +268,8 @@ def _watched(
     def run_on(source: Source, params: Params, max_iter: int, tol: float) -> Run:
         def on_step(_: int, found: Found) -> bool:
             history.append(step_of(goal, len(history) + 1, found, restart, source.n_rows))
-            return audience.failure is not None or audience.tell("on_step", history[-1])
+            centers = goal.space.leave(found.params.centers).clone() if audience.callbacks else None
+            return audience.failure is not None or audience.tell("on_step", history[-1]._replace(centers=centers))
 
         return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
 

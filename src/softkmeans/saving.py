@@ -101,7 +101,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             tensors[name] = torch.from_numpy(attributes[name])
     if "cluster_weights_" in attributes:  # absent in what came from a layer
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
-        tensors["history_"] = torch.tensor(estimator.history_, dtype=torch.float64)
+        figures = [step[:-1] for step in estimator.history_]  # all but the centres, which a history is without
+        tensors["history_"] = torch.tensor(figures, dtype=torch.float64)
     parameters = {name: _plain(name, value, tensors) for name, value in estimator.get_params().items()}
     content = {
         "kind": type(estimator).__name__,
@@ -232,10 +233,10 @@ def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dic
         _restore_mixture(estimator, tensors, n_clusters)
     if "history_" in tensors:
         _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has another shape")
-        _require(tensors["history_"].shape[1:] == (len(Step._fields),), "history_ has another shape")
+        _require(tensors["history_"].shape[1:] == (len(Step._fields) - 1,), "history_ has another shape")
         estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
         rows = tensors["history_"].tolist()
-        estimator.history_ = tuple(Step._make([int(row[0]), *row[1:-2], *map(int, row[-2:])]) for row in rows)
+        estimator.history_ = tuple(Step(int(row[0]), *row[1:-2], *map(int, row[-2:])) for row in rows)
 
 
 def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:

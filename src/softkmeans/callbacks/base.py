@@ -5,9 +5,12 @@ from __future__ import annotations
 __all__ = ["Callback", "Step", "check_not_negative"]
 
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks import check_positive
+
+if TYPE_CHECKING:  # what watches a fit needs no torch before there is one
+    from torch import Tensor
 
 
 class Step(NamedTuple):
@@ -31,6 +34,8 @@ class Step(NamedTuple):
         Number of the restart, from 0.
     n_rows : int
         How many rows the pass looked at: all, but for the first passes of a fit with ``growing_sample``.
+    centers : Tensor (k, d) or None
+        A copy of the centres that the pass looked at, for callbacks; a fit's history does without.
     """
 
     n_iter: int
@@ -40,6 +45,7 @@ class Step(NamedTuple):
     temperature: float
     restart: int = 0
     n_rows: int = 0
+    centers: Tensor | None = None
 
 
 class Callback:

@@ -1,0 +1,77 @@
+"""A fit's passes, kept for looking at afterwards."""
+
+from __future__ import annotations
+
+__all__ = ["Recorder"]
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Callback, Step
+
+
+class Recorder(Callback):
+    """Keep the centres, the temperature and the loss of every pass, so that a training can be replayed.
+
+    Of several restarts, it is that with the lowest objective, as in ``history_``. Centres are kept in memory, k d
+    numbers a pass. `softkmeans.plots.animate_training` makes a film of it.
+
+    Attributes
+    ----------
+    steps : list of Step
+        What each pass found, with its centres, on the CPU; filled when a restart ends.
+    centers : ndarray (passes, k, d)
+        Centres in the data's units, clusters in the order they started in.
+    temperatures : ndarray (passes,)
+        T; NaN for fuzzy memberships.
+    losses : ndarray (passes,)
+        The loss per row, ``Step.mean``.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> recorder = Recorder()
+    >>> model = SoftKMeans(1, init=[[0.0]], temperature=1.0, callbacks=[recorder]).fit([[0.0], [1.0], [2.0]])
+    >>> recorder.centers.ravel()
+    array([0., 1., 1.])
+    >>> recorder.losses.round(4)
+    array([1.6667, 0.6667, 0.6667])
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._heard: list[Step] = []
+        self._lowest = math.inf
+
+    @property
+    def centers(self) -> NDArray[np.float64]:
+        """Centres (passes, k, d)."""
+        return np.array([step.centers for step in self.steps if step.centers is not None], dtype=np.float64)
+
+    @property
+    def temperatures(self) -> NDArray[np.float64]:
+        """T of each pass (passes,)."""
+        return np.array([step.temperature for step in self.steps])
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Loss per row of each pass (passes,)."""
+        return np.array([step.mean for step in self.steps])
+
+    def on_fit_begin(self, max_iter: int) -> None:
+        """Begin a restart."""
+        self._heard = []
+
+    def on_step(self, step: Step) -> None:
+        """Keep the pass."""
+        if (step.restart, step.n_iter) == (0, 1):  # another fit
+            self.steps, self._lowest = [], math.inf
+        self._heard.append(step if step.centers is None else step._replace(centers=step.centers.detach().cpu()))
+
+    def on_fit_end(self, result: Any) -> None:
+        """Keep the restart if it is the best so far."""
+        if result is not None and result.objective < self._lowest:
+            self.steps, self._lowest = self._heard, result.objective
