@@ -7,19 +7,15 @@ __all__ = ["ClusterDisplay"]
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
-from matplotlib.colors import ListedColormap, to_rgba_array
+from matplotlib.colors import ListedColormap
 from scipy.spatial.distance import cdist
 
-from ..coloring import PALETTE, blend, color_map, spread, to_lab
-from ..errors import InputError
-from .parts import Array, Style, axes, checked, fitted, names_of, probabilities, project
-
-GRID = 200  # grid points along each side of the decision regions
+from ..coloring import blend
+from .parts import Array, Style, checked, fitted, lab_of
+from .plane import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
 class ClusterDisplay:
@@ -105,7 +101,7 @@ class ClusterDisplay:
         names = names_of(X, feature_names)
         X, resp, centers = checked(X, resp, centers)
         points, places, xlabel, ylabel = project(X, centers, names)
-        shading = _regions(X, len(centers), predict_proba) if regions else None
+        shading = resp_on_grid(X, len(centers), predict_proba) if regions else None
         return cls(points, resp, places, xlabel=xlabel, ylabel=ylabel, regions=shading).plot(ax, **kwargs)
 
     @classmethod
@@ -157,44 +153,19 @@ class ClusterDisplay:
         InputError
             If there is not one colour for each cluster.
         """
-        palette = np.array(PALETTE)[color_map(self.centers)] if colors is None else colors
-        lab = to_lab(to_rgba_array(palette)[:, :3])
-        if len(lab) != len(self.centers):
-            raise InputError(f"colors has {len(lab)} colours for {len(self.centers)} clusters; give one for each")
-        self._draw_axes(ax)
+        lab = lab_of(colors, self.centers)
+        self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
         self.regions_ = None if self.regions is None else self._draw_regions(lab, regions_kw or {})
-        self.points_ = self._draw_points(lab, kwargs)
+        self.points_ = draw_points(self.ax_, self.points, blend(self.resp, lab), kwargs)
         self.key_ = self._draw_key(lab) if key and len(lab) > 1 else None
-        self._draw_centers(centers_kw or {}, numbers_kw or {})
+        drawn = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
+        self.dots_, self.discs_, self.leaders_, self.numbers_ = drawn
         return self
-
-    def _draw_axes(self, ax: Axes | None) -> None:
-        spans = np.ptp(self.points, axis=0)
-        # equal scales show distances as they are; but no slivers where features are far apart in scale
-        equal = self.ylabel is not None and spans.max() < 3 * spans.min()
-        width, height = plt.rcParams["figure.figsize"]
-        if equal:  # fit the new figure, with room for key and labels in inches
-            box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
-            width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
-        self.ax_, self.figure_ = axes(ax, (width, height / 2 if self.ylabel is None else height))
-        self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, aspect="equal" if equal else "auto")
-        if self.ylabel is None:
-            self.ax_.set(ylabel="jitter", yticks=[], ylim=(-1.3, 1.3))
 
     def _draw_regions(self, lab: Array, kwargs: Style) -> Any:
         extent, resp = self.regions
         style: Style = {"interpolation": "bilinear", "alpha": 0.3, "zorder": 0, "aspect": self.ax_.get_aspect()}
         return self.ax_.imshow(blend(resp, lab), extent=extent, origin="lower", **(style | kwargs))
-
-    def _draw_points(self, lab: Array, kwargs: Style) -> Any:
-        n = len(self.points)
-        order = np.random.default_rng(0).permutation(n)
-        size = np.clip(250 / np.sqrt(n), 1.2, 25)
-        style: Style = {"s": size, "linewidths": 0, "rasterized": n > 5000, "zorder": 1} | kwargs
-        if not {"c", "color", "facecolors"} & style.keys():
-            style["c"] = blend(self.resp, lab)[order]
-        x, y = self.points[order].T
-        return self.ax_.scatter(x, y, **style)
 
     def _draw_key(self, lab: Array) -> Any:
         """Draw the way from one centroid to the one nearest by: neighbours, hence of different colours."""
@@ -207,31 +178,3 @@ class ClusterDisplay:
         key.outline.set_visible(False)
         key.ax.tick_params(length=0, labelsize="small")
         return key
-
-    def _draw_centers(self, centers_kw: Style, numbers_kw: Style) -> None:
-        ax, k = self.ax_, len(self.centers)
-        font = float(np.clip(9.3 - k / 15, 5, 9))  # points
-        width = font * (1.15 + 0.45 * len(str(k - 1)))
-        ax.apply_aspect()  # else the pixels are not yet where they will be
-        pixels = spread(ax.transData.transform(self.centers), 1.1 * width * self.figure_.dpi / 72)
-        places = ax.transData.inverted().transform(pixels)
-        lines = LineCollection(list(np.stack([self.centers, places], axis=1)), colors="black", linewidths=0.7, zorder=2)
-        self.leaders_ = ax.add_collection(lines, autolim=False)
-        self.dots_ = ax.scatter(self.centers[:, 0], self.centers[:, 1], s=8, c="black", linewidths=0, zorder=2)
-        disc: Style = {"facecolors": "white", "edgecolors": "black", "linewidths": 0.8, "zorder": 3, "clip_on": False}
-        self.discs_ = ax.scatter(places[:, 0], places[:, 1], **(disc | {"s": width**2} | centers_kw))
-        text: Style = {"fontsize": font, "ha": "center", "va": "center_baseline", "zorder": 4}
-        self.numbers_ = [ax.text(x, y, str(i), **(text | numbers_kw)) for i, (x, y) in enumerate(places)]
-
-
-def _regions(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
-    """Evaluate the responsibilities on a grid a little larger than the data."""
-    if X.shape[1] != 2 or predict_proba is None:
-        found = f"{X.shape[1]} features and {'no' if predict_proba is None else 'a'} predict_proba"
-        raise InputError(f"regions came with {found}, expected 2 features and a predict_proba; leave regions out")
-    low, high = X.min(axis=0), X.max(axis=0)
-    margin = np.where(high > low, 0.06 * (high - low), 1.0)
-    x, y = np.linspace(low - margin, high + margin, GRID).T
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    resp = probabilities(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
-    return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID, GRID, k)

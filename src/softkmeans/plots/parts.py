@@ -1,4 +1,4 @@
-"""What all pictures begin with: axes to draw on, numbers checked, and data brought onto the plane."""
+"""What all pictures begin with: axes to draw on, colours, and numbers checked."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ __all__ = [
     "axes",
     "checked",
     "fitted",
+    "lab_of",
     "matrix",
-    "names_of",
-    "principal_plane",
     "probabilities",
-    "project",
 ]
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
+from ..coloring import PALETTE, color_map, to_lab
 from ..errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -78,29 +76,15 @@ def probabilities(values: Any, name: str, shape: tuple[int, int]) -> Array:
     return resp
 
 
-def names_of(X: Any, given: Iterable[str] | None) -> list[str] | None:
-    """Give the names of features: those given, or those that a table has."""
-    options = (given, getattr(X, "column_names", None), getattr(X, "columns", None))  # given, pyarrow's, pandas'
-    return next(([str(name) for name in names] for names in options if names is not None), None)
+def lab_of(colors: Any, places: Array) -> Array:
+    """Give clusters' colours in OKLab (k, 3): those given, or the palette's, neighbours at (k, 2) apart.
 
-
-def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, Array, str, str | None]:
-    """Put data and centroids on the plane, and say what its axes are."""
-    d = X.shape[1]
-    names = [f"feature {i}" for i in range(d)] if names is None else names
-    if len(names) != d:
-        raise InputError(f"feature_names has {len(names)} names for {d} features; give one for each")
-    if d == 1:
-        jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
-        return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
-    return (X, centers, names[0], names[1]) if d == 2 else principal_plane(X, centers)
-
-
-def principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
-    """Put data and centroids on the plane of the largest variance, and say what its axes are."""
-    if not np.ptp(X, axis=0).any():
-        raise InputError(f"X has {len(X)} points, all the same, expected some variance; give two features to draw")
-    mean = X.mean(axis=0)  # taken off first: in PCA's covariance a large mean drowns the variance
-    pca = PCA(2, random_state=0).fit(X - mean)
-    one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
-    return pca.transform(X - mean), pca.transform(centers - mean), one, two
+    Raises
+    ------
+    InputError
+        If there is not one colour for each cluster.
+    """
+    lab = to_lab(to_rgba_array(np.array(PALETTE)[color_map(places)] if colors is None else colors)[:, :3])
+    if len(lab) != len(places):
+        raise InputError(f"colors has {len(lab)} colours for {len(places)} clusters; give one for each")
+    return lab
