@@ -1,0 +1,188 @@
+"""Deterministic annealing: follow the optimum as T falls, and give a cluster a second centre once it asks for one."""
+
+from __future__ import annotations
+
+__all__ = ["Cooled", "cool", "first"]
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..data.source import Source
+from ..loop import evaluate, minimise
+from ..objectives import Objective
+from ..points import Found, Params, em_step
+from ..solvers import SOLVERS
+from ..sums import total
+from .splitting import Leaning, lean, leaning_of, parted
+
+MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
+ROUGHLY = 10  # passes between one split and the look for the next
+MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
+PARTING = 0.5  # squared distance, in units of T, under which two centres are parting still: neither splits again
+MERGED = 1e-4  # squared distance, in units of T, under which two centres are one
+FAR, BISECTIONS = 1.0, 3  # how far a centre moves, in standard deviations √(T / 2), before a jump is looked for
+
+
+class Cooled(NamedTuple):
+    """What was found at a temperature; in the space of the fit.
+
+    Attributes
+    ----------
+    found : Found
+        The optimum, one centre for each distinct cluster.
+    leaning : Leaning
+        How these would part.
+    parents : Tensor (k,) of int64
+        The cluster of the temperature before that each came from.
+    splits : tuple of (int, float)
+        Clusters of the temperature before that were split, and the temperatures where they lost their stability.
+    jumps : tuple of (int, float)
+        Clusters of the temperature before whose centre is far from where it was however small the step of temperature,
+        and the temperatures where that happens.
+    """
+
+    found: Found
+    leaning: Leaning
+    parents: Tensor
+    splits: tuple[tuple[int, float], ...] = ()
+    jumps: tuple[tuple[int, float], ...] = ()
+
+
+def first(objective: Objective, source: Source) -> Cooled:
+    """Begin: all rows in one cluster, at its critical temperature."""
+    zero, distance = objective.space.shift.new_zeros(1), objective.space.distance
+    middle = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
+    start = Params(distance.embed((zero * middle)[None] if distance.translates else middle[None]), zero + 1, zero)
+    found = _settle(objective, source, start)
+    leaning = leaning_of(objective, source, found)
+    critical = (leaning.growth * found.params.temperature).clamp_min(1e-300)
+    return Cooled(found._replace(params=found.params._replace(temperature=critical)), leaning, zero.long())
+
+
+def cool(
+    objective: Objective, source: Source, start: Cooled, temperatures: Iterable[float], max_clusters: int
+) -> Iterator[Cooled]:
+    """Follow the optimum through falling temperatures.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised: F, with learned priors, or two centres in place of one would count as two clusters.
+    source : Source
+        The rows, in the objective's space.
+    start : Cooled
+        Where to begin.
+    temperatures : iterable of float
+        In the objective's space.
+    max_clusters : int
+        How many clusters there are to be, at most.
+
+    Yields
+    ------
+    Cooled
+        For each temperature.
+    """
+    last = start
+    for temperature in temperatures:
+        t = last.found.params.temperature.new_full((1,), temperature)
+        last = _cooled(objective, source, last, t, max_clusters)
+        yield last
+
+
+def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int) -> Cooled:
+    """Go on to a temperature (1,): first with the clusters there are, then with those that these split into."""
+    before = last.found.params
+    found = _settle(objective, source, _at(before, t))
+    jumps = _jumps(objective, source, before, found.params)
+    leaning, parents, splits = last.leaning, torch.arange(len(before.centers)), dict[int, float]()
+    while len(parents) < max_clusters:
+        leaning = lean(objective, source, found, leaning.direction)
+        which = _unstable(found, leaning, max_clusters - len(parents))
+        if not len(which):
+            break
+        for cluster in which.tolist():
+            splits.setdefault(int(parents[cluster]), _critical(last, t, leaning, cluster, fresh=bool(splits)))
+        found = _settle(objective, source, parted(objective, found, leaning, which), ROUGHLY)
+        found, kept = _without_twins(objective, source, found)
+        parents = torch.cat([parents, parents[which]])[kept]
+        leaning = _inherited(leaning, which, kept)
+    if splits:
+        found = _settle(objective, source, found.params)
+    return Cooled(found, leaning, parents, tuple(splits.items()), jumps)
+
+
+def _at(params: Params, t: Tensor) -> Params:
+    return params._replace(temperature=t.expand(len(params.centers)))
+
+
+def _settle(objective: Objective, source: Source, start: Params, max_iter: int = MAX_ITER) -> Found:
+    """Minimise at a temperature; a pass that finds the centres where EM would put them is the last."""
+
+    def on_step(_: int, found: Found) -> bool:
+        stats = found.summary.stats
+        gain = stats.pull @ em_step(found.params, stats).square().sum(1)  # by which the next step lowers F at least
+        return float(gain) <= 0.01 * TOL * objective.resolution(found.summary)
+
+    return minimise(objective, source, start, SOLVERS["auto"], max_iter=max_iter, tol=TOL, on_step=on_step).best
+
+
+def _unstable(found: Found, leaning: Leaning, room: int) -> Tensor:
+    """Numbers (m,) of the clusters to split, those that it helps most first."""
+    c, t = found.params.centers, found.params.temperature
+    gaps = torch.cdist(c, c).square().fill_diagonal_(torch.inf).amin(1)
+    order = (found.summary.stats.weight * (leaning.growth - 1)).argsort(descending=True, stable=True)
+    return order[((leaning.growth > MARGIN) & (gaps > PARTING * t))[order]][:room]
+
+
+def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, *, fresh: bool) -> float:
+    """Give the temperature at which a cluster's growth became 1; between two, growths are powers of T."""
+    hot, cold, after = float(last.found.params.temperature[0]), float(t), float(leaning.growth[cluster])
+    before = 1.0 if fresh else float(last.leaning.growth[cluster])
+    if not 0 < before < after:
+        return min(hot, cold * after)
+    return cold * math.exp(math.log(hot / cold) * min(1.0, math.log(after) / math.log(after / before)))
+
+
+def _jumps(
+    objective: Objective, source: Source, hot: Params, cold: Params
+) -> tuple[tuple[int, float], ...]:
+    """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span."""
+    moved = _moved(hot, cold)
+    if not bool((moved > FAR).any()):
+        return ()
+    for _ in range(BISECTIONS):
+        t = (hot.temperature[:1] * cold.temperature[:1]).sqrt()
+        middle = _settle(objective, source, _at(hot, t)).params
+        first_half = bool(_moved(hot, middle).max() > _moved(middle, cold).max())
+        hot, cold = (hot, middle) if first_half else (middle, cold)
+    jumped = (moved > FAR) & (_moved(hot, cold) > moved / 2)
+    return tuple((cluster, float(cold.temperature[0])) for cluster in jumped.nonzero()[:, 0].tolist())
+
+
+def _moved(hot: Params, cold: Params) -> Tensor:
+    """How far centres (k,) moved, in standard deviations of a cluster at that temperature."""
+    return torch.linalg.vector_norm(cold.centers - hot.centers, dim=1) / (cold.temperature / 2).sqrt()
+
+
+def _inherited(leaning: Leaning, which: Tensor, kept: Tensor) -> Leaning:
+    """Guess the directions of clusters just split: that of the split, turned a little at random."""
+    direction = torch.cat([leaning.direction, leaning.direction[which]])[kept]
+    turn = torch.randn(direction.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    turned = direction + turn.to(direction) / math.sqrt(direction.shape[1])
+    growth = torch.cat([leaning.growth, leaning.growth[which]])[kept]
+    return Leaning(turned / torch.linalg.vector_norm(turned, dim=1, keepdim=True), growth)
+
+
+def _without_twins(objective: Objective, source: Source, found: Found) -> tuple[Found, Tensor]:
+    """Make one of centres that coincide, and give the numbers of those kept."""
+    c, t, log_prior = found.params
+    owner = (torch.cdist(c, c).square() < MERGED * t[0]).int().argmax(1)  # the first that each coincides with
+    kept = torch.unique(owner)
+    if len(kept) == len(c):
+        return found, kept
+    prior = torch.zeros_like(log_prior).index_add(0, owner, log_prior.exp())[kept]
+    return evaluate(objective, source, Params(c[kept], t[kept], prior.log())), kept
