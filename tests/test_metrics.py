@@ -288,6 +288,7 @@ def test_a_million_rows_in_little_memory(name):
 OTHERS = {
     "uncertainty": lambda p, **weights: metrics.uncertainty(p.a),
     "align": lambda p, **weights: metrics.align(p.a, p.b, **weights),
+    "silhouette_samples": lambda p, **weights: metrics.silhouette_samples(p.x, p.a, **weights),
     "reliability": lambda p, **weights: metrics.reliability(p.a, [0, 1, 2, 0, 1, -1], **weights),
     "expected_calibration_error": lambda p, **weights: metrics.expected_calibration_error(p.a, [0] * 6, **weights),
 }

@@ -18,6 +18,7 @@ __all__ = [
     "partition_coefficient",
     "partition_entropy",
     "reliability",
+    "silhouette_samples",
     "soft_adjusted_rand",
     "soft_mutual_information",
     "uncertainty",
@@ -26,7 +27,7 @@ __all__ = [
 
 from .agreement import align, soft_adjusted_rand, soft_mutual_information
 from .reliability import Reliability, expected_calibration_error, reliability
-from .separation import fuzzy_silhouette, xie_beni
+from .separation import fuzzy_silhouette, silhouette_samples, xie_beni
 from .sharpness import (
     effective_n_clusters,
     modified_partition_coefficient,

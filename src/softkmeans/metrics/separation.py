@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["VARIANTS", "fuzzy_silhouette", "xie_beni"]
+__all__ = ["VARIANTS", "fuzzy_silhouette", "silhouette_samples", "xie_beni"]
 
 import functools
 import math
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -140,14 +141,58 @@ def fuzzy_silhouette(
     0.7533
     """
     _check_at_least("alpha", alpha, 0)
+    found = _silhouettes(X, resp, centers, variant, sample_weight)
+    widths, weight = sums((widths, part.w * _lead(part.p) ** alpha) for part, widths in found)
+    return float(widths) / weight if weight else 0.0
+
+
+def silhouette_samples(
+    X: Table,
+    resp: Table,
+    centers: Table | None = None,
+    *,
+    variant: str = "centers",
+    sample_weight: ArrayLike | Tensor | None = None,
+) -> NDArray[np.float64]:
+    """Give the silhouette width of each row, of which `fuzzy_silhouette` is a mean.
+
+    Parameters
+    ----------
+    X, resp, centers, variant
+        As for `fuzzy_silhouette`. With "exact" and memberships of 0 and 1, these are scikit-learn's
+        ``silhouette_samples``.
+    sample_weight : array-like or Tensor (n,), optional
+        Weights of the rows, where the distance to a cluster is a mean of those to its rows.
+
+    Returns
+    -------
+    ndarray (n,)
+        (b - a) / max(a, b), from -1 to 1: a is the distance to the row's likeliest cluster and b that to the nearest
+        other one. 0 where it has no meaning.
+
+    Raises
+    ------
+    InputError
+        If an argument can't be used, shapes do not match, or there is but one cluster.
+
+    Examples
+    --------
+    >>> silhouette_samples([[0.0], [1.0], [9.0]], [[1, 0], [1, 0], [0, 1]], centers=[[0.5], [9.5]]).round(4)
+    array([0.9474, 0.9412, 0.9412])
+    """
+    found = _silhouettes(X, resp, centers, variant, sample_weight)
+    return torch.cat([widths.cpu().double() for _, widths in found]).numpy()
+
+
+def _silhouettes(
+    X: Table, resp: Table, centers: Table | None, variant: str, sample_weight: ArrayLike | Tensor | None
+) -> Iterator[tuple[Part, Tensor]]:
+    """Go through the rows with their silhouette widths (m,)."""
     check_known("variant", variant, VARIANTS)
     x, source = _checked(X, resp, sample_weight)
     c = None if centers is None else _checked_centers(centers, source, x)
-    widths, weight = sums(
-        (_widths(to_clusters, _own(part)), part.w * _lead(part.p) ** alpha)
-        for part, to_clusters in VARIANTS[variant](source, x, c)
-    )
-    return float(widths) / weight if weight else 0.0
+    for part, to_clusters in VARIANTS[variant](source, x, c):
+        yield part, _widths(to_clusters, _own(part))
 
 
 def _to_centers(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[Part, Tensor]]:
