@@ -1,8 +1,19 @@
-"""Pictures of a soft clustering: the clusters with their certainty, and the loss per step."""
+"""Pictures of a soft clustering: clusters and their certainty, losses, temperature paths, and how well it all fits."""
 
 from __future__ import annotations
 
-__all__ = ["ClusterDisplay", "LossDisplay"]
+__all__ = [
+    "BifurcationDisplay",
+    "ClusterDisplay",
+    "EnergyDisplay",
+    "LossDisplay",
+    "MembershipDisplay",
+    "ReliabilityDisplay",
+    "SelectionDisplay",
+    "SilhouetteDisplay",
+    "UncertaintyDisplay",
+    "animate_training",
+]
 
 from ..errors import MissingExtraError
 
@@ -11,5 +22,13 @@ try:
 except ImportError as error:
     raise MissingExtraError("softkmeans.plots", "matplotlib", "plot") from error
 
+from .bifurcation import BifurcationDisplay
 from .clusters import ClusterDisplay
+from .energy import EnergyDisplay
+from .film import animate_training
 from .loss import LossDisplay
+from .memberships import MembershipDisplay
+from .reliability import ReliabilityDisplay
+from .selection import SelectionDisplay
+from .silhouette import SilhouetteDisplay
+from .uncertainty import UncertaintyDisplay

@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from scipy.spatial.distance import cdist
 
 from ..coloring import blend
-from .parts import Array, Style, checked, fitted, lab_of
+from .parts import Array, Style, checked, fitted, lab_of, predictor
 from .plane import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
@@ -114,13 +114,9 @@ class ClusterDisplay:
         errors (InputError) are those of :meth:`from_predictions`.
         """
         kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
-
-        def predict_proba(grid: Array) -> Any:
-            # an estimator fitted on a data frame warns about anything without its column names
-            return estimator.predict_proba(X.__class__(grid, columns=X.columns) if hasattr(X, "iloc") else grid)
-
+        kwargs.setdefault("predict_proba", predictor(estimator, X))
         centers, resp = fitted(estimator, "cluster_centers_"), estimator.predict_proba(X)
-        return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, predict_proba=predict_proba, **kwargs)
+        return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, **kwargs)
 
     def plot(
         self,

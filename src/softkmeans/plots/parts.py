@@ -10,18 +10,24 @@ __all__ = [
     "fitted",
     "lab_of",
     "matrix",
+    "panels",
+    "pooled",
+    "predictor",
     "probabilities",
+    "ramp",
+    "rows_drawn",
 ]
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba_array
+from matplotlib.colors import ListedColormap, to_rgba_array
 from numpy.typing import NDArray
 
-from ..coloring import PALETTE, color_map, to_lab
+from ..coloring import PALETTE, color_map, to_lab, to_rgb
 from ..errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -40,6 +46,34 @@ def axes(ax: Axes | None, figsize: tuple[float, float] | None = None) -> tuple[A
     """Give the axes and their figure, a new one if `ax` is None."""
     ax = plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
     return ax, ax.figure
+
+
+def panels(
+    ax: Any, n_rows: int, n_columns: int, *, figsize: Any = None, height_ratios: Any = None
+) -> tuple[list[Axes], Any]:
+    """Give n_rows n_columns panels over one x, and their figure: a new one, the Axes that came, or one Axes divided.
+
+    Raises
+    ------
+    InputError
+        If as many Axes didn't come, or one came that has no place in a grid.
+    """
+    if ax is None:
+        figure = plt.figure(figsize=figsize, layout="constrained")
+        return _share(figure.add_gridspec(n_rows, n_columns, height_ratios=height_ratios)), figure
+    given = [ax] if isinstance(ax, Axes) else list(np.ravel(ax))
+    if len(given) == n_rows * n_columns:
+        return given, given[0].figure
+    place = given[0].get_subplotspec() if len(given) == 1 else None
+    if place is None:
+        n = n_rows * n_columns
+        raise InputError(f"{len(given)} Axes came, expected {n}; give {n}, or one of plt.subplots(), to be divided")
+    given[0].set_axis_off()
+    return _share(place.subgridspec(n_rows, n_columns, height_ratios=height_ratios)), given[0].figure
+
+
+def _share(grid: Any) -> list[Axes]:
+    return list(grid.subplots(sharex=True, squeeze=False).flat)
 
 
 def matrix(values: Any, name: str, shape: str) -> Array:
@@ -88,3 +122,35 @@ def lab_of(colors: Any, places: Array) -> Array:
     if len(lab) != len(places):
         raise InputError(f"colors has {len(lab)} colours for {len(places)} clusters; give one for each")
     return lab
+
+
+def ramp(color: str) -> ListedColormap:
+    """Give a colormap from white to a colour and on to a darker shade of it."""
+    white, full = to_lab(np.ones(3)), to_lab(to_rgba_array(color)[0, :3])
+    share = np.linspace(0, 1, 256)[:, None]
+    return ListedColormap(to_rgb(white + share * (full * [0.75, 1, 1] - white)))
+
+
+def pooled(values: Array, at_most: int) -> tuple[Array, float]:
+    """Average neighbouring rows of (n, c), so that no more are left than asked for: they, and how many are in each."""
+    n = len(values)
+    if n <= at_most:
+        return values, 1.0
+    starts = np.arange(at_most) * n // at_most
+    sizes = np.diff(starts, append=n)
+    return np.add.reduceat(values, starts, axis=0) / sizes[:, None], n / at_most
+
+
+def rows_drawn(n: int, share: float) -> str:
+    """Say how many rows there are, and how many were averaged in what is drawn as one."""
+    return f"{n} rows" if share == 1 else f"{n} rows, each line a mean of {share:.2g}"
+
+
+def predictor(estimator: Any, X: Any) -> Callable[[Array], Any]:
+    """Give what takes rows (m, d) to memberships by an estimator that was fitted on a table like X."""
+
+    def predict_proba(rows: Array) -> Any:
+        # an estimator fitted on a data frame warns about anything without its column names
+        return estimator.predict_proba(X.__class__(rows, columns=X.columns) if hasattr(X, "iloc") else rows)
+
+    return predict_proba

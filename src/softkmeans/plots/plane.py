@@ -11,6 +11,7 @@ __all__ = [
     "principal_plane",
     "project",
     "resp_on_grid",
+    "shuffled",
 ]
 
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from ..coloring import spread
@@ -89,13 +91,18 @@ def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) 
 def draw_points(ax: Axes, points: Array, colors: Array, kwargs: Style) -> Any:
     """Draw points (n, 2), shuffled, so that none of a kind lie on top; `kwargs` may have other colours."""
     n = len(points)
-    order = np.random.default_rng(0).permutation(n)
+    order = shuffled(n)
     size = np.clip(250 / np.sqrt(n), 1.2, 25)
     style: Style = {"s": size, "linewidths": 0, "rasterized": n > 5000, "zorder": 1} | kwargs
     if not {"c", "color", "facecolors"} & style.keys():
         style["c"] = colors[order]
     x, y = points[order].T
     return ax.scatter(x, y, **style)
+
+
+def shuffled(n: int) -> NDArray[np.int64]:
+    """Give the order in which points are drawn."""
+    return np.random.default_rng(0).permutation(n)
 
 
 class Centers(NamedTuple):
