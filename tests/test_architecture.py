@@ -15,7 +15,7 @@ PACKAGE = Path(softkmeans.__file__).parent
 FLOORS = [
     ["errors", "coloring", "sums", "forks"],
     ["checks", "atomic"],
-    ["stats", "distances", "rules"],
+    ["stats", "distances", "rules", "calibration"],
     ["blocks", "points"],
     ["kernels"],
     ["functional", "data", "callbacks"],
