@@ -1,0 +1,328 @@
+"""Pictures of temperature paths and of choices of k, judged by positions worked out by hand."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from softkmeans.coloring import PALETTE
+from softkmeans.errors import InputError
+from softkmeans.plots import BifurcationDisplay, EnergyDisplay, SelectionDisplay
+
+
+class Level(NamedTuple):
+    temperature: float
+    centers: np.ndarray
+    masses: np.ndarray
+    parents: np.ndarray
+    free_energy: float = 0.0
+    distortion: float = 0.0
+    entropy: float = 0.0
+    instability: np.ndarray | None = None
+
+
+class Transition(NamedTuple):
+    temperature: float
+    level: int
+    cluster: int
+    kind: str
+
+
+def level(t, centers, masses, parents, *energies):
+    return Level(t, np.array(centers, float), np.array(masses, float), np.array(parents), *energies)
+
+
+def path(**changes):
+    """One cluster at 8 and 4, split at 3, a jump of the second at 1.5, and the first two merged below 0.8."""
+    levels = (
+        level(8.0, [[0, 1]], [1], [-1], 160.0, 160.0, 0.0),
+        level(4.0, [[0, 1]], [1], [0], 160.0, 160.0, 0.0),
+        level(2.0, [[-3, 1], [1, 1]], [0.25, 0.75], [0, 0], 120.0, 100.0, 10.0),
+        level(1.0, [[-4, 1], [0, 1], [4, 1]], [0.25, 0.35, 0.4], [0, 1, 1], 60.0, 50.0, 20.0),
+        level(0.5, [[-2, 1], [4, 1]], [0.6, 0.4], [0, 2], 40.0, 30.0, 5.0),
+    )
+    transitions = (Transition(3.0, 2, 0, "split"), Transition(1.5, 3, 1, "jump"), Transition(0.8, 4, 1, "merge"))
+    found = {"levels": levels, "transitions": transitions, "critical_temperature": 3.0, "weight": 20.0} | changes
+    found["temperatures"] = np.array([each.temperature for each in found["levels"]])
+    found["n_clusters"] = np.array([len(each.masses) for each in found["levels"]])
+    return SimpleNamespace(**found)
+
+
+def figure(**kwargs):
+    made = Figure(layout="constrained", **kwargs)
+    FigureCanvasAgg(made)
+    return made
+
+
+def axes(**kwargs):
+    return figure(**kwargs).add_subplot()
+
+
+def tree(found=None, feature=0, **kwargs):
+    return BifurcationDisplay.from_path(path() if found is None else found, feature, ax=axes(), **kwargs)
+
+
+def boxes(texts):
+    texts[0].figure.canvas.draw()
+    return [Text.get_window_extent(text) for text in texts]  # an annotation's own has its arrow in it
+
+
+def overlaps(texts):
+    found = boxes(texts)
+    return [(i, j) for i in range(len(found)) for j in range(i) if found[i].overlaps(found[j])]
+
+
+# --- the tree ---------------------------------------------------------------------------------------------------------
+
+
+def test_branches_leave_their_parents_at_the_transitions():
+    lines = [segment.tolist() for segment in tree().branches_.get_segments()]
+    assert [[8, 0], [8, 0], [4, 0]] in lines
+    assert [[4, 0], [3, 0], [2, -3]] in lines
+    assert [[4, 0], [3, 0], [2, 1]] in lines
+    assert [[2, 1], [1.5, 1], [1, 0]] in lines
+    assert [[2, -3], [2, -3], [1, -4]] in lines
+    assert [[1, 4], [1, 4], [0.5, 4]] in lines
+    assert len(lines) == 1 + 2 + 3 + 2
+
+
+def test_widths_are_as_the_masses():
+    widths = np.array(tree().branches_.get_linewidths())
+    np.testing.assert_allclose(widths / widths[0], [1, 0.25, 0.75, 0.25, 0.35, 0.4, 0.6, 0.4])
+
+
+def test_hardly_any_mass_is_still_seen():
+    levels = (level(2, [[0]], [1], [-1]), level(1, [[0], [5]], [1, 1e-9], [0, 0]))
+    assert tree(path(levels=levels, transitions=())).branches_.get_linewidths()[1] > 0.5
+
+
+def test_colours_are_the_last_clusters_and_mix_before():
+    colours = tree().branches_.get_colors()[:, :3]
+    np.testing.assert_allclose(colours[-2:], [to_rgb(c) for c in PALETTE[:2]], atol=2e-3)
+    np.testing.assert_allclose(colours[3], to_rgb(PALETTE[0]), atol=2e-3)  # comes to nothing but the first
+    assert np.ptp(colours[4]) < 0.01  # merged away: grey
+    assert min(np.abs(colours[0] - to_rgb(c)).max() for c in PALETTE) > 0.1
+    np.testing.assert_allclose(tree(colors=["k", "r"]).branches_.get_colors()[-1, :3], (1, 0, 0), atol=1e-3)
+
+
+def test_transitions_are_where_the_cluster_was():
+    marks = {kind: drawn.get_offsets().tolist() for kind, drawn in tree().transitions_.items()}
+    assert marks == {"split": [[3, 0]], "jump": [[1.5, 1]], "merge": [[0.8, 0]]}
+    assert set(tree(path(transitions=path().transitions[:1])).transitions_) == {"split"}
+    assert [text.get_text() for text in tree().legend_.get_texts()] == ["split", "jump", "merge", "25 % of the mass"]
+    assert tree(path(transitions=())).legend_ is None
+
+
+def test_splits_are_open_circles():
+    split = tree().transitions_["split"]
+    assert split.get_facecolors().tolist() == [[1, 1, 1, 1]]
+    assert split.get_edgecolors().tolist() == [[0, 0, 0, 1]]
+
+
+def test_it_gets_colder_to_the_right():
+    display = tree()
+    left, right = display.ax_.get_xlim()
+    assert left > 8 > 0.5 > right > 0
+    assert display.ax_.get_xscale() == "log"
+    assert display.critical_.get_xdata()[0] == 3.0
+    assert tree(path(critical_temperature=100.0)).critical_ is None
+
+
+def test_labels_say_number_and_share():
+    assert [text.get_text() for text in tree().labels_] == ["0: 60 %", "1: 40 %"]
+
+
+def test_many_labels_keep_apart_in_the_order_of_their_branches():
+    k = 20
+    y = np.concatenate([np.linspace(0, 0.1, k - 1), [30.0]])
+    levels = (level(2, [[0]], [1], [-1]), level(1, y[:, None], np.full(k, 1 / k), [0] * k))
+    display = BifurcationDisplay.from_path(path(levels=levels, transitions=()), ax=axes(figsize=(6, 4)))
+    assert not overlaps(display.labels_)
+    heights = [box.y0 for box in boxes(display.labels_)]
+    assert (np.diff(heights) > 0).all()
+    inside = display.figure_.bbox
+    assert all(inside.y0 <= box.y0 and box.y1 <= inside.y1 and box.x1 <= inside.x1 for box in boxes(display.labels_))
+
+
+def test_by_default_the_axis_is_that_of_the_largest_variance():
+    turned = np.array([[0.6, -0.8], [0.8, 0.6]])
+    levels = [each._replace(centers=each.centers @ turned) for each in path().levels]
+    display = BifurcationDisplay.from_path(path(levels=levels), ax=axes())
+    lines = np.concatenate(display.branches_.get_segments())[:, 1]
+    expected = np.concatenate(tree().branches_.get_segments())[:, 1]
+    sign = np.sign(np.corrcoef(lines, expected)[0, 1])
+    np.testing.assert_allclose(sign * (lines - lines[0]), expected - expected[0], atol=1e-12)
+    assert "axis" in display.ax_.get_ylabel()
+    assert tree().ax_.get_ylabel() == "centres, feature 0"
+
+
+def test_a_path_of_one_feature_and_one_level():
+    only = path(levels=(level(1.0, [[2.0]], [1], [-1]),), transitions=())
+    display = BifurcationDisplay.from_path(only, ax=axes())
+    display.figure_.canvas.draw()
+    assert [text.get_text() for text in display.labels_] == ["0: 100 %"]
+
+
+def test_a_tree_is_restyled():
+    assert tree(linewidths=3.0).branches_.get_linewidths() == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], [], [], []), "one or more"),
+        (([2, 1], [[0.0]], [[1.0]], [[-1]]), "as many of each"),
+        (([1, 2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "hottest first"),
+        (([1, -2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "hottest first"),
+        (([2, 1], [[0.0], [0.0, 1.0]], [[1.0], [1.0]], [[-1], [0, 0]]), "level 1 has 2 clusters"),
+        (([2, 1], [[0.0], [0.0]], [[1.0], [1.0]], [[-1], [1]]), "parents from 0 to 0"),
+    ],
+)
+def test_no_tree_is_explained(arguments, message):
+    with pytest.raises(InputError, match=message):
+        BifurcationDisplay(*arguments)
+
+
+@pytest.mark.parametrize("feature", [2, -1])
+def test_no_such_feature(feature):
+    with pytest.raises(InputError, match=f"feature={feature} came for centres of 2 features"):
+        tree(feature=feature)
+
+
+# --- energies ---------------------------------------------------------------------------------------------------------
+
+
+def test_energies_are_per_row():
+    display = EnergyDisplay.from_path(path(), ax=axes())
+    t = [8, 4, 2, 1, 0.5]
+    np.testing.assert_allclose(display.free_energy_.get_xydata(), np.column_stack([t, [8, 8, 6, 3, 2]]))
+    np.testing.assert_allclose(display.distortion_.get_xydata(), np.column_stack([t, [8, 8, 5, 2.5, 1.5]]))
+    np.testing.assert_allclose(display.entropy_.get_xydata(), np.column_stack([t, [0, 0, 0.5, 1, 0.25]]))
+    np.testing.assert_allclose(display.limit_.get_ydata(), np.log([1, 1, 2, 3, 2]))
+    assert [line.get_xdata()[0] for line in display.critical_] == [3.0, 3.0]
+
+
+def test_the_second_scale_is_the_perplexity():
+    display = EnergyDisplay.from_path(path(), ax=axes())
+    display.figure_.canvas.draw()
+    (scale,) = display.entropy_ax_.child_axes
+    pixels = scale.transData.transform([(0, 3.0), (0, 1.0)])[:, 1]
+    expected = display.entropy_ax_.transData.transform([(1, np.log(3)), (1, 0)])[:, 1]
+    np.testing.assert_allclose(pixels, expected, atol=0.1)
+    assert scale.get_ylabel() == "perplexity exp(H)"
+
+
+def test_panels_share_their_x_and_lie_one_above_the_other():
+    display = EnergyDisplay.from_path(path(), ax=axes())
+    display.figure_.canvas.draw()
+    assert display.ax_.get_xlim() == display.entropy_ax_.get_xlim()
+    upper, lower = display.ax_.get_position(), display.entropy_ax_.get_position()
+    assert upper.y0 > lower.y1
+    assert upper.x0 == pytest.approx(lower.x0)
+
+
+def test_two_axes_may_be_given():
+    given = figure().subplots(2, 1)
+    display = EnergyDisplay.from_path(path(), ax=given)
+    assert (display.ax_, display.entropy_ax_) == tuple(given)
+
+
+def test_axes_that_do_not_do():
+    with pytest.raises(InputError, match="3 Axes came, expected 2"):
+        EnergyDisplay.from_path(path(), ax=figure().subplots(3))
+    with pytest.raises(InputError, match="1 Axes came, expected 2"):
+        EnergyDisplay.from_path(path(), ax=figure().add_axes((0, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("columns", [([1, 2], [1], [1], [1], [1]), ([], [], [], [], []), ([0], [1], [1], [0], [1])])
+def test_no_energies_are_explained(columns):
+    with pytest.raises(InputError, match=r"expected \(m,\)|expected all above 0"):
+        EnergyDisplay(*columns)
+
+
+def test_a_path_at_one_temperature_only():
+    EnergyDisplay([1.0], [1.0], [1.0], [0.0], [1]).plot(axes()).figure_.canvas.draw()
+
+
+# --- the number of clusters -------------------------------------------------------------------------------------------
+
+TABLE = {
+    "n_clusters": [1, 2, 3, 4],
+    "held_out": [-9.0, -5.0, -4.0, -4.2],
+    "held_out_se": [0.1, 0.2, 0.3, 0.4],
+    "bic": [90.0, 40.0, 45.0, 50.0],
+    "fuzzy_silhouette": [np.nan, 0.5, 0.8, 0.6],
+    "seconds": [1.0, 1.0, 2.0, 3.0],
+}
+CHOICES = {"held_out": 3, "bic": 2, "fuzzy_silhouette": 3}
+
+
+def selection(convert=pd.DataFrame):
+    return SimpleNamespace(table=convert(TABLE), choices=CHOICES, n_clusters=3, criterion="held_out")
+
+
+@pytest.mark.parametrize("convert", [pd.DataFrame, pa.table, dict], ids=["pandas", "pyarrow", "dict"])
+def test_a_panel_for_each_criterion(convert):
+    display = SelectionDisplay.from_selection(selection(convert), ax=axes())
+    assert list(display.axes_) == ["held_out", "bic", "fuzzy_silhouette"]
+    for name, panel in display.axes_.items():
+        np.testing.assert_array_equal(display.lines_[name].get_xdata(), TABLE["n_clusters"])
+        np.testing.assert_array_equal(display.lines_[name].get_ydata(), TABLE[name])
+        (x,), (y,) = display.marks_[name].get_data()
+        assert (x, y) == (CHOICES[name], TABLE[name][CHOICES[name] - 1])
+        assert display.chosen_[name].get_xdata() == [3, 3]
+        assert panel.get_title().endswith(f": {CHOICES[name]}")
+    assert [panel.get_title().split(":")[0] for panel in display.axes_.values()] == [
+        "held-out score",
+        "BIC",
+        "fuzzy silhouette",
+    ]
+
+
+def test_the_criterion_used_is_bold():
+    display = SelectionDisplay.from_selection(selection(), ax=axes())
+    assert [panel.title.get_fontweight() for panel in display.axes_.values()] == ["bold", "normal", "normal"]
+
+
+def test_standard_errors_are_drawn():
+    display = SelectionDisplay.from_selection(selection(), ax=axes())
+    (bars,) = display.axes_["held_out"].collections
+    ends = np.array(bars.get_segments())[:, :, 1]
+    np.testing.assert_allclose(ends.T, [[-9.1, -5.2, -4.3, -4.6], [-8.9, -4.8, -3.7, -3.8]])
+    assert not display.axes_["bic"].collections
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_any_number_of_criteria(n):
+    criteria = {f"criterion {i}": [3.0, 1.0, 2.0] for i in range(n)}
+    display = SelectionDisplay([1, 2, 3], criteria, dict.fromkeys(criteria, 2), 2).plot()
+    display.figure_.canvas.draw()
+    assert len(display.figure_.axes) == n
+    texts = [panel.title for panel in display.figure_.axes] + [panel.xaxis.label for panel in display.figure_.axes]
+    assert not overlaps([text for text in texts if text.get_text()])
+    assert sum(panel.get_xlabel() != "" for panel in display.figure_.axes) == min(n, -(-n // -(-n // 3)))
+    plt.close(display.figure_)
+
+
+def test_nothing_to_choose_by():
+    with pytest.raises(InputError, match="no criteria came"):
+        SelectionDisplay([1, 2], {}, {}, 1)
+    with pytest.raises(InputError, match=r"bic has shape \(3,\) and n_clusters \(2,\)"):
+        SelectionDisplay([1, 2], {"bic": [1, 2, 3]}, {"bic": 1}, 1)
+
+
+@pytest.mark.parametrize("draw", [BifurcationDisplay.from_path, EnergyDisplay.from_path])
+def test_a_new_figure_only_without_axes(draw):
+    draw(path(), ax=axes())
+    assert not plt.get_fignums()
+    display = draw(path())
+    assert plt.get_fignums() == [display.figure_.number]
+    plt.close(display.figure_)
