@@ -86,6 +86,7 @@ def animate_training(
     _check_recorded(recorder)
     film = _Film(recorder, X, distance, feature_names, colors)
     try:
+        film.settle()
         with atomic_write(path) as temporary:
             writer = PillowWriter(fps=fps)  # type: ignore[arg-type]
             with writer.saving(film.figure, temporary, DPI):
@@ -105,8 +106,8 @@ def chosen_frames(centers: Array, at_most: int) -> NDArray[np.int64]:
         return np.arange(n)
     moves = np.linalg.norm(np.diff(centers, axis=0), axis=(1, 2))
     way = np.append(0.0, np.cumsum(moves)) / max(float(moves.sum()), 1e-300)
-    progress = (way + np.linspace(0, 1, n)) / 2
-    return np.unique(np.searchsorted(progress, np.linspace(0, 1, at_most)).clip(0, n - 1))
+    progress = way + np.linspace(0, 1, n)
+    return np.unique(np.searchsorted(progress, np.linspace(0, progress[-1], at_most)))
 
 
 class _Film:
@@ -131,9 +132,12 @@ class _Film:
         self.trails = LineCollection([], colors="0.15", linewidths=1.0, zorder=2)
         self.ax.add_collection(self.trails, autolim=False)
         self.drawn: list[Any] = []
+
+    def settle(self) -> None:
+        """Lay the picture out once and for all: nothing is to move but the centroids."""
         self.show(0)
         self.figure.canvas.draw()
-        self.figure.set_layout_engine("none")  # nothing is to move but the centroids
+        self.figure.set_layout_engine("none")
 
     def show(self, number: int) -> None:
         """Show the pass with this index."""
