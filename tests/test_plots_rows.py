@@ -272,3 +272,23 @@ def test_more_bins_may_be_asked_for():
 def test_no_reliability_is_explained(columns):
     with pytest.raises(InputError, match="give one of each a bin"):
         ReliabilityDisplay(*columns)
+
+
+# --- numbers beside thin clusters -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        MembershipDisplay.from_predictions,
+        lambda r, ax: SilhouetteDisplay.from_predictions(np.arange(200.0)[:, None], r, ax=ax),
+    ],
+)
+def test_numbers_of_thin_clusters_keep_apart(draw):
+    resp = np.eye(9)[np.concatenate([np.arange(8), np.full(192, 8)])]
+    display = draw(resp, ax=axes(figsize=(6, 4)))
+    display.figure_.canvas.draw()
+    texts = display.ax_.get_yticklabels()
+    assert [text.get_text() for text in texts] == [str(i) for i in range(9)]
+    heights = [text.get_window_extent() for text in texts]
+    assert all(one.y0 >= other.y1 for one, other in zip(heights, heights[1:]))  # noqa: B905, RUF007

@@ -12,13 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
-from numpy.typing import ArrayLike, NDArray
-from sklearn.isotonic import isotonic_regression
+from numpy.typing import ArrayLike
 
 from ..coloring import to_rgb
 from ..errors import InputError
 from .cooling import draw_critical, draw_numbers_of_clusters, draw_temperatures
-from .parts import Array, Style, axes, lab_of
+from .parts import Array, Style, axes, lab_of, spaced
 
 THICKEST, THINNEST = 9.0, 0.7  # points, of a branch with all the mass and with hardly any
 # kind of transition: what it looks like
@@ -188,7 +187,7 @@ class BifurcationDisplay:
         height = 0.85 * ax.get_window_extent().height * 72 / ax.figure.dpi  # points; labels will take some
         font = float(np.clip(height / len(y) / 1.25, 4.5, 9))
         ends = ax.transData.transform(np.column_stack([np.full(len(y), self.temperatures[-1]), y]))
-        places = _spaced(ax.transAxes.inverted().transform(ends)[:, 1], 1.25 * font / height)
+        places = spaced(ax.transAxes.inverted().transform(ends)[:, 1], 1.25 * font / height)
         arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         style: Style = {"textcoords": "axes fraction", "va": "center_baseline", "fontsize": font, "arrowprops": arrow}
         digits = 0 if shares.min() >= 0.01 else 1
@@ -246,12 +245,3 @@ def _rgb(shares: Array, lab: Array) -> Array:
     """Mix the colours of clusters; grey for what left no trace."""
     grey = (1 - shares.sum(axis=1, keepdims=True)) * np.array([0.7, 0.0, 0.0])
     return to_rgb(shares @ lab + grey)
-
-
-def _spaced(values: Array, gap: float) -> NDArray[np.float64]:
-    """Move numbers from 0 to 1 as little as possible, in squares, so that none is nearer to another than a gap."""
-    gap = min(gap, 1 / max(len(values) - 1, 1))
-    order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
-    spaced = np.empty(len(values))
-    spaced[order] = np.clip(isotonic_regression(values[order] - steps), 0, max(0.0, 1 - steps[-1])) + steps
-    return spaced

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..coloring import PALETTE
-from .parts import Array, Style, axes, fitted, matrix, pooled, probabilities, ramp, rows_drawn
+from .parts import Array, Style, axes, fitted, mark_clusters, matrix, pooled, probabilities, ramp, rows_drawn
 
 
 class MembershipDisplay:
@@ -94,9 +94,9 @@ class MembershipDisplay:
 
     def _draw_clusters(self, sizes: Any) -> None:
         ends, full = np.cumsum(sizes), np.flatnonzero(sizes)
-        self.ax_.set_yticks((ends - sizes / 2)[full], labels=[str(i) for i in full])
+        mark_clusters(self.ax_, (ends - sizes / 2)[full], len(self.resp), full)
         self.ax_.set_xticks(range(len(sizes)))
-        self.ax_.tick_params(length=0)
+        self.ax_.tick_params(axis="x", length=0)
         between = ends[full][:-1]
         style: Style = {"colors": "black", "linewidths": 0.8}
         self.separators_ = self.ax_.hlines(between, -0.5, len(sizes) - 0.5, **style) if len(between) else None

@@ -9,6 +9,7 @@ __all__ = [
     "checked",
     "fitted",
     "lab_of",
+    "mark_clusters",
     "matrix",
     "panels",
     "pooled",
@@ -16,6 +17,7 @@ __all__ = [
     "probabilities",
     "ramp",
     "rows_drawn",
+    "spaced",
 ]
 
 from collections.abc import Callable
@@ -23,9 +25,11 @@ from typing import Any, TypeAlias
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba_array
 from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
 
 from ..coloring import PALETTE, color_map, to_lab, to_rgb
 from ..errors import InputError
@@ -154,3 +158,20 @@ def predictor(estimator: Any, X: Any) -> Callable[[Array], Any]:
         return estimator.predict_proba(X.__class__(rows, columns=X.columns) if hasattr(X, "iloc") else rows)
 
     return predict_proba
+
+
+def spaced(values: Array, gap: float) -> NDArray[np.float64]:
+    """Move numbers from 0 to 1 as little as possible, in squares, so that none is nearer to another than a gap."""
+    gap = min(gap, 1 / max(len(values) - 1, 1))
+    order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
+    spaced = np.empty(len(values))
+    spaced[order] = np.clip(isotonic_regression(values[order] - steps), 0, max(0.0, 1 - steps[-1])) + steps
+    return spaced
+
+
+def mark_clusters(ax: Axes, middles: Array, height: float, numbers: Any) -> None:
+    """Write clusters' numbers beside their rows, which go from 0 down to `height`, apart where clusters are thin."""
+    line = 1.4 * font_manager.FontProperties(size=plt.rcParams["ytick.labelsize"]).get_size_in_points()
+    gap = line / 72 * ax.figure.dpi / (0.85 * ax.get_window_extent().height)  # labels of the axes will take some of it
+    ax.set_yticks(height * spaced(middles / height, gap), labels=[str(i) for i in numbers])
+    ax.tick_params(axis="y", length=0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..coloring import PAPER, to_rgb
 from ..errors import InputError
 from ..metrics import fuzzy_silhouette, silhouette_samples
-from .parts import Array, Style, axes, fitted, lab_of, matrix, pooled, rows_drawn
+from .parts import Array, Style, axes, fitted, lab_of, mark_clusters, matrix, pooled, rows_drawn
 
 PALEST = 0.2  # of a cluster's colour is left where a row is as near to another
 
@@ -162,8 +162,7 @@ class SilhouetteDisplay:
             ticks.append(top + len(own) / 2)
             top, most = top + len(own) + gap, max(most, share)
         ax.set(ylim=(top, -gap), ylabel=f"cluster\n({rows_drawn(n, most)})")
-        ax.set_yticks(ticks, labels=[str(i) for i in range(self.n_clusters)])
-        ax.tick_params(axis="y", length=0)
+        mark_clusters(ax, np.array(ticks), top, range(self.n_clusters))
 
     def _draw_key(self) -> Any:
         shades = _shaded(np.linspace(0, 1, 101), np.array([0.35, 0.0, 0.0]))
