@@ -109,6 +109,12 @@ class Block:
         weights = None if self.weights is None else self.weights[start:stop]
         return replace(self, rows=self.rows[start:stop], weights=weights)
 
+    def thinned(self, n_rows: int) -> Block:
+        """Give every so-manyth of the rows, about as many as asked for."""
+        step = max(1, len(self) // n_rows)
+        weights = None if self.weights is None else self.weights[::step]
+        return replace(self, rows=self.rows[::step], weights=weights)
+
     def take(self, rows: Tensor) -> Block:
         """Give some of the rows, by their numbers (r,) among these."""
         weights = None if self.weights is None else pick(self.weights, rows)

@@ -38,9 +38,12 @@ class SoftKMeans(SoftClusterer):
     ----------
     n_clusters : int, default=8
         k, from 1 to the number of rows.
-    temperature : float, sequence of k floats, "auto", "per-cluster" or TemperatureRule, default="auto"
+    temperature : float, sequence of k floats, str or TemperatureRule, default="auto"
         T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood, and
-        "per-cluster" one for each cluster: the mixture of spherical Gaussians.
+        "per-cluster" one for each cluster: the mixture of spherical Gaussians. "calibrated" makes memberships mean what
+        they say where features are correlated, "perplexity:1.5" spreads rows over 1.5
+        clusters on average, "critical:0.5" is half the temperature at which one cluster comes apart, and a
+        `temperature.Schedule` is passed through from hot to cold.
     priors : {"uniform", "learned"} or array-like (k,), default="uniform"
         Share of the rows that a cluster has before one looks at them.
     solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
@@ -68,6 +71,9 @@ class SoftKMeans(SoftClusterer):
         Which of the centres given as ``init`` stay where they are.
     growing_sample : bool, default=False
         Whether first passes look at samples of the rows, each larger than the last: quicker, and more up to chance.
+    local_search : bool, default=False
+        Whether to look for a better optimum where the best restart ended, by moving a few centres at a time from where
+        they are missed least to where they help most. Where clusters are many, it finds what restarts do not.
     random_state : int, RandomState or None, default=None
         Where the starts and samples are drawn from.
     warm_start : bool, default=False
@@ -152,6 +158,7 @@ class SoftKMeans(SoftClusterer):
         noise_distance: float | None = None,
         frozen: Any = None,
         growing_sample: bool = False,
+        local_search: bool = False,
         random_state: Any = None,
         warm_start: bool = False,
         device: Any = None,
@@ -167,9 +174,11 @@ class SoftKMeans(SoftClusterer):
         self.temperature = temperature
         self.priors = priors
         self.update = update
+        self.local_search = local_search
 
     def _member(self, *, warm: bool) -> dict[str, Any]:
-        member = {"temperature": self.temperature, "priors": self.priors, "update": self.update}
+        names = ("temperature", "priors", "update", "local_search")
+        member = {name: getattr(self, name) for name in names}
         if warm:
             member |= {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
         return member

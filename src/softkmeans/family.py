@@ -15,7 +15,15 @@ from .checks import check_known, check_positive
 from .data.tables import as_vector
 from .distances import Averaged, Distance
 from .errors import InputError
-from .objectives import Distortion, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
+from .objectives import (
+    Distortion,
+    Equilibrium,
+    FixedPoint,
+    FreeEnergy,
+    FuzzyDistortion,
+    NegativeLogLikelihood,
+    Objective,
+)
 from .points import Variant
 from .rules import Fuzzy, Rule
 from .space import Space
@@ -121,11 +129,13 @@ def objective_for(name: str | None, space: Space, temperature: TemperatureRule, 
             raise InputError("update='mean' does not go with fuzzy memberships: leave it 'exact'")
         return _only("fuzzy memberships", FuzzyDistortion, name, space, temperature, variant)
     if isinstance(space.distance, Averaged):
-        if temperature.learned or variant.learn_priors:
+        if temperature.learned or temperature.solved or variant.learn_priors:
             raise InputError(
                 "update='mean' follows no objective that temperature or priors could be learned by: fix them"
             )
         return _only("update='mean'", FixedPoint, name, space, temperature, variant)
+    if temperature.solved:
+        return _only(f"temperature={temperature!r}", Equilibrium, name, space, temperature, variant)
     objectives: dict[str, type[Objective]] = {
         kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
     }

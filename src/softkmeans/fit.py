@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["fit"]
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,21 @@ from .callbacks import Callback, Step
 from .checks import check_count, check_positive, check_tol
 from .data.arrays import as_source
 from .data.source import Source
+from .descent import Descent, searched_goal
 from .distances import Distance, as_distance
 from .errors import CallbackError, FitInterrupted, InputError
 from .family import averaged, check_fuzzifier, first_log_prior, objective_for, temperature_for, variant_for
 from .kernels import nearest
-from .loop import minimise
 from .objectives import Objective
-from .points import Found, Params
-from .results import Result, Run, result_of, step_of, warn_of
+from .points import Params
+from .results import Result, Run, best_of, result_of, warn_of
 from .rules import Rule, as_rule
 from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
 from .sums import dot, total
 from .temperature import Fixed, TemperatureRule
-
-SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
+from .watching import Audience, Telling, watched
 
 
 @torch.inference_mode(False)  # or tensors made here could not enter the gradients that some solvers take
@@ -58,6 +58,7 @@ def fit(
     distance: str | Distance = "sqeuclidean",
     sample_weight: ArrayLike | Tensor | None = None,
     growing_sample: bool = False,
+    local_search: bool = False,
     random_state: int | np.random.Generator | None = None,
     device: str | torch.device | None = None,
     callbacks: Sequence[Callback] = (),
@@ -70,9 +71,10 @@ def fit(
         The rows.
     n_clusters : int
         k, from 1 to n.
-    temperature : float, sequence of k floats, "auto", "per-cluster" or TemperatureRule
+    temperature : float, sequence of k floats, str or TemperatureRule
         T, which divides distances (squared ones by default) in the data's units; "auto" learns it by maximum
-        likelihood, "per-cluster" one for each cluster.
+        likelihood, "per-cluster" one for each cluster; `softkmeans.temperature` has other rules: "calibrated",
+        "perplexity:1.5" and "critical:0.5" among them.
     assignment : {"softmax", "fuzzy"} or Rule
         How logits become memberships. ``Fuzzy(fuzzifier)`` gives fuzzy c-means, which knows no temperature.
     priors : {"uniform", "learned"} or array-like (k,)
@@ -111,6 +113,10 @@ def fit(
     growing_sample : bool
         Whether the first passes look at samples of the rows only, each four times as large as the one before: quicker
         on many rows, for an end that depends more on chance. ``Step.n_rows`` tells what each pass looked at.
+    local_search : bool
+        Whether to look for a better optimum from where the best restart ended: centres are moved, a few at a time, from
+        where they are missed least to where they help most (`paths.breathe`). Where clusters are many, it finds what
+        restarts do not; its passes come on top of ``max_iter``.
     random_state : int, numpy Generator or None
         Where the starts and samples are drawn from.
     device : str or torch.device, optional
@@ -152,38 +158,45 @@ def fit(
     check_count("max_iter", max_iter)
     check_tol(tol)
     sharing = as_rule(assignment)
-    rule = temperature_for(temperature, sharing)
     space = Space.of(source, averaged(as_distance(distance), update))
+    view = space.view(source)
+    rule = temperature_for(temperature, sharing).bind(view, space, n_clusters)
     variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
     goal = objective_for(objective, space, rule, variant)
     check_fuzzifier(sharing, n_clusters)
     log_prior = first_log_prior(priors, init_priors, n_clusters, variant, space)
-    method = _solver(solver, goal)
-    view = space.view(source)
     rng, runs = np.random.default_rng(random_state), list[Run]()
+    descent = Descent(goal, view, _solver(solver, goal), max_iter, tol, rng)
+    search = searched_goal(goal, priors) if local_search else None
     ordered = not isinstance(init, str) or not isinstance(priors, str) or (isinstance(rule, Fixed) and rule.per_cluster)
+
+    def so_far() -> Result:
+        return result_of(best_of(runs, goal), goal, in_given_order=ordered, restarts=runs[:n_init])
+
+    def keep(descend: Callable[[Telling], Run], restart: int, history: tuple[Step, ...] = ()) -> None:
+        audience = Audience(callbacks)
+        runs.append(watched(goal, audience, restart, max_iter, descend, history))
+        if audience.failure:
+            raise CallbackError(so_far()) from audience.failure
+        if runs[-1].ending == "interrupted":
+            raise KeyboardInterrupt
+
     try:
-        for centers in starts(init, n_init, n_clusters, source, space, rng):
+        for restart, centers in enumerate(starts(init, n_init, n_clusters, source, space, rng)):
             start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers), log_prior)
             samples = _samples(view, n_clusters, rng) if growing_sample else ()
-            audience = _Audience(callbacks)
-            runs.append(_watched(goal, (*samples, view), start, method, max_iter, tol, audience, len(runs)))
-            if audience.failure:
-                raise CallbackError(result_of(_lowest(runs), goal, in_given_order=ordered)) from audience.failure
-            if runs[-1].ending == "interrupted":
-                raise KeyboardInterrupt
+            keep(partial(descent.down, start, samples, rule.stages(space)), restart)
+        if search is not None:
+            best = best_of(runs, goal)
+            keep(partial(descent.on, search, best), best.history[0].restart, best.history)
     except KeyboardInterrupt:  # it may also have come between restarts
         if not runs:
             raise
-        raise FitInterrupted(result_of(_lowest(runs), goal, in_given_order=ordered)) from None
-    best = _lowest(runs)
-    result = result_of(best, goal, in_given_order=ordered)
+        raise FitInterrupted(so_far()) from None
+    best = best_of(runs, goal)
+    result = so_far()
     warn_of(result, best, goal, max_iter, source.n_rows)
     return result
-
-
-def _lowest(runs: Sequence[Run]) -> Run:
-    return min(runs, key=lambda run: run.best.value)
 
 
 def _solver(solver: str | Solver, goal: Objective) -> Solver:
@@ -193,7 +206,9 @@ def _solver(solver: str | Solver, goal: Objective) -> Solver:
     if method.needs_update and not goal.has_update:
         raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
     if method.needs_gradient and not goal.has_gradient:
-        raise InputError(f"solver={solver!r} needs an objective, and update='mean' has none: choose solver='em'")
+        raise InputError(
+            f"solver={solver!r} needs an objective, which neither update='mean' has nor such a T: choose solver='em'"
+        )
     return method
 
 
@@ -231,61 +246,3 @@ def _samples(view: Source, n_clusters: int, rng: np.random.Generator) -> Iterato
     while size <= view.n_rows // 4:
         yield view.sample(torch.from_numpy(order[:size]))
         size *= 4
-
-
-class _Audience:
-    """The callbacks of a fit. What the first to fail raises is kept until the fit has stopped."""
-
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        self.callbacks = callbacks
-        self.failure: Exception | None = None
-
-    def tell(self, event: str, said: Any) -> bool:
-        """Tell every callback; give whether one wants the fit to end, or failed."""
-        answers = []
-        for callback in self.callbacks:
-            try:
-                answers.append(getattr(callback, event)(said))
-            except Exception as error:  # noqa: BLE001 -- raised again when the fit has stopped
-                self.failure = self.failure or error
-        return any(answers) or self.failure is not None
-
-
-def _watched(
-    goal: Objective,
-    sources: Iterable[Source],
-    start: Params,
-    solver: Solver,
-    max_iter: int,
-    tol: float,
-    audience: _Audience,
-    restart: int,
-) -> Run:
-    """Run the loop on samples, if any, and on all rows, the last of the sources, telling the callbacks."""
-    history: list[Step] = []
-    *samples, everything = sources
-
-    def run_on(source: Source, params: Params, max_iter: int, tol: float) -> Run:
-        def on_step(_: int, found: Found) -> bool:
-            history.append(step_of(goal, len(history) + 1, found, restart, source.n_rows))
-            centers = goal.space.leave(found.params.centers).clone() if audience.callbacks else None
-            return audience.failure is not None or audience.tell("on_step", history[-1]._replace(centers=centers))
-
-        return minimise(goal, source, params, solver, max_iter=max_iter, tol=tol, on_step=on_step)
-
-    cut_short = ""
-    try:
-        audience.tell("on_fit_begin", max_iter)
-        for sample in samples:
-            run = run_on(sample, start, SAMPLE_PASSES, max(tol, SAMPLE_TOL))
-            start = run.best.params
-            if run.ending in ("stopped", "interrupted"):  # a pass over all rows says what has been reached
-                max_iter, cut_short = 1, run.ending
-                break
-        run = run_on(everything, start, max_iter, tol)
-    except BaseException:  # nothing was found, but what callbacks have opened is to be closed
-        audience.tell("on_fit_end", None)
-        raise
-    run = run._replace(ending=cut_short or run.ending, history=tuple(history))
-    audience.tell("on_fit_end", result_of(run, goal, in_given_order=True))
-    return run

@@ -33,7 +33,7 @@ def minimise(
             best = _better(objective, found, best)
             if on_step(n_iter, best if in_vain else found):
                 return Run(best, "stopped")
-            if stalled >= state.patience:
+            if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
                 return Run(best, "converged")
             state = solver.step(objective, state, found.summary)
         last = evaluate(objective, source, state.params)  # where the last step led

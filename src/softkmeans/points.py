@@ -59,15 +59,16 @@ class Summary(NamedTuple):
     ----------
     stats : Stats
         All that the free energy and the likelihood need.
-    gradient : Tensor (k, d) or (0,)
-        ∂E/∂c where the distortion E is the objective: Stats don't hold it.
+    extra : Tensor
+        ∂E/∂c (k, d) where the distortion E is the objective, Σ w Var_r(d) (1,) where T solves for the entropy; else
+        nothing (0,).
     """
 
     stats: Stats
-    gradient: Tensor = torch.empty(0)
+    extra: Tensor = torch.empty(0)
 
     def __add__(self, other: Summary) -> Summary:  # type: ignore[override]
-        return Summary(self.stats + other.stats, self.gradient + other.gradient)
+        return Summary(self.stats + other.stats, self.extra + other.extra)
 
 
 class Found(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Result", "Run", "result_of", "step_of", "warn_of"]
+__all__ = ["Result", "Run", "best_of", "result_of", "step_of", "warn_of"]
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,8 @@ class Result(NamedTuple):
         Whether the last passes brought no improvement beyond ``tol``.
     history : tuple of Step
         One entry a pass of the best restart.
+    restarts : tuple of float
+        By how much each restart ended above the lowest, relative to what ``tol`` is relative to.
     """
 
     centers: Tensor
@@ -59,6 +62,7 @@ class Result(NamedTuple):
     n_iter: int
     converged: bool
     history: tuple[Step, ...]
+    restarts: tuple[float, ...] = ()
 
 
 class Run(NamedTuple):
@@ -67,6 +71,11 @@ class Run(NamedTuple):
     best: Found
     ending: str
     history: tuple[Step, ...] = ()
+
+
+def best_of(runs: Sequence[Run], goal: Objective) -> Run:
+    """Give the run that ended lowest; of those as low, the first."""
+    return min(runs, key=lambda run: goal.merit(run.best.params, run.best.summary))
 
 
 def step_of(goal: Objective, n_iter: int, found: Found, restart: int, n_rows: int) -> Step:
@@ -85,7 +94,7 @@ def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
     return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.space.unit
 
 
-def result_of(run: Run, goal: Objective, *, in_given_order: bool) -> Result:
+def result_of(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequence[Run] = ()) -> Result:
     """Say what a run found, clusters in canonical order unless theirs was given."""
     params, summary, value = run.best
     stats, unit, k = summary.stats, goal.space.unit, len(params.centers)
@@ -105,7 +114,13 @@ def result_of(run: Run, goal: Objective, *, in_given_order: bool) -> Result:
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,
+        restarts=tuple(_above(restarts, goal)),
     )
+
+
+def _above(runs: Sequence[Run], goal: Objective) -> list[float]:
+    ends = [goal.merit(run.best.params, run.best.summary) for run in runs]
+    return [(e - min(ends)) / (goal.resolution(r.best.summary) or 1.0) for e, r in zip(ends, runs, strict=True)]
 
 
 def _canonical(centers: Tensor, weight: Tensor) -> Tensor:

@@ -5,7 +5,18 @@ The compiled kernels (`cpu`) serve rows on the CPU where there are enough of the
 
 from __future__ import annotations
 
-__all__ = ["PLAIN", "accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = [
+    "PLAIN",
+    "accumulate",
+    "assign",
+    "closer",
+    "distances",
+    "lognorm",
+    "nearest",
+    "tiles",
+    "variance",
+    "working_dtype",
+]
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,7 +30,7 @@ from ..errors import PerformanceWarning, warn
 from ..rules import Rule
 from ..stats import Stats
 from . import reference
-from .reference import PLAIN, tiles, working_dtype
+from .reference import PLAIN, tiles, variance, working_dtype
 
 T = TypeVar("T")
 

@@ -113,6 +113,18 @@ def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Di
     )
 
 
+def variance(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
+    """Sum up Σ w Var_r(d) (1,) of a block's rows; the parameters are those of `assign`."""
+
+    def of(z: Tensor, w: Tensor) -> Tensor:
+        d = _distances(z, c, distance)  # (k, m)
+        resp = rule(b[:, None] - beta[:, None] * d, 0).resp
+        mean = (resp * d).sum(0)
+        return (w @ (resp * (d - mean).square()).sum(0))[None]
+
+    return functools.reduce(operator.add, (of(tile.x, tile.w) for tile in tiles(block, len(c))))
+
+
 def _logits(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
     return b[:, None] - beta[:, None] * _distances(z, c, distance)
 

@@ -26,9 +26,7 @@ LOOKS = 3  # passes of the power iteration that says where more centres would he
 SETTLING, ROUGHLY = 10, 1e-3  # passes after taking in and after letting go, and how closely to look
 
 
-def breathe(
-    objective: Objective, source: Source, start: Found, *, tol: float, on_pass: Callable[[Found], bool]
-) -> Run:
+def breathe(objective: Objective, source: Source, start: Found, *, tol: float, on_pass: Callable[[Found], bool]) -> Run:
     """Look for a lower optimum than the one found, until no single centre would be better off elsewhere.
 
     A breath splits those m clusters that gain most by it, settles, lets go of the m clusters whose loss costs least,

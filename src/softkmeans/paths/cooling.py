@@ -147,9 +147,7 @@ def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, *, fresh:
     return cold * math.exp(math.log(hot / cold) * min(1.0, math.log(after) / math.log(after / before)))
 
 
-def _jumps(
-    objective: Objective, source: Source, hot: Params, cold: Params
-) -> tuple[tuple[int, float], ...]:
+def _jumps(objective: Objective, source: Source, hot: Params, cold: Params) -> tuple[tuple[int, float], ...]:
     """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span."""
     moved = _moved(hot, cold)
     if not bool((moved > FAR).any()):
@@ -165,7 +163,8 @@ def _jumps(
 
 def _moved(hot: Params, cold: Params) -> Tensor:
     """How far centres (k,) moved, in standard deviations of a cluster at that temperature."""
-    return torch.linalg.vector_norm(cold.centers - hot.centers, dim=1) / (cold.temperature / 2).sqrt()
+    far: Tensor = torch.linalg.vector_norm(cold.centers - hot.centers, dim=1) / (cold.temperature / 2).sqrt()
+    return far
 
 
 def _inherited(leaning: Leaning, which: Tensor, kept: Tensor) -> Leaning:

@@ -100,7 +100,9 @@ def leaning_of(objective: Objective, source: Source, found: Found, passes: int =
     """Iterate `lean` from directions drawn at random until growths no longer change, or for so many passes."""
     params, generator = found.params, torch.Generator().manual_seed(0)
     drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64).to(params.centers)
-    leaning = Leaning(drawn / torch.linalg.vector_norm(drawn, dim=1, keepdim=True), params.temperature.new_zeros(len(drawn)))
+    leaning = Leaning(
+        drawn / torch.linalg.vector_norm(drawn, dim=1, keepdim=True), params.temperature.new_zeros(len(drawn))
+    )
     for _ in range(passes):
         last, leaning = leaning, lean(objective, source, found, leaning.direction)
         if bool((leaning.growth - last.growth <= TOLERANCE * leaning.growth).all()):
@@ -111,8 +113,6 @@ def leaning_of(objective: Objective, source: Source, found: Found, passes: int =
 def parted(objective: Objective, found: Found, leaning: Leaning, which: Tensor) -> Params:
     """Split some clusters, by number, as far as two points in place of their rows would have the halves go."""
     distance, growth = objective.space.distance, leaning.growth.clamp_min(1.0)
-    deviation = (
-        (growth * found.params.temperature / 2).sqrt() if _degree(distance) == 2 else _spread(distance, found)
-    )
+    deviation = (growth * found.params.temperature / 2).sqrt() if _degree(distance) == 2 else _spread(distance, found)
     offset = deviation * (1 - 1 / growth).sqrt()  # for squared distances, its square is λ - T / 2
     return halves(distance, found.params, offset[:, None] * leaning.direction, which)

@@ -37,7 +37,7 @@ class BifurcationDisplay:
     Parameters
     ----------
     temperatures : array-like of shape (m,)
-        Temperature of each level, falling.
+        Temperature of each level, never rising.
     positions, masses, parents : sequence of m arrays of shape (k_t,)
         One coordinate of the centres at each level; the clusters' shares of the data; and the number of the cluster of
         the level before from which each came (-1 at the first level).
@@ -215,8 +215,8 @@ def _check_levels(tree: BifurcationDisplay) -> None:
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         found = f"{t.shape} temperatures came with {[len(level) for level in levels]} levels"
         raise InputError(f"{found} of positions, masses and parents; give as many of each, one or more")
-    if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) < 0).all()):
-        raise InputError("temperatures came that do not fall from level to level above 0; sort them, hottest first")
+    if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) <= 0).all()):
+        raise InputError("temperatures came that rise from level to level or are not above 0; sort them, hottest first")
     sizes = [len(level) for level in tree.positions]
     for i, (size, masses, parents) in enumerate(zip(sizes, tree.masses, tree.parents, strict=True)):
         before = 0 if i == 0 else sizes[i - 1]

@@ -27,7 +27,7 @@ class EnergyDisplay:
     Parameters
     ----------
     temperatures : array-like of shape (m,)
-        Temperature of each level, falling.
+        Temperature of each level.
     free_energy, distortion, entropy : array-like of shape (m,)
         F, E and H per row.
     n_clusters : array-like of shape (m,)

@@ -1,8 +1,8 @@
-"""What a fit minimises, in terms of Stats: value, gradient and EM's update."""
+"""What solvers ask of an objective, in terms of Stats: value, gradient and EM's update."""
 
 from __future__ import annotations
 
-__all__ = ["Distortion", "FixedPoint", "FreeEnergy", "FuzzyDistortion", "NegativeLogLikelihood", "Objective"]
+__all__ = ["LEAST", "Objective", "each"]
 
 import math
 from abc import ABC, abstractmethod
@@ -11,16 +11,14 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
-from . import functional
-from .blocks import Block
-from .kernels import accumulate, tiles
-from .points import Params, Summary, Variant, distortion_after, em_step
-from .rules import Fuzzy, Rule
-from .space import Space
-from .stats import Stats
-from .temperature import TemperatureRule
+from ..blocks import Block
+from ..kernels import accumulate
+from ..points import Params, Summary, Variant, distortion_after, em_step
+from ..rules import Rule
+from ..space import Space
+from ..stats import Stats
+from ..temperature import TemperatureRule
 
 LEAST = 1e-300  # what a cluster's prior may fall to: its logarithm is to be finite
 
@@ -70,6 +68,10 @@ class Objective(ABC):
     def resolution(self, summary: Summary) -> float:
         """Give what ``tol`` is relative to; the objective itself may cross zero and is none."""
 
+    def is_met(self, value: float, summary: Summary, tol: float) -> bool:
+        """Whether nothing can be gained beyond a value, which few objectives know."""
+        return False
+
     @abstractmethod
     def heat(self, params: Params) -> float:
         """Give what a logit of 1 is worth in this objective."""
@@ -77,6 +79,10 @@ class Objective(ABC):
     @abstractmethod
     def in_units(self, value: float, n: float) -> float:
         """Give a value, of rows of weight n in all, in the data's units."""
+
+    def merit(self, params: Params, summary: Summary) -> float:
+        """Give what restarts are compared by, lower being better."""
+        return self.value(params, summary)
 
     def gradient(self, params: Params, summary: Summary) -> Tensor:
         """Give the gradient over the flat vector."""
@@ -103,7 +109,7 @@ class Objective(ABC):
 
         t = params.temperature
         if self.temperature.per_cluster:
-            return (stats.weight * _each(own, t) - stats.distortion) / t
+            return (stats.weight * each(own, t) - stats.distortion) / t
         return t.new_tensor([(float(stats.n) * own(float(t[0])) - self.distortion(stats)) / float(t[0])])
 
     def preconditioner(self, params: Params, summary: Summary) -> Tensor:
@@ -214,150 +220,6 @@ class Objective(ABC):
         return Params(self.space.distance.embed(centers), temperature, log_prior)
 
 
-class FreeEnergy(Objective):
-    """F = -T Σ w log Σ exp(b - d / T), at a temperature that is not learned."""
-
-    name = "free_energy"
-
-    @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return self.free_energy(params, summary)
-
-    @override
-    def resolution(self, summary: Summary) -> float:
-        return self.distortion(summary.stats)
-
-    @override
-    def heat(self, params: Params) -> float:
-        return float(params.temperature[0])
-
-    @override
-    def in_units(self, value: float, n: float) -> float:
-        return value * self.space.unit
-
-
-class NegativeLogLikelihood(Objective):
-    """NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, the objective that can learn T."""
-
-    name = "nll"
-
-    @override
-    def masses(self, params: Params) -> tuple[Tensor, Rule]:
-        b, rule = super().masses(params)
-        if not self.temperature.per_cluster:
-            return b, rule
-        log_z = self._log_partitions(params)
-        return b - log_z + log_z.min(), rule
-
-    def _log_partitions(self, params: Params) -> Tensor:
-        """Log Z(T) of each cluster (k,), or (1,) if all share a temperature."""
-
-        def log_z(t: float) -> float:
-            one = torch.tensor(t, dtype=torch.float64)
-            return float(self.space.distance.log_partition(one, len(self.space.shift)))
-
-        return _each(log_z, params.temperature[self._which])
-
-    def level(self, params: Params) -> float:
-        """Give what a row's log-density is less than its logsumexp of the logits."""
-        return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
-
-    @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return -float(summary.stats.objective) + float(summary.stats.n) * self.level(params)
-
-    @override
-    def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.n) * len(self.space.shift)
-
-    @override
-    def heat(self, params: Params) -> float:
-        return 1.0
-
-    @override
-    def in_units(self, value: float, n: float) -> float:
-        # A density over rows s times as wide is s ** -d as high; on the sphere nothing changes.
-        widening = math.log(self.space.scale) if self.space.distance.translates else 0.0
-        return value + n * len(self.space.shift) * widening
-
-
-class Distortion(FreeEnergy):
-    """E = Σ w r d with its full gradient, through r; by autograd, and for solvers that need no more than a gradient."""
-
-    name = "distortion"
-    has_update = False  # EM lowers F
-
-    @override
-    def summarize(self, block: Block, params: Params) -> Summary:
-        c, t = params.centers.detach().requires_grad_(), float(params.temperature[0])
-        gradient = torch.zeros_like(params.centers)
-        with torch.enable_grad():
-            for tile in tiles(block, len(c)):
-                each = functional.distortion(tile.x, c, t, self.space.distance, reduction="none")
-                gradient += torch.autograd.grad(tile.w @ each, c)[0]
-        return super().summarize(block, params)._replace(gradient=gradient)
-
-    @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return self.distortion(summary.stats)
-
-    @override
-    def gradient(self, params: Params, summary: Summary) -> Tensor:
-        return self._tangent(params, summary.gradient).flatten()
-
-
-class FuzzyDistortion(FreeEnergy):
-    """J = Σ w u^m d, fuzzy c-means' objective at its best memberships; there is no temperature, T stays 1."""
-
-    name = "fuzzy"
-
-    @override
-    def masses(self, params: Params) -> tuple[Tensor, Rule]:
-        rule, noise = self.variant.rule, self.variant.noise
-        assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
-        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, outside=-noise)
-
-    @override
-    def resolution(self, summary: Summary) -> float:
-        return -float(summary.stats.objective)
-
-    @override
-    def distortion(self, stats: Stats) -> float:
-        return -float(stats.objective)
-
-    @override
-    def entropy(self, params: Params, summary: Summary) -> float:
-        return math.nan  # the sums don't hold it
-
-    @override
-    def softness(self, params: Params, summary: Summary) -> float:
-        return math.inf
-
-
-class FixedPoint(FreeEnergy):
-    """How far, squared, centres are from the means that the update moves them to, summed over the rows' shares.
-
-    What the textbook's update lowers where it lowers no objective: it ends where this is 0.
-    """
-
-    name = "fixed_point"
-    has_gradient = False
-    patience = 10  # it may rise for a while
-
-    @override
-    def value(self, params: Params, summary: Summary) -> float:
-        step = self._tangent(params, em_step(params, summary.stats))
-        return float(summary.stats.weight @ step.square().sum(1))
-
-    @override
-    def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.n) * self.space.variance
-
-    @override
-    def in_units(self, value: float, n: float) -> float:
-        return value * self.space.scale**2
-
-
-def _each(of: Callable[[float], float], values: Tensor) -> Tensor:
+def each(of: Callable[[float], float], values: Tensor) -> Tensor:
     """Give a function's value at each of some numbers (m,)."""
     return values.new_tensor([of(value) for value in values.tolist()])

@@ -1,0 +1,18 @@
+"""What a fit minimises, in terms of Stats."""
+
+from __future__ import annotations
+
+__all__ = [
+    "LEAST",
+    "Distortion",
+    "Equilibrium",
+    "FixedPoint",
+    "FreeEnergy",
+    "FuzzyDistortion",
+    "NegativeLogLikelihood",
+    "Objective",
+]
+
+from .base import LEAST, Objective
+from .others import Equilibrium, FixedPoint, FuzzyDistortion
+from .softmax import Distortion, FreeEnergy, NegativeLogLikelihood

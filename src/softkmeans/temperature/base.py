@@ -1,0 +1,60 @@
+"""What a fit asks of a temperature rule."""
+
+from __future__ import annotations
+
+__all__ = ["TemperatureRule"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from ..data.source import Source
+from ..points import Params
+from ..space import Space
+from ..stats import Stats
+
+
+class TemperatureRule(ABC):
+    """How soft a fit is. Temperatures and distortions are in the units of the space the fit works in.
+
+    Attributes
+    ----------
+    learned : bool
+        Whether T is learned with the centres: the fit then minimises the NLL, else the free energy.
+    per_cluster : bool
+        Whether each cluster has a T of its own: the fit then minimises the NLL, learned or not.
+    solved : bool
+        Whether T solves an equation, by ``solve``: the fit then looks for where T and the centres stay.
+    needs_variance : bool
+        Whether it needs the variance of rows' distances for that.
+    """
+
+    learned: bool = False
+    per_cluster: bool = False
+    solved: bool = False
+    needs_variance: bool = False
+
+    def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
+        """Take from the data, a source seen from the space, what the rule needs of it: in one pass, at most."""
+        return self
+
+    def stages(self, space: Space) -> tuple[float, ...]:
+        """Give the temperatures that a fit goes through before that of ``start``, falling."""
+        return ()
+
+    @abstractmethod
+    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
+        """Give the first T, or one for each cluster.
+
+        ``mean_distortion()`` makes a pass for the rows' mean distance to their nearest start.
+        """
+
+    def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
+        """Give the next T, if it is learned, from the last one and the mean expected distortion E / Σw."""
+        return temperature
+
+    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, variance: float) -> tuple[float, float]:
+        """Say by how much log T is too low, and how much less that becomes as log T rises by 1, if T is solved for.
+
+        Both go by the sums of a pass, the entropy H, and Σ w Var_r(d) if the rule needs it.
+        """
+        raise NotImplementedError
