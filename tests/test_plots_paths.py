@@ -171,6 +171,13 @@ def test_a_path_of_one_feature_and_one_level():
     assert [text.get_text() for text in display.labels_] == ["0: 100 %"]
 
 
+def test_two_levels_may_be_at_one_temperature():
+    levels = (*path().levels, level(0.5, [[-2, 1], [5, 1]], [0.5, 0.5], [0, 1]))
+    display = tree(path(levels=levels))
+    assert display.branches_.get_segments()[-1].tolist() == [[0.5, 4], [0.5, 4], [0.5, 5]]
+    assert [text.get_text() for text in display.labels_] == ["0: 50 %", "1: 50 %"]
+
+
 def test_a_tree_is_restyled():
     assert tree(linewidths=3.0).branches_.get_linewidths() == [3.0]
 
