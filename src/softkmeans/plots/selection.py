@@ -119,21 +119,22 @@ class SelectionDisplay:
         InputError
             If other than one Axes, or one a panel, came.
         """
+        self._lay_out(ax)
+        found = {name: self._draw_panel(name, kwargs) for name in self.criteria}
+        self.lines_, self.marks_, self.chosen_ = ({name: each[i] for name, each in found.items()} for i in range(3))
+        return self
+
+    def _lay_out(self, ax: Any) -> None:
         n = len(self.criteria)
-        rows = math.ceil(n / 3)
+        rows = math.ceil(n / 3) if ax is None or isinstance(ax, Axes) else 1
         columns = math.ceil(n / rows)
-        many = isinstance(ax, Axes) or ax is None
-        rows, columns = (rows, columns) if many else (1, n)
         drawn, self.figure_ = panels(ax, rows, columns, figsize=(2.2 * columns + 0.4, 1.7 * rows + 0.4))
         for spare in drawn[n:]:
             spare.remove()
         self.ax_, self.axes_ = drawn[0], dict(zip(self.criteria, drawn, strict=False))
-        found = {name: self._draw_panel(name, kwargs) for name in self.criteria}
-        self.lines_, self.marks_, self.chosen_ = ({name: each[i] for name, each in found.items()} for i in range(3))
-        for panel in drawn[max(n - columns, 0) : n]:  # above what is free, too
+        for panel in drawn[n - columns : n]:  # the lowest of each column
             panel.set_xlabel("number of clusters")
             panel.tick_params(labelbottom=True)
-        return self
 
     def _draw_panel(self, name: str, kwargs: Style) -> tuple[Any, Any, Any]:
         ax, values, choice = self.axes_[name], self.criteria[name], self.choices.get(name)

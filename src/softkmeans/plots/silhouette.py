@@ -154,15 +154,19 @@ class SilhouetteDisplay:
         self.bars_: list[Any] = []
         top, ticks, most = 0.0, [], 1.0
         for i, color in enumerate(lab):
-            own = np.flatnonzero(self.labels == i)
-            own = own[np.argsort(-self.widths[own], kind="stable")]
-            columns = np.column_stack([self.widths[own], self.certainty[own]])
-            drawn, share = pooled(columns, max(1, room * len(own) // n))
-            self.bars_.append(ax.add_collection(_bars(drawn, top, share, color, kwargs)) if len(own) else None)
-            ticks.append(top + len(own) / 2)
-            top, most = top + len(own) + gap, max(most, share)
+            rows = self._rows_of(i)
+            drawn, share = pooled(rows, max(1, room * len(rows) // n))
+            self.bars_.append(ax.add_collection(_bars(drawn, top, share, color, kwargs)) if len(rows) else None)
+            ticks.append(top + len(rows) / 2)
+            top, most = top + len(rows) + gap, max(most, share)
         ax.set(ylim=(top, -gap), ylabel=f"cluster\n({rows_drawn(n, most)})")
         mark_clusters(ax, np.array(ticks), top, range(self.n_clusters))
+
+    def _rows_of(self, cluster: int) -> Array:
+        """Widths and certainties (m, 2) of a cluster's rows, by falling width."""
+        own = np.flatnonzero(self.labels == cluster)
+        own = own[np.argsort(-self.widths[own], kind="stable")]
+        return np.column_stack([self.widths[own], self.certainty[own]])
 
     def _draw_key(self) -> Any:
         shades = _shaded(np.linspace(0, 1, 101), np.array([0.35, 0.0, 0.0]))
