@@ -49,7 +49,7 @@ class SoftKMeans(SoftClusterer):
     solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
         "adam" is gradient descent.
-    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable, default="k-means++"
+    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1
         Restarts, of which the one with the lowest objective is kept; a given array is one start.

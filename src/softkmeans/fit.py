@@ -92,7 +92,7 @@ def fit(
     solver : {"auto", "em", "lbfgs", "adam"} or Solver
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
         never accelerated, "lbfgs" from the start.
-    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable
+    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
         Where centres start: "k-means||" takes few passes even where clusters are many. A callable takes
         ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and gives such an array.
     init_temperature : float or array-like (k,), optional

@@ -6,7 +6,7 @@ inverting the distribution function along the rows sorted lexicographically, whe
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "kmeans_parallel", "kmeans_plusplus", "random_rows", "starts"]
+__all__ = ["SEEDINGS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "starts"]
 
 import itertools
 import math
@@ -25,6 +25,7 @@ from .data.tables import as_rows
 from .distances import Distance
 from .errors import InputError, warn
 from .kernels import closer, nearest
+from .paths.cooling import annealed
 from .sorting import SortedRows, draw, sorted_rows
 from .space import Space
 
@@ -154,6 +155,35 @@ def random_rows(
         yield source.take(rows.order[torch.tensor(chosen)])
 
 
+def annealing(
+    source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Deterministic annealing: from one cluster down in temperature to twice as many as asked for, and back to k.
+
+    The same centres whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`.
+
+    Parameters
+    ----------
+    source, rows, n_clusters, n_init, distance, rng
+        As for `kmeans_plusplus`, and so is what it yields.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source, rng = as_source([[0.0], [0.0], [5.0], [5.0], [9.0]]), np.random.default_rng(0)
+    >>> for centers in annealing(source, sorted_rows(source), 3, 1, as_distance("sqeuclidean"), rng):
+    ...     print(sorted(round(c, 2) for c in centers[:, 0].tolist()))
+    [0.0, 5.0, 9.0]
+    """
+    space = Space(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
+    centers = annealed(space, source, n_clusters)
+    if len(centers) < n_clusters:  # no cluster is to be split any more
+        rest = next(kmeans_plusplus(source, rows, n_clusters - len(centers), 1, distance, rng))
+        centers = torch.cat([centers, rest])
+    yield centers
+
+
 def _closer(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:
     """Compare centres (k, d) with what rows have: distances (k, n), and their sums (k,). See `kernels.closer`."""
     parts, start = [], 0
@@ -172,7 +202,12 @@ def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Ten
 
 
 Seeding = Callable[[Source, SortedRows, int, int, Distance, np.random.Generator], Iterator[Tensor]]
-SEEDINGS: dict[str, Seeding] = {"k-means++": kmeans_plusplus, "k-means||": kmeans_parallel, "random": random_rows}
+SEEDINGS: dict[str, Seeding] = {
+    "k-means++": kmeans_plusplus,
+    "k-means||": kmeans_parallel,
+    "random": random_rows,
+    "annealing": annealing,
+}
 
 
 def starts(
@@ -182,7 +217,7 @@ def starts(
 
     Parameters
     ----------
-    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable
+    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
         A seeding's name, the centres, or what makes them, ``init(x, n_clusters, random_state=...)``.
     n_init, n_clusters : int
         How many sets of centres, and k.

@@ -53,7 +53,7 @@ def train_layer(
         backpropagated through the layer's own functions.
     solver : {"adam", "auto", "em", "lbfgs"} or Solver, default="adam"
         All others take far fewer passes than "adam", which alone can minimise the distortion.
-    init : {"k-means++", "k-means||", "random"}, array-like (k, d) or callable, optional
+    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, optional
         Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
     max_iter : int, default=300
         Passes over the data, at most.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["breathe"]
+__all__ = ["AnnealingPath", "Level", "Transition", "annealing_path", "breathe"]
 
+from .annealing import AnnealingPath, Level, Transition, annealing_path
 from .breathing import breathe

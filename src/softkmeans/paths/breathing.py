@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["breathe", "losses"]
+__all__ = ["breathe"]
 
-import math
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
-
-from ..blocks import Block
 from ..data.source import Source
-from ..kernels import distances
 from ..loop import minimise
 from ..objectives import Objective
 from ..points import Found, Params
 from ..results import Run
 from ..solvers import SOLVERS
-from ..sums import total
+from .pruning import evened, fewer
 from .splitting import leaning_of, parted
 
 BREATH = 0.1  # of all centres, that the first breath takes in
@@ -67,7 +61,7 @@ def breathe(objective: Objective, source: Source, start: Found, *, tol: float, o
         larger = settled(_with_more(objective, source, best, m))
         if ending != "converged":
             break
-        trial = settled(_with_fewer(objective, source, larger, m))
+        trial = settled(fewer(objective, source, larger, m))
         if trial.value < best.value - tol * objective.resolution(trial.summary):
             best = trial
         else:
@@ -79,58 +73,4 @@ def _with_more(objective: Objective, source: Source, found: Found, m: int) -> Pa
     """Split the m clusters that gain most: in F, their weight times what λ exceeds T / 2 by."""
     leaning = leaning_of(objective, source, found, LOOKS)
     gain = found.summary.stats.weight * found.params.temperature * (leaning.growth - 1)
-    return _evened(objective, parted(objective, found, leaning, gain.argsort(descending=True, stable=True)[:m]))
-
-
-def _with_fewer(objective: Objective, source: Source, found: Found, m: int) -> Params:
-    """Leave out the m clusters whose loss costs least; others take the places of those that had one before."""
-    c, t, log_prior = found.params
-    k = len(c) - m
-    cost = source.sum(lambda block: block.sum(lambda piece: losses(piece, objective, found.params), width=len(c)))
-    gone = _least(cost, c, m)
-    stays = torch.ones(len(c), dtype=torch.bool)
-    stays[gone] = False
-    places = torch.arange(k)
-    places[~stays[:k]] = k + stays[k:].nonzero()[:, 0]
-    noise = torch.arange(len(c), len(log_prior))
-    return _evened(objective, Params(c[places], t[places], log_prior[torch.cat([places, noise])]))
-
-
-def losses(piece: Block, objective: Objective, params: Params) -> Tensor:
-    """How much less (k,) the rows' Σ w logsumexp would be without each of the clusters.
-
-    Parameters
-    ----------
-    piece : Block
-        A few rows.
-    objective : Objective
-        Gives the logits.
-    params : Params
-        The clusters.
-    """
-    b, rule = objective.masses(params)
-    logits = b - distances(piece, params.centers, objective.space.distance) / params.temperature  # (m, k)
-    most, which = logits.max(1, keepdim=True)
-    rest = logits.scatter(1, which, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.outside))
-    whole = most.logaddexp(rest)
-    lost = -torch.log1p(-(logits - whole).exp().clamp_max(0.5))  # right for all but the likeliest, of which 1 - r
-    return total(piece.w[:, None] * lost.scatter(1, which, whole - rest))  # may be no more than rounding
-
-
-def _least(cost: Tensor, c: Tensor, m: int) -> list[int]:
-    """Numbers of the m least costs, but of two nearest neighbours only one: without it, the other costs more."""
-    nearest = torch.cdist(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
-    chosen, spared = list[int](), set[int]()
-    order = cost.argsort(stable=True).tolist()
-    for j in order:
-        if len(chosen) < m and j not in spared and nearest[j] not in chosen:
-            chosen.append(j)
-            spared.add(nearest[j])
-    return (chosen + [j for j in order if j not in chosen])[:m]
-
-
-def _evened(objective: Objective, params: Params) -> Params:
-    """Give the priors of another number of clusters: the same for all, unless they are learned."""
-    if objective.variant.learn_priors:
-        return params._replace(log_prior=torch.log_softmax(params.log_prior, 0))
-    return params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.log_prior))))
+    return evened(objective, parted(objective, found, leaning, gain.argsort(descending=True, stable=True)[:m]))

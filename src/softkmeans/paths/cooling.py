@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Cooled", "cool", "first"]
+__all__ = ["Cooled", "annealed", "as_plain", "cool", "first"]
 
 import math
 from collections.abc import Iterable, Iterator
@@ -13,14 +13,19 @@ from torch import Tensor
 
 from ..data.source import Source
 from ..loop import evaluate, minimise
-from ..objectives import Objective
-from ..points import Found, Params, em_step
+from ..objectives import FreeEnergy, Objective
+from ..points import Found, Params, Variant, em_step
 from ..solvers import SOLVERS
+from ..space import Space
 from ..sums import total
+from ..temperature import Fixed
+from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
 MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
 ROUGHLY = 10  # passes between one split and the look for the next
+COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
+SHRINKING = 5  # passes after some were let go
 MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
 PARTING = 0.5  # squared distance, in units of T, under which two centres are parting still: neither splits again
 MERGED = 1e-4  # squared distance, in units of T, under which two centres are one
@@ -60,7 +65,15 @@ def first(objective: Objective, source: Source) -> Cooled:
     found = _settle(objective, source, start)
     leaning = leaning_of(objective, source, found)
     critical = (leaning.growth * found.params.temperature).clamp_min(1e-300)
-    return Cooled(found._replace(params=found.params._replace(temperature=critical)), leaning, zero.long())
+    at_critical = found._replace(params=found.params._replace(temperature=critical))
+    return Cooled(at_critical, leaning._replace(growth=torch.ones_like(leaning.growth)), zero.long())
+
+
+def as_plain(space: Space, source: Source, cooled: Cooled) -> Cooled:
+    """Find the optimum with equal masses near by: that of plain soft k-means."""
+    params = cooled.found.params
+    even = params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.centers))))
+    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even))
 
 
 def cool(
@@ -91,6 +104,25 @@ def cool(
         t = last.found.params.temperature.new_full((1,), temperature)
         last = _cooled(objective, source, last, t, max_clusters)
         yield last
+
+
+def annealed(space: Space, source: Source, n_clusters: int) -> Tensor:
+    """Cool until there are twice as many clusters as asked for, then let go of those that are missed least.
+
+    What loses its stability first is what is widest; that is not always what has several clusters in it. With clusters
+    to spare, all that is apart has come apart. Gives k centres, or fewer if there is nothing left to split.
+    """
+    objective = FreeEnergy(space, Fixed(1.0), Variant(learn_priors=True))
+    last = first(objective, source)
+    critical = float(last.found.params.temperature[0])
+    for cooled in cool(objective, source, last, (critical * COOLING**s for s in range(1, LEVELS)), 2 * n_clusters):
+        last = cooled
+        if len(last.parents) == 2 * n_clusters:
+            break
+    found = last.found
+    while (excess := len(found.params.centers) - n_clusters) > 0:
+        found = _settle(objective, source, fewer(objective, source, found, (excess + 1) // 2), SHRINKING)
+    return found.params.centers
 
 
 def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int) -> Cooled:
@@ -177,7 +209,7 @@ def _inherited(leaning: Leaning, which: Tensor, kept: Tensor) -> Leaning:
 
 
 def _without_twins(objective: Objective, source: Source, found: Found) -> tuple[Found, Tensor]:
-    """Make one of centres that coincide, and give the numbers of those kept."""
+    """Make one of centres that coincide, and give the numbers of those that stay."""
     c, t, log_prior = found.params
     owner = (torch.cdist(c, c).square() < MERGED * t[0]).int().argmax(1)  # the first that each coincides with
     kept = torch.unique(owner)
