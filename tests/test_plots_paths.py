@@ -140,12 +140,14 @@ def test_labels_say_number_and_share():
     assert [text.get_text() for text in tree().labels_] == ["0: 60 %", "1: 40 %"]
 
 
-def test_many_labels_keep_apart_in_the_order_of_their_branches():
-    k = 20
+@pytest.mark.parametrize("k", [20, 32])
+def test_many_labels_keep_apart_in_the_order_of_their_branches(k):
     y = np.concatenate([np.linspace(0, 0.1, k - 1), [30.0]])
     levels = (level(2, [[0]], [1], [-1]), level(1, y[:, None], np.full(k, 1 / k), [0] * k))
     display = BifurcationDisplay.from_path(path(levels=levels, transitions=()), ax=axes(figsize=(6, 4)))
     assert not overlaps(display.labels_)
+    assert min(text.get_fontsize() for text in display.labels_) > 6.5
+    assert display.labels_[7].get_text() == ("7: 5 %" if k == 20 else "7")
     heights = [box.y0 for box in boxes(display.labels_)]
     assert (np.diff(heights) > 0).all()
     inside = display.figure_.bbox

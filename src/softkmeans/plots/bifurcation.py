@@ -19,6 +19,7 @@ from ..errors import InputError
 from .cooling import draw_critical, draw_numbers_of_clusters, draw_temperatures
 from .parts import Array, Style, axes, lab_of, spaced
 
+LEGIBLE = 7.0  # points, of labels
 THICKEST, THINNEST = 9.0, 0.7  # points, of a branch with all the mass and with hardly any
 # kind of transition: what it looks like
 MARKS: dict[str, Style] = {
@@ -182,21 +183,23 @@ class BifurcationDisplay:
         return self.ax_.scatter(*np.transpose(self._places(kind)), zorder=3, **MARKS[kind])
 
     def _draw_labels(self, rgb: Array) -> list[Any]:
-        """Write numbers and shares of the last clusters beside their branches, apart from each other."""
-        ax, y, shares = self.ax_, self.positions[-1], self.masses[-1]
+        """Write numbers and shares of the last clusters beside their branches, apart from each other.
+
+        Where they are too many to be read in one column, they are the numbers alone, in two.
+        """
+        ax, k = self.ax_, len(rgb)
         height = 0.85 * ax.get_window_extent().height * 72 / ax.figure.dpi  # points; labels will take some
-        font = float(np.clip(height / len(y) / 1.25, 4.5, 9))
-        ends = ax.transData.transform(np.column_stack([np.full(len(y), self.temperatures[-1]), y]))
-        places = spaced(ax.transAxes.inverted().transform(ends)[:, 1], 1.25 * font / height)
+        columns = 1 if 1.25 * LEGIBLE * k <= height else 2
+        font = float(np.clip(columns * height / k / 1.25, 4.5, 9))
+        ends = np.column_stack([np.full(k, self.temperatures[-1]), self.positions[-1]])
+        across = ax.transAxes.inverted().transform(ax.transData.transform(ends))[:, 1]
+        places = spaced(across, 1.25 * font / height / columns)
+        x = 1.03 + 0.06 * (np.argsort(np.argsort(places)) % columns)
         arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         style: Style = {"textcoords": "axes fraction", "va": "center_baseline", "fontsize": font, "arrowprops": arrow}
-        digits = 0 if shares.min() >= 0.01 else 1
-        texts = [f"{i}: {100 * share:.{digits}f} %" for i, share in enumerate(shares)]
-        ends_at = [(self.temperatures[-1], value) for value in y]
-        return [
-            ax.annotate(text, end, (1.03, place), color=0.8 * color, **style)
-            for text, end, place, color in zip(texts, ends_at, places, rgb, strict=True)
-        ]
+        texts = _with_shares(self.masses[-1]) if columns == 1 else [str(i) for i in range(k)]
+        drawn = zip(texts, ends, np.column_stack([x, places]), 0.8 * rgb, strict=True)
+        return [ax.annotate(text, end, place, color=color, **style) for text, end, place, color in drawn]
 
     def _draw_legend(self) -> Any:
         width = Line2D([], [], color="0.7", linewidth=THICKEST / 4, solid_capstyle="round")
@@ -239,6 +242,11 @@ def _along(levels: Sequence[Any], feature: int | None) -> tuple[list[Array], str
     axis = np.linalg.eigh(np.cov((every - mean).T, aweights=mass, bias=True))[1][:, -1]
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])  # of two directions, the same in every run
     return [(level.centers - mean) @ axis for level in levels], "centres, first principal axis"
+
+
+def _with_shares(shares: Array) -> list[str]:
+    digits = 0 if shares.min() >= 0.01 else 1
+    return [f"{i}: {100 * share:.{digits}f} %" for i, share in enumerate(shares)]
 
 
 def _rgb(shares: Array, lab: Array) -> Array:

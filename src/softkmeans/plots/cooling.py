@@ -34,8 +34,7 @@ def draw_critical(ax: Axes, temperature: float | None, *, label: bool = True) ->
     if temperature is None or not cold < temperature < hot:
         return None
     if label:
-        at: Style = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "color": "0.35"}
-        ax.annotate("$T_c$", (temperature, 0), (-3, 4), ha="right", fontsize="small", **at)
+        ax.text(temperature, 1.01, "$T_c$", **_above(ax))  # where nothing is drawn but numbers of clusters
     return ax.axvline(temperature, **(LINE | {"linestyle": ":", "linewidth": 1.2}))
 
 
@@ -46,9 +45,13 @@ def draw_numbers_of_clusters(ax: Axes, temperatures: Array, n_clusters: Any) -> 
     texts, first = [], True
     for k, (left, right) in zip(np.asarray(n_clusters)[starts], pairwise(edges), strict=True):
         pixels = np.ptp(ax.transData.transform([(left, 0), (right, 0)])[:, 0])
-        if pixels > (36 if first else 14) * ax.figure.dpi / 72:
+        if pixels > (44 if first else 16) * ax.figure.dpi / 72:
             words = f"k = {k}" if first else str(k)
-            at: Style = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom", "fontsize": "small"}
-            texts.append(ax.text(float(np.sqrt(left * right)), 1.01, words, color="0.35", **at))
+            texts.append(ax.text(float(np.sqrt(left * right)), 1.01, words, **_above(ax)))
             first = False
     return texts
+
+
+def _above(ax: Axes) -> Style:
+    at = ax.get_xaxis_transform()
+    return {"transform": at, "ha": "center", "va": "bottom", "fontsize": "small", "color": "0.35"}
