@@ -45,7 +45,8 @@ class Level(NamedTuple):
         2 λ_max / T of each cluster, or what comes in its place for other distances: above 1, it splits. As it was last
         looked at, which is where the path ran out of room for more clusters.
     free_energy, distortion, entropy : float
-        F, E and H, summed over the rows.
+        F = -T Σ w log Σ_k π_k exp(-d / T), with the masses π, E and H, summed over the rows. F does not change where a
+        cluster becomes two in the same place; where masses are equal, plain soft k-means' F is lower by T Σw log k.
     """
 
     temperature: float
@@ -223,14 +224,14 @@ def annealing_path(
 
 def _level(goal: FreeEnergy, cooled: Cooled, *, is_first: bool) -> Level:
     params, summary, value = cooled.found
-    unit = goal.space.unit
+    unit, t = goal.space.unit, float(params.temperature[0])
     return Level(
-        temperature=float(params.temperature[0]) * unit,
+        temperature=t * unit,
         centers=goal.space.leave(params.centers).cpu().numpy(),
         masses=params.log_prior.exp().cpu().numpy(),
         parents=np.full(len(params.centers), -1) if is_first else cooled.parents.cpu().numpy(),
         instability=cooled.leaning.growth.cpu().numpy(),
-        free_energy=value * unit,
+        free_energy=(value + t * float(summary.stats.n) * math.log(len(params.centers))) * unit,
         distortion=goal.distortion(summary.stats) * unit,
         entropy=goal.entropy(params, summary),
     )
