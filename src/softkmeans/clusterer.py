@@ -86,6 +86,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.objective_, self.distortion_ = result.objective, result.distortion
         self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
+        self.restarts_ = result.restarts
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
         """Find the centres.

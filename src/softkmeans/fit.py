@@ -128,7 +128,8 @@ def fit(
     -------
     Result
         Clusters come in order of falling weight Σ w r, those of equal weight (to a millionth) in lexicographic order
-        of their centres; where ``init`` gave the centres, or priors or temperatures came one a cluster, in their order.
+        of their centres; where ``init`` gave the centres and no search moved them, or priors or temperatures came one
+        a cluster, in their order.
 
     Raises
     ------
@@ -168,7 +169,8 @@ def fit(
     rng, runs = np.random.default_rng(random_state), list[Run]()
     descent = Descent(goal, view, _solver(solver, goal), max_iter, tol, rng)
     search = searched_goal(goal, priors) if local_search else None
-    ordered = not isinstance(init, str) or not isinstance(priors, str) or (isinstance(rule, Fixed) and rule.per_cluster)
+    named = not isinstance(priors, str) or (isinstance(rule, Fixed) and rule.per_cluster)
+    ordered = named or (not isinstance(init, str) and not local_search)
 
     def so_far() -> Result:
         return result_of(best_of(runs, goal), goal, in_given_order=ordered, restarts=runs[:n_init])

@@ -6,7 +6,7 @@ inverting the distribution function along the rows sorted lexicographically, whe
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "starts"]
+__all__ = ["SEEDINGS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "starts", "with_more"]
 
 import itertools
 import math
@@ -69,13 +69,36 @@ def kmeans_plusplus(
     [0.0, 5.0, 9.0]
     """
     for _ in range(n_init):
-        centers = source.take(rows.draw(None, 1, rng))
-        closest = _closer(source, centers, None, distance)[0][0]  # (n,)
-        for _ in range(1, n_clusters):
-            candidates = source.take(rows.draw(closest, 2 + int(math.log(n_clusters)), rng))
-            best, closest = _best(source, candidates, closest, distance)
-            centers = torch.cat([centers, best[None]])
-        yield centers
+        yield with_more(source, rows, source.take(rows.draw(None, 1, rng)), n_clusters, distance, rng)
+
+
+def with_more(
+    source: Source, rows: SortedRows, centers: Tensor, n_clusters: int, distance: Distance, rng: np.random.Generator
+) -> Tensor:
+    """Add rows to centres (j, d) until there are k, each as greedy k-means++ does it.
+
+    Parameters
+    ----------
+    source, rows, n_clusters, distance, rng
+        As for `kmeans_plusplus`.
+    centers : Tensor (j, d)
+        From 1 to k centres, in the frame of the source.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> from softkmeans.distances import as_distance
+    >>> source, first = as_source([[0.0], [0.1], [9.0]]), torch.tensor([[0.0]], dtype=torch.float64)
+    >>> with_more(source, sorted_rows(source), first, 2, as_distance("sqeuclidean"), np.random.default_rng(0))
+    tensor([[0.],
+            [9.]], dtype=torch.float64)
+    """
+    closest = _closer(source, centers, None, distance)[0].amin(0)  # (n,)
+    while len(centers) < n_clusters:
+        candidates = source.take(rows.draw(closest, 2 + int(math.log(n_clusters)), rng))
+        best, closest = _best(source, candidates, closest, distance)
+        centers = torch.cat([centers, best[None]])
+    return centers
 
 
 def _best(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,72 @@
+"""Fits of one number of clusters after the other."""
+
+from __future__ import annotations
+
+__all__ = ["one_after_another", "without_one"]
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+from torch import Tensor
+
+from ..blocks import as_tensor, pick
+from ..data.arrays import as_source
+from ..data.source import Source
+from ..data.tables import as_rows
+from ..distances import as_distance
+from ..estimator import SoftKMeans
+from ..seeding import with_more
+from ..sorting import sorted_rows
+from ..space import Space
+
+
+def one_after_another(
+    X: Any,
+    source: Source,
+    ks: Sequence[int],
+    template: SoftKMeans,
+    sample_weight: ArrayLike | Tensor | None,
+    rng: np.random.Generator,
+    on_fit: Callable[[int], Any] | None,
+) -> dict[int, SoftKMeans]:
+    """Fit every number of clusters, from the centres of the one before and some more, as k-means++ has them."""
+    distance = as_distance(template.distance)
+    space = Space.of(source, distance)
+    view, models, last = space.view(source), dict[int, SoftKMeans](), None
+    rows = sorted_rows(view)
+    for k in ks:
+        model = clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))
+        if last is not None:
+            before = space.enter(as_tensor(last.cluster_centers_).to(source.device, source.dtype))
+            centers = space.leave(with_more(view, rows, before, k, distance, rng))
+            model.set_params(init=centers.cpu().numpy(), n_init=1)
+        models[k] = last = model.fit(X, sample_weight=sample_weight)
+        if on_fit is not None:
+            on_fit(k)
+    return models
+
+
+def without_one(
+    X: Any, models: dict[int, SoftKMeans], cv: int, sample_weight: ArrayLike | Tensor | None, rng: np.random.Generator
+) -> Iterator[tuple[Source, dict[int, SoftKMeans], Source]]:
+    """For each fold, give the rest of the rows, models fitted on it from where all rows led, and the fold's rows."""
+    rows, weights = as_rows(X), None if sample_weight is None else as_tensor(np.asarray(sample_weight))
+    folds = KFold(cv, shuffle=True, random_state=int(rng.integers(2**31)))
+    for rest, fold in folds.split(np.empty((rows.shape[0], 0))):
+        parts = [
+            (pick(rows, torch.from_numpy(places)), None if weights is None else weights[torch.from_numpy(places)])
+            for places in (rest, fold)
+        ]
+        fitted = {k: _again(model, *parts[0]) for k, model in models.items()}
+        yield as_source(*parts[0]), fitted, as_source(*parts[1])
+
+
+def _again(model: SoftKMeans, rows: Any, weights: Tensor | None) -> SoftKMeans:
+    again: SoftKMeans = clone(model).set_params(init=np.asarray(as_tensor(model.cluster_centers_).cpu()))
+    again.set_params(n_init=1, local_search=False).fit(rows, sample_weight=weights)
+    return again
