@@ -4,9 +4,11 @@ from . import distances as distances
 from . import fit as fit
 from . import functional as functional
 from . import metrics as metrics
+from . import paths as paths
 from . import plots as plots
 from . import scaling as scaling
 from . import seeding as seeding
+from . import selection as selection
 from . import solvers as solvers
 from . import sorting as sorting
 from . import summary as summary
@@ -28,12 +30,17 @@ from .estimator import SoftKMeans as SoftKMeans
 from .fuzzy import FuzzyCMeans as FuzzyCMeans
 from .inference import accumulate as accumulate
 from .layer import SoftKMeansLayer as SoftKMeansLayer
+from .paths import annealing_path as annealing_path
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
 from .results import Result as Result
 from .saving import load as load
 from .saving import save as save
+from .selection import select_n_clusters as select_n_clusters
+from .selection import stability as stability
 from .stats import Stats as Stats
+from .summary import summarize as summarize
+from .temperature import critical_temperature as critical_temperature
 from .training import train_layer as train_layer
 
 __version__: str

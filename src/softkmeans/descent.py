@@ -15,7 +15,7 @@ from .data.source import Source
 from .errors import InputError
 from .loop import minimise
 from .objectives import FixedPoint, FreeEnergy, FuzzyDistortion, Objective
-from .paths import breathe
+from .paths.breathing import breathe
 from .points import Found, Params
 from .results import Run, best_of
 from .solvers import Solver

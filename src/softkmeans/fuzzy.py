@@ -53,7 +53,7 @@ class FuzzyCMeans(SoftClusterer):
         Σ w u of each cluster.
     noise_weight_ : float
         Σ w u of the cluster of noise, 0 without one.
-    n_iter_, converged_, history_, n_features_in_, feature_names_in_
+    n_iter_, converged_, history_, restarts_, n_features_in_, feature_names_in_
         As for `SoftKMeans`.
 
     References

@@ -43,6 +43,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
         >>> model.score_samples([[0.1]]).round(4)  # half of a standard normal density at its mean
         array([-1.6121])
@@ -69,6 +70,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
         >>> round(model.score([[0.1], [9.1]]), 4)
         -1.6121
@@ -86,6 +88,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
         >>> [round(SoftKMeans(k, random_state=0).fit(X).bic(X), 1) for k in (1, 2, 3)]
         [38.7, 9.0, 11.5]
@@ -103,6 +106,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
         >>> [round(SoftKMeans(k, random_state=0).fit(X).aic(X), 1) for k in (1, 2, 3)]
         [39.1, 9.6, 12.3]
@@ -129,6 +133,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> model = SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
         >>> X, y = model.sample(5, random_state=0)
         >>> X.shape, y.shape
@@ -158,6 +163,7 @@ class Mixture(SoftClusterer):
 
         Examples
         --------
+        >>> from softkmeans import SoftKMeans
         >>> SoftKMeans(2, temperature=1.0).fit([[0.0, 1.0], [5.0, 6.0]]).n_parameters()
         4
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["agreement", "figures", "print_centers", "print_figures"]
+__all__ = ["agreement", "figures", "print_centers", "print_columns", "print_figures", "summarize"]
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
 from .scaling import Model, centers_in_units, feature_names, parts
+from .selection import Stability, doubts
 
 MOST = 25  # rows of a table of centres
 
@@ -71,6 +73,28 @@ def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
     return {"adjusted Rand index": f"{adjusted_rand_score(known, found):.4f}"}
 
 
+def summarize(model: Model, stability: Stability | None = None) -> str:
+    """Give a text of what a fit found, with warnings of what speaks against trusting it (`selection.doubts`).
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+    stability : Stability, optional
+        What `softkmeans.stability` found for it.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans, summarize
+    >>> print(summarize(SoftKMeans(2, temperature=0.1, random_state=0).fit([[0.0], [2.0], [8.0], [10.0]])))
+    cluster  size  feature 0
+    ...
+    warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
+    """
+    warnings = [f"warning: {doubt}" for doubt in doubts(parts(model)[1], stability)]
+    return "\n".join([_centers(model), _figures(figures(model)), *warnings])
+
+
 def print_figures(rows: Mapping[str, str]) -> None:
     """Print names and values, one a line.
 
@@ -84,10 +108,7 @@ def print_figures(rows: Mapping[str, str]) -> None:
     >>> print_figures({"temperature": "2"})
     temperature  2
     """
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in rows.items():
-        table.add_row(name, value)
-    _print(table)
+    print(_figures(rows))  # noqa: T201 -- for standard output
 
 
 def print_centers(model: Model) -> None:
@@ -105,6 +126,34 @@ def print_centers(model: Model) -> None:
     cluster  size  feature 0
     ...
     """
+    print(_centers(model))  # noqa: T201 -- for standard output
+
+
+def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
+    """Print a table of columns under their names, the first to the left.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence of str
+        What to print.
+
+    Examples
+    --------
+    >>> print_columns({"k": ["1", "2"], "bic": ["9.5", "8.25"]})
+    k  bic
+    ...
+    """
+    print(_table(list(columns), list(columns.values())))  # noqa: T201 -- for standard output
+
+
+def _figures(rows: Mapping[str, str]) -> str:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return _text(table)
+
+
+def _centers(model: Model) -> str:
     centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # what rounding leaves of 0
@@ -115,23 +164,23 @@ def print_centers(model: Model) -> None:
         columns |= {"temperature": [f"{t:.4g}" for t in estimator.temperature_]}
     clusters = [str(number) for number in range(len(centers))]
     if len(columns) <= len(clusters):
-        _print_table(["cluster", *columns], [clusters, *columns.values()])
-    else:
-        rows = list(columns.items())[:MOST]
-        _print_table(["cluster", *clusters], [[n for n, _ in rows], *zip(*(v for _, v in rows), strict=True)])
-        if len(columns) > MOST:
-            print(f"... and {len(columns) - MOST} more features")  # noqa: T201 -- a table for standard output
+        return _table(["cluster", *columns], [clusters, *columns.values()])
+    rows = list(columns.items())[:MOST]
+    found = _table(["cluster", *clusters], [[n for n, _ in rows], *zip(*(v for _, v in rows), strict=True)])
+    return found if len(columns) <= MOST else f"{found}\n... and {len(columns) - MOST} more features"
 
 
-def _print_table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for head in heads:
         table.add_column(head, justify="left" if head == heads[0] else "right")
     for row in zip(*columns, strict=True):
         table.add_row(*row)
-    _print(table)
+    return _text(table)
 
 
-def _print(table: Table) -> None:
+def _text(table: Table) -> str:
     # Never narrower than the table: a terminal may wrap lines, but no number is cut.
-    Console(highlight=False, markup=False, width=10_000).print(table)
+    file = io.StringIO()
+    Console(file=file, highlight=False, markup=False, width=10_000).print(table)
+    return file.getvalue().removesuffix("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["AnnealingPath", "Level", "Transition", "annealing_path", "breathe"]
+__all__ = ["AnnealingPath", "Level", "Transition", "annealing_path"]
 
 from .annealing import AnnealingPath, Level, Transition, annealing_path
-from .breathing import breathe

@@ -193,8 +193,8 @@ def annealing_path(
     >>> path = annealing_path([[-3.1], [-2.9], [2.9], [3.1]], max_clusters=2, n_temperatures=8)
     >>> path.n_clusters
     array([1, 2, 2, 2, 2, 2, 2, 2])
-    >>> [(t.kind, round(t.temperature, 2), round(path.critical_temperature, 2)) for t in path.transitions]
-    [('split', 18.02, 18.02)]
+    >>> [(t.kind, round(t.temperature, 1), round(path.critical_temperature, 1)) for t in path.transitions]
+    [('split', 18.0, 18.0)]
     """
     source = as_source(X, sample_weight, device=device)
     check_count("n_temperatures", n_temperatures)
