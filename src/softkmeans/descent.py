@@ -53,10 +53,17 @@ class Descent(NamedTuple):
     rng: np.random.Generator
 
     def down(self, start: Params, samples: Iterable[Source], temperatures: Sequence[float], tell: Telling) -> Run:
-        """Descend on samples first, or through hotter temperatures, then on all rows at that of the start."""
+        """Descend on samples first, the largest of which cools through hotter temperatures, then on all rows.
+
+        Without samples, all rows cool. In the end comes the temperature of the start.
+        """
         t, params = start.temperature, start
-        first = [(sample, t, SAMPLE_PASSES, SAMPLE_TOL) for sample in samples]
-        first += [(self.view, torch.full_like(t, hot), COOLING_PASSES, COOLING_TOL) for hot in temperatures]
+        hottest = torch.full_like(t, temperatures[0]) if temperatures else t
+        *smaller, largest = [*samples] or [self.view]
+        if not temperatures and largest is not self.view:
+            smaller.append(largest)
+        first = [(sample, hottest, SAMPLE_PASSES, SAMPLE_TOL) for sample in smaller]
+        first += [(largest, torch.full_like(t, hot), COOLING_PASSES, COOLING_TOL) for hot in temperatures]
         for source, hot, passes, tol in first:
             params = self._at(hot, params) if temperatures else params
             run = self._minimise(source, params, passes, max(tol, self.tol), tell)

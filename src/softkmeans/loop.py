@@ -34,7 +34,8 @@ def minimise(
             if on_step(n_iter, best if in_vain else found):
                 return Run(best, "stopped")
             if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
-                return Run(best, "converged")
+                reached = objective.is_reached(best.params, best.summary)
+                return Run(best, "converged" if reached else "stalled")
             state = solver.step(objective, state, found.summary)
         last = evaluate(objective, source, state.params)  # where the last step led
         return Run(_better(objective, last, best), "exhausted")

@@ -60,7 +60,7 @@ class Summary(NamedTuple):
     stats : Stats
         All that the free energy and the likelihood need.
     extra : Tensor
-        ∂E/∂c (k, d) where the distortion E is the objective, Σ w Var_r(d) (1,) where T solves for the entropy; else
+        ∂E/∂c (k, d) where the distortion E is the objective, ∂H/∂log T (1,) where T solves for the entropy; else
         nothing (0,).
     """
 

@@ -66,7 +66,11 @@ class Result(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One descent: the best point found, and how it ended ("converged", "exhausted", "stopped" or "interrupted")."""
+    """One descent: the best point found, and how it ended.
+
+    "converged"; "stalled", where nothing improves though what was looked for is not reached; "exhausted", "stopped" or
+    "interrupted".
+    """
 
     best: Found
     ending: str
@@ -134,6 +138,9 @@ def warn_of(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: in
     """Warn of what went less well than hoped."""
     if run.ending == "exhausted":
         warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
+    if run.ending == "stalled":
+        asked = "the fit found no temperature that solves its rule's equation, and keeps the nearest to that"
+        warn(f"{asked}: ask for a lower one, or leave priors 'uniform'", ConvergenceWarning)
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
         stay = "have lost all their rows, and their centres stay where they were"

@@ -31,7 +31,7 @@ from .estimator import SoftKMeans
 from .fuzzy import FuzzyCMeans
 from .scaling import Model, parts
 from .solvers import SOLVERS
-from .temperature import Fixed, MaximumLikelihood
+from .temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
 
 FORMAT, VERSION = "softkmeans", 2
 
@@ -52,6 +52,10 @@ SETTINGS: dict[str, Any] = {
     **{type(solver).__name__.lower(): type(solver) for solver in SOLVERS.values()},
     "fixed": Fixed,
     "maximum_likelihood": MaximumLikelihood,
+    "perplexity": Perplexity,
+    "critical": Critical,
+    "schedule": Schedule,
+    "calibrated": Calibrated,
 }
 ARRAYS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 SCALER = ("mean_", "scale_", "var_")

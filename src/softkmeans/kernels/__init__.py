@@ -12,9 +12,9 @@ __all__ = [
     "closer",
     "distances",
     "lognorm",
+    "melting",
     "nearest",
     "tiles",
-    "variance",
     "working_dtype",
 ]
 
@@ -30,7 +30,7 @@ from ..errors import PerformanceWarning, warn
 from ..rules import Rule
 from ..stats import Stats
 from . import reference
-from .reference import PLAIN, tiles, variance, working_dtype
+from .reference import PLAIN, melting, tiles, working_dtype
 
 T = TypeVar("T")
 

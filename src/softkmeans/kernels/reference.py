@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
 
 import functools
+import math
 import operator
 from collections.abc import Iterator
 
@@ -113,14 +114,25 @@ def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Di
     )
 
 
-def variance(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
-    """Sum up Σ w Var_r(d) (1,) of a block's rows; the parameters are those of `assign`."""
+def melting(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN, noise: float = 0.0
+) -> Tensor:
+    """Sum up how much (1,) a block's entropy rises as log T rises by 1 and centres stay: Σ w Cov_r(d / T, -logit).
+
+    The parameters are those of `assign`; ``noise`` is the d / T of belonging to no cluster, whose logit the rule has.
+    """
 
     def of(z: Tensor, w: Tensor) -> Tensor:
-        d = _distances(z, c, distance)  # (k, m)
-        resp = rule(b[:, None] - beta[:, None] * d, 0).resp
-        mean = (resp * d).sum(0)
-        return (w @ (resp * (d - mean).square()).sum(0))[None]
+        heat = beta[:, None] * _distances(z, c, distance)  # (k, m)
+        logits = b[:, None] - heat
+        resp = rule(logits, 0).resp
+        if rule.outside > -math.inf:
+            heat, logits = (
+                torch.cat([each, each.new_full((1, len(z)), value)])
+                for each, value in ((heat, noise), (logits, rule.outside))
+            )
+            resp = torch.cat([resp, (1 - resp.sum(0, keepdim=True)).clamp_min(0.0)])
+        return (w @ (resp * (heat - (resp * heat).sum(0)) * ((resp * logits).sum(0) - logits)).sum(0))[None]
 
     return functools.reduce(operator.add, (of(tile.x, tile.w) for tile in tiles(block, len(c))))
 

@@ -72,6 +72,10 @@ class Objective(ABC):
         """Whether nothing can be gained beyond a value, which few objectives know."""
         return False
 
+    def is_reached(self, params: Params, summary: Summary) -> bool:
+        """Whether a point where nothing improves any more is what was looked for."""
+        return True
+
     @abstractmethod
     def heat(self, params: Params) -> float:
         """Give what a logit of 1 is worth in this objective."""

@@ -12,12 +12,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..blocks import Block
-from ..kernels import variance
+from ..kernels import melting
 from ..points import Params, Summary, em_step
 from ..rules import Fuzzy, Rule
 from ..stats import Stats
 from .softmax import FreeEnergy, NegativeLogLikelihood
 
+ASTRAY = 0.01  # how far off, in logarithms, the temperature kept may be from solving its rule's equation
 THIN = 4096  # rows of a block that show how the entropy answers to T: how soon it is met depends on that, and no more
 
 
@@ -90,16 +91,17 @@ class Equilibrium(FixedPoint):
     @override
     def summarize(self, block: Block, params: Params) -> Summary:
         summary = super().summarize(block, params)
-        if not self.temperature.needs_variance:
+        if not self.temperature.needs_slope:
             return summary
         b, rule = self.masses(params)
         some = block.thinned(THIN)
-        spread = variance(some, params.centers, 1 / params.temperature, b, self.space.distance, rule)
-        return summary._replace(extra=spread * (len(block) / len(some)))
+        noise = (self.variant.noise or 0.0) / float(params.temperature[0])
+        slope = melting(some, params.centers, 1 / params.temperature, b, self.space.distance, rule, noise)
+        return summary._replace(extra=slope * (len(block) / len(some)))
 
     def _solve(self, params: Params, summary: Summary) -> tuple[float, float]:
-        entropy, spread = self.entropy(params, summary), float(summary.extra.sum())
-        return self.temperature.solve(self.space, params, summary.stats, entropy, spread)
+        entropy, slope = self.entropy(params, summary), float(summary.extra.sum())
+        return self.temperature.solve(self.space, params, summary.stats, entropy, slope)
 
     @override
     def value(self, params: Params, summary: Summary) -> float:
@@ -112,6 +114,10 @@ class Equilibrium(FixedPoint):
         excess, slope = self._solve(params, summary)
         move = max(-1.0, min(1.0, excess / max(slope, 0.1)))
         return super().update(params, summary)._replace(temperature=params.temperature * math.exp(move))
+
+    @override
+    def is_reached(self, params: Params, summary: Summary) -> bool:
+        return abs(self._solve(params, summary)[0]) <= ASTRAY
 
     @override
     def merit(self, params: Params, summary: Summary) -> float:

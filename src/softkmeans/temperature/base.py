@@ -24,14 +24,14 @@ class TemperatureRule(ABC):
         Whether each cluster has a T of its own: the fit then minimises the NLL, learned or not.
     solved : bool
         Whether T solves an equation, by ``solve``: the fit then looks for where T and the centres stay.
-    needs_variance : bool
-        Whether it needs the variance of rows' distances for that.
+    needs_slope : bool
+        Whether it needs to know for that how the entropy answers to T.
     """
 
     learned: bool = False
     per_cluster: bool = False
     solved: bool = False
-    needs_variance: bool = False
+    needs_slope: bool = False
 
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
         """Take from the data, a source seen from the space, what the rule needs of it: in one pass, at most."""
@@ -52,9 +52,9 @@ class TemperatureRule(ABC):
         """Give the next T, if it is learned, from the last one and the mean expected distortion E / Σw."""
         return temperature
 
-    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, variance: float) -> tuple[float, float]:
+    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
         """Say by how much log T is too low, and how much less that becomes as log T rises by 1, if T is solved for.
 
-        Both go by the sums of a pass, the entropy H, and Σ w Var_r(d) if the rule needs it.
+        Both go by the sums of a pass, the entropy H, and ∂H/∂log T at fixed centres if the rule needs it.
         """
         raise NotImplementedError

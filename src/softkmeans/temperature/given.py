@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from typing_extensions import override
 
-from ..checks import check_positive
+from ..checks import check_count, check_positive
 from ..data.arrays import as_source
 from ..data.source import Source
 from ..distances import as_distance
@@ -143,7 +143,12 @@ class Schedule(TemperatureRule):
     temperatures: Sequence[float]
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.temperatures, dtype=np.float64)
+        try:
+            values = np.asarray(self.temperatures, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"the schedule {self.temperatures!r} came, expected a series of temperatures (m,)"
+            ) from None
         if values.ndim != 1 or not len(values):
             raise InputError(f"a schedule of shape {values.shape} came, expected a series of temperatures (m,)")
         for value in values.tolist():
@@ -166,6 +171,9 @@ class Schedule(TemperatureRule):
         """
         check_positive("first", first)
         check_positive("last", last)
+        check_count("number", number)
+        if number < 2:
+            raise InputError(f"number={number} of temperatures from {first:g} to {last:g}: give 2 or more")
         return cls(np.geomspace(first, last, number).tolist())
 
     @override

@@ -39,6 +39,8 @@ def largest_variance(view: Source) -> float:
     shape = (view.n_features, view.n_features)
     operator = LinearOperator(shape, matvec=times, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=view.n_features)
+    if not times(start).any():  # all rows are the same, of which Lanczos can make nothing
+        return 0.0
     return max(0.0, float(eigsh(operator, k=1, v0=start, tol=1e-6, return_eigenvectors=False)[0]))
 
 

@@ -37,7 +37,7 @@ class Perplexity(TemperatureRule):
 
     value: float
     solved = True
-    needs_variance = True
+    needs_slope = True
 
     def __post_init__(self) -> None:
         check_positive("perplexity", self.value)
@@ -55,12 +55,13 @@ class Perplexity(TemperatureRule):
         return MaximumLikelihood().start(space, mean_distortion)
 
     @override
-    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, variance: float) -> tuple[float, float]:
+    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
         """See `TemperatureRule.solve`; the equation is between logarithms of entropies."""
         mean = max(entropy / float(stats.n), 1e-300)
-        return math.log(math.log(self.value) / mean), variance / float(params.temperature[0] ** 2 * stats.n) / mean
+        return math.log(math.log(self.value) / mean), slope / float(stats.n) / mean
 
 
+@dataclass(frozen=True)
 class Calibrated(TemperatureRule):
     """The temperature at which memberships mean what they say: of rows with 0.8 for a cluster, 8 in 10 belong to it.
 
@@ -92,7 +93,7 @@ class _CalibratedTo(Calibrated):
     covariance: Tensor
 
     @override
-    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, variance: float) -> tuple[float, float]:
+    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
         """See `TemperatureRule.solve`; T is what it would be at the centres that EM moves to."""
         centers = params.centers + em_step(params, stats)
         found = max(calibrated_temperature(centers, stats.weight, self.covariance), MaximumLikelihood().least(space))
