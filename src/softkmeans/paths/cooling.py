@@ -23,7 +23,7 @@ from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
 MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
-ROUGHLY = 10  # passes between one split and the look for the next
+ROUGHLY = 5  # passes between one split and the look for the next
 COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
 SHRINKING = 5  # passes after some were let go
 MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
@@ -157,7 +157,7 @@ def _settle(objective: Objective, source: Source, start: Params, max_iter: int =
     def on_step(_: int, found: Found) -> bool:
         stats = found.summary.stats
         gain = stats.pull @ em_step(found.params, stats).square().sum(1)  # by which the next step lowers F at least
-        return float(gain) <= 0.01 * TOL * objective.resolution(found.summary)
+        return float(gain) <= 0.1 * TOL * objective.resolution(found.summary)
 
     return minimise(objective, source, start, SOLVERS["auto"], max_iter=max_iter, tol=TOL, on_step=on_step).best
 
