@@ -38,7 +38,9 @@ class Level(NamedTuple):
     centers : ndarray (k, d)
         One for each distinct cluster.
     masses : ndarray (k,)
-        The clusters' priors, learned.
+        The clusters' priors, learned; at the last level of a path all the same.
+    shares : ndarray (k,)
+        The clusters' weights Σ w r over Σw.
     parents : ndarray (k,) of int
         The cluster of the level before that each came from; -1 at the first level.
     instability : ndarray (k,)
@@ -52,6 +54,7 @@ class Level(NamedTuple):
     temperature: float
     centers: NDArray[np.float64]
     masses: NDArray[np.float64]
+    shares: NDArray[np.float64]
     parents: NDArray[np.int64]
     instability: NDArray[np.float64]
     free_energy: float
@@ -229,6 +232,7 @@ def _level(goal: FreeEnergy, cooled: Cooled, *, is_first: bool) -> Level:
         temperature=t * unit,
         centers=goal.space.leave(params.centers).cpu().numpy(),
         masses=params.log_prior.exp().cpu().numpy(),
+        shares=(summary.stats.weight / summary.stats.n).cpu().numpy(),
         parents=np.full(len(params.centers), -1) if is_first else cooled.parents.cpu().numpy(),
         instability=cooled.leaning.growth.cpu().numpy(),
         free_energy=(value + t * float(summary.stats.n) * math.log(len(params.centers))) * unit,

@@ -99,7 +99,7 @@ class BifurcationDisplay:
         Parameters
         ----------
         path : object
-            With ``levels`` that have ``temperature``, ``centers`` (k_t, d), ``masses`` and ``parents`` (k_t,), with
+            With ``levels`` that have ``temperature``, ``centers`` (k_t, d), ``shares`` and ``parents`` (k_t,), with
             ``transitions`` and ``critical_temperature``.
         feature : int or None
             Which feature of the centres is drawn; by default the direction in which they vary most along the path.
@@ -113,7 +113,7 @@ class BifurcationDisplay:
         """
         levels = path.levels
         positions, name = _along(levels, feature)
-        masses, parents = [level.masses for level in levels], [level.parents for level in levels]
+        masses, parents = [level.shares for level in levels], [level.parents for level in levels]
         transitions = [(t.temperature, t.level, t.cluster, t.kind) for t in path.transitions]
         temperatures, critical = [level.temperature for level in levels], path.critical_temperature
         tree = cls(
@@ -237,7 +237,7 @@ def _along(levels: Sequence[Any], feature: int | None) -> tuple[list[Array], str
         return [level.centers[:, feature] for level in levels], f"centres, feature {feature}"
     if d == 1:
         return [level.centers[:, 0] for level in levels], "centres"
-    every, mass = np.concatenate([level.centers for level in levels]), np.concatenate([v.masses for v in levels])
+    every, mass = np.concatenate([level.centers for level in levels]), np.concatenate([v.shares for v in levels])
     mean = np.average(every, axis=0, weights=mass)
     axis = np.linalg.eigh(np.cov((every - mean).T, aweights=mass, bias=True))[1][:, -1]
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])  # of two directions, the same in every run
