@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["CRITERIA", "Selection", "select_n_clusters"]
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,15 +18,18 @@ from ..checks import check_count, check_known
 from ..data.arrays import as_source
 from ..data.source import Source
 from ..data.tables import as_rows
+from ..distances import as_distance
 from ..errors import InputError, MissingExtraError
 from ..estimator import SoftKMeans
 from ..metrics import fuzzy_silhouette, modified_partition_coefficient, xie_beni
 from ..paths import annealing_path
 from ..sorting import count_distinct
+from ..space import Space
 from .evidence import Candidate, bayes, candidates, log_likelihoods
 from .fits import one_after_another, without_one
 
 Values = NDArray[np.float64]
+COLDEST = 1e-12  # of the critical temperature: no path is followed any further
 
 
 def _least(values: Values, errors: Values) -> int:
@@ -143,9 +146,9 @@ def select_n_clusters(
           of the best.
         - "fuzzy_silhouette", "xie_beni", "partition_coefficient" (the modified one): see `softkmeans.metrics`. They say
           nothing of one cluster.
-        - "lifetime": for how much of log T there are so many clusters on the annealing path.
+        - "lifetime": for how much of log T there are so many clusters on the annealing path, as far as it is followed.
     cv : int
-        Folds of the cross-validation; 0 leaves it out.
+        Folds of the cross-validation; 0 leaves it out. Rows without weight are in none of them.
     path : bool
         Whether to follow the annealing path.
     n_resamples : int
@@ -183,10 +186,8 @@ def select_n_clusters(
     """
     template = SoftKMeans(local_search=True) if estimator is None else estimator
     source = as_source(X, sample_weight)
-    ks = _checked(source, k_range, template, criterion)
-    check_count("n_resamples", n_resamples)
-    if cv:
-        check_count("cv - 1", cv - 1, at_most=(source.n_rows - 1, "rows but one"))
+    _check_settings(source, template, criterion, cv, path, n_resamples)
+    ks = _checked(source, k_range)
     rng = np.random.default_rng(random_state)
     models = one_after_another(X, source, ks, template, sample_weight, rng, on_fit)
     options = candidates(source, models)
@@ -199,24 +200,39 @@ def select_n_clusters(
         scores |= _held_out(X, models, shape, cv, sample_weight, rng)
     scores |= _soft_indices(X, models, sample_weight)
     if path:
-        found = annealing_path(source, max_clusters=max(ks) + 1, distance=template.distance).lifetimes()
+        found = _lifetimes(source, models)
         scores["lifetime"] = np.array([math.nan if k == 1 else found.get(k, 0.0) for k in ks])
     scores |= {f"bic_{name}": values for name, values in by_shape.items()} if len(by_shape) > 1 else {}
-    scores |= {name: np.array([getattr(m, f"{name}_") for m in models.values()]) for name in ("temperature", "inertia")}
+    scores["temperature"] = np.array([_mean_temperature(model) for model in models.values()])
+    scores["inertia"] = np.array([model.inertia_ for model in models.values()])
     choices = _choices(ks, scores)
     if criterion not in choices:
-        raise InputError(f"criterion={criterion!r} has no value for k_range={ks}, or was left out: choose another")
+        raise InputError(f"criterion={criterion!r} has no value for k_range={ks}: choose another, or more numbers")
     named = np.array([option.n_clusters for option in options])[np.nanargmin(information[1:], 1)]
     confidence = float((named == choices[criterion]).mean())
     return Selection(choices[criterion], criterion, choices, confidence, shape, scores, models)
 
 
-def _checked(source: Source, k_range: Sequence[int], template: SoftKMeans, criterion: str) -> list[int]:
-    """Give the numbers of clusters to try."""
+def _check_settings(source: Source, template: Any, criterion: Any, cv: Any, path: bool, n_resamples: Any) -> None:
     check_known("criterion", criterion, CRITERIA)
     if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
-        raise InputError("estimator: give a SoftKMeans whose init is the name of a seeding")
-    ks = list(k_range) if np.ndim(k_range) == 1 else []
+        came = f"a {type(template).__name__}" if not isinstance(template, SoftKMeans) else "one whose init is no name"
+        raise InputError(f"estimator: {came} came, expected a SoftKMeans whose init is the name of a seeding")
+    check_count("n_resamples", n_resamples)
+    if cv:
+        weight = source.weight()
+        n_rows = source.n_rows if weight is None else int((weight > 0).sum())
+        check_count("cv", cv, at_most=(n_rows, "rows that have weight"))
+        if cv == 1:
+            raise InputError("cv=1 leaves no rows to fit: give 2 folds or more, or 0 for no cross-validation")
+    for name, needed, setting in (("held_out", cv, f"cv={cv!r}"), ("lifetime", path, f"path={path!r}")):
+        if criterion == name and not needed:
+            raise InputError(f"criterion={name!r} is left out by {setting}: change one of the two")
+
+
+def _checked(source: Source, k_range: Any) -> list[int]:
+    """Give the numbers of clusters to try."""
+    ks = list(k_range) if isinstance(k_range, Iterable) else []
     if not ks:
         raise InputError(f"k_range={k_range!r} holds no number of clusters: give some, as range(1, 11)")
     for k in ks:
@@ -225,6 +241,8 @@ def _checked(source: Source, k_range: Sequence[int], template: SoftKMeans, crite
         if not after > before:
             raise InputError(f"k_range goes from {before} to {after}: give numbers of clusters that rise")
     n_distinct = count_distinct(source)
+    if n_distinct == 1:
+        raise InputError("all rows are the same: they are one cluster, and there is nothing to choose")
     if ks[-1] > n_distinct:
         raise InputError(
             f"k_range goes up to {ks[-1]} clusters, but there are {n_distinct} distinct rows: end it there"
@@ -253,7 +271,8 @@ def _held_out(
     for rest, fitted, fold in without_one(X, models, cv, sample_weight, rng):
         options = [option for option in candidates(rest, fitted) if option.shape == shape]
         sums, weight = log_likelihoods(fold, options)
-        means.append((sums[0] / weight[0]).numpy())
+        found = dict(zip(fitted, (sums[0] / weight[0]).tolist(), strict=True))
+        means.append([found.get(k, math.nan) for k in models])
         weights.append(float(weight[0]))
     table = np.array(means)  # (cv, m)
     mean = np.average(table, axis=0, weights=weights)
@@ -262,9 +281,15 @@ def _held_out(
 
 
 def _soft_indices(X: Any, models: dict[int, SoftKMeans], sample_weight: Any) -> dict[str, Values]:
+    distance = as_distance(next(iter(models.values())).distance)
+    rows: Any = as_rows(X)
+    if not distance.translates:  # centres are directions, and so are rows to be
+        source = as_source(X)
+        rows = Space.of(source, distance).view(source)
+
     def of(model: SoftKMeans) -> tuple[float, float, float, float]:
-        resp, rows = model.predict_proba(X), as_rows(X)
-        spread = math.exp(model.entropy_ / model.cluster_weights_.sum())
+        resp = model.predict_proba(X)
+        spread = math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
         if resp.shape[1] == 1:
             return math.nan, math.nan, math.nan, spread
         return (
@@ -276,6 +301,36 @@ def _soft_indices(X: Any, models: dict[int, SoftKMeans], sample_weight: Any) -> 
 
     names = ("fuzzy_silhouette", "xie_beni", "partition_coefficient", "perplexity")
     return dict(zip(names, np.array([of(model) for model in models.values()]).T, strict=True))
+
+
+def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, float]:
+    """Say for how much of log T there were so many clusters; for the last number, as far as the path was followed.
+
+    Where clusters are small and far apart, the path goes on to where the coldest of the models would split.
+    """
+    settings: dict[str, Any] = {
+        "max_clusters": max(models) + 1, "distance": next(iter(models.values())).distance
+    }  # fmt: skip
+    path = annealing_path(source, **settings)
+    hot, cold = path.temperatures[[0, -1]]
+    needed = max(min(float(np.min(model.temperature_)) for model in models.values()) / 2, COLDEST * hot)
+    if path.n_clusters.max() <= max(models) and needed < cold:
+        n_temperatures = math.ceil(len(path.levels) * math.log(hot / needed) / math.log(hot / cold))
+        path = annealing_path(source, np.geomspace(hot, needed, n_temperatures).tolist(), **settings)
+    found, last = path.lifetimes(), int(path.n_clusters[-1])
+    since = len(path.levels) - int(
+        np.argmin((path.n_clusters == last)[::-1])
+    )  # the first level with so many, if not all
+    if last > 1 and since < len(path.levels):
+        splits = [t.temperature for t in path.transitions if (t.level, t.kind) == (since, "split")]
+        start = min(splits, default=path.levels[since].temperature)
+        found[last] = found.get(last, 0.0) + math.log(start / path.levels[-1].temperature)
+    return found
+
+
+def _mean_temperature(model: SoftKMeans) -> float:
+    """T; where each cluster has one, their mean by the clusters' weights."""
+    return float(np.average(np.broadcast_to(model.temperature_, len(model.priors_)), weights=model.cluster_weights_))
 
 
 def _choices(ks: Sequence[int], scores: Mapping[str, Values]) -> dict[str, int]:

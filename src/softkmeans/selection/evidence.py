@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..blocks import Block, as_tensor
-from ..data.source import Source
+from ..blocks import Block
+from ..data.source import ArraySource, Source
 from ..distances import as_distance
 from ..estimator import SoftKMeans
 from ..space import Space
-from ..temperature.moments import covariance
-from .shapes import SHAPES, shaped
+from ..temperature import as_temperature
+from ..temperature.moments import MOST, covariance
+from .shapes import FLAT, SHAPES, shaped
 
 
 class Candidate(NamedTuple):
@@ -45,37 +46,52 @@ class Candidate(NamedTuple):
 def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candidate]:
     """Give the models fitted on a source's rows, and those of other shapes with the same memberships.
 
-    Other distances than the squared Euclidean one, and clusters of noise, know no other shapes.
+    Other distances than the squared Euclidean one, clusters of noise, and very many features know no other shapes.
     """
     first = next(iter(models.values()))
-    if as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None:
-        return [Candidate(k, "spherical", model.n_parameters(), _own(model)) for k, model in models.items()]
+    others = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
+    if others or source.n_features > MOST:
+        return [_round(model, source) for model in models.values()]
     space = Space.of(source, as_distance("sqeuclidean"))
     total = covariance(space.view(source))
-    return [_shaped(model, shape, space, total) for model in models.values() for shape in SHAPES]
+    return [_shaped(model, shape, source, space, total) for model in models.values() for shape in SHAPES]
 
 
-def _own(model: SoftKMeans) -> Callable[[Block], Tensor]:
+def _round(model: SoftKMeans, source: Source) -> Candidate:
+    """Give the model itself."""
+    clustering = model._clustering(source)
+
     def log_density(block: Block) -> Tensor:
-        rows = block.rows
-        return as_tensor(model.score_samples(rows)).to(block.device, block.dtype)
+        return clustering.objective(ArraySource(block.rows, None, block.device, block.dtype))
 
-    return log_density
+    return Candidate(len(model.cluster_centers_), "spherical", model.n_parameters(), log_density)
 
 
-def _shaped(model: SoftKMeans, shape: str, space: Space, total: Tensor) -> Candidate:
-    centers = space.enter(as_tensor(model.cluster_centers_).to(total))
-    shares, priors = (torch.from_numpy(part).to(total) for part in (model.cluster_weights_, model.priors_))
-    shares = shares / shares.sum()
-    own = shape == "spherical"  # the model itself
-    n_parameters = model.n_parameters()
-    if not own:
-        n_parameters = centers.numel() + len(centers) - 1 + SHAPES[shape][1](centers.shape[1])
-    found = shaped(shape, centers, shares, priors if own else shares.clamp_min(1e-300), total)
-    if found is None:
+def _shaped(model: SoftKMeans, shape: str, source: Source, space: Space, total: Tensor) -> Candidate:
+    if shape == "spherical":
+        found, rule = _round(model, source), as_temperature(model.temperature)
+        variance = float(np.min(model.temperature_)) / 2 / space.scale**2
+        flat = (rule.learned or rule.solved) and not variance > FLAT * float(total.diagonal().max())
+        return found._replace(log_density=None) if flat else found
+    centers, shares = _moments(model, source, space)
+    n_parameters = centers.numel() + len(centers) - 1 + SHAPES[shape][1](centers.shape[1])
+    form = shaped(shape, centers, shares, shares.clamp_min(1e-300), total)
+    if form is None:
         return Candidate(len(centers), shape, n_parameters, None)
     shift = centers.shape[1] * math.log(space.scale)
-    return Candidate(len(centers), shape, n_parameters, lambda block: found.log_density(space.enter(block.x)) - shift)
+    return Candidate(len(centers), shape, n_parameters, lambda block: form.log_density(space.enter(block.x)) - shift)
+
+
+def _moments(model: SoftKMeans, source: Source, space: Space) -> tuple[Tensor, Tensor]:
+    """Means (k, d) of the rows by their memberships, in a space, and the clusters' shares (k,) of Σw.
+
+    The model's centres are such means but for its tolerance and its type. Both are too much where clusters are small
+    and far apart: the covariance within them is what little is left of that of all rows.
+    """
+    clustering = model._clustering(source)
+    stats, own = clustering.stats(source), clustering.space
+    means = torch.where(stats.weight[:, None] > 0, stats.weighted_sum / stats.weight[:, None], clustering.centers)
+    return (means * own.scale + (own.shift - space.shift)) / space.scale, stats.weight / stats.weight.sum()
 
 
 def log_likelihoods(

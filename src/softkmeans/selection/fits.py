@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["one_after_another", "without_one"]
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from torch import Tensor
 
@@ -21,7 +23,7 @@ from ..data.tables import as_rows
 from ..distances import as_distance
 from ..estimator import SoftKMeans
 from ..seeding import with_more
-from ..sorting import sorted_rows
+from ..sorting import count_distinct, sorted_rows
 from ..space import Space
 
 
@@ -54,19 +56,27 @@ def one_after_another(
 def without_one(
     X: Any, models: dict[int, SoftKMeans], cv: int, sample_weight: ArrayLike | Tensor | None, rng: np.random.Generator
 ) -> Iterator[tuple[Source, dict[int, SoftKMeans], Source]]:
-    """For each fold, give the rest of the rows, models fitted on it from where all rows led, and the fold's rows."""
-    rows, weights = as_rows(X), None if sample_weight is None else as_tensor(np.asarray(sample_weight))
+    """For each fold, give the rest of the rows, models fitted on it from where all rows led, and the fold's rows.
+
+    Rows without weight are in no fold. Models of more clusters than the rest has distinct rows are left out.
+    """
+    rows, weights = as_rows(X), as_source(X, sample_weight).weight()
+    some = torch.arange(rows.shape[0]) if weights is None else weights.cpu().nonzero()[:, 0]
     folds = KFold(cv, shuffle=True, random_state=int(rng.integers(2**31)))
-    for rest, fold in folds.split(np.empty((rows.shape[0], 0))):
-        parts = [
-            (pick(rows, torch.from_numpy(places)), None if weights is None else weights[torch.from_numpy(places)])
-            for places in (rest, fold)
-        ]
-        fitted = {k: _again(model, *parts[0]) for k, model in models.items()}
-        yield as_source(*parts[0]), fitted, as_source(*parts[1])
+    for split in folds.split(np.empty((len(some), 0))):
+        (rest, rest_weights), (fold, fold_weights) = (
+            (pick(rows, places), None if weights is None else weights[places.to(weights.device)])
+            for places in (some[torch.from_numpy(numbers)] for numbers in split)
+        )
+        source = as_source(rest, rest_weights)
+        n_distinct = count_distinct(source)
+        fitted = {k: _again(model, rest, rest_weights) for k, model in models.items() if k <= n_distinct}
+        yield source, fitted, as_source(fold, fold_weights)
 
 
 def _again(model: SoftKMeans, rows: Any, weights: Tensor | None) -> SoftKMeans:
     again: SoftKMeans = clone(model).set_params(init=np.asarray(as_tensor(model.cluster_centers_).cpu()))
-    again.set_params(n_init=1, local_search=False).fit(rows, sample_weight=weights)
-    return again
+    again.set_params(n_init=1, local_search=False)
+    with warnings.catch_warnings():  # a cluster may be in the fold altogether, which is no fault of the model's
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return again.fit(rows, sample_weight=weights)

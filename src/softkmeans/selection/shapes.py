@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-FLAT = 1e-9  # of the largest variance: clusters have no extent along a direction of less
+FLAT = 1e-12  # of the largest variance: clusters have no extent along a direction of less
 
 Shape = Callable[[Tensor], Tensor]
 

@@ -81,7 +81,7 @@ def stability(
     n_resamples : int
         How many.
     resample : {"bootstrap", "half"}
-        n rows drawn with replacement, or half of the rows.
+        As many rows as have weight, drawn with replacement from them, or half of them.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows; resamples multiply them.
     random_state : int, numpy Generator or None
@@ -120,10 +120,13 @@ def stability(
     rng, own = np.random.default_rng(random_state), _memberships(model, X)
     given = as_source(X, sample_weight).weight()
     weight = np.ones(len(own)) if given is None else given.cpu().numpy()
+    some = np.flatnonzero(weight)
     clusters, points, likeliest = np.zeros(own.shape[1]), np.zeros(len(own)), own.argmax(1)
     for number in range(1, n_resamples + 1):
         again = clone(model).set_params(random_state=int(rng.integers(2**31)), warm_start=False)
-        resp = _memberships(again.fit(X, sample_weight=weight * RESAMPLES[resample](len(own), rng)), X)
+        times = np.zeros(len(own))
+        times[some] = RESAMPLES[resample](len(some), rng)
+        resp = _memberships(again.fit(X, sample_weight=weight * times), X)
         resp = resp[:, align(own, resp, sample_weight=weight)]
         clusters += _jaccard(own, resp, weight)
         points += resp[np.arange(len(own)), likeliest]
