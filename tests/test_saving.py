@@ -28,7 +28,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from softkmeans import Callback, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
 from softkmeans.solvers import Adam, Em, Lbfgs
-from softkmeans.temperature import Fixed, MaximumLikelihood
+from softkmeans.temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
 
 FRAME = load_iris(as_frame=True).data
 X = FRAME.to_numpy()
@@ -71,6 +71,11 @@ MODELS = {
     "numpy numbers": (lambda: soft(n_clusters=np.int64(3), temperature=np.float32(0.3), tol=np.float64(1e-5)), X),
     "Adam": (lambda: soft(solver=Adam(lr=0.05), temperature=Fixed(0.3)), X),
     "Em": (lambda: soft(solver=Em(), temperature=MaximumLikelihood(floor=1e-6)), X),
+    "Perplexity": (lambda: soft(temperature=Perplexity(1.2)), X),
+    "Critical": (lambda: soft(temperature=Critical(0.2)), X),
+    "Schedule": (lambda: soft(temperature=Schedule([2.0, 1.0, 0.5])), X),
+    "Calibrated": (lambda: soft(temperature=Calibrated()), X),
+    "a rule's name": (lambda: soft(temperature="perplexity:1.3"), X),
     "Lbfgs": (lambda: soft(solver=Lbfgs(), temperature=0.4), X),
     "layer": (lambda: SoftKMeans.from_layer(LAYER), X),
     "trained layer": (trained, X),

@@ -86,11 +86,14 @@ class Calibrated(TemperatureRule):
         return MaximumLikelihood().start(space, mean_distortion)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _CalibratedTo(Calibrated):
     """The rule for data of a given covariance (d, d), in the space of the fit."""
 
     covariance: Tensor
+
+    def __repr__(self) -> str:
+        return repr(Calibrated())
 
     @override
     def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
