@@ -1,7 +1,7 @@
 # make demo   set up .venv and run data -> Adam training -> picture
 # make test   set up .venv and run every test
 # make lint   ruff and mypy
-# make docs   write docs/cli.md anew
+# make docs   write docs/cli.md and the pictures of docs/choosing.md anew
 # make bench  measure, and write docs/benchmarks.md anew
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,7 @@ lint: .venv/installed-dev
 
 docs: .venv/installed
 	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md
+	cd docs/images && ../../$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE ../choosing.md
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py

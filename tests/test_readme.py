@@ -46,13 +46,19 @@ def test_console_commands_print_what_the_readme_says(tmp_path):
     assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/mathematics.md", "docs/deploying.md", "docs/callbacks.md"])
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("mathematics", "choosing", "deploying", "callbacks"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_python_sessions_are_true(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS)
     plt.close("all")
     assert found.attempted
     assert not found.failed
+    if page == "docs/choosing.md":  # whose pictures are its own code's
+        shown = re.findall(r"\]\(images/(.*?)\)", (ROOT / page).read_text())
+        assert sorted(shown) == sorted(made.name for made in tmp_path.glob("*.png"))
 
 
 def test_command_line_reference_is_up_to_date(tmp_path):
