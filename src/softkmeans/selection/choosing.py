@@ -330,7 +330,8 @@ def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, fl
 
 def _mean_temperature(model: SoftKMeans) -> float:
     """T; where each cluster has one, their mean by the clusters' weights."""
-    return float(np.average(np.broadcast_to(model.temperature_, len(model.priors_)), weights=model.cluster_weights_))
+    t = model.temperature_
+    return float(np.average(t, weights=model.cluster_weights_) if np.ndim(t) else t)
 
 
 def _choices(ks: Sequence[int], scores: Mapping[str, Values]) -> dict[str, int]:
