@@ -92,7 +92,7 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
     warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
     """
     warnings = [f"warning: {doubt}" for doubt in doubts(parts(model)[1], stability)]
-    return "\n".join([_centers(model), _figures(figures(model)), *warnings])
+    return "\n".join([_centers(model, stability), _figures(figures(model)), *warnings])
 
 
 def print_figures(rows: Mapping[str, str]) -> None:
@@ -111,13 +111,15 @@ def print_figures(rows: Mapping[str, str]) -> None:
     print(_figures(rows))  # noqa: T201 -- for standard output
 
 
-def print_centers(model: Model) -> None:
-    """Print the clusters' sizes Σ w r, where known, and centres; clusters or features down, whichever are more.
+def print_centers(model: Model, stability: Stability | None = None) -> None:
+    """Print the clusters' sizes Σ w r and stability, where known, and centres; clusters or features down, as suits.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
         Fitted.
+    stability : Stability, optional
+        What `softkmeans.stability` found for it.
 
     Examples
     --------
@@ -126,7 +128,7 @@ def print_centers(model: Model) -> None:
     cluster  size  feature 0
     ...
     """
-    print(_centers(model))  # noqa: T201 -- for standard output
+    print(_centers(model, stability))  # noqa: T201 -- for standard output
 
 
 def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
@@ -153,11 +155,13 @@ def _figures(rows: Mapping[str, str]) -> str:
     return _text(table)
 
 
-def _centers(model: Model) -> str:
+def _centers(model: Model, stability: Stability | None) -> str:
     centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # what rounding leaves of 0
     columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
+    if stability is not None:
+        columns = {"stability": [f"{value:.2f}" for value in stability.clusters]} | columns
     if hasattr(estimator, "cluster_weights_"):
         columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
     if np.ndim(vars(estimator).get("temperature_", 0.0)):

@@ -1,0 +1,7 @@
+"""The command line: parse, call, print. One file for a command or a few; what they share is beside them."""
+
+from __future__ import annotations
+
+__all__ = ["app", "main"]
+
+from .entry import app, main

@@ -1,0 +1,80 @@
+"""The command for those who would rather see first."""
+
+from __future__ import annotations
+
+__all__ = ["demo"]
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import softkmeans as sk  # loads its parts when they are used, so that --help answers at once
+
+from ..errors import InputError
+from .options import Clusters, MaxIter, Seed
+from .outputs import PICTURES, TABLES, check_folder, picture_of, require, write_all, write_assignments
+
+
+def demo(
+    n_samples: Annotated[int, typer.Option(help="Number of points.")] = 600,
+    n_features: Annotated[int, typer.Option(help="Number of features.")] = 2,
+    n_clusters: Clusters = 4,
+    cluster_std: Annotated[float, typer.Option(help="Standard deviation of every blob.")] = 1.0,
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature; by default twice the blobs' variance.", show_default=False)
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="distortion, free_energy or nll; by default what suits the solver.", show_default=False),
+    ] = None,
+    solver: Annotated[str, typer.Option(help="adam, auto, em or lbfgs.")] = "adam",
+    max_iter: MaxIter = 300,
+    log_every: Annotated[int, typer.Option(help="Steps between two printed losses.", min=1)] = 20,
+    seed: Seed = 0,
+    out_dir: Annotated[Path, typer.Option(help="Folder for data, pictures, model and assignments.")] = Path("demo"),
+) -> None:
+    """Make blobs, train the PyTorch module on them, draw the clusters."""
+    x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
+    if temperature is None and not cluster_std:
+        raise InputError("--cluster-std 0 leaves no temperature to choose: give --temperature")
+    layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
+    objective = objective or ("distortion" if solver == "adam" else "free_energy")
+    check_folder(out_dir)
+    require(PICTURES)
+    require(TABLES)
+    typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
+    typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
+    began = time.perf_counter()
+    result = sk.train_layer(
+        layer,
+        x,
+        objective=objective,
+        solver=solver,
+        init="k-means++",
+        max_iter=max_iter,
+        random_state=seed,
+        callbacks=[sk.LossPrinter(log_every, typer.echo)],
+    )
+    seconds = time.perf_counter() - began
+    model = sk.SoftKMeans.from_layer(layer, result)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    blobs = {f"x{j}": column for j, column in enumerate(x.numpy().T)} | {"blob": [f"blob {label}" for label in y]}
+    outputs = {
+        out_dir / "blobs.csv": lambda path: sk.data.write_table(path, blobs),
+        out_dir / "assignments.csv": lambda path: write_assignments(path, model, x),
+        out_dir / "clusters.png": picture_of(
+            lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)
+        ),
+        out_dir / "loss.png": picture_of(
+            lambda: sk.LossDisplay.from_estimator(model, name=f"{objective.replace('_', ' ')} per row")
+        ),
+        out_dir / "model.safetensors": lambda path: sk.save(model, path),
+    }
+    write_all(outputs)
+    sk.summary.print_centers(model)
+    sk.summary.print_figures(
+        sk.summary.figures(model) | {"seconds": f"{seconds:.2f}"} | sk.summary.agreement(y, model.predict(x))
+    )
+    typer.echo(f"wrote {', '.join(path.name for path in outputs)} to {out_dir}")

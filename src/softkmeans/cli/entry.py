@@ -1,0 +1,68 @@
+"""Where the command line begins and ends: the commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+__all__ = ["app", "main"]
+
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+import softkmeans as sk
+
+from ..errors import InputError, MissingExtraError
+from .anneal import anneal
+from .demo import demo
+from .fit import fit
+from .select import select
+from .using import info, plot, predict
+from .wording import as_options
+
+app = typer.Typer(
+    help="Soft k-means clustering: a probability for every cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS = (demo, fit, select, anneal, predict, plot, info)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"softkmeans {sk.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line: errors are one line on standard error, with exit status 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        *names, last = [command.__name__ for command in COMMANDS]
+        _fail(error.format_message() or f"give a command: {', '.join(names)} or {last}")
+    except (InputError, MissingExtraError, OSError) as error:
+        _fail(as_options(str(error)))
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted: nothing was written", err=True)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
