@@ -7,7 +7,7 @@ __all__ = ["calibrated_temperature"]
 import torch
 from torch import Tensor
 
-COINCIDE = 1e-20  # of the data's squared spread: centres so near each other differ by rounding
+COINCIDE = 1e-12  # of the data's squared spread: of centres so near each other, rounding leaves no variance between
 UNIMODAL = 4.0  # squared separation, in variances, up to which two Gaussians' mixture has one mode
 
 
@@ -76,7 +76,7 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     """
     c, p, total = centers.double(), _shares(weight.double()), covariance.double()
     within = _within(c, p, total)
-    gap, variance = _lines(c, within)
+    gap, variance = _lines(c - p @ c, within)
     pairs = (gap > COINCIDE * total.trace()) & (variance > 0) & torch.outer(p, p).triu(1).bool()
     if not pairs.any():
         return 2 * max(0.0, float(within.trace())) / c.shape[1]
@@ -99,8 +99,7 @@ def _within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
 
 def _lines(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
     """Squared distances (k, k) of centres, and the variance (k, k) within clusters along the lines between them."""
-    pushed = c @ within
-    # Cluster by cluster: memory stays O(k (k + d)), and differences are taken first, so that nothing cancels.
-    gap = torch.stack([(c - one).square().sum(1) for one in c])
-    spread = torch.stack([((pushed - to) * (c - one)).sum(1) for one, to in zip(c, pushed, strict=True)])
-    return gap, spread / gap
+    gap = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist").square()
+    inner = c @ within @ c.mT
+    own = inner.diagonal()
+    return gap, (own[:, None] + own - 2 * inner) / gap

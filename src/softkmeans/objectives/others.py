@@ -19,7 +19,7 @@ from ..stats import Stats
 from .softmax import FreeEnergy, NegativeLogLikelihood
 
 ASTRAY = 0.01  # how far off, in logarithms, the temperature kept may be from solving its rule's equation
-THIN = 4096  # rows of a block that show how the entropy answers to T: how soon it is met depends on that, and no more
+THIN = 512  # rows of a block that show how the entropy answers to T: how soon it is met depends on that, and no more
 
 
 class FuzzyDistortion(FreeEnergy):
@@ -83,6 +83,7 @@ class Equilibrium(FixedPoint):
 
     name = "equilibrium"
     patience = 30
+    _solved: tuple[Stats, tuple[float, float]] | None = None
 
     @override
     def is_met(self, value: float, summary: Summary, tol: float) -> bool:
@@ -100,8 +101,12 @@ class Equilibrium(FixedPoint):
         return summary._replace(extra=slope * (len(block) / len(some)))
 
     def _solve(self, params: Params, summary: Summary) -> tuple[float, float]:
-        entropy, slope = self.entropy(params, summary), float(summary.extra.sum())
-        return self.temperature.solve(self.space, params, summary.stats, entropy, slope)
+        """See `TemperatureRule.solve`; what is found is remembered, as a pass is asked for it several times."""
+        if self._solved is None or self._solved[0] is not summary.stats:
+            entropy, slope = self.entropy(params, summary), float(summary.extra.sum())
+            found = self.temperature.solve(self.space, params, summary.stats, entropy, slope)
+            self._solved = (summary.stats, found)
+        return self._solved[1]
 
     @override
     def value(self, params: Params, summary: Summary) -> float:
