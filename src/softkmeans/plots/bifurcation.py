@@ -176,7 +176,8 @@ class BifurcationDisplay:
         return branches
 
     def _places(self, kind: str) -> list[tuple[float, float]]:
-        found = [transition for transition in self.transitions if transition[3] == kind]
+        # What led to the first level is not on the picture.
+        found = [transition for transition in self.transitions if transition[3] == kind and transition[1] > 0]
         return [(t, float(self.positions[level - 1][cluster])) for t, level, cluster, _ in found]
 
     def _draw_transitions(self, kind: str) -> Any:

@@ -126,7 +126,8 @@ class SelectionDisplay:
 
     def _lay_out(self, ax: Any) -> None:
         n = len(self.criteria)
-        rows = math.ceil(n / 3) if ax is None or isinstance(ax, Axes) else 1
+        at_most = 3 if n <= 6 else 4  # columns: seven criteria leave one place free, not two and a row
+        rows = math.ceil(n / at_most) if ax is None or isinstance(ax, Axes) else 1
         columns = math.ceil(n / rows)
         drawn, self.figure_ = panels(ax, rows, columns, figsize=(2.2 * columns + 0.4, 1.7 * rows + 0.4))
         for spare in drawn[n:]:
