@@ -19,7 +19,7 @@ from .options import Columns, Data, DistanceName, Scale, WeightColumn, split_nam
 from .outputs import PICTURES, TABLES, check_outputs, picture_of, write_and_say
 from .progress import progress
 
-HEADS = ("temperature", "T / T_c", "what happens", "clusters then", "lifetime in log T")
+HEADS = ("what happens", "temperature", "T / T_c", "clusters then", "lifetime in log T")
 
 
 def anneal(
@@ -53,10 +53,13 @@ def anneal(
     """Follow clusters from above the critical temperature down, and say where they split."""
     check_outputs(file, [(table, TABLES), (picture, PICTURES), (energies, PICTURES)])
     schedule = _numbers(temperatures)
+    n_levels = n_temperatures if schedule is None else len(schedule)
+    if picture and n_levels == 1:
+        raise InputError("--picture with one temperature: a tree grows over two or more")
     read = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
     check_rows(read.x, 1)
     scaler, rows = standardised(read, scale)
-    with progress(len(schedule or ()) or n_temperatures, "temperatures", "level") as bar:
+    with progress(n_levels, "temperatures", "level") as bar:
         path = sk.annealing_path(
             rows,
             schedule,
@@ -94,10 +97,9 @@ def _transitions(path: Any) -> dict[str, list[str]]:
         found = list(group)
         k = found[-1][1]
         lifetime = f"{lifetimes[k]:.2f}" if kind == "split" and k in lifetimes else ""
-        rows.append((f"{t:.4g}", f"{t / critical:.4f}", _said(kind, [e.cluster for e, _ in found]), str(k), lifetime))
-    columns = dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
-    width = max(map(len, columns["what happens"]))
-    return columns | {"what happens": [text.ljust(width) for text in columns["what happens"]]}
+        said = _said(kind, [event.cluster for event, _ in found])
+        rows.append((said, f"{t:.4g}", f"{t / critical:.4f}", str(k), lifetime))
+    return dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _said(kind: str, clusters: list[int]) -> str:
@@ -110,7 +112,7 @@ def _counts(path: Any) -> list[int]:
     found = list[int]()
     for level, group in groupby(path.transitions, lambda t: t.level):
         splits = np.cumsum([t.kind == "split" for t in group])
-        before, after = path.n_clusters[level - 1 : level + 1]
+        before, after = path.n_clusters[level - 1] if level else 1, path.n_clusters[level]
         found += np.round(before + (after - before) * splits / max(splits[-1], 1)).astype(int).tolist()
     return found
 

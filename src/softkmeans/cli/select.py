@@ -149,8 +149,7 @@ def _columns(found: Any) -> dict[str, list[str]]:
         if name in scores:
             values = [f"{value:{digits}}" if np.isfinite(value) else "" for value in scores[name]]
             chosen = [k == found.choices.get(name) for k in ks]
-            marks = ["*" if is_chosen else " " for is_chosen in chosen] if any(chosen) else [""] * len(ks)
-            columns[title] = [value + mark for value, mark in zip(values, marks, strict=True)]
+            columns[title] = [f"*{v}" if is_chosen else v for v, is_chosen in zip(values, chosen, strict=True)]
     return columns
 
 
@@ -160,8 +159,8 @@ def _findings(found: Any, temperature: str) -> dict[str, str]:
     by, share = SCORES[found.criterion][0], f"{100 * found.confidence:.0f} %"
     stretched = found.shape != "spherical" and temperature != "calibrated"
     return {
-        "chosen": f"{found.n_clusters} clusters, by {by}",
-        "by criterion": f"{others} (* above)",
+        "chosen": f"k = {found.n_clusters}, by {by}",
+        "by criterion": f"{others} (*)",
         "confidence": f"BIC names {found.n_clusters} in {share} of resamples",
         "shape": SHAPES[found.shape] + ("; --temperature calibrated is for that" if stretched else ""),
     }

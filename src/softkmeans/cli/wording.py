@@ -17,19 +17,22 @@ SURE = (
     r"(?<![\w./'\"-])(n_clusters|n_init|max_iter|local_search|k_range|n_temperatures|max_clusters|n_samples|n_features|"
     r"cluster_std)(?![\w./'\"])(=?)"
 )
-AT_FIRST = r"^(tol|temperature|solver|init|distance|objective|scale|criterion|cv)(=)"
-# How an error begins, and what its option is called.
+AT_FIRST = r"^(tol|temperature|solver|init|distance|objective|scale|criterion|cv|priors|fuzzifier|noise_distance)(=)"
+# What is said otherwise.
 OTHERS = {
     r"^perplexity=": "--temperature perplexity:",
     r"^the multiple of the critical temperature=": "--temperature critical:",
     r"^(?=the schedule |a temperature of the schedule=)": "--temperatures: ",
+    r"(?<= is left out by )cv=": "--cv ",
+    r"(?<= is left out by )path=False": "--no-path",
+    r"(?<=choose )'calibrated'$": "--temperature calibrated",
 }
 
 
 def as_options(text: str) -> str:
     """Call parameters as the command line does."""
-    for begins, option in OTHERS.items():
-        text = re.sub(begins, option, text)
+    for found, option in OTHERS.items():
+        text = re.sub(found, option, text)
     return re.sub(SURE, _as_option, re.sub(AT_FIRST, _as_option, text))
 
 
