@@ -12,18 +12,16 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import scale
 
-from softkmeans import accumulate
-from softkmeans.calibration import calibrated_temperature
+from softkmeans import SoftKMeans
 from softkmeans.metrics import align, expected_calibration_error, uncertainty
 
 warnings.simplefilter("ignore")
-SEEDS, PASSES, SETTLED, FOUND = 3, 500, 1e-4, 0.9
+SEEDS, PASSES, TOL, FOUND = 3, 500, 1e-6, 0.9
 
 
 def isotropic(rng, d):
@@ -147,31 +145,13 @@ CORRELATED = [
 ]
 
 
-def likeliest(centers, weight, covariance):
-    """T = 2 E / (Σw d): twice the mean variance within clusters."""
-    apart = centers - (weight / weight.sum()) @ centers
-    return 2 * float(covariance.trace() - weight @ apart.square().sum(1) / weight.sum()) / centers.shape[1]
-
-
-RULES = {"likeliest": likeliest, "calibrated": calibrated_temperature}
+RULES = {"likeliest": "auto", "calibrated": "calibrated"}
 
 
 def fitted(x, centers, rule):
-    """EM at a T that follows the centres: memberships (n, k), T, and after how many passes T had settled."""
-    covariance, c = torch.tensor(np.cov(x.T, bias=True)), torch.tensor(centers)
-    history = [2 * float(covariance.trace()) / c.shape[1] / 100]  # cold: nearly hard k-means
-    while len(history) <= PASSES and (len(history) < 3 or abs(history[-2] / history[-1] - 1) > 1e-7):
-        stats = accumulate(x, c, history[-1])
-        c = stats.weighted_sum / stats.weight[:, None]
-        history.append(rule(c, stats.weight, covariance))
-    settled = max(i for i, t in enumerate([*history]) if i == 0 or abs(t / history[-1] - 1) > SETTLED) + 1
-    return _memberships(x, c.numpy(), history[-1]), history[-1], settled
-
-
-def _memberships(x, c, t):
-    logits = (2 * x @ c.T - (c**2).sum(1)) / t
-    resp = np.exp(logits - logits.max(1, keepdims=True))
-    return resp / resp.sum(1, keepdims=True)
+    """Memberships (n, k), T, and after how many passes the fit had settled."""
+    model = SoftKMeans(len(centers), temperature=rule, init=centers, solver="em", max_iter=PASSES, tol=TOL).fit(x)
+    return model.predict_proba(x), model.temperature_, model.n_iter_
 
 
 def judged(resp, labels):
@@ -216,7 +196,7 @@ def summed(results, words):
     texts = [f"{name} {np.mean(e):.3f} on average, {max(e):.3f} at worst" for name, e in errors.items()]
     passes = [result["calibrated"][2] for result in results]
     print(f"\nMixtures {words} ({len(results)} fits): {'; '.join(texts)}.", end=" ")
-    print(f"T settled to {SETTLED:g} after {np.median(passes):.0f} passes (median), {max(passes)} at most.")
+    print(f"Settled after {np.median(passes):.0f} passes (median), {max(passes)} at most.")
 
 
 def known():
