@@ -214,7 +214,7 @@ def annealing_path(
         given = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
         schedule = [*given.stages(space), given.start(space, lambda: 0.0)]
     levels, transitions = list[Level](), list[Transition]()
-    for cooled in cool(goal, view, start, schedule, max_clusters):
+    for cooled in cool(goal, view, start, schedule, max_clusters, closely=True):
         if len(levels) == len(schedule) - 1:
             cooled = as_plain(space, view, cooled)
         transitions += _transitions(cooled, len(levels), space.unit)

@@ -23,12 +23,14 @@ from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
 MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
+PARTED_ITER, PARTED_TOL = 200, 1e-5  # of that in a path once clusters have parted, which begins ever so slowly
 ROUGHLY = 5  # passes between one split and the look for the next
 COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
 SHRINKING = 5  # passes after some were let go
 MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
 PARTING = 0.5  # squared distance, in units of T, under which two centres are parting still: neither splits again
 MERGED = 1e-4  # squared distance, in units of T, under which two centres are one
+SURE_TOL = 1e-7  # of the fits that tell a jump from a delay
 FAR, BISECTIONS = 1.0, 3  # how far a centre moves, in standard deviations √(T / 2), before a jump is looked for
 
 
@@ -77,7 +79,13 @@ def as_plain(space: Space, source: Source, cooled: Cooled) -> Cooled:
 
 
 def cool(
-    objective: Objective, source: Source, start: Cooled, temperatures: Iterable[float], max_clusters: int
+    objective: Objective,
+    source: Source,
+    start: Cooled,
+    temperatures: Iterable[float],
+    max_clusters: int,
+    *,
+    closely: bool = False,
 ) -> Iterator[Cooled]:
     """Follow the optimum through falling temperatures.
 
@@ -93,6 +101,8 @@ def cool(
         In the objective's space.
     max_clusters : int
         How many clusters there are to be, at most.
+    closely : bool
+        Whether clusters that part are to have arrived, or may be on their way still at the next temperature.
 
     Yields
     ------
@@ -102,7 +112,7 @@ def cool(
     last = start
     for temperature in temperatures:
         t = last.found.params.temperature.new_full((1,), temperature)
-        last = _cooled(objective, source, last, t, max_clusters)
+        last = _cooled(objective, source, last, t, max_clusters, closely=closely)
         yield last
 
 
@@ -125,7 +135,9 @@ def annealed(space: Space, source: Source, n_clusters: int) -> Tensor:
     return found.params.centers
 
 
-def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int) -> Cooled:
+def _cooled(
+    objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int, *, closely: bool
+) -> Cooled:
     """Go on to a temperature (1,): first with the clusters there are, then with those that these split into."""
     before = last.found.params
     found = _settle(objective, source, _at(before, t))
@@ -143,7 +155,7 @@ def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_c
         parents = torch.cat([parents, parents[which]])[kept]
         leaning = _inherited(leaning, which, kept)
     if splits:
-        found = _settle(objective, source, found.params)
+        found = _settle(objective, source, found.params, *((PARTED_ITER, PARTED_TOL) if closely else ()))
     return Cooled(found, leaning, parents, tuple(splits.items()), jumps)
 
 
@@ -151,15 +163,15 @@ def _at(params: Params, t: Tensor) -> Params:
     return params._replace(temperature=t.expand(len(params.centers)))
 
 
-def _settle(objective: Objective, source: Source, start: Params, max_iter: int = MAX_ITER) -> Found:
+def _settle(objective: Objective, source: Source, start: Params, max_iter: int = MAX_ITER, tol: float = TOL) -> Found:
     """Minimise at a temperature; a pass that finds the centres where EM would put them is the last."""
 
     def on_step(_: int, found: Found) -> bool:
         stats = found.summary.stats
         gain = stats.pull @ em_step(found.params, stats).square().sum(1)  # by which the next step lowers F at least
-        return float(gain) <= 0.1 * TOL * objective.resolution(found.summary)
+        return float(gain) <= 0.1 * tol * objective.resolution(found.summary)
 
-    return minimise(objective, source, start, SOLVERS["auto"], max_iter=max_iter, tol=TOL, on_step=on_step).best
+    return minimise(objective, source, start, SOLVERS["auto"], max_iter=max_iter, tol=tol, on_step=on_step).best
 
 
 def _unstable(found: Found, leaning: Leaning, room: int) -> Tensor:
@@ -181,12 +193,17 @@ def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, *, fresh:
 
 def _jumps(objective: Objective, source: Source, hot: Params, cold: Params) -> tuple[tuple[int, float], ...]:
     """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span."""
-    moved = _moved(hot, cold)
-    if not bool((moved > FAR).any()):
+    if not bool((_moved(hot, cold) > FAR).any()):
         return ()
+
+    def settled(params: Params) -> Params:
+        return _settle(objective, source, params, PARTED_ITER, SURE_TOL).params
+
+    hot = settled(hot)  # or what it was short of would pass for a jump
+    moved = _moved(hot, cold)
     for _ in range(BISECTIONS):
         t = (hot.temperature[:1] * cold.temperature[:1]).sqrt()
-        middle = _settle(objective, source, _at(hot, t)).params
+        middle = settled(_at(hot, t))
         first_half = bool(_moved(hot, middle).max() > _moved(middle, cold).max())
         hot, cold = (hot, middle) if first_half else (middle, cold)
     jumped = (moved > FAR) & (_moved(hot, cold) > moved / 2)
