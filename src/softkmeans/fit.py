@@ -226,7 +226,8 @@ def _first_temperature(
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)
 
-    found: Any = rule.start(space, mean_distortion) if given is None or not rule.learned else _given(given, space)
+    adapts = rule.learned or rule.solved
+    found: Any = _given(given, space) if adapts and given is not None else rule.start(space, mean_distortion)
     several = np.ndim(found) > 0
     if several and (not rule.per_cluster or len(found) != len(centers)):
         expected = f"one for each of the {len(centers)} clusters" if rule.per_cluster else "one for all clusters"

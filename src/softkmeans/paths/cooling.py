@@ -66,9 +66,21 @@ def first(objective: Objective, source: Source) -> Cooled:
     start = Params(distance.embed((zero * middle)[None] if distance.translates else middle[None]), zero + 1, zero)
     found = _settle(objective, source, start)
     leaning = leaning_of(objective, source, found)
-    critical = (leaning.growth * found.params.temperature).clamp_min(1e-300)
+    critical = _root(objective, source, found, leaning).clamp_min(1e-300)
     at_critical = found._replace(params=found.params._replace(temperature=critical))
-    return Cooled(at_critical, leaning._replace(growth=torch.ones_like(leaning.growth)), zero.long())
+    return Cooled(at_critical, leaning._replace(growth=torch.ones_like(critical)), zero.long())
+
+
+def _root(objective: Objective, source: Source, found: Found, leaning: Leaning) -> Tensor:
+    """Temperature (1,) at which the growth, at T = 1 as given, is 1: it is α + β / T.
+
+    α is 0 but for distances whose pull on a centre depends on where it is.
+    """
+    if isinstance(objective.space.distance.slope(torch.ones(1)), float):
+        return leaning.growth
+    hot = found._replace(params=_at(found.params, torch.full_like(leaning.growth, 2.0)))
+    beta = 2 * (leaning.growth - lean(objective, source, hot, leaning.direction).growth)
+    return beta / (1 - (leaning.growth - beta))
 
 
 def as_plain(space: Space, source: Source, cooled: Cooled) -> Cooled:
