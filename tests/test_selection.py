@@ -236,7 +236,7 @@ def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
 @pytest.mark.parametrize("std", [1e-5, 1e-8])
 def test_clusters_that_are_nearly_points_are_not_flat(std):
     x = np.repeat([[0.0, 0], [0, 1], [1, 0]], 30, 0) + std * np.random.default_rng(0).normal(size=(90, 2))
-    found = select_n_clusters(x, range(1, 6), cv=0, random_state=0)
+    found = choose(x, [1, 2, 3, 4], path=True)
     assert found.choices["lifetime"] == 3
     if std == 1e-5:  # else they are as good as points to a likelihood
         assert found.n_clusters == 3
@@ -348,7 +348,7 @@ def test_lifetimes_are_the_annealing_paths(distance):
 def test_the_lifetime_of_two_small_clusters(std):
     """From T = 2 λ of all rows to 2 λ of the larger cluster."""
     x = np.repeat([-1.0, 1.0], 50) + std * np.random.default_rng(0).normal(size=100)
-    found = select_n_clusters(x[:, None], range(1, 4), cv=0, random_state=0)
+    found = choose(x[:, None], [1, 2, 3], path=True)
     expected = math.log(x.var() / max(x[:50].var(), x[50:].var()))
     assert found.scores["lifetime"][1] == pytest.approx(expected, abs=0.15)
     assert found.choices["lifetime"] == 2
@@ -389,7 +389,7 @@ def test_a_weight_is_a_repetition():
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_scale_of_the_data_plays_no_part(scale):
     x = blobs(3, sep=3.5, n=20)
-    plain, scaled = (choose(x * s, range(1, 5), cv=2, path=True) for s in (1, scale))
+    plain, scaled = (choose(x * s, [1, 3, 4], cv=2, path=True) for s in (1, scale))
     assert scaled.choices == plain.choices
     assert (scaled.confidence, scaled.shape) == (plain.confidence, plain.shape)
     for shape in SHAPES:
@@ -397,7 +397,7 @@ def test_the_scale_of_the_data_plays_no_part(scale):
         np.testing.assert_allclose(moved, plain.scores[f"bic_{shape}"], rtol=1e-6)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     k=st.integers(1, 3),
     d=st.integers(1, 3),
@@ -420,7 +420,7 @@ def test_order_and_origin_of_the_rows_play_no_part(k, d, sep, seed, shift):
 def test_one_seed_gives_one_answer_and_nothing_else_is_drawn_or_changed(make):
     x, w = X.copy(), W.copy()
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 -- it is what must not change
-    first, second = (select_n_clusters(x, [1, 3, 4], sample_weight=w, random_state=make()) for _ in range(2))
+    first, second = (choose(x, [1, 3], cv=2, sample_weight=w, random_state=make()) for _ in range(2))
     for name, values in first.scores.items():
         np.testing.assert_array_equal(values, second.scores[name])
     assert first.confidence == second.confidence
@@ -432,7 +432,7 @@ def test_one_seed_gives_one_answer_and_nothing_else_is_drawn_or_changed(make):
 
 def test_seeds_differ():
     x = blobs(2, d=1, n=25, sep=3.2)
-    assert len({choose(x, [1, 2, 3], random_state=seed).confidence for seed in range(6)}) > 1
+    assert len({choose(x, [1, 2, 3], random_state=seed).confidence for seed in range(4)}) > 1
 
 
 # Kinds of tables.
@@ -456,9 +456,7 @@ FORMS = {
 def test_forms_of_the_same_rows(form, name):
     x, w = X[::3], W[::3] + 1
     plain, found = (
-        choose(
-            rows, [1, 3], cv=2, path=True, n_resamples=3, estimator=SoftKMeans(**TEMPLATES[name]), sample_weight=weight
-        )
+        choose(rows, [1, 3], cv=2, n_resamples=3, estimator=SoftKMeans(**TEMPLATES[name]), sample_weight=weight)
         for rows, weight in ((x, w), (FORMS[form](x), pd.Series(w) if form == "pandas" else w.tolist()))
     )
     assert found.choices == plain.choices
@@ -520,10 +518,10 @@ def test_a_constant_column():
 
 
 def test_repeated_rows():
-    x = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 20, 0)
-    found = choose(x, range(1, 6), path=True)
-    assert math.isnan(found.scores["bic"][4])  # five clusters are points, where the likelihood has no bound
-    assert np.isfinite(found.scores["bic"][:4]).all()
+    x = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 9, 0)
+    found = choose(x, [1, 3, 5], path=True)
+    assert math.isnan(found.scores["bic"][2])  # five clusters are points, where the likelihood has no bound
+    assert np.isfinite(found.scores["bic"][:2]).all()
     assert found.choices["lifetime"] == 5  # but as T falls, they are what stays
     with pytest.raises(InputError, match="clusters are single points: the likelihood has no bound; leave out repeated"):
         choose(x, [5])
@@ -539,7 +537,7 @@ def test_very_many_features_are_left_their_round_shape(monkeypatch):
 @pytest.mark.parametrize("k_range", [[1, 3, 6], np.array([2, 3, 4]), (2, np.int32(3)), [3], iter([1, 3])])
 def test_ranges_of_all_sorts(k_range):
     heard, ks = list[int](), [1, 3] if not hasattr(k_range, "__len__") else [int(k) for k in k_range]
-    found = choose(X, k_range, path=True, on_fit=heard.append)
+    found = choose(X, k_range, on_fit=heard.append)
     assert found.n_clusters == 3
     assert heard == ks == list(found.models) == found.scores["n_clusters"].tolist()
     assert [len(model.cluster_centers_) for model in found.models.values()] == ks
