@@ -1,11 +1,13 @@
 """What all tests share."""
 
 import math
+import sys
+import warnings
 
 import pytest
 import torch
 
-from softkmeans import kernels
+from softkmeans import cli, kernels
 
 # The backends of the kernels: from which size on passes go to the compiled ones.
 BACKENDS = {"reference": math.inf, "compiled": 0}
@@ -34,3 +36,26 @@ def backend(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "LARGE", BACKENDS[request.param])
         yield request.param
+
+
+@pytest.fixture
+def run(monkeypatch, capsysbinary, tmp_path):
+    """Run the command line here, in an empty folder; give exit status, standard output and standard error."""
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["softkmeans", *map(str, args)])
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        finally:
+            plt.close("all")
+        out, err = capsysbinary.readouterr()
+        return status, out.decode(), err.decode()
+
+    return call

@@ -6,11 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import softkmeans
-from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
+from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, load, save
 from softkmeans.cli.wording import as_options
 from softkmeans.selection import doubts
 from softkmeans.solvers import Em
@@ -40,27 +38,6 @@ COMMANDS = ("demo", "fit", "select", "anneal", "predict", "plot", "info")
 CLUSTERS = {"wine": 3, "digits": 10}
 WEIGHTS = np.random.default_rng(0).uniform(0, 2, len(WINE.data))
 CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture
-def run(monkeypatch, capsysbinary, tmp_path):
-    """Run the command line here, in an empty folder; give exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["softkmeans", *map(str, args)])
-        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        finally:
-            plt.close("all")
-        out, err = capsysbinary.readouterr()
-        return status, out.decode(), err.decode()
-
-    return call
 
 
 def succeeds(result):
