@@ -19,6 +19,7 @@ from ..solvers import SOLVERS
 from ..space import Space
 from ..sums import total
 from ..temperature import Fixed
+from ..temperature.moments import WIDE, covariance
 from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
@@ -65,10 +66,18 @@ def first(objective: Objective, source: Source) -> Cooled:
     middle = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
     start = Params(distance.embed((zero * middle)[None] if distance.translates else middle[None]), zero + 1, zero)
     found = _settle(objective, source, start)
-    leaning = leaning_of(objective, source, found)
+    leaning = _first_leaning(objective, source, found)
     critical = _root(objective, source, found, leaning).clamp_min(1e-300)
     at_critical = found._replace(params=found.params._replace(temperature=critical))
     return Cooled(at_critical, leaning._replace(growth=torch.ones_like(critical)), zero.long())
+
+
+def _first_leaning(objective: Objective, source: Source, found: Found) -> Leaning:
+    """How all rows would come apart: along their principal axis, if distances are squared ones."""
+    if objective.space.distance.name != "sqeuclidean" or source.n_features > WIDE:
+        return leaning_of(objective, source, found)
+    variances, axes = torch.linalg.eigh(covariance(source))
+    return Leaning(axes[:, -1:].T, 2 * variances[-1:].clamp_min(0.0) / found.params.temperature)
 
 
 def _root(objective: Objective, source: Source, found: Found, leaning: Leaning) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["covariance", "largest_variance"]
+__all__ = ["WIDE", "covariance", "largest_variance"]
 
 import numpy as np
 import torch
