@@ -6,6 +6,7 @@ __all__ = ["Cooled", "annealed", "as_plain", "cool", "first"]
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..data.source import Source
 from ..loop import evaluate, minimise
 from ..objectives import FreeEnergy, Objective
-from ..points import Found, Params, Variant, em_step
+from ..points import Found, Params, Summary, Variant, em_step
 from ..solvers import SOLVERS
 from ..space import Space
 from ..sums import total
@@ -32,6 +33,7 @@ MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of 
 PARTING = 0.5  # squared distance, in units of T, under which two centres are parting still: neither splits again
 MERGED = 1e-4  # squared distance, in units of T, under which two centres are one
 SURE_TOL = 1e-7  # of the fits that tell a jump from a delay
+HARD = 1e-12  # mean entropy of a row, in nats, under which clusters are hard
 FAR, BISECTIONS = 1.0, 3  # how far a centre moves, in standard deviations √(T / 2), before a jump is looked for
 
 
@@ -161,6 +163,8 @@ def _cooled(
 ) -> Cooled:
     """Go on to a temperature (1,): first with the clusters there are, then with those that these split into."""
     before = last.found.params
+    if len(before.centers) >= max_clusters and objective.softness(before, last.found.summary) < HARD:
+        return _colder(objective, last, t)
     found = _settle(objective, source, _at(before, t))
     jumps = _jumps(objective, source, before, found.params)
     leaning, parents, splits = last.leaning, torch.arange(len(before.centers)), dict[int, float]()
@@ -178,6 +182,16 @@ def _cooled(
     if splits:
         found = _settle(objective, source, found.params, *((PARTED_ITER, PARTED_TOL) if closely else ()))
     return Cooled(found, leaning, parents, tuple(splits.items()), jumps)
+
+
+def _colder(objective: Objective, last: Cooled, t: Tensor) -> Cooled:
+    """Go on with hard clusters: each row stays where it is, and a pass would find the same sums."""
+    stats, params = last.found.summary.stats, _at(last.found.params, t)
+    b, _ = objective.masses(params)
+    summary = Summary(replace(stats, objective=b @ stats.weight - stats.distortion.sum() / t[0]))
+    growth = last.leaning.growth * last.found.params.temperature / t
+    found = Found(params, summary, objective.value(params, summary))
+    return Cooled(found, last.leaning._replace(growth=growth), torch.arange(len(b)))
 
 
 def _at(params: Params, t: Tensor) -> Params:
