@@ -29,8 +29,9 @@ def read_for(model: Any, file: Path) -> Any:
 
 def check_rows(x: Any, n_clusters: int, option: str = "--n-clusters") -> None:
     """Refuse rows (n, d) that can't be squared, or of which fewer are distinct than there are to be clusters."""
-    if np.abs(x).max() > 1e150:
-        raise InputError(f"the data holds values as large as {np.abs(x).max():.3g}, too large to square: rescale it")
+    largest = float(np.abs(x).max())  # float32 would overflow in the comparison
+    if largest > 1e150:
+        raise InputError(f"the data holds values as large as {largest:.3g}, too large to square: rescale it")
     n_distinct = sk.sorting.count_distinct(x)
     if 1 <= n_distinct < n_clusters:
         raise InputError(f"the data has {n_distinct} distinct rows, fewer than {option} {n_clusters}: lower it")
