@@ -7,6 +7,7 @@ __all__ = ["agreement", "figures", "print_centers", "print_columns", "print_figu
 import io
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from .scaling import Model, centers_in_units, feature_names, parts
 from .selection import Stability, doubts
+from .temperature import as_temperature
 
 MOST = 25  # rows of a table of centres
 
@@ -47,7 +49,7 @@ def figures(model: Model) -> dict[str, str]:
         n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
         entropy = values.get("entropy_", math.nan)
         found |= {
-            "loss per row": f"{estimator.objective_ / n:.6g}",
+            **({} if _is_solved(values) else {"loss per row": f"{estimator.objective_ / n:.6g}"}),
             "free energy F": f"{values.get('free_energy_', math.nan):.6g}",
             "distortion E": f"{estimator.distortion_:.6g}",
             "entropy H": f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)",
@@ -55,6 +57,11 @@ def figures(model: Model) -> dict[str, str]:
             "steps": f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})",
         }
     return {name: value for name, value in found.items() if not value.startswith("nan")}  # what the model has not
+
+
+def _is_solved(values: Mapping[str, Any]) -> bool:
+    """Whether what the fit followed says how far it is from where it stays, and is no loss."""
+    return "temperature" in values and as_temperature(values["temperature"]).solved
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:

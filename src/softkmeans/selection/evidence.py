@@ -46,11 +46,12 @@ class Candidate(NamedTuple):
 def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candidate]:
     """Give the models fitted on a source's rows, and those of other shapes with the same memberships.
 
-    Other distances than the squared Euclidean one, clusters of noise, and very many features know no other shapes.
+    Other distances than the squared Euclidean one, clusters of noise, a single feature and very many of them know no
+    other shapes.
     """
     first = next(iter(models.values()))
     others = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
-    if others or source.n_features > MOST:
+    if others or not 1 < source.n_features <= MOST:
         return [_round(model, source) for model in models.values()]
     space = Space.of(source, as_distance("sqeuclidean"))
     total = covariance(space.view(source))
