@@ -20,7 +20,7 @@ from ..distances import as_distance
 from ..errors import InputError
 from ..space import Space
 from .base import TemperatureRule
-from .moments import largest_variance
+from .moments import check_squared, largest_variance
 
 
 def in_space(temperature: float, space: Space) -> float:
@@ -117,11 +117,7 @@ class Critical(TemperatureRule):
 
     @override
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        if space.distance.name != "sqeuclidean":
-            raise InputError(
-                f"the critical temperature is known for squared Euclidean distances, not for {space.distance.name!r}: "
-                "give temperature a number"
-            )
+        check_squared("critical", space)
         found = self.factor * 2 * largest_variance(view) * space.unit
         return Fixed(found or space.unit)  # where all rows are the same, one temperature is as good as another
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["WIDE", "covariance", "largest_variance"]
+__all__ = ["WIDE", "check_squared", "covariance", "largest_variance"]
 
 import numpy as np
 import torch
@@ -11,9 +11,18 @@ from torch import Tensor
 
 from ..data.source import Source
 from ..errors import InputError
+from ..space import Space
 
 WIDE = 1024  # features from which on d² numbers are more work than a few products with a vector
 MOST = 8192  # features whose covariance, 512 MB, is held at most
+
+
+def check_squared(rule: str, space: Space) -> None:
+    """Raise an InputError unless distances are squared Euclidean ones, for which variances say what a rule needs."""
+    if space.distance.name != "sqeuclidean":
+        raise InputError(
+            f"temperature={rule!r} is for squared Euclidean distances, not for {space.distance.name!r}: choose another"
+        )
 
 
 def covariance(view: Source) -> Tensor:

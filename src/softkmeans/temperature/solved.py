@@ -20,7 +20,7 @@ from ..space import Space
 from ..stats import Stats
 from .base import TemperatureRule
 from .likelihood import MaximumLikelihood
-from .moments import covariance
+from .moments import check_squared, covariance
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,7 @@ class Calibrated(TemperatureRule):
 
     @override
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        if space.distance.name != "sqeuclidean":
-            raise InputError(
-                f"temperature='calibrated' is for squared Euclidean distances, not for {space.distance.name!r}: choose "
-                "another temperature"
-            )
+        check_squared("calibrated", space)
         return _CalibratedTo(covariance(view))
 
     @override
