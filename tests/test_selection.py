@@ -24,6 +24,7 @@ from softkmeans import (
     SoftKMeans,
     annealing_path,
     metrics,
+    seeding,
     select_n_clusters,
 )
 from softkmeans.data import as_source
@@ -551,6 +552,23 @@ def test_what_is_left_out_has_no_column(full):
     assert {"held_out", "held_out_se", "lifetime"} <= full.scores.keys()
     found = choose(X, [1, 2])
     assert not {"held_out", "held_out_se", "lifetime"} & (found.scores.keys() | found.choices.keys())
+
+
+@pytest.mark.parametrize("lost", ["grown", "afresh"])
+def test_of_two_starts_the_likelier_fit_is_kept(lost, monkeypatch):
+    """EM does not get out of a start with two of three centres in one of the blobs, far from the others."""
+    x = blobs(2, d=2, sep=6, n=40) + np.repeat([[0.0, 0], [40, 0]], 40, 0)
+    x = np.vstack([x, x[40:] + np.array([9, 0])])
+    stuck, good = x[[0, 1, 60]], x[[0, 41, 81]]
+    grown, afresh = (stuck, good) if lost == "grown" else (good, stuck)
+    monkeypatch.setattr(fits, "with_more", lambda view, rows, c, k, *rest: view.frame.enter(torch.tensor(grown[:k])))
+    monkeypatch.setitem(
+        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.frame.enter(torch.tensor(afresh[:k]))]
+    )
+    model = choose(x, [2, 3], estimator=SoftKMeans(init="known")).models[3]
+    inertias = [SoftKMeans(3, init=start).fit(x).inertia_ for start in (stuck, good)]
+    assert model.inertia_ == pytest.approx(inertias[1], rel=1e-3)
+    assert inertias[0] > 1.5 * inertias[1]
 
 
 def test_more_clusters_fit_closer(full):

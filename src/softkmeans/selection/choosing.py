@@ -122,7 +122,7 @@ def select_n_clusters(
     random_state: int | np.random.Generator | None = None,
     on_fit: Callable[[int], Any] | None = None,
 ) -> Selection:
-    """Fit every number of clusters, each from the one before, and choose among them.
+    """Fit every number of clusters, afresh and from the one before, and choose among them.
 
     The likelihood is that of the fitted clusters as round ones, as stretched along the features and as stretched in any
     direction, all alike (see `shapes`), and counts for whichever of the three suits all numbers of clusters best. So

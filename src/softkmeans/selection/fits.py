@@ -36,21 +36,34 @@ def one_after_another(
     rng: np.random.Generator,
     on_fit: Callable[[int], Any] | None,
 ) -> dict[int, SoftKMeans]:
-    """Fit every number of clusters, from the centres of the one before and some more, as k-means++ has them."""
+    """Fit every number of clusters, afresh and from the centres of the one before and some more, as k-means++ has them.
+
+    The likelier fit is kept. Where clusters are many, either may be stuck where the other is not.
+    """
     distance = as_distance(template.distance)
     space = Space.of(source, distance)
     view, models, last = space.view(source), dict[int, SoftKMeans](), None
     rows = sorted_rows(view)
     for k in ks:
-        model = clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))
+        fitted = [clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))]
         if last is not None:
             before = space.enter(as_tensor(last.cluster_centers_).to(source.device, source.dtype))
             centers = space.leave(with_more(view, rows, before, k, distance, rng))
-            model.set_params(init=centers.cpu().numpy(), n_init=1)
-        models[k] = last = model.fit(X, sample_weight=sample_weight)
+            fitted.append(clone(fitted[0]).set_params(init=centers.cpu().numpy(), n_init=1))
+        for model in fitted:
+            model.fit(X, sample_weight=sample_weight)
+        models[k] = last = max(fitted, key=lambda model: _likelihood(model, source))
         if on_fit is not None:
             on_fit(k)
     return models
+
+
+def _likelihood(model: SoftKMeans, source: Source) -> float:
+    """Mean log-density, to the digits that are no chance of the arithmetic."""
+    found = model._clustering(source).objective(source)
+    weight = source.weight()
+    mean = float(found.mean() if weight is None else weight @ found / weight.sum())
+    return round(mean, 9)
 
 
 def without_one(
