@@ -25,7 +25,7 @@ from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
 MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
-PARTED_ITER, PARTED_TOL = 200, 1e-5  # of that in a path once clusters have parted, which begins ever so slowly
+CLOSE_ITER, CLOSE_TOL = 200, 1e-5  # of that in a path: clusters part, and optima disappear, ever so slowly
 ROUGHLY = 5  # passes between one split and the look for the next
 COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
 SHRINKING = 5  # passes after some were let go
@@ -98,7 +98,7 @@ def as_plain(space: Space, source: Source, cooled: Cooled) -> Cooled:
     """Find the optimum with equal masses near by: that of plain soft k-means."""
     params = cooled.found.params
     even = params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.centers))))
-    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even))
+    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even, CLOSE_ITER, CLOSE_TOL))
 
 
 def cool(
@@ -125,7 +125,7 @@ def cool(
     max_clusters : int
         How many clusters there are to be, at most.
     closely : bool
-        Whether clusters that part are to have arrived, or may be on their way still at the next temperature.
+        Whether clusters are to have arrived, or may be on their way still at the next temperature.
 
     Yields
     ------
@@ -165,22 +165,28 @@ def _cooled(
     before = last.found.params
     if len(before.centers) >= max_clusters and objective.softness(before, last.found.summary) < HARD:
         return _colder(objective, last, t)
-    found = _settle(objective, source, _at(before, t))
+    how = (CLOSE_ITER, CLOSE_TOL) if closely else (MAX_ITER, TOL)
+    found = _settle(objective, source, _at(before, t), *how)
     jumps = _jumps(objective, source, before, found.params)
-    leaning, parents, splits = last.leaning, torch.arange(len(before.centers)), dict[int, float]()
+    found, parents = _without_twins(objective, source, found)
+    leaning, splits = _of(last.leaning, parents), dict[int, float]()
     while len(parents) < max_clusters:
         leaning = lean(objective, source, found, leaning.direction)
         which = _unstable(found, leaning, max_clusters - len(parents))
         if not len(which):
             break
         for cluster in which.tolist():
-            splits.setdefault(int(parents[cluster]), _critical(last, t, leaning, cluster, fresh=bool(splits)))
+            splits.setdefault(
+                int(parents[cluster]), _critical(last, t, leaning, cluster, int(parents[cluster]), fresh=bool(splits))
+            )
         found = _settle(objective, source, parted(objective, found, leaning, which), ROUGHLY)
         found, kept = _without_twins(objective, source, found)
         parents = torch.cat([parents, parents[which]])[kept]
         leaning = _inherited(leaning, which, kept)
     if splits:
-        found = _settle(objective, source, found.params, *((PARTED_ITER, PARTED_TOL) if closely else ()))
+        found = _settle(objective, source, found.params, *how)
+        found, kept = _without_twins(objective, source, found)
+        parents, leaning = parents[kept], _of(leaning, kept)
     return Cooled(found, leaning, parents, tuple(splits.items()), jumps)
 
 
@@ -192,6 +198,10 @@ def _colder(objective: Objective, last: Cooled, t: Tensor) -> Cooled:
     growth = last.leaning.growth * last.found.params.temperature / t
     found = Found(params, summary, objective.value(params, summary))
     return Cooled(found, last.leaning._replace(growth=growth), torch.arange(len(b)))
+
+
+def _of(leaning: Leaning, which: Tensor) -> Leaning:
+    return Leaning(leaning.direction[which], leaning.growth[which])
 
 
 def _at(params: Params, t: Tensor) -> Params:
@@ -217,10 +227,10 @@ def _unstable(found: Found, leaning: Leaning, room: int) -> Tensor:
     return order[((leaning.growth > MARGIN) & (gaps > PARTING * t))[order]][:room]
 
 
-def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, *, fresh: bool) -> float:
+def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, parent: int, *, fresh: bool) -> float:
     """Give the temperature at which a cluster's growth became 1; between two, growths are powers of T."""
     hot, cold, after = float(last.found.params.temperature[0]), float(t), float(leaning.growth[cluster])
-    before = 1.0 if fresh else float(last.leaning.growth[cluster])
+    before = 1.0 if fresh else float(last.leaning.growth[parent])
     if not 0 < before < after:
         return min(hot, cold * after)
     return cold * math.exp(math.log(hot / cold) * min(1.0, math.log(after) / math.log(after / before)))
@@ -232,7 +242,7 @@ def _jumps(objective: Objective, source: Source, hot: Params, cold: Params) -> t
         return ()
 
     def settled(params: Params) -> Params:
-        return _settle(objective, source, params, PARTED_ITER, SURE_TOL).params
+        return _settle(objective, source, params, CLOSE_ITER, SURE_TOL).params
 
     hot = settled(hot)  # or what it was short of would pass for a jump
     moved = _moved(hot, cold)
