@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..checks import check_count
+from ..checks import check_count, check_tol
 from ..data.arrays import as_source
 from ..data.source import Source
 from ..distances import Distance, as_distance
@@ -146,6 +146,7 @@ def annealing_path(
     *,
     n_temperatures: int = 50,
     max_clusters: int = 32,
+    tol: float = 1e-3,
     distance: str | Distance = "sqeuclidean",
     sample_weight: ArrayLike | Tensor | None = None,
     device: str | torch.device | None = None,
@@ -171,6 +172,9 @@ def annealing_path(
         How many, if they are not given.
     max_clusters : int
         How many distinct clusters there are to be at most; once there are, the path goes on without splits.
+    tol : float
+        A pass that lowers F by no more than this share of E is the last at a temperature. Near a transition clusters
+        part slowly: a lower tol follows them more closely, in more passes.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
         What is between rows and centres.
     sample_weight : array-like or Tensor (n,), optional
@@ -202,6 +206,7 @@ def annealing_path(
     source = as_source(X, sample_weight, device=device)
     check_count("n_temperatures", n_temperatures)
     check_count("max_clusters", max_clusters)
+    check_tol(tol)
     space = Space.of(source, as_distance(distance))
     goal, view = FreeEnergy(space, Fixed(1.0), Variant(learn_priors=True)), space.view(source)
     start = first(goal, view)
@@ -214,9 +219,9 @@ def annealing_path(
         given = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
         schedule = [*given.stages(space), given.start(space, lambda: 0.0)]
     levels, transitions = list[Level](), list[Transition]()
-    for cooled in cool(goal, view, start, schedule, max_clusters, closely=True):
+    for cooled in cool(goal, view, start, schedule, max_clusters, tol=tol):
         if len(levels) == len(schedule) - 1:
-            cooled = as_plain(space, view, cooled)
+            cooled = as_plain(space, view, cooled, tol)
         transitions += _transitions(cooled, len(levels), space.unit)
         levels.append(_level(goal, cooled, is_first=not levels))
         if on_level is not None:

@@ -24,15 +24,14 @@ from ..temperature.moments import WIDE, covariance
 from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
-MAX_ITER, TOL = 50, 1e-3  # of the fit at each temperature
-CLOSE_ITER, CLOSE_TOL = 200, 1e-5  # of that in a path: clusters part, and optima disappear, ever so slowly
+MAX_ITER, TOL = 200, 1e-3  # of the fit at each temperature: clusters part, and optima disappear, ever so slowly
 ROUGHLY = 5  # passes between one split and the look for the next
 COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
 SHRINKING = 5  # passes after some were let go
 MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
 PARTING = 0.5  # squared distance, in units of T, under which two centres are parting still: neither splits again
 MERGED = 1e-4  # squared distance, in units of T, under which two centres are one
-SURE_TOL = 1e-7  # of the fits that tell a jump from a delay
+SURER = 0.1  # tol of the fits that tell a jump from a delay, in that of the path
 HARD = 1e-12  # mean entropy of a row, in nats, under which clusters are hard
 FAR, BISECTIONS = 1.0, 3  # how far a centre moves, in standard deviations √(T / 2), before a jump is looked for
 
@@ -94,11 +93,11 @@ def _root(objective: Objective, source: Source, found: Found, leaning: Leaning) 
     return beta / (1 - (leaning.growth - beta))
 
 
-def as_plain(space: Space, source: Source, cooled: Cooled) -> Cooled:
+def as_plain(space: Space, source: Source, cooled: Cooled, tol: float) -> Cooled:
     """Find the optimum with equal masses near by: that of plain soft k-means."""
     params = cooled.found.params
     even = params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.centers))))
-    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even, CLOSE_ITER, CLOSE_TOL))
+    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even, tol))
 
 
 def cool(
@@ -108,7 +107,7 @@ def cool(
     temperatures: Iterable[float],
     max_clusters: int,
     *,
-    closely: bool = False,
+    tol: float = TOL,
 ) -> Iterator[Cooled]:
     """Follow the optimum through falling temperatures.
 
@@ -124,8 +123,8 @@ def cool(
         In the objective's space.
     max_clusters : int
         How many clusters there are to be, at most.
-    closely : bool
-        Whether clusters are to have arrived, or may be on their way still at the next temperature.
+    tol : float
+        A pass that lowers F by no more than this share of E is the last at a temperature.
 
     Yields
     ------
@@ -135,7 +134,7 @@ def cool(
     last = start
     for temperature in temperatures:
         t = last.found.params.temperature.new_full((1,), temperature)
-        last = _cooled(objective, source, last, t, max_clusters, closely=closely)
+        last = _cooled(objective, source, last, t, max_clusters, tol)
         yield last
 
 
@@ -154,20 +153,17 @@ def annealed(space: Space, source: Source, n_clusters: int) -> Tensor:
             break
     found = last.found
     while (excess := len(found.params.centers) - n_clusters) > 0:
-        found = _settle(objective, source, fewer(objective, source, found, (excess + 1) // 2), SHRINKING)
+        found = _settle(objective, source, fewer(objective, source, found, (excess + 1) // 2), max_iter=SHRINKING)
     return found.params.centers
 
 
-def _cooled(
-    objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int, *, closely: bool
-) -> Cooled:
+def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_clusters: int, tol: float) -> Cooled:
     """Go on to a temperature (1,): first with the clusters there are, then with those that these split into."""
     before = last.found.params
     if len(before.centers) >= max_clusters and objective.softness(before, last.found.summary) < HARD:
         return _colder(objective, last, t)
-    how = (CLOSE_ITER, CLOSE_TOL) if closely else (MAX_ITER, TOL)
-    found = _settle(objective, source, _at(before, t), *how)
-    jumps = _jumps(objective, source, before, found.params)
+    found = _settle(objective, source, _at(before, t), tol)
+    jumps = _jumps(objective, source, before, found.params, SURER * tol)
     found, parents = _without_twins(objective, source, found)
     leaning, splits = _of(last.leaning, parents), dict[int, float]()
     while len(parents) < max_clusters:
@@ -179,12 +175,12 @@ def _cooled(
             splits.setdefault(
                 int(parents[cluster]), _critical(last, t, leaning, cluster, int(parents[cluster]), fresh=bool(splits))
             )
-        found = _settle(objective, source, parted(objective, found, leaning, which), ROUGHLY)
+        found = _settle(objective, source, parted(objective, found, leaning, which), max_iter=ROUGHLY)
         found, kept = _without_twins(objective, source, found)
         parents = torch.cat([parents, parents[which]])[kept]
         leaning = _inherited(leaning, which, kept)
     if splits:
-        found = _settle(objective, source, found.params, *how)
+        found = _settle(objective, source, found.params, tol)
         found, kept = _without_twins(objective, source, found)
         parents, leaning = parents[kept], _of(leaning, kept)
     return Cooled(found, leaning, parents, tuple(splits.items()), jumps)
@@ -208,7 +204,7 @@ def _at(params: Params, t: Tensor) -> Params:
     return params._replace(temperature=t.expand(len(params.centers)))
 
 
-def _settle(objective: Objective, source: Source, start: Params, max_iter: int = MAX_ITER, tol: float = TOL) -> Found:
+def _settle(objective: Objective, source: Source, start: Params, tol: float = TOL, max_iter: int = MAX_ITER) -> Found:
     """Minimise at a temperature; a pass that finds the centres where EM would put them is the last."""
 
     def on_step(_: int, found: Found) -> bool:
@@ -236,13 +232,15 @@ def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, parent: i
     return cold * math.exp(math.log(hot / cold) * min(1.0, math.log(after) / math.log(after / before)))
 
 
-def _jumps(objective: Objective, source: Source, hot: Params, cold: Params) -> tuple[tuple[int, float], ...]:
+def _jumps(
+    objective: Objective, source: Source, hot: Params, cold: Params, tol: float
+) -> tuple[tuple[int, float], ...]:
     """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span."""
     if not bool((_moved(hot, cold) > FAR).any()):
         return ()
 
     def settled(params: Params) -> Params:
-        return _settle(objective, source, params, CLOSE_ITER, SURE_TOL).params
+        return _settle(objective, source, params, tol).params
 
     hot = settled(hot)  # or what it was short of would pass for a jump
     moved = _moved(hot, cold)
