@@ -25,6 +25,7 @@ from ..space import Space
 from ..temperature import Fixed, Schedule
 from .cooling import Cooled, as_plain, cool, first
 
+MANY, CLOSE, ROUGH = 10_000, 1e-5, 1e-3  # rows from which on passes are dear, and how closely to look
 HOTTEST, COLDEST = 1.05, 1e-3  # in critical temperatures: where a path begins and ends by default
 
 
@@ -146,7 +147,7 @@ def annealing_path(
     *,
     n_temperatures: int = 50,
     max_clusters: int = 32,
-    tol: float = 1e-3,
+    tol: float | None = None,
     distance: str | Distance = "sqeuclidean",
     sample_weight: ArrayLike | Tensor | None = None,
     device: str | torch.device | None = None,
@@ -172,9 +173,10 @@ def annealing_path(
         How many, if they are not given.
     max_clusters : int
         How many distinct clusters there are to be at most; once there are, the path goes on without splits.
-    tol : float
+    tol : float, optional
         A pass that lowers F by no more than this share of E is the last at a temperature. Near a transition clusters
-        part slowly: a lower tol follows them more closely, in more passes.
+        part slowly, and a low tol follows them closely, in more passes: by default it is 1e-5, and 1e-3 for more than
+        10,000 rows.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
         What is between rows and centres.
     sample_weight : array-like or Tensor (n,), optional
@@ -206,6 +208,7 @@ def annealing_path(
     source = as_source(X, sample_weight, device=device)
     check_count("n_temperatures", n_temperatures)
     check_count("max_clusters", max_clusters)
+    tol = (CLOSE if source.n_rows <= MANY else ROUGH) if tol is None else tol
     check_tol(tol)
     space = Space.of(source, as_distance(distance))
     goal, view = FreeEnergy(space, Fixed(1.0), Variant(learn_priors=True)), space.view(source)

@@ -163,7 +163,7 @@ def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_c
     if len(before.centers) >= max_clusters and objective.softness(before, last.found.summary) < HARD:
         return _colder(objective, last, t)
     found = _settle(objective, source, _at(before, t), tol)
-    jumps = _jumps(objective, source, before, found.params, SURER * tol)
+    jumps = _jumps(objective, source, before, found.params, _fresh(last), SURER * tol)
     found, parents = _without_twins(objective, source, found)
     leaning, splits = _of(last.leaning, parents), dict[int, float]()
     while len(parents) < max_clusters:
@@ -233,10 +233,13 @@ def _critical(last: Cooled, t: Tensor, leaning: Leaning, cluster: int, parent: i
 
 
 def _jumps(
-    objective: Objective, source: Source, hot: Params, cold: Params, tol: float
+    objective: Objective, source: Source, hot: Params, cold: Params, fresh: Tensor, tol: float
 ) -> tuple[tuple[int, float], ...]:
-    """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span."""
-    if not bool((_moved(hot, cold) > FAR).any()):
+    """Bisect for the temperature where centres jump, if they do: a way that is continuous shortens with its span.
+
+    Clusters fresh from a split go a long way, and are left out.
+    """
+    if not bool((_moved(hot, cold) > FAR)[~fresh].any()):
         return ()
 
     def settled(params: Params) -> Params:
@@ -249,8 +252,13 @@ def _jumps(
         middle = settled(_at(hot, t))
         first_half = bool(_moved(hot, middle).max() > _moved(middle, cold).max())
         hot, cold = (hot, middle) if first_half else (middle, cold)
-    jumped = (moved > FAR) & (_moved(hot, cold) > moved / 2)
+    jumped = ~fresh & (moved > FAR) & (_moved(hot, cold) > moved / 2)
     return tuple((cluster, float(cold.temperature[0])) for cluster in jumped.nonzero()[:, 0].tolist())
+
+
+def _fresh(cooled: Cooled) -> Tensor:
+    """Which clusters (k,) came of a split."""
+    return torch.isin(cooled.parents, torch.tensor([cluster for cluster, _ in cooled.splits], dtype=torch.long))
 
 
 def _moved(hot: Params, cold: Params) -> Tensor:
