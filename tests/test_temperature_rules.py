@@ -396,9 +396,7 @@ def test_calibrated_memberships_mean_what_they_say(kind, most):
 
 
 @pytest.mark.parametrize("distance", sorted(set(DISTANCES) - {"sqeuclidean"}))
-@pytest.mark.parametrize(
-    ("rule", "message"), [("calibrated", "is for squared"), ("critical:0.5", "is for squared")]
-)
+@pytest.mark.parametrize(("rule", "message"), [("calibrated", "is for squared"), ("critical:0.5", "is for squared")])
 def test_rules_of_squared_distances_refuse_others(rule, message, distance):
     with pytest.raises(InputError, match=f"{message} Euclidean distances, not for '{distance}'"):
         SoftKMeans(3, temperature=rule, distance=distance).fit(APART)
