@@ -55,16 +55,16 @@ CASES = {
 }
 
 
-def measured(case, seeds):
+def measured(case, seeds, path):
     """Share of draws (by criterion) in which the number was named, and mean seconds of a selection."""
     hits, start = dict.fromkeys(CRITERIA, 0), time.perf_counter()
     for seed in range(seeds):
-        choices = select_n_clusters(case.draw(seed), case.k_range, cv=0, random_state=seed).choices
-        hits = {name: n + (choices[name] == case.k) for name, n in hits.items()}
+        choices = select_n_clusters(case.draw(seed), case.k_range, cv=0, path=path, random_state=seed).choices
+        hits = {name: n + (choices.get(name) == case.k) for name, n in hits.items()}
     return {name: n / seeds for name, n in hits.items()}, (time.perf_counter() - start) / seeds
 
 
-def main(seeds):
+def main(seeds, path):
     print(f"# Choosing the number of clusters: {seeds} draws of each\n")
     for title, cases in CASES.items():
         one = cases[0].k == 1  # of which silhouettes and paths say nothing
@@ -73,7 +73,7 @@ def main(seeds):
         print(f"| {'shape' if one else 'clusters'} | features | {' | '.join(criteria)} | seconds |")
         print("|---" * (3 + len(criteria)) + "|")
         for case in cases:
-            shares, seconds = measured(case, seeds)
+            shares, seconds = measured(case, seeds, path)
             cells = [case.name if one else case.k, case.d, *(f"{shares[name]:.0%}" for name in criteria)]
             print(f"| {' | '.join(map(str, cells))} | {seconds:.1f} |", flush=True)
         print()
@@ -82,5 +82,7 @@ def main(seeds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of each mixture")
+    parser.add_argument("--no-path", action="store_true", help="leave out the annealing path, and lifetimes")
     warnings.simplefilter("ignore")
-    main(parser.parse_args().seeds)
+    given = parser.parse_args()
+    main(given.seeds, not given.no_path)
