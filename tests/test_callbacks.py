@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 import reference as ref
+import softkmeans
 from softkmeans import (
     Callback,
     EarlyStopping,
@@ -34,6 +35,7 @@ from softkmeans import (
 from softkmeans.data import as_source
 from softkmeans.errors import CallbackError
 from softkmeans.fit import fit
+from softkmeans.temperature import Schedule
 
 X = load_iris().data
 CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -693,3 +695,11 @@ def test_one_set_of_callbacks_serves_several_fits():
     model.fit(X)
     assert lines == first * 2
     assert [int(line.split()[1]) for line in first] == [1, model.n_iter_]
+
+
+def test_early_stopping_judges_every_temperature_of_a_schedule_on_its_own():
+    x, _ = softkmeans.make_blobs(300, 2, 4, random_state=0)
+    cooling = Schedule.geometric(60, 1, 20)  # F rises as T falls
+    model = SoftKMeans(4, temperature=cooling, callbacks=[EarlyStopping()], random_state=0).fit(x)
+    assert len({step.temperature for step in model.history_}) == 20
+    assert model.temperature_ == pytest.approx(1)

@@ -15,7 +15,8 @@ class EarlyStopping(Callback):
 
     A fit's own ``tol`` suits objectives that fall steadily. This has patience, for Adam's ups and downs, and measures
     by what was gained since the first pass: F crosses zero and NLL shifts with the data's units, so that neither means
-    anything relative to itself. Each restart is judged on its own, and so is each sample of ``growing_sample``.
+    anything relative to itself. Each restart is judged on its own, and so is each sample of ``growing_sample`` and each
+    temperature of a ``Schedule``.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class EarlyStopping(Callback):
         check_not_negative("min_delta", min_delta)
         self.patience, self.min_delta = patience, min_delta
         self._first: Step | None = None
+        self._last: Step
 
     def on_fit_begin(self, max_iter: int) -> None:
         """Forget the fit before."""
@@ -52,13 +54,20 @@ class EarlyStopping(Callback):
 
     def on_step(self, step: Step) -> bool:
         """Ask to stop once patience is spent."""
-        if self._first is None or step.n_rows != self._first.n_rows:  # losses of different rows do not compare
-            self._first, self._best, self._waited = step, step.mean, 0
+        if self._first is None or self._is_another(step):
+            self._first = self._last = step
+            self._best, self._waited = step.mean, 0
             return False
+        self._last = step
         gained = self._first.mean - self._best
         improved = self._best - step.mean > self.min_delta * gained
         self._best, self._waited = (step.mean, 0) if improved else (self._best, self._waited + 1)
         return self._waited >= self.patience
+
+    def _is_another(self, step: Step) -> bool:
+        """Whether losses do not compare: those of other rows, or of a T whose change has made the loss rise."""
+        changed = abs(step.temperature - self._last.temperature) > 0.01 * self._last.temperature
+        return step.n_rows != self._last.n_rows or (changed and step.mean > self._last.mean)
 
 
 class TimeLimit(Callback):
