@@ -455,3 +455,17 @@ def test_a_loss_is_what_the_objective_lacks_without_the_cluster(distance, t, noi
 
     expected = [whole(np.arange(4)) - whole(np.delete(np.arange(4), k)) for k in range(4)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_rows_too_near_each_other_to_part_end_a_path():
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    path = annealing_path(x, np.geomspace(5, 1e-11, 40), max_clusters=30)
+    assert path.n_clusters[-1] <= 20
+    model = SoftKMeans(15, init="annealing").fit(x)  # which looks for twice as many first
+    assert model.cluster_centers_.shape == (15, 2)
+
+
+def test_wide_rows_have_the_critical_temperature_of_their_principal_axis():
+    x = np.random.default_rng(0).normal(size=(30, 1500))
+    largest = np.linalg.svd(x - x.mean(0), compute_uv=False)[0] ** 2 / 30
+    assert annealing_path(x, n_temperatures=2, max_clusters=2).critical_temperature == pytest.approx(2 * largest)

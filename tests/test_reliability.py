@@ -127,3 +127,8 @@ def test_bad_input(function, labels, settings, message):
     with pytest.raises(InputError, match=message) as caught:
         function(np.eye(3), labels, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_two_classes_may_be_bools():
+    resp, labels = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([False, True])
+    assert reliability(resp, labels).error == pytest.approx(reliability(resp, labels.astype(int)).error)

@@ -524,11 +524,14 @@ def test_a_constant_column():
 
 def test_repeated_rows():
     x = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 9, 0)
-    found = choose(x, [1, 3, 5], path=True)
+    with pytest.warns(UserWarning, match="with 5 clusters or more, clusters are single points"):
+        found = choose(x, [1, 3, 5], path=True)
     assert math.isnan(found.scores["bic"][2])  # five clusters are points, where the likelihood has no bound
     assert np.isfinite(found.scores["bic"][:2]).all()
     assert found.choices["lifetime"] == 5  # but as T falls, they are what stays
-    with pytest.raises(InputError, match="clusters are single points: the likelihood has no bound; leave out repeated"):
+    with pytest.raises(
+        InputError, match="clusters are single points, where the likelihood has no bound: leave out repeated"
+    ):
         choose(x, [5])
 
 

@@ -415,3 +415,10 @@ def test_a_summary_of_a_fuzzy_model():
     assert any(line.split() == ["fuzzifier", "2"] for line in text)
     assert not any(line.startswith(("temperature", "free energy")) for line in text)
     assert text[-1].startswith("warning: clusters [1, 2]")
+
+
+def test_the_stability_of_another_model_is_refused():
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    two, three = (SoftKMeans(k, random_state=0).fit(x) for k in (2, 3))
+    with pytest.raises(InputError, match="stability is that of 2 clusters, and the model has 3"):
+        doubts(three, stability(two, x, n_resamples=2, random_state=0))

@@ -452,8 +452,8 @@ def test_what_is_no_rule_is_named_in_one_line(name):
 
 
 REFUSED = {
-    "lbfgs": ({"temperature": "perplexity:1.5", "solver": "lbfgs"}, "solver='lbfgs' needs an objective"),
-    "adam": ({"temperature": "calibrated", "solver": "adam"}, "solver='adam' needs an objective"),
+    "lbfgs": ({"temperature": "perplexity:1.5", "solver": "lbfgs"}, "solver='lbfgs' knows no temperature that solves"),
+    "adam": ({"temperature": "calibrated", "solver": "adam"}, "solver='adam' knows no temperature that solves"),
     "objective": ({"temperature": "calibrated", "objective": "nll"}, "objective='nll' does not go with"),
     "mean": (
         {"temperature": "perplexity:1.5", "update": "mean", "distance": "euclidean"},

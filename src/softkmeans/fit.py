@@ -158,6 +158,8 @@ def fit(
     check_count("n_init", n_init)
     check_count("max_iter", max_iter)
     check_tol(tol)
+    if not isinstance(local_search, bool | np.bool_):
+        raise InputError(f"local_search={local_search!r}: give True or False")
     sharing = as_rule(assignment)
     space = Space.of(source, averaged(as_distance(distance), update))
     view = space.view(source)
@@ -207,10 +209,10 @@ def _solver(solver: str | Solver, goal: Objective) -> Solver:
     method = as_solver(automatic if solver == "auto" else solver)
     if method.needs_update and not goal.has_update:
         raise InputError(f"solver={solver!r} steps by EM, which does not lower the {goal.name}: choose solver='adam'")
+    if method.needs_gradient and goal.temperature.solved:
+        raise InputError(f"solver={solver!r} knows no temperature that solves an equation: choose 'auto' or 'em'")
     if method.needs_gradient and not goal.has_gradient:
-        raise InputError(
-            f"solver={solver!r} needs an objective, which neither update='mean' has nor such a T: choose solver='em'"
-        )
+        raise InputError(f"solver={solver!r} needs an objective, and update='mean' has none: choose solver='em'")
     return method
 
 

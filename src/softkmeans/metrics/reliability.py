@@ -163,6 +163,7 @@ def _judged(piece: Block, label: Block, n_bins: int) -> tuple[Tensor, Tensor]:
 def _as_labels(labels: ArrayLike | Tensor, k: int) -> Source:
     """Make a source of labels (n, 1), which are found to be numbers of columns, or -1."""
     column = as_tensor(as_vector(labels, "labels")).detach()
+    column = column.to(torch.int64) if column.dtype == torch.bool else column
     if column.ndim != 1 or not len(column):
         raise InputError(f"labels has shape {tuple(column.shape)}, expected (n,): give one label a row")
     wrong = ((column != column.round()) | (column < -1) | (column >= k)).nonzero()

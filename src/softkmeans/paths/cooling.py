@@ -20,7 +20,7 @@ from ..solvers import SOLVERS
 from ..space import Space
 from ..sums import total
 from ..temperature import Fixed
-from ..temperature.moments import WIDE, covariance
+from ..temperature.moments import principal_axis
 from .pruning import fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
@@ -75,10 +75,10 @@ def first(objective: Objective, source: Source) -> Cooled:
 
 def _first_leaning(objective: Objective, source: Source, found: Found) -> Leaning:
     """How all rows would come apart: along their principal axis, if distances are squared ones."""
-    if objective.space.distance.name != "sqeuclidean" or source.n_features > WIDE:
+    if objective.space.distance.name != "sqeuclidean":
         return leaning_of(objective, source, found)
-    variances, axes = torch.linalg.eigh(covariance(source))
-    return Leaning(axes[:, -1:].T, 2 * variances[-1:].clamp_min(0.0) / found.params.temperature)
+    variance, axis = principal_axis(source)
+    return Leaning(axis[None], 2 * variance / found.params.temperature)
 
 
 def _root(objective: Objective, source: Source, found: Found, leaning: Leaning) -> Tensor:
@@ -175,10 +175,13 @@ def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_c
             splits.setdefault(
                 int(parents[cluster]), _critical(last, t, leaning, cluster, int(parents[cluster]), fresh=bool(splits))
             )
+        before_split = len(parents)
         found = _settle(objective, source, parted(objective, found, leaning, which), max_iter=ROUGHLY)
         found, kept = _without_twins(objective, source, found)
         parents = torch.cat([parents, parents[which]])[kept]
         leaning = _inherited(leaning, which, kept)
+        if len(parents) <= before_split:  # they came together again: rows are too near each other to be told apart
+            break
     if splits:
         found = _settle(objective, source, found.params, tol)
         found, kept = _without_twins(objective, source, found)

@@ -19,7 +19,7 @@ from ..data.arrays import as_source
 from ..data.source import Source
 from ..data.tables import as_rows
 from ..distances import as_distance
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, warn
 from ..estimator import SoftKMeans
 from ..metrics import fuzzy_silhouette, modified_partition_coefficient, xie_beni
 from ..paths import annealing_path
@@ -256,10 +256,13 @@ def _shapes(options: list[Candidate], information: Values) -> tuple[str, dict[st
     for option, value in zip(options, information.tolist(), strict=True):
         by_shape.setdefault(option.shape, []).append(value)
     found = {shape: np.array(values) for shape, values in by_shape.items()}
-    if not np.isfinite(information).any():
-        raise InputError(
-            "clusters are single points: the likelihood has no bound; leave out repeated rows, or lower k_range"
-        )
+    flat = np.isnan(np.array(list(found.values()))).all(0)  # (m,)
+    why = "clusters are single points, where the likelihood has no bound"
+    if flat.all():
+        raise InputError(f"{why}: leave out repeated rows, or lower k_range")
+    if flat.any():
+        ks = sorted({option.n_clusters for option in options})
+        warn(f"with {ks[int(flat.argmax())]} clusters or more, {why}: BIC and ICL can't choose them", UserWarning)
     return min(found, key=lambda shape: np.nanmin(found[shape], initial=math.inf)), found
 
 

@@ -53,6 +53,9 @@ def doubts(model: SoftClusterer, stability: Stability | None = None) -> list[str
         hint = "of a pipeline, give the last step"
         raise InputError(f"a {type(model).__name__} came, expected a fitted SoftKMeans or FuzzyCMeans; {hint}")
     check_is_fitted(model)
+    if stability is not None and len(stability.clusters) != len(model.cluster_centers_):
+        came = f"stability is that of {len(stability.clusters)} clusters"
+        raise InputError(f"{came}, and the model has {len(model.cluster_centers_)}: give that of this model")
     found = [check(model) for check in (_coinciding, _hard, _unlike_restarts, _not_converged)]
     return [line for line in (*found, _dissolved(stability)) if line]
 

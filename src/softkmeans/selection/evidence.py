@@ -76,7 +76,8 @@ def _shaped(model: SoftKMeans, shape: str, source: Source, space: Space, total: 
         return found._replace(log_density=None) if flat else found
     centers, shares = _moments(model, source, space)
     n_parameters = centers.numel() + len(centers) - 1 + SHAPES[shape][1](centers.shape[1])
-    form = shaped(shape, centers, shares, shares.clamp_min(1e-300), total)
+    fits = shape != "tied" or source.n_rows > source.n_features  # else a direction is flat, without looking
+    form = shaped(shape, centers, shares, shares.clamp_min(1e-300), total) if fits else None
     if form is None:
         return Candidate(len(centers), shape, n_parameters, None)
     shift = centers.shape[1] * math.log(space.scale)

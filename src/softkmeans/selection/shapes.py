@@ -73,8 +73,9 @@ def shaped(shape: str, centers: Tensor, shares: Tensor, priors: Tensor, covarian
     """
     apart = centers - shares @ centers
     within = SHAPES[shape][0](covariance - apart.T @ (shares[:, None] * apart))
-    variances, axes = torch.linalg.eigh(within)
-    if not variances[0] > FLAT * covariance.diagonal().max():
+    along = within.diagonal()  # which are all there is, but for tied clusters
+    variances, axes = torch.linalg.eigh(within) if shape == "tied" else (along, torch.eye(len(along)).to(along))
+    if not variances.min() > FLAT * covariance.diagonal().max():
         return None
     axes = axes / variances.sqrt()
     level = -0.5 * (len(variances) * math.log(2 * math.pi) + float(variances.log().sum()))

@@ -117,7 +117,7 @@ class Critical(TemperatureRule):
 
     @override
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        check_squared("critical", space)
+        check_squared(f"critical:{self.factor:g}", space)
         found = self.factor * 2 * largest_variance(view) * space.unit
         return Fixed(found or space.unit)  # where all rows are the same, one temperature is as good as another
 

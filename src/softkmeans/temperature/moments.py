@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["WIDE", "check_squared", "covariance", "largest_variance"]
+__all__ = ["check_squared", "covariance", "largest_variance", "principal_axis"]
 
 import numpy as np
 import torch
@@ -37,9 +37,15 @@ def covariance(view: Source) -> Tensor:
 
 
 def largest_variance(view: Source) -> float:
-    """Largest eigenvalue of the covariance of rows whose mean is 0: the variance along their principal axis."""
+    """Variance of rows whose mean is 0 along their principal axis: the largest eigenvalue of their covariance."""
+    return float(principal_axis(view)[0])
+
+
+def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
+    """Give the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
     if view.n_features <= WIDE:
-        return max(0.0, float(torch.linalg.eigvalsh(covariance(view))[-1]))
+        variances, axes = torch.linalg.eigh(covariance(view))
+        return variances[-1:].clamp_min(0.0), axes[:, -1]
 
     def times(vector: np.ndarray) -> np.ndarray:
         product, weight = _products(view, torch.from_numpy(vector.reshape(-1, 1)).to(view.device))
@@ -49,8 +55,12 @@ def largest_variance(view: Source) -> float:
     operator = LinearOperator(shape, matvec=times, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=view.n_features)
     if not times(start).any():  # all rows are the same, of which Lanczos can make nothing
-        return 0.0
-    return max(0.0, float(eigsh(operator, k=1, v0=start, tol=1e-6, return_eigenvectors=False)[0]))
+        return torch.zeros(1).to(view.device, view.dtype), torch.from_numpy(start / np.linalg.norm(start)).to(
+            view.device
+        )
+    values, vectors = eigsh(operator, k=1, v0=start, tol=1e-6)
+    found = torch.from_numpy(values), torch.from_numpy(vectors[:, 0].copy())
+    return found[0].clamp_min(0.0).to(view.device), found[1].to(view.device)
 
 
 def _products(view: Source, vectors: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ class Perplexity(TemperatureRule):
     @override
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
         if n_clusters == 1:
-            raise InputError(f"perplexity={self.value:g} came with one cluster, where it is 1 at any temperature")
+            raise InputError(f"perplexity={self.value:g} came with one cluster, where it is 1: give more clusters")
         if not 1 < self.value < n_clusters:
             raise InputError(
                 f"perplexity={self.value:g} with {n_clusters} clusters: give a number between 1 and {n_clusters}"
