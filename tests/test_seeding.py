@@ -59,8 +59,9 @@ def test_an_integer_weight_is_a_repeated_row_and_order_does_not_matter(name, ran
     x, w = rng.normal(size=(50, 3)).round(1), rng.integers(0, 4, 50)
     start = seed(name, x, 6, w.astype(float), random_state)
     repeated = np.repeat(x, w, axis=0)
-    np.testing.assert_array_equal(start, seed(name, repeated, 6, None, random_state))
-    np.testing.assert_array_equal(start, seed(name, rng.permutation(repeated), 6, None, random_state))
+    rounding = 1e-9 if name == "annealing" else 0.0  # whose centres are no rows, but means
+    for rows in (repeated, rng.permutation(repeated)):
+        np.testing.assert_allclose(seed(name, rows, 6, None, random_state), start, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("name", SEEDINGS)
