@@ -19,6 +19,7 @@ from .paths.breathing import breathe
 from .points import Found, Params
 from .results import Run, best_of
 from .solvers import Solver
+from .temperature import Fixed
 from .watching import Telling
 
 SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
@@ -112,11 +113,8 @@ def searched_goal(goal: Objective, priors: Any) -> Objective:
     InputError
         If clusters have a number that says what else is theirs, or EM lowers nothing.
     """
-    if (
-        goal.variant.frozen is not None
-        or not isinstance(priors, str)
-        or np.ndim(getattr(goal.temperature, "value", 0.0))
-    ):
+    several = isinstance(goal.temperature, Fixed) and goal.temperature.per_cluster
+    if goal.variant.frozen is not None or not isinstance(priors, str) or several:
         raise InputError("local_search moves any centre: frozen ones, priors and temperatures one a cluster forbid it")
     if isinstance(goal, FuzzyDistortion) or type(goal) is FixedPoint:
         raise InputError("local_search goes by the free energy: fuzzy memberships and update='mean' have none")

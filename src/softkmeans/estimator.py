@@ -98,7 +98,8 @@ class SoftKMeans(Mixture):
         Hard k-means' objective: the weighted sum of distances to the nearest centres.
     objective_, free_energy_, distortion_, entropy_ : float
         What was minimised, and F, E and H, as weighted sums over the rows; E = F + T H for equal priors. There is no F,
-        but NaN, where clusters differ in temperature.
+        but NaN, where clusters differ in temperature. Where T solves an equation ("calibrated", "perplexity:1.5"), the
+        objective is how far, squared, centres and T are from where they stay.
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
     noise_weight_ : float

@@ -32,7 +32,8 @@ class Result(NamedTuple):
     priors : Tensor (k,)
         Each cluster's prior; they sum to 1, or to less with a cluster of noise.
     objective : float
-        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J.
+        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J; where
+        T solves an equation, how far, squared, centres and T are from where they stay.
     free_energy, distortion, entropy : float
         F, E and H at the centres, summed over the rows, E = F + T H for equal priors. NaN where there is none: F where
         clusters differ in temperature, F and H for fuzzy memberships.
@@ -140,7 +141,7 @@ def warn_of(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: in
         warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
     if run.ending == "stalled":
         asked = "the fit found no temperature that solves its rule's equation, and keeps the nearest to that"
-        warn(f"{asked}: ask for a lower one, or leave priors 'uniform'", ConvergenceWarning)
+        warn(f"{asked}: lower what the rule asks for, or leave priors 'uniform'", ConvergenceWarning)
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
         stay = "have lost all their rows, and their centres stay where they were"

@@ -183,7 +183,8 @@ def annealing(
 ) -> Iterator[Tensor]:
     """Deterministic annealing: from one cluster down in temperature to twice as many as asked for, and back to k.
 
-    The same centres whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`.
+    The same centres whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`. Where fewer
+    than k come apart, rows are added as in k-means++.
 
     Parameters
     ----------
@@ -200,11 +201,8 @@ def annealing(
     [0.0, 5.0, 9.0]
     """
     space = Space(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
-    centers = annealed(space, source, n_clusters)
-    if len(centers) < n_clusters:  # no cluster is to be split any more
-        rest = next(kmeans_plusplus(source, rows, n_clusters - len(centers), 1, distance, rng))
-        centers = torch.cat([centers, rest])
-    yield centers
+    # Where no cluster is to be split any more, there are fewer.
+    yield with_more(source, rows, annealed(space, source, n_clusters), n_clusters, distance, rng)
 
 
 def _closer(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ class Step(NamedTuple):
     n_iter : int
         Number of the pass, from 1.
     objective : float
-        What the fit minimises, as a sum over the rows: F, NLL or E.
+        What the fit minimises, as a sum over the rows: F, NLL or E; or how far it is from what it looks for.
     mean : float
         The objective over Σw: the loss per row.
     distortion : float

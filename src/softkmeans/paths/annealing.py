@@ -125,12 +125,12 @@ class AnnealingPath(NamedTuple):
         One cluster is left out, which there is up to any temperature, and so is the last number, which has no end.
         """
         found = dict[int, float]()
-        for (hot, k), (cold, _) in pairwise(self._changes()):
+        for (hot, k), (cold, _) in pairwise(self.changes()):
             found[k] = found.get(k, 0.0) + math.log(hot / cold)
         return found
 
-    def _changes(self) -> list[tuple[float, int]]:
-        """Temperatures at which the number of clusters changes, and to what it does."""
+    def changes(self) -> list[tuple[float, int]]:
+        """List the temperatures, falling, at which the number of clusters changes, and to what it does."""
         changes = list[tuple[float, int]]()
         for number, (before, after) in enumerate(pairwise(self.n_clusters.tolist()), 1):
             at = [t.temperature for t in self.transitions if (t.level, t.kind) == (number, "split")]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ..data.source import Source
 from ..loop import evaluate, minimise
@@ -21,7 +22,7 @@ from ..space import Space
 from ..sums import total
 from ..temperature import Fixed
 from ..temperature.moments import principal_axis
-from .pruning import fewer
+from .pruning import evened, fewer
 from .splitting import Leaning, lean, leaning_of, parted
 
 MAX_ITER, TOL = 200, 1e-3  # of the fit at each temperature: clusters part, and optima disappear, ever so slowly
@@ -95,9 +96,8 @@ def _root(objective: Objective, source: Source, found: Found, leaning: Leaning) 
 
 def as_plain(space: Space, source: Source, cooled: Cooled, tol: float) -> Cooled:
     """Find the optimum with equal masses near by: that of plain soft k-means."""
-    params = cooled.found.params
-    even = params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.centers))))
-    return cooled._replace(found=_settle(FreeEnergy(space, Fixed(1.0)), source, even, tol))
+    plain = FreeEnergy(space, Fixed(1.0))
+    return cooled._replace(found=_settle(plain, source, evened(plain, cooled.found.params), tol))
 
 
 def cool(
@@ -171,16 +171,14 @@ def _cooled(objective: Objective, source: Source, last: Cooled, t: Tensor, max_c
         which = _unstable(found, leaning, max_clusters - len(parents))
         if not len(which):
             break
-        for cluster in which.tolist():
-            splits.setdefault(
-                int(parents[cluster]), _critical(last, t, leaning, cluster, int(parents[cluster]), fresh=bool(splits))
-            )
-        before_split = len(parents)
+        for cluster, parent in zip(which.tolist(), parents[which].tolist(), strict=True):
+            splits.setdefault(parent, _critical(last, t, leaning, cluster, parent, fresh=bool(splits)))
+        n_before = len(parents)
         found = _settle(objective, source, parted(objective, found, leaning, which), max_iter=ROUGHLY)
         found, kept = _without_twins(objective, source, found)
         parents = torch.cat([parents, parents[which]])[kept]
         leaning = _inherited(leaning, which, kept)
-        if len(parents) <= before_split:  # they came together again: rows are too near each other to be told apart
+        if len(parents) <= n_before:  # they came together again: rows are too near each other to be told apart
             break
     if splits:
         found = _settle(objective, source, found.params, tol)
@@ -276,7 +274,7 @@ def _inherited(leaning: Leaning, which: Tensor, kept: Tensor) -> Leaning:
     turn = torch.randn(direction.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     turned = direction + turn.to(direction) / math.sqrt(direction.shape[1])
     growth = torch.cat([leaning.growth, leaning.growth[which]])[kept]
-    return Leaning(turned / torch.linalg.vector_norm(turned, dim=1, keepdim=True), growth)
+    return Leaning(normalize(turned), growth)
 
 
 def _without_twins(objective: Objective, source: Source, found: Found) -> tuple[Found, Tensor]:

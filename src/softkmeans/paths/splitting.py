@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ..data.source import Source
 from ..distances import Distance
@@ -100,9 +101,7 @@ def leaning_of(objective: Objective, source: Source, found: Found, passes: int =
     """Iterate `lean` from directions drawn at random until growths no longer change, or for so many passes."""
     params, generator = found.params, torch.Generator().manual_seed(0)
     drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64).to(params.centers)
-    leaning = Leaning(
-        drawn / torch.linalg.vector_norm(drawn, dim=1, keepdim=True), params.temperature.new_zeros(len(drawn))
-    )
+    leaning = Leaning(normalize(drawn), params.temperature.new_zeros(len(drawn)))
     for _ in range(passes):
         last, leaning = leaning, lean(objective, source, found, leaning.direction)
         if bool((leaning.growth - last.growth <= TOLERANCE * leaning.growth).all()):

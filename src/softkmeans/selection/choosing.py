@@ -311,22 +311,16 @@ def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, fl
 
     Where clusters are small and far apart, the path goes on to where the coldest of the models would split.
     """
-    settings: dict[str, Any] = {
-        "max_clusters": max(models) + 1, "distance": next(iter(models.values())).distance
-    }  # fmt: skip
+    distance = next(iter(models.values())).distance
+    settings: dict[str, Any] = {"max_clusters": max(models) + 1, "distance": distance}
     path = annealing_path(source, **settings)
     hot, cold = path.temperatures[[0, -1]]
     needed = max(min(float(np.min(model.temperature_)) for model in models.values()) / 2, COLDEST * hot)
     if path.n_clusters.max() <= max(models) and needed < cold:
         n_temperatures = math.ceil(len(path.levels) * math.log(hot / needed) / math.log(hot / cold))
         path = annealing_path(source, np.geomspace(hot, needed, n_temperatures).tolist(), **settings)
-    found, last = path.lifetimes(), int(path.n_clusters[-1])
-    since = len(path.levels) - int(
-        np.argmin((path.n_clusters == last)[::-1])
-    )  # the first level with so many, if not all
-    if last > 1 and since < len(path.levels):
-        splits = [t.temperature for t in path.transitions if (t.level, t.kind) == (since, "split")]
-        start = min(splits, default=path.levels[since].temperature)
+    found = path.lifetimes()
+    for start, last in path.changes()[-1:]:
         found[last] = found.get(last, 0.0) + math.log(start / path.levels[-1].temperature)
     return found
 

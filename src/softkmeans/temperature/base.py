@@ -34,7 +34,10 @@ class TemperatureRule(ABC):
     needs_slope: bool = False
 
     def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        """Take from the data, a source seen from the space, what the rule needs of it: in one pass, at most."""
+        """Take from the data, a source seen from the space, what the rule needs of it: in one pass.
+
+        Or, where features are very many, in a few products with a vector.
+        """
         return self
 
     def stages(self, space: Space) -> tuple[float, ...]:

@@ -54,13 +54,11 @@ def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     shape = (view.n_features, view.n_features)
     operator = LinearOperator(shape, matvec=times, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=view.n_features)
-    if not times(start).any():  # all rows are the same, of which Lanczos can make nothing
-        return torch.zeros(1).to(view.device, view.dtype), torch.from_numpy(start / np.linalg.norm(start)).to(
-            view.device
-        )
-    values, vectors = eigsh(operator, k=1, v0=start, tol=1e-6)
-    found = torch.from_numpy(values), torch.from_numpy(vectors[:, 0].copy())
-    return found[0].clamp_min(0.0).to(view.device), found[1].to(view.device)
+    values, vectors = np.zeros(1), start[:, None] / np.linalg.norm(start)
+    if times(start).any():  # else all rows are the same, of which Lanczos can make nothing
+        values, vectors = eigsh(operator, k=1, v0=start, tol=1e-6)
+    variance, axis = torch.from_numpy(values), torch.from_numpy(vectors[:, 0].copy())
+    return variance.clamp_min(0.0).to(view.device), axis.to(view.device)
 
 
 def _products(view: Source, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
