@@ -64,6 +64,8 @@ class Block:
         Where ``x`` and ``w`` are given, and in what type.
     frame : Frame or None
         Where the rows are looked at from; None takes them as they are.
+    start : int
+        The number of the first row among all of its source.
     """
 
     rows: Rows
@@ -71,6 +73,7 @@ class Block:
     device: torch.device
     dtype: torch.dtype
     frame: Frame | None = None
+    start: int = 0
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -107,7 +110,7 @@ class Block:
     def part(self, start: int, stop: int) -> Block:
         """Give some of the rows, by their places."""
         weights = None if self.weights is None else self.weights[start:stop]
-        return replace(self, rows=self.rows[start:stop], weights=weights)
+        return replace(self, rows=self.rows[start:stop], weights=weights, start=self.start + start)
 
     def thinned(self, n_rows: int) -> Block:
         """Give every so-manyth of the rows, about as many as asked for."""

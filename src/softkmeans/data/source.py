@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "Source", "View"]
+__all__ = ["ArraySource", "Mapped", "Source", "View"]
 
 import functools
+import itertools
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..blocks import Block, Frame, Rows, join, pick
+from ..errors import InputError
 
 T = TypeVar("T")
 
@@ -31,20 +33,34 @@ class Source(ABC):
         Where the kernels work.
     dtype : torch.dtype
         The type that ``Block.x`` and ``Block.w`` have.
+    columns : tuple of d str, or None
+        Names of the features, if they have some.
+    in_memory : bool
+        Whether rows can be had by their numbers, and answers as long as the rows are many be held. Where not, all that
+        algorithms do with rows goes through ``sum``.
     """
 
     n_rows: int
     n_features: int
     device: torch.device
     dtype: torch.dtype
+    columns: tuple[str, ...] | None = None
+    in_memory: bool = True
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Give the rows block by block, in the same order every time; a block may be as large as memory has it."""
 
-    @abstractmethod
+    def batches(self) -> Iterator[Source]:
+        """Give sources of some rows each, all of them once, to step after each."""
+        return map(_Batch, self.blocks(), itertools.repeat(self))
+
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         """Make a source of some rows, by their numbers (m,), with their own weights or others (m,)."""
+        raise InputError(
+            f"this needs rows by their numbers, and a {type(self).__name__} gives them one after the other: read them "
+            "into memory, as softkmeans.data.read_table does"
+        )
 
     def take(self, rows: Tensor) -> Tensor:
         """Give some rows (m, d) by their numbers (m,)."""
@@ -94,22 +110,54 @@ class ArraySource(Source):
         return ArraySource(pick(self.x, rows), weight if w is None else pick(w, rows), self.device, self.dtype)
 
 
-class View(Source):
-    """Another source's rows, looked at from a frame."""
+class Mapped(Source):
+    """Another source's rows, each of its blocks as a function gives it.
 
-    def __init__(self, source: Source, frame: Frame) -> None:
-        self.source, self.frame = source, frame
-        self.n_rows, self.n_features = source.n_rows, source.n_features
-        self.device, self.dtype = source.device, source.dtype
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    of : callable
+        From a block to one of as many rows and features.
+    """
+
+    def __init__(self, source: Source, of: Callable[[Block], Block]) -> None:
+        self.source, self.of = source, of
+        self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
+        self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
 
     @override
     def blocks(self) -> Iterator[Block]:
-        return (block.seen_from(self.frame) for block in self.source.blocks())
+        return map(self.of, self.source.blocks())
 
     @override
-    def sample(self, rows: Tensor, weight: Tensor | None = None) -> View:
-        return View(self.source.sample(rows, weight), self.frame)
+    def batches(self) -> Iterator[Source]:
+        return (Mapped(batch, self.of) for batch in self.source.batches())
+
+    @override
+    def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
+        return Mapped(self.source.sample(rows, weight), self.of)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        return self.source.sum(lambda block: fn(block.seen_from(self.frame)))
+        of = self.of  # alone: it may travel where the source is
+        return self.source.sum(lambda block: fn(of(block)))
+
+
+class View(Mapped):
+    """Another source's rows, looked at from a frame."""
+
+    def __init__(self, source: Source, frame: Frame) -> None:
+        super().__init__(source, lambda block: block.seen_from(frame))
+
+
+class _Batch(Source):
+    """A block of a source's rows."""
+
+    def __init__(self, block: Block, source: Source) -> None:
+        self.block, self.n_rows, self.n_features = block, len(block), source.n_features
+        self.device, self.dtype, self.columns = source.device, source.dtype, source.columns
+
+    @override
+    def blocks(self) -> Iterator[Block]:
+        yield self.block
