@@ -1,22 +1,26 @@
-"""Tables on disk: read points from CSV, TSV, Parquet, NPY and NPZ; write columns of results."""
+"""Tables on disk: read points from CSV, TSV, Parquet, NPY and NPZ."""
 
-__all__ = ["Table", "read_table", "write_table"]
+__all__ = ["Table", "read_table"]
 
-import gzip
 import os
-import reprlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..atomic import atomic_write
 from ..errors import InputError
-from .formats import Opened, arrow, find_suffix, is_number, listing, one_line_errors, open_table
+from .columns import (
+    as_floats,
+    check_points,
+    check_weights,
+    choose,
+    raise_for_missing,
+    raise_for_no_numbers,
+    raise_for_no_weight,
+)
+from .formats import arrow, one_line_errors, open_table
 
 
 class Table(NamedTuple):
@@ -100,7 +104,7 @@ def read_table(
     with one_line_errors(Path(path)):
         opened = open_table(Path(path))
         label = opened.label if label_column is None else label_column
-        features, used = _choose(opened, columns, label, weight_column)
+        features, used = choose(opened, columns, label, weight_column)
         values = opened.load(features + used)
         x, names = (opened.matrix, None) if opened.matrix is not None else _stack(values, features, columns is None)
         taken = set(opened.numeric if columns is not None else [*(names or ()), *used])
@@ -113,123 +117,15 @@ def read_table(
         )
 
 
-def write_table(target: str | os.PathLike[str] | BinaryIO, columns: Mapping[str, ArrayLike]) -> None:
-    """Write named columns as CSV, TSV or Parquet.
-
-    Numbers are written with as many digits as it takes to read them back exactly. A file appears only when complete.
-
-    Parameters
-    ----------
-    target : str, path-like or binary file
-        The file to write; its extension says the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
-        file, such as ``sys.stdout.buffer``, gets CSV and stays open.
-    columns : mapping of str to array-like of shape (n,)
-        The columns, in order: numbers, true/false or text.
-
-    Raises
-    ------
-    InputError
-        If the extension is unknown, the columns are not (n,) arrays of one length, or the file can't be written.
-    MissingExtraError
-        If pyarrow is not installed.
-
-    Examples
-    --------
-    >>> import io
-    >>> from softkmeans.data import write_table
-    >>> file = io.BytesIO()
-    >>> write_table(file, {"label": [0, 1], "probability": [0.1, 0.75]})
-    >>> print(file.getvalue().decode())
-    "label","probability"
-    0,0.1
-    1,0.75
-    """
-    table = _arrow_table({name: np.asarray(values) for name, values in columns.items()})
-    if not isinstance(target, str | os.PathLike):
-        arrow("csv").write_csv(table, target)
-        return
-    suffix = find_suffix(Path(target), _WRITABLE)
-    with atomic_write(target) as temporary, _opened_to_write(temporary) as file:
-        if suffix == ".parquet":
-            arrow("parquet").write_table(table, file)
-        else:
-            options = arrow("csv").WriteOptions(delimiter="\t" if suffix.startswith(".tsv") else ",")
-            arrow("csv").write_csv(table, file, options)
-
-
-# --- Columns: which to use, and are their values fit for use? ---------------------------------------------------------
-
-
-def _choose(
-    opened: Opened, columns: Sequence[str] | None, label: str | None, weight: str | None
-) -> tuple[list[str], list[str]]:
-    """Return the names of the features, and those of the label and weight columns."""
-    used = [name for name in (label, weight) if name is not None]
-    if isinstance(columns, str) or (columns is not None and not len(columns)):
-        raise InputError(f"columns must be a list of names, got {columns!r}")
-    chosen = list(columns or ())
-    _check_known(opened, chosen + used, columns)
-    if opened.matrix is not None:
-        return [], used
-    if columns is None:
-        chosen = [n for n, numeric in opened.numeric.items() if numeric and n not in used and not _is_row_name(n)]
-    if not chosen:
-        _raise_for_no_numbers(list(opened.numeric))
-    for name in (*chosen, weight):
-        if name is not None and not opened.numeric[name]:
-            _raise_for_text(name, opened.load([name])[name])
-    return chosen, used
-
-
-def _check_known(opened: Opened, names: list[str], columns: Sequence[str] | None) -> None:
-    """Every name is a column, and has one use."""
-    known = list(opened.numeric)
-    if opened.matrix is not None and (columns is not None or (names and not known)):
-        raise InputError(f"the points are one array without column names, so {listing(names)} can't be chosen")
-    if opened.headless and not set(names) & set(known):
-        remedy = "a header row with the names of the columns is needed (if these are the names, choose them by name)"
-        raise InputError(f"the first row holds only numbers ({listing(known, 4)}); {remedy}")
-    for name, count in Counter(names).items():
-        if name not in opened.numeric:
-            close = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
-            raise InputError(f"there is no column {name!r}{close}; the columns are {listing(known)}")
-        if count > 1:
-            raise InputError(f"column {name!r} is chosen twice; a column is a feature, the label or the weight")
-
-
-def _is_row_name(name: str) -> bool:
-    """Tell whether pandas or R wrote the names of the rows here."""
-    return not name or name.startswith("__index_level_")
-
-
-def _raise_for_no_numbers(known: list[str]) -> NoReturn:
-    joined = len(known) == 1 and any(separator in known[0] for separator in ";,\t|")
-    hint = "; are its cells separated by another character?" if joined else ""
-    raise InputError(f"no column to use holds numbers; the columns are {listing(known)}{hint}")
-
-
-def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:
-    filled = [(row, value) for row, value in enumerate(values.tolist(), start=1) if value is not None]
-    if not filled:
-        raise InputError(f"column {name!r} has no values")
-    row, value = next(((row, value) for row, value in filled if not is_number(value)), filled[0])
-    raise InputError(f"column {name!r} is not numeric: row {row} of the data holds {reprlib.repr(value)}")
-
-
 def _stack(
     values: dict[str, NDArray[Any]], features: list[str], drop_blank: bool
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Set the features side by side as (n, d); a column without any value is no feature unless it was asked for."""
-    floats = {name: _as_floats(values[name]) for name in features}
+    floats = {name: as_floats(values[name]) for name in features}
     kept = tuple(name for name in features if not (drop_blank and np.isnan(floats[name]).all()))
     if not kept:
-        _raise_for_no_numbers(features)
+        raise_for_no_numbers(features)
     return np.column_stack([floats[name] for name in kept]), kept
-
-
-def _as_floats(values: NDArray[Any]) -> NDArray[Any]:
-    single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
-    return np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)
 
 
 def _checked_points(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
@@ -237,17 +133,9 @@ def _checked_points(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[A
         raise InputError(f"the array holds {x.dtype}; it must hold numbers")
     if not x.shape[1]:
         raise InputError(f"the array has shape {x.shape}; it must have at least one column")
-    x = _as_floats(x)
-    bad = ~np.isfinite(x)
-    if bad.any():
-        row, column = (int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
-        where = f"row {row + 1} of the data, column {column + 1 if names is None else repr(names[column])}"
-        _raise_for_missing(f"{bad.sum()} missing or infinite values", where)
+    x = as_floats(x)
+    check_points(x, names)
     return x
-
-
-def _raise_for_missing(what: str, where: str) -> NoReturn:
-    raise InputError(f"{what}, the first in {where} (rows and columns counted from 1); fill in or remove them")
 
 
 def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -255,7 +143,7 @@ def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind in "OUS":
         missing = np.array([value in (None, "", b"") for value in values.tolist()])
     if missing.any():
-        _raise_for_missing(f"the label column {name!r} has {missing.sum()} empty cells", f"row {missing.argmax() + 1}")
+        raise_for_missing(f"the label column {name!r} has {missing.sum()} empty cells", f"row {missing.argmax() + 1}")
     if isinstance(values[0], bytes):
         raise InputError(f"the label column {name!r} is not UTF-8 text; save the file as UTF-8")
     return np.array(values, dtype=str if values.dtype.kind == "O" else None)  # a copy: pyarrow's memory is read-only
@@ -263,28 +151,7 @@ def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
 
 def _checked_weights(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     weights = np.array(values, dtype=np.float64)  # a copy, as for the labels
-    bad = ~(np.isfinite(weights) & (weights >= 0))
-    if bad.any():
-        first = bad.argmax()
-        found = f"row {first + 1} of the data holds {weights[first]}"
-        raise InputError(f"the weight column {name!r} must be finite and not negative: {found}")
+    check_weights(weights, f"the weight column {name!r}")
     if not weights.any():
-        raise InputError(f"the weight column {name!r} is zero in every row; some weight must be positive")
+        raise_for_no_weight(f"the weight column {name!r}")
     return weights
-
-
-# --- Writing ----------------------------------------------------------------------------------------------------------
-
-
-def _arrow_table(columns: dict[str, NDArray[Any]]) -> Any:
-    shapes = {name: values.shape for name, values in columns.items()}
-    if not shapes or len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
-        raise InputError(f"the columns must be one-dimensional and of one length, got shapes {shapes}")
-    return arrow("lib").table(columns)
-
-
-def _opened_to_write(path: Path) -> Any:
-    return gzip.open(path, "wb", compresslevel=6) if path.suffix.lower() == ".gz" else path.open("wb")
-
-
-_WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
