@@ -19,7 +19,7 @@ FLOORS = [
     ["blocks", "points"],
     ["kernels"],
     ["functional", "data", "callbacks"],
-    ["space", "sorting", "validation", "metrics"],
+    ["space", "sorting", "reservoir", "validation", "metrics"],
     ["temperature"],
     ["objectives"],
     ["solvers", "family", "results"],

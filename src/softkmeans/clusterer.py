@@ -93,8 +93,9 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
         Parameters
         ----------
-        X : array-like, sparse matrix, frame or Tensor (n, d)
-            Rows of finite real numbers; never changed, and copied only where `data.as_source` says so.
+        X : array-like, sparse matrix, frame, Tensor (n, d) or Source
+            Rows of finite real numbers; never changed, and copied only where `data.as_source` says so. A Source of rows
+            that are not in memory, such as `data.scan` gives, is read block by block, and leaves no ``labels_``.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
@@ -150,7 +151,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         except CallbackError as stopped:
             return stopped.result, stopped.__cause__
 
-    def _keep(self, result: Result, X: Any, rows: Rows, source: Source) -> None:
+    def _keep(self, result: Result, X: Any, rows: Rows | Source, source: Source) -> None:
         """Set the fitted attributes, arrays of the kind of X."""
         centers = result.centers.to(floating_dtype(self.dtype, rows))
         if not centers.isfinite().all():
@@ -158,6 +159,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.cluster_centers_ = like(X, centers)
         self._keep_figures(result)
         clustering = self._clustering(source)
+        if not source.in_memory:
+            self.inertia_ = clustering.inertia(source)
+            if hasattr(self, "labels_"):
+                delattr(self, "labels_")  # those of rows fitted before
+            return
         labels, self.inertia_ = clustering.harden(source)
         self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))
 
@@ -262,8 +268,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     def _total(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
         """Weighted sum over the rows of X of what the rule maximises, and Σw."""
         clustering, source = self._look_at(X, sample_weight)
-        weight = source.map(lambda block: block.w)
-        return float(weight @ clustering.objective(source)), float(weight.sum())
+        return clustering.total(source)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

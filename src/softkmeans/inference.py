@@ -25,7 +25,7 @@ from .points import Params, Variant
 from .rules import Fuzzy, Rule
 from .space import Space
 from .stats import Stats
-from .sums import dot
+from .sums import dot, total
 from .temperature import Absent, MaximumLikelihood
 
 Array = NDArray[np.float64]
@@ -155,6 +155,14 @@ class Clustering:
         labels = self._view(source).map(of)
         return labels, inertia * self.space.unit
 
+    def inertia(self, source: Source) -> float:
+        """Give the rows' weighted distance to their nearest centres: hard k-means' objective."""
+
+        def of(block: Block) -> Tensor:
+            return dot(block.w, nearest(block, self.centers, self.distance)[1])
+
+        return float(self._view(source).sum(of)) * self.space.unit
+
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
 
@@ -167,12 +175,20 @@ class Clustering:
 
     def objective(self, source: Source) -> Tensor:
         """Log-density (n,) of each row under the equivalent mixture; with fuzzy memberships, minus Σ u^m d."""
-        unit = self.space.unit if isinstance(self.rule, Fuzzy) else 1.0
+        return self._view(source).map(self._objective)
+
+    def total(self, source: Source) -> tuple[float, float]:
+        """Give the rows' weighted sum of these, and Σw."""
 
         def of(block: Block) -> Tensor:
-            return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule) * unit - self.level
+            return torch.stack([dot(block.w, self._objective(block)), total(block.w)])
 
-        return self._view(source).map(of)
+        value, weight = self._view(source).sum(of).tolist()
+        return value, weight
+
+    def _objective(self, block: Block) -> Tensor:
+        unit = self.space.unit if isinstance(self.rule, Fuzzy) else 1.0
+        return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule) * unit - self.level
 
 
 def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:

@@ -6,17 +6,26 @@ __all__ = ["validated"]
 
 from typing import Any
 
+import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from .blocks import Rows
 from .data.arrays import check_matrix
+from .data.source import Source
 from .data.tables import as_frame, as_rows
+from .errors import InputError
 
 
-def validated(estimator: Any, X: Any, *, reset: bool) -> Rows:
-    """Rows of any table, with their number of features (and names) kept by the estimator, or compared."""
+def validated(estimator: Any, X: Any, *, reset: bool) -> Rows | Source:
+    """Rows of any table, with their number of features (and names) kept by the estimator, or compared.
+
+    A Source passes through.
+    """
+    if isinstance(X, Source):
+        _validate_source(estimator, X, reset=reset)
+        return X
     frame = as_frame(X)
     rows = as_rows(X)
     if not isinstance(rows, Tensor):  # scikit-learn's words come first
@@ -25,3 +34,14 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Rows:
     named = rows if frame is None else frame.to_native()
     validate_data(estimator, named, reset=reset, skip_check_array=True)
     return rows
+
+
+def _validate_source(estimator: Any, source: Source, *, reset: bool) -> None:
+    names = None if source.columns is None else np.array(source.columns, dtype=object)
+    known = getattr(estimator, "feature_names_in_", None)
+    if reset or names is None or known is None:
+        validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
+        if reset and names is not None:
+            estimator.feature_names_in_ = names
+    elif list(names) != list(known):
+        raise InputError(f"the columns are {list(names)}, but the model was fitted on {list(known)}: choose these")

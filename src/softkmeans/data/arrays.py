@@ -128,7 +128,7 @@ def like(example: Any, answer: Tensor) -> Array:
     return answer.cpu().numpy()
 
 
-def floating_dtype(dtype: Any, rows: Rows) -> torch.dtype:
+def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
     """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
     found = _torch_dtype(rows.dtype if dtype is None else dtype)
     if dtype is not None and not (found and found.is_floating_point):

@@ -149,6 +149,7 @@ class View(Mapped):
 
     def __init__(self, source: Source, frame: Frame) -> None:
         super().__init__(source, lambda block: block.seen_from(frame))
+        self.frame = frame
 
 
 class _Batch(Source):

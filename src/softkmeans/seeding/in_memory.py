@@ -1,4 +1,4 @@
-"""Where centres start: a table of rules, a given array, or a callable.
+"""Starts for rows in memory.
 
 An integer weight and a repeated row give the same start, and so does any order of the rows: numbers are drawn by
 inverting the distribution function along the rows sorted lexicographically, where equal rows stand together.
@@ -6,28 +6,24 @@ inverting the distribution function along the rows sorted lexicographically, whe
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "starts", "with_more"]
+__all__ = ["ROUNDS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "warn_of_few_rows", "with_more"]
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from .blocks import as_tensor
-from .checks import check_known
-from .data.source import Source
-from .data.tables import as_rows
-from .distances import Distance
-from .errors import InputError, warn
-from .kernels import closer, nearest
-from .paths.cooling import annealed
-from .sorting import SortedRows, draw, sorted_rows
-from .space import Space
+from ..data.source import Source
+from ..distances import Distance
+from ..errors import warn
+from ..kernels import closer, nearest
+from ..paths.cooling import annealed
+from ..sorting import SortedRows, draw, sorted_rows
+from ..space import Space
 
 ROUNDS = 3  # of k-means||
 
@@ -222,82 +218,8 @@ def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Ten
     return torch.cat(labels), torch.cat(far)
 
 
-Seeding = Callable[[Source, SortedRows, int, int, Distance, np.random.Generator], Iterator[Tensor]]
-SEEDINGS: dict[str, Seeding] = {
-    "k-means++": kmeans_plusplus,
-    "k-means||": kmeans_parallel,
-    "random": random_rows,
-    "annealing": annealing,
-}
-
-
-def starts(
-    init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
-) -> Iterator[Tensor]:
-    """Starting centres (k, d) in the fit's space, one set a restart.
-
-    Parameters
-    ----------
-    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
-        A seeding's name, the centres, or what makes them, ``init(x, n_clusters, random_state=...)``.
-    n_init, n_clusters : int
-        How many sets of centres, and k.
-    source : Source
-        The data.
-    space : Space
-        Where the fit works.
-    rng : numpy Generator
-        Where rows are drawn from.
-
-    Yields
-    ------
-    Tensor (k, d)
-        Centres.
-
-    Raises
-    ------
-    InputError
-        If there is no such seeding, or what was given are no k centres.
-
-    Examples
-    --------
-    >>> from softkmeans.data import as_source
-    >>> from softkmeans.distances import as_distance
-    >>> source = as_source([[0.0], [4.0], [8.0]])
-    >>> space = Space.of(source, as_distance("sqeuclidean"))
-    >>> (start,) = starts([[4.0], [8.0]], 1, 2, source, space, np.random.default_rng(0))
-    >>> space.leave(start)[:, 0]
-    tensor([4., 8.], dtype=torch.float64)
-    """
-    if isinstance(init, str):
-        check_known("init", init, SEEDINGS, ", an array or a callable")
-        view = space.view(source)
-        rows = sorted_rows(view)
-        if rows.n_distinct < n_clusters:
-            _warn_of_few_rows(rows.n_distinct, n_clusters)
-        yield from SEEDINGS[init](view, rows, n_clusters, n_init, space.distance, rng)
-    elif callable(init):
-        rows_given = source.map(lambda block: block.x).cpu().numpy()
-        for _ in range(n_init):
-            random_state = np.random.RandomState(rng.integers(2**32))
-            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, space)
-    else:
-        yield _given(init, n_clusters, source, space)
-
-
-def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
-    try:
-        centers = as_tensor(as_rows(init))
-    except InputError as error:
-        raise InputError(f"init: {error}") from None
-    expected = (n_clusters, source.n_features)
-    if tuple(centers.shape) != expected:
-        raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
-    if not torch.isfinite(centers).all():
-        raise InputError("init contains NaN or infinity: give finite starting centres")
-    return space.enter(centers.to(space.shift))
-
-
-def _warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
-    few = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
-    warn(f"{few}: some centres will coincide", ConvergenceWarning)
+def warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
+    """Warn if distinct rows are fewer than clusters."""
+    if n_distinct < n_clusters:
+        few = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
+        warn(f"{few}: some centres will coincide", ConvergenceWarning)
