@@ -1,6 +1,20 @@
 """Formats of tables on disk: each opens a path as its columns, whose values are read on demand."""
 
-__all__ = ["Opened", "arrow", "find_suffix", "is_number", "listing", "one_line_errors", "open_table"]
+__all__ = [
+    "ENCODING",
+    "NO_ROWS",
+    "Opened",
+    "arrow",
+    "check_plain_file",
+    "explain_csv",
+    "find_suffix",
+    "from_arrow",
+    "is_headless",
+    "is_number",
+    "listing",
+    "one_line_errors",
+    "open_table",
+]
 
 import codecs
 import gzip
@@ -30,8 +44,8 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-_NO_ROWS = "the file has no rows of data"
-_ENCODING = "the file is not UTF-8 text; save it as UTF-8"
+NO_ROWS = "the file has no rows of data"
+ENCODING = "the file is not UTF-8 text; save it as UTF-8"
 
 
 class Opened(NamedTuple):
@@ -52,6 +66,8 @@ def one_line_errors(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(" ".join(f"{path}: {error}".splitlines())) from None
+    except PermissionError as error:
+        raise InputError(f"{path}: the file can't be read: you may not read it; change its permissions") from error
     except _UNREADABLE as error:
         reason = "it holds Python objects, which are never unpickled; save plain arrays of numbers or text"
         if "allow_pickle" not in str(error):
@@ -61,17 +77,23 @@ def one_line_errors(path: Path) -> Iterator[None]:
 
 def open_table(path: Path) -> Opened:
     """Open a table by its extension; it has at least one row."""
+    opener = _OPENERS[check_plain_file(path, _OPENERS)]
+    opened = opener(path)
+    if not opened.rows:
+        raise InputError(NO_ROWS)
+    return opened
+
+
+def check_plain_file(path: Path, formats: Iterable[str]) -> str:
+    """Raise an InputError unless this is a file of one of the formats with something in it; give its suffix."""
     if not path.exists():
         raise InputError("there is no such file")
     if not path.is_file():
         raise InputError("this is a folder; name a file in it" if path.is_dir() else "this is not a plain file")
-    opener = _OPENERS[find_suffix(path, _OPENERS)]
+    suffix = find_suffix(path, formats)
     if not path.stat().st_size:
         raise InputError("the file is empty")
-    opened = opener(path)
-    if not opened.rows:
-        raise InputError(_NO_ROWS)
-    return opened
+    return suffix
 
 
 def find_suffix(path: Path, formats: Iterable[str]) -> str:
@@ -98,15 +120,24 @@ def _open_csv(path: Path, delimiter: str) -> Opened:
         names = [name.strip() for name in table.column_names]
     except arrow("lib").ArrowInvalid as error:
         if "Empty CSV" in str(error):
-            raise InputError(_NO_ROWS) from None
-        _raise_for_no_text(path)
-        _raise_for_uneven_row(path, parse)
+            raise InputError(NO_ROWS) from None
+        explain_csv(path, parse)
         raise
     except UnicodeDecodeError:
-        raise InputError(_ENCODING) from None
+        raise InputError(ENCODING) from None
     table = table.rename_columns(names)
-    headless = any(names) and all(is_number(name) for name in names if name)
-    return _from_arrow(table.num_rows, table.schema, table.select)._replace(headless=headless)
+    return from_arrow(table.num_rows, table.schema, table.select)._replace(headless=is_headless(names))
+
+
+def is_headless(names: list[str]) -> bool:
+    """Tell whether the first row of a CSV holds numbers, and no names."""
+    return any(names) and all(is_number(name) for name in names if name)
+
+
+def explain_csv(path: Path, parse: Callable[..., Any]) -> None:
+    """Raise an InputError that says what made pyarrow give up, if it is the encoding or a row's length."""
+    _raise_for_no_text(path)
+    _raise_for_uneven_row(path, parse)
 
 
 def _raise_for_no_text(path: Path) -> None:
@@ -115,9 +146,9 @@ def _raise_for_no_text(path: Path) -> None:
         try:
             for part in codecs.iterdecode(file, "utf-8"):
                 if "\0" in part:
-                    raise InputError(_ENCODING)
+                    raise InputError(ENCODING)
         except UnicodeDecodeError:
-            raise InputError(_ENCODING) from None
+            raise InputError(ENCODING) from None
 
 
 def _raise_for_uneven_row(path: Path, parse: Callable[..., Any]) -> None:
@@ -130,17 +161,19 @@ def _raise_for_uneven_row(path: Path, parse: Callable[..., Any]) -> None:
 
     with suppress(ValueError):
         options = csv.ReadOptions(use_threads=False)
-        csv.read_csv(path, parse_options=parse(invalid_row_handler=note), read_options=options)
+        for _ in csv.open_csv(path, parse_options=parse(invalid_row_handler=note), read_options=options):
+            pass
     if uneven:
         raise InputError(f"{uneven[0]}, which is not as many as the header has (rows counted from 1)")
 
 
 def _open_parquet(path: Path) -> Opened:
     file = arrow("parquet").ParquetFile(path)
-    return _from_arrow(file.metadata.num_rows, file.schema_arrow, lambda names: file.read(columns=names))
+    return from_arrow(file.metadata.num_rows, file.schema_arrow, lambda names: file.read(columns=names))
 
 
-def _from_arrow(rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Opened:
+def from_arrow(rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Opened:
+    """Open what pyarrow knows the columns of; ``read`` gives some of them as a table."""
     types = arrow("types")
     tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
