@@ -13,13 +13,16 @@ PACKAGE = Path(softkmeans.__file__).parent
 
 # From the ground up; a module imports only from floors below its own, and inside a folder of its own.
 FLOORS = [
-    ["errors", "coloring", "sums", "forks"],
+    ["errors", "coloring", "sums", "forks", "interrupts"],
     ["checks", "atomic"],
     ["stats", "distances", "rules", "calibration"],
     ["blocks", "points"],
     ["kernels"],
     ["functional", "data", "callbacks"],
     ["space", "sorting", "reservoir", "validation", "metrics"],
+    ["additive"],
+    ["ranks", "checkpoint_files"],
+    ["checkpoints"],
     ["temperature"],
     ["objectives"],
     ["solvers", "family", "results"],
@@ -67,6 +70,7 @@ def test_files_stay_small(path):
 def test_public_names():
     assert set(softkmeans.__all__) == {
         "Callback",
+        "Checkpoint",
         "ClusterDisplay",
         "EarlyStopping",
         "FitInterrupted",
@@ -77,6 +81,7 @@ def test_public_names():
         "LossPrinter",
         "MissingExtraError",
         "ProgressBar",
+        "RankLostError",
         "Result",
         "SoftKMeans",
         "SoftKMeansLayer",
@@ -89,6 +94,7 @@ def test_public_names():
         "critical_temperature",
         "data",
         "distances",
+        "distributed",
         "export_onnx",
         "fit",
         "functional",

@@ -20,12 +20,14 @@ from .callbacks import LossPrinter as LossPrinter
 from .callbacks import ProgressBar as ProgressBar
 from .callbacks import Step as Step
 from .callbacks import TimeLimit as TimeLimit
+from .checkpoints import Checkpoint as Checkpoint
 from .data import make_blobs as make_blobs
 from .data import read_table as read_table
 from .deploy import export_onnx as export_onnx
 from .errors import FitInterrupted as FitInterrupted
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
+from .errors import RankLostError as RankLostError
 from .estimator import SoftKMeans as SoftKMeans
 from .fuzzy import FuzzyCMeans as FuzzyCMeans
 from .inference import accumulate as accumulate
@@ -33,6 +35,7 @@ from .layer import SoftKMeansLayer as SoftKMeansLayer
 from .paths import annealing_path as annealing_path
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
+from .ranks import distributed as distributed
 from .results import Result as Result
 from .saving import load as load
 from .saving import save as save

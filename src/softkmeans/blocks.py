@@ -112,6 +112,10 @@ class Block:
         weights = None if self.weights is None else self.weights[start:stop]
         return replace(self, rows=self.rows[start:stop], weights=weights, start=self.start + start)
 
+    def numbered(self, start: int) -> Block:
+        """Give the same rows, the first of another number."""
+        return replace(self, start=start)
+
     def thinned(self, n_rows: int) -> Block:
         """Give every so-manyth of the rows, about as many as asked for."""
         step = max(1, len(self) // n_rows)

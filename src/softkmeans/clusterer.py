@@ -27,7 +27,18 @@ from .results import Result
 from .validation import validated
 
 # Parameters that are handed on as they are.
-SETTINGS = ("solver", "n_init", "max_iter", "tol", "distance", "noise_distance", "frozen", "growing_sample")
+SETTINGS = (
+    "solver",
+    "n_init",
+    "max_iter",
+    "tol",
+    "distance",
+    "noise_distance",
+    "frozen",
+    "growing_sample",
+    "checkpoint",
+    "resume",
+)
 
 
 class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -55,6 +66,8 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         dtype: Any,
         verbose: int,
         callbacks: Any,
+        checkpoint: Any,
+        resume: bool,
     ) -> None:
         self.n_clusters = n_clusters
         self.solver = solver
@@ -72,6 +85,8 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.dtype = dtype
         self.verbose = verbose
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.resume = resume
 
     @abstractmethod
     def _member(self, *, warm: bool) -> dict[str, Any]:
@@ -141,7 +156,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
                 source,
                 self.n_clusters,
                 init=as_tensor(self.cluster_centers_) if warm else self.init,
-                random_state=check_random_state(self.random_state).randint(2**31),
+                random_state=self._seed(source),
                 callbacks=[*_watchers(self.verbose), *(self.callbacks or ())],
                 **{name: getattr(self, name) for name in SETTINGS},
                 **self._member(warm=warm),
@@ -150,6 +165,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             return interrupted.result, interrupted
         except CallbackError as stopped:
             return stopped.result, stopped.__cause__
+
+    def _seed(self, source: Source) -> int | None:
+        """Draw a seed; where one is to be the same in several processes, and none is given, the fit sees to it."""
+        own = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
+        return None if own else check_random_state(self.random_state).randint(2**31)
 
     def _keep(self, result: Result, X: Any, rows: Rows | Source, source: Source) -> None:
         """Set the fitted attributes, arrays of the kind of X."""

@@ -1,6 +1,15 @@
 """The exceptions of the package: each message says what came, what was expected and what to do."""
 
-__all__ = ["CallbackError", "FitInterrupted", "InputError", "MissingExtraError", "PerformanceWarning", "warn"]
+__all__ = [
+    "CallbackError",
+    "FitInterrupted",
+    "InputError",
+    "MissingExtraError",
+    "PerformanceWarning",
+    "RankLostError",
+    "SharedError",
+    "warn",
+]
 
 import sys
 import warnings
@@ -9,6 +18,18 @@ from typing import Any
 
 class InputError(ValueError):
     """Something given to the library can't be used; the message says what came, what was expected, and what to do."""
+
+
+class SharedError(InputError):
+    """An error of one rank that was raised on all of them."""
+
+
+class RankLostError(RuntimeError):
+    """Another rank ended, or did not answer in time."""
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"another rank has ended, or did not answer within the time-out ({said}): start all of them again"
 
 
 class MissingExtraError(ImportError):

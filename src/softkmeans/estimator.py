@@ -81,6 +81,11 @@ class SoftKMeans(Mixture):
         1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.
     callbacks : sequence of Callback, default=None
         Objects that watch the fit.
+    checkpoint : str, path-like or Checkpoint, default=None
+        The folder where ``fit`` keeps what it needs to go on, should it be stopped: see `checkpoints.Checkpoint`.
+    resume : bool, default=False
+        Whether ``fit`` goes on from the last checkpoint, if there is one: it ends with the same bits as if it had never
+        been stopped. It is refused if the data, a parameter or a version is another.
 
     Attributes
     ----------
@@ -163,11 +168,14 @@ class SoftKMeans(Mixture):
         dtype: Any = None,
         verbose: int = 0,
         callbacks: Any = None,
+        checkpoint: Any = None,
+        resume: bool = False,
     ) -> None:
         super().__init__(
             n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
             noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
             warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
+            checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         self.temperature = temperature
         self.priors = priors

@@ -6,6 +6,7 @@ __all__ = ["fit"]
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from .blocks import Block
 from .callbacks import Callback, Step
+from .checkpoints import Checkpoint, journaled
 from .checks import check_count, check_positive, check_tol
 from .data.arrays import as_source
 from .data.source import Source
@@ -35,6 +37,7 @@ from .temperature import Fixed, TemperatureRule
 from .watching import Audience, Telling, watched
 
 
+@journaled
 @torch.inference_mode(False)  # or tensors made here could not enter the gradients that some solvers take
 @torch.no_grad()
 def fit(
@@ -62,6 +65,8 @@ def fit(
     random_state: int | np.random.Generator | None = None,
     device: str | torch.device | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | PathLike[str] | Checkpoint | None = None,
+    resume: bool = False,
 ) -> Result:
     """Fit soft k-means to rows of data.
 
@@ -123,6 +128,12 @@ def fit(
         Where the work is done; where x is, by default.
     callbacks : sequence of Callback
         Objects that watch the fit.
+    checkpoint : str, path-like or Checkpoint, optional
+        The folder where the fit keeps what it needs to go on, should it be stopped; see `checkpoints`. Ctrl-C and
+        SIGTERM leave a checkpoint, too.
+    resume : bool
+        Whether to go on from the last checkpoint, if there is one: the fit ends with the same bits as if it had never
+        been stopped. It is refused if the data, a parameter or a version is another.
 
     Returns
     -------

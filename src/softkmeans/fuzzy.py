@@ -36,7 +36,7 @@ class FuzzyCMeans(SoftClusterer):
     noise_distance : float, default=None
         The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
         centres belong to none. Memberships then sum to less than 1.
-    random_state, warm_start, device, dtype, verbose, callbacks
+    random_state, warm_start, device, dtype, verbose, callbacks, checkpoint, resume
         As for `SoftKMeans`.
 
     Attributes
@@ -95,11 +95,14 @@ class FuzzyCMeans(SoftClusterer):
         dtype: Any = None,
         verbose: int = 0,
         callbacks: Any = None,
+        checkpoint: Any = None,
+        resume: bool = False,
     ) -> None:
         super().__init__(
             n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
             noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
             warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
+            checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         self.fuzzifier = fuzzifier
 

@@ -58,6 +58,7 @@ SETTINGS: dict[str, Any] = {
     "calibrated": Calibrated,
 }
 ARRAYS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
+OF_ONE_FIT = ("checkpoint", "resume")  # and of no model
 SCALER = ("mean_", "scale_", "var_")
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What a file that was tampered with makes reading raise.
@@ -107,7 +108,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
         figures = [step[:-1] for step in estimator.history_]  # all but the centres, which a history is without
         tensors["history_"] = torch.tensor(figures, dtype=torch.float64)
-    parameters = {name: _plain(name, value, tensors) for name, value in estimator.get_params().items()}
+    kept = {name: value for name, value in estimator.get_params().items() if name not in OF_ONE_FIT}
+    parameters = {name: _plain(name, value, tensors) for name, value in kept.items()}
     content = {
         "kind": type(estimator).__name__,
         "parameters": {name: value for name, value in parameters.items() if value is not _LOST},

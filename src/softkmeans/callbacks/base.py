@@ -70,6 +70,17 @@ class Callback:
     3
     """
 
+    def on_resume(self, n_passes: int) -> None:
+        """Called before the first restart of a fit that is to go on from a checkpoint.
+
+        Of the passes made before, callbacks are told as if they were made again.
+
+        Parameters
+        ----------
+        n_passes : int
+            How many the checkpoint knows of; 0 where there is no checkpoint, and the fit starts afresh.
+        """
+
     def on_fit_begin(self, max_iter: int) -> None:
         """Called before the first pass of every restart.
 

@@ -42,6 +42,10 @@ class LossPrinter(Callback):
         self.every, self.write = every, write
         self._last: Step | None = None
 
+    def on_resume(self, n_passes: int) -> None:
+        """Print where the fit goes on."""
+        self.write(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting afresh")
+
     def on_fit_begin(self, max_iter: int) -> None:
         """Forget the fit before."""
         self._last = None
@@ -115,6 +119,10 @@ class LossLogger(Callback):
         check_count("level", level)
         self.every = 10 if every is None and seconds is None else every
         self.seconds, self.logger, self.level = seconds, logger, level
+
+    def on_resume(self, n_passes: int) -> None:
+        """Log where the fit goes on."""
+        self._log("resumed at pass %d" if n_passes else "no checkpoint yet (%d passes): starting afresh", n_passes)
 
     def on_fit_begin(self, max_iter: int) -> None:
         """Log how long it may last."""

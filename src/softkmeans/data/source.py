@@ -38,6 +38,8 @@ class Source(ABC):
     in_memory : bool
         Whether rows can be had by their numbers, and answers as long as the rows are many be held. Where not, all that
         algorithms do with rows goes through ``sum``.
+    is_first : bool
+        Whether this is the first, or only, process that works on the rows: the one that writes files.
     """
 
     n_rows: int
@@ -46,6 +48,7 @@ class Source(ABC):
     dtype: torch.dtype
     columns: tuple[str, ...] | None = None
     in_memory: bool = True
+    is_first: bool = True
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
@@ -74,6 +77,10 @@ class Source(ABC):
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all blocks."""
         return functools.reduce(operator.add, map(fn, self.blocks()))
+
+    def everywhere(self, fn: Callable[[], T]) -> T:
+        """Give what a function gives, the same to all processes that work on these rows."""
+        return fn()
 
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
         """Join what a function of a block gives for its rows (m, ...); blocks are cut so that m * width stays small."""
@@ -137,6 +144,10 @@ class Mapped(Source):
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         return Mapped(self.source.sample(rows, weight), self.of)
+
+    @override
+    def everywhere(self, fn: Callable[[], T]) -> T:
+        return self.source.everywhere(fn)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:

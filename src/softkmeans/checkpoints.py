@@ -1,0 +1,279 @@
+"""Fits that go on where they were stopped.
+
+All that data says enters a fit through `Source.sum`, and everything else follows from that. So a checkpoint is the sums
+so far; a fit goes on by being made again, with these sums in place of passes over the data. It ends with the same bits
+as if it had never been stopped, whatever the solver, and callbacks hear of every pass.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "described", "journaled"]
+
+import functools
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from .additive import build, kind_of, leaves
+from .blocks import Block
+from .checkpoint_files import Content, begin, read_latest, write
+from .checks import check_count, check_positive
+from .data.arrays import as_source
+from .data.source import Source
+from .errors import InputError
+from .interrupts import terminable
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+VERSIONS = {f"the version of {package}": version(package) for package in ("softkmeans", "numpy", "torch")}
+SAME = 1e-9  # relative: what rounding may do to sums of the same rows that are shared out otherwise
+SHARE = 0.05  # of a fit's time, that goes into writing where nobody says how often
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a fit keeps checkpoints, and how often it writes one.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if it is missing; it holds the last two checkpoints of one fit. Each has the sums of all passes so far,
+        8 k (d + 4) bytes a pass.
+    every : int, optional
+        Passes over the data from one checkpoint to the next.
+    seconds : float, optional
+        Time from one to the next; with both, whatever is due first. With neither, there is a checkpoint whenever
+        writing has taken no more than a twentieth of the fit's time.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from softkmeans import SoftKMeans
+    >>> X = [[0.0], [0.2], [5.0], [5.1], [5.2]]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = SoftKMeans(2, random_state=0, checkpoint=Checkpoint(folder, every=1)).fit(X)
+    ...     again = SoftKMeans(2, random_state=0, checkpoint=folder, resume=True).fit(X)
+    >>> bool((again.cluster_centers_ == model.cluster_centers_).all())
+    True
+    """
+
+    folder: Any
+    every: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "folder", Path(self.folder))
+        except TypeError:
+            raise InputError(f"checkpoint={self.folder!r}: give the name of a folder") from None
+        if self.every is not None:
+            check_count("every", self.every)
+        if self.seconds is not None:
+            check_positive("seconds", self.seconds)
+
+
+def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
+    """Make a `Checkpoint` of the name of a folder; None stays None."""
+    if resume and checkpoint is None:
+        raise InputError("resume=True came without a checkpoint: say where the fit keeps its checkpoints")
+    return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+
+
+class Journal:
+    """The sums of a fit: those of an earlier run first, as long as they last.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where they are kept.
+    source : Source
+        The rows, which say who writes.
+    about : dict of str
+        What is fitted to what, in words: a checkpoint of something else is refused.
+    resume : bool
+        Whether to go on from what is in the folder.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, source: Source, about: dict[str, str], *, resume: bool) -> None:
+        self.checkpoint, self.source = checkpoint, source
+        about = about | VERSIONS
+
+        def found() -> Content | None:
+            if not resume:
+                begin(checkpoint.folder)
+                return None
+            return read_latest(checkpoint.folder, about)
+
+        self.content: Content = source.everywhere(found) or Content(about, source.everywhere(_any_seed), [])
+        self.step = self.resumed_at = self.content.step
+        self.found, self.place = len(self.content.sums), 0  # how many there were, and which comes next
+        self.written, self.written_at, self.cost = self.step, time.monotonic(), 0.0
+
+    def sum(self, of: Callable[[], T]) -> T:
+        """Give the next sum: what an earlier run found, or what a function gives."""
+        self.place += 1
+        if self.place <= len(self.content.sums):
+            kept = self._kept(self.place - 1)
+            if self.place == 1:  # the data are looked at once, whether they are the same
+                _check_same(kept, of(), self.checkpoint.folder)
+            found: T = kept
+            return found
+        value = of()
+        kind = kind_of(value)
+        self.content.sums.append((kind, [leaf.cpu() for leaf in leaves(value)]))
+        self.step += kind == "summary"
+        if self._is_due():
+            self.write()
+        return value
+
+    def _kept(self, place: int) -> Any:
+        kind, parts = self.content.sums[place]
+        return build(kind, iter([part.to(self.source.device) for part in parts]))
+
+    def _is_due(self) -> bool:
+        passes, waited = self.step - self.written, time.monotonic() - self.written_at
+        every, seconds = self.checkpoint.every, self.checkpoint.seconds
+        if every is None and seconds is None:
+            return passes > 0 and self.cost <= SHARE * waited
+        return (every is not None and passes >= every) or (seconds is not None and waited >= seconds)
+
+    def write(self) -> None:
+        """Write a checkpoint of all sums so far; of several processes, the first does."""
+        began = time.monotonic()
+        if self.source.is_first:
+            write(self.checkpoint.folder, self.content)
+        self.written, self.written_at = self.step, time.monotonic()
+        self.cost = self.written_at - began
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave a checkpoint, however the fit ended."""
+        if self.place > self.found:  # there are sums that an earlier run did not find
+            self.write()
+
+
+class JournaledSource(Source):
+    """Another source's rows, whose sums a journal keeps."""
+
+    def __init__(self, source: Source, journal: Journal) -> None:
+        self.source, self.journal = source, journal
+        self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
+        self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
+
+    @override
+    def blocks(self) -> Iterator[Block]:
+        return self.source.blocks()
+
+    @override
+    def batches(self) -> Iterator[Source]:
+        return (JournaledSource(batch, self.journal) for batch in self.source.batches())
+
+    @override
+    def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
+        return JournaledSource(self.source.sample(rows, weight), self.journal)
+
+    @override
+    def everywhere(self, fn: Callable[[], T]) -> T:
+        return self.source.everywhere(fn)
+
+    @override
+    def sum(self, fn: Callable[[Block], T]) -> T:
+        return self.journal.sum(lambda: self.source.sum(fn))
+
+
+def _any_seed() -> int:
+    return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+
+
+def journaled(fit: Callable[P, T]) -> Callable[P, T]:
+    """Give a fit's arguments ``checkpoint`` and ``resume`` their meaning; the fit itself need not know of them.
+
+    Parameters
+    ----------
+    fit : callable
+        Takes ``x``, ``sample_weight`` and ``device``, of which it gets a Source, ``random_state`` and ``callbacks``.
+    """
+    signature = inspect.signature(fit)
+
+    @functools.wraps(fit)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        named = given.arguments
+        checkpoint = as_checkpoint(named["checkpoint"], named["resume"])
+        source = as_source(named["x"], named["sample_weight"], device=named["device"])
+        named |= {"sample_weight": None, "device": None, "x": source}
+        if checkpoint is None:
+            if named["random_state"] is None:
+                named["random_state"] = source.everywhere(_any_seed)
+            return fit(*given.args, **given.kwargs)
+        with terminable(), Journal(checkpoint, source, _about(source, named), resume=named["resume"]) as journal:
+            named["x"] = JournaledSource(source, journal)
+            if named["random_state"] is None:
+                named["random_state"] = journal.content.seed
+            if named["resume"]:
+                for callback in named["callbacks"]:
+                    callback.on_resume(journal.resumed_at)
+            return fit(*given.args, **given.kwargs)
+
+    return wrapped
+
+
+def _about(source: Source, named: dict[str, Any]) -> dict[str, str]:
+    """Say in words what is fitted to what."""
+    columns = "none" if source.columns is None else ", ".join(source.columns)
+    rows = {"the number of rows": source.n_rows, "that of features": source.n_features, "their names": columns}
+    others = ("x", "sample_weight", "device", "callbacks", "checkpoint", "resume")
+    settings = {name: described(value) for name, value in named.items() if name not in others}
+    return {name: str(value) for name, value in rows.items()} | settings
+
+
+def _check_same(kept: Any, found: Any, folder: Path) -> None:
+    """Refuse other data than those a checkpoint is of, by their first sum: Σw, Σw |x| and Σwx."""
+    same = all(
+        one.shape == other.shape and torch.allclose(one, other, rtol=SAME, atol=SAME * float(one.abs().max()))
+        for one, other in zip(leaves(kept), leaves(found), strict=True)
+    )
+    if not same:
+        raise InputError(
+            f"{folder} has checkpoints of a fit to other data, whose weights or values add up to something else: "
+            "give the same data, or another folder"
+        )
+
+
+def described(value: Any) -> str:
+    """Say in words what a parameter is, so that the same words mean the same parameter.
+
+    Examples
+    --------
+    >>> described("auto"), described(2.0)
+    ("'auto'", '2.0')
+    """
+    if value is None or isinstance(value, str | bool | int | float | np.number | np.bool_ | torch.device):
+        return repr(value)
+    if isinstance(value, np.random.Generator):
+        return f"a Generator in state {_digest(repr(value.bit_generator.state).encode())}"
+    if is_dataclass(value) or isinstance(value, list | tuple):
+        return repr(value)
+    if isinstance(value, np.ndarray | Tensor) or hasattr(value, "__array__"):
+        array = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value)
+        return f"an array of shape {array.shape} and digest {_digest(np.ascontiguousarray(array).tobytes())}"
+    kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
