@@ -10,32 +10,11 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs
-from softkmeans.blocks import Block
-from softkmeans.data.source import Source
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.reservoir import draw_rows
 from softkmeans.seeding import STREAMED, starts
 from softkmeans.space import Space
-
-
-class Stream(Source):
-    """Rows in blocks that end at given places."""
-
-    in_memory = False
-    device, dtype = torch.device("cpu"), torch.float64
-
-    def __init__(self, x, ends=(), w=None):
-        self.x, self.w = np.asarray(x), None if w is None else np.asarray(w, float)
-        self.n_rows, self.n_features = self.x.shape
-        self.ends = sorted({*(end for end in ends if 0 < end < len(self.x)), len(self.x)})
-
-    def blocks(self):
-        start = 0
-        for end in self.ends:
-            weights = None if self.w is None else self.w[start:end]
-            yield Block(self.x[start:end], weights, self.device, self.dtype, start=start)
-            start = end
-
+from streams import Stream
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 WEIGHTS = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)

@@ -21,6 +21,8 @@ from ..errors import InputError
 
 T = TypeVar("T")
 
+BATCH, BATCHES = 4096, 32  # rows of a batch at most, and batches of rows in memory at least
+
 
 class Source(ABC):
     """Rows of data, wherever they are.
@@ -112,6 +114,13 @@ class ArraySource(Source):
         yield Block(self.x, self.w, self.device, self.dtype)
 
     @override
+    def batches(self) -> Iterator[Source]:
+        """Give `BATCH` rows at a time, or fewer so that there are `BATCHES`, drawn alike every time from all places."""
+        order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(0))
+        number = min(self.n_rows, max(BATCHES, -(-self.n_rows // BATCH)))
+        return (self.sample(rows.sort().values) for rows in order.tensor_split(number))
+
+    @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> ArraySource:
         w = self.w if weight is None else None
         return ArraySource(pick(self.x, rows), weight if w is None else pick(w, rows), self.device, self.dtype)
@@ -148,6 +157,11 @@ class Mapped(Source):
     @override
     def everywhere(self, fn: Callable[[], T]) -> T:
         return self.source.everywhere(fn)
+
+    @override
+    def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
+        of = self.of
+        return self.source.map(lambda block: fn(of(block)), width)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
