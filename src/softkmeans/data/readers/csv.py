@@ -7,6 +7,7 @@ __all__ = ["CsvReader"]
 import csv
 import gzip
 import reprlib
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -69,12 +70,15 @@ def _first_rows(files: list[File]) -> tuple[Opened, Any]:
 
 def _batches(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
     """Read some columns as these types, or all as what they look like, under their names without spaces around."""
-    raw = None if types is None else {name: types[name.strip()] for name in _header(path) if name.strip() in types}
+    header = _header(path)
+    raw = None if types is None else {name: types[name.strip()] for name in header if name.strip() in types}
     try:
         for batch in _open(path, raw):
             if len(batch):
                 yield batch.rename_columns([name.strip() for name in batch.schema.names])
-    except arrow("lib").ArrowInvalid:
+    except arrow("lib").ArrowInvalid as error:
+        if "Empty CSV" in str(error):  # a header without the end of its line
+            return
         explain_csv(path, _parse(path))
         _raise_for_text(path, raw or {})
         raise
@@ -121,9 +125,10 @@ def _raise_for_text(path: Path, types: dict[str, Any]) -> None:
     row = 0
     for batch in _open(path, dict.fromkeys(types, arrow("lib").string())):
         for name, kind in types.items():
-            bad = next((i for i, value in enumerate(batch.column(name)) if not _goes_into(value, kind)), None)
-            if bad is not None:
-                found = f"row {row + bad + 1} of the data holds {reprlib.repr(batch.column(name)[bad].as_py())}"
+            column = batch.column(name)
+            bad = _count_good(column, kind)
+            if bad < len(column):
+                found = f"row {row + bad + 1} of the data holds {reprlib.repr(column[bad].as_py())}"
                 raise InputError(
                     f"column {name.strip()!r} is not numeric: {found} (rows counted from 1), where rows before hold "
                     "numbers; correct it or choose other columns"
@@ -131,9 +136,15 @@ def _raise_for_text(path: Path, types: dict[str, Any]) -> None:
         row += len(batch)
 
 
-def _goes_into(value: Any, kind: Any) -> bool:
-    try:
-        arrow("compute").cast(arrow("compute").utf8_trim_whitespace(value), kind)
-    except ValueError:
+def _count_good(texts: Any, kind: Any) -> int:
+    """Count the values before the first that is not of this type."""
+    compute = arrow("compute")
+
+    def has_bad(i: int) -> bool:
+        try:
+            compute.cast(compute.utf8_trim_whitespace(texts[: i + 1]), kind)
+        except ValueError:
+            return True
         return False
-    return True
+
+    return bisect(range(len(texts)), False, key=has_bad)

@@ -63,8 +63,7 @@ class NpyReader(Reader):
         for array in self.arrays:
             start, stop = (min(max(at - above, 0), array.shape[0]) for at in (first, last))
             if start < stop:
-                with one_line_errors(array.file.path), array.file.path.open("rb") as file:
-                    array.file.check()
+                with one_line_errors(array.file.path), array.file.opened() as file:
                     for row in range(start, stop, self.rows_per_block):
                         rows = _read(file, array, row, min(row + self.rows_per_block, stop))
                         yield Window(rows, None, above + row, str(array.file.path), row)

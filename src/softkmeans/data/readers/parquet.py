@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["ParquetReader"]
 
+import bisect
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -59,9 +60,11 @@ class ParquetReader(Reader):
         return cut(self._pieces(self._share(rank, size)), self.rows_per_block)
 
     def _share(self, rank: int, size: int) -> list[_Group]:
-        """Give the row groups whose middles are in this part of the rows."""
-        n = sum(group.rows for group in self.groups)
-        return [group for group in self.groups if (2 * group.start + group.rows) * size // (2 * n or 1) == rank]
+        """Give a run of row groups: one of as many, of which the longest is as short as can be."""
+        rows = [group.rows for group in self.groups]
+        limits = range(max(rows, default=0), sum(rows))
+        limit = limits.start + bisect.bisect_left(limits, True, key=lambda most: _deal(rows, most)[-1] < size)
+        return [group for group, owner in zip(self.groups, _deal(rows, limit), strict=True) if owner == rank]
 
     def _pieces(self, groups: list[_Group]) -> Iterator[Window]:
         names, size = self.chosen.used, max(1, min(PIECE // self.n_features, self.rows_per_block))
@@ -69,14 +72,25 @@ class ParquetReader(Reader):
             there = list(run)
             row, above = there[0].row, there[0].start - there[0].row
             with one_line_errors(file.path), _reader(file, len(names)) as opened:
-                file.check()
                 for batch in opened.iter_batches(size, [group.number for group in there], names):
                     yield self.chosen.window(batch, above + row, str(file.path), row)
                     row += len(batch)
 
 
+def _deal(rows: list[int], most: int) -> list[int]:
+    """Give each row group to a rank, the next one when the rows would become more than this."""
+    ranks, rank, has = [], 0, 0
+    for count in rows:
+        if has + count > most:
+            rank, has = rank + 1, 0
+        ranks.append(rank)
+        has += count
+    return ranks
+
+
 def _reader(file: File, n_columns: int) -> Any:
     """Open a file so that it is read in small parts, however large its row groups are."""
+    file.check()
     buffer = max(BUFFER, WINDOW // n_columns)
     return arrow("parquet").ParquetFile(file.path, buffer_size=buffer, pre_buffer=False)
 

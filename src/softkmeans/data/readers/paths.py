@@ -8,7 +8,7 @@ import glob
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import InputError
 from ..formats import check_plain_file, one_line_errors
@@ -26,6 +26,11 @@ class File(NamedTuple):
         """Look at a file."""
         found = path.stat()
         return cls(path, found.st_size, found.st_mtime_ns)
+
+    def opened(self) -> BinaryIO:
+        """Open the file, if it is still the one that was looked at."""
+        self.check()
+        return self.path.open("rb")
 
     def check(self) -> None:
         """Raise an InputError if the file is another one now."""
