@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["Array", "as_source", "check_finite", "check_matrix", "floating_dtype", "like"]
+__all__ = [
+    "Array",
+    "as_source",
+    "check_finite",
+    "check_matrix",
+    "check_signs",
+    "check_weights",
+    "find_not_finite",
+    "floating_dtype",
+    "like",
+    "raise_not_finite",
+]
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +28,7 @@ from ..errors import InputError
 from ..forks import survive_fork
 from ..kernels import working_dtype
 from .source import ArraySource, Source
-from .tables import as_rows, as_vector, is_foreign
+from .tables import as_rows, as_vector, is_dask, is_foreign
 
 Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library's
 
@@ -29,17 +40,18 @@ def as_source(
     device: str | torch.device | None = None,
     finite: bool = True,
 ) -> Source:
-    """Make a Source of the rows of a table in memory. A Source passes through.
+    """Make a Source of the rows of a table in memory, or of Dask's. A Source passes through.
 
     Parameters
     ----------
     x : table (n, d)
         Rows of finite real numbers: an array, a tensor, another array of the array API standard, a data frame that
-        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists.
+        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or data frame.
     sample_weight : column (n,), optional
-        Weights, not negative and not all 0, of any of these kinds; a weight of 2 is as good as a repeated row.
+        Weights, not negative and not all 0, of any of these kinds; a weight of 2 is as good as a repeated row. Those
+        of Dask come in the partitions of x.
     device : str or torch.device, optional
-        Where the work is done; where a tensor is, or on the CPU, by default.
+        Where the work is done; where a tensor is, or on the CPU, by default. Dask's partitions stay on theirs.
     finite : bool, default=True
         Whether to look for NaN and infinity.
 
@@ -72,11 +84,17 @@ def as_source(
         if sample_weight is not None or device is not None:
             raise InputError("a Source came with sample_weight or device, but it has its own: give them to it")
         return x
+    if is_dask(x):
+        from .lazy import DaskSource  # which builds on what is here
+
+        if device is not None and torch.device(device).type != "cpu":
+            raise InputError(f"device={device!r} came with Dask's rows, which the workers' CPUs work on: leave it out")
+        return DaskSource(x, sample_weight, finite=finite)
     rows = as_rows(x)
     check_matrix(rows)
     if finite:
         check_finite(rows)
-    weights = None if sample_weight is None else _checked_weights(sample_weight, rows.shape[0])
+    weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
     place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))
 
@@ -92,16 +110,27 @@ def _device(device: Any, rows: Rows) -> torch.device:
 
 def check_finite(x: Rows, name: str = "the data") -> None:
     """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
+    count, first = find_not_finite(x)
+    if first is not None:
+        raise_not_finite(name, count, x.shape[0] * x.shape[1], f"in row {first[0]}, column {first[1]}")
+
+
+def find_not_finite(x: Rows) -> tuple[int, tuple[int, int] | None]:
+    """Count the entries of x (n, d) that are NaN or infinite, and give the first one's row and column."""
     count, first = 0, None
     for places in _not_finite(x):
         if len(places):
             first = first or tuple(places[0].tolist())
             count += len(places)
-    if first is not None:
-        raise InputError(
-            f"{name} contains NaN or infinity: {count} of {x.shape[0] * x.shape[1]} entries, the first in row "
-            f"{first[0]}, column {first[1]} (counted from 0): fill them in or leave those rows out"
-        )
+    return count, first
+
+
+def raise_not_finite(name: str, count: int, size: int, place: str) -> NoReturn:
+    """Say how many of so many entries are NaN or infinite, and where the first is."""
+    raise InputError(
+        f"{name} contains NaN or infinity: {count} of {size} entries, the first {place} (counted from 0): fill them in "
+        "or leave those rows out"
+    )
 
 
 def _not_finite(x: Rows) -> Iterator[NDArray[np.intp]]:
@@ -166,14 +195,20 @@ def check_matrix(x: Rows) -> None:
         raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
 
 
-def _checked_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
+def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
+    """Give weights (n,) of any kind as an array or a tensor, or raise an InputError."""
     w = as_vector(sample_weight, "sample_weight")
     w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)  # as NumPy takes it
     if tuple(w.shape) != (n,):
         raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
     check_finite(w[:, None], "sample_weight")
-    if (w < 0).any():
-        raise InputError(f"sample_weight has {int((w < 0).sum())} negative values: weights are 0 or more")
-    if not (w > 0).any():
-        raise InputError("sample_weight is zero for every row: give at least one row some weight")
+    check_signs(int((w < 0).sum()), int((w > 0).sum()))
     return w
+
+
+def check_signs(n_negative: int, n_positive: int) -> None:
+    """Raise an InputError unless no weights are negative and some are positive."""
+    if n_negative:
+        raise InputError(f"sample_weight has {n_negative} negative values: weights are 0 or more")
+    if not n_positive:
+        raise InputError("sample_weight is zero for every row: give at least one row some weight")

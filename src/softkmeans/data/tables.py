@@ -6,7 +6,7 @@ imported here.
 
 from __future__ import annotations
 
-__all__ = ["as_frame", "as_rows", "as_vector", "is_foreign"]
+__all__ = ["as_frame", "as_rows", "as_vector", "is_dask", "is_foreign"]
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -95,6 +95,11 @@ def as_frame(x: Any) -> nw.DataFrame[Any] | None:
 def is_foreign(x: Any) -> bool:
     """Whether x is an array of another library that keeps to the array API standard."""
     return hasattr(x, "__array_namespace__") and not isinstance(x, np.ndarray | np.generic)
+
+
+def is_dask(x: Any) -> bool:
+    """Whether x is one of Dask's collections, whose rows are not in memory."""
+    return type(x).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 def _from_foreign(x: Any) -> NDArray[Any] | Tensor:
