@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["evaluate", "minimise"]
+__all__ = ["evaluate", "minimise", "sweep"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from .data.source import Source
 from .objectives import Objective
@@ -24,19 +25,39 @@ def minimise(
     on_step: Callable[[int, Found], bool],
 ) -> Run:
     """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
+    run = _descend(objective, source, start, solver, max_iter, tol, on_step)
+    # What a pass by batches finds is found at many points; one more says what the last of them is worth.
+    return run._replace(best=evaluate(objective, source, run.best.params)) if solver.by_batches else run
+
+
+def _descend(
+    objective: Objective,
+    source: Source,
+    start: Params,
+    solver: Solver,
+    max_iter: int,
+    tol: float,
+    on_step: Callable[[int, Found], bool],
+) -> Run:
     state, best, stalled = solver.init(objective, start), None, 0
     try:
         for n_iter in range(1, max_iter + 1):
-            found = evaluate(objective, source, state.params)
+            if solver.by_batches:
+                state, found = sweep(objective, source.batches(), solver, state)
+            else:
+                found = evaluate(objective, source, state.params)
             stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
             in_vain = state.guess and best is not None and not found.value < best.value
-            best = _better(objective, found, best)
+            best = found if solver.by_batches else _better(objective, found, best)
             if on_step(n_iter, best if in_vain else found):
                 return Run(best, "stopped")
             if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
                 reached = objective.is_reached(best.params, best.summary)
                 return Run(best, "converged" if reached else "stalled")
-            state = solver.step(objective, state, found.summary)
+            if not solver.by_batches:
+                state = solver.step(objective, state, found.summary)
+        if best is not None and solver.by_batches:
+            return Run(best, "exhausted")
         last = evaluate(objective, source, state.params)  # where the last step led
         return Run(_better(objective, last, best), "exhausted")
     except KeyboardInterrupt:
@@ -49,6 +70,18 @@ def evaluate(objective: Objective, source: Source, params: Params) -> Found:
     """Make a pass: what all rows find at a point."""
     summary = source.sum(lambda block: objective.summarize(block, params))
     return Found(params, summary, objective.value(params, summary))
+
+
+def sweep(objective: Objective, batches: Iterable[Source], solver: Solver, state: Any) -> tuple[Any, Found]:
+    """Step after every batch: the state then, where it leads, and what rows found in all, each where it was met."""
+    value, summary = 0.0, None
+    for batch in batches:
+        found = evaluate(objective, batch, state.params)
+        value, summary = value + found.value, found.summary if summary is None else summary + found.summary
+        state = solver.step(objective, state, found.summary)
+    assert summary is not None  # noqa: S101 -- for mypy: there are rows
+    state, params = solver.settle(objective, state)
+    return state, Found(params, summary, value)
 
 
 def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:

@@ -49,3 +49,7 @@ class Stats:
 
     def __add__(self, other: Stats) -> Stats:
         return Stats(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __mul__(self, factor: float) -> Stats:
+        """Give what the same rows add up to with weights so many times as large."""
+        return Stats(*(getattr(self, f.name) * factor for f in fields(self)))

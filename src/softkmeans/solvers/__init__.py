@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["SOLVERS", "Adam", "Em", "Lbfgs", "Solver", "as_solver"]
+__all__ = ["SOLVERS", "Adam", "Em", "Lbfgs", "Online", "Solver", "as_solver"]
 
 from ..checks import check_known
 from .adam import Adam
 from .base import Solver
 from .em import Em
 from .lbfgs import Lbfgs
+from .online import Online
 
-# "auto" is EM until that is slow, and then L-BFGS; "lbfgs" does not wait.
-SOLVERS: dict[str, Solver] = {"auto": Lbfgs(), "em": Em(), "lbfgs": Lbfgs(slow=0.0), "adam": Adam()}
+# "auto" is EM until that is slow, and then L-BFGS; "lbfgs" does not wait; "online" steps after every batch of rows.
+SOLVERS: dict[str, Solver] = {
+    "auto": Lbfgs(),
+    "em": Em(),
+    "lbfgs": Lbfgs(slow=0.0),
+    "adam": Adam(),
+    "online": Online(),
+}
 
 
 def as_solver(solver: str | Solver) -> Solver:
@@ -19,7 +26,7 @@ def as_solver(solver: str | Solver) -> Solver:
 
     Parameters
     ----------
-    solver : {"auto", "em", "lbfgs", "adam"} or Solver
+    solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver
         Its name, or itself.
 
     Raises

@@ -42,10 +42,13 @@ class Solver(ABC):
         Whether it builds on EM's update, which not every objective has.
     needs_gradient : bool
         Whether it needs a gradient, which there is not without an objective.
+    by_batches : bool
+        Whether it steps after every batch of a pass, and not once after all of them.
     """
 
     needs_update = False
     needs_gradient = True
+    by_batches = False
 
     @abstractmethod
     def init(self, objective: Objective, params: Params) -> Any:
@@ -53,4 +56,8 @@ class Solver(ABC):
 
     @abstractmethod
     def step(self, objective: Objective, state: Any, summary: Summary) -> Any:
-        """Give the next state, from the summary of all rows at ``state.params``."""
+        """Give the next state, from the summary of all rows, or those of a batch, at ``state.params``."""
+
+    def settle(self, objective: Objective, state: Any) -> tuple[Any, Params]:
+        """End a pass by batches: give the state for the next, and where a fit would end that ends here."""
+        return state, state.params
