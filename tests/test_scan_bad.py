@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from softkmeans import InputError
-from softkmeans.data import scan
+from softkmeans.data import as_source, scan
 
 X = np.arange(30.0).reshape(10, 3)
 NAN = np.where(X == 25, np.nan, X)
@@ -210,6 +210,17 @@ def test_streams(case):
         assert scan(data, **arguments).n_rows == 2
     else:
         refused(data, words, **arguments)
+
+
+@pytest.mark.parametrize("data", [generator(), reader()], ids=["generator", "record batches"])
+def test_as_source_refuses_what_gives_its_rows_once(data):
+    with pytest.raises(InputError, match="gives its rows once only"):
+        as_source(data)
+
+
+def test_as_source_has_no_weights_for_loaders():
+    with pytest.raises(InputError, match="weight_column"):
+        as_source(DataLoader(torch.tensor(X)), np.ones(10))
 
 
 def test_fewer_rows_on_the_second_pass():

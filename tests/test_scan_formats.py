@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from softkmeans.data import scan, write_table
+from softkmeans.data import as_source, scan, write_table
 from softkmeans.data.readers import opening
 
 X = np.random.default_rng(0).normal(size=(100, 3))
@@ -248,6 +248,13 @@ def test_shares_of_many_row_groups_are_about_equal(tmp_path):
     counts = [scan(tmp_path / "t.parquet").share(rank, 4).n_rows for rank in range(4)]
     assert sum(counts) == 500
     assert max(counts) <= 500 / 4 + 200
+
+
+@pytest.mark.parametrize("name", ["loader", "stream of tensors", "function", "record batches"])
+def test_as_source_scans_what_gives_tables(tmp_path, name):
+    source = as_source(ALL[name](tmp_path))
+    assert not source.in_memory
+    np.testing.assert_array_equal(rows_of(source)[0][:, :3], X)
 
 
 def test_the_device_is_where_blocks_are(tmp_path):

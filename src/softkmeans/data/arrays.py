@@ -27,8 +27,10 @@ from ..blocks import BLOCK, Rows
 from ..errors import InputError
 from ..forks import survive_fork
 from ..kernels import working_dtype
+from .readers.streams import is_stream
+from .scanning import as_device, scan
 from .source import ArraySource, Source
-from .tables import as_rows, as_vector, is_dask, is_foreign
+from .tables import as_rows, as_vector, dtype_of, is_dask, is_foreign
 
 Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library's
 
@@ -40,13 +42,15 @@ def as_source(
     device: str | torch.device | None = None,
     finite: bool = True,
 ) -> Source:
-    """Make a Source of the rows of a table in memory, or of Dask's. A Source passes through.
+    """Make a Source of rows in memory, of Dask's, or of those that a loader gives. A Source passes through.
 
     Parameters
     ----------
     x : table (n, d)
         Rows of finite real numbers: an array, a tensor, another array of the array API standard, a data frame that
-        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or data frame.
+        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or data frame. Or
+        what gives tables one after the other, and is read by ``softkmeans.data.scan``: a DataLoader, an
+        IterableDataset, or a function that makes an iterator at every call.
     sample_weight : column (n,), optional
         Weights, not negative and not all 0, of any of these kinds; a weight of 2 is as good as a repeated row. Those
         of Dask come in the partitions of x.
@@ -90,6 +94,12 @@ def as_source(
         if device is not None and torch.device(device).type != "cpu":
             raise InputError(f"device={device!r} came with Dask's rows, which the workers' CPUs work on: leave it out")
         return DaskSource(x, sample_weight, finite=finite)
+    if is_stream(x):
+        if sample_weight is not None:
+            raise InputError(
+                "sample_weight came with a loader or a function: use weight_column of softkmeans.data.scan"
+            )
+        return scan(x, device=device)
     rows = as_rows(x)
     check_matrix(rows)
     if finite:
@@ -100,12 +110,7 @@ def as_source(
 
 
 def _device(device: Any, rows: Rows) -> torch.device:
-    if device is None:
-        return rows.device if isinstance(rows, Tensor) else torch.device("cpu")
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
+    return rows.device if device is None and isinstance(rows, Tensor) else as_device(device)
 
 
 def check_finite(x: Rows, name: str = "the data") -> None:
@@ -159,7 +164,7 @@ def like(example: Any, answer: Tensor) -> Array:
 
 def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
     """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
-    found = _torch_dtype(rows.dtype if dtype is None else dtype)
+    found = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
     if dtype is not None and not (found and found.is_floating_point):
         raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
     if found == torch.bfloat16 and not isinstance(rows, Tensor):
