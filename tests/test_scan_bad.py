@@ -288,6 +288,9 @@ def test_a_file_that_may_not_be_read(tmp_path, name):
         tmp_path.chmod(0o755)
         with nobody():
             refused(name, [name, "you may not read it"])
+        tmp_path.chmod(0o600)
+        with nobody():
+            refused(name, [name, "you may not read it"])
     finally:
         os.fchdir(before)
         os.close(folder)

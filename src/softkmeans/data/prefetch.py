@@ -6,7 +6,8 @@ __all__ = ["prefetch"]
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -56,19 +57,18 @@ def prefetch(items: Iterable[T], depth: int = DEPTH) -> Iterator[T]:
 
 def _make(items: Iterable[Any], made: SimpleQueue[Any], free: threading.Semaphore, stop: threading.Event) -> None:
     """Put items into the queue, each when there is room, until all are made or the consumer stops."""
-    iterator = None
     try:
         iterator = iter(items)
-        while _has_room(free, stop):
-            made.put((next(iterator),))
+        with ExitStack() as ends:
+            if isinstance(iterator, Generator):
+                ends.enter_context(closing(iterator))
+            while _has_room(free, stop):
+                made.put((next(iterator),))
     except StopIteration:
         pass
     except BaseException as error:  # noqa: BLE001
         made.put((None, error))
     finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            close()
         made.put(())
 
 

@@ -49,7 +49,7 @@ class ParquetReader(Reader):
             raise InputError(f"{files[0].path}: {NO_ROWS}")
         self.columns, self.ignored, self.weight_column = self.chosen.features, self.chosen.ignored, weight_column
         self.n_features = len(self.columns)
-        self.rows_per_block = rows_of_window(self.n_features, rows_per_block)
+        self.rows_per_block = min(self.count(), rows_of_window(self.n_features, rows_per_block))
 
     @override
     def count(self, rank: int = 0, size: int = 1) -> int:

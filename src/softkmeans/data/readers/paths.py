@@ -47,7 +47,9 @@ def find_files(data: Any, suffixes: Collection[str]) -> list[File] | None:
     begin with a dot or an underscore, which tools write beside data.
     """
     if isinstance(data, str | os.PathLike):
-        return [file for path in _expand(os.fspath(data), suffixes) for file in [_looked_at(path, suffixes)]]
+        with one_line_errors(Path(data)):
+            paths = list(_expand(os.fspath(data), suffixes))
+        return [_looked_at(path, suffixes) for path in paths]
     if isinstance(data, list | tuple) and data and all(isinstance(each, str | os.PathLike) for each in data):
         return [file for each in data for file in find_files(each, suffixes) or ()]
     return None
@@ -68,7 +70,7 @@ def _expand(name: str, suffixes: Collection[str]) -> Iterator[Path]:
     else:
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not found:
-            raise InputError(f"{name}: no file has a name like this")
+            raise InputError("no file has a name like this")
         for each in map(Path, found):
             yield from _inside(each, suffixes) if each.is_dir() else [each]
 
@@ -77,5 +79,5 @@ def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(tuple(suffixes)))
     found = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
     if not found:
-        raise InputError(f"{folder}: this folder has no file whose name ends in {', '.join(suffixes)}")
+        raise InputError(f"this folder has no file whose name ends in {', '.join(suffixes)}")
     return found
