@@ -26,6 +26,7 @@ from .inference import Clustering
 from .results import Result
 from .validation import validated
 
+from .incremental import Fitted, Progress, learn
 # Parameters that are handed on as they are.
 SETTINGS = (
     "solver",
@@ -143,11 +144,91 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             raise failure
         return self
 
+        self._progress: Progress | None = None  # what was learned batch by batch is of no use now
     def _result(self, source: Source) -> tuple[Result, BaseException | None]:
         """Give what a fit found, and what ended it before its time, if something did."""
         warm = self.warm_start and hasattr(self, "cluster_centers_")
         if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
             found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
+    def partial_fit(
+        self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None
+    ) -> Self:
+        """Step by online EM, from what was learned before or, in the first call, from a start that X gives.
+
+        Whatever ``solver`` is; ``solver=softkmeans.solvers.Online(forgetting=0.05)`` follows rows that change.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, Tensor (n, d) or Source
+            A batch of rows; the first needs ``n_clusters`` rows, and is better if it has many for each cluster. A
+            Source of rows that are not in memory is a batch for every block. Batches are best of mixed rows: shuffle
+            streams that are sorted.
+        y : None
+            Ignored.
+        sample_weight : array-like or Tensor (n,), optional
+            Weights of the rows, on the same scale in all calls: that of the first batch is the unit of time.
+
+        Returns
+        -------
+        self
+            The estimator itself. ``labels_``, ``inertia_``, ``cluster_weights_``, ``objective_`` and all figures like
+            these are those of X at the centres reached; ``history_`` has one entry, of X; ``n_iter_`` counts the calls,
+            on from the passes of a fit; ``converged_`` is False. Clusters keep their numbers.
+
+        Raises
+        ------
+        InputError
+            A ``ValueError``, if the data or a parameter can't be used. The model is then as it was.
+
+        Notes
+        -----
+        After ``fit``, and after `load` of a model that was fitted, the fit counts as a first batch of all its rows.
+        ``n_init``, ``max_iter``, ``tol``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints have no
+        meaning here, and of a `temperature.Schedule` the last temperature counts. The first batches may leave centres
+        where they are while rows of some cluster are still missing (see `softkmeans.solvers.Online`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softkmeans import SoftKMeans
+        >>> rng, model = np.random.default_rng(0), SoftKMeans(2, random_state=0)
+        >>> for _ in range(20):
+        ...     model = model.partial_fit(rng.normal([[0.0], [5.0]] * 50))
+        >>> np.sort(model.cluster_centers_, axis=0).round(1)
+        array([[0.],
+               [5.]])
+        """
+        fitted = self._fitted()
+        rows = validated(self, X, reset=fitted is None)
+        source = as_source(rows, sample_weight, device=self.device)
+        floating_dtype(self.dtype, rows)
+        names = ("solver", "distance", "noise_distance", "frozen")
+        member = self._member(warm=fitted is not None)
+        result, progress = learn(
+            source,
+            self.n_clusters,
+            fitted,
+            init=self.init,
+            random_state=self._seed(source) if fitted is None else None,
+            **{name: getattr(self, name) for name in names},
+            **{name: value for name, value in member.items() if name != "local_search"},
+        )
+        n_iter = getattr(self, "n_iter_", 0) + 1
+        steps = tuple(step._replace(n_iter=n_iter) for step in result.history)
+        self._keep(result._replace(n_iter=n_iter, history=steps), X, rows, source)
+        self._progress = progress
+        return self
+
+    def _fitted(self) -> Fitted | None:
+        """Give what there is to go on from, if there is something."""
+        if not hasattr(self, "cluster_centers_"):
+            return None
+        known = vars(self)
+        weights, t = known.get("cluster_weights_"), known.get("temperature_", 1.0)
+        n = 0.0 if weights is None else float(weights.sum()) + self.noise_weight_
+        progress = known.get("_progress")
+        return Fitted(as_tensor(self.cluster_centers_), t, weights, n, known.get("distortion_", 0.0), progress)
+
             raise InputError(
                 f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
             )

@@ -41,9 +41,9 @@ class SoftKMeans(Mixture):
         `temperature.Schedule` is passed through from hot to cold.
     priors : {"uniform", "learned"} or array-like (k,), default="uniform"
         Share of the rows that a cluster has before one looks at them.
-    solver : {"auto", "em", "lbfgs", "adam"} or Solver, default="auto"
+    solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver, default="auto"
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
-        "adam" is gradient descent.
+        "adam" is gradient descent; "online" steps after every batch of rows, as `partial_fit` does (`solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
         Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["averaged", "check_fuzzifier", "first_log_prior", "objective_for", "temperature_for", "variant_for"]
+__all__ = [
+    "averaged",
+    "check_fuzzifier",
+    "first_log_prior",
+    "goal_for",
+    "objective_for",
+    "temperature_for",
+    "variant_for",
+]
 
 import math
 from typing import Any
@@ -12,6 +20,7 @@ from torch import Tensor
 
 from .blocks import as_tensor
 from .checks import check_known, check_positive
+from .data.source import Source
 from .data.tables import as_vector
 from .distances import Averaged, Distance
 from .errors import InputError
@@ -25,7 +34,7 @@ from .objectives import (
     Objective,
 )
 from .points import Variant
-from .rules import Fuzzy, Rule
+from .rules import Fuzzy, Rule, as_rule
 from .space import Space
 from .temperature import Absent, TemperatureRule, as_temperature
 
@@ -38,6 +47,29 @@ def averaged(distance: Distance, update: str) -> Distance:
     check_known("update", update, UPDATES)
     is_mean_anyway = isinstance(distance.slope(torch.ones(1)), float)
     return distance if update == "exact" or is_mean_anyway else Averaged(distance)
+
+
+def goal_for(
+    source: Source,
+    space: Space,
+    n_clusters: int,
+    *,
+    temperature: Any,
+    assignment: str | Rule,
+    priors: Any,
+    noise_distance: float | None,
+    frozen: Any,
+    init: Any,
+    init_priors: Any,
+    objective: str | None = None,
+) -> tuple[Objective, Tensor]:
+    """Give what is minimised where rows are looked at from a space, and the log of the priors to begin with."""
+    sharing = as_rule(assignment)
+    rule = temperature_for(temperature, sharing).bind(space.view(source), space, n_clusters)
+    variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
+    goal = objective_for(objective, space, rule, variant)
+    check_fuzzifier(sharing, n_clusters)
+    return goal, first_log_prior(priors, init_priors, n_clusters, variant, space)
 
 
 def check_fuzzifier(rule: Rule, n_clusters: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["fit"]
+__all__ = ["first_temperature", "fit"]
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,12 +23,12 @@ from .data.source import Source
 from .descent import Descent, searched_goal
 from .distances import Distance, as_distance
 from .errors import CallbackError, FitInterrupted, InputError
-from .family import averaged, check_fuzzifier, first_log_prior, objective_for, temperature_for, variant_for
+from .family import averaged, goal_for
 from .kernels import nearest
 from .objectives import Objective
 from .points import Params
 from .results import Result, Run, best_of, result_of, warn_of
-from .rules import Rule, as_rule
+from .rules import Rule
 from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
@@ -94,9 +94,9 @@ def fit(
     objective : {"free_energy", "nll", "distortion"}, optional
         What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
         ``solver="adam"`` and a fixed temperature.
-    solver : {"auto", "em", "lbfgs", "adam"} or Solver
+    solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver
         "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
-        never accelerated, "lbfgs" from the start.
+        never accelerated, "lbfgs" from the start. "online" steps after every batch of rows (`solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
         Where centres start: "k-means||" takes few passes even where clusters are many. A callable takes
         ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and gives such an array.
@@ -171,14 +171,12 @@ def fit(
     check_tol(tol)
     if not isinstance(local_search, bool | np.bool_):
         raise InputError(f"local_search={local_search!r}: give True or False")
-    sharing = as_rule(assignment)
     space = Space.of(source, averaged(as_distance(distance), update))
-    view = space.view(source)
-    rule = temperature_for(temperature, sharing).bind(view, space, n_clusters)
-    variant = variant_for(sharing, priors, noise_distance, frozen, space, rule, init)
-    goal = objective_for(objective, space, rule, variant)
-    check_fuzzifier(sharing, n_clusters)
-    log_prior = first_log_prior(priors, init_priors, n_clusters, variant, space)
+    goal, log_prior = goal_for(
+        source, space, n_clusters, temperature=temperature, assignment=assignment, priors=priors,
+        noise_distance=noise_distance, frozen=frozen, objective=objective, init=init, init_priors=init_priors,
+    )  # fmt: skip
+    view, rule = space.view(source), goal.temperature
     rng, runs = np.random.default_rng(random_state), list[Run]()
     descent = Descent(goal, view, _solver(solver, goal), max_iter, tol, rng)
     search = searched_goal(goal, priors) if local_search else None
@@ -198,7 +196,7 @@ def fit(
 
     try:
         for restart, centers in enumerate(starts(init, n_init, n_clusters, source, space, rng)):
-            start = Params(centers, _first_temperature(init_temperature, rule, space, view, centers), log_prior)
+            start = Params(centers, first_temperature(init_temperature, rule, space, view, centers), log_prior)
             samples = _samples(view, n_clusters, rng) if growing_sample else ()
             keep(partial(descent.down, start, samples, rule.stages(space)), restart)
         if search is not None:
@@ -227,7 +225,7 @@ def _solver(solver: str | Solver, goal: Objective) -> Solver:
     return method
 
 
-def _first_temperature(
+def first_temperature(
     given: float | ArrayLike | Tensor | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
 ) -> Tensor:
     """Temperatures (k,) to begin with."""

@@ -29,6 +29,7 @@ from .distances import Distance
 from .errors import InputError, warn
 from .estimator import SoftKMeans
 from .fuzzy import FuzzyCMeans
+from .incremental import Progress
 from .scaling import Model, parts
 from .solvers import SOLVERS
 from .temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
@@ -109,6 +110,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         figures = [step[:-1] for step in estimator.history_]  # all but the centres, which a history is without
         tensors["history_"] = torch.tensor(figures, dtype=torch.float64)
     kept = {name: value for name, value in estimator.get_params().items() if name not in OF_ONE_FIT}
+    progress = attributes.get("_progress")
+    if progress is not None:
+        tensors |= {f"progress.{name}": tensor for name, tensor in progress.tensors().items()}
     parameters = {name: _plain(name, value, tensors) for name, value in kept.items()}
     content = {
         "kind": type(estimator).__name__,
@@ -117,6 +121,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
         "scaler": None,
+        "progress": None if progress is None else progress.kind,
     }
     if scaler is not None:
         content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
@@ -237,12 +242,27 @@ def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dic
             setattr(estimator, name, content["attributes"][name])
     if isinstance(estimator, SoftKMeans):
         _restore_mixture(estimator, tensors, n_clusters)
+    if content.get("progress") is not None:
+        _restore_progress(estimator, content["progress"], tensors)
     if "history_" in tensors:
         _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has another shape")
         _require(tensors["history_"].shape[1:] == (len(Step._fields) - 1,), "history_ has another shape")
         estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
         rows = tensors["history_"].tolist()
         estimator.history_ = tuple(Step(int(row[0]), *row[1:-2], *map(int, row[-2:])) for row in rows)
+
+
+def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Tensor]) -> None:
+    found = {name.removeprefix("progress."): t for name, t in tensors.items() if name.startswith("progress.")}
+    progress = Progress.of(kind, found)
+    centers, sums = tensors["cluster_centers_"], progress.known.stats
+    _require(progress.shift.shape == centers.shape[1:], "the progress is of other features")
+    _require(sums.weighted_sum.shape == centers.shape, "the progress has sums of another shape")
+    each = (sums.weight, sums.pull, sums.anchor, sums.distortion)
+    _require(all(part.shape == centers.shape[:1] for part in each), "the progress is of other clusters")
+    _require(all(part.dtype.is_floating_point and part.isfinite().all() for part in found.values()), "it is not finite")
+    _require(progress.scale > 0 and progress.known.seen >= 0 and progress.known.unit >= 0, "the progress is below 0")
+    estimator._progress = progress
 
 
 def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:

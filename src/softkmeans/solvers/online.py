@@ -62,8 +62,8 @@ class Online(Solver):
     Time t goes by weight, and is 1 after the first batch, of which the running sums then consist. A short time dt later
     they have been replaced to a share of t^-kappa dt, so a batch of weight 2 counts for as much as that batch twice.
     While first batches lack a cluster, up to four are waited for before anything moves. From its second pass over the
-    same rows on, a fit ends where EM leads from the sums of a whole pass: each row is in them once, so that no chance is
-    left of which rows came last.
+    same rows on, a fit ends where EM leads from the sums of a whole pass: each row is in them once, and it does not
+    matter which came last.
 
     Cappé & Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 2009.
 
