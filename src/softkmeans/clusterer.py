@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["SoftClusterer"]
 
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -19,7 +21,9 @@ from .blocks import Rows, as_tensor
 from .callbacks import Callback, LossPrinter, ProgressBar
 from .checks import check_count, check_share
 from .data.arrays import Array, as_source, floating_dtype, like
+from .data.lazy import by_partition
 from .data.source import Source
+from .data.tables import is_dask
 from .errors import CallbackError, FitInterrupted, InputError
 from .fit import fit
 from .inference import Clustering
@@ -109,9 +113,10 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
         Parameters
         ----------
-        X : array-like, sparse matrix, frame, Tensor (n, d) or Source
-            Rows of finite real numbers; never changed, and copied only where `data.as_source` says so. A Source of rows
-            that are not in memory, such as `data.scan` gives, is read block by block, and leaves no ``labels_``.
+        X : array-like, sparse matrix, frame, Tensor (n, d), Dask array or frame, or Source
+            Rows of finite real numbers; never changed, and copied only where `data.as_source` says so. Rows that are
+            not in memory, Dask's or those of a Source such as `data.scan` gives, are gone through block by block, and
+            leave no ``labels_``.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
@@ -280,7 +285,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
         Returns
         -------
-        labels : ndarray or Tensor (n,) of int64
+        labels : ndarray, Tensor or, if X is Dask's, lazy Dask array (n,) of int64
             Numbers of clusters; -1 also where a row likelier belongs to none, if there is a cluster of noise.
 
         Examples
@@ -292,8 +297,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         """
         if reject_below is not None:
             check_share("reject_below", reject_below)
-        clustering, source = self._look_at(X)
-        return like(X, clustering.labels(source, reject_below))
+        return self._answer(X, lambda clustering, source: clustering.labels(source, reject_below))
 
     def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:
         """Give the membership of each row in every cluster.
@@ -307,7 +311,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
         Returns
         -------
-        resp : ndarray or Tensor (n, k), or SciPy csr_array (n, k) with ``top``
+        resp : ndarray, Tensor or Dask array (n, k), or SciPy csr_array (n, k) with ``top``
             Rows sum to 1; to less where there is a cluster of noise, or memberships were left out.
 
         Examples
@@ -319,9 +323,12 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         >>> model.predict_proba([[2.5]], top=1).toarray().round(2)
         array([[0.  , 0.73]])
         """
-        clustering, source = self._look_at(X)
         if top is None:
-            return like(X, clustering.resp(source, self._dtype))
+            dtype = self._dtype  # alone: it may travel where the rows are
+            return self._answer(X, lambda clustering, source: clustering.resp(source, dtype))
+        if is_dask(X):
+            raise InputError(f"top={top} gives one SciPy matrix, and X is Dask's: give one partition at a time")
+        clustering, source = self._look_at(X)
         k = len(clustering.centers)
         check_count("top", top, at_most=(k, "clusters there are"))
         dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy has none of half the size
@@ -341,7 +348,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
         Returns
         -------
-        distances : ndarray or Tensor (n, k)
+        distances : ndarray, Tensor or Dask array (n, k)
             Euclidean distances, not squared, where the distance is "sqeuclidean" or "euclidean"; cosine distances else.
 
         Examples
@@ -351,8 +358,18 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         >>> model.transform([[0.3]]).round(2)
         array([[4.8, 0.2]])
         """
-        clustering, source = self._look_at(X)
-        return like(X, clustering.distances(source, self._dtype))
+        dtype = self._dtype
+        return self._answer(X, lambda clustering, source: clustering.distances(source, dtype))
+
+    def _answer(self, X: ArrayLike | Tensor, of: Callable[[Clustering, Source], Tensor]) -> Array:
+        """Give what is found of each row, as an array of the kind of X: of Dask's rows one that is not computed yet."""
+        if not is_dask(X):
+            clustering, source = self._look_at(X)
+            return like(X, of(clustering, source))
+        check_is_fitted(self)
+        example = as_source(as_tensor(self.cluster_centers_).cpu())
+        clustering = self._clustering(example)
+        return by_partition(validated(self, X, reset=False), partial(of, clustering), of(clustering, example)[:0])
 
     def _look_at(
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None

@@ -38,7 +38,7 @@ class Mixture(SoftClusterer):
 
         Returns
         -------
-        log_likelihood : ndarray or Tensor (n,)
+        log_likelihood : ndarray, Tensor or Dask array (n,)
             Logarithms of densities per unit of the data's volume.
 
         Examples
@@ -48,8 +48,7 @@ class Mixture(SoftClusterer):
         >>> model.score_samples([[0.1]]).round(4)  # half of a standard normal density at its mean
         array([-1.6121])
         """
-        clustering, source = self._look_at(X)
-        return like(X, clustering.objective(source))
+        return self._answer(X, lambda clustering, source: clustering.objective(source))
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Give the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.

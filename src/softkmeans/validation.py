@@ -11,18 +11,23 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from .blocks import Rows
 from .data.arrays import check_matrix
+from .data.lazy import check_collection
 from .data.source import Source
-from .data.tables import as_frame, as_rows
+from .data.tables import as_frame, as_rows, is_dask
 from .errors import InputError
 
 
-def validated(estimator: Any, X: Any, *, reset: bool) -> Rows | Source:
+def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Rows of any table, with their number of features (and names) kept by the estimator, or compared.
 
-    A Source passes through.
+    A Source passes through, and so do Dask's collections, of which only what they say of themselves is looked at.
     """
+    if is_dask(X):
+        check_collection(X)
+        meta = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
+        validate_data(estimator, meta, reset=reset, skip_check_array=True)
+        return X
     if isinstance(X, Source):
         _validate_source(estimator, X, reset=reset)
         return X

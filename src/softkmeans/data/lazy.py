@@ -1,22 +1,10 @@
-"""Dask's arrays and data frames: their partitions are worked on where they lie, and the sums of these brought together.
-
-Of Dask only what is public is used: collections become delayed partitions, and a pass delayed calls on these. Whoever
-does Dask's work does ours, threads or the workers of a cluster.
-"""
+"""Dask's arrays and data frames, as a source and for lazy answers."""
 
 from __future__ import annotations
 
-__all__ = ["DaskSource", "by_partition", "check_collection", "dtype_of"]
+__all__ = ["DaskSource", "by_partition", "check_collection"]
 
 import copy
-import functools
-import importlib
-import io
-import itertools
-import operator
-import pickle
-import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,17 +16,12 @@ from typing_extensions import override
 
 from ..blocks import Block
 from ..errors import InputError
-from ..kernels import working_dtype
 from .arrays import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
+from .partitions import CPU, DTYPE, Part, block_of, compute, delayed, futures_of, packed, summed, unpacked, weights_of
 from .source import ArraySource, Source
-from .tables import as_rows, as_vector, is_dask
+from .tables import as_rows, dtype_of, is_dask
 
 T = TypeVar("T")
-
-CPU = torch.device("cpu")
-BRANCHES = 8  # how many sums are added at a time
-FEW = 64  # partitions
-SMALL = 2**16  # bytes of a function and what it holds
 
 
 class DaskSource(Source):
@@ -73,17 +56,16 @@ class DaskSource(Source):
     """
 
     in_memory = False
-    device, dtype = CPU, working_dtype(CPU)
+    device, dtype = CPU, DTYPE
 
     def __init__(self, x: Any, sample_weight: Any = None, *, finite: bool = True) -> None:
         check_collection(x)
-        self.kept = x, sample_weight  # or partitions that were persisted would go
         self.n_features = x.shape[1]
         self.columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
         x, lazy = _in_one_column(x), is_dask(sample_weight)
         rows = _delayed_parts(x)
         weights = _delayed_weights(sample_weight, x) if lazy else [None] * len(rows)
-        surveys = _compute([_delayed(_survey)(*pair, finite) for pair in zip(rows, weights, strict=True)])
+        surveys = compute([delayed(_survey)(*pair, finite) for pair in zip(rows, weights, strict=True)])
         ends = np.cumsum([survey.length for survey in surveys]).tolist()
         self.n_rows = ends[-1]
         if not self.n_rows:
@@ -91,18 +73,19 @@ class DaskSource(Source):
         _check(surveys, self.n_features)
         if sample_weight is not None and not lazy:
             weights = _cut(check_weights(sample_weight, self.n_rows), ends)
-        parts = map(_Part, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
+        parts = map(Part, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
         self.parts = [part for part in parts if part.start < part.stop]
+        self.futures = futures_of(x, sample_weight)  # kept, or what the caller has persisted might go
 
     @override
     def blocks(self) -> Iterator[Block]:
-        return (_compute([part.apply(_block)])[0] for part in self.parts)
+        return (compute([part.apply(block_of)])[0] for part in self.parts)
 
     @override
     def batches(self) -> Iterator[Source]:
         return map(self._only, self.parts)
 
-    def _only(self, part: _Part) -> DaskSource:
+    def _only(self, part: Part) -> DaskSource:
         """Make a source of one partition, which stays where it lies."""
         source = copy.copy(self)
         source.parts, source.n_rows = [part], part.stop - part.start
@@ -111,46 +94,8 @@ class DaskSource(Source):
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all partitions, in an order that no worker has a say in."""
-        sent = _sent(fn)
-        held = self._held() if isinstance(sent, bytes) and len(self.parts) <= FEW else None
-        if held:
-            last = _last(_found_where_held(self.parts, held, sent), _added)
-        else:
-            last = _compute(_last([part.apply(_term, sent) for part in self.parts], _delayed(_added)))
-        total: T = functools.reduce(operator.add, map(_unpacked, last))
+        total: T = summed(self.parts, fn, self.futures)
         return total
-
-    def _held(self) -> dict[Any, Any] | None:
-        """Give the futures of all partitions by their keys, if the caller has persisted them on a cluster."""
-        distributed = sys.modules.get("distributed")
-        if distributed is None:
-            return None
-        futures = {future.key: future for future in distributed.futures_of(self.kept)}
-        return futures if all(key in futures for part in self.parts for key in part.keys) else None
-
-
-class _Part(NamedTuple):
-    """A partition that has rows, delayed, with the numbers of its first row and of that after its last."""
-
-    number: int
-    rows: Any
-    weights: Any
-    start: int
-    stop: int
-
-    def apply(self, fn: Callable[..., Any], *args: Any) -> Any:
-        """Delay a function of the partition."""
-        return _delayed(fn)(self.rows, self.weights, self.number, self.start, self.stop, *args)
-
-    @property
-    def keys(self) -> list[Any]:
-        """What Dask knows it by."""
-        return [each.key for each in (self.rows, self.weights) if is_dask(each)]
-
-    def held(self, futures: dict[Any, Any]) -> tuple[Any, ...]:
-        """Give the same with futures of what is delayed."""
-        rows, weights = (futures[each.key] if is_dask(each) else each for each in (self.rows, self.weights))
-        return rows, weights, self.number, self.start, self.stop
 
 
 class _Survey(NamedTuple):
@@ -181,47 +126,17 @@ def check_collection(x: Any) -> None:
     check_matrix(np.empty((1, 1), dtype_of(x)))
 
 
-def dtype_of(x: Any) -> np.dtype[Any]:
-    """Give the type that the rows of a Dask array or data frame have in memory."""
-    found: Any = x if hasattr(x, "chunks") else as_rows(x._meta_nonempty)
-    return np.dtype(found.dtype)
-
-
-def by_partition(x: Any, fn: Callable[[Source], Tensor], width: int | None, dtype: torch.dtype) -> Any:
-    """Give what a function gives of rows, ``(m, width)`` or ``(m,)``, as a lazy Dask array of the same partitions."""
-    empty = torch.empty((0,) if width is None else (0, width), dtype=dtype).numpy()
-    x, sent = _in_one_column(x), _sent(fn)
-    if not hasattr(x, "chunks"):
-        return x.map_partitions(_answer, sent, empty, meta=empty)
-    shape = {"drop_axis": 1} if width is None else {"chunks": (x.chunks[0], (width,))}
-    return x.map_blocks(_answer, sent, empty, dtype=empty.dtype, meta=empty, **shape)
+def by_partition(x: Any, fn: Callable[[Source], Tensor], empty: Tensor) -> Any:
+    """Give what a function finds for each row, lazily, in the partitions of x; ``empty`` is what it finds for none."""
+    nothing, sent = _array(empty), delayed(packed(fn))
+    if hasattr(x, "columns"):
+        return x.map_partitions(_answer, sent, nothing, meta=nothing)
+    x = _in_one_column(x)
+    shape = {"drop_axis": 1} if nothing.ndim == 1 else {"chunks": (x.chunks[0], (nothing.shape[1],))}
+    return x.map_blocks(_answer, sent, nothing, dtype=nothing.dtype, meta=nothing, **shape)
 
 
 # What runs on workers.
-
-
-def _block(rows: Any, weights: Any, number: int, start: int, stop: int) -> Block:
-    found = as_rows(rows)
-    if found.shape[0] != stop - start:
-        raise InputError(
-            f"partition {number} has {found.shape[0]} rows now and had {stop - start} before: persist the collection, "
-            "or make it of something that stays the same"
-        )
-    return Block(found, None if weights is None else _weights(weights), CPU, DaskSource.dtype, start=start)
-
-
-def _term(rows: Any, weights: Any, number: int, start: int, stop: int, sent: bytes) -> bytes:
-    return _terms(sent, (rows, weights, number, start, stop))[0]
-
-
-@torch.no_grad()
-def _terms(sent: bytes, *parts: tuple[Any, ...]) -> list[bytes]:
-    fn = _unpacked(sent)
-    return [_packed(fn(_block(*part))) for part in parts]
-
-
-def _added(*terms: bytes) -> bytes:
-    return _packed(functools.reduce(operator.add, map(_unpacked, terms)))
 
 
 def _survey(rows: Any, weights: Any, finite: bool) -> _Survey:
@@ -229,22 +144,21 @@ def _survey(rows: Any, weights: Any, finite: bool) -> _Survey:
     length, not_finite = found.shape[0], find_not_finite(found) if finite else (0, None)
     if weights is None:
         return _Survey(length, not_finite, length, (0, None), 0, 1)
-    w = _weights(weights)
+    w = weights_of(weights)
     return _Survey(length, not_finite, len(w), find_not_finite(w[:, None]), int((w < 0).sum()), int((w > 0).sum()))
 
 
-def _weights(weights: Any) -> NDArray[Any]:
-    return np.asarray(as_vector(weights, "sample_weight"), np.float64)
-
-
 @torch.no_grad()
-def _answer(rows: Any, sent: bytes, empty: NDArray[Any]) -> NDArray[Any]:
+def _answer(rows: Any, sent: bytes, nothing: NDArray[Any]) -> NDArray[Any]:
     found = as_rows(rows)
     if not found.shape[0]:
-        return empty
+        return nothing
     check_finite(found, "a partition")
-    answer: Tensor = _unpacked(sent)(ArraySource(found, None, CPU, DaskSource.dtype))
-    return answer.numpy()
+    return _array(unpacked(sent)(ArraySource(found, None, CPU, DTYPE)))
+
+
+def _array(x: Tensor) -> NDArray[Any]:
+    return x.float().numpy() if x.dtype == torch.bfloat16 else x.numpy()  # which NumPy lacks
 
 
 # What runs where the collection is.
@@ -272,34 +186,6 @@ def _check_finite(name: str, found: list[tuple[int, int, tuple[int, int] | None]
             place = f"in row {start + row}, column {column}, which is row {row} of partition {number}"
             raise_not_finite(name, count, size, place)
         start += length
-
-
-def _last(terms: list[Any], added: Callable[..., Any]) -> list[Any]:
-    """Add terms up until a few are left, which whoever asked adds: one more task would take longer than these do."""
-    while len(terms) > BRANCHES:
-        terms = [added(*terms[i : i + BRANCHES]) for i in range(0, len(terms), BRANCHES)]
-    return terms
-
-
-def _found_where_held(parts: list[_Part], futures: dict[Any, Any], sent: bytes) -> list[bytes]:
-    """Give what a function finds in each partition, in order, in a task for each thread that has some at hand.
-
-    With a task for each partition, more time would go into tasks than into rows.
-    """
-    client = next(iter(futures.values())).client
-    groups = _shared_out(parts, client.who_has(list(futures.values())), client.nthreads())
-    tasks = [client.submit(_terms, sent, *(part.held(futures) for part in group), pure=False) for group in groups]
-    found = itertools.chain(*client.gather(tasks))
-    numbers = (part.number for group in groups for part in group)
-    return [term for _, term in sorted(zip(numbers, found, strict=True), key=operator.itemgetter(0))]
-
-
-def _shared_out(parts: list[_Part], holders: dict[Any, Any], threads: dict[str, int]) -> list[list[_Part]]:
-    shelves = defaultdict(list)
-    for part in parts:
-        shelves[min(holders.get(part.rows.key) or [""])].append(part)
-    split = [(shelf, threads.get(worker, 1)) for worker, shelf in shelves.items()]
-    return [shelf[i::n] for shelf, n in split for i in range(min(n, len(shelf)))]
 
 
 def _in_one_column(x: Any) -> Any:
@@ -332,44 +218,3 @@ def _cut(w: Any, ends: list[int]) -> list[NDArray[Any]]:
     """Cut weights in memory at the ends of the partitions."""
     array = w.cpu().numpy() if isinstance(w, Tensor) else w
     return np.split(array, ends[:-1])
-
-
-def _delayed(thing: Any) -> Any:
-    return _dask().delayed(thing, pure=False, traverse=False)
-
-
-def _compute(delayed: list[Any]) -> list[Any]:
-    return list(_dask().compute(*delayed, optimize_graph=False))
-
-
-def _dask() -> Any:
-    return importlib.import_module("dask")  # loaded already, or no collection would have come
-
-
-def _sent(fn: Callable[..., Any]) -> Any:
-    """Make a function ready to travel, as bytes, which the scheduler needn't understand.
-
-    What is small goes along with each partition's task. What is large goes to one worker, and from there to the others;
-    a small one would wait there for an answer, and draw small partitions to where it is.
-    """
-    sent = _packed(fn)
-    return sent if len(sent) <= SMALL else _delayed(sent)
-
-
-def _packed(value: Any) -> bytes:
-    """Pickle functions, and tensors as arrays: PyTorch takes a third of a millisecond for each of its own."""
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, value: Any) -> Any:
-            plain = type(value) is Tensor and value.device.type == "cpu" and value.layout == torch.strided
-            if plain and value.dtype != torch.bfloat16:  # which NumPy lacks
-                return torch.from_numpy, (value.detach().resolve_neg().numpy(),)
-            return super().reducer_override(value)
-
-    Pickler(file := io.BytesIO(), protocol=5).dump(value)
-    return file.getvalue()
-
-
-def _unpacked(packed: bytes) -> Any:
-    return pickle.loads(packed)  # noqa: S301  (it comes from Dask, which runs any code that comes)

@@ -6,7 +6,7 @@ imported here.
 
 from __future__ import annotations
 
-__all__ = ["as_frame", "as_rows", "as_vector", "is_dask", "is_foreign"]
+__all__ = ["as_frame", "as_rows", "as_vector", "dtype_of", "is_dask", "is_foreign"]
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -100,6 +100,11 @@ def is_foreign(x: Any) -> bool:
 def is_dask(x: Any) -> bool:
     """Whether x is one of Dask's collections, whose rows are not in memory."""
     return type(x).__module__.partition(".")[0] in ("dask", "dask_expr")
+
+
+def dtype_of(x: Any) -> Any:
+    """Give the type that a table's rows have, which Dask's frames only say by an example."""
+    return as_rows(x._meta_nonempty).dtype if is_dask(x) and hasattr(x, "columns") else x.dtype
 
 
 def _from_foreign(x: Any) -> NDArray[Any] | Tensor:
