@@ -26,11 +26,11 @@ from .data.source import Source
 from .data.tables import is_dask
 from .errors import CallbackError, FitInterrupted, InputError
 from .fit import fit
+from .incremental import Fitted, Progress, learn
 from .inference import Clustering
 from .results import Result
 from .validation import validated
 
-from .incremental import Fitted, Progress, learn
 # Parameters that are handed on as they are.
 SETTINGS = (
     "solver",
@@ -144,17 +144,12 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
         result, failure = self._result(source)
+        self._progress: Progress | None = None  # what was learned batch by batch is of no use now
         self._keep(result, X, rows, source)
         if failure is not None:
             raise failure
         return self
 
-        self._progress: Progress | None = None  # what was learned batch by batch is of no use now
-    def _result(self, source: Source) -> tuple[Result, BaseException | None]:
-        """Give what a fit found, and what ended it before its time, if something did."""
-        warm = self.warm_start and hasattr(self, "cluster_centers_")
-        if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
     def partial_fit(
         self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None
     ) -> Self:
@@ -234,6 +229,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         progress = known.get("_progress")
         return Fitted(as_tensor(self.cluster_centers_), t, weights, n, known.get("distortion_", 0.0), progress)
 
+    def _result(self, source: Source) -> tuple[Result, BaseException | None]:
+        """Give what a fit found, and what ended it before its time, if something did."""
+        warm = self.warm_start and hasattr(self, "cluster_centers_")
+        if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
+            found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
             raise InputError(
                 f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
             )
