@@ -15,6 +15,7 @@ X, _ = make_blobs(300, n_features=3, centers=4, cluster_std=2.0, random_state=3)
 FIXED = {"sqeuclidean": 8.0, "euclidean": 1.0, "cosine": 0.05}
 
 
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -27,9 +28,11 @@ def test_every_solver_reaches_the_same_optimum(solver, distance, learned, dtype)
         "tol": 1e-10,
     }
     best = fit(X, 4, solver="em", max_iter=5000, **settings | {"tol": 1e-13})
-    found = fit(torch.tensor(X, dtype=dtype), 4, solver=solver, max_iter=5000, **settings)
+    by_batches = as_solver(solver).by_batches  # of nine rows here: from pass to pass they bring it a little nearer
+    passes, nearness = (20, 5e-5) if by_batches else (5000, 1e-6)
+    found = fit(torch.tensor(X, dtype=dtype), 4, solver=solver, max_iter=passes, **settings)
     gap = abs(found.objective - best.objective) / best.distortion
-    assert gap < 1e-6
+    assert gap < nearness
     np.testing.assert_allclose(found.centers.numpy(), best.centers.numpy(), atol=2e-2)
     assert found.temperature == pytest.approx(best.temperature, rel=2e-3)
 
@@ -55,7 +58,7 @@ def test_adam_on_the_distortion_finds_its_own_optimum():
     assert result.distortion < em.distortion  # what EM minimises is F
 
 
-@pytest.mark.parametrize("solver", ["em", "lbfgs"])
+@pytest.mark.parametrize("solver", ["em", "lbfgs", "online"])
 def test_only_adam_minimises_the_distortion(solver):
     with pytest.raises(InputError, match="choose solver='adam'"):
         fit(X, 4, temperature=8.0, objective="distortion", solver=solver)
@@ -147,5 +150,5 @@ def test_lbfgs_remembers_less_of_many_numbers(monkeypatch):
 
 def test_solver_objects_and_names():
     assert as_solver(Adam(lr=0.5)).lr == 0.5
-    with pytest.raises(InputError, match="choose one of auto, em, lbfgs, adam"):
+    with pytest.raises(InputError, match="choose one of auto, em, lbfgs, adam, online"):
         as_solver("newton")
