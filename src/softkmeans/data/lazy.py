@@ -111,19 +111,14 @@ class _Survey(NamedTuple):
 
 def check_collection(x: Any) -> None:
     """Raise an InputError unless x is a Dask array (n, d) or data frame of real numbers."""
-    if not (hasattr(x, "to_delayed") and hasattr(x, "ndim")):
+    if not hasattr(type(x), "to_delayed") or not hasattr(type(x), "ndim"):
         raise InputError(f"the data is a Dask {type(x).__name__}, expected a Dask array or data frame: convert it")
-    if hasattr(x, "columns"):
-        as_rows(x._meta_nonempty)  # complains of columns that are not numeric
-    shape = tuple("n" if np.isnan(size) else size for size in x.shape) if hasattr(x, "chunks") else ("n",) * x.ndim
     if x.ndim != 2:
-        raise InputError(
-            f"the data has shape ({', '.join(map(str, shape))}), expected (n, d): use x.reshape(-1, 1), or "
-            "x.to_frame(), for one feature"
-        )
-    if x.shape[1] == 0:
+        remedy = "x.reshape(-1, 1)" if hasattr(x, "chunks") else "x.to_frame()"
+        raise InputError(f"the data has {x.ndim} dimensions, expected (n, d): use {remedy} for one feature")
+    if not x.shape[1]:
         raise InputError("the data has no columns: at least one row and one feature are needed")
-    check_matrix(np.empty((1, 1), dtype_of(x)))
+    check_matrix(np.empty((1, 1), dtype_of(x)))  # of frames, it complains of columns that are not numeric
 
 
 def by_partition(x: Any, fn: Callable[[Source], Tensor], empty: Tensor) -> Any:

@@ -1,0 +1,333 @@
+"""Dask: the same results as in memory, whoever does the work, and whoever dies of it."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import torch
+from distributed import Client, LocalCluster
+from psutil import pid_exists
+
+from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, accumulate, make_blobs
+from softkmeans.data import as_source
+from softkmeans.data.partitions import packed, unpacked
+
+X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
+W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+INIT = X[[0, 100, 200, 300, 400]]
+NAMES = ["a", "b", "c"]
+
+
+def arrays(ends=(200, 400)):
+    """A Dask array of X whose partitions end at given places."""
+    sizes = np.diff([0, *ends, len(X)]).tolist()
+    return da.from_array(X, chunks=(tuple(sizes), (2, 1)))
+
+
+def frame(n_parts=4):
+    return dd.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=n_parts)
+
+
+COLLECTIONS = {
+    "even": arrays,
+    "uneven": lambda: arrays((1, 350, 590)),
+    "empty partitions": lambda: arrays((0, 250, 250, 600)),
+    "of unknown lengths": lambda: arrays()[arrays()[:, 0] > -np.inf],
+    "sparse": lambda: arrays().rechunk({1: -1}).map_blocks(scipy.sparse.csr_matrix),
+    "frame": frame,
+    "frame of mixed types": lambda: frame().astype({"a": "float64", "b": "Float64"}),
+    "many": lambda: da.from_array(X, chunks=(60, 3)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    """Where no cluster is asked for, Dask's threads do the work."""
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit="1GiB", silence_logs=50
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def client(cluster):
+    with Client(cluster) as found, dask.config.set(scheduler=None):
+        yield found
+
+
+def model(**settings):
+    return SoftKMeans(5, **{"init": INIT, "tol": 1e-9, "temperature": 4.0} | settings)
+
+
+@functools.cache
+def in_memory(**settings):
+    return model(**settings).fit(X)
+
+
+def assert_same(found, wanted, atol=1e-9):
+    np.testing.assert_allclose(found.cluster_centers_, wanted.cluster_centers_, rtol=0, atol=atol)
+    np.testing.assert_allclose(found.objective_, wanted.objective_, rtol=1e-12)
+    np.testing.assert_allclose(found.inertia_, wanted.inertia_, rtol=1e-9)
+    assert found.n_iter_ == wanted.n_iter_
+    assert not hasattr(found, "labels_")
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_fits_are_those_in_memory(name):
+    assert_same(model().fit(COLLECTIONS[name]()), in_memory())
+
+
+@pytest.mark.parametrize("settings", [{"temperature": "auto", "priors": "learned"}, {"distance": "euclidean"}])
+def test_fits_of_all_kinds_are_those_in_memory(settings):
+    assert_same(model(**settings).fit(arrays()), in_memory(**settings))
+    fuzzy = FuzzyCMeans(5, init=INIT, tol=1e-9)
+    assert_same(fuzzy.fit(arrays()), FuzzyCMeans(5, init=INIT, tol=1e-9).fit(X))
+
+
+WEIGHTS = {
+    "in memory": (arrays, lambda: W),
+    "in the same partitions": (arrays, lambda: da.from_array(W, chunks=200)),
+    "in other partitions": (arrays, lambda: da.from_array(W, chunks=75)),
+    "a column": (frame, lambda: dd.from_pandas(pd.Series(W), npartitions=4)),
+    "a list": (lambda: arrays((0, 599)), W.tolist),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights(name):
+    x, w = WEIGHTS[name]
+    assert_same(model().fit(x(), sample_weight=w()), model().fit(X, sample_weight=W))
+
+
+@pytest.mark.parametrize("init", ["k-means++", "k-means||", "random"])
+def test_seedings_do_not_depend_on_partitions(init):
+    one, *others = (
+        SoftKMeans(5, init=init, random_state=3).fit(COLLECTIONS[name]())
+        for name in ("even", "uneven", "empty partitions", "frame")
+    )
+    for other in others:
+        assert_same(other, one)
+
+
+def test_blocks_and_batches():
+    source = as_source(arrays((0, 100, 350)), W)
+    assert (source.n_rows, source.n_features, source.in_memory) == (600, 3, False)
+    assert [(block.start, len(block)) for block in source.blocks()] == [(0, 100), (100, 250), (350, 250)]
+    np.testing.assert_array_equal(torch.cat([block.x for block in source.blocks()]), X)
+    batches = list(source.batches())
+    assert [batch.n_rows for batch in batches] == [100, 250, 250]
+    sums = [batch.sum(lambda block: block.w.sum()) for batch in batches]
+    assert torch.stack(sums).tolist() == [W[:100].sum(), W[100:350].sum(), W[350:].sum()]
+    assert as_source(frame()).columns == tuple(NAMES)
+
+
+def test_centers_are_of_the_type_of_the_rows():
+    assert model().fit(arrays().astype("float32")).cluster_centers_.dtype == np.float32
+    assert model().fit(frame().astype("float32")).cluster_centers_.dtype == np.float32
+    fitted = model(dtype="float32").fit(frame())
+    assert fitted.cluster_centers_.dtype == np.float32
+    assert list(fitted.feature_names_in_) == NAMES
+
+
+METHODS = {
+    "predict": {},
+    "predict_proba": {},
+    "transform": {},
+    "score_samples": {},
+    "with rejects": {"reject_below": 0.9},
+}
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+@pytest.mark.parametrize("method", METHODS)
+def test_predictions_are_lazy_and_the_same(method, name):
+    x, settings = COLLECTIONS[name](), METHODS[method]
+    call = "predict" if settings else method
+    fitted = in_memory()
+    found, wanted = getattr(fitted, call)(x, **settings), getattr(fitted, call)(X, **settings)
+    assert isinstance(found, da.Array)
+    assert (found.dtype, found.ndim) == (wanted.dtype, wanted.ndim)
+    assert found.numblocks[0] == (x.numblocks[0] if isinstance(x, da.Array) else x.npartitions)
+    np.testing.assert_allclose(found.compute(), wanted, rtol=0, atol=1e-9)
+
+
+def test_predictions_compute_nothing_before_they_are_asked_for():
+    def never(block):
+        raise AssertionError
+
+    fitted = in_memory()
+    x = arrays().rechunk({1: -1}).map_blocks(never, dtype=float, meta=np.empty((0, 0)))
+    for method in (fitted.predict, fitted.predict_proba, fitted.transform, fitted.score_samples):
+        lazy = method(x)
+        with pytest.raises(AssertionError):
+            lazy.compute()
+
+
+def test_scores_are_those_in_memory():
+    fitted = in_memory()
+    for method in (fitted.score, fitted.bic, fitted.aic):
+        assert method(arrays(), sample_weight=W) == pytest.approx(method(X, sample_weight=W), rel=1e-12)
+    stats, wanted = (accumulate(x, INIT, 4.0) for x in (arrays(), X))
+    torch.testing.assert_close(stats.weighted_sum, wanted.weighted_sum, rtol=1e-12, atol=1e-9)
+
+
+def spoiled(row, column, value=np.nan):
+    x = X.copy()
+    x[row, column] = value
+    return da.from_array(x, chunks=(250, 3))
+
+
+def grows():
+    """A collection whose first partition has another row each time it is made."""
+    made = []
+
+    def make(block):
+        made.append(1)
+        return block[: 99 + len(made)]
+
+    return arrays((300,)).rechunk({1: -1}).map_blocks(make, dtype=float, chunks=((np.nan,) * 2, (3,)))
+
+
+DELAYED = dask.delayed(lambda: X)()
+ERRORS = {
+    "NaN": (
+        lambda: model().fit(spoiled(257, 1)),
+        r"the data contains NaN or infinity: 1 of 1800 entries, the first in row 257, column 1, which is row 7 of "
+        r"partition 1 \(counted from 0\): fill them in or leave those rows out",
+    ),
+    "infinity": (lambda: model().fit(spoiled(3, 0, np.inf)), "row 3, column 0, which is row 3 of partition 0"),
+    "NaN to predict": (
+        lambda: in_memory().predict(spoiled(257, 1)).compute(),
+        r"a partition contains NaN or infinity: 1 of 750 entries, the first in row 7, column 1",
+    ),
+    "text": (
+        lambda: model().fit(dd.from_pandas(pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), npartitions=1)),
+        "column 'b' .* is not numeric: leave it out or encode it",
+    ),
+    "one dimension": (lambda: as_source(arrays()[:, 0]), r"1 dimensions, expected \(n, d\): use x.reshape"),
+    "a series": (lambda: as_source(frame()["a"]), r"1 dimensions, expected \(n, d\): use x.to_frame"),
+    "a bag": (lambda: as_source(DELAYED), "a Dask Delayed, expected a Dask array or data frame"),
+    "complex": (lambda: as_source(arrays().astype(complex)), "type complex128, expected real numbers"),
+    "no rows": (lambda: as_source(arrays()[:0]), "at least one row and one feature are needed"),
+    "no rows, found late": (lambda: as_source(arrays()[arrays()[:, 0] > 1e9]), "at least one row"),
+    "no columns": (lambda: as_source(arrays()[:, :0]), "at least one row and one feature are needed"),
+    "few weights": (lambda: as_source(arrays(), W[:5]), r"shape \(5,\), expected \(600,\)"),
+    "few lazy weights": (lambda: as_source(arrays(), da.ones(5)), r"shape \(5,\), expected \(600,\)"),
+    "weights in other partitions": (
+        lambda: as_source(frame(), dd.from_pandas(pd.Series(W), npartitions=3)),
+        "sample_weight has 3 partitions, and the data has 4: give both the same",
+    ),
+    "weights of another number": (
+        lambda: as_source(frame(), da.ones(604, chunks=151)),
+        "sample_weight has 151 values in partition 0, expected 150",
+    ),
+    "weights in two dimensions": (lambda: as_source(arrays(), arrays()), "a Dask Array, expected .* series"),
+    "negative weights": (lambda: as_source(arrays(), da.from_array(W - 1, chunks=200)), "negative values"),
+    "no weight": (lambda: as_source(arrays(), da.zeros(600, chunks=200)), "zero for every row"),
+    "weights of NaN": (lambda: as_source(arrays(), da.full(600, np.nan, chunks=200)), "sample_weight contains NaN"),
+    "weights of text": (
+        lambda: as_source(frame(), frame()["a"].astype(str)),
+        "sample_weight is of type string, expected numbers",
+    ),
+    "other columns": (lambda: in_memory().predict(arrays()[:, :2]), "2 features, but SoftKMeans is expecting 3"),
+    "top": (lambda: in_memory().predict_proba(arrays(), top=2), "top=2 gives one SciPy matrix, and X is Dask's"),
+    "a device": (lambda: as_source(arrays(), device="meta"), "device='meta' came with Dask's rows"),
+    "rows that change": (lambda: as_source(grows()).sum(lambda block: block.x.sum()), "rows now and had .* before"),
+    "an error in a sum": (lambda: SoftKMeans(2, distance="cosine").fit(arrays() * 0), "all zeros|no direction"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name):
+    act, message = ERRORS[name]
+    with pytest.raises((InputError, ValueError), match=message) as raised:
+        act()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+@pytest.mark.parametrize("name", ["uneven", "empty partitions", "frame", "many"])
+def test_a_cluster_gives_the_same(client, name, persisted):
+    with dask.config.set(scheduler="threads"):
+        here = model(tol=1e-4).fit(COLLECTIONS[name]())
+    x = COLLECTIONS[name]().rechunk({1: -1}) if "frame" not in name else COLLECTIONS[name]()
+    there = model(tol=1e-4).fit(x.persist() if persisted else x)
+    assert_same(there, here, atol=0)
+    np.testing.assert_array_equal(there.predict(x).compute(), here.predict(x).compute())
+
+
+def test_weights_on_a_cluster(client):
+    x, w = arrays().rechunk({1: -1}).persist(), da.from_array(W, chunks=200).persist()
+    wanted = model(tol=1e-4).fit(X, sample_weight=W)
+    assert_same(model(tol=1e-4).fit(x, sample_weight=w), wanted)
+    assert_same(model(tol=1e-4).fit(x, sample_weight=W), wanted)
+
+
+def test_errors_of_workers_come_as_they_are(client):
+    for name in ("NaN", "NaN to predict", "weights of text", "an error in a sum"):
+        test_errors(name)
+
+
+def test_large_functions_travel_on_their_own(client):
+    table = torch.arange(20_000.0, dtype=torch.float64)
+    source = as_source(arrays().rechunk({1: -1}).persist())
+    assert source.sum(lambda block: table * len(block)).equal(table * 600)
+
+
+class Killer(Callback):
+    """Kills a process in the middle of the pass after the third."""
+
+    def __init__(self, process):
+        self.process, self.timers = process, []
+
+    def on_step(self, step):
+        if step.n_iter == 3:
+            self.timers.append(threading.Timer(0.005, os.kill, (self.process, signal.SIGKILL)))
+            self.timers[0].start()
+
+
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize("persisted", [False, True])
+def test_a_killed_worker_changes_nothing(client, persisted):
+    x = da.random.default_rng(0).normal(size=(4000, 3), chunks=(500, 3))  # can be made again
+    with dask.config.set(scheduler="threads"):
+        wanted = model(max_iter=12, tol=0).fit(x)
+    client.wait_for_workers(2)
+    killer = Killer(next(iter(client.run(os.getpid).values())))
+    found = model(max_iter=12, tol=0, callbacks=[killer]).fit(x.persist() if persisted else x)
+    assert killer.timers
+    assert not pid_exists(killer.process)
+    assert_same(found, wanted, atol=0)
+    assert found.history_ == wanted.history_
+
+
+@pytest.mark.parametrize(
+    "value", [torch.zeros(()), torch.arange(6.0).reshape(2, 3).T, torch.ones(3, dtype=torch.bfloat16)]
+)
+def test_tensors_travel(value):
+    found = unpacked(packed({"value": value}))["value"]
+    assert (found.dtype, found.shape) == (value.dtype, value.shape)
+    assert found.equal(value)
+
+
+def test_dask_is_not_loaded_without_need():
+    statement = "SoftKMeans(2, random_state=0).fit([[0.0], [1.0]]).predict([[0.0]])"
+    loaded = "print([name for name in ('dask', 'distributed') if name in sys.modules])"
+    code = f"import sys; from softkmeans import SoftKMeans; {statement}; {loaded}"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
