@@ -198,12 +198,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         array([[0.],
                [5.]])
         """
-        fitted = self._fitted()
+        fitted = Fitted.of(vars(self))
         rows = validated(self, X, reset=fitted is None)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)
-        names = ("solver", "distance", "noise_distance", "frozen")
-        member = self._member(warm=fitted is not None)
+        names, member = ("solver", "distance", "noise_distance", "frozen"), self._member(warm=fitted is not None)
         result, progress = learn(
             source,
             self.n_clusters,
@@ -218,16 +217,6 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self._keep(result._replace(n_iter=n_iter, history=steps), X, rows, source)
         self._progress = progress
         return self
-
-    def _fitted(self) -> Fitted | None:
-        """Give what there is to go on from, if there is something."""
-        if not hasattr(self, "cluster_centers_"):
-            return None
-        known = vars(self)
-        weights, t = known.get("cluster_weights_"), known.get("temperature_", 1.0)
-        n = 0.0 if weights is None else float(weights.sum()) + self.noise_weight_
-        progress = known.get("_progress")
-        return Fitted(as_tensor(self.cluster_centers_), t, weights, n, known.get("distortion_", 0.0), progress)
 
     def _result(self, source: Source) -> tuple[Result, BaseException | None]:
         """Give what a fit found, and what ended it before its time, if something did."""

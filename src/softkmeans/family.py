@@ -6,6 +6,7 @@ __all__ = [
     "averaged",
     "check_fuzzifier",
     "first_log_prior",
+    "first_temperature",
     "goal_for",
     "objective_for",
     "temperature_for",
@@ -15,15 +16,18 @@ __all__ = [
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .blocks import as_tensor
+from .blocks import Block, as_tensor
 from .checks import check_known, check_positive
 from .data.source import Source
 from .data.tables import as_vector
 from .distances import Averaged, Distance
 from .errors import InputError
+from .kernels import nearest
 from .objectives import (
     Distortion,
     Equilibrium,
@@ -36,6 +40,7 @@ from .objectives import (
 from .points import Variant
 from .rules import Fuzzy, Rule, as_rule
 from .space import Space
+from .sums import dot, total
 from .temperature import Absent, TemperatureRule, as_temperature
 
 PRIORS = ("uniform", "learned")
@@ -192,3 +197,32 @@ def _only(
     if name is not None:
         raise InputError(f"objective={name!r} does not go with {what}, which has its own: leave it out")
     return kind(space, temperature, variant)
+
+
+def first_temperature(
+    given: float | ArrayLike | Tensor | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
+) -> Tensor:
+    """Temperatures (k,) to begin with."""
+
+    def mean_distortion() -> float:
+        def sums(b: Block) -> Tensor:
+            return torch.stack([total(b.w), dot(b.w, nearest(b, centers, space.distance)[1])])
+
+        weight, distance = view.sum(lambda block: block.sum(sums, width=1))
+        return float(distance / weight)
+
+    adapts = rule.learned or rule.solved
+    found: Any = _given(given, space) if adapts and given is not None else rule.start(space, mean_distortion)
+    several = np.ndim(found) > 0
+    if several and (not rule.per_cluster or len(found) != len(centers)):
+        expected = f"one for each of the {len(centers)} clusters" if rule.per_cluster else "one for all clusters"
+        raise InputError(f"{len(found)} temperatures came, expected {expected}")
+    return centers.new_tensor(found).expand(len(centers))
+
+
+def _given(temperature: Any, space: Space) -> list[float] | float:
+    """Check temperatures, and bring them into the space."""
+    values = temperature.tolist() if hasattr(temperature, "tolist") else temperature
+    for value in [values] if np.ndim(values) == 0 else values:
+        check_positive("init_temperature", value)
+    return values / space.unit if np.ndim(values) == 0 else [value / space.unit for value in values]

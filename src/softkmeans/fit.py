@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["first_temperature", "fit"]
+__all__ = ["fit"]
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,17 +14,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .blocks import Block
 from .callbacks import Callback, Step
 from .checkpoints import Checkpoint, journaled
-from .checks import check_count, check_positive, check_tol
+from .checks import check_count, check_tol
 from .data.arrays import as_source
 from .data.source import Source
 from .descent import Descent, searched_goal
 from .distances import Distance, as_distance
 from .errors import CallbackError, FitInterrupted, InputError
-from .family import averaged, goal_for
-from .kernels import nearest
+from .family import averaged, first_temperature, goal_for
 from .objectives import Objective
 from .points import Params
 from .results import Result, Run, best_of, result_of, warn_of
@@ -32,7 +30,6 @@ from .rules import Rule
 from .seeding import starts
 from .solvers import Solver, as_solver
 from .space import Space
-from .sums import dot, total
 from .temperature import Fixed, TemperatureRule
 from .watching import Audience, Telling, watched
 
@@ -223,35 +220,6 @@ def _solver(solver: str | Solver, goal: Objective) -> Solver:
     if method.needs_gradient and not goal.has_gradient:
         raise InputError(f"solver={solver!r} needs an objective, and update='mean' has none: choose solver='em'")
     return method
-
-
-def first_temperature(
-    given: float | ArrayLike | Tensor | None, rule: TemperatureRule, space: Space, view: Source, centers: Tensor
-) -> Tensor:
-    """Temperatures (k,) to begin with."""
-
-    def mean_distortion() -> float:
-        def sums(b: Block) -> Tensor:
-            return torch.stack([total(b.w), dot(b.w, nearest(b, centers, space.distance)[1])])
-
-        weight, distance = view.sum(lambda block: block.sum(sums, width=1))
-        return float(distance / weight)
-
-    adapts = rule.learned or rule.solved
-    found: Any = _given(given, space) if adapts and given is not None else rule.start(space, mean_distortion)
-    several = np.ndim(found) > 0
-    if several and (not rule.per_cluster or len(found) != len(centers)):
-        expected = f"one for each of the {len(centers)} clusters" if rule.per_cluster else "one for all clusters"
-        raise InputError(f"{len(found)} temperatures came, expected {expected}")
-    return centers.new_tensor(found).expand(len(centers))
-
-
-def _given(temperature: Any, space: Space) -> list[float] | float:
-    """Check temperatures, and bring them into the space."""
-    values = temperature.tolist() if hasattr(temperature, "tolist") else temperature
-    for value in [values] if np.ndim(values) == 0 else values:
-        check_positive("init_temperature", value)
-    return values / space.unit if np.ndim(values) == 0 else [value / space.unit for value in values]
 
 
 def _samples(view: Source, n_clusters: int, rng: np.random.Generator) -> Iterator[Source]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Fitted", "Progress", "learn"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .blocks import as_tensor
 from .checks import check_count
 from .data.source import Source
 from .distances import Distance, as_distance
 from .errors import InputError
-from .family import averaged, goal_for
-from .fit import first_temperature
+from .family import averaged, first_temperature, goal_for
 from .loop import evaluate, sweep
 from .objectives import Objective
 from .points import Params
@@ -91,6 +91,21 @@ class Fitted(NamedTuple):
     n: float = 0.0
     distortion: float = 0.0
     progress: Progress | None = None
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Fitted | None:
+        """Take what there is to go on from, if there is something, from the attributes of an estimator."""
+        if "cluster_centers_" not in attributes:
+            return None
+        weights = attributes.get("cluster_weights_")  # what came from a layer has none
+        return cls(
+            as_tensor(attributes["cluster_centers_"]),
+            attributes.get("temperature_", 1.0),
+            weights,
+            0.0 if weights is None else float(weights.sum()) + attributes["noise_weight_"],
+            attributes.get("distortion_", 0.0),
+            attributes.get("_progress"),
+        )
 
 
 @torch.inference_mode(False)

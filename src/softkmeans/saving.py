@@ -110,9 +110,6 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         figures = [step[:-1] for step in estimator.history_]  # all but the centres, which a history is without
         tensors["history_"] = torch.tensor(figures, dtype=torch.float64)
     kept = {name: value for name, value in estimator.get_params().items() if name not in OF_ONE_FIT}
-    progress = attributes.get("_progress")
-    if progress is not None:
-        tensors |= {f"progress.{name}": tensor for name, tensor in progress.tensors().items()}
     parameters = {name: _plain(name, value, tensors) for name, value in kept.items()}
     content = {
         "kind": type(estimator).__name__,
@@ -121,8 +118,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
         "scaler": None,
-        "progress": None if progress is None else progress.kind,
     }
+    progress = attributes.get("_progress")
+    if progress is not None:
+        content["progress"] = progress.kind
+        tensors |= {f"progress.{name}": tensor for name, tensor in progress.tensors().items()}
     if scaler is not None:
         content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
         found = {name: getattr(scaler, name) for name in SCALER}
@@ -242,7 +242,7 @@ def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dic
             setattr(estimator, name, content["attributes"][name])
     if isinstance(estimator, SoftKMeans):
         _restore_mixture(estimator, tensors, n_clusters)
-    if content.get("progress") is not None:
+    if "progress" in content:
         _restore_progress(estimator, content["progress"], tensors)
     if "history_" in tensors:
         _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has another shape")

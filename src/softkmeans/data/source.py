@@ -21,7 +21,7 @@ from ..errors import InputError
 
 T = TypeVar("T")
 
-BATCH, BATCHES = 4096, 32  # rows of a batch at most, and batches of rows in memory at least
+BATCH, BATCHES = 2**14, 32  # rows of a batch at most, and batches of rows in memory at least
 
 
 class Source(ABC):
