@@ -11,6 +11,7 @@ from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeans
 from softkmeans.data import as_source
 from softkmeans.fit import fit
 from softkmeans.solvers import Online
+from softkmeans.temperature import Schedule
 from streams import Stream
 from test_family import IRIS, MEMBERS, START, W, member
 
@@ -93,6 +94,18 @@ def test_a_fit_that_a_callback_stops_is_exact_too():
     settings = {"temperature": 2.0, "solver": "online", "random_state": 0}
     stopped = fit(draw(500, 0), 3, callbacks=[StopAtTwo()], **settings)
     assert stopped.objective == fit(draw(500, 0), 3, max_iter=2, **settings).objective
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_init": 3}, {"growing_sample": True}, {"local_search": True}, {"temperature": Schedule([20.0, 5.0, 2.0])}],
+    ids=str,
+)
+def test_it_goes_with_what_else_a_fit_does(settings):
+    x = draw(3000, 0)
+    found = fit(x, 3, solver="online", random_state=0, **{"temperature": 2.0} | settings)
+    best = fit(x, 3, random_state=0, temperature=2.0, tol=1e-9)
+    assert found.objective < best.objective + 1e-4 * best.distortion
 
 
 def test_many_clusters_in_small_batches_are_waited_for():
@@ -285,6 +298,16 @@ def test_learning_goes_on_bit_for_bit_from_a_file_and_a_pickle(kind, tmp_path):
         for other in others:
             np.testing.assert_array_equal(other.cluster_centers_, model.cluster_centers_)
             assert other.n_iter_ == model.n_iter_ == seed + 1
+
+
+def test_settings_are_saved_and_damage_is_found(tmp_path):
+    model = learned([draw(100, 0)], solver=Online(forgetting=0.1))
+    save(model, tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").solver == model.solver
+    model._progress = model._progress._replace(shift=model._progress.shift[:1])
+    save(model, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="other features"):
+        load(tmp_path / "model.safetensors")
 
 
 def test_after_a_fit_its_rows_count():

@@ -110,7 +110,7 @@ class SoftKMeans(Mixture):
     noise_weight_ : float
         The share of the cluster of noise, 0 without one.
     n_iter_ : int
-        Passes in the best restart, over samples included.
+        Passes in the best restart, over samples included; one more for every call of ``partial_fit``.
     converged_ : bool
         Whether the last passes brought no improvement beyond ``tol``.
     history_ : tuple of Step
@@ -124,6 +124,7 @@ class SoftKMeans(Mixture):
 
     Notes
     -----
+    After ``partial_fit`` all figures are those of the rows it was given last, and clusters have the numbers they had.
     Arrays are answered as arrays, tensors as tensors. After Ctrl-C, or when a callback raises, fitted attributes hold
     the best centres so far.
 

@@ -65,6 +65,10 @@ class Online(Solver):
     same rows on, a fit ends where EM leads from the sums of a whole pass: each row is in them once, and it does not
     matter which came last.
 
+    What a pass finds, which callbacks are told and ``tol`` goes by, is what batches found as they were met, each at the
+    centres of the time. Rows in memory are drawn into batches of up to 16384, at least 32, the same every time; other
+    sources step after each of their blocks.
+
     Cappé & Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 2009.
 
     Parameters
