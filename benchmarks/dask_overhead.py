@@ -43,6 +43,16 @@ def measure(n_parts, k, d, passes):
     return seconds[3:]
 
 
+def empty(client, n_parts, passes):
+    """Time what Dask takes for as many tasks that do nothing."""
+    seconds = []
+    for _ in range(passes):
+        start = time.perf_counter()
+        client.gather(client.map(bool, range(n_parts), pure=False))
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--passes", type=int, default=30)
@@ -50,15 +60,17 @@ def main():
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, Client(cluster) as client:
         client.run(lambda: __import__("softkmeans.kernels"))
-        print("| partitions | clusters x features | median ms a pass | quickest | slowest |")
-        print("|---|---|---|---|---|")
+        print("ms a pass, and for as many empty tasks, as Dask does them:")
+        print("| partitions | clusters x features | median | quickest | slowest | empty tasks |")
+        print("|---|---|---|---|---|---|")
         for n_parts in PARTITIONS:
             for k, d in MODELS:
                 seconds = measure(n_parts, k, d, passes)
                 middle = statistics.median(seconds)
                 late = " **more than 30**" if n_parts <= 8 and middle > MOST else ""
                 found = f"{1e3 * middle:.1f}{late} | {1e3 * min(seconds):.1f} | {1e3 * max(seconds):.1f}"
-                print(f"| {n_parts} | {k} x {d} | {found} |", flush=True)
+                nothing = f"{1e3 * statistics.median(empty(client, n_parts, passes)):.1f}"
+                print(f"| {n_parts} | {k} x {d} | {found} | {nothing} |", flush=True)
 
 
 if __name__ == "__main__":

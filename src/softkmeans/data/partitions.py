@@ -43,13 +43,14 @@ from .tables import as_rows, as_vector, is_dask
 
 CPU = torch.device("cpu")
 DTYPE = working_dtype(CPU)
+Place = tuple[int, int, int]
 BRANCHES = 8  # how many terms are added at a time
 FEW = 64  # partitions
 SMALL = 2**16  # bytes of a function and what it holds
 
 
 class Part(NamedTuple):
-    """A partition that has rows, delayed, with the numbers of its first row and of that after its last."""
+    """A partition that has rows: these and their weights delayed, or weights as an array, and its place among all."""
 
     number: int
     rows: Any
@@ -59,17 +60,17 @@ class Part(NamedTuple):
 
     def apply(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Delay a function of the partition."""
-        return delayed(fn)(self.rows, self.weights, self.number, self.start, self.stop, *args)
+        return delayed(fn)(self.rows, self.weights, self.place, *args)
+
+    @property
+    def place(self) -> Place:
+        """Its number, and those of its first row and of that after its last."""
+        return self.number, self.start, self.stop
 
     @property
     def keys(self) -> list[Any]:
         """What Dask knows it by."""
         return [each.key for each in (self.rows, self.weights) if is_dask(each)]
-
-    def held(self, futures: dict[Any, Any]) -> tuple[Any, ...]:
-        """Give the same with futures of what is delayed."""
-        rows, weights = (futures[each.key] if is_dask(each) else each for each in (self.rows, self.weights))
-        return rows, weights, self.number, self.start, self.stop
 
 
 def futures_of(*collections: Any) -> dict[Any, Any]:
@@ -104,7 +105,7 @@ def _terms_where_held(parts: list[Part], sent: bytes, futures: dict[Any, Any]) -
     """
     client = next(iter(futures.values())).client
     groups = _shared_out(parts, client.who_has(list(futures.values())), client.nthreads())
-    tasks = [client.submit(_terms, sent, *(part.held(futures) for part in group), pure=False) for group in groups]
+    tasks = [client.submit(_terms, sent, *_flat(group, futures), pure=False) for group in groups]
     found = itertools.chain(*client.gather(tasks))
     numbers = (part.number for group in groups for part in group)
     return [term for _, term in sorted(zip(numbers, found, strict=True), key=operator.itemgetter(0))]
@@ -118,9 +119,15 @@ def _shared_out(parts: list[Part], holders: dict[Any, Any], threads: dict[str, i
     return [shelf[i::n] for shelf, n in split for i in range(min(n, len(shelf)))]
 
 
-def block_of(rows: Any, weights: Any, number: int, start: int, stop: int) -> Block:
+def _flat(group: list[Part], futures: dict[Any, Any]) -> list[Any]:
+    """Give arguments among which Dask finds the futures quickly: the rows, the weights, and as bytes all else."""
+    known = [futures[each.key] if is_dask(each) else each for part in group for each in (part.rows, part.weights)]
+    return [pickle.dumps([part.place for part in group]), *known]
+
+
+def block_of(rows: Any, weights: Any, place: Place) -> Block:
     """Make a block of a partition, on the worker that has it."""
-    found = as_rows(rows)
+    found, (number, start, stop) = as_rows(rows), place
     if found.shape[0] != stop - start:
         raise InputError(
             f"partition {number} has {found.shape[0]} rows now and had {stop - start} before: persist the collection, "
@@ -129,14 +136,14 @@ def block_of(rows: Any, weights: Any, number: int, start: int, stop: int) -> Blo
     return Block(found, None if weights is None else weights_of(weights), CPU, DTYPE, start=start)
 
 
-def _term(rows: Any, weights: Any, number: int, start: int, stop: int, sent: bytes) -> bytes:
-    return _terms(sent, (rows, weights, number, start, stop))[0]
-
-
 @torch.no_grad()
-def _terms(sent: bytes, *parts: tuple[Any, ...]) -> list[bytes]:
-    fn = unpacked(sent)
-    return [packed(fn(block_of(*part))) for part in parts]
+def _term(rows: Any, weights: Any, place: Place, sent: bytes) -> bytes:
+    return packed(unpacked(sent)(block_of(rows, weights, place)))
+
+
+def _terms(sent: bytes, places: bytes, *known: Any) -> list[bytes]:
+    pairs = zip(known[::2], known[1::2], unpacked(places), strict=True)
+    return [_term(rows, weights, place, sent) for rows, weights, place in pairs]
 
 
 def _added(*terms: bytes) -> bytes:
