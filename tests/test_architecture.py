@@ -20,7 +20,7 @@ FLOORS = [
     ["kernels"],
     ["functional", "data", "callbacks"],
     ["space", "sorting", "reservoir", "validation", "metrics"],
-    ["additive"],
+    ["additive", "fingerprints"],
     ["ranks", "checkpoint_files"],
     ["checkpoints"],
     ["temperature"],
@@ -35,7 +35,7 @@ FLOORS = [
     ["mixture"],
     ["estimator", "fuzzy"],
     ["scaling", "selection"],
-    ["saving", "summary", "deploy"],
+    ["saving", "summary", "deploy", "assignments"],
     ["cli"],
     ["__main__"],
 ]
@@ -117,6 +117,7 @@ def test_public_names():
         "summary",
         "temperature",
         "train_layer",
+        "write_assignments",
     }
     for name in softkmeans.__all__:
         assert getattr(softkmeans, name) is not None

@@ -13,6 +13,7 @@ from . import solvers as solvers
 from . import sorting as sorting
 from . import summary as summary
 from . import temperature as temperature
+from .assignments import write_assignments as write_assignments
 from .callbacks import Callback as Callback
 from .callbacks import EarlyStopping as EarlyStopping
 from .callbacks import LossLogger as LossLogger

@@ -20,7 +20,7 @@ from .atomic import atomic_write, check_writable
 from .errors import InputError, warn
 
 FORMAT, VERSION = "softkmeans checkpoint", 1
-NAME = re.compile(r"step-(\d{8})\.safetensors")
+NAME = re.compile(r"\d{8}\.safetensors")
 KEPT = 2
 
 
@@ -33,18 +33,16 @@ class Content(NamedTuple):
         What is fitted to what.
     seed : int
         Where random numbers were drawn from, if the fit was given nothing.
-    sums : list of (str, list of Tensor)
-        The kind of every sum, and its numbers.
+    step : int
+        How many passes were made.
+    sums : list of (str, str, list of Tensor)
+        The fingerprint of what was summed, the kind of the sum, and its numbers.
     """
 
     about: dict[str, str]
     seed: int
-    sums: list[tuple[str, list[Tensor]]]
-
-    @property
-    def step(self) -> int:
-        """How many of the sums are those of a pass at a point of the search."""
-        return sum(kind == "summary" for kind, _ in self.sums)
+    step: int
+    sums: list[tuple[str, str, list[Tensor]]]
 
 
 def begin(folder: Path) -> None:
@@ -87,14 +85,12 @@ def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
 
 def write(folder: Path, content: Content) -> None:
     """Write a checkpoint, and let go of all but the last two."""
-    parts = [part for _, parts in content.sums for part in parts]
+    parts = [part for *_, parts in content.sums for part in parts]
     numbers = torch.cat([part.double().flatten() for part in parts]) if parts else torch.empty(0)
-    shapes = [
-        [kind, [[list(p.shape), str(p.dtype).removeprefix("torch.")] for p in parts]] for kind, parts in content.sums
-    ]
-    said = json.dumps({"about": content.about, "seed": content.seed, "sums": shapes})
+    shapes = [(key, kind, [(tuple(p.shape), _name(p.dtype)) for p in parts]) for key, kind, parts in content.sums]
+    said = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": shapes})
     metadata = {"format": FORMAT, "version": str(VERSION), "content": said, "digest": _digest(said, numbers)}
-    name = folder / f"step-{content.step:08d}.safetensors"
+    name = folder / f"{_number(_files(folder)) + 1:08d}.safetensors"
     try:
         with atomic_write(name) as temporary:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
@@ -112,14 +108,18 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"can't make the folder {folder} for checkpoints: {error.strerror}") from None
-    check_writable(folder / "step.safetensors")
+    check_writable(folder / "00000000.safetensors")
     for left in folder.glob(".softkmeans-*.safetensors"):  # of a fit that was killed while it wrote
         left.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    """Checkpoints in a folder, by step."""
+    """Checkpoints in a folder, in the order they were written."""
     return sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
+
+
+def _number(files: list[Path]) -> int:
+    return int(files[-1].stem) if files else 0
 
 
 def _read(file: Path) -> Content:
@@ -130,15 +130,19 @@ def _read(file: Path) -> Content:
     if metadata["digest"] != _digest(metadata["content"], numbers):
         raise ValueError("its content is not what was written")
     said = json.loads(metadata["content"])
-    sizes = [prod(shape) for _, parts in said["sums"] for shape, _ in parts]
-    pieces = iter(numbers.split(sizes))
+    pieces = iter(numbers.split([prod(shape) for *_, parts in said["sums"] for shape, _ in parts]))
     sums = [
-        (kind, [next(pieces).view(shape).to(_DTYPES[dtype]) for shape, dtype in parts]) for kind, parts in said["sums"]
+        (key, kind, [next(pieces).view(shape).to(_DTYPES[dtype]) for shape, dtype in parts])
+        for key, kind, parts in said["sums"]
     ]
-    return Content(said["about"], int(said["seed"]), sums)
+    return Content(said["about"], int(said["seed"]), int(said["step"]), sums)
 
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _refuse_others(folder: Path, was: dict[str, str], now: dict[str, str]) -> None:

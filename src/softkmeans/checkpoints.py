@@ -7,14 +7,13 @@ as if it had never been stopped, whatever the solver, and callbacks hear of ever
 
 from __future__ import annotations
 
-__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "described", "journaled"]
+__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "journaled"]
 
 import functools
-import hashlib
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
@@ -26,11 +25,13 @@ from typing_extensions import override
 
 from .additive import build, kind_of, leaves
 from .blocks import Block
+from .callbacks import Callback, Step
 from .checkpoint_files import Content, begin, read_latest, write
 from .checks import check_count, check_positive
 from .data.arrays import as_source
 from .data.source import Source
 from .errors import InputError
+from .fingerprints import described, fingerprint
 from .interrupts import terminable
 
 T = TypeVar("T")
@@ -90,8 +91,8 @@ def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
-class Journal:
-    """The sums of a fit: those of an earlier run first, as long as they last.
+class Journal(Callback):
+    """The sums of a fit: those of an earlier run first, as long as they last. It writes a checkpoint after a pass.
 
     Parameters
     ----------
@@ -115,45 +116,48 @@ class Journal:
                 return None
             return read_latest(checkpoint.folder, about)
 
-        self.content: Content = source.everywhere(found) or Content(about, source.everywhere(_any_seed), [])
-        self.step = self.resumed_at = self.content.step
+        self.content: Content = source.everywhere(found) or Content(about, source.everywhere(_any_seed), 0, [])
+        self.resumed_at, self.step = self.content.step, 0
         self.found, self.place = len(self.content.sums), 0  # how many there were, and which comes next
-        self.written, self.written_at, self.cost = self.step, time.monotonic(), 0.0
+        self.kept = self.found  # how many are on disk
+        self.written, self.written_at, self.cost = self.resumed_at, time.monotonic(), 0.0
 
-    def sum(self, of: Callable[[], T]) -> T:
-        """Give the next sum: what an earlier run found, or what a function gives."""
-        self.place += 1
-        if self.place <= len(self.content.sums):
-            kept = self._kept(self.place - 1)
-            if self.place == 1:  # the data are looked at once, whether they are the same
-                _check_same(kept, of(), self.checkpoint.folder)
-            found: T = kept
-            return found
+    def sum(self, key: str, of: Callable[[], T]) -> T:
+        """Give the next sum: what an earlier run found by the same function, or what this one gives."""
+        place, self.place = self.place, self.place + 1
+        if place < self.found:
+            was, kind, parts = self.content.sums[place]
+            if was == key:
+                kept: T = build(kind, iter([part.to(self.source.device) for part in parts]))
+                if place == 0:  # the data are looked at once, whether they are the same
+                    _check_same(kept, of(), self.checkpoint.folder)
+                return kept
+            del self.content.sums[place:]  # a callback or Ctrl-C took the earlier run elsewhere from here on
+            self.found = self.kept = place
         value = of()
-        kind = kind_of(value)
-        self.content.sums.append((kind, [leaf.cpu() for leaf in leaves(value)]))
-        self.step += kind == "summary"
-        if self._is_due():
-            self.write()
+        self.content.sums.append((key, kind_of(value), [leaf.cpu() for leaf in leaves(value)]))
         return value
 
-    def _kept(self, place: int) -> Any:
-        kind, parts = self.content.sums[place]
-        return build(kind, iter([part.to(self.source.device) for part in parts]))
+    @override
+    def on_step(self, step: Step) -> None:
+        self.step += 1
+        if self.place >= self.found and self._is_due():
+            self.write()
 
     def _is_due(self) -> bool:
         passes, waited = self.step - self.written, time.monotonic() - self.written_at
         every, seconds = self.checkpoint.every, self.checkpoint.seconds
         if every is None and seconds is None:
-            return passes > 0 and self.cost <= SHARE * waited
+            return self.cost <= SHARE * waited
         return (every is not None and passes >= every) or (seconds is not None and waited >= seconds)
 
     def write(self) -> None:
         """Write a checkpoint of all sums so far; of several processes, the first does."""
         began = time.monotonic()
+        self.content = self.content._replace(step=self.step)
         if self.source.is_first:
             write(self.checkpoint.folder, self.content)
-        self.written, self.written_at = self.step, time.monotonic()
+        self.kept, self.written, self.written_at = self.place, self.step, time.monotonic()
         self.cost = self.written_at - began
 
     def __enter__(self) -> Self:
@@ -161,7 +165,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         """Leave a checkpoint, however the fit ended."""
-        if self.place > self.found:  # there are sums that an earlier run did not find
+        if self.place > max(self.found, self.kept):
             self.write()
 
 
@@ -191,7 +195,8 @@ class JournaledSource(Source):
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        return self.journal.sum(lambda: self.source.sum(fn))
+        key = fingerprint((self.n_rows, fn))
+        return self.journal.sum(key, lambda: self.source.sum(fn))
 
 
 def _any_seed() -> int:
@@ -227,6 +232,7 @@ def journaled(fit: Callable[P, T]) -> Callable[P, T]:
             if named["resume"]:
                 for callback in named["callbacks"]:
                     callback.on_resume(journal.resumed_at)
+            named["callbacks"] = [journal, *named["callbacks"]]
             return fit(*given.args, **given.kwargs)
 
     return wrapped
@@ -252,28 +258,3 @@ def _check_same(kept: Any, found: Any, folder: Path) -> None:
             f"{folder} has checkpoints of a fit to other data, whose weights or values add up to something else: "
             "give the same data, or another folder"
         )
-
-
-def described(value: Any) -> str:
-    """Say in words what a parameter is, so that the same words mean the same parameter.
-
-    Examples
-    --------
-    >>> described("auto"), described(2.0)
-    ("'auto'", '2.0')
-    """
-    if value is None or isinstance(value, str | bool | int | float | np.number | np.bool_ | torch.device):
-        return repr(value)
-    if isinstance(value, np.random.Generator):
-        return f"a Generator in state {_digest(repr(value.bit_generator.state).encode())}"
-    if is_dataclass(value) or isinstance(value, list | tuple):
-        return repr(value)
-    if isinstance(value, np.ndarray | Tensor) or hasattr(value, "__array__"):
-        array = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value)
-        return f"an array of shape {array.shape} and digest {_digest(np.ascontiguousarray(array).tobytes())}"
-    kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["deferred", "is_pending", "terminable"]
+__all__ = ["deferred", "exit_status", "is_pending", "terminable"]
 
 import signal
 import threading
@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 _pending = threading.Event()
+_last = [signal.SIGINT]  # that was handled here
 
 
 def is_pending() -> bool:
@@ -34,8 +35,9 @@ def deferred() -> Iterator[None]:
     """Take note of the first SIGINT or SIGTERM only, for `is_pending`; the second interrupts at once."""
 
     def note(number: int, frame: FrameType | None) -> None:
+        _last[0] = signal.Signals(number)
         if is_pending():
-            _interrupt(number, frame)
+            raise KeyboardInterrupt
         _pending.set()
 
     _pending.clear()
@@ -44,7 +46,13 @@ def deferred() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _last[0] = signal.Signals(number)
     raise KeyboardInterrupt
+
+
+def exit_status() -> int:
+    """Give the status, by convention, of a program that ends because of the last signal: Ctrl-C's, or SIGTERM's."""
+    return 128 + _last[0]
 
 
 @contextmanager

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["Model", "centers_in_units", "feature_names", "parts", "with_scaling"]
+__all__ = ["Model", "centers_in_units", "feature_names", "fitted_scaler", "parts", "scaled", "with_scaling"]
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .blocks import Block, as_tensor
 from .checks import check_known
 from .clusterer import SoftClusterer
+from .data.source import Mapped, Source
 from .errors import InputError
 from .layer import SoftKMeansLayer
+from .sums import total
 
 Model: TypeAlias = "SoftClusterer | Pipeline"
 
@@ -119,3 +124,69 @@ def feature_names(model: Model) -> list[str] | None:
     scaler, estimator = parts(model)
     names = getattr(scaler or estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
+
+
+def fitted_scaler(source: Source) -> StandardScaler:
+    """Fit a ``StandardScaler`` to the rows of a source, in two passes.
+
+    Parameters
+    ----------
+    source : Source
+        The rows, with their weights.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> fitted_scaler(as_source([[0.0, 5.0], [2.0, 5.0]])).scale_
+    array([1., 1.])
+    """
+
+    def moments(center: torch.Tensor) -> torch.Tensor:
+        def of(piece: Block) -> torch.Tensor:
+            x, w = piece.x - center, piece.w[:, None]
+            return torch.stack([total(w * x), total(w * x * x), total(w.expand_as(x))])
+
+        first, second, weight = source.sum(lambda block: block.sum(of))
+        return torch.stack([first / weight, second / weight, weight])
+
+    mean = moments(torch.zeros(source.n_features, dtype=source.dtype, device=source.device))[0]
+    rest, squares, weight = moments(mean)
+    variance = squares - rest * rest
+    rounding = weight * torch.finfo(mean.dtype).eps
+    constant = variance <= rounding * variance + (rounding * mean) ** 2  # as scikit-learn tells it
+    scaler = StandardScaler()
+    scaler.mean_, scaler.var_ = mean.cpu().numpy(), variance.cpu().numpy()
+    scaler.scale_ = torch.where(constant, 1.0, variance.sqrt()).cpu().numpy()
+    scaler.n_features_in_, scaler.n_samples_seen_ = source.n_features, source.n_rows
+    if source.columns is not None:
+        scaler.feature_names_in_ = np.array(source.columns, dtype=object)
+    return scaler
+
+
+def scaled(source: Source, scaler: StandardScaler) -> Source:
+    """Give a source's rows as a fitted ``StandardScaler`` leaves them.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    scaler : StandardScaler
+        Fitted to as many features.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> source = as_source([[1.0], [5.0]])
+    >>> scaled(source, fitted_scaler(source)).take(torch.tensor([0, 1]))[:, 0]
+    tensor([-1.,  1.], dtype=torch.float64)
+    """
+    mean = 0.0 if scaler.mean_ is None else as_tensor(scaler.mean_).to(source.device)
+    scale = 1.0 if scaler.scale_ is None else as_tensor(scaler.scale_).to(source.device)
+
+    def of(block: Block) -> Block:
+        rows = as_tensor(block.rows).to(source.device, torch.float64)
+        return replace(block, rows=(rows - mean) / scale)
+
+    found = Mapped(source, of)
+    found.columns = None  # as scikit-learn's scalers give arrays
+    return found

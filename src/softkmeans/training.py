@@ -36,6 +36,8 @@ def train_layer(
     sample_weight: Tensor | ArrayLike | None = None,
     random_state: int | np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: Any = None,
+    resume: bool = False,
 ) -> Result:
     """Train a layer's centroids, and its temperature if that is learned, on all rows; step sizes follow the data.
 
@@ -65,6 +67,10 @@ def train_layer(
         Where a seeding draws from.
     callbacks : sequence of Callback
         Objects that watch the training, such as `LossPrinter`.
+    checkpoint : str, path-like or Checkpoint, optional
+        The folder where the training keeps what it needs to go on, should it be stopped.
+    resume : bool, default=False
+        Whether to go on from the last checkpoint, if there is one.
 
     Returns
     -------
@@ -103,6 +109,8 @@ def train_layer(
         distance=distance,
         random_state=random_state,
         callbacks=callbacks,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     with torch.no_grad():
         layer.centroids.copy_(result.centers)

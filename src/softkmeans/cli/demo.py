@@ -14,7 +14,7 @@ import softkmeans as sk  # loads its parts when they are used, so that --help an
 
 from ..errors import InputError
 from .options import Clusters, MaxIter, Seed
-from .outputs import PICTURES, TABLES, check_folder, picture_of, require, write_all, write_assignments
+from .outputs import PICTURES, TABLES, check_folder, picture_of, require, write_all
 
 
 def demo(
@@ -63,7 +63,7 @@ def demo(
     blobs = {f"x{j}": column for j, column in enumerate(x.numpy().T)} | {"blob": [f"blob {label}" for label in y]}
     outputs = {
         out_dir / "blobs.csv": lambda path: sk.data.write_table(path, blobs),
-        out_dir / "assignments.csv": lambda path: write_assignments(path, model, x),
+        out_dir / "assignments.csv": lambda path: sk.write_assignments(model, x, path),
         out_dir / "clusters.png": picture_of(
             lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)
         ),

@@ -12,10 +12,12 @@ import typer
 
 import softkmeans as sk
 
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, RankLostError, SharedError
+from ..interrupts import exit_status, terminable
 from .anneal import anneal
 from .demo import demo
 from .fit import fit
+from .processes import number
 from .select import select
 from .using import info, plot, predict
 from .wording import as_options
@@ -52,15 +54,20 @@ def main() -> None:
     """Run the command line: errors are one line on standard error, with exit status 2."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
-        sys.exit(app(standalone_mode=False))
+        with terminable():
+            sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:
         *names, last = [command.__name__ for command in COMMANDS]
         _fail(error.format_message() or f"give a command: {', '.join(names)} or {last}")
-    except (InputError, MissingExtraError, OSError) as error:
+    except SharedError as error:
+        if number():  # the first says it
+            sys.exit(2)
+        _fail(as_options(str(error)))
+    except (InputError, MissingExtraError, OSError, RankLostError) as error:
         _fail(as_options(str(error)))
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted: nothing was written", err=True)
-        sys.exit(130)
+        sys.exit(exit_status())
 
 
 def _fail(message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["fit"]
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +12,19 @@ import typer
 
 import softkmeans as sk
 
-from ..errors import FitInterrupted, InputError
-from .inputs import check_rows, report_rows
+from ..errors import InputError
+from ..interrupts import exit_status
 from .options import (
     Clusters,
     Columns,
-    Data,
+    DataFiles,
     DistanceName,
     MaxIter,
     Out,
     Priors,
     Scale,
     Seed,
+    Stream,
     Temperature,
     WeightColumn,
     number_or_name,
@@ -35,17 +35,24 @@ from .outputs import (
     PICTURES,
     TABLES,
     check_outputs,
-    draw_clusters,
     picture_of,
     write_and_say,
-    write_assignments,
 )
+from .processes import joined, number
 from .progress import progress
+from .reading import Rows, opened
 from .wording import warn_of
 
 
+class _ResumeTeller(sk.callbacks.Callback):
+    """Print where a fit goes on."""
+
+    def on_resume(self, n_passes: int) -> None:
+        typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting afresh")
+
+
 def fit(
-    file: Data,
+    file: DataFiles,
     n_clusters: Clusters = 8,
     out: Out = None,
     assignments: Annotated[
@@ -77,13 +84,21 @@ def fit(
     tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
     growing_sample: Annotated[bool, typer.Option(help="Look at samples of the rows first.")] = False,
     stability: Annotated[int, typer.Option(help="Resamples by which to say how stable clusters are.", min=0)] = 0,
+    stream: Stream = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder where the fit keeps what it needs to go on.", show_default=False)
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(help="Passes between checkpoints; by default as often as takes little time.", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cpu.", show_default=False)] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that processes of torchrun wait for each other.")] = 300.0,
     seed: Seed = 0,
 ) -> None:
-    """Cluster the rows of a file."""
+    """Cluster the rows of a file, a folder of files, or files of a pattern; with torchrun, by several processes."""
     check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
-    names = split_names(columns)
-    table = sk.data.read_table(file, columns=names, label_column=label_column, weight_column=weight_column)
-    check_rows(table.x, n_clusters)
     settings: dict[str, Any] = {
         "solver": solver,
         "init": init,
@@ -94,7 +109,10 @@ def fit(
         "noise_distance": noise_distance,
         "growing_sample": growing_sample,
         "random_state": seed,
-        "verbose": int(sys.stderr.isatty()),
+        "verbose": int(sys.stderr.isatty() and not number()),
+        "callbacks": [_ResumeTeller()],
+        "checkpoint": None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),
+        "resume": resume,
     }
     estimator: sk.SoftKMeans | sk.FuzzyCMeans
     if fuzzifier is None:
@@ -104,44 +122,37 @@ def fit(
         estimator = sk.FuzzyCMeans(n_clusters, fuzzifier=fuzzifier, **settings)
     else:
         raise InputError("--fuzzifier goes with neither --temperature, --priors nor --local-search: leave one out")
-    model = sk.scaling.with_scaling(estimator, scale)
-    interrupted = not _fit(model, table)
-    found = None if interrupted or not stability else _stability(model, table, stability, seed)
-    report_rows(table)
+    with joined(device, timeout) as place:
+        names = {"columns": split_names(columns), "weight_column": weight_column}
+        needs = "--label-column" if label_column else "--stability" if stability else None
+        rows = opened(file, stream, device=place, label_column=label_column, needs=needs, **names)
+        model, interruption = rows.fit(estimator, scale)
+    estimator.set_params(verbose=0, callbacks=None, checkpoint=None, resume=False)  # which are no part of a model
+    if not rows.is_first:
+        raise typer.Exit(exit_status() if interruption else 0)
+    if interruption:
+        typer.echo(f"interrupted: {interruption}", err=True)
+    found = _stability(model, rows.table, stability, seed) if stability and not interruption else None
+    rows.report()
     sk.summary.print_centers(model, found)
-    known = {} if table.labels is None else sk.summary.agreement(table.labels, model.predict(table.frame()))
-    sk.summary.print_figures(sk.summary.figures(model) | known)
-    if not interrupted:  # which says enough
+    sk.summary.print_figures(sk.summary.figures(model) | _agreement(rows, model))
+    if not interruption:  # which says enough
         warn_of(estimator, found)
     write_and_say(
         {
             out: lambda path: sk.save(model, path),
-            assignments: lambda path: write_assignments(path, model, table.frame()),
-            picture: picture_of(lambda: draw_clusters(model, table)),
+            assignments: lambda path: rows.write(model, path),
+            picture: picture_of(lambda: rows.draw(model)),
         }
     )
-    if interrupted:
-        raise typer.Exit(130)
+    if interruption:
+        raise typer.Exit(exit_status())
 
 
-def _fit(model: Any, table: Any) -> bool:
-    """Fit, and tell whether the fit came to its end; interrupted, the model has the best centres so far."""
-    weights = {}
-    if table.weights is not None:
-        step = "" if isinstance(model, sk.SoftKMeans | sk.FuzzyCMeans) else f"{model.steps[-1][0]}__"
-        weights = {f"{step}sample_weight": table.weights}
-        if step:
-            weights["standardscaler__sample_weight"] = table.weights
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the fit did not converge")  # which is among the doubts
-            model.fit(table.frame(), **weights)
-    except FitInterrupted as interrupted:
-        typer.echo(f"interrupted: {interrupted}", err=True)
-        return False
-    finally:
-        sk.scaling.parts(model)[1].set_params(verbose=0)  # whether someone looked on is no part of a model
-    return True
+def _agreement(rows: Rows, model: Any) -> dict[str, str]:
+    """How well clusters agree with known classes, if there are some."""
+    known = None if rows.table is None else rows.table.labels
+    return {} if known is None else sk.summary.agreement(known, model.predict(rows.table.frame()))
 
 
 def _stability(model: Any, table: Any, n_resamples: int, seed: int) -> Any:

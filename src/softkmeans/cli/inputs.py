@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_rows", "read_for", "report_rows", "standardised"]
+__all__ = ["check_rows", "read_for", "report_rows", "scan_for", "standardised"]
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,28 @@ from ..errors import InputError
 
 def read_for(model: Any, file: Path) -> Any:
     """Read the columns that a model was fitted on, by name where both have names, else by place."""
-    names, n_features = sk.scaling.feature_names(model), sk.scaling.parts(model)[1].n_features_in_
+    names = sk.scaling.feature_names(model)
     if names is not None and file.suffix.lower() not in (".npy", ".npz"):
         return sk.data.read_table(file, columns=names)
     table = sk.data.read_table(file)
-    if table.x.shape[1] != n_features:
-        raise InputError(f"{file} has {table.x.shape[1]} numeric columns, but the model was fitted on {n_features}")
+    _check_number(model, file, table.x.shape[1])
     return table._replace(columns=None if names is None else tuple(names))
+
+
+def scan_for(model: Any, file: Path) -> Any:
+    """Open the same to be read in blocks."""
+    names, scan = sk.scaling.feature_names(model), sk.data.scan(file)
+    if names is not None and scan.columns is not None:
+        return sk.data.scan(file, columns=names)
+    _check_number(model, file, scan.n_features)
+    scan.columns = None if names is None else tuple(names)
+    return scan
+
+
+def _check_number(model: Any, file: Path, found: int) -> None:
+    expected = sk.scaling.parts(model)[1].n_features_in_
+    if found != expected:
+        raise InputError(f"{file} has {found} numeric columns, but the model was fitted on {expected}")
 
 
 def check_rows(x: Any, n_clusters: int, option: str = "--n-clusters") -> None:

@@ -6,6 +6,7 @@ __all__ = [
     "Clusters",
     "Columns",
     "Data",
+    "DataFiles",
     "DistanceName",
     "MaxIter",
     "ModelFile",
@@ -13,6 +14,7 @@ __all__ = [
     "Priors",
     "Scale",
     "Seed",
+    "Stream",
     "Temperature",
     "WeightColumn",
     "number_or_name",
@@ -25,6 +27,22 @@ from typing import Annotated
 import typer
 
 Data = Annotated[Path, typer.Argument(metavar="FILE", help="Rows: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)]
+DataFiles = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="Rows: CSV, TSV, Parquet, NPY or NPZ; a folder of such files, or a pattern of their names in quotes.",
+        show_default=False,
+    ),
+]
+Stream = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Read the rows in blocks at every pass, as is done with files of 1 GiB or more, or several of them.",
+        show_default=False,
+    ),
+]
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model that fit, select or demo wrote.", show_default=False)
 ]

@@ -13,7 +13,6 @@ __all__ = [
     "require",
     "write_all",
     "write_and_say",
-    "write_assignments",
 ]
 
 from collections.abc import Callable, Iterable, Mapping
@@ -50,13 +49,6 @@ def write_and_say(outputs: Mapping[Path | None, Write]) -> None:
     write_all(wanted)
     for path in wanted:
         typer.echo(f"wrote {path}")
-
-
-def write_assignments(target: Any, model: Any, rows: Any) -> None:
-    """Write each row's label, and its probability for every cluster."""
-    probabilities = model.predict_proba(rows)
-    columns = {"label": model.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)}
-    sk.data.write_table(target, columns)
 
 
 def picture_of(display: Callable[[], Any]) -> Write:

@@ -13,23 +13,26 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import read_for
-from .options import Data, ModelFile
-from .outputs import PICTURES, TABLES, check_outputs, draw_clusters, picture_of, write_all, write_assignments
+from .inputs import read_for, scan_for
+from .options import Data, DataFiles, ModelFile, Stream
+from .outputs import PICTURES, TABLES, check_outputs, draw_clusters, picture_of, write_all
+from .reading import is_read_in_blocks
 from .wording import warn_of
 
 
 def predict(
     model_file: ModelFile,
-    file: Data,
+    file: DataFiles,
     out: Annotated[
         Path | None, typer.Option(help="CSV, TSV or Parquet; standard output by default.", show_default=False)
     ] = None,
+    stream: Stream = None,
 ) -> None:
     """Write each row's label and its probability for every cluster."""
     check_outputs(file, [(out, TABLES)])
     model = sk.load(model_file)
-    write_assignments(out or sys.stdout.buffer, model, read_for(model, file).frame())
+    rows = scan_for(model, file) if is_read_in_blocks(file, stream) else read_for(model, file).frame()
+    sk.write_assignments(model, rows, out or sys.stdout.buffer)
 
 
 def plot(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "Mapped", "Source", "View"]
+__all__ = ["ArraySource", "BlockSource", "Mapped", "Source", "View"]
 
 import functools
 import itertools
@@ -58,7 +58,7 @@ class Source(ABC):
 
     def batches(self) -> Iterator[Source]:
         """Give sources of some rows each, all of them once, to step after each."""
-        return map(_Batch, self.blocks(), itertools.repeat(self))
+        return map(BlockSource, self.blocks(), itertools.repeat(self))
 
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         """Make a source of some rows, by their numbers (m,), with their own weights or others (m,)."""
@@ -177,8 +177,16 @@ class View(Mapped):
         self.frame = frame
 
 
-class _Batch(Source):
-    """A block of a source's rows."""
+class BlockSource(Source):
+    """A block of a source's rows.
+
+    Parameters
+    ----------
+    block : Block
+        The rows.
+    source : Source
+        What they are of.
+    """
 
     def __init__(self, block: Block, source: Source) -> None:
         self.block, self.n_rows, self.n_features = block, len(block), source.n_features

@@ -1,0 +1,56 @@
+"""Commands run by several processes, as torchrun starts them: the first one speaks and writes for all."""
+
+from __future__ import annotations
+
+__all__ = ["joined", "number", "together"]
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from datetime import timedelta
+from pathlib import Path
+
+from ..checks import check_positive
+from ..errors import RankLostError
+from ..interrupts import deferred
+
+NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun says to each process
+
+
+def number() -> int:
+    """Give this process's number, 0 if it is the only one."""
+    return int(os.environ.get("RANK", 0)) if together() else 0
+
+
+def together() -> bool:
+    """Whether this process is one of several."""
+    return all(name in os.environ for name in NAMES)
+
+
+@contextmanager
+def joined(device: str | None, timeout: float) -> Iterator[str | None]:
+    """Meet the other processes, if there are any; give the device to work on.
+
+    All but the first are silent. Signals end all of them after the same pass.
+    """
+    if not together():
+        yield device
+        return
+    check_positive("timeout", timeout)
+    import torch  # here, so that --help answers at once
+    import torch.distributed as dist
+
+    is_gpu = device is not None and device.split(":")[0] == "cuda"
+    if is_gpu:
+        torch.cuda.set_device(local := int(os.environ.get("LOCAL_RANK", 0)))
+        device = f"cuda:{local}"
+    try:
+        dist.init_process_group("nccl" if is_gpu else "gloo", timeout=timedelta(seconds=timeout))
+    except (RuntimeError, ValueError) as error:
+        raise RankLostError(str(error).splitlines()[0]) from None
+    with ExitStack() as stack:
+        stack.callback(dist.destroy_process_group)
+        stack.enter_context(deferred())
+        if number():
+            stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
+        yield device
