@@ -17,7 +17,7 @@ from typing_extensions import override
 from ..blocks import Block
 from ..errors import InputError
 from .arrays import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
-from .partitions import CPU, DTYPE, Part, block_of, compute, delayed, futures_of, packed, summed, unpacked, weights_of
+from .partitions import CPU, DTYPE, Held, Part, block_of, compute, delayed, packed, summed, unpacked, weights_of
 from .source import ArraySource, Source
 from .tables import as_rows, dtype_of, is_dask
 
@@ -75,7 +75,7 @@ class DaskSource(Source):
             weights = _cut(check_weights(sample_weight, self.n_rows), ends)
         parts = map(Part, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
         self.parts = [part for part in parts if part.start < part.stop]
-        self.futures = futures_of(x, sample_weight)  # kept, or what the caller has persisted might go
+        self.held = Held(x, sample_weight)
 
     @override
     def blocks(self) -> Iterator[Block]:
@@ -94,7 +94,7 @@ class DaskSource(Source):
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all partitions, in an order that no worker has a say in."""
-        total: T = summed(self.parts, fn, self.futures)
+        total: T = summed(self.parts, fn, self.held)
         return total
 
 

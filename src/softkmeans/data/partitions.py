@@ -9,11 +9,11 @@ from __future__ import annotations
 __all__ = [
     "CPU",
     "DTYPE",
+    "Held",
     "Part",
     "block_of",
     "compute",
     "delayed",
-    "futures_of",
     "packed",
     "summed",
     "unpacked",
@@ -73,17 +73,11 @@ class Part(NamedTuple):
         return [each.key for each in (self.rows, self.weights) if is_dask(each)]
 
 
-def futures_of(*collections: Any) -> dict[Any, Any]:
-    """Give the futures of what was persisted on a cluster, by their keys."""
-    distributed: Any = sys.modules.get("distributed")
-    return {} if distributed is None else {future.key: future for future in distributed.futures_of(collections)}
-
-
-def summed(parts: list[Part], fn: Callable[[Block], Any], futures: dict[Any, Any]) -> Any:
+def summed(parts: list[Part], fn: Callable[[Block], Any], held: Held) -> Any:
     """Sum an additive function of a block over partitions."""
     sent = packed(fn)
-    if len(parts) <= FEW and len(sent) <= SMALL and all(key in futures for part in parts for key in part.keys):
-        few = _last(_terms_where_held(parts, sent, futures), _added)
+    if len(parts) <= FEW and len(sent) <= SMALL and held.has(parts):
+        few = _last(held.terms(parts, sent), _added)
     else:
         # What is large goes to one worker, and from there to the others. Small, it would draw all work to that one.
         shared = sent if len(sent) <= SMALL else delayed(sent)
@@ -98,31 +92,52 @@ def _last(terms: list[Any], added: Callable[..., Any]) -> list[Any]:
     return terms
 
 
-def _terms_where_held(parts: list[Part], sent: bytes, futures: dict[Any, Any]) -> list[bytes]:
-    """Give the term of each partition, in order, in a task for each thread that has some at hand.
+class Held:
+    """What was persisted on a cluster, which goes when no one holds its futures, and where it lies.
 
-    With a task for each partition, more time would go into tasks than into rows.
+    A pass over it takes a task for each thread that has partitions at hand: with one for each partition, more time
+    would go into tasks than into rows.
     """
-    client = next(iter(futures.values())).client
-    groups = _shared_out(parts, client.who_has(list(futures.values())), client.nthreads())
-    tasks = [client.submit(_terms, sent, *_flat(group, futures), pure=False) for group in groups]
-    found = itertools.chain(*client.gather(tasks))
-    numbers = (part.number for group in groups for part in group)
-    return [term for _, term in sorted(zip(numbers, found, strict=True), key=operator.itemgetter(0))]
+
+    def __init__(self, *collections: Any) -> None:
+        distributed: Any = sys.modules.get("distributed")
+        futures = [] if distributed is None else distributed.futures_of(collections)
+        self.futures = {future.key: future for future in futures}
+        self.threads: dict[str, int] = {}
+        self.holders: dict[Any, Any] = {}
+        self.tasks: list[Any] = []
+
+    def has(self, parts: list[Part]) -> bool:
+        """Tell whether these are partitions that were persisted, not what is made of such."""
+        return bool(self.futures) and all(key in self.futures for part in parts for key in part.keys)
+
+    def terms(self, parts: list[Part], sent: bytes) -> list[bytes]:
+        """Give the term of each partition, in order."""
+        client = next(iter(self.futures.values())).client
+        threads = client.nthreads()
+        if threads != self.threads:  # workers came or went
+            self.threads, self.holders = threads, client.who_has(list(self.futures.values()))
+        groups = _shared_out(parts, self.holders, threads)
+        tasks = client.map(_terms, [self._arguments(group) for group in groups], sent=sent, pure=False)
+        found = itertools.chain(*client.gather(tasks))
+        self.tasks = tasks  # to go when the next ones have been sent: a word about these would hold them up by 10 ms
+        numbers = (part.number for group in groups for part in group)
+        return [term for _, term in sorted(zip(numbers, found, strict=True), key=operator.itemgetter(0))]
+
+    def _arguments(self, group: list[Part]) -> list[Any]:
+        """List the places as bytes, which Dask doesn't look into for futures, then rows and weights in turn."""
+        known = [each for part in group for each in (part.rows, part.weights)]
+        places = pickle.dumps([part.place for part in group])
+        return [places, *(self.futures[each.key] if is_dask(each) else each for each in known)]
 
 
 def _shared_out(parts: list[Part], holders: dict[Any, Any], threads: dict[str, int]) -> list[list[Part]]:
+    """Group partitions by the thread that is to work on them, where they lie."""
     shelves = defaultdict(list)
     for part in parts:
         shelves[min(holders.get(part.rows.key) or [""])].append(part)
     split = [(shelf, threads.get(worker, 1)) for worker, shelf in shelves.items()]
     return [shelf[i::n] for shelf, n in split for i in range(min(n, len(shelf)))]
-
-
-def _flat(group: list[Part], futures: dict[Any, Any]) -> list[Any]:
-    """Give arguments among which Dask finds the futures quickly: the rows, the weights, and as bytes all else."""
-    known = [futures[each.key] if is_dask(each) else each for part in group for each in (part.rows, part.weights)]
-    return [pickle.dumps([part.place for part in group]), *known]
 
 
 def block_of(rows: Any, weights: Any, place: Place) -> Block:
@@ -141,7 +156,8 @@ def _term(rows: Any, weights: Any, place: Place, sent: bytes) -> bytes:
     return packed(unpacked(sent)(block_of(rows, weights, place)))
 
 
-def _terms(sent: bytes, places: bytes, *known: Any) -> list[bytes]:
+def _terms(arguments: list[Any], sent: bytes) -> list[bytes]:
+    places, *known = arguments
     pairs = zip(known[::2], known[1::2], unpacked(places), strict=True)
     return [_term(rows, weights, place, sent) for rows, weights, place in pairs]
 
