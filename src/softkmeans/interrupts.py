@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["deferred", "exit_status", "is_pending", "terminable"]
+__all__ = ["answer", "deferred", "exit_status", "is_pending", "terminable"]
 
 import signal
 import threading
@@ -16,8 +16,13 @@ _last = [signal.SIGINT]  # that was handled here
 
 
 def is_pending() -> bool:
-    """Whether a signal came while it was `deferred`."""
+    """Whether a signal came while it was `deferred`, and was not yet answered."""
     return _pending.is_set()
+
+
+def answer() -> None:
+    """Say that what the signal asked for is being done."""
+    _pending.clear()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from .data.arrays import as_source
 from .data.scanning import Scan
 from .data.source import Source
 from .errors import InputError, RankLostError, SharedError
-from .interrupts import is_pending
+from .interrupts import answer, is_pending
 
 T = TypeVar("T")
 Group = Any  # torch's ProcessGroup, where PyTorch is built with it
@@ -238,6 +238,7 @@ def _raise_together(failure: BaseException | None, group: Group | None) -> None:
     interrupted = isinstance(failure, KeyboardInterrupt)
     every = _gathered(None if failure is None else (interrupted, words), group)
     if any(said is not None and said[0] for said in every):
+        answer()
         raise KeyboardInterrupt from None
     rank, said = next((rank, said) for rank, said in enumerate(every) if said is not None)
     raise SharedError(f"rank {rank}: {said[1]}") from failure

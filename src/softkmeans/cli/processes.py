@@ -54,3 +54,4 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
         if number():
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield device
+        dist.barrier()  # none leaves while another still listens

@@ -25,6 +25,7 @@ OTHERS = {
     r"^(?=the schedule |a temperature of the schedule=)": "--temperatures: ",
     r"(?<= is left out by )cv=": "--cv ",
     r"(?<= is left out by )path=False": "--no-path",
+    r"\bresume=True\b": "--resume",
     r"(?<=choose )'calibrated'$": "--temperature calibrated",
 }
 
