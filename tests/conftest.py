@@ -30,7 +30,7 @@ def _own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(params=BACKENDS, scope="module")
+@pytest.fixture(params=BACKENDS, scope="class")  # for each function, and Hypothesis lets it be
 def backend(request):
     """Let one backend do all that it can, whatever the size."""
     with pytest.MonkeyPatch.context() as patch:

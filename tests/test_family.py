@@ -366,6 +366,12 @@ def test_warm_start_as_another_member(before, after):
     assert (warm.noise_weight_ > 1) == (cold.noise_weight_ > 1)
 
 
+def test_priors_that_sum_to_one_but_for_rounding_leave_noise_its_share():
+    found = member("spherical mixture").fit(IRIS)
+    given = {"init": found.cluster_centers_, "init_priors": found.priors_ * (1 - 1e-15), "init_temperature": 0.27}
+    assert fit(IRIS, 3, priors="learned", noise_distance=1.0, **given).noise_weight > 1
+
+
 @pytest.mark.parametrize("name", ["frozen", "fuzzy frozen"])
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs", "adam"])
 def test_frozen_centres_stay_and_the_others_do_not(name, solver):

@@ -1,6 +1,7 @@
 """Every kind of table gives what the float64 array of its numbers gives, and is left as it is."""
 
 import decimal
+import functools
 
 import array_api_strict as xp
 import numpy as np
@@ -152,9 +153,14 @@ def array(answer):
     return torch.from_dlpack(answer).numpy()
 
 
-@pytest.fixture(scope="module")
-def of_array(backend):
+@functools.cache
+def fitted_by(backend):
     return model().fit(X)
+
+
+@pytest.fixture
+def of_array(backend):
+    return fitted_by(backend)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -152,7 +152,7 @@ def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
         if name == "priors" and not abs(total - 1) < 1e-6:
             raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
         return found / total
-    if name == "init_priors" and not total < 1:  # there was no noise, or none was found
+    if name == "init_priors" and not total < 1 - 1e-9:  # but for rounding: there was no noise, or none was found
         return torch.cat([found / total * (n_clusters / n), found.new_tensor([1 / n])])
     if not total < 1:
         raise InputError(f"{name} sum to {total:.6g}, expected less than 1, which leaves a share for noise")
