@@ -1,7 +1,7 @@
 # make demo   set up .venv and run data -> Adam training -> picture
 # make test   set up .venv and run every test
 # make lint   ruff and mypy
-# make docs   write docs/cli.md and the pictures of docs/choosing.md anew
+# make docs   write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md anew
 # make bench  measure, and write docs/benchmarks.md anew
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +22,8 @@ lint: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md
 	cd docs/images && ../../$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE ../choosing.md
+	folder=$$(mktemp -d) && cd $$folder && $(CURDIR)/$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE \
+	    $(CURDIR)/docs/scaling.md && mv scaling.png $(CURDIR)/docs/images && rm -r $$folder
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py

@@ -76,7 +76,7 @@ def fit(
         float | None, typer.Option(help="Rows farther than this from all centres are noise.", show_default=False)
     ] = None,
     distance: DistanceName = "sqeuclidean",
-    solver: Annotated[str, typer.Option(help="auto, em, lbfgs or adam.")] = "auto",
+    solver: Annotated[str, typer.Option(help="auto, em, lbfgs, online or adam.")] = "auto",
     init: Annotated[str, typer.Option(help="k-means++, k-means||, random or annealing.")] = "k-means++",
     n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
     local_search: Annotated[bool, typer.Option("--local-search", help="Move centres to where they help more.")] = False,
