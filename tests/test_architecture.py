@@ -31,6 +31,7 @@ FLOORS = [
     ["seeding", "descent"],
     ["fit"],
     ["training", "incremental"],
+    ["predictor"],
     ["clusterer"],
     ["mixture"],
     ["estimator", "fuzzy"],

@@ -61,6 +61,7 @@ def test_one_answer_is_not_kept_for_every_row():
     model = SoftKMeans(5, random_state=0).fit(X)
     assert hasattr(model, "labels_")
     assert not hasattr(model.fit(Stream(X)), "labels_")
+    np.testing.assert_array_equal(model.fit_predict(Stream(X)), model.predict(X))
 
 
 @pytest.mark.parametrize("name", STREAMED)
