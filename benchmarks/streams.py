@@ -6,6 +6,7 @@ number of rows, and what a fit and a prediction of a file four times larger than
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from softkmeans.distances import as_distance
 from softkmeans.kernels import accumulate
 
 D, BLOCK = 16, 2**17
+# Threads' own arenas and Arrow's pool take addresses by the gigabyte, and hardly any memory.
+FRUGAL = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 MORE = 2**28  # bytes of addresses that the limited process may have beside those it has, PyTorch's libraries among them
 
 
@@ -139,9 +142,8 @@ def limited(folder, n):
     for name in ("large.npy", "large.parquet"):
         out = folder / "out.parquet"
         code = LIMITED.format(d=D, out=str(out), file=str(folder / name), more=MORE)
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
-        )
+        command, environment = [sys.executable, "-W", "ignore", "-c", code], os.environ | FRUGAL
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
         if done.returncode:
             sys.exit(done.stderr)
         limit, value, peak, fit, predict = json.loads(done.stdout)
