@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from softkmeans import SoftKMeans, load, make_blobs
+from softkmeans import SoftKMeans, cli, load, make_blobs, save
 
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "softkmeans"]
 K = 5
@@ -51,17 +53,62 @@ def run(*command, status=0, **settings):
     return out, err
 
 
+@pytest.fixture
+def here(run):
+    """Run a command like `run` of this file, but in this process, which has everything loaded."""
+
+    def call(*command, status=0):
+        found, out, err = run(*command)
+        assert found == status, err
+        return out, err
+
+    return call
+
+
+def forked(*command, out=os.devnull, **environment):
+    """Start a command in a process forked off this one; what it says goes to a file."""
+
+    def main():
+        os.environ.update(environment)
+        sys.argv = ["softkmeans", *map(str, command)]
+        with Path(out).open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            cli.main()
+
+    process = get_context("fork").Process(target=main)
+    process.start()
+    return process
+
+
+def places(size):
+    """What torchrun says to each of some processes."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    return [common | {"RANK": str(rank)} for rank in range(size)]
+
+
+def by_two(*command, folder, status=0):
+    """Run a command by two forked processes; give what each of them said."""
+    outs = [folder / "out-0", folder / "out-1"]
+    both = [forked(*command, out=out, **place) for out, place in zip(outs, places(2), strict=True)]
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [status, status]
+    return [out.read_text() for out in outs]
+
+
 def figures(out):
     """What is printed of a fit, numbers to five digits."""
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.5g}", out[out.index("cluster") :])
 
 
-def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_path):
+def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_path, here):
     options = ["-k", K, "--weight-column", "w", "--scale", "standard", "--tol", 1e-9, "--seed", 3]
     outs = {
-        "folder": run("fit", data / "parts", *options, "--out", tmp_path / "model.safetensors")[0],
-        "pattern": run("fit", data / "parts" / "*.parquet", *options)[0],
-        "csv": run("fit", data / "all.csv", "--stream", *options)[0],
+        "folder": here("fit", data / "parts", *options, "--out", tmp_path / "model.safetensors")[0],
+        "pattern": here("fit", data / "parts" / "*.parquet", *options)[0],
+        "csv": here("fit", data / "all.csv", "--stream", *options)[0],
     }
     outputs = ["--out", tmp_path / "two.safetensors", "--assignments", tmp_path / "two.parquet"]
     outs["ranks"] = run("fit", data / "parts", *options, *outputs, module=TORCHRUN)[0]
@@ -75,19 +122,19 @@ def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_
     frame = FRAME[["a", "b", "c"]]
     assert found.label.tolist() == two.predict(frame).tolist()
     np.testing.assert_allclose(found.iloc[:, 1:], two.predict_proba(frame), atol=1e-9)
-    out, _ = run("predict", tmp_path / "two.safetensors", data / "parts")
+    out, _ = here("predict", tmp_path / "two.safetensors", data / "parts")
     assert [int(line.split(",")[0]) for line in out.splitlines()[1:]] == found.label.tolist()
 
 
-def test_what_needs_all_rows_says_so(data):
+def test_what_needs_all_rows_says_so(data, here):
     for option in (["--stability", "3"], ["--label-column", "a"]):
-        _, err = run("fit", data / "parts", *option, status=2)
+        _, err = here("fit", data / "parts", *option, status=2)
         assert err == f"error: {option[0]} needs all rows in memory, and these are read in blocks: leave it out\n"
 
 
-def test_a_picture_of_some_of_the_rows(data, tmp_path, monkeypatch):
+def test_a_picture_of_some_of_the_rows(data, tmp_path, here):
     np.save(tmp_path / "many.npy", np.concatenate([X, X + 0.1]))
-    out, _ = run("fit", tmp_path / "many.npy", "--stream", "-k", K, "--picture", tmp_path / "clusters.png")
+    out, _ = here("fit", tmp_path / "many.npy", "--stream", "-k", K, "--picture", tmp_path / "clusters.png")
     assert "the picture shows 5000 of the rows, drawn at random\n" in out
     assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
 
@@ -103,9 +150,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_errors_are_one_line(line, data):
+def test_errors_are_one_line(line, data, here):
     before = sorted(data.rglob("*"))
-    _, err = run(*line.format(data=data).split(), status=2)
+    _, err = here(*line.format(data=data).split(), status=2)
     assert re.fullmatch(f"error: .*{WRONG[line].format(data=re.escape(str(data)))}[^\n]*\n", err)
     assert sorted(data.rglob("*")) == before
 
@@ -115,21 +162,16 @@ def ours(err):
     return [line for line in err.splitlines() if line.startswith(("error: ", "warning: ", "interrupted"))]
 
 
-def test_an_error_of_one_process_ends_all(data):
-    _, err = run("fit", data / "nan.npy", "-k", K, module=TORCHRUN, status=1)
-    (line,) = ours(err)
-    assert re.match(
-        r"error: rank 1: .*nan.npy: 3 missing or infinite values in these rows, the first in row 3000", line
+def test_an_error_of_one_process_ends_all(data, tmp_path):
+    said = "".join(by_two("fit", data / "nan.npy", "-k", K, folder=tmp_path, status=2))
+    assert re.fullmatch(
+        r"error: rank 1: .*nan.npy: 3 missing or infinite values in these rows, the first in row 3000.*\n", said
     )
 
 
 def test_processes_that_do_not_all_come(data):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    place = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     began = time.monotonic()
-    _, err = run("fit", data / "parts", "--timeout", "3", status=2, **place)
+    _, err = run("fit", data / "parts", "--timeout", "3", status=2, **places(2)[0])
     assert time.monotonic() - began < 40
     assert re.match("error: another rank has ended, or did not answer within the time-out", ours(err)[0])
 
@@ -138,44 +180,33 @@ def wait_for(condition, process):
     """Wait for a long fit to be in the middle."""
     began = time.monotonic()
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None if isinstance(process, subprocess.Popen) else process.is_alive(), process
         assert time.monotonic() - began < 60
         time.sleep(0.01)
 
 
-LONG = [
-    "-k",
-    "60",
-    "--solver",
-    "adam",
-    "--tol",
-    "0",
-    "--max-iter",
-    "400",
-    "--temperature",
-    "0.5",
-    "--checkpoint-every",
-    "1",
-]
+LONG = ["-k", 60, "--solver", "adam", "--tol", 0, "--max-iter", 100, "--temperature", 0.5, "--checkpoint-every", 1]
 
 
 def kept(folder):
     return sorted(folder.glob("*.safetensors")) if folder.exists() else []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_a_fit_cleanly_and_it_goes_on(number, data, tmp_path):
-    command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept"]
-    process = started(*command)
-    wait_for(lambda: kept(tmp_path / "kept"), process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in err
-    assert "Traceback" not in err
-    out, _ = run(*command, "--resume", "--out", tmp_path / "resumed.safetensors")
+def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
+    command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
+    for number, begins in ((signal.SIGINT, "no checkpoint yet"), (signal.SIGTERM, "resumed at step [1-9]")):
+        before = kept(tmp_path / "kept")
+        process = started(*command)
+        wait_for(lambda before=before: kept(tmp_path / "kept") != before, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert re.match(begins, out)
+        assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in err
+        assert "Traceback" not in err
+    out, _ = here(*command, "--out", tmp_path / "resumed.safetensors")
     assert re.match(r"resumed at step [1-9]\d*\n", out)
-    run("fit", data / "all.npy", "--stream", *LONG[:-2], "--out", tmp_path / "whole.safetensors")
+    here("fit", data / "all.npy", "--stream", *LONG[:-2], "--out", tmp_path / "whole.safetensors")
     resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
     assert resumed.history_ == whole.history_
@@ -192,39 +223,29 @@ def test_a_process_of_two_is_killed_and_the_fit_goes_on(data, tmp_path):
     assert process.returncode == 1
     assert time.monotonic() - began < 40
     assert "Traceback" not in "\n".join(ours(err))
-    out, _ = run(*command, "--resume", "--out", tmp_path / "resumed.safetensors", module=TORCHRUN)
+    out, _ = by_two(*command, "--resume", "--out", tmp_path / "resumed.safetensors", folder=tmp_path)
     assert re.match(r"resumed at step [1-9]\d*\n", out)
-    run(
-        "fit",
-        data / "parts",
-        *LONG[:-2],
-        "--weight-column",
-        "w",
-        "--out",
-        tmp_path / "whole.safetensors",
-        module=TORCHRUN,
-    )
+    alone = ["fit", data / "parts", *LONG[:-2], "--weight-column", "w", "--out", tmp_path / "whole.safetensors"]
+    by_two(*alone, folder=tmp_path)
     resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
 
 
-def test_an_empty_folder_starts_afresh(data, tmp_path):
-    out, _ = run("fit", data / "parts", "-k", K, "--checkpoint", tmp_path / "kept", "--resume")
+def test_an_empty_folder_starts_afresh(data, tmp_path, here):
+    out, _ = here("fit", data / "parts", "-k", K, "--checkpoint", tmp_path / "kept", "--resume")
     assert out.startswith("no checkpoint yet: starting afresh\n")
 
 
 def test_an_output_that_is_killed_is_absent(data, tmp_path):
     """SIGKILL at any moment of predict: the file is there whole, or not at all."""
     model = SoftKMeans(K, random_state=0).fit(FRAME[["a", "b", "c"]])
-    from softkmeans import save
-
     save(model, tmp_path / "model.safetensors")
     np.save(tmp_path / "many.npy", np.tile(X, (300, 1)))
     out = tmp_path / "out.csv"
     for wait in np.random.default_rng(0).uniform(0.0, 1.0, 3):
-        process = started("predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out)
+        process = forked("predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out)
         wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
         time.sleep(wait)
         process.kill()
-        process.communicate()
+        process.join()
         assert not out.exists() or sum(1 for _ in out.open()) == 300 * len(X) + 1
