@@ -8,8 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import DataLoader, TensorDataset
 
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.reservoir import draw_rows
 from softkmeans.seeding import STREAMED, starts
@@ -129,6 +132,30 @@ def test_weights_come_with_the_rows_drawn():
 def test_what_needs_rows_by_number_says_so(settings, message):
     with pytest.raises(InputError, match=message):
         SoftKMeans(**({"n_clusters": 5} | settings)).fit(Stream(X))
+
+
+MISTAKEN = {
+    "the data is the name 'x.npy': give softkmeans.data.scan of it": lambda: SoftKMeans(2).fit("x.npy"),
+    "a generator gives its rows once only": lambda: SoftKMeans(2).fit(row for row in X),
+    "sample_weight came with a Source, which has its own": lambda: SoftKMeans(2).fit(Stream(X), sample_weight=WEIGHTS),
+    "device='meta' came with a Source on cpu": lambda: SoftKMeans(2, device="meta").fit(Stream(X)),
+    "an array is needed here, and a Stream came": lambda: make_pipeline(StandardScaler(), SoftKMeans(2)).fit(Stream(X)),
+    "this needs rows by their numbers": lambda: select_n_clusters(Stream(X), [2, 3]),
+}
+
+
+@pytest.mark.parametrize("message", MISTAKEN)
+def test_mistakes_are_named(message):
+    with pytest.raises(InputError, match=message):
+        MISTAKEN[message]()
+
+
+def test_loaders_are_read_as_streams():
+    rows = DataLoader(TensorDataset(torch.from_numpy(X)), batch_size=70)
+    model = SoftKMeans(5, random_state=0, device="cpu").fit(rows)
+    same = SoftKMeans(5, random_state=0).fit(Stream(X))
+    np.testing.assert_allclose(model.cluster_centers_, same.cluster_centers_, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(model.predict(rows), model.predict(X))
 
 
 def test_other_members_of_the_family_fit_streams():

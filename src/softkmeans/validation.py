@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["validated"]
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from .data.arrays import check_matrix
+from .data.arrays import as_source, check_matrix
 from .data.lazy import check_collection
+from .data.readers.streams import is_stream
 from .data.source import Source
 from .data.tables import as_frame, as_rows, is_dask
 from .errors import InputError
@@ -21,16 +23,22 @@ from .errors import InputError
 def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Rows of any table, with their number of features (and names) kept by the estimator, or compared.
 
-    A Source passes through, and so do Dask's collections, of which only what they say of themselves is looked at.
+    A Source passes through, and a loader becomes one. Of Dask's collections, only what they say of themselves is looked
+    at.
     """
     if is_dask(X):
         check_collection(X)
         meta = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
         validate_data(estimator, meta, reset=reset, skip_check_array=True)
         return X
-    if isinstance(X, Source):
-        _validate_source(estimator, X, reset=reset)
-        return X
+    if isinstance(X, str | PathLike):
+        raise InputError(
+            f"the data is the name {str(X)!r}: give softkmeans.data.scan of it, or read_table(...).frame()"
+        )
+    if isinstance(X, Source) or is_stream(X):
+        source = as_source(X, device=estimator.device)
+        _validate_source(estimator, source, reset=reset)
+        return source
     frame = as_frame(X)
     rows = as_rows(X)
     if not isinstance(rows, Tensor):  # scikit-learn's words come first

@@ -85,9 +85,7 @@ def as_source(
     """
     survive_fork()
     if isinstance(x, Source):
-        if sample_weight is not None or device is not None:
-            raise InputError("a Source came with sample_weight or device, but it has its own: give them to it")
-        return x
+        return _as_it_is(x, sample_weight, device)
     if is_dask(x):
         from .lazy import DaskSource  # which builds on what is here
 
@@ -107,6 +105,17 @@ def as_source(
     weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
     place = _device(device, rows)
     return ArraySource(rows, weights, place, working_dtype(place))
+
+
+def _as_it_is(source: Source, sample_weight: Any, device: Any) -> Source:
+    """Refuse what a source has already."""
+    if sample_weight is not None:
+        raise InputError("sample_weight came with a Source, which has its own: give it where the Source is made")
+    if device is not None:
+        place = as_device(device)
+        if place.type != source.device.type or place.index not in (None, source.device.index):
+            raise InputError(f"device={device!r} came with a Source on {source.device}: give it where that is made")
+    return source
 
 
 def _device(device: Any, rows: Rows) -> torch.device:

@@ -67,6 +67,12 @@ class Source(ABC):
             "into memory, as softkmeans.data.read_table does"
         )
 
+    def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
+        kind = type(self).__name__
+        raise InputError(
+            f"an array is needed here, and a {kind} came, which gives rows in blocks: read them into memory"
+        )
+
     def take(self, rows: Tensor) -> Tensor:
         """Give some rows (m, d) by their numbers (m,)."""
         return torch.cat([block.x for block in self.sample(rows).blocks()])
