@@ -194,16 +194,23 @@ def kept(folder):
 
 def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
     command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
-    for number, begins in ((signal.SIGINT, "no checkpoint yet"), (signal.SIGTERM, "resumed at step [1-9]")):
-        before = kept(tmp_path / "kept")
-        process = started(*command)
-        wait_for(lambda before=before: kept(tmp_path / "kept") != before, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 128 + number
-        assert re.match(begins, out)
-        assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in err
-        assert "Traceback" not in err
+    process = started(*command)
+    wait_for(lambda: kept(tmp_path / "kept"), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert out.startswith("no checkpoint yet")
+    before = kept(tmp_path / "kept")
+    process = forked(*command, out=tmp_path / "out")
+    wait_for(lambda: kept(tmp_path / "kept") != before, process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    again = (tmp_path / "out").read_text()
+    assert re.match(r"resumed at step [1-9]\d*\n", again)
+    for said in (err, again):
+        assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in said
+        assert "Traceback" not in said
     out, _ = here(*command, "--out", tmp_path / "resumed.safetensors")
     assert re.match(r"resumed at step [1-9]\d*\n", out)
     here("fit", data / "all.npy", "--stream", *LONG[:-2], "--out", tmp_path / "whole.safetensors")
