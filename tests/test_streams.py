@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.reservoir import draw_rows
+from softkmeans.scaling import fitted_scaler, scaled
 from softkmeans.seeding import STREAMED, starts
 from softkmeans.space import Space
 from streams import Stream
@@ -174,3 +176,18 @@ def test_names_of_features():
         model.predict(named)
     with pytest.raises(ValueError, match="X has 2 features, but SoftKMeans is expecting 3"):
         SoftKMeans(2).fit(Stream(X)).predict(Stream(X[:, :2]))
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_scalers_are_those_of_scikit_learn(weights):
+    rows = np.column_stack([X * [1.0, 1e-3, 1e6] + [0.0, 50.0, 1e9], np.full(len(X), 3.0)])
+    expected = StandardScaler().fit(rows, sample_weight=weights)
+    source = Stream(rows, [5, 300], weights)
+    source.columns = ("a", "b", "c", "d")
+    found = fitted_scaler(source)
+    for name in ("mean_", "var_", "scale_"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+    assert found.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    blocks = scaled(source, found).blocks()
+    frame = pd.DataFrame(rows, columns=source.columns)
+    np.testing.assert_allclose(np.concatenate([block.x for block in blocks]), found.transform(frame), atol=1e-12)

@@ -102,6 +102,27 @@ class _About(NamedTuple):
     example: Any  # its first row (d,)
 
 
+def _look(rows: Source | tuple[int, int]) -> tuple[Source | None, _About]:
+    """Give a rank's rows, if it has some, and what the others are to know of them."""
+    if not isinstance(rows, Source):
+        return None, _About(0, rows[1], None, None)
+    first = next(iter(rows.blocks())).part(0, 1)
+    return rows, _About(rows.n_rows, rows.n_features, rows.columns, first.x[0].cpu().numpy())
+
+
+def _agreed(every: list[_About]) -> _About:
+    """Give what a rank that has rows says of them, if all say the same."""
+    if len({about.n_features for about in every}) > 1:
+        found = ", ".join(f"{about.n_features} on rank {rank}" for rank, about in enumerate(every))
+        raise SharedError(f"ranks differ in the number of features, {found}: give all the same columns")
+    full = [about for about in every if about.n_rows]
+    if not full:
+        raise SharedError("no rank has any rows: give some")
+    if len({about.columns for about in full}) > 1:
+        raise SharedError("ranks differ in the names of their columns: give all the same, in the same order")
+    return full[0]
+
+
 class RankSource(Source):
     """The rows of all ranks. See `distributed`."""
 
@@ -110,35 +131,15 @@ class RankSource(Source):
     def __init__(self, open_rows: Callable[[], Source | tuple[int, int]], group: Group | None) -> None:
         self.group, self.rank, self.size = group, dist.get_rank(group), dist.get_world_size(group)
         self.is_first = self.rank == 0
-
-        def look() -> tuple[Source | None, _About]:
-            rows = open_rows()
-            if not isinstance(rows, Source):
-                return None, _About(0, rows[1], None, None)
-            first = next(iter(rows.blocks())).part(0, 1)
-            return rows, _About(rows.n_rows, rows.n_features, rows.columns, first.x[0].cpu().numpy())
-
-        (self.local, own), every = together(look, group, say=operator.itemgetter(1))
-        shapes = {about.n_features for about in every}
-        if len(shapes) > 1:
-            found = ", ".join(f"{about.n_features} on rank {rank}" for rank, about in enumerate(every))
-            raise SharedError(f"ranks differ in the number of features, {found}: give all the same columns")
-        full = [about for about in every if about.n_rows]
-        if not full:
-            raise SharedError("no rank has any rows: give some")
-        if len({about.columns for about in full}) > 1:
-            raise SharedError("ranks differ in the names of their columns: give all the same, in the same order")
-        self.n_rows, self.n_features = sum(about.n_rows for about in every), own.n_features
-        self.columns = full[0].columns
-        before = sum(about.n_rows for about in every[: self.rank])
-        self.shift = (
-            0 if self.local is None or isinstance(self.local, Scan) else before
-        )  # a scan knows its rows' numbers
-        of = self.local
-        self.device = torch.device("cpu") if of is None else of.device
-        self.dtype = torch.float64 if of is None else of.dtype
+        (self.local, own), every = together(lambda: _look(open_rows()), group, say=operator.itemgetter(1))
+        some = _agreed(every)
+        self.n_rows, self.n_features, self.columns = sum(about.n_rows for about in every), own.n_features, some.columns
+        knows_numbers = self.local is None or isinstance(self.local, Scan)  # of its rows among all
+        self.shift = 0 if knows_numbers else sum(about.n_rows for about in every[: self.rank])
+        self.device = torch.device("cpu") if self.local is None else self.local.device
+        self.dtype = torch.float64 if self.local is None else self.local.dtype
         # Stands in where this rank has no rows: one of another's, of no weight, which leaves every sum as it is.
-        self.nobody = Block(full[0].example[None], np.zeros(1), self.device, self.dtype)
+        self.nobody = Block(some.example[None], np.zeros(1), self.device, self.dtype)
 
     @override
     def blocks(self) -> Iterator[Block]:
