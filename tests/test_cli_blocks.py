@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -146,6 +147,14 @@ WRONG = {
     "fit {data}/parts --resume": "--resume came without a checkpoint",
     "fit {data}/parts -k 3001": "--n-clusters 3001 is more than the 3000 rows",
     "fit {data}/none-*.npy": "{data}/none-.*: no file has a name like this",
+    "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every came without --checkpoint: say where",
+    "fit {data}/all.npy --checkpoint {data}/new --checkpoint-every 0": "--checkpoint-every 0: give a whole number",
+    "fit {data}/all.npy --device cuda:99": "--device 'cuda:99': ",
+    "fit {data}/all.npy --stream --device cuda:99": "--device 'cuda:99': ",
+    "fit {data}/parts --assignments {data}/parts/0.parquet": "can't write {data}/parts/0.parquet: it is the input, or",
+    "fit {data}/parts/*.parquet --assignments {data}/parts/0.parquet": "can't write .*/0.parquet: it is the input, or",
+    "fit {data}/parts --assignments {data}/parts/new.csv": "parts/new.csv: it would be read as input of {data}/parts",
+    "predict {data}/all.npy {data}/p*/* --out {data}/parts/9.parquet": "it would be read as input of {data}/p./. next",
 }
 
 
@@ -249,10 +258,32 @@ def test_an_output_that_is_killed_is_absent(data, tmp_path):
     save(model, tmp_path / "model.safetensors")
     np.save(tmp_path / "many.npy", np.tile(X, (300, 1)))
     out = tmp_path / "out.csv"
+    command = ["predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out]
     for wait in np.random.default_rng(0).uniform(0.0, 1.0, 3):
-        process = forked("predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out)
+        process = forked(*command)
         wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
         time.sleep(wait)
         process.kill()
         process.join()
         assert not out.exists() or sum(1 for _ in out.open()) == 300 * len(X) + 1
+    for left in (out, *tmp_path.glob(".softkmeans-*")):
+        left.unlink(missing_ok=True)
+    process = forked(*command, out=tmp_path / "said")
+    wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+    assert (tmp_path / "said").read_text() == "interrupted: nothing was written\n"
+    assert not out.exists()
+    assert not list(tmp_path.glob(".softkmeans-*"))
+
+
+def test_an_output_too_large_for_the_disk_is_named(data, tmp_path, here):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        _, err = here("fit", data / "parts", "-k", K, "--assignments", tmp_path / "out.csv", status=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert err.endswith(f"error: can't write {tmp_path}/out.csv: file too large; make room or write somewhere else\n")
+    assert not list(tmp_path.iterdir())

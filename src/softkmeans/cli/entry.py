@@ -4,9 +4,11 @@ from __future__ import annotations
 
 __all__ = ["app", "main"]
 
+import functools
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +33,23 @@ app = typer.Typer(
 )
 
 COMMANDS = (demo, fit, select, anneal, predict, plot, info)
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Have interruptions come to `main`: Typer would end without a word, by the status of Ctrl-C for SIGTERM too."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return wrapped
+
+
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command()(_interruptible(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +83,8 @@ def main() -> None:
     except (InputError, MissingExtraError, OSError, RankLostError) as error:
         _fail(as_options(str(error)))
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted: nothing was written", err=True)
+        if not number():  # the first says it
+            typer.echo("interrupted: nothing was written", err=True)
         sys.exit(exit_status())
 
 

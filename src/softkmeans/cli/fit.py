@@ -99,6 +99,8 @@ def fit(
 ) -> None:
     """Cluster the rows of a file, a folder of files, or files of a pattern; with torchrun, by several processes."""
     check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
+    if checkpoint is None and checkpoint_every is not None:
+        raise InputError("--checkpoint-every came without --checkpoint: say where the fit keeps its checkpoints")
     settings: dict[str, Any] = {
         "solver": solver,
         "init": init,
@@ -127,7 +129,8 @@ def fit(
         needs = "--label-column" if label_column else "--stability" if stability else None
         rows = opened(file, stream, device=place, label_column=label_column, needs=needs, **names)
         model, interruption = rows.fit(estimator, scale)
-    estimator.set_params(verbose=0, callbacks=None, checkpoint=None, resume=False)  # which are no part of a model
+    left_out = {"verbose": 0, "callbacks": None, "checkpoint": None, "resume": False, "device": None}
+    estimator.set_params(**left_out)  # which are no part of a model
     if not rows.is_first:
         raise typer.Exit(exit_status() if interruption else 0)
     if interruption:

@@ -15,6 +15,7 @@ __all__ = [
     "write_and_say",
 ]
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,7 +41,11 @@ def write_all(outputs: Mapping[Path, Write]) -> None:
     """Write all files or, if anything goes wrong with one, none."""
     with ExitStack() as stack:
         for path, write in outputs.items():
-            write(stack.enter_context(atomic_write(path)))
+            temporary = stack.enter_context(atomic_write(path))
+            try:
+                write(temporary)
+            except InputError as error:  # users know it by its name
+                raise InputError(str(error).replace(str(temporary), str(path))) from error
 
 
 def write_and_say(outputs: Mapping[Path | None, Write]) -> None:
@@ -73,8 +78,8 @@ def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
 
 
 def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, ...]]]) -> None:
-    """Refuse, before any work, what can't be written or would be written over."""
-    taken = {source.resolve()}
+    """Refuse, before any work, what can't be written, would be written over, or read as input the next time."""
+    taken = _inputs(source)
     for path, endings in outputs:
         if path is None:
             continue
@@ -82,9 +87,28 @@ def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, 
             raise InputError(f"can't write {path}: its ending must be one of {', '.join(endings)}")
         if path.resolve() in taken:
             raise InputError(f"can't write {path}: it is the input, or another output; give it a name of its own")
+        if _would_be_input(path, source):
+            raise InputError(f"can't write {path}: it would be read as input of {source} next time; put it elsewhere")
         check_writable(path)
         taken.add(path.resolve())
         require(endings)
+
+
+def _inputs(source: Path) -> set[Path]:
+    """Give the files that are read, whether one, those of a folder or those of a pattern."""
+    if source.exists() and not source.is_dir():
+        return {source.resolve()}
+    from ..data.readers.opening import READERS  # here, so that --help answers at once
+    from ..data.readers.paths import find_files
+
+    return {file.path.resolve() for file in find_files(source, READERS) or ()}
+
+
+def _would_be_input(path: Path, source: Path) -> bool:
+    """Whether a file that is not there yet would be among those of a folder or a pattern."""
+    if source.is_dir():
+        return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith((*TABLES, ".npy"))
+    return not source.exists() and path.resolve().match(os.path.abspath(source))  # noqa: PTH100 - of no real file
 
 
 def require(endings: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from ..errors import RankLostError
 from ..interrupts import deferred
 
 NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun says to each process
+LONGEST = 10.0**8  # seconds: three years, and not too many for PyTorch
 
 
 def number() -> int:
@@ -37,15 +38,19 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
         yield device
         return
     check_positive("timeout", timeout)
+    patience = timedelta(seconds=min(timeout, LONGEST))
     import torch  # here, so that --help answers at once
     import torch.distributed as dist
 
+    from .. import ranks
+    from ..data.scanning import as_device
+
     is_gpu = device is not None and device.split(":")[0] == "cuda"
     if is_gpu:
-        torch.cuda.set_device(local := int(os.environ.get("LOCAL_RANK", 0)))
-        device = f"cuda:{local}"
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}"
+        torch.cuda.set_device(as_device(device))
     try:
-        dist.init_process_group("nccl" if is_gpu else "gloo", timeout=timedelta(seconds=timeout))
+        dist.init_process_group("nccl" if is_gpu else "gloo", timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise RankLostError(str(error).splitlines()[0]) from None
     with ExitStack() as stack:
@@ -54,4 +59,4 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
         if number():
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield device
-        dist.barrier()  # none leaves while another still listens
+        ranks.together(lambda: None)  # none leaves while another still listens

@@ -58,12 +58,13 @@ class Rows(ABC):
 class TableRows(Rows):
     """Rows in memory."""
 
-    def __init__(self, table: Any) -> None:
-        self.table = table
+    def __init__(self, table: Any, device: str | None) -> None:
+        self.table, self.device = table, device
 
     @override
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
         check_rows(self.table.x, estimator.n_clusters)
+        estimator.set_params(device=self.device)
         model = sk.scaling.with_scaling(estimator, scale)
         weights = {}
         if self.table.weights is not None:
@@ -150,7 +151,7 @@ def opened(
 ) -> Rows:
     """Open a file, folder or pattern of names; ``needs`` says which option has to have all rows in memory."""
     if not is_read_in_blocks(file, stream):
-        return TableRows(sk.data.read_table(file, label_column=label_column, **choice))
+        return TableRows(sk.data.read_table(file, label_column=label_column, **choice), device)
     if needs:
         raise InputError(f"{needs} needs all rows in memory, and these are read in blocks: leave it out")
     return BlockRows(lambda: sk.data.scan(file, device=device, **choice))

@@ -17,7 +17,10 @@ SURE = (
     r"(?<![\w./'\"-])(n_clusters|n_init|max_iter|local_search|k_range|n_temperatures|max_clusters|n_samples|n_features|"
     r"cluster_std)(?![\w./'\"])(=?)"
 )
-AT_FIRST = r"^(tol|temperature|solver|init|distance|objective|scale|criterion|cv|priors|fuzzifier|noise_distance)(=)"
+AT_FIRST = (
+    r"^(tol|temperature|solver|init|distance|objective|scale|criterion|cv|priors|fuzzifier|noise_distance|"
+    r"device|timeout)(=)"
+)
 # What is said otherwise.
 OTHERS = {
     r"^perplexity=": "--temperature perplexity:",
@@ -26,6 +29,7 @@ OTHERS = {
     r"(?<= is left out by )cv=": "--cv ",
     r"(?<= is left out by )path=False": "--no-path",
     r"\bresume=True\b": "--resume",
+    r"^every=": "--checkpoint-every ",
     r"(?<=choose )'calibrated'$": "--temperature calibrated",
 }
 

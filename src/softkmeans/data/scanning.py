@@ -88,11 +88,13 @@ def scan(
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
-    """Give the device of a name, the CPU by default."""
+    """Give the device of a name, the CPU by default, if there is one here."""
     try:
-        return torch.device("cpu" if device is None else device)
-    except (RuntimeError, TypeError) as error:
+        place = torch.device("cpu" if device is None else device)
+        torch.empty(0, device=place)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
+    return place
 
 
 class Scan(Source):
