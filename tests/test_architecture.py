@@ -124,6 +124,12 @@ def test_public_names():
         assert getattr(softkmeans, name) is not None
 
 
+SMALL = """
+from sklearn.datasets import load_digits
+from softkmeans import SoftKMeans
+x = load_digits().data
+SoftKMeans(3, random_state=0).fit(x).predict_proba(x)
+"""
 HEAVY = ["torch", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas"]
 
 
@@ -133,9 +139,11 @@ HEAVY = ["torch", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas"]
         ("import softkmeans", HEAVY),
         ("import softkmeans.cli", HEAVY),
         ("from softkmeans import SoftKMeansLayer", ["sklearn", "matplotlib", "pyarrow", "pandas"]),
-        ("from softkmeans import SoftKMeans", ["matplotlib"]),  # scikit-learn itself looks for pandas
+        (SMALL, ["matplotlib", "llvmlite", "dask", "distributed"]),  # scikit-learn itself looks for pandas
     ],
+    ids=["the package", "the command line", "a layer", "an estimator of few rows"],
 )
 def test_nothing_heavy_is_loaded_before_it_is_used(statement, unloaded):
-    code = f"import sys; {statement}; print([m for m in {unloaded} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = f"import sys\n{statement}\nprint([m for m in {unloaded} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -3,8 +3,6 @@
 import functools
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import dask
@@ -336,10 +334,3 @@ def test_tensors_travel(value):
     found = unpacked(packed({"value": value}))["value"]
     assert (found.dtype, found.shape) == (value.dtype, value.shape)
     assert found.equal(value)
-
-
-def test_dask_is_not_loaded_without_need():
-    statement = "SoftKMeans(2, random_state=0).fit([[0.0], [1.0]]).predict([[0.0]])"
-    loaded = "print([name for name in ('dask', 'distributed') if name in sys.modules])"
-    code = f"import sys; from softkmeans import SoftKMeans; {statement}; {loaded}"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -302,7 +302,7 @@ class _Largest(TorchDispatchMode):
 @pytest.mark.parametrize("objective", ["nll", "distortion"])
 def test_no_array_of_rows_by_clusters_is_made(objective):
     """Let alone one of rows x clusters x features: beside the data, only blocks, tiles and what has one entry a row."""
-    x = np.random.default_rng(0).normal(size=(700_000, 4)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(250_000, 4)).astype(np.float32)
     fixed = {"temperature": 1.0, "solver": "adam", "objective": "distortion"} if objective == "distortion" else {}
     with _Largest() as largest:
         fit(x, 30, max_iter=2, random_state=0, **fixed)

@@ -483,18 +483,14 @@ LARGE_FIT = """
 """
 
 
-def test_kernels_are_compiled_once_and_kept(tmp_path):
+def test_kernels_are_compiled_once_and_kept_and_damaged_files_are_not_used(tmp_path):
     first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
     kept = sorted(tmp_path.rglob("*.o"))
     second = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
-    assert len(kept) == first[0] > 0
+    assert len(kept) == first[0] > 1
     assert second == [0, first[1]]
-
-
-@pytest.mark.parametrize("damage", [b"", b"no digest at all\nand no object file"])
-def test_damaged_files_in_the_cache_are_not_used(tmp_path, damage):
-    first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
-    for path in tmp_path.rglob("*.o"):
+    for number, path in enumerate(kept):
+        damage = b"no digest at all\nand no object file" if number % 2 else b""
         path.write_bytes(damage + path.read_bytes()[80:])
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path)) == first
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))[0] == 0  # they were written anew
@@ -503,26 +499,6 @@ def test_damaged_files_in_the_cache_are_not_used(tmp_path, damage):
 def test_where_nothing_can_be_kept_it_works_all_the_same(tmp_path):
     (tmp_path / "file").write_text("a file where the folder should be")
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path / "file"))[0] > 0
-
-
-def test_small_data_compiles_and_loads_nothing():
-    code = """
-        import json, sys
-        from sklearn.datasets import load_digits
-        from softkmeans import SoftKMeans
-        SoftKMeans(3, random_state=0).fit(load_digits().data).predict_proba(load_digits().data)
-        print(json.dumps("llvmlite" in sys.modules))
-    """
-    assert in_a_process(code) is False
-
-
-def test_importing_loads_no_compiler():
-    assert (
-        in_a_process(
-            "import softkmeans, sys, json; softkmeans.SoftKMeans; print(json.dumps('llvmlite' in sys.modules))"
-        )
-        is False
-    )
 
 
 # The language of the kernels
