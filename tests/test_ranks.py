@@ -62,6 +62,12 @@ def test_each_rank_reads_its_part_of_a_scan(ranks):
     assert [label for found in ranks for label in found["labels"]] == calibrated.labels_.tolist()
 
 
+def test_steps_after_batches_are_those_of_all_ranks(ranks):
+    best = SoftKMeans(5, init=X[::200], tol=1e-8).fit(X)
+    assert ranks[0]["online"]["objective"] == pytest.approx(best.objective_, rel=1e-4)
+    assert ranks[0]["partial"]["objective"] == pytest.approx(best.objective_, rel=1e-2)
+
+
 def test_a_checkpoint_is_that_of_all_ranks(ranks):
     assert ranks[0]["resumed"] == ranks[0]["calibrated"]
 

@@ -41,6 +41,9 @@ for name, rows in parts.items():
     keep(f"{name}, given centres", SoftKMeans(5, init=x[::200], tol=1e-8).fit(given))
     for init in ("k-means++", "random"):
         keep(f"{name}, {init}", SoftKMeans(5, init=init, random_state=1, tol=1e-8).fit(distributed(x[rows], w[rows])))
+given = distributed(x[parts["first empty"]])
+keep("online", SoftKMeans(5, solver="online", init=x[::200]).fit(given))
+keep("partial", SoftKMeans(5, init=x[::200]).partial_fit(given))
 given = distributed(scan(folder / "x.npy"))
 keep("scan", SoftKMeans(5, init="k-means||", random_state=1, tol=1e-8).fit(given))
 keep("undrawn seed", SoftKMeans(5, max_iter=3, tol=0).fit(given))
