@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, export_onnx, save
+from softkmeans import FuzzyCMeans, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer, export_onnx, save
 from softkmeans.distances import DISTANCES, SquaredEuclidean
 from softkmeans.temperature import MaximumLikelihood
 
@@ -55,8 +55,8 @@ def by(distance, temperature=1.0, offset=0.0, dtype=np.float64):
 SCALE = {"sqeuclidean": 1.0, "euclidean": 1.0, "cosine": 0.1}  # a temperature that is neither hot nor cold
 CASES = {
     **{f"{name}, cold": by(name, 1e-3 * SCALE[name]) for name in DISTANCES},
-    **{f"{name}, hot, float32": by(name, 100 * SCALE[name], dtype=np.float32) for name in DISTANCES},
-    **{f"{name}, far from zero": by(name, 1.0, 1e6) for name in ("sqeuclidean", "euclidean")},
+    "sqeuclidean, hot, float32": by("sqeuclidean", 100.0, dtype=np.float32),
+    "sqeuclidean, far from zero": by("sqeuclidean", 1.0, 1e6),
     **{f"{name}, float32 far from zero": by(name, 1.0, 1e3, np.float32) for name in ("sqeuclidean", "euclidean")},
     "cosine, far from zero": by("cosine", 1e-12, 1e6),
     "cosine, float32 far from zero": by("cosine", 1e-6, 1e3, np.float32),
@@ -75,7 +75,6 @@ CASES = {
     "noise": lambda: fitted(SoftKMeans, temperature=1.0, noise_distance=9.0),
     "weighted means": lambda: fitted(SoftKMeans, temperature=1.0, distance="euclidean", update="mean"),
     "cold, with noise": lambda: fitted(SoftKMeans, temperature=1.23e-5, noise_distance=9.1),
-    "fuzzy": lambda: fitted(FuzzyCMeans),
     "fuzzy, nearly equal": lambda: fitted(FuzzyCMeans, fuzzifier=4.0, distance="euclidean"),
     "fuzzy, nearly hard": lambda: fitted(FuzzyCMeans, fuzzifier=1.1),
     "fuzzy with noise": lambda: fitted(FuzzyCMeans, noise_distance=4.0),
@@ -191,18 +190,12 @@ def test_unfitted_models_and_missing_folders_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
-def test_without_the_extra_it_says_what_to_install(missing, tmp_path):
-    code = f"""
-import sys
-sys.modules[{missing!r}] = None
-import softkmeans
-try:
-    softkmeans.export_onnx(softkmeans.SoftKMeans(1).fit([[0.0]]), "model.onnx")
-except softkmeans.MissingExtraError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "export_onnx needs onnx and onnxscript: pip install 'softkmeans[onnx]'\n"
+def test_without_the_extra_it_says_what_to_install(missing, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtraError) as caught:
+        export_onnx(known(BLOBS)[0], tmp_path / "model.onnx")
+    assert str(caught.value) == "export_onnx needs onnx and onnxscript: pip install 'softkmeans[onnx]'"
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- Graphs of the layer ----------------------------------------------------------------------------------------------
@@ -246,7 +239,11 @@ def test_exported_graphs_do_what_the_layer_does(distance, objective, strict):
         torch.testing.assert_close(with_gradients(graph, list(graph.parameters()), x[:n]), expected)
 
 
-@pytest.mark.parametrize(("distance", "objective"), GRAPHS)
+# Every distance and every objective; the other pairs are exported above, and one is compiled to machine code below.
+@pytest.mark.parametrize(
+    ("distance", "objective"),
+    [("sqeuclidean", None), ("euclidean", "free_energy"), ("cosine", "distortion"), ("euclidean", "nll")],
+)
 def test_compiled_graphs_do_what_the_layer_does(distance, objective):
     torch.compiler.reset()
     eager, x = module(distance, objective), torch.tensor(BLOBS)
