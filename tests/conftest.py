@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import math
+import os
 import sys
 import warnings
 
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from softkmeans import cli, kernels
+
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # or it starts processes, each of which imports PyTorch
 
 # The backends of the kernels: from which size on passes go to the compiled ones.
 BACKENDS = {"reference": math.inf, "compiled": 0}

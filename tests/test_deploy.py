@@ -253,12 +253,23 @@ def test_compiled_graphs_do_what_the_layer_does(distance, objective):
         torch.testing.assert_close(with_gradients(graph, list(eager.parameters()), x[:n]), expected)
 
 
+class Several(torch.nn.Module):
+    """Memberships and losses of two layers, so that one run of the compiler has them all."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = module("sqeuclidean", "nll").layer, module("cosine", "nll").layer
+
+    def forward(self, x):
+        return torch.cat([self.one(x).flatten(), torch.stack([self.one.loss(x, "nll"), self.other.loss(x, "nll")])])
+
+
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="inductor needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_compiled_to_machine_code_it_trains_the_same():
     torch.compiler.reset()
-    eager, x = module("cosine", "nll"), torch.tensor(BLOBS)
+    eager, x = Several(), torch.tensor(BLOBS)
     graph = torch.compile(eager, fullgraph=True)
     expected = with_gradients(eager, list(eager.parameters()), x)
     torch.testing.assert_close(with_gradients(graph, list(eager.parameters()), x), expected)

@@ -60,7 +60,7 @@ def test_translating_and_scaling_change_nothing_but_what_they_must(offset, scale
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("init", ["k-means++", "random"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
     rng = np.random.default_rng(seed)

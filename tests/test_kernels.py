@@ -379,8 +379,7 @@ def fitted(x, k=12):
     return [model.cluster_centers_, model.labels_, np.array([model.inertia_, model.temperature_, model.free_energy_])]
 
 
-@pytest.mark.parametrize("d", [3, 20])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("d", "dtype"), [(3, np.float64), (20, np.float32)])
 def test_the_same_bits_whatever_the_number_of_threads(dtype, d):
     x, _, _ = problem_of(40_000, d, 12, dtype)
     before = torch.get_num_threads()

@@ -182,8 +182,8 @@ print(peak() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="says how much memory was taken")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """Of 160 MB some windows of 4 MB are in memory at a time."""
-    x = np.arange(1_250_000.0 * 16).reshape(-1, 16)
+    """Of 100 MB some windows of 4 MB are in memory at a time."""
+    x = np.arange(800_000.0 * 16).reshape(-1, 16)
     for name, rows in {"small": x[:10], "large": x}.items():
         np.save(tmp_path / f"{name}.npy", rows)
         table = pa.table(list(rows.reshape(16, -1)), [f"c{j}" for j in range(16)])

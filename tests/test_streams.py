@@ -102,7 +102,7 @@ def test_rows_are_drawn_by_their_mass(size):
     """Against the probabilities of drawing one after the other without replacement."""
     mass = np.array([1.0, 2.0, 3.0, 4.0])
     source = Stream(np.arange(4.0)[:, None], [1, 3], w=mass)
-    drawn = [draw_rows(source, size, lambda block: block.w, seed)[0][:, 0].int().tolist() for seed in range(4000)]
+    drawn = [draw_rows(source, size, lambda block: block.w, seed)[0][:, 0].int().tolist() for seed in range(2000)]
     share = np.bincount([rows[0] for rows in drawn], minlength=4) / len(drawn)
     np.testing.assert_allclose(share, mass / 10, atol=0.03)
     if size == 3:
