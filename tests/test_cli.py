@@ -23,7 +23,7 @@ import softkmeans
 from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, load, save
 from softkmeans.cli.wording import as_options
 from softkmeans.selection import doubts
-from softkmeans.solvers import Em
+from softkmeans.solvers import Em, Lbfgs
 
 mpl.use("Agg")
 
@@ -412,7 +412,7 @@ FIT = "fit {data}/wine.csv -k 3 --out m.safetensors --assignments a.csv --pictur
 ON = "--out m.safetensors --assignments a.csv --picture p.png"
 BAD = {
     "fit {data}/none.csv": "none.csv.*no such file",
-    "fit {data}": "folder",
+    "fit {data}": "empty.csv: the file is empty",
     "fit {data}/empty.csv": "empty.csv: the file is empty",
     "fit {data}/header.csv": "no rows",
     "fit {data}/text.csv": "no column to use holds numbers.*'a', 'b'",
@@ -584,25 +584,39 @@ main()
 """
 
 
+def interrupted_at(number, step):
+    passes = []
+
+    def interrupted(*args):
+        passes.append(1)
+        if len(passes) == number:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    return interrupted
+
+
 class StopAtThree(Callback):
     def on_step(self, step):
         return step.n_iter == 3
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_ctrl_c_writes_the_best_centres_so_far(scale, data, tmp_path):
+def test_ctrl_c_writes_the_best_centres_so_far(scale, data, tmp_path, run, monkeypatch):
     args = ["fit", data / "digits.csv", "-k", "10", "--tol", "0", "--max-iter", "100000", "--scale", scale]
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, *args, "--out", "m.safetensors", "--assignments", "a.csv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 128 + signal.SIGINT
-    assert re.fullmatch(r"interrupted: the fit was interrupted; the best centres so far are kept\n\s*", done.stderr)
-    assert figure(done.stdout, "steps") == "3 (not converged)"
-    assert "wrote m.safetensors" in done.stdout
+    args += ["--out", "m.safetensors", "--assignments", "a.csv"]
+    if scale == "standard":
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, *args], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        status, out, err = done.returncode, done.stdout, done.stderr
+    else:
+        monkeypatch.setattr(Lbfgs, "step", interrupted_at(3, Lbfgs.step))
+        status, out, err = run(*args)
+    assert status == 128 + signal.SIGINT
+    assert re.fullmatch(r"interrupted: the fit was interrupted; the best centres so far are kept\n\s*", err)
+    assert figure(out, "steps") == "3 (not converged)"
+    assert "wrote m.safetensors" in out
     x = FRAMES["digits"]  # the class is a number, and no label column was named
     expected = SoftKMeans(10, random_state=0, tol=0, callbacks=[StopAtThree()])
     pipe = make_pipeline(StandardScaler(), expected) if scale == "standard" else expected
