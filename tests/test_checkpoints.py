@@ -274,6 +274,16 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
     same_bits(model.set_params(resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-8).fit(X))
 
 
+def test_a_folder_that_is_taken_away(tmp_path):
+    class TakeAway(Callback):
+        def on_step(self, step):
+            (tmp_path / "kept").rename(tmp_path / "elsewhere")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path / "kept", every=1), callbacks=[TakeAway()])
+    with pytest.raises(InputError, match=r"can't write the checkpoint in .*kept: No such file or directory$"):
+        model.fit(X)
+
+
 BAD = {
     "resume=True came without a checkpoint": {"resume": True},
     "checkpoint=3: give the name of a folder": {"checkpoint": 3},

@@ -77,6 +77,8 @@ def test_a_checkpoint_is_that_of_all_ranks(ranks):
     [
         ("narrower", "ranks differ in the number of features, 1 on rank 0, 2 on rank 1"),
         ("no rows", "no rank has any rows"),
+        ("no weight", "sample_weight is zero for every row"),
+        ("no weight to scale", "sample_weight is zero for every row"),
         ("nan", "rank 1: the data contains NaN or infinity: 3000 of 3000 entries"),
         ("missing file", "rank 1: "),
         ("kept already", "rank 0: .* has checkpoints already: go on from them with resume=True"),

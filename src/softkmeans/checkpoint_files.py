@@ -90,12 +90,13 @@ def write(folder: Path, content: Content) -> None:
     shapes = [(key, kind, [(tuple(p.shape), _name(p.dtype)) for p in parts]) for key, kind, parts in content.sums]
     said = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": shapes})
     metadata = {"format": FORMAT, "version": str(VERSION), "content": said, "digest": _digest(said, numbers)}
-    name = folder / f"{_number(_files(folder)) + 1:08d}.safetensors"
     try:
+        name = folder / f"{_number(_files(folder)) + 1:08d}.safetensors"
         with atomic_write(name) as temporary:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
     except OSError as error:
-        raise InputError(f"can't write the checkpoint {name}: {error.strerror}; those before are kept") from error
+        kept = "; those before are kept" if folder.is_dir() else ""
+        raise InputError(f"can't write the checkpoint in {folder}: {error.strerror}{kept}") from error
     for file in _files(folder)[:-KEPT]:
         file.unlink(missing_ok=True)
 

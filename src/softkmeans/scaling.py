@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from .blocks import Block, as_tensor
 from .checks import check_known
 from .clusterer import SoftClusterer
+from .data.arrays import check_signs
 from .data.source import Mapped, Source
 from .errors import InputError
 from .layer import SoftKMeansLayer
@@ -147,6 +148,7 @@ def fitted_scaler(source: Source) -> StandardScaler:
             return torch.stack([total(w * x), total(w * x * x), total(w.expand_as(x))])
 
         first, second, weight = source.sum(lambda block: block.sum(of))
+        check_signs(0, int(weight.any()))
         return torch.stack([first / weight, second / weight, weight])
 
     mean = moments(torch.zeros(source.n_features, dtype=source.dtype, device=source.device))[0]

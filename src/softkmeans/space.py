@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .blocks import Block
+from .data.arrays import check_signs
 from .data.source import Source, View
 from .distances import Distance, check_features
 from .errors import InputError
@@ -123,6 +124,7 @@ class Space(NamedTuple):
 def _mean(source: Source) -> tuple[Tensor, Tensor]:
     """Weighted mean size (d,) and mean (d,) of each feature."""
     sums = _weighted(source, lambda x: torch.cat([x.abs(), x], 1))
+    check_signs(0, int(sums[0] != 0))  # here, as each of several processes may have had rows without weight only
     sizes, mean = (sums[1:] / sums[0]).chunk(2)
     return sizes, mean
 

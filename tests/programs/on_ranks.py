@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.distributed as dist
 
 from softkmeans import InputError, SoftKMeans, distributed
 from softkmeans.data import scan
+from softkmeans.scaling import fitted_scaler
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)
@@ -56,9 +58,13 @@ keep(
 labels = model.predict(given)
 found["labels"] = labels.tolist()
 
+table = pd.DataFrame({"a": x[:, 0], "w": 0.0})
+weightless = scan(lambda: iter([table]), weight_column="w", rows_per_block=99)
 errors = {
     "narrower": lambda: distributed(x[:, : 1 + rank]),
     "no rows": lambda: distributed(np.empty((0, 3))),
+    "no weight": lambda: SoftKMeans(2).fit(distributed(weightless)),
+    "no weight to scale": lambda: fitted_scaler(distributed(weightless)),
     "nan": lambda: distributed(np.where(rank == 1, np.nan, x)),
     "missing file": lambda: distributed(lambda: scan(folder / ("x.npy" if rank == 0 else "nothing.npy"))),
     "kept already": lambda: SoftKMeans(5, checkpoint=folder / "kept").fit(given),
