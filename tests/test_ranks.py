@@ -2,8 +2,11 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+import warnings
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 
 from softkmeans import InputError, SoftKMeans, distributed, make_blobs
 from streams import Stream
+from test_cli_blocks import places
 
 PROGRAMS = Path(__file__).parent / "programs"
 X = make_blobs(1000, 3, 5, random_state=0)[0].double().numpy()
@@ -26,14 +30,35 @@ def torchrun(size, *command, **settings):
     )
 
 
+def forked(size, *command):
+    """Run a program by so many ranks that are forked off this process, which has everything loaded."""
+
+    def main(place):
+        warnings.resetwarnings()  # pytest's make errors of them
+        os.environ.update(place)
+        sys.argv = [str(word) for word in command]
+        runpy.run_path(sys.argv[0])
+
+    processes = [get_context("fork").Process(target=main, args=[place]) for place in places(size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * size
+
+
 @pytest.fixture(scope="module", params=[2, 3])
 def ranks(request, tmp_path_factory):
     """What every rank found."""
     folder = tmp_path_factory.mktemp("ranks")
     np.save(folder / "x.npy", X)
     np.save(folder / "w.npy", W)
-    done = torchrun(request.param, PROGRAMS / "on_ranks.py", folder, "found")
-    assert done.returncode == 0, done.stderr
+    command = [PROGRAMS / "on_ranks.py", folder, "found"]
+    if request.param == 2:
+        done = torchrun(2, *command)
+        assert done.returncode == 0, done.stderr
+    else:
+        forked(request.param, *command)
     return [json.loads((folder / f"found-{rank}.json").read_text()) for rank in range(request.param)]
 
 
