@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from multiprocessing import get_context
@@ -272,6 +273,17 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
     assert len(files) == 2
     assert all(re.fullmatch(r"\d{8}\.safetensors", name) for name in files)
     same_bits(model.set_params(resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-8).fit(X))
+
+
+def test_two_fits_at_a_time_need_two_folders(tmp_path):
+    class Start(Callback):
+        def on_step(self, step):
+            if step.n_iter == 2:
+                shutil.copy(tmp_path / "00000001.safetensors", tmp_path / "00000002.safetensors")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=2), callbacks=[Start()])
+    with pytest.raises(InputError, match=f"another fit writes checkpoints to {tmp_path}, too: give each a folder"):
+        model.fit(X)
 
 
 def test_a_folder_that_is_taken_away(tmp_path):

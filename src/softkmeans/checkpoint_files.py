@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Content", "begin", "read_latest", "write"]
+__all__ = ["Content", "begin", "last_number", "read_latest", "write"]
 
 import hashlib
 import json
@@ -83,6 +83,12 @@ def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
     return None
 
 
+def last_number(folder: Path) -> int:
+    """Give the number of the last checkpoint, 0 if there is none."""
+    files = _files(folder)
+    return int(files[-1].stem) if files else 0
+
+
 def write(folder: Path, content: Content) -> None:
     """Write a checkpoint, and let go of all but the last two."""
     parts = [part for *_, parts in content.sums for part in parts]
@@ -91,8 +97,7 @@ def write(folder: Path, content: Content) -> None:
     said = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": shapes})
     metadata = {"format": FORMAT, "version": str(VERSION), "content": said, "digest": _digest(said, numbers)}
     try:
-        name = folder / f"{_number(_files(folder)) + 1:08d}.safetensors"
-        with atomic_write(name) as temporary:
+        with atomic_write(folder / f"{last_number(folder) + 1:08d}.safetensors") as temporary:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
     except OSError as error:
         kept = "; those before are kept" if folder.is_dir() else ""
@@ -117,10 +122,6 @@ def _make(folder: Path) -> None:
 def _files(folder: Path) -> list[Path]:
     """Checkpoints in a folder, in the order they were written."""
     return sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
-
-
-def _number(files: list[Path]) -> int:
-    return int(files[-1].stem) if files else 0
 
 
 def _read(file: Path) -> Content:

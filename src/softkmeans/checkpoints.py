@@ -26,7 +26,7 @@ from typing_extensions import override
 from .additive import build, kind_of, leaves
 from .blocks import Block
 from .callbacks import Callback, Step
-from .checkpoint_files import Content, begin, read_latest, write
+from .checkpoint_files import Content, begin, last_number, read_latest, write
 from .checks import check_count, check_positive
 from .data.arrays import as_source
 from .data.source import Source
@@ -117,6 +117,7 @@ class Journal(Callback):
             return read_latest(checkpoint.folder, about)
 
         self.content: Content = source.everywhere(found) or Content(about, source.everywhere(_any_seed), 0, [])
+        self.number = last_number(checkpoint.folder) if source.is_first else 0  # of the last one there is to be
         self.resumed_at, self.step = self.content.step, 0
         self.found, self.place = len(self.content.sums), 0  # how many there were, and which comes next
         self.kept = self.found  # how many are on disk
@@ -156,9 +157,18 @@ class Journal(Callback):
         began = time.monotonic()
         self.content = self.content._replace(step=self.step)
         if self.source.is_first:
+            self._check_alone()
             write(self.checkpoint.folder, self.content)
         self.kept, self.written, self.written_at = self.place, self.step, time.monotonic()
         self.cost = self.written_at - began
+
+    def _check_alone(self) -> None:
+        """Refuse to write where another fit does: of its checkpoints and ours, only two would be kept."""
+        folder = self.checkpoint.folder
+        last = last_number(folder) if folder.is_dir() else self.number
+        if last not in (self.number, self.number - 1):  # the latter where writing failed
+            raise InputError(f"another fit writes checkpoints to {folder}, too: give each a folder of its own")
+        self.number = last + 1
 
     def __enter__(self) -> Self:
         return self
