@@ -27,7 +27,7 @@ from softkmeans.kernels import accumulate
 D, BLOCK = 16, 2**17
 # Threads' own arenas and Arrow's pool take addresses by the gigabyte, and hardly any memory.
 FRUGAL = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-MORE = 3 * 2**27  # bytes of addresses that the limited process may have beside those it has, PyTorch's libraries among them
+MORE = 3 * 2**27  # bytes of addresses for the limited process beside those it has, PyTorch's libraries among them
 
 
 def blobs(n):
