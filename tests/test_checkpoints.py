@@ -296,6 +296,20 @@ def test_a_folder_that_is_taken_away(tmp_path):
         model.fit(X)
 
 
+def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
+    """What the fit found is kept all the same."""
+
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=99), callbacks=[StopAfter(4)])
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.warns(UserWarning, match="can't write the checkpoint"), pytest.raises(FitInterrupted):
+        model.fit(X)
+    assert len(model.history_) == 4
+    assert not list(tmp_path.iterdir())
+
+
 BAD = {
     "resume=True came without a checkpoint": {"resume": True},
     "checkpoint=3: give the name of a folder": {"checkpoint": 3},

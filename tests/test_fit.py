@@ -374,8 +374,8 @@ def test_errors_survive_a_process_pool(error):
 
 
 def test_a_source_has_its_own_weights_and_place():
-    for extra in ({"sample_weight": WEIGHTS}, {"device": "cpu"}):
-        with pytest.raises(InputError, match="it has its own"):
+    for extra in ({"sample_weight": WEIGHTS}, {"device": "meta"}):
+        with pytest.raises(InputError, match="came with a Source"):
             fit(as_source(BLOBS), 3, **extra)
     weighted = fit(as_source(BLOBS, WEIGHTS), 3, random_state=0)
     assert weighted.objective == fit(BLOBS, 3, random_state=0, sample_weight=WEIGHTS).objective

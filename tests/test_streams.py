@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters, write_assignments
+from softkmeans.data import scan
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.reservoir import draw_rows
 from softkmeans.scaling import fitted_scaler, scaled
@@ -191,3 +192,29 @@ def test_scalers_are_those_of_scikit_learn(weights):
     blocks = scaled(source, found).blocks()
     frame = pd.DataFrame(rows, columns=source.columns)
     np.testing.assert_allclose(np.concatenate([block.x for block in blocks]), found.transform(frame), atol=1e-12)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_assignments_are_written_block_by_block(ending, tmp_path):
+    names = ["a", "b", "c"]
+    frame = pd.DataFrame(X, columns=names)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=50)
+    model = make_pipeline(StandardScaler(), SoftKMeans(3, random_state=0)).fit(frame)
+    read = pd.read_csv if ending == ".csv" else pd.read_parquet
+    write_assignments(model, frame, tmp_path / f"whole{ending}")
+    write_assignments(model, scan(tmp_path / "rows.parquet", rows_per_block=70), tmp_path / f"blocks{ending}")
+    whole, blocks = (read(tmp_path / f"{name}{ending}") for name in ("whole", "blocks"))
+    pd.testing.assert_frame_equal(whole, blocks, atol=1e-12)
+    assert whole.label.tolist() == model.predict(frame).tolist()
+    np.testing.assert_allclose(whole[["p0", "p1", "p2"]], model.predict_proba(frame), atol=1e-15)
+
+
+def test_rows_are_not_written_over(tmp_path):
+    pd.DataFrame(X, columns=["a", "b", "c"]).to_parquet(tmp_path / "rows.parquet")
+    before, source = (tmp_path / "rows.parquet").read_bytes(), scan(tmp_path)
+    model = SoftKMeans(3, random_state=0).fit(source)
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "rows.parquet")
+    for name in ("rows.parquet", "link.parquet"):
+        with pytest.raises(InputError, match="rows are read from it; give it a name of its own"):
+            write_assignments(model, source, tmp_path / name)
+    assert (tmp_path / "rows.parquet").read_bytes() == before

@@ -6,6 +6,7 @@ __all__ = ["write_assignments"]
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from .data.source import BlockSource, Source
 from .data.writing import table_writer
+from .errors import InputError
 from .scaling import Model, parts, scaled
 
 
@@ -31,7 +33,7 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     Raises
     ------
     InputError
-        If the rows can't be used, or the file can't be written.
+        If the rows can't be used, or the file can't be written, or is one that they are read from.
 
     Examples
     --------
@@ -46,10 +48,17 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     1,...
     """
     estimator, pieces = _blocks(model, X) if isinstance(X, Source) else (model, iter([X]))
+    if isinstance(X, Source) and isinstance(target, str | os.PathLike):
+        _refuse_input(X, Path(target))
     with table_writer(target) as write:
         for rows in pieces:
             probabilities = estimator.predict_proba(rows)
             write({"label": estimator.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)})
+
+
+def _refuse_input(source: Source, target: Path) -> None:
+    if target.resolve() in {path.resolve() for path in source.paths}:
+        raise InputError(f"can't write {target}: rows are read from it; give it a name of its own")
 
 
 def _blocks(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:

@@ -30,7 +30,7 @@ from .checkpoint_files import Content, begin, last_number, read_latest, write
 from .checks import check_count, check_positive
 from .data.arrays import as_source
 from .data.source import Source
-from .errors import InputError
+from .errors import InputError, warn
 from .fingerprints import described, fingerprint
 from .interrupts import terminable
 
@@ -173,10 +173,16 @@ class Journal(Callback):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave a checkpoint, however the fit ended."""
-        if self.place > max(self.found, self.kept):
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Leave a checkpoint, however the fit ended. If that fails, what ended the fit is still what counts."""
+        if self.place <= max(self.found, self.kept):
+            return
+        try:
             self.write()
+        except InputError as failure:
+            if error is None:
+                raise
+            warn(str(failure), UserWarning)
 
 
 class JournaledSource(Source):

@@ -135,6 +135,7 @@ class RankSource(Source):
         some = _agreed(every)
         self.n_rows, self.n_features, self.columns = sum(about.n_rows for about in every), own.n_features, some.columns
         knows_numbers = self.local is None or isinstance(self.local, Scan)  # of its rows among all
+        self.paths = () if self.local is None else self.local.paths
         self.shift = 0 if knows_numbers else sum(about.n_rows for about in every[: self.rank])
         self.device = torch.device("cpu") if self.local is None else self.local.device
         self.dtype = torch.float64 if self.local is None else self.local.dtype

@@ -108,7 +108,7 @@ class BlockRows(Rows):
     def report(self) -> None:
         if self.scan.ignored:
             typer.echo(f"left out, not numeric: {', '.join(name or '(unnamed)' for name in self.scan.ignored)}")
-        shared = f" by {self.source.size} processes" if together() else ""
+        shared = f" by {self.source.size} processes" if together() and self.source.size > 1 else ""
         typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{shared}")
 
     @override

@@ -14,7 +14,7 @@ import softkmeans as sk
 # Parameters that are options of the same name: where no other word, name of a file or of a column can be meant; and
 # where an error begins with them.
 SURE = (
-    r"(?<![\w./'\"-])(n_clusters|n_init|max_iter|local_search|k_range|n_temperatures|max_clusters|n_samples|n_features|"
+    r"(?<![\w./'\"(-])(n_clusters|n_init|max_iter|local_search|k_range|n_temperatures|max_clusters|n_samples|n_features|"
     r"cluster_std)(?![\w./'\"])(=?)"
 )
 AT_FIRST = (

@@ -121,6 +121,7 @@ class Scan(Source):
         self.reader, self.rank, self.size = reader, rank, size
         self.device, self.dtype = device, working_dtype(device)
         self.n_features, self.columns, self.ignored = reader.n_features, reader.columns, reader.ignored
+        self.paths = reader.paths
         self._seen: int | None = None  # how many rows the first pass found, all fit for use
 
     @functools.cached_property

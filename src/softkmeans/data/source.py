@@ -9,6 +9,7 @@ import itertools
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -40,6 +41,8 @@ class Source(ABC):
     in_memory : bool
         Whether rows can be had by their numbers, and answers as long as the rows are many be held. Where not, all that
         algorithms do with rows goes through ``sum``.
+    paths : tuple of Path
+        Files that are read at every pass: nothing may be written there.
     is_first : bool
         Whether this is the first, or only, process that works on the rows: the one that writes files.
     """
@@ -50,6 +53,7 @@ class Source(ABC):
     dtype: torch.dtype
     columns: tuple[str, ...] | None = None
     in_memory: bool = True
+    paths: tuple[Path, ...] = ()
     is_first: bool = True
 
     @abstractmethod
@@ -147,6 +151,7 @@ class Mapped(Source):
         self.source, self.of = source, of
         self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
         self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
+        self.paths = source.paths
 
     @override
     def blocks(self) -> Iterator[Block]:

@@ -6,6 +6,7 @@ __all__ = ["WINDOW", "Reader", "Window", "cut", "rows_of_window", "share"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,12 +54,15 @@ class Reader(ABC):
         Where the weights come from.
     ignored : tuple of str
         Columns that were left out without being asked about.
+    paths : tuple of Path
+        The files, if it reads files.
     """
 
     columns: tuple[str, ...] | None = None
     n_features: int
     weight_column: str | None = None
     ignored: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
 
     @property
     def n_rows(self) -> int | None:

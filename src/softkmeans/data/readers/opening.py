@@ -40,4 +40,6 @@ def open_reader(
     kinds = {READERS[suffix]: suffix for suffix in (find_suffix(file.path, READERS) for file in files)}
     if len(kinds) > 1:
         raise InputError(f"{data}: there are files of several formats, {', '.join(kinds.values())}; name those of one")
-    return next(iter(kinds))(files, columns, weight_column, rows_per_block)
+    reader = next(iter(kinds))(files, columns, weight_column, rows_per_block)
+    reader.paths = tuple(file.path for file in files)
+    return reader
