@@ -120,7 +120,7 @@ class Journal(Callback):
         self.number = last_number(checkpoint.folder) if source.is_first else 0  # of the last one there is to be
         self.resumed_at, self.step = self.content.step, 0
         self.found, self.place = len(self.content.sums), 0  # how many there were, and which comes next
-        self.kept = self.found  # how many are on disk
+        self.kept = self.found  # how many are on disk, or were to be
         self.written, self.written_at, self.cost = self.resumed_at, time.monotonic(), 0.0
 
     def sum(self, key: str, of: Callable[[], T]) -> T:
@@ -155,11 +155,12 @@ class Journal(Callback):
     def write(self) -> None:
         """Write a checkpoint of all sums so far; of several processes, the first does."""
         began = time.monotonic()
+        self.kept = self.place  # what can't be written now is not tried again when the fit has ended
         self.content = self.content._replace(step=self.step)
         if self.source.is_first:
             self._check_alone()
             write(self.checkpoint.folder, self.content)
-        self.kept, self.written, self.written_at = self.place, self.step, time.monotonic()
+        self.written, self.written_at = self.step, time.monotonic()
         self.cost = self.written_at - began
 
     def _check_alone(self) -> None:

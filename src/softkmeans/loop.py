@@ -25,20 +25,11 @@ def minimise(
     on_step: Callable[[int, Found], bool],
 ) -> Run:
     """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
-    run = _descend(objective, source, start, solver, max_iter, tol, on_step)
-    # What a pass by batches finds is found at many points; one more says what the last of them is worth.
-    return run._replace(best=evaluate(objective, source, run.best.params)) if solver.by_batches else run
 
+    def ended(best: Found, how: str) -> Run:
+        # What a pass by batches finds is found at many points; one more says what the last of them is worth.
+        return Run(evaluate(objective, source, best.params) if solver.by_batches else best, how)
 
-def _descend(
-    objective: Objective,
-    source: Source,
-    start: Params,
-    solver: Solver,
-    max_iter: int,
-    tol: float,
-    on_step: Callable[[int, Found], bool],
-) -> Run:
     state, best, stalled = solver.init(objective, start), None, 0
     try:
         for n_iter in range(1, max_iter + 1):
@@ -50,20 +41,20 @@ def _descend(
             in_vain = state.guess and best is not None and not found.value < best.value
             best = found if solver.by_batches else _better(objective, found, best)
             if on_step(n_iter, best if in_vain else found):
-                return Run(best, "stopped")
+                return ended(best, "stopped")
             if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
                 reached = objective.is_reached(best.params, best.summary)
-                return Run(best, "converged" if reached else "stalled")
+                return ended(best, "converged" if reached else "stalled")
             if not solver.by_batches:
                 state = solver.step(objective, state, found.summary)
-        if best is not None and solver.by_batches:
-            return Run(best, "exhausted")
+        if solver.by_batches and best is not None:
+            return ended(best, "exhausted")
         last = evaluate(objective, source, state.params)  # where the last step led
         return Run(_better(objective, last, best), "exhausted")
     except KeyboardInterrupt:
         if best is None:
             raise
-        return Run(best, "interrupted")
+        return ended(best, "interrupted")
 
 
 def evaluate(objective: Objective, source: Source, params: Params) -> Found:
