@@ -151,7 +151,7 @@ class Mapped(Source):
         self.source, self.of = source, of
         self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
         self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
-        self.paths = source.paths
+        self.paths, self.is_first = source.paths, source.is_first
 
     @override
     def blocks(self) -> Iterator[Block]:
