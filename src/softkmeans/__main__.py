@@ -1,6 +1,16 @@
 """``python -m softkmeans`` and the ``softkmeans`` command."""
 
-from .cli import main
+from . import cli
+from .cli.processes import leave
+
+
+def main() -> None:
+    """Run the command line to the end of this process."""
+    try:
+        cli.main()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
+
 
 if __name__ == "__main__":
     main()

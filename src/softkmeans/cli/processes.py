@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["joined", "number", "together"]
+__all__ = ["joined", "leave", "number", "together"]
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from ..checks import check_positive
 from ..errors import RankLostError
@@ -60,3 +62,12 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield device
         ranks.together(lambda: None)  # none leaves while another still listens
+
+
+def leave(status: int) -> NoReturn:
+    """End this process, one of several at once: threads of libraries that outlive Python's end can abort it there."""
+    if together():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
