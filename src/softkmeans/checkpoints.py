@@ -29,7 +29,7 @@ from .callbacks import Callback, Step
 from .checkpoint_files import Content, begin, last_number, read_latest, write
 from .checks import check_count, check_positive
 from .data.arrays import as_source
-from .data.source import Source
+from .data.source import Source, Wrapped
 from .errors import InputError, warn
 from .fingerprints import described, fingerprint
 from .interrupts import terminable
@@ -186,17 +186,12 @@ class Journal(Callback):
             warn(str(failure), UserWarning)
 
 
-class JournaledSource(Source):
+class JournaledSource(Wrapped):
     """Another source's rows, whose sums a journal keeps."""
 
     def __init__(self, source: Source, journal: Journal) -> None:
-        self.source, self.journal = source, journal
-        self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
-        self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
-
-    @override
-    def blocks(self) -> Iterator[Block]:
-        return self.source.blocks()
+        super().__init__(source)
+        self.journal = journal
 
     @override
     def batches(self) -> Iterator[Source]:
@@ -205,10 +200,6 @@ class JournaledSource(Source):
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         return JournaledSource(self.source.sample(rows, weight), self.journal)
-
-    @override
-    def everywhere(self, fn: Callable[[], T]) -> T:
-        return self.source.everywhere(fn)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:

@@ -15,7 +15,8 @@ from typing_extensions import override
 from . import kernels
 from .blocks import Block, as_tensor
 from .checks import check_positive
-from .data.arrays import as_source, check_finite
+from .data.arrays import as_source
+from .data.soundness import check_finite
 from .data.source import Source, View
 from .distances import Distance, as_distance, check_features
 from .errors import InputError

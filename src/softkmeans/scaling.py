@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from .blocks import Block, as_tensor
 from .checks import check_known
 from .clusterer import SoftClusterer
-from .data.arrays import check_signs
+from .data.soundness import check_signs
 from .data.source import Mapped, Source
 from .errors import InputError
 from .layer import SoftKMeansLayer

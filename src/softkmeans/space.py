@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .blocks import Block
-from .data.arrays import check_signs
+from .data.soundness import check_signs
 from .data.source import Source, View
 from .distances import Distance, check_features
 from .errors import InputError

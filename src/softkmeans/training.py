@@ -53,7 +53,7 @@ def train_layer(
     objective : {"free_energy", "distortion", "nll"}, optional
         What is minimised: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
         backpropagated through the layer's own functions.
-    solver : {"adam", "auto", "em", "lbfgs"} or Solver, default="adam"
+    solver : {"adam", "auto", "em", "lbfgs", "online"} or Solver, default="adam"
         All others take far fewer passes than "adam", which alone can minimise the distortion.
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, optional
         Where the centroids start: where they are, by default; "k-means++" finds better places in the data.

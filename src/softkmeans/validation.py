@@ -12,9 +12,10 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from .data.arrays import as_source, check_matrix
+from .data.arrays import as_source
 from .data.lazy import check_collection
 from .data.readers.streams import is_stream
+from .data.soundness import check_matrix
 from .data.source import Source
 from .data.tables import as_frame, as_rows, is_dask
 from .errors import InputError

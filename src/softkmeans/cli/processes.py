@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["joined", "leave", "number", "together"]
+__all__ = ["is_one_of_several", "joined", "leave", "number"]
 
 import os
 import sys
@@ -22,10 +22,10 @@ LONGEST = 10.0**8  # seconds: three years, and not too many for PyTorch
 
 def number() -> int:
     """Give this process's number, 0 if it is the only one."""
-    return int(os.environ.get("RANK", 0)) if together() else 0
+    return int(os.environ.get("RANK", 0)) if is_one_of_several() else 0
 
 
-def together() -> bool:
+def is_one_of_several() -> bool:
     """Whether this process is one of several."""
     return all(name in os.environ for name in NAMES)
 
@@ -36,7 +36,7 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
 
     All but the first are silent. Signals end all of them after the same pass.
     """
-    if not together():
+    if not is_one_of_several():
         yield device
         return
     check_positive("timeout", timeout)
@@ -66,7 +66,7 @@ def joined(device: str | None, timeout: float) -> Iterator[str | None]:
 
 def leave(status: int) -> NoReturn:
     """End this process, one of several at once: threads of libraries that outlive Python's end can abort it there."""
-    if together():
+    if is_one_of_several():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

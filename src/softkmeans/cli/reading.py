@@ -18,7 +18,7 @@ import softkmeans as sk
 from ..errors import FitInterrupted, InputError
 from .inputs import check_rows, report_rows
 from .outputs import draw_clusters
-from .processes import together
+from .processes import is_one_of_several
 
 LARGE = 2**30  # bytes of a file from which on it is read in blocks
 DRAWN = 5000  # rows of a picture, where they are not all in memory
@@ -91,8 +91,8 @@ class BlockRows(Rows):
     """Rows of files that are read in blocks; of several processes, each fits its share, and the first does the rest."""
 
     def __init__(self, open_scan: Callable[[], Any]) -> None:
-        self.source: Any = sk.distributed(open_scan) if together() else open_scan()
-        self.scan: Any = open_scan() if together() else self.source
+        self.source: Any = sk.distributed(open_scan) if is_one_of_several() else open_scan()
+        self.scan: Any = open_scan() if is_one_of_several() else self.source
         self.is_first = self.source.is_first
 
     @override
@@ -108,7 +108,7 @@ class BlockRows(Rows):
     def report(self) -> None:
         if self.scan.ignored:
             typer.echo(f"left out, not numeric: {', '.join(name or '(unnamed)' for name in self.scan.ignored)}")
-        shared = f" by {self.source.size} processes" if together() and self.source.size > 1 else ""
+        shared = f" by {self.source.size} processes" if is_one_of_several() and self.source.size > 1 else ""
         typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{shared}")
 
     @override
@@ -138,10 +138,10 @@ def _interruption(fit: Callable[[], object]) -> str:
 
 def is_read_in_blocks(file: Path, stream: bool | None) -> bool:
     """Whether rows are read in blocks: if asked to, by several processes, and files that are many or large."""
-    if stream is False and together():
+    if stream is False and is_one_of_several():
         raise InputError("--no-stream does not go with several processes, each of which reads its part: leave it out")
-    if stream is not None or together():
-        return stream or together()
+    if stream is not None or is_one_of_several():
+        return stream or is_one_of_several()
     several = file.is_dir() or (not file.exists() and any(sign in str(file) for sign in "*?["))
     return several or (file.is_file() and file.stat().st_size >= LARGE)
 

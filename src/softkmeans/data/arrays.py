@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "Array",
-    "as_source",
-    "check_finite",
-    "check_matrix",
-    "check_signs",
-    "check_weights",
-    "find_not_finite",
-    "floating_dtype",
-    "like",
-    "raise_not_finite",
-]
+__all__ = ["Array", "as_source", "floating_dtype", "like"]
 
-from collections.abc import Iterator
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..blocks import BLOCK, Rows
+from ..blocks import Rows
 from ..errors import InputError
 from ..forks import survive_fork
 from ..kernels import working_dtype
+from .lazy import DaskSource
 from .readers.streams import is_stream
 from .scanning import as_device, scan
+from .soundness import check_finite, check_matrix, check_weights
 from .source import ArraySource, Source
-from .tables import as_rows, as_vector, dtype_of, is_dask, is_foreign
+from .tables import as_rows, dtype_of, is_dask, is_foreign
 
 Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library's
 
@@ -87,8 +77,6 @@ def as_source(
     if isinstance(x, Source):
         return _as_it_is(x, sample_weight, device)
     if is_dask(x):
-        from .lazy import DaskSource  # which builds on what is here
-
         if device is not None and torch.device(device).type != "cpu":
             raise InputError(f"device={device!r} came with Dask's rows, which the workers' CPUs work on: leave it out")
         return DaskSource(x, sample_weight, finite=finite)
@@ -122,46 +110,6 @@ def _device(device: Any, rows: Rows) -> torch.device:
     return rows.device if device is None and isinstance(rows, Tensor) else as_device(device)
 
 
-def check_finite(x: Rows, name: str = "the data") -> None:
-    """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
-    count, first = find_not_finite(x)
-    if first is not None:
-        raise_not_finite(name, count, x.shape[0] * x.shape[1], f"in row {first[0]}, column {first[1]}")
-
-
-def find_not_finite(x: Rows) -> tuple[int, tuple[int, int] | None]:
-    """Count the entries of x (n, d) that are NaN or infinite, and give the first one's row and column."""
-    count, first = 0, None
-    for places in _not_finite(x):
-        if len(places):
-            first = first or tuple(places[0].tolist())
-            count += len(places)
-    return count, first
-
-
-def raise_not_finite(name: str, count: int, size: int, place: str) -> NoReturn:
-    """Say how many of so many entries are NaN or infinite, and where the first is."""
-    raise InputError(
-        f"{name} contains NaN or infinity: {count} of {size} entries, the first {place} (counted from 0): fill them in "
-        "or leave those rows out"
-    )
-
-
-def _not_finite(x: Rows) -> Iterator[NDArray[np.intp]]:
-    """Give the rows and columns (m, 2) of what is not finite, part by part."""
-    if not isinstance(x, np.ndarray | Tensor):
-        places = np.flatnonzero(~np.isfinite(x.data))
-        row = np.searchsorted(x.indptr, places, "right") - 1
-        yield np.stack(np.divmod(np.sort(row * x.shape[1] + x.indices[places]), x.shape[1]), 1)
-        return
-    size = max(1, BLOCK // x.shape[1])
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        bad = ~torch.isfinite(part).cpu().numpy() if isinstance(part, Tensor) else ~np.isfinite(part)
-        if bad.any():
-            yield np.argwhere(bad) + np.array([start, 0])
-
-
 def like(example: Any, answer: Tensor) -> Array:
     """Give what came, on its device: a tensor, an array of another library's, and NumPy's for all other tables."""
     if isinstance(example, Tensor):
@@ -192,37 +140,3 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
         return None
     found = getattr(torch, name, None)
     return found if isinstance(found, torch.dtype) else None
-
-
-def check_matrix(x: Rows) -> None:
-    """Raise an InputError unless x is a matrix (n, d) of real numbers, with something in it."""
-    if isinstance(x, Tensor) and x.layout != torch.strided:
-        raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
-    if isinstance(x, Tensor) and x.is_floating_point() and x.element_size() == 1:
-        raise InputError(f"the data is of type {x.dtype}, with which PyTorch can't calculate: use x.float()")
-    if x.ndim != 2:
-        raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
-    if 0 in x.shape:
-        raise InputError(f"the data has shape {tuple(x.shape)}: at least one row and one feature are needed")
-    real = not x.is_complex() if isinstance(x, Tensor) else x.dtype.kind in "fiub"
-    if not real:
-        raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
-
-
-def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
-    """Give weights (n,) of any kind as an array or a tensor, or raise an InputError."""
-    w = as_vector(sample_weight, "sample_weight")
-    w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)  # as NumPy takes it
-    if tuple(w.shape) != (n,):
-        raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
-    check_finite(w[:, None], "sample_weight")
-    check_signs(int((w < 0).sum()), int((w > 0).sum()))
-    return w
-
-
-def check_signs(n_negative: int, n_positive: int) -> None:
-    """Raise an InputError unless no weights are negative and some are positive."""
-    if n_negative:
-        raise InputError(f"sample_weight has {n_negative} negative values: weights are 0 or more")
-    if not n_positive:
-        raise InputError("sample_weight is zero for every row: give at least one row some weight")

@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from ..blocks import Block
 from ..errors import InputError
-from .arrays import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
 from .partitions import CPU, DTYPE, Held, Part, block_of, compute, delayed, packed, summed, unpacked, weights_of
+from .soundness import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
 from .source import ArraySource, Source
 from .tables import as_rows, dtype_of, is_dask
 

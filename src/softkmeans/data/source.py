@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "BlockSource", "Mapped", "Source", "View"]
+__all__ = ["ArraySource", "BlockSource", "Mapped", "Source", "View", "Wrapped"]
 
 import functools
 import itertools
@@ -136,7 +136,35 @@ class ArraySource(Source):
         return ArraySource(pick(self.x, rows), weight if w is None else pick(w, rows), self.device, self.dtype)
 
 
-class Mapped(Source):
+class Wrapped(Source):
+    """Another source's rows, as they are; those that build on this say what they change.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
+        self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
+        self.paths, self.is_first = source.paths, source.is_first
+
+    @override
+    def blocks(self) -> Iterator[Block]:
+        return self.source.blocks()
+
+    @override
+    def everywhere(self, fn: Callable[[], T]) -> T:
+        return self.source.everywhere(fn)
+
+    @override
+    def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
+        return self.source.map(fn, width)
+
+
+class Mapped(Wrapped):
     """Another source's rows, each of its blocks as a function gives it.
 
     Parameters
@@ -148,10 +176,8 @@ class Mapped(Source):
     """
 
     def __init__(self, source: Source, of: Callable[[Block], Block]) -> None:
-        self.source, self.of = source, of
-        self.n_rows, self.n_features, self.columns = source.n_rows, source.n_features, source.columns
-        self.device, self.dtype, self.in_memory = source.device, source.dtype, source.in_memory
-        self.paths, self.is_first = source.paths, source.is_first
+        super().__init__(source)
+        self.of = of
 
     @override
     def blocks(self) -> Iterator[Block]:
@@ -164,10 +190,6 @@ class Mapped(Source):
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         return Mapped(self.source.sample(rows, weight), self.of)
-
-    @override
-    def everywhere(self, fn: Callable[[], T]) -> T:
-        return self.source.everywhere(fn)
 
     @override
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
