@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from softkmeans.kernels.cpu import emit, jit, passes
+from softkmeans.kernels.cpu import codegen, jit, kernels
 
 
 def measure(rounds=5):
@@ -15,7 +15,7 @@ def measure(rounds=5):
     found = {"fma": [], "exp": [], "copy": [], "sgemm": []}
     for _ in range(rounds):
         found["fma"].append(
-            _in_threads(lambda y: _rate(fma, y, 20_000_000, 12 * 2 * emit.register_bytes() // 4), n_threads)
+            _in_threads(lambda y: _rate(fma, y, 20_000_000, 12 * 2 * codegen.register_bytes() // 4), n_threads)
         )
         found["exp"].append(_in_threads(lambda y: _rate(exp, y, 50_000, len(y)), n_threads))
         found["copy"].append(_copy())
@@ -30,7 +30,7 @@ def seconds(rates, n, d, k):
 
 def _kernel(write):
     """Compile a loop of ``n`` rounds."""
-    order = [name for names in passes.ARGUMENTS.values() for name in names]
+    order = [name for names in kernels.ARGUMENTS.values() for name in names]
     function = jit.linked(jit.compiled(write, 32))
 
     def run(n, y):

@@ -14,8 +14,7 @@ from scipy.special import logsumexp
 from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
-from softkmeans import make_blobs
-from softkmeans.fit import fit
+from softkmeans import fit, make_blobs
 
 N, D, K = 200_000, 16, 32
 PASSES, STARTS = (1, 2, 3, 5, 10, 20), 5

@@ -8,8 +8,7 @@ import time
 
 import numpy as np
 
-from softkmeans import annealing_path, make_blobs
-from softkmeans.fit import fit
+from softkmeans import annealing_path, fit, make_blobs
 
 N, D, K, ROUNDS = 100_000, 16, 32, 5
 

@@ -15,9 +15,9 @@ from torch_kmeans import SoftKMeans as TorchSoftKMeans
 
 import softkmeans
 from softkmeans.data import as_source
+from softkmeans.data.scaling import Space
 from softkmeans.distances import as_distance
 from softkmeans.kernels import reference
-from softkmeans.space import Space
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 

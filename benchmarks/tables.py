@@ -21,8 +21,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import StandardScaler
 
 import softkmeans
-from softkmeans import SoftKMeans
-from softkmeans.fit import fit
+from softkmeans import SoftKMeans, fit
 
 warnings.simplefilter("ignore")
 HERE = Path(__file__).parent

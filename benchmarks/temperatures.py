@@ -12,8 +12,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from softkmeans import make_blobs
-from softkmeans.fit import fit
+from softkmeans import fit, make_blobs
 
 RULES = ("auto", "calibrated", "perplexity:1.3", "critical:0.3")
 

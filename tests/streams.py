@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from softkmeans.blocks import Block
+from softkmeans.data.block import Block
 from softkmeans.data.source import Source
 
 

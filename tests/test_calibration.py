@@ -7,8 +7,8 @@ from scipy.linalg import block_diag
 from scipy.stats import ortho_group
 
 from softkmeans import accumulate
-from softkmeans.calibration import calibrated_temperature
 from softkmeans.metrics import align, expected_calibration_error
+from softkmeans.temperature.pair_variance import calibrated_temperature
 
 
 def temperature(centers, weight, covariance):

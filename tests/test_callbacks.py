@@ -31,10 +31,10 @@ from softkmeans import (
     SoftKMeans,
     Step,
     TimeLimit,
+    fit,
 )
 from softkmeans.data import as_source
 from softkmeans.errors import CallbackError
-from softkmeans.fit import fit
 from softkmeans.temperature import Schedule
 
 X = load_iris().data
@@ -520,7 +520,7 @@ def test_early_stopping_ends_each_restart_where_the_rule_says():
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("lines", "stopping"):
+    for module in ("logging", "stopping"):
         monkeypatch.setattr(f"softkmeans.callbacks.{module}.monotonic", clock)
     return clock
 

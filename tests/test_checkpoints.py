@@ -28,7 +28,7 @@ from softkmeans import (
     save,
     train_layer,
 )
-from softkmeans.fingerprints import described
+from softkmeans.checkpoint.fingerprints import described
 from softkmeans.solvers import SOLVERS
 from softkmeans.temperature import Schedule
 from streams import Stream
@@ -192,7 +192,7 @@ def test_what_is_of_another_fit_is_refused(message, tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
-    monkeypatch.setattr("softkmeans.checkpoints.VERSIONS", {"the version of softkmeans": "99"})
+    monkeypatch.setattr("softkmeans.checkpoint.journal.VERSIONS", {"the version of softkmeans": "99"})
     with pytest.raises(InputError, match=r"the version of softkmeans was .*, and is 99"):
         model.set_params(resume=True).fit(X)
 
@@ -393,4 +393,4 @@ def test_parameters_in_words():
     assert described(a) != described(b)
     assert described(a) != described(a + 1e-12)
     assert described(np.random.default_rng(0)) != described(np.random.default_rng(1))
-    assert described(make_blobs) == "softkmeans.data.blobs.make_blobs"
+    assert described(make_blobs) == "softkmeans.data.synthetic.make_blobs"

@@ -21,8 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 import softkmeans
 from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, load, save
-from softkmeans.cli.wording import as_options
-from softkmeans.selection import doubts
+from softkmeans.cli.messages import as_options
+from softkmeans.selection.diagnostics import doubts
 from softkmeans.solvers import Em, Lbfgs
 
 mpl.use("Agg")

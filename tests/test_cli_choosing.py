@@ -17,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
+from softkmeans.cli.messages import as_options
 from softkmeans.cli.progress import progress
-from softkmeans.cli.wording import as_options
 from softkmeans.plots import EnergyDisplay
-from softkmeans.selection import doubts
+from softkmeans.selection.diagnostics import doubts
 from test_cli import colours, figure, listing, succeeds
 
 mpl.use("Agg")

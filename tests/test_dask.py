@@ -18,7 +18,7 @@ from psutil import pid_exists
 
 from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, accumulate, make_blobs
 from softkmeans.data import as_source
-from softkmeans.data.partitions import packed, unpacked
+from softkmeans.data.distributed.dask_partitions import packed, unpacked
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)

@@ -78,9 +78,11 @@ PARAMETERS = {n: thing for n, thing in PUBLIC.items() if not inspect.isclass(thi
 
 
 def test_the_walk_finds_what_users_see():
-    assert {"softkmeans.estimator.SoftKMeans", "softkmeans.data.blobs.make_blobs"} <= set(EXAMPLES)
-    assert {"softkmeans.layer.SoftKMeansLayer.loss", "softkmeans.callbacks.stopping.TimeLimit.on_step"} <= set(METHODS)
-    assert "softkmeans.estimator.SoftKMeans.fit" in CALLED
+    assert {"softkmeans.estimators.soft_kmeans.SoftKMeans", "softkmeans.data.synthetic.make_blobs"} <= set(EXAMPLES)
+    assert {"softkmeans.nn.layer.SoftKMeansLayer.loss", "softkmeans.callbacks.stopping.TimeLimit.on_step"} <= set(
+        METHODS
+    )
+    assert "softkmeans.estimators.soft_kmeans.SoftKMeans.fit" in CALLED
 
 
 @pytest.mark.parametrize("name", PUBLIC | METHODS)

@@ -15,14 +15,13 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 
 import reference as ref
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, load, save
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save
 from softkmeans.data import as_source
+from softkmeans.data.scaling import Space
 from softkmeans.distances import DISTANCES
-from softkmeans.family import objective_for
-from softkmeans.fit import fit
-from softkmeans.points import Params, Variant
-from softkmeans.rules import RULES, Fuzzy
-from softkmeans.space import Space
+from softkmeans.model.assignment import RULES, Fuzzy
+from softkmeans.model.params import Params, Variant
+from softkmeans.objectives.setup import objective_for
 from softkmeans.temperature import Absent, Fixed, MaximumLikelihood
 
 with warnings.catch_warnings():

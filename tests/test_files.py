@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import datasets
 
-from softkmeans.atomic import atomic_write
+from softkmeans._utils.atomic import atomic_write
 from softkmeans.data import read_table, write_table
 from softkmeans.errors import InputError, MissingExtraError
 

@@ -12,10 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import reference as ref
-from softkmeans import Callback, FitInterrupted, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer
+from softkmeans import Callback, FitInterrupted, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer, fit
 from softkmeans.data import as_source
 from softkmeans.distances import as_distance
-from softkmeans.fit import fit
 from softkmeans.objectives import FreeEnergy
 
 CUT_SHORT = "ignore::sklearn.exceptions.ConvergenceWarning"

@@ -20,11 +20,11 @@ from scipy.special import logsumexp
 
 import reference as ref
 from softkmeans import InputError, SoftKMeans, accumulate, kernels
-from softkmeans.blocks import Block
 from softkmeans.data import as_source
+from softkmeans.data.block import Block
+from softkmeans.data.scaling import Space
 from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.kernels.cpu import emit, engine, jit, problem, threads
-from softkmeans.space import Space
+from softkmeans.kernels.cpu import api, arguments, codegen, jit, threads
 
 FUSED = ["sqeuclidean", "cosine"]
 ROUNDING = {np.float32: 3e-6, np.float64: 1e-13}
@@ -250,7 +250,7 @@ def test_skipping_changes_no_more_than_it_may(monkeypatch, d):
     x = (rng.normal(size=(30_000, d)) + rng.integers(0, 3, (30_000, 1)) * 5).astype(np.float64)
     c = x[:40] + 0.1
     sparse = stats_of(x, c, 1.0)
-    monkeypatch.setitem(problem.SKIP, 64, 2.0**-200)
+    monkeypatch.setitem(arguments.SKIP, 64, 2.0**-200)
     full = stats_of(x, c, 1.0)
     lost = (full.weight - sparse.weight) / full.weight
     assert (lost.abs() <= 2.0**-52 * 4).all()
@@ -286,13 +286,13 @@ def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
     x[77] = 1e25
     block, space = block_of(np.zeros((2, 12), np.float32))  # a frame that knows nothing of it
     far = Block(x, None, block.device, block.dtype, Space(space.distance, space.shift, 1.0))
-    calls, make = [], engine.make_problem
+    calls, make = [], api.make_problem
 
     def counted(*args):
         calls.append(args[5])
         return make(*args)
 
-    monkeypatch.setattr(engine, "make_problem", counted)
+    monkeypatch.setattr(api, "make_problem", counted)
     label, near = kernels.nearest(far, torch.tensor(c), space.distance)
     assert calls == [32, 64]
     d = ref.distances(x.astype(float), c)
@@ -522,7 +522,7 @@ FLOATS = {32: np.float32, 64: np.float64}
 
 @pytest.mark.parametrize(("bits", "error"), [(32, 1.8e-7), (64, 5e-16)])
 def test_exp2_over_its_whole_range(bits, error):
-    flush = emit.FLUSH[bits]
+    flush = codegen.FLUSH[bits]
     x = np.linspace(flush, 0, 2**20).astype(FLOATS[bits])
     found, exact = run_kernel(lambda code, v: code.exp2(v), x, bits), np.exp2(x.astype(np.longdouble))
     assert float(np.abs(found / exact - 1).max()) <= error
@@ -542,7 +542,7 @@ def test_log2_over_its_whole_range(bits, error):
 
 @pytest.mark.parametrize("bits", [32, 64])
 def test_transpose_and_strided_loads(bits):
-    lanes = emit.register_bytes() * 8 // bits
+    lanes = codegen.register_bytes() * 8 // bits
 
     def kernel(code, t):
         for i, column in enumerate(code.transpose([t.x.load(i * lanes) for i in range(lanes)])):

@@ -11,12 +11,12 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 import reference as ref
-from softkmeans.data.arrays import as_source
+from softkmeans import fit
+from softkmeans.data.convert import as_source
+from softkmeans.data.scaling import Space
 from softkmeans.distances import DISTANCES
-from softkmeans.fit import fit
+from softkmeans.model.params import Params
 from softkmeans.objectives import Distortion, FreeEnergy, NegativeLogLikelihood
-from softkmeans.points import Params
-from softkmeans.space import Space
 from softkmeans.temperature import Fixed, MaximumLikelihood
 
 # Many runs here are cut short on purpose.

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from softkmeans import InputError, metrics
 from softkmeans.data import Source, as_source
-from softkmeans.metrics import agreement, parts, separation
+from softkmeans.metrics import _inputs, agreement, separation
 
 
 class Problem(NamedTuple):
@@ -256,7 +256,7 @@ def test_forms_of_the_same_tables(name, form):
 def test_pieces_of_rows(name, monkeypatch):
     p, weight = problem(5, n=50, noise=True), np.random.default_rng(2).uniform(0, 2, 50)
     expected = SCALARS[name](p, sample_weight=weight)
-    for module in (parts, separation):
+    for module in (_inputs, separation):
         monkeypatch.setattr(module, "BLOCK", 64)
     assert SCALARS[name](p, sample_weight=weight) == pytest.approx(expected, rel=1e-11)
 
@@ -326,7 +326,7 @@ def test_bad_memberships(name, bad):
 
 
 def test_a_bad_row_is_found_wherever_it_is(monkeypatch):
-    monkeypatch.setattr(parts, "BLOCK", 7)
+    monkeypatch.setattr(_inputs, "BLOCK", 7)
     with pytest.raises(InputError, match="first in row 2 "):
         metrics.partition_coefficient(spoilt(-0.1))
     with pytest.raises(InputError, match="row 5 of resp "):

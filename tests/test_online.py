@@ -7,9 +7,8 @@ import pytest
 from scipy.special import logsumexp, softmax
 from sklearn.datasets import make_blobs
 
-from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save
+from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, fit, load, save
 from softkmeans.data import as_source
-from softkmeans.fit import fit
 from softkmeans.solvers import Online
 from softkmeans.temperature import Schedule
 from streams import Stream

@@ -8,18 +8,17 @@ from scipy.special import logsumexp
 from sklearn.datasets import make_blobs
 
 import reference as ref
-from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans
+from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans, fit
+from softkmeans.annealing import annealing_path
+from softkmeans.annealing.pruning import losses
+from softkmeans.annealing.splitting import leaning_of
 from softkmeans.data import as_source
+from softkmeans.data.scaling import Space
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.errors import CallbackError
-from softkmeans.fit import fit
-from softkmeans.loop import evaluate
+from softkmeans.model.params import Params, Variant
 from softkmeans.objectives import FreeEnergy
-from softkmeans.paths import annealing_path
-from softkmeans.paths.pruning import losses
-from softkmeans.paths.splitting import leaning_of
-from softkmeans.points import Params, Variant
-from softkmeans.space import Space
+from softkmeans.solvers.loop import evaluate
 from softkmeans.temperature import Fixed, Schedule
 
 RNG = np.random.default_rng(0)

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import Delaunay
 
-from softkmeans.coloring import PALETTE
 from softkmeans.errors import InputError, MissingExtraError
 from softkmeans.plots import ClusterDisplay, LossDisplay
+from softkmeans.plots._colors import PALETTE
 
 DEUTERANOPIA = np.array(  # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
     [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]

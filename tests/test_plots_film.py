@@ -11,10 +11,10 @@ from PIL import Image
 
 from softkmeans import FuzzyCMeans, SoftKMeans, SoftKMeansLayer, train_layer
 from softkmeans.callbacks import Recorder
-from softkmeans.coloring import PALETTE
 from softkmeans.errors import InputError
 from softkmeans.plots import animate_training
-from softkmeans.plots.film import _Film, chosen_frames
+from softkmeans.plots._colors import PALETTE
+from softkmeans.plots.animation import _Film, chosen_frames
 
 CENTERS = np.array([[0.0, 0], [8, 0], [0, 8]])
 X = np.random.default_rng(0).normal(size=(90, 2)) + CENTERS[np.arange(90) % 3]

@@ -13,9 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from softkmeans.coloring import PALETTE
 from softkmeans.errors import InputError
 from softkmeans.plots import BifurcationDisplay, EnergyDisplay, SelectionDisplay
+from softkmeans.plots._colors import PALETTE
 
 
 class Level(NamedTuple):

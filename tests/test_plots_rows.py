@@ -15,9 +15,9 @@ from PIL import Image
 from sklearn.metrics import silhouette_samples
 
 from softkmeans import SoftKMeans
-from softkmeans.coloring import PALETTE
 from softkmeans.errors import InputError
 from softkmeans.plots import MembershipDisplay, ReliabilityDisplay, SilhouetteDisplay, UncertaintyDisplay
+from softkmeans.plots._colors import PALETTE
 
 RNG = np.random.default_rng(0)
 CENTERS = np.array([[0.0, 0], [6, 0], [0, 6]])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from softkmeans import InputError, metrics
-from softkmeans.metrics import expected_calibration_error, parts, reliability
+from softkmeans.metrics import _inputs, expected_calibration_error, reliability
 
 
 def right(n=200_000, k=3, seed=0):
@@ -100,7 +100,7 @@ def test_forms_of_labels(form):
 def test_pieces_of_rows(monkeypatch):
     resp, labels = right(1000)
     expected = reliability(resp, labels)
-    monkeypatch.setattr(parts, "BLOCK", 64)
+    monkeypatch.setattr(_inputs, "BLOCK", 64)
     for one, other in zip(reliability(resp, labels), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
 

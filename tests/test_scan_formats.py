@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from softkmeans.data import as_source, scan, write_table
-from softkmeans.data.readers import opening
+from softkmeans.data.files.readers import open as open_module
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 W = np.random.default_rng(1).uniform(0, 2, size=100)
@@ -127,7 +127,7 @@ def rows_of(source):
 
 
 def test_there_is_a_case_for_every_format():
-    assert {suffix.lstrip(".") for suffix in opening.READERS} <= set(ALL)
+    assert {suffix.lstrip(".") for suffix in open_module.READERS} <= set(ALL)
 
 
 @pytest.mark.parametrize("rows_per_block", [None, 8])

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from softkmeans.data import scan, write_table
-from softkmeans.data.prefetch import prefetch
+from softkmeans.data.files.prefetch import prefetch
 
 
 def threads():
@@ -141,7 +141,9 @@ def test_a_pass_does_not_go_on_in_a_forked_process():
 
 
 def test_a_program_ends_that_left_a_pass_in_the_middle():
-    code = "from softkmeans.data.prefetch import prefetch; items = prefetch(iter(int, 1)); next(items); print('end')"
+    code = (
+        "from softkmeans.data.files.prefetch import prefetch; items = prefetch(iter(int, 1)); next(items); print('end')"
+    )
     start = time.monotonic()
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert (answer.stdout, answer.stderr) == ("end\n", "")

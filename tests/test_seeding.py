@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from typing_extensions import override
 
-from softkmeans.data.arrays import as_source
+from softkmeans import fit
+from softkmeans.data.convert import as_source
+from softkmeans.data.ordering import count_distinct, draw, sorted_rows
+from softkmeans.data.scaling import Space
 from softkmeans.data.source import View
 from softkmeans.distances import as_distance
-from softkmeans.fit import fit
 from softkmeans.seeding import SEEDINGS
-from softkmeans.sorting import count_distinct, draw, sorted_rows
-from softkmeans.space import Space
 
 pytestmark = pytest.mark.usefixtures("backend")
 

@@ -28,8 +28,8 @@ from softkmeans import (
     select_n_clusters,
 )
 from softkmeans.data import as_source
-from softkmeans.selection import CRITERIA, SHAPES, choosing, fits
-from softkmeans.selection.evidence import candidates
+from softkmeans.selection import CRITERIA, SHAPES, fits, n_clusters
+from softkmeans.selection.likelihood import candidates
 
 
 def blobs(k, d=2, n=40, sep=8.0, seed=0):
@@ -473,7 +473,7 @@ def test_forms_of_the_same_rows(form, name):
 
 def without(*missing):
     """Narwhals' from_dict where some libraries are not installed."""
-    known = choosing.nw.from_dict
+    known = n_clusters.nw.from_dict
 
     def from_dict(data, *, backend):
         if backend in missing:
@@ -487,7 +487,7 @@ def without(*missing):
     ("missing", "kind"), [((), pd.DataFrame), (("pandas",), pl.DataFrame), (("pandas", "polars"), pa.Table)]
 )
 def test_the_table_is_a_frame_of_what_there_is(full, missing, kind, monkeypatch):
-    monkeypatch.setattr(choosing.nw, "from_dict", without(*missing))
+    monkeypatch.setattr(n_clusters.nw, "from_dict", without(*missing))
     table = full.table
     assert isinstance(table, kind)
     columns = list(table.column_names if kind is pa.Table else table.columns)
@@ -500,7 +500,7 @@ def test_a_table_needs_some_library_of_frames(full, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "pandas", None)  # as if it were not installed: what narwhals then raises
         assert isinstance(full.table, pl.DataFrame)
-    monkeypatch.setattr(choosing.nw, "from_dict", without("pandas", "polars", "pyarrow"))
+    monkeypatch.setattr(n_clusters.nw, "from_dict", without("pandas", "polars", "pyarrow"))
     with pytest.raises(MissingExtraError, match=r"a table needs pyarrow: pip install 'softkmeans\[files\]'"):
         _ = full.table
 
@@ -536,7 +536,7 @@ def test_repeated_rows():
 
 
 def test_very_many_features_are_left_their_round_shape(monkeypatch):
-    monkeypatch.setattr("softkmeans.selection.evidence.MOST", 1)
+    monkeypatch.setattr("softkmeans.selection.likelihood.MOST", 1)
     found = choose(X)
     assert found.n_clusters == 3
     assert not [name for name in found.scores if name.startswith("bic_")]
@@ -564,7 +564,9 @@ def test_of_two_starts_the_likelier_fit_is_kept(lost, monkeypatch):
     x = np.vstack([x, x[40:] + np.array([9, 0])])
     stuck, good = x[[0, 1, 60]], x[[0, 41, 81]]
     grown, afresh = (stuck, good) if lost == "grown" else (good, stuck)
-    monkeypatch.setattr(fits, "with_more", lambda view, rows, c, k, *rest: view.frame.enter(torch.tensor(grown[:k])))
+    monkeypatch.setattr(
+        candidates, "with_more", lambda view, rows, c, k, *rest: view.frame.enter(torch.tensor(grown[:k]))
+    )
     monkeypatch.setitem(
         seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.frame.enter(torch.tensor(afresh[:k]))]
     )

@@ -7,10 +7,9 @@ import pytest
 import torch
 from sklearn.datasets import load_iris, make_blobs
 
-from softkmeans import Callback
+from softkmeans import Callback, fit
 from softkmeans.distances import DISTANCES
 from softkmeans.errors import InputError
-from softkmeans.fit import fit
 from softkmeans.solvers import SOLVERS, Adam, as_solver, lbfgs
 
 X, _ = make_blobs(300, n_features=3, centers=4, cluster_std=2.0, random_state=3)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from softkmeans import blocks as module
-from softkmeans.data.arrays import as_source
+from softkmeans.data import block as block_module
+from softkmeans.data.convert import as_source
+from softkmeans.data.scaling import Space
 from softkmeans.data.source import View
 from softkmeans.distances import as_distance
-from softkmeans.space import Space
 
 X = np.arange(30.0).reshape(10, 3)
 
@@ -39,7 +39,7 @@ HOLDERS = {
 @pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("block", [4, 2**20])
 def test_blocks_give_all_rows_once(monkeypatch, holder, block):
-    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(block_module, "BLOCK", block)
     source = as_source(HOLDERS[holder], np.arange(10))
     expected = np.asarray(X > 4, dtype=float) if holder == "booleans" else X
     rows = source.map(lambda b: b.x)
@@ -66,11 +66,11 @@ def test_views_are_seen_through():
 
 
 def test_a_fit_does_not_depend_on_the_blocks(monkeypatch):
-    from softkmeans.fit import fit
+    from softkmeans import fit
 
     x = np.random.default_rng(0).normal(size=(200, 3))
     whole = fit(x, 3, random_state=0)
-    monkeypatch.setattr(module, "BLOCK", 21)
+    monkeypatch.setattr(block_module, "BLOCK", 21)
     monkeypatch.setattr("softkmeans.kernels.reference.TILE", 6)
     pieces = fit(x, 3, random_state=0)
     np.testing.assert_allclose(pieces.centers, whole.centers, rtol=1e-10)

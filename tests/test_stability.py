@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, summarize
-from softkmeans.selection import RESAMPLES, Stability, doubts, stability
+from softkmeans.selection import RESAMPLES, Stability, stability
+from softkmeans.selection.diagnostics import doubts
 from softkmeans.temperature import Fixed
 
 module = importlib.import_module("softkmeans.selection.stability")  # of the same name as its function

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters, write_assignments
 from softkmeans.data import scan
+from softkmeans.data.sampling import draw_rows
+from softkmeans.data.scaling import Space
 from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.reservoir import draw_rows
-from softkmeans.scaling import fitted_scaler, scaled
+from softkmeans.estimators import fitted_scaler, scaled
 from softkmeans.seeding import STREAMED, starts
-from softkmeans.space import Space
 from streams import Stream
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from softkmeans.sums import dot, total
+from softkmeans._utils.reductions import dot, total
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from softkmeans import InputError
-from softkmeans.data import read_table, table_writer, write_table, writing
+from softkmeans.data import read_table, table_writer, write_table
+from softkmeans.data.files import writing
 
 resource = pytest.importorskip("resource")
 

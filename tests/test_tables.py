@@ -12,12 +12,11 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from softkmeans import InputError, SoftKMeans, accumulate, blocks, sorting
-from softkmeans.data import as_source
-from softkmeans.data.tables import as_rows
+from softkmeans import InputError, SoftKMeans, accumulate, fit
+from softkmeans.data import as_source, block, ordering
+from softkmeans.data.frames import as_rows
+from softkmeans.data.scaling import Space
 from softkmeans.distances import as_distance
-from softkmeans.fit import fit
-from softkmeans.space import Space
 
 NAMES = ["a", "b", "c"]
 RNG = np.random.default_rng(0)
@@ -220,8 +219,8 @@ def test_sparse_fits_are_those_of_the_dense(start, distance, backend):
 @pytest.mark.parametrize("keys", [1, 30, 2**24])
 @pytest.mark.parametrize("seed", range(4))
 def test_sparse_rows_are_sorted_as_by_numpy(seed, keys, distance, monkeypatch):
-    monkeypatch.setattr(sorting, "KEYS", keys)
-    monkeypatch.setattr(blocks, "BLOCK", 40)
+    monkeypatch.setattr(ordering, "KEYS", keys)
+    monkeypatch.setattr(block, "BLOCK", 40)
     rng = np.random.default_rng(seed)
     x = rng.integers(-2, 3, (50, 8)) * (rng.random((50, 8)) < rng.choice([0.05, 0.3, 0.9]))
     x = x + (distance == "cosine") * (np.arange(8) == 7) * 4.0  # it has no rows of zeros
@@ -229,7 +228,7 @@ def test_sparse_rows_are_sorted_as_by_numpy(seed, keys, distance, monkeypatch):
         if distance is not None:
             shift = torch.tensor(rng.normal(size=8)) * (distance != "cosine")
             source = Space(as_distance(distance), shift, 0.5).view(source)
-        rows = sorting.sorted_rows(source)
+        rows = ordering.sorted_rows(source)
         z = source.map(lambda block: block.x, width=8).numpy()[rows.order]
         np.testing.assert_array_equal(z, z[np.lexsort(z.T[::-1])])
         np.testing.assert_array_equal(rows.begins, [True, *(z[1:] != z[:-1]).any(1)])

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 import torch
 
 from softkmeans.data import as_source
-from softkmeans.data.tables import as_rows
+from softkmeans.data.frames import as_rows
 from test_tables import ARRAYS, TENSORS, X
 
 

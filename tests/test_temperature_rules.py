@@ -14,13 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
 
 import reference as ref
-from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans
+from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans, fit
 from softkmeans.data import as_source
 from softkmeans.distances import DISTANCES
-from softkmeans.fit import fit
 from softkmeans.kernels import melting
 from softkmeans.metrics import align, expected_calibration_error
-from softkmeans.rules import Softmax
+from softkmeans.model.assignment import Softmax
 from softkmeans.temperature import (
     PARAMETRIC,
     TEMPERATURES,

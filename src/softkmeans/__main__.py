@@ -1,7 +1,7 @@
 """``python -m softkmeans`` and the ``softkmeans`` command."""
 
 from . import cli
-from .cli.processes import leave
+from .cli.distributed import leave
 
 
 def main() -> None:

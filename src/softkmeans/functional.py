@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from .checks import check_known
+from ._utils.checks import check_known
 from .distances import Distance, as_distance, distance_name
 from .errors import InputError
-from .rules import softmax
+from .model.assignment import softmax
 
 DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of x (..., n, d) and c (k, d): (..., n, k)
 AnyDistance: TypeAlias = str | Distance | DistanceFunction

@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from softkmeans import InputError, SoftKMeans, distributed
 from softkmeans.data import scan
-from softkmeans.scaling import fitted_scaler
+from softkmeans.estimators import fitted_scaler
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Recorder", "Step", "TimeLimit"]
 
 from .base import Callback, Step
-from .lines import LossLogger, LossPrinter
+from .logging import LossLogger, LossPrinter
 from .progress import ProgressBar
-from .recording import Recorder
+from .recorder import Recorder
 from .stopping import EarlyStopping, TimeLimit

@@ -7,7 +7,7 @@ __all__ = ["Callback", "Step", "check_not_negative"]
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..checks import check_positive
+from .._utils.checks import check_positive
 
 if TYPE_CHECKING:  # what watches a fit needs no torch before there is one
     from torch import Tensor
@@ -56,7 +56,7 @@ class Callback:
 
     What a callback raises ends the fit, all restarts, as Ctrl-C does: the other callbacks still hear `on_fit_end`, the
     estimator keeps the best centres so far (those of the start, if need be), and the exception comes out of
-    `SoftKMeans.fit` as it was raised; the first, if there are several. `softkmeans.fit.fit` has no estimator to keep
+    `SoftKMeans.fit` as it was raised; the first, if there are several. `softkmeans.fit` has no estimator to keep
     anything in and raises a ``CallbackError`` with the ``result``, whose ``__cause__`` is the exception.
 
     Examples

@@ -6,7 +6,7 @@ __all__ = ["EarlyStopping", "TimeLimit"]
 
 from time import monotonic
 
-from ..checks import check_count, check_positive
+from .._utils.checks import check_count, check_positive
 from .base import Callback, Step, check_not_negative
 
 

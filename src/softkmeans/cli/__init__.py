@@ -4,4 +4,4 @@ from __future__ import annotations
 
 __all__ = ["app", "main"]
 
-from .entry import app, main
+from .app import app, main

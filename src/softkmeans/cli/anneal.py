@@ -71,8 +71,8 @@ def anneal(
         )
     report_rows(read)
     if path.transitions:
-        sk.summary.print_columns(_transitions(path))
-    sk.summary.print_figures(_findings(path, "" if scaler is None else " (of standardised data)"))
+        sk.selection.summary.print_columns(_transitions(path))
+    sk.selection.summary.print_figures(_findings(path, "" if scaler is None else " (of standardised data)"))
     write_and_say(
         {
             table: lambda file: sk.data.write_table(file, _levels(path, scaler, read.columns)),

@@ -73,8 +73,10 @@ def demo(
         out_dir / "model.safetensors": lambda path: sk.save(model, path),
     }
     write_all(outputs)
-    sk.summary.print_centers(model)
-    sk.summary.print_figures(
-        sk.summary.figures(model) | {"seconds": f"{seconds:.2f}"} | sk.summary.agreement(y, model.predict(x))
+    sk.selection.summary.print_centers(model)
+    sk.selection.summary.print_figures(
+        sk.selection.summary.figures(model)
+        | {"seconds": f"{seconds:.2f}"}
+        | sk.selection.summary.agreement(y, model.predict(x))
     )
     typer.echo(f"wrote {', '.join(path.name for path in outputs)} to {out_dir}")

@@ -12,8 +12,10 @@ import typer
 
 import softkmeans as sk
 
+from .._utils.signals import exit_status
 from ..errors import InputError
-from ..interrupts import exit_status
+from .distributed import joined, number
+from .messages import warn_of
 from .options import (
     Clusters,
     Columns,
@@ -30,18 +32,9 @@ from .options import (
     number_or_name,
     split_names,
 )
-from .outputs import (
-    MODELS,
-    PICTURES,
-    TABLES,
-    check_outputs,
-    picture_of,
-    write_and_say,
-)
-from .processes import joined, number
+from .outputs import MODELS, PICTURES, TABLES, check_outputs, picture_of, write_and_say
 from .progress import progress
-from .reading import Rows, opened
-from .wording import warn_of
+from .rows import Rows, opened
 
 
 class _ResumeTeller(sk.callbacks.Callback):
@@ -137,8 +130,8 @@ def fit(
         typer.echo(f"interrupted: {interruption}", err=True)
     found = _stability(model, rows.table, stability, seed) if stability and not interruption else None
     rows.report()
-    sk.summary.print_centers(model, found)
-    sk.summary.print_figures(sk.summary.figures(model) | _agreement(rows, model))
+    sk.selection.summary.print_centers(model, found)
+    sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
     if not interruption:  # which says enough
         warn_of(estimator, found)
     write_and_say(
@@ -155,12 +148,12 @@ def fit(
 def _agreement(rows: Rows, model: Any) -> dict[str, str]:
     """How well clusters agree with known classes, if there are some."""
     known = None if rows.table is None else rows.table.labels
-    return {} if known is None else sk.summary.agreement(known, model.predict(rows.table.frame()))
+    return {} if known is None else sk.selection.summary.agreement(known, model.predict(rows.table.frame()))
 
 
 def _stability(model: Any, table: Any, n_resamples: int, seed: int) -> Any:
     """Fit resamples of the rows, as the model's last step sees them."""
-    scaler, estimator = sk.scaling.parts(model)
+    scaler, estimator = sk.estimators.parts(model)
     rows = table.frame() if scaler is None else scaler.transform(table.frame())
     with progress(n_resamples, "resamples", "fit") as bar:
         return sk.stability(

@@ -12,13 +12,13 @@ import typer
 
 import softkmeans as sk
 
-from ..checks import check_known
+from .._utils.checks import check_known
 from ..errors import InputError
 
 
 def read_for(model: Any, file: Path) -> Any:
     """Read the columns that a model was fitted on, by name where both have names, else by place."""
-    names = sk.scaling.feature_names(model)
+    names = sk.estimators.feature_names(model)
     if names is not None and file.suffix.lower() not in (".npy", ".npz"):
         return sk.data.read_table(file, columns=names)
     table = sk.data.read_table(file)
@@ -28,7 +28,7 @@ def read_for(model: Any, file: Path) -> Any:
 
 def scan_for(model: Any, file: Path) -> Any:
     """Open the same to be read in blocks."""
-    names, scan = sk.scaling.feature_names(model), sk.data.scan(file)
+    names, scan = sk.estimators.feature_names(model), sk.data.scan(file)
     if names is not None and scan.columns is not None:
         return sk.data.scan(file, columns=names)
     _check_number(model, file, scan.n_features)
@@ -37,7 +37,7 @@ def scan_for(model: Any, file: Path) -> Any:
 
 
 def _check_number(model: Any, file: Path, found: int) -> None:
-    expected = sk.scaling.parts(model)[1].n_features_in_
+    expected = sk.estimators.parts(model)[1].n_features_in_
     if found != expected:
         raise InputError(f"{file} has {found} numeric columns, but the model was fitted on {expected}")
 
@@ -47,7 +47,7 @@ def check_rows(x: Any, n_clusters: int, option: str = "--n-clusters") -> None:
     largest = float(np.abs(x).max())  # float32 would overflow in the comparison
     if largest > 1e150:
         raise InputError(f"the data holds values as large as {largest:.3g}, too large to square: rescale it")
-    n_distinct = sk.sorting.count_distinct(x)
+    n_distinct = sk.data.count_distinct(x)
     if 1 <= n_distinct < n_clusters:
         raise InputError(f"the data has {n_distinct} distinct rows, fewer than {option} {n_clusters}: lower it")
 
@@ -61,7 +61,7 @@ def report_rows(table: Any) -> None:
 
 def standardised(table: Any, scale: str) -> tuple[Any, Any]:
     """Give a fitted standardiser, or None, and the rows as it leaves them."""
-    check_known("scale", scale, sk.scaling.SCALES)
+    check_known("scale", scale, sk.estimators.SCALES)
     rows = table.frame()
     if scale == "none":
         return None, rows

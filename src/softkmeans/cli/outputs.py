@@ -26,8 +26,8 @@ import typer
 
 import softkmeans as sk
 
-from ..atomic import atomic_write, check_writable
-from ..data.formats import arrow
+from .._utils.atomic import atomic_write, check_writable
+from ..data.files.formats import arrow
 from ..errors import InputError
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -63,8 +63,8 @@ def picture_of(display: Callable[[], Any]) -> Write:
 
 def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
     """Draw one or two features in their own units, more by the principal axes of what the model saw."""
-    scaler, estimator = sk.scaling.parts(model)
-    rows, centers = table.x, sk.scaling.centers_in_units(model)  # (n, d), (k, d)
+    scaler, estimator = sk.estimators.parts(model)
+    rows, centers = table.x, sk.estimators.centers_in_units(model)  # (n, d), (k, d)
     if scaler is not None and rows.shape[1] > 2:
         rows, centers = scaler.transform(table.frame()), np.asarray(estimator.cluster_centers_)
     return sk.ClusterDisplay.from_predictions(
@@ -98,8 +98,8 @@ def _inputs(source: Path) -> set[Path]:
     """Give the files that are read, whether one, those of a folder or those of a pattern."""
     if source.exists() and not source.is_dir():
         return {source.resolve()}
-    from ..data.readers.opening import READERS  # here, so that --help answers at once
-    from ..data.readers.paths import find_files
+    from ..data.files.readers.open import READERS  # here, so that --help answers at once
+    from ..data.files.readers.paths import find_files
 
     return {file.path.resolve() for file in find_files(source, READERS) or ()}
 

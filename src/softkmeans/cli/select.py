@@ -17,6 +17,7 @@ import softkmeans as sk
 
 from ..errors import InputError
 from .inputs import check_rows, report_rows, standardised
+from .messages import warn_of
 from .options import (
     Columns,
     Data,
@@ -32,7 +33,6 @@ from .options import (
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, picture_of, write_and_say
 from .progress import progress
-from .wording import warn_of
 
 # A score: what it is called, and how it is written; others are in the file only. Differences of 2 in BIC are worth
 # mentioning, hence one digit.
@@ -100,8 +100,8 @@ def select(
             on_fit=_teller(bar, ks[-1]),
         )
     report_rows(read)
-    sk.summary.print_columns(_columns(found))
-    sk.summary.print_figures(_findings(found, temperature))
+    sk.selection.summary.print_columns(_columns(found))
+    sk.selection.summary.print_figures(_findings(found, temperature))
     warn_of(found.model)
     write_and_say(
         {

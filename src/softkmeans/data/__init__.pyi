@@ -1,8 +1,9 @@
-from .arrays import as_source as as_source
-from .blobs import make_blobs as make_blobs
-from .files import Table as Table
-from .files import read_table as read_table
-from .scanning import scan as scan
+from .convert import as_source as as_source
+from .files.scan import scan as scan
+from .files.tables import Table as Table
+from .files.tables import read_table as read_table
+from .files.writing import table_writer as table_writer
+from .files.writing import write_table as write_table
+from .ordering import count_distinct as count_distinct
 from .source import Source as Source
-from .writing import table_writer as table_writer
-from .writing import write_table as write_table
+from .synthetic import make_blobs as make_blobs

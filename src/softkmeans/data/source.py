@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from ..blocks import Block, Frame, Rows, join, pick
 from ..errors import InputError
+from .block import Block, Frame, Rows, join, pick
 
 T = TypeVar("T")
 

@@ -24,11 +24,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ..blocks import Block
+from ..data.block import Block
 from ..distances import Distance
 from ..errors import PerformanceWarning, warn
-from ..rules import Rule
-from ..stats import Stats
+from ..model.assignment import Rule
+from ..model.stats import Stats
 from . import reference
 from .reference import PLAIN, melting, tiles, working_dtype
 
@@ -51,15 +51,15 @@ def _best(
 ) -> T:
     """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
     if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= LARGE:
-        from .cpu import engine  # loading LLVM takes time, too
+        from .cpu import api  # loading LLVM takes time, too
 
-        missing = engine.lacks(distance, beta, rule)
+        missing = api.lacks(distance, beta, rule)
         if missing:
             _say_once(missing)
         else:
             try:
-                return compiled(engine)
-            except engine.OutOfRangeError:
+                return compiled(api)
+            except api.OutOfRangeError:
                 pass
     return obvious()
 
@@ -74,7 +74,7 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     """See `reference.accumulate`."""
     found: Stats = _best(
         block, c, distance, beta,
-        lambda engine: engine.accumulate(block, c, beta, b, distance),
+        lambda api: api.accumulate(block, c, beta, b, distance),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -85,7 +85,7 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     """See `reference.assign`."""
     found: Tensor = _best(
         block, c, distance, beta,
-        lambda engine: engine.describe(block, c, beta, b, distance, wanted=True).resp,
+        lambda api: api.describe(block, c, beta, b, distance, wanted=True).resp,
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -96,7 +96,7 @@ def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance
     """See `reference.lognorm`."""
     found: Tensor = _best(
         block, c, distance, beta,
-        lambda engine: engine.describe(block, c, beta, b, distance).lognorm,
+        lambda api: api.describe(block, c, beta, b, distance).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -107,7 +107,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     """See `reference.nearest`."""
     found: tuple[Tensor, Tensor] = _best(
         block, c, distance, None,
-        lambda engine: engine.describe(block, c, None, c.new_zeros(len(c)), distance)[:2],
+        lambda api: api.describe(block, c, None, c.new_zeros(len(c)), distance)[:2],
         lambda: reference.nearest(block, c, distance),
     )  # fmt: skip
     return found
@@ -117,7 +117,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
     """See `reference.closer`."""
     found: tuple[Tensor, Tensor] = _best(
         block, c, distance, None,
-        lambda engine: engine.closer(block, c, closest, distance),
+        lambda api: api.closer(block, c, closest, distance),
         lambda: reference.closer(block, c, closest, distance),
     )  # fmt: skip
     return found
@@ -128,7 +128,7 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     nothing = torch.full((len(block),), torch.inf)
     found: Tensor = _best(
         block, c, distance, None,
-        lambda engine: engine.closer(block, c, nothing, distance)[0].T.to(c.dtype),
+        lambda api: api.closer(block, c, nothing, distance)[0].T.to(c.dtype),
         lambda: reference.distances(block, c, distance),
     )  # fmt: skip
     return found

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..blocks import Block, join
+from ..data.block import Block, join
 from ..distances import Distance, squared_distances
-from ..rules import Rule, Softmax
-from ..stats import Stats
+from ..model.assignment import Rule, Softmax
+from ..model.stats import Stats
 
 PLAIN = Softmax()
 TILE = 2**18  # rows times clusters: 2 MB in float64, about a core's second-level cache

@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 from .agreement import align, soft_adjusted_rand, soft_mutual_information
-from .reliability import Reliability, expected_calibration_error, reliability
-from .separation import fuzzy_silhouette, silhouette_samples, xie_beni
-from .sharpness import (
+from .fuzziness import (
     effective_n_clusters,
     modified_partition_coefficient,
     partition_coefficient,
     partition_entropy,
     uncertainty,
 )
+from .reliability import Reliability, expected_calibration_error, reliability
+from .separation import fuzzy_silhouette, silhouette_samples, xie_beni

@@ -16,10 +16,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.special import entr
 
-from ..checks import check_known
-from ..data.arrays import Array, like
+from .._utils.checks import check_known
+from ..data.convert import Array, like
 from ..errors import InputError
-from .parts import Table, as_memberships, check_same_rows, pieces, with_noise
+from ._inputs import Table, as_memberships, check_same_rows, pieces, with_noise
 
 SAME = 1e-12  # of an agreement: less than this is rounding
 

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..blocks import Block, as_tensor
-from ..checks import check_count
-from ..data.arrays import as_source
+from .._utils.checks import check_count
+from ..data.block import Block, as_tensor
+from ..data.convert import as_source
+from ..data.frames import as_vector
 from ..data.source import Source
-from ..data.tables import as_vector
 from ..errors import InputError
-from .parts import Table, as_memberships, check_same_rows, pieces, with_noise
+from ._inputs import Table, as_memberships, check_same_rows, pieces, with_noise
 
 
 class Reliability(NamedTuple):

@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ..blocks import BLOCK
-from ..checks import check_known
+from .._utils.checks import check_known
+from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import InputError
-from .parts import Part, Table, as_memberships, as_table, average, check_same_rows, parts, sums
+from ._inputs import Part, Table, as_memberships, as_table, average, check_same_rows, parts, sums
 
 
 def xie_beni(

@@ -14,5 +14,5 @@ __all__ = [
 ]
 
 from .base import LEAST, Objective
-from .others import Equilibrium, FixedPoint, FuzzyDistortion
-from .softmax import Distortion, FreeEnergy, NegativeLogLikelihood
+from .fixed_point import Equilibrium, FixedPoint, FuzzyDistortion
+from .free_energy import Distortion, FreeEnergy, NegativeLogLikelihood

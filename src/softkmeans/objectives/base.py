@@ -12,12 +12,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..blocks import Block
+from ..data.block import Block
+from ..data.scaling import Space
 from ..kernels import accumulate
-from ..points import Params, Summary, Variant, distortion_after, em_step
-from ..rules import Rule
-from ..space import Space
-from ..stats import Stats
+from ..model.assignment import Rule
+from ..model.params import Params, Summary, Variant, distortion_after, em_step
+from ..model.stats import Stats
 from ..temperature import TemperatureRule
 
 LEAST = 1e-300  # what a cluster's prior may fall to: its logarithm is to be finite

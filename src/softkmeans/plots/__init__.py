@@ -22,10 +22,10 @@ try:
 except ImportError as error:
     raise MissingExtraError("softkmeans.plots", "matplotlib", "plot") from error
 
+from .animation import animate_training
 from .bifurcation import BifurcationDisplay
 from .clusters import ClusterDisplay
 from .energy import EnergyDisplay
-from .film import animate_training
 from .loss import LossDisplay
 from .memberships import MembershipDisplay
 from .reliability import ReliabilityDisplay

@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from ..coloring import to_rgb
 from ..errors import InputError
-from .cooling import draw_critical, draw_numbers_of_clusters, draw_temperatures
-from .parts import Array, Style, axes, lab_of, spaced
+from ._axes import Array, Style, axes, lab_of, spaced
+from ._colors import to_rgb
+from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
 
 LEGIBLE = 7.0  # points, of labels
 THICKEST, THINNEST = 9.0, 0.7  # points, of a branch with all the mass and with hardly any

@@ -13,9 +13,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from scipy.spatial.distance import cdist
 
-from ..coloring import blend
-from .parts import Array, Style, checked, fitted, lab_of, predictor
-from .plane import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
+from ._axes import Array, Style, checked, fitted, lab_of, predictor
+from ._colors import blend
+from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
 class ClusterDisplay:

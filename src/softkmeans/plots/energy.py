@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..coloring import PALETTE
 from ..errors import InputError
-from .cooling import draw_critical, draw_numbers_of_clusters, draw_temperatures
-from .parts import Style, panels
+from ._axes import Style, panels
+from ._colors import PALETTE
+from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
 
 FEW, MANY = (1, 1.5, 2, 3, 4, 6), (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # perplexities that are named
 

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import ArrayLike
 
-from ..coloring import PALETTE
 from ..errors import InputError
-from .parts import Style, axes, fitted
+from ._axes import Style, axes, fitted
+from ._colors import PALETTE
 
 
 class LossDisplay:

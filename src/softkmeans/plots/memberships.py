@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..coloring import PALETTE
-from .parts import Array, Style, axes, fitted, mark_clusters, matrix, pooled, probabilities, ramp, rows_drawn
+from ._axes import Array, Style, axes, fitted, mark_clusters, matrix, pooled, probabilities, ramp, rows_drawn
+from ._colors import PALETTE
 
 
 class MembershipDisplay:

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..coloring import PALETTE
 from ..errors import InputError
 from ..metrics import reliability
-from .parts import Style, axes
+from ._axes import Style, axes
+from ._colors import PALETTE
 
 LARGEST = 260.0  # points², of the marker of a bin with all rows
 

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from ..coloring import PALETTE
 from ..errors import InputError
-from .parts import Style, panels
+from ._axes import Style, panels
+from ._colors import PALETTE
 
 NAMES = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out score", "xie_beni": "Xie–Beni"}
 

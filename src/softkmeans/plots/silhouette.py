@@ -13,10 +13,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
-from ..coloring import PAPER, to_rgb
 from ..errors import InputError
 from ..metrics import fuzzy_silhouette, silhouette_samples
-from .parts import Array, Style, axes, fitted, lab_of, mark_clusters, matrix, pooled, rows_drawn
+from ._axes import Array, Style, axes, fitted, lab_of, mark_clusters, matrix, pooled, rows_drawn
+from ._colors import PAPER, to_rgb
 
 PALEST = 0.2  # of a cluster's colour is left where a row is as near to another
 

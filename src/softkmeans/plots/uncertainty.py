@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from ..coloring import PALETTE
-from .parts import Array, Style, checked, fitted, predictor, ramp
-from .plane import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
+from ._axes import Array, Style, checked, fitted, predictor, ramp
+from ._colors import PALETTE
+from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
 class UncertaintyDisplay:

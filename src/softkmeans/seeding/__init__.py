@@ -5,4 +5,4 @@ from __future__ import annotations
 __all__ = ["SEEDINGS", "STREAMED", "starts", "with_more"]
 
 from .in_memory import with_more
-from .table import SEEDINGS, STREAMED, starts
+from .starts import SEEDINGS, STREAMED, starts

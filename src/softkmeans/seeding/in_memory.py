@@ -17,13 +17,13 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ..annealing.anneal import annealed
+from ..data.ordering import SortedRows, draw, sorted_rows
+from ..data.scaling import Space
 from ..data.source import Source
 from ..distances import Distance
 from ..errors import warn
 from ..kernels import closer, nearest
-from ..paths.cooling import annealed
-from ..sorting import SortedRows, draw, sorted_rows
-from ..space import Space
 
 ROUNDS = 3  # of k-means||
 

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..blocks import Block
+from ..annealing.anneal import annealed
+from ..data.block import Block
+from ..data.ordering import count_distinct, sorted_rows
+from ..data.sampling import draw_rows
+from ..data.scaling import Space
 from ..data.source import ArraySource, Source
 from ..distances import Distance
 from ..kernels import nearest
-from ..paths.cooling import annealed
-from ..reservoir import draw_rows
-from ..sorting import count_distinct, sorted_rows
-from ..space import Space
 from . import in_memory
 
 

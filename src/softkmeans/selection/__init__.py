@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["CRITERIA", "RESAMPLES", "SHAPES", "Selection", "Stability", "doubts", "select_n_clusters", "stability"]
+__all__ = [
+    "CRITERIA",
+    "RESAMPLES",
+    "SHAPES",
+    "Selection",
+    "Stability",
+    "doubts",
+    "select_n_clusters",
+    "stability",
+    "summary",
+]
 
-from .choosing import CRITERIA, Selection, select_n_clusters
-from .doubts import doubts
-from .shapes import SHAPES
+from . import summary
+from .covariance import SHAPES
+from .diagnostics import doubts
+from .n_clusters import CRITERIA, Selection, select_n_clusters
 from .stability import RESAMPLES, Stability, stability

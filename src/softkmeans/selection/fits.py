@@ -16,15 +16,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from torch import Tensor
 
-from ..blocks import as_tensor, pick
-from ..data.arrays import as_source
+from ..data.block import as_tensor, pick
+from ..data.convert import as_source
+from ..data.frames import as_rows
+from ..data.ordering import count_distinct, sorted_rows
+from ..data.scaling import Space
 from ..data.source import Source
-from ..data.tables import as_rows
 from ..distances import as_distance
-from ..estimator import SoftKMeans
+from ..estimators.soft_kmeans import SoftKMeans
 from ..seeding import with_more
-from ..sorting import count_distinct, sorted_rows
-from ..space import Space
 
 
 def one_after_another(

@@ -13,11 +13,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..blocks import as_tensor
-from ..checks import check_count, check_known
-from ..clusterer import SoftClusterer
-from ..data.arrays import as_source
+from .._utils.checks import check_count, check_known
+from ..data.block import as_tensor
+from ..data.convert import as_source
 from ..errors import InputError
+from ..estimators.base import SoftClusterer
 from ..metrics import align
 
 Array = NDArray[np.float64]

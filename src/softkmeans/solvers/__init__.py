@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SOLVERS", "Adam", "Em", "Lbfgs", "Online", "Solver", "as_solver"]
 
-from ..checks import check_known
+from .._utils.checks import check_known
 from .adam import Adam
 from .base import Solver
 from .em import Em

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from typing_extensions import override
 
+from ..model.params import Params, Summary
 from ..objectives import Objective
-from ..points import Params, Summary
 from .base import Solver
 
 

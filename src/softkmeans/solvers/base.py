@@ -7,8 +7,8 @@ __all__ = ["Solver", "State"]
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+from ..model.params import Params, Summary
 from ..objectives import Objective
-from ..points import Params, Summary
 
 
 class State(Protocol):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from ..model.params import Params, Summary
 from ..objectives import Objective
-from ..points import Params, Summary
 from .base import Solver
 
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.reductions import dot
+from ..model.params import Params, Summary
 from ..objectives import Objective
-from ..points import Params, Summary
-from ..sums import dot
 from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ..checks import check_share
+from .._utils.checks import check_share
 from ..errors import InputError
+from ..model.params import Params, Summary, distortion_after
+from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.base import each
-from ..points import Params, Summary, distortion_after
-from ..stats import Stats
 from .base import Solver
 
 TRACE = 1e-9  # what a first batch leaves of the start: clusters that it lacks keep their centres, and can come back

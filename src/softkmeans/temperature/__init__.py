@@ -21,12 +21,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..checks import check_positive
+from .._utils.checks import check_positive
 from ..errors import InputError
 from .base import TemperatureRule
-from .given import Absent, Critical, Fixed, Schedule, critical_temperature
-from .likelihood import MaximumLikelihood
-from .solved import Calibrated, Perplexity
+from .equation import Calibrated, Perplexity
+from .fixed import Absent, Critical, Fixed, Schedule, critical_temperature
+from .maximum_likelihood import MaximumLikelihood
 
 TEMPERATURES: dict[str, TemperatureRule] = {
     "auto": MaximumLikelihood(),

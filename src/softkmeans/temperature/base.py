@@ -7,10 +7,10 @@ __all__ = ["TemperatureRule"]
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from ..data.scaling import Space
 from ..data.source import Source
-from ..points import Params
-from ..space import Space
-from ..stats import Stats
+from ..model.params import Params
+from ..model.stats import Stats
 
 
 class TemperatureRule(ABC):

@@ -9,9 +9,9 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from ..data.scaling import Space
 from ..data.source import Source
 from ..errors import InputError
-from ..space import Space
 
 WIDE = 1024  # features from which on d² numbers are more work than a few products with a vector
 MOST = 8192  # features whose covariance, 512 MB, is held at most

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .emit import Code, Value
+from .codegen import Code, Value
+from .common import strips
 from .panels import PANEL, add_to, features, places, product, variables, vectors
-from .sharing import strips
 
 
 def is_crowded(code: Code, t: Any, *, rows: bool) -> Value:

@@ -20,10 +20,10 @@ import llvmlite.binding as llvm
 import platformdirs
 from llvmlite import ir
 
-from ...atomic import atomic_write
+from ..._utils.atomic import atomic_write
 from ...errors import InputError
-from . import passes
-from .emit import DOUBLE, INT, SINGLE, Array, Code, Value
+from . import kernels
+from .codegen import DOUBLE, INT, SINGLE, Array, Code, Value
 
 Function = Callable[..., None]
 
@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):  # a thread of the parent's may have held it
 
 
 def function(name: str, bits: int) -> Function:
-    """Give one of `passes.KERNELS` for floats of 32 or 64 bits: it takes what `passes.ARGUMENTS` names, in that order.
+    """Give one of `KERNELS` for floats of 32 or 64 bits: it takes what `ARGUMENTS` names, in that order.
 
     While it runs, the interpreter's lock is free.
     """
@@ -50,7 +50,7 @@ def _function(name: str, bits: int) -> Function:
     path = _cache_folder() / f"{name}-{bits}-{_fingerprint()[:32]}.o"
     image = _read(path)
     if image is None:
-        image = compiled(passes.KERNELS[name], bits)
+        image = compiled(kernels.KERNELS[name], bits)
         _write(path, image)
     return linked(image)
 
@@ -85,10 +85,10 @@ def _machine() -> Any:
 
 
 def _arguments() -> list[tuple[str, str]]:
-    return [(kind, name) for kind, names in passes.ARGUMENTS.items() for name in names]
+    return [(kind, name) for kind, names in kernels.ARGUMENTS.items() for name in names]
 
 
-def _write_module(kernel: passes.Kernel, bits: int) -> str:
+def _write_module(kernel: kernels.Kernel, bits: int) -> str:
     """Write a kernel in LLVM's own language."""
     kinds = {"floats": SINGLE if bits == 32 else DOUBLE, "doubles": DOUBLE, "integers": INT}
     types = [INT if kind == "numbers" else kinds[kind].as_pointer() for kind, _ in _arguments()]
@@ -108,7 +108,7 @@ def _write_module(kernel: passes.Kernel, bits: int) -> str:
     return str(module)
 
 
-def compiled(kernel: passes.Kernel, bits: int) -> bytes:
+def compiled(kernel: kernels.Kernel, bits: int) -> bytes:
     """Compile a kernel to an object file. Loops are left as they are written: they hold their own registers."""
     _initialise()
     machine, module = _machine(), llvm.parse_assembly(_write_module(kernel, bits))
@@ -126,7 +126,7 @@ def _fingerprint() -> str:
     """Name all that an object file depends on: the kernels' source, the compiler and the processor."""
     sources = [
         Path(__file__).with_name(f"{name}.py").read_bytes()
-        for name in ("dense", "emit", "jit", "outputs", "panels", "passes", "sharing", "sparse")
+        for name in ("codegen", "common", "dense", "jit", "kernels", "outputs", "panels", "sparse")
     ]
     machine = [llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
     about = "\n".join([llvmlite.__version__, str(llvm.llvm_version_info), *machine])

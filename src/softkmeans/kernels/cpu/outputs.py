@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .emit import Code
+from .codegen import Code
 from .panels import PANEL, add_to, note_far, places, vectors
 from .sparse import listed
 

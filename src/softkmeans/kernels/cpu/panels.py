@@ -1,7 +1,7 @@
 """A panel: rows brought into registers, and their distances to all centres.
 
 A panel is three registers of rows; a tile is many panels. ``t`` holds a kernel's arrays and numbers by name, those of
-`passes.ARGUMENTS`, and for the panel at hand ``t.row``, the number of its first row, ``t.place``, where it is in its
+`kernels.ARGUMENTS`, and for the panel at hand ``t.row``, the number of its first row, ``t.place``, where it is in its
 tile, and ``t.m``, how many rows it has. Arrays of clusters, or features, by rows have a panel's width a line. A
 distance holds what the log-prior adds, and may lack a part that is the same for all clusters of a row: the row's
 ``offset``.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .emit import Array, Code, Value, Variable
+from .codegen import Array, Code, Value, Variable
 
 PANEL = 3  # with four centres it makes twelve sums: they keep two FMA units of latency four busy, and fit 16 registers
 FEW = 8  # up to so many features distances are taken by differences, and beyond by matrix products
@@ -233,7 +233,7 @@ def product(
 
 
 def is_precise(code: Code, t: Any) -> Value:
-    """Whether products are good enough to take memberships from, as `engine.PRECISE` has it."""
+    """Whether products are good enough to take memberships from, as `arguments.PRECISE` has it."""
     rough = code.variable(code.whole(0))
     for square in vectors(code, t.offset, 0):
         rough.set(rough + code.mask(_reach_of(code, t, square) * t.roughness > 1.0))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .emit import Code, Value
+from .codegen import Code, Value
+from .common import strips
 from .panels import FAR, PANEL, add_to, features, places, variables, vectors
-from .sharing import strips
 
 
 def find_near(code: Code, t: Any) -> None:

@@ -1,0 +1,1 @@
+"""Small helpers without knowledge of clustering: checks, atomic files, reductions, forks, signals."""

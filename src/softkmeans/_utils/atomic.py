@@ -1,0 +1,86 @@
+"""Files that appear whole or not at all."""
+
+__all__ = ["atomic_write", "check_writable"]
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import InputError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file so that it appears under its name only when it is complete.
+
+    The caller writes to a hidden temporary file in the same folder. When the block ends well the temporary file
+    takes the place of ``path`` in one step; when it ends in any exception, Ctrl-C too, the temporary file is removed
+    and what stood at ``path`` stays as it was. A link is followed: the file that it points to is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write. A new file gets the permissions that ``open`` would give it; a file that is replaced keeps
+        its own.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty file with the suffixes of ``path``, to be written.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or not writable, or ``path`` is a folder, a device or a read-only file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from softkmeans._utils.atomic import atomic_write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(Path(folder) / "note.txt") as temporary:
+    ...         _ = temporary.write_text("complete")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['note.txt']
+    """
+    target = Path(os.path.realpath(path))
+    check_writable(target)
+    temporary = target.with_name(f".softkmeans-{secrets.token_hex(8)}{''.join(target.suffixes[-2:])}")
+    try:
+        _create_like(target, temporary)
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # already gone when all went well
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError that says why a file can't be written here, before long work is done for it."""
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if not folder.exists():
+        raise InputError(f"can't write {target}: there is no folder {folder}; create it first")
+    if not folder.is_dir():
+        raise InputError(f"can't write {target}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"can't write {target}: the folder {folder} is not writable; choose another")
+    if target.exists() and not target.is_file():
+        raise InputError(f"can't write {target}: it is {'a folder' if target.is_dir() else 'not a plain file'}")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise InputError(f"can't write {target}: the file is read-only")
+
+
+def _create_like(target: Path, temporary: Path) -> None:
+    temporary.touch(exist_ok=False)  # mode 0666 less the umask, where tempfile's would be 0600
+    if target.exists():
+        shutil.copymode(target, temporary)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,45 @@
+"""Checks of parameters that several parts share."""
+
+from __future__ import annotations
+
+__all__ = ["check_count", "check_known", "check_positive", "check_share", "check_tol"]
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from ..errors import InputError
+
+
+def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None) -> None:
+    """Raise an InputError unless value is a whole number from 1 to ``at_most`` of something."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
+    if at_most is not None and int(value) > at_most[0]:
+        raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]}: lower it")
+
+
+def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:
+    """Raise an InputError unless value is one of the options; ``otherwise`` names what else it may be."""
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name}={value!r} is not known: choose one of {', '.join(known)}{otherwise}")
+
+
+def check_positive(name: str, value: Any, otherwise: str = "") -> None:
+    """Raise an InputError unless value is a finite number above 0; ``otherwise`` names what else it may be."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise InputError(f"{name}={value!r}: give a finite number above 0{otherwise}")
+
+
+def check_tol(value: Any) -> None:
+    """Raise an InputError unless value is a finite number of 0 or more."""
+    if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise InputError(f"tol={value!r}: give a finite number of 0 or more")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise an InputError unless value is a number from 0 to 1."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+        raise InputError(f"{name}={value!r}: give a number from 0 to 1")

@@ -1,0 +1,1 @@
+"""Checkpoints: what an interrupted fit needs to continue, on disk."""

@@ -1,0 +1,1 @@
+"""Rows that are spread over processes: ranks of torchrun, and Dask's workers."""

@@ -1,0 +1,1 @@
+"""Files of data: read whole, read in windows, and written."""

@@ -1,0 +1,45 @@
+"""From what users name to a reader of it."""
+
+from __future__ import annotations
+
+__all__ = ["READERS", "open_reader"]
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ....errors import InputError
+from ..formats import find_suffix
+from .base import Reader
+from .csv import CsvReader
+from .npy import NpyReader
+from .parquet import ParquetReader
+from .paths import find_files
+from .streams import StreamReader
+
+READERS: dict[str, Callable[..., Reader]] = {
+    ".npy": NpyReader,
+    ".parquet": ParquetReader,
+    ".csv": CsvReader,
+    ".csv.gz": CsvReader,
+    ".tsv": CsvReader,
+    ".tsv.gz": CsvReader,
+}
+
+
+def open_reader(
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    weight_column: str | None = None,
+    rows_per_block: int | None = None,
+) -> Reader:
+    """Give a reader of files, all of one format, or of what gives tables one after the other."""
+    files = find_files(data, READERS)
+    if files is None:
+        return StreamReader(data, columns, weight_column, rows_per_block)
+    kinds = {READERS[suffix]: suffix for suffix in (find_suffix(file.path, READERS) for file in files)}
+    if len(kinds) > 1:
+        raise InputError(f"{data}: there are files of several formats, {', '.join(kinds.values())}; name those of one")
+    reader = next(iter(kinds))(files, columns, weight_column, rows_per_block)
+    reader.paths = tuple(file.path for file in files)
+    return reader

@@ -1,0 +1,157 @@
+"""Tables on disk: read points from CSV, TSV, Parquet, NPY and NPZ."""
+
+__all__ = ["Table", "read_table"]
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from .columns import (
+    as_floats,
+    check_points,
+    check_weights,
+    choose,
+    raise_for_missing,
+    raise_for_no_numbers,
+    raise_for_no_weight,
+)
+from .formats import arrow, one_line_errors, open_table
+
+
+class Table(NamedTuple):
+    """Points read from a file.
+
+    Attributes
+    ----------
+    x : numpy.ndarray of shape (n, d), C-contiguous
+        The points: float32 if every source column is float32 or float16, else float64.
+    columns : tuple of d str, or None
+        Where each column of ``x`` comes from; ``None`` if the file has no column names (a 2-D array in NPY or NPZ).
+    labels : numpy.ndarray of shape (n,), or None
+        The known classes, text or numbers. Kept for evaluation only.
+    weights : numpy.ndarray of shape (n,) and type float64, or None
+        The weight of each point.
+    ignored : tuple of str
+        Columns that were left out without being asked about (text, dates, row names, no values): worth reporting.
+    """
+
+    x: NDArray[Any]
+    columns: tuple[str, ...] | None
+    labels: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+    ignored: tuple[str, ...]
+
+    def frame(self) -> Any:
+        """Give ``x`` with its column names, a pyarrow.Table (n, d), to estimators that keep names; without, ``x``."""
+        return self.x if self.columns is None else arrow("lib").table(dict(zip(self.columns, self.x.T, strict=True)))
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    label_column: str | None = None,
+    weight_column: str | None = None,
+) -> Table:
+    r"""Read points from a CSV, TSV, Parquet, NPY or NPZ file.
+
+    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped. NPY holds one (n, d)
+    array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or alone, under any name), beside which ``y`` or
+    ``labels`` are the labels; or 1-D arrays, which are named columns. Nothing is ever unpickled.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; its extension says the format.
+    columns : sequence of str or None, default=None
+        The columns to use, in this order. ``None`` takes every column of numbers or true/false (1 and 0), except
+        the label and weight columns, columns without a value, and row names (those with an empty heading).
+    label_column : str or None, default=None
+        A column of known classes, not used as a feature.
+    weight_column : str or None, default=None
+        A column of weights, not used as a feature.
+
+    Returns
+    -------
+    Table
+        ``x``, ``columns``, ``labels``, ``weights`` and ``ignored``.
+
+    Raises
+    ------
+    InputError
+        If the file can't be used, a column is missing or not numeric, or a value is missing or infinite. The message
+        is one line; rows in it are rows of data, counted from 1.
+    MissingExtraError
+        If the file is CSV, TSV or Parquet and pyarrow is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from softkmeans.data import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "flowers.csv"
+    ...     _ = path.write_text("length,width,name\n5.1,3.5,setosa\n6.2,2.9,virginica\n")
+    ...     table = read_table(path, label_column="name")
+    >>> table.columns, table.x.tolist(), table.labels.tolist()
+    (('length', 'width'), [[5.1, 3.5], [6.2, 2.9]], ['setosa', 'virginica'])
+    """
+    with one_line_errors(Path(path)):
+        opened = open_table(Path(path))
+        label = opened.label if label_column is None else label_column
+        features, used = choose(opened, columns, label, weight_column)
+        values = opened.load(features + used)
+        x, names = (opened.matrix, None) if opened.matrix is not None else _stack(values, features, columns is None)
+        taken = set(opened.numeric if columns is not None else [*(names or ()), *used])
+        return Table(
+            x=_checked_points(x, names),
+            columns=names,
+            labels=None if label is None else _checked_labels(values[label], label),
+            weights=None if weight_column is None else _checked_weights(values[weight_column], weight_column),
+            ignored=tuple(name for name in opened.numeric if name not in taken),
+        )
+
+
+def _stack(
+    values: dict[str, NDArray[Any]], features: list[str], drop_blank: bool
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Set the features side by side as (n, d); a column without any value is no feature unless it was asked for."""
+    floats = {name: as_floats(values[name]) for name in features}
+    kept = tuple(name for name in features if not (drop_blank and np.isnan(floats[name]).all()))
+    if not kept:
+        raise_for_no_numbers(features)
+    return np.column_stack([floats[name] for name in kept]), kept
+
+
+def _checked_points(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"the array holds {x.dtype}; it must hold numbers")
+    if not x.shape[1]:
+        raise InputError(f"the array has shape {x.shape}; it must have at least one column")
+    x = as_floats(x)
+    check_points(x, names)
+    return x
+
+
+def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
+    missing = values != values  # NaN and NaT
+    if values.dtype.kind in "OUS":
+        missing = np.array([value in (None, "", b"") for value in values.tolist()])
+    if missing.any():
+        raise_for_missing(f"the label column {name!r} has {missing.sum()} empty cells", f"row {missing.argmax() + 1}")
+    if isinstance(values[0], bytes):
+        raise InputError(f"the label column {name!r} is not UTF-8 text; save the file as UTF-8")
+    return np.array(values, dtype=str if values.dtype.kind == "O" else None)  # a copy: pyarrow's memory is read-only
+
+
+def _checked_weights(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    weights = np.array(values, dtype=np.float64)  # a copy, as for the labels
+    check_weights(weights, f"the weight column {name!r}")
+    if not weights.any():
+        raise_for_no_weight(f"the weight column {name!r}")
+    return weights

@@ -1,0 +1,80 @@
+"""What is summed over rows, as tensors: so it travels between processes, and lies on disk."""
+
+from __future__ import annotations
+
+__all__ = ["KINDS", "Kind", "build", "kind_of", "leaves"]
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..model.params import Summary
+from ..model.stats import Stats
+from .sampling import Reservoir
+
+
+class Kind(NamedTuple):
+    """A kind of value that adds up.
+
+    Attributes
+    ----------
+    type : type
+        Its type.
+    parts : dict of str
+        The kinds of its fields, in order; none for a tensor.
+    elementwise : bool
+        Whether its ``+`` is that of its numbers, one by one, as an all-reduce adds them.
+    """
+
+    type: Callable[..., Any]
+    parts: dict[str, str]
+    elementwise: bool = True
+
+
+KINDS = {
+    "tensor": Kind(Tensor, {}),
+    "stats": Kind(Stats, dict.fromkeys(Stats.__dataclass_fields__, "tensor")),
+    "summary": Kind(Summary, {"stats": "stats", "extra": "tensor"}),
+    "reservoir": Kind(Reservoir, dict.fromkeys(Reservoir.__dataclass_fields__, "tensor"), elementwise=False),
+}
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value.
+
+    Examples
+    --------
+    >>> import torch
+    >>> kind_of(torch.zeros(2))
+    'tensor'
+    """
+    return next(name for name, kind in KINDS.items() if isinstance(value, kind.type))  # type: ignore[arg-type]
+
+
+def leaves(value: Any) -> list[Tensor]:
+    """Take a value apart into tensors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> leaves(torch.zeros(2))
+    [tensor([0., 0.])]
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    return [leaf for name in KINDS[kind_of(value)].parts for leaf in leaves(getattr(value, name))]
+
+
+def build(kind: str, tensors: Iterator[Tensor]) -> Any:
+    """Put a value of some kind together again.
+
+    Examples
+    --------
+    >>> import torch
+    >>> build("tensor", iter([torch.zeros(2)]))
+    tensor([0., 0.])
+    """
+    if kind == "tensor":
+        return next(tensors)
+    return KINDS[kind].type(*[build(part, tensors) for part in KINDS[kind].parts.values()])

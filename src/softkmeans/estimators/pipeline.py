@@ -1,0 +1,194 @@
+"""A model with or without standardising before it: what the two have in common for those who save, draw or report."""
+
+from __future__ import annotations
+
+__all__ = ["Model", "centers_in_units", "feature_names", "fitted_scaler", "parts", "scaled", "with_scaling"]
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .._utils.checks import check_known
+from .._utils.reductions import total
+from ..data.block import Block, as_tensor
+from ..data.source import Mapped, Source
+from ..data.validation import check_signs
+from ..errors import InputError
+from ..nn.layer import SoftKMeansLayer
+from .base import SoftClusterer
+
+Model: TypeAlias = "SoftClusterer | Pipeline"
+
+SCALES = ("none", "standard")
+
+
+def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
+    """Put a ``StandardScaler`` before an estimator, or not.
+
+    Parameters
+    ----------
+    estimator : SoftKMeans or FuzzyCMeans
+        The estimator.
+    scale : {"none", "standard"}
+        "standard" brings every feature to mean 0 and variance 1.
+
+    Returns
+    -------
+    SoftKMeans, FuzzyCMeans or Pipeline
+        The estimator itself, or a pipeline of the two.
+
+    Raises
+    ------
+    InputError
+        If there is no scaling of that name.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> [name for name, _ in with_scaling(SoftKMeans(2), "standard").steps]
+    ['standardscaler', 'softkmeans']
+    """
+    check_known("scale", scale, SCALES)
+    return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
+
+
+def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
+    """Take a model apart into its scaler, if any, and its estimator.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted or not.
+
+    Raises
+    ------
+    InputError
+        If it is no estimator of ours, nor a pipeline of a StandardScaler and one.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> parts(SoftKMeans(2))
+    (None, SoftKMeans(n_clusters=2))
+    """
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    match steps:
+        case [SoftClusterer() as estimator]:
+            return None, estimator
+        case [StandardScaler() as scaler, SoftClusterer() as estimator]:
+            return scaler, estimator
+    hint = "; SoftKMeans.from_layer makes one of a module" if isinstance(model, SoftKMeansLayer) else ""
+    expected = "a SoftKMeans, a FuzzyCMeans or a pipeline of StandardScaler and one of these"
+    raise InputError(f"a {type(model).__name__} came, expected {expected}{hint}")
+
+
+def centers_in_units(model: Model) -> NDArray[Any]:
+    """Give the centres (k, d) in the data's own units, standardising undone.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> model = with_scaling(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
+    >>> centers_in_units(model).round(1).tolist()
+    [[1.0], [9.0]]
+    """
+    scaler, estimator = parts(model)
+    centers = np.asarray(estimator.cluster_centers_)
+    return centers if scaler is None else np.asarray(scaler.inverse_transform(centers))
+
+
+def feature_names(model: Model) -> list[str] | None:
+    """Give the names of the columns the model was fitted on, or None if they had none.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from softkmeans import SoftKMeans
+    >>> feature_names(SoftKMeans(1).fit(pyarrow.table({"length": [1.0, 2.0]})))
+    ['length']
+    """
+    scaler, estimator = parts(model)
+    names = getattr(scaler or estimator, "feature_names_in_", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def fitted_scaler(source: Source) -> StandardScaler:
+    """Fit a ``StandardScaler`` to the rows of a source, in two passes.
+
+    Parameters
+    ----------
+    source : Source
+        The rows, with their weights.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> fitted_scaler(as_source([[0.0, 5.0], [2.0, 5.0]])).scale_
+    array([1., 1.])
+    """
+
+    def moments(center: torch.Tensor) -> torch.Tensor:
+        def of(piece: Block) -> torch.Tensor:
+            x, w = piece.x - center, piece.w[:, None]
+            return torch.stack([total(w * x), total(w * x * x), total(w.expand_as(x))])
+
+        first, second, weight = source.sum(lambda block: block.sum(of))
+        check_signs(0, int(weight.any()))
+        return torch.stack([first / weight, second / weight, weight])
+
+    mean = moments(torch.zeros(source.n_features, dtype=source.dtype, device=source.device))[0]
+    rest, squares, weight = moments(mean)
+    variance = squares - rest * rest
+    rounding = weight * torch.finfo(mean.dtype).eps
+    constant = variance <= rounding * variance + (rounding * mean) ** 2  # as scikit-learn tells it
+    scaler = StandardScaler()
+    scaler.mean_, scaler.var_ = mean.cpu().numpy(), variance.cpu().numpy()
+    scaler.scale_ = torch.where(constant, 1.0, variance.sqrt()).cpu().numpy()
+    scaler.n_features_in_, scaler.n_samples_seen_ = source.n_features, source.n_rows
+    if source.columns is not None:
+        scaler.feature_names_in_ = np.array(source.columns, dtype=object)
+    return scaler
+
+
+def scaled(source: Source, scaler: StandardScaler) -> Source:
+    """Give a source's rows as a fitted ``StandardScaler`` leaves them.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    scaler : StandardScaler
+        Fitted to as many features.
+
+    Examples
+    --------
+    >>> from softkmeans.data import as_source
+    >>> source = as_source([[1.0], [5.0]])
+    >>> scaled(source, fitted_scaler(source)).take(torch.tensor([0, 1]))[:, 0]
+    tensor([-1.,  1.], dtype=torch.float64)
+    """
+    mean = 0.0 if scaler.mean_ is None else as_tensor(scaler.mean_).to(source.device)
+    scale = 1.0 if scaler.scale_ is None else as_tensor(scaler.scale_).to(source.device)
+
+    def of(block: Block) -> Block:
+        rows = as_tensor(block.rows).to(source.device, torch.float64)
+        return replace(block, rows=(rows - mean) / scale)
+
+    found = Mapped(source, of)
+    found.columns = None  # as scikit-learn's scalers give arrays
+    return found

@@ -1,0 +1,1 @@
+"""Fit a model from start to end: initialize, run the loop, report the result."""

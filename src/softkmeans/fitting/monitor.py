@@ -1,0 +1,66 @@
+"""A descent and those who watch it."""
+
+from __future__ import annotations
+
+__all__ = ["Audience", "Telling", "watched"]
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from ..callbacks import Callback, Step
+from ..model.params import Found
+from ..objectives import Objective
+from .results import Run, result_of, step_of
+
+Telling: TypeAlias = Callable[[Found, int], bool]  # what a pass over so many rows found; whether that is to be the last
+
+
+class Audience:
+    """The callbacks of a fit. What the first to fail raises is kept until the fit has stopped.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+        Who is told.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+        self.failure: Exception | None = None
+
+    def tell(self, event: str, said: Any) -> bool:
+        """Tell every callback; give whether one wants the fit to end, or failed."""
+        answers = []
+        for callback in self.callbacks:
+            try:
+                answers.append(getattr(callback, event)(said))
+            except Exception as error:  # noqa: BLE001 -- raised again when the fit has stopped
+                self.failure = self.failure or error
+        return any(answers) or self.failure is not None
+
+
+def watched(
+    goal: Objective,
+    audience: Audience,
+    restart: int,
+    max_iter: int,
+    descend: Callable[[Telling], Run],
+    history: tuple[Step, ...] = (),
+) -> Run:
+    """Run a descent, telling the callbacks of its passes; they go on from those there were already."""
+    steps = list(history)
+
+    def tell(found: Found, n_rows: int) -> bool:
+        steps.append(step_of(goal, len(steps) + 1, found, restart, n_rows))
+        centers = goal.space.leave(found.params.centers).clone() if audience.callbacks else None
+        return audience.failure is not None or audience.tell("on_step", steps[-1]._replace(centers=centers))
+
+    try:
+        audience.tell("on_fit_begin", max_iter)
+        run = descend(tell)
+    except BaseException:  # nothing was found, but what callbacks have opened is to be closed
+        audience.tell("on_fit_end", None)
+        raise
+    run = run._replace(history=tuple(steps))
+    audience.tell("on_fit_end", result_of(run, goal, in_given_order=True))
+    return run

@@ -1,0 +1,218 @@
+"""Models that go on learning, batch by batch, from rows that come later."""
+
+from __future__ import annotations
+
+__all__ = ["Fitted", "Progress", "learn"]
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._utils.checks import check_count
+from ..data.block import as_tensor
+from ..data.scaling import Space
+from ..data.source import Source
+from ..distances import Distance, as_distance
+from ..errors import InputError
+from ..model.assignment import Rule, as_rule
+from ..model.params import Params
+from ..model.stats import Stats
+from ..objectives import Objective
+from ..objectives.setup import averaged, first_temperature, goal_for
+from ..seeding import starts
+from ..solvers import Online
+from ..solvers.loop import evaluate, sweep
+from ..solvers.online import Known, standing
+from ..temperature import Critical, Fixed, as_temperature
+from .results import Result, Run, result_of, step_of
+
+
+class Progress(NamedTuple):
+    """What a model that learns batch by batch knows besides its parameters, and the space that is said in.
+
+    Attributes
+    ----------
+    kind : str
+        Of which distance and rule the sums are.
+    shift : Tensor (d,)
+        That of the space, which is the first batch's.
+    scale, variance : float
+        And what else it has.
+    known : Known
+        The sums of all rows so far.
+    """
+
+    kind: str
+    shift: Tensor
+    scale: float
+    variance: float
+    known: Known
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give all of it but the kind as tensors, by name."""
+        numbers = [self.scale, self.variance, self.known.seen, self.known.unit]
+        stats = {f.name: getattr(self.known.stats, f.name).cpu() for f in fields(Stats)}
+        return {"shift": self.shift.cpu(), "numbers": torch.tensor(numbers, dtype=torch.float64)} | stats
+
+    @classmethod
+    def of(cls, kind: str, tensors: dict[str, Tensor]) -> Progress:
+        """Put together again what `tensors` took apart."""
+        scale, variance, seen, unit = tensors["numbers"].tolist()
+        stats = Stats(*(tensors[f.name] for f in fields(Stats)))
+        return cls(kind, tensors["shift"], scale, variance, Known(stats, seen, unit))
+
+
+class Fitted(NamedTuple):
+    """A fitted model to go on from, in the data's units.
+
+    Attributes
+    ----------
+    centers : Tensor (k, d)
+        Its centres.
+    temperature : float or ndarray (k,)
+        T, or that of each cluster; without meaning for fuzzy memberships.
+    weights : ndarray (k,) or None
+        Each cluster's share Σ w r of the rows it was fitted to, if that is known.
+    n : float
+        Σ w of these rows.
+    distortion : float
+        E of these rows.
+    progress : Progress or None
+        What it has learned batch by batch.
+    """
+
+    centers: Tensor
+    temperature: Any
+    weights: Any = None
+    n: float = 0.0
+    distortion: float = 0.0
+    progress: Progress | None = None
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Fitted | None:
+        """Take what there is to go on from, if there is something, from the attributes of an estimator."""
+        if "cluster_centers_" not in attributes:
+            return None
+        weights = attributes.get("cluster_weights_")  # what came from a layer has none
+        return cls(
+            as_tensor(attributes["cluster_centers_"]),
+            attributes.get("temperature_", 1.0),
+            weights,
+            0.0 if weights is None else float(weights.sum()) + attributes["noise_weight_"],
+            attributes.get("distortion_", 0.0),
+            attributes.get("_progress"),
+        )
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def learn(
+    source: Source,
+    n_clusters: int,
+    fitted: Fitted | None,
+    *,
+    temperature: Any = "auto",
+    assignment: str | Rule = "softmax",
+    priors: Any = "uniform",
+    noise_distance: float | None = None,
+    frozen: Any = None,
+    update: str = "exact",
+    solver: Any = "online",
+    init: str | Tensor | Callable[..., Any] = "k-means++",
+    init_temperature: Any = None,
+    init_priors: Any = None,
+    distance: str | Distance = "sqeuclidean",
+    random_state: Any = None,
+) -> tuple[Result, Progress]:
+    """Step from a fitted model, or from a start that the rows give, by online EM.
+
+    Rows in memory are one batch. Others are as many as they come in blocks.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    n_clusters : int
+        k.
+    fitted : Fitted or None
+        What to go on from.
+    solver : str or Solver
+        An `Online` with settings of its own, or anything else for one without.
+    temperature, assignment, priors, noise_distance, frozen, update, init, init_temperature, init_priors, distance, random_state
+        As for `fit`.
+
+    Returns
+    -------
+    result : Result
+        What the rows look like from where the steps led, clusters in the order they had.
+    progress : Progress
+        What to go on with.
+    """  # noqa: E501
+    found, rule = averaged(as_distance(distance), update), as_rule(assignment)
+    kind = f"{found.name} {update} {rule}"
+    _check(source, n_clusters, fitted)
+    if fitted is not None and fitted.progress is not None and fitted.progress.kind != kind:
+        fitted = fitted._replace(progress=None)  # sums of another distance or rule say nothing here
+    if fitted is not None and isinstance(as_temperature(temperature), Critical):
+        temperature = Fixed(fitted.temperature)  # as it came out for the first batch
+    space = _space(source, found, fitted)
+    goal, log_prior = goal_for(
+        source, space, n_clusters, temperature=temperature, assignment=rule, priors=priors,
+        noise_distance=noise_distance, frozen=frozen, init=init, init_priors=init_priors,
+    )  # fmt: skip
+    _check_goal(goal)
+    method, view = solver if isinstance(solver, Online) else Online(), space.view(source)
+    if fitted is None:
+        centers = next(iter(starts(init, 1, n_clusters, source, space, np.random.default_rng(random_state))))
+    else:
+        centers = space.enter(fitted.centers.to(space.shift))
+    start = Params(centers, first_temperature(init_temperature, goal.temperature, space, view, centers), log_prior)
+    state = method.init(goal, start) if fitted is None else method.init(goal, start, _known(goal, start, fitted))
+    state, _ = sweep(goal, [view] if source.in_memory else view.batches(), method, state)
+    if not all(part.isfinite().all() for part in state.params):
+        raise InputError("rows lie too far from the centres for float64 arithmetic: look for wrong values")
+    end = evaluate(goal, view, state.params)
+    run = Run(end, "exhausted", (step_of(goal, 1, end, 0, source.n_rows),))
+    progress = Progress(kind, space.shift, space.scale, space.variance, state.known)
+    return result_of(run, goal, in_given_order=True), progress
+
+
+def _check(source: Source, n_clusters: int, fitted: Fitted | None) -> None:
+    if fitted is None:
+        check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows of the first batch (n_samples)"))
+    elif tuple(fitted.centers.shape) != (n_clusters, source.n_features):
+        shape = f"centres of shape {tuple(fitted.centers.shape)} from what was learned before"
+        raise InputError(f"partial_fit has {shape}, expected {(n_clusters, source.n_features)}: call fit to begin anew")
+
+
+def _check_goal(goal: Objective) -> None:
+    if goal.temperature.solved:
+        raise InputError(f"partial_fit can't solve for temperature={goal.temperature!r}: give a number, or 'auto'")
+    if not goal.has_gradient:
+        raise InputError("partial_fit needs an objective, and update='mean' has none: leave it 'exact', or call fit")
+
+
+def _space(source: Source, distance: Distance, fitted: Fitted | None) -> Space:
+    """Give the space of the first batch; where there was none, one in which the fitted centres lie well."""
+    if fitted is None:
+        return Space.of(source, distance)
+    if fitted.progress is None:
+        size = float(np.max(fitted.temperature))
+        return Space.around(distance, fitted.centers.to(source.device, source.dtype), size)
+    _, shift, scale, variance, _ = fitted.progress
+    return Space(distance, shift.to(source.device, source.dtype), scale, variance)
+
+
+def _known(goal: Objective, start: Params, fitted: Fitted) -> Known | None:
+    """Give what is known already: a fit is as good as a first batch of its rows, were they where its centres are."""
+    if fitted.progress is not None:
+        stats, seen, unit = fitted.progress.known
+        return Known(Stats(*(getattr(stats, f.name).to(start.centers) for f in fields(Stats))), seen, unit)
+    if fitted.weights is None or not fitted.n > 0:
+        return None
+    shares = start.centers.new_tensor(fitted.weights) / fitted.n
+    return Known(standing(goal, start, shares, fitted.distortion / fitted.n / goal.space.unit), fitted.n, fitted.n)

@@ -1,0 +1,155 @@
+"""What a fit says in the end, in the data's units."""
+
+from __future__ import annotations
+
+__all__ = ["Result", "Run", "best_of", "result_of", "step_of", "warn_of"]
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from ..callbacks import Step
+from ..errors import warn
+from ..model.params import Found, Params
+from ..objectives import Objective
+from ..temperature import Absent
+
+
+class Result(NamedTuple):
+    """What a fit found, in the data's units.
+
+    Attributes
+    ----------
+    centers : Tensor (k, d)
+        Float64.
+    temperature : float or Tensor (k,)
+        T, or that of each cluster; NaN for fuzzy memberships, which know none.
+    priors : Tensor (k,)
+        Each cluster's prior; they sum to 1, or to less with a cluster of noise.
+    objective : float
+        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J; where
+        T solves an equation, how far, squared, centres and T are from where they stay.
+    free_energy, distortion, entropy : float
+        F, E and H at the centres, summed over the rows, E = F + T H for equal priors. NaN where there is none: F where
+        clusters differ in temperature, F and H for fuzzy memberships.
+    weight : Tensor (k,)
+        Each cluster's share Σ w r.
+    noise_weight : float
+        The share of the cluster of noise, 0 without one.
+    n_iter : int
+        Passes in the best restart, over samples of the data included.
+    converged : bool
+        Whether the last passes brought no improvement beyond ``tol``.
+    history : tuple of Step
+        One entry a pass of the best restart.
+    restarts : tuple of float
+        By how much each restart ended above the lowest, relative to what ``tol`` is relative to.
+    """
+
+    centers: Tensor
+    temperature: float | Tensor
+    priors: Tensor
+    objective: float
+    free_energy: float
+    distortion: float
+    entropy: float
+    weight: Tensor
+    noise_weight: float
+    n_iter: int
+    converged: bool
+    history: tuple[Step, ...]
+    restarts: tuple[float, ...] = ()
+
+
+class Run(NamedTuple):
+    """One descent: the best point found, and how it ended.
+
+    "converged"; "stalled", where nothing improves though what was looked for is not reached; "exhausted", "stopped" or
+    "interrupted".
+    """
+
+    best: Found
+    ending: str
+    history: tuple[Step, ...] = ()
+
+
+def best_of(runs: Sequence[Run], goal: Objective) -> Run:
+    """Give the run that ended lowest; of those as low, the first."""
+    return min(runs, key=lambda run: goal.merit(run.best.params, run.best.summary))
+
+
+def step_of(goal: Objective, n_iter: int, found: Found, restart: int, n_rows: int) -> Step:
+    """Say what a pass found."""
+    stats, unit = found.summary.stats, goal.space.unit
+    value = goal.in_units(found.value, float(stats.n))
+    mean, temperature = value / float(stats.n), _mean_temperature(goal, found.params, stats.weight)
+    return Step(n_iter, value, mean, goal.distortion(stats) * unit, temperature, restart, n_rows)
+
+
+def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
+    """T in the data's units; where each cluster has one, their mean by the clusters' weights."""
+    if isinstance(goal.temperature, Absent):
+        return math.nan
+    t = params.temperature
+    return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.space.unit
+
+
+def result_of(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequence[Run] = ()) -> Result:
+    """Say what a run found, clusters in canonical order unless theirs was given."""
+    params, summary, value = run.best
+    stats, unit, k = summary.stats, goal.space.unit, len(params.centers)
+    order = torch.arange(k) if in_given_order else _canonical(params.centers, stats.weight)
+    own = goal.temperature.per_cluster
+    without = isinstance(goal.temperature, Absent)
+    return Result(
+        centers=goal.space.leave(params.centers)[order],
+        temperature=params.temperature[order] * unit if own else _mean_temperature(goal, params, stats.weight),
+        priors=params.log_prior[:k][order].exp(),
+        objective=goal.in_units(value, float(stats.n)),
+        free_energy=math.nan if without else goal.free_energy(params, summary) * unit,
+        distortion=goal.distortion(stats) * unit,
+        entropy=goal.entropy(params, summary),
+        weight=stats.weight[order],
+        noise_weight=goal.noise_weight(stats),
+        n_iter=len(run.history),
+        converged=run.ending == "converged",
+        history=run.history,
+        restarts=tuple(_above(restarts, goal)),
+    )
+
+
+def _above(runs: Sequence[Run], goal: Objective) -> list[float]:
+    ends = [goal.merit(run.best.params, run.best.summary) for run in runs]
+    return [(e - min(ends)) / (goal.resolution(r.best.summary) or 1.0) for e, r in zip(ends, runs, strict=True)]
+
+
+def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
+    """Order (k,) by falling weight, then by centre; both to a millionth, so that rounding can't tell ties apart."""
+    falling = -(weight / weight.sum() * 1e6).round()
+    columns = (centers / centers.abs().max().clamp_min(1e-300) * 1e6).round().T.flip(0)
+    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), falling.cpu().numpy())))
+
+
+def warn_of(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: int) -> None:
+    """Warn of what went less well than hoped."""
+    if run.ending == "exhausted":
+        warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
+    if run.ending == "stalled":
+        asked = "the fit found no temperature that solves its rule's equation, and keeps the nearest to that"
+        warn(f"{asked}: lower what the rule asks for, or leave priors 'uniform'", ConvergenceWarning)
+    starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
+    if starved:
+        stay = "have lost all their rows, and their centres stay where they were"
+        warn(f"clusters {starved} {stay}: lower n_clusters, or start elsewhere", ConvergenceWarning)
+    if isinstance(result.temperature, Tensor) and goal.temperature.learned:
+        coldest = goal.temperature.update(goal.space, math.nan, 0.0) * goal.space.unit
+        collapsed = (result.temperature <= coldest * 1.001).nonzero()[:, 0].tolist()
+        if collapsed:
+            shrunk = f"clusters {collapsed} have shrunk to a point, where the likelihood has no bound"
+            hint = "lower n_clusters, or give MaximumLikelihood(per_cluster=True, floor=...) a higher floor"
+            warn(f"{shrunk}: {hint}", ConvergenceWarning)

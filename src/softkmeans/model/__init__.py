@@ -1,0 +1,1 @@
+"""The soft k-means model: parameters, assignment rules, and sufficient statistics."""

@@ -1,0 +1,1 @@
+"""Soft k-means as a PyTorch module, and its training."""

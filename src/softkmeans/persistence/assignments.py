@@ -1,0 +1,69 @@
+"""What a model says of rows, written to a file block by block."""
+
+from __future__ import annotations
+
+__all__ = ["write_assignments"]
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ..data.files.writing import table_writer
+from ..data.source import BlockSource, Source
+from ..errors import InputError
+from ..estimators.pipeline import Model, parts, scaled
+
+
+def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str | os.PathLike[str] | BinaryIO) -> None:
+    """Write each row's label and its probability for every cluster, as columns ``label``, ``p0``, ``p1`` and so on.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        Fitted; a pipeline of a ``StandardScaler`` and one of these.
+    X : array-like, sparse matrix, frame, Tensor (n, d) or Source
+        Rows; those of a Source are read, and what is said of them is written, block by block.
+    target : str, path-like or binary file
+        A CSV, TSV or Parquet file, which appears whole or not at all; an open binary file gets CSV.
+
+    Raises
+    ------
+    InputError
+        If the rows can't be used, or the file can't be written, or is one that they are read from.
+
+    Examples
+    --------
+    >>> import io
+    >>> from softkmeans import SoftKMeans
+    >>> model = SoftKMeans(2, temperature=1.0, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]])
+    >>> file = io.BytesIO()
+    >>> write_assignments(model, [[9.0], [0.1]], file)
+    >>> print(file.getvalue().decode())
+    "label","p0","p1"
+    0,1,...
+    1,...
+    """
+    estimator, pieces = _blocks(model, X) if isinstance(X, Source) else (model, iter([X]))
+    if isinstance(X, Source) and isinstance(target, str | os.PathLike):
+        _refuse_input(X, Path(target))
+    with table_writer(target) as write:
+        for rows in pieces:
+            probabilities = estimator.predict_proba(rows)
+            write({"label": estimator.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)})
+
+
+def _refuse_input(source: Source, target: Path) -> None:
+    if target.resolve() in {path.resolve() for path in source.paths}:
+        raise InputError(f"can't write {target}: rows are read from it; give it a name of its own")
+
+
+def _blocks(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
+    """Give the estimator of a model, and pieces of the rows as it sees them."""
+    scaler, estimator = parts(model)
+    rows = source if scaler is None else scaled(source, scaler)
+    width = max(rows.n_features, len(estimator.cluster_centers_))
+    return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

@@ -1,0 +1,85 @@
+"""THE loop: pass over the data and step, until nothing improves. Every fit in the library is one of these."""
+
+from __future__ import annotations
+
+__all__ = ["evaluate", "minimise", "sweep"]
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..data.source import Source
+from ..fitting.results import Run
+from ..model.params import Found, Params
+from ..objectives import Objective
+from . import Solver
+
+
+def minimise(
+    objective: Objective,
+    source: Source,
+    start: Params,
+    solver: Solver,
+    *,
+    max_iter: int,
+    tol: float,
+    on_step: Callable[[int, Found], bool],
+) -> Run:
+    """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
+
+    def ended(best: Found, how: str) -> Run:
+        # What a pass by batches finds is found at many points; one more says what the last of them is worth.
+        return Run(evaluate(objective, source, best.params) if solver.by_batches else best, how)
+
+    state, best, stalled = solver.init(objective, start), None, 0
+    try:
+        for n_iter in range(1, max_iter + 1):
+            if solver.by_batches:
+                state, found = sweep(objective, source.batches(), solver, state)
+            else:
+                found = evaluate(objective, source, state.params)
+            stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
+            in_vain = state.guess and best is not None and not found.value < best.value
+            best = found if solver.by_batches else _better(objective, found, best)
+            if on_step(n_iter, best if in_vain else found):
+                return ended(best, "stopped")
+            if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
+                reached = objective.is_reached(best.params, best.summary)
+                return ended(best, "converged" if reached else "stalled")
+            if not solver.by_batches:
+                state = solver.step(objective, state, found.summary)
+        if solver.by_batches and best is not None:
+            return ended(best, "exhausted")
+        last = evaluate(objective, source, state.params)  # where the last step led
+        return Run(_better(objective, last, best), "exhausted")
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        return ended(best, "interrupted")
+
+
+def evaluate(objective: Objective, source: Source, params: Params) -> Found:
+    """Make a pass: what all rows find at a point."""
+    summary = source.sum(lambda block: objective.summarize(block, params))
+    return Found(params, summary, objective.value(params, summary))
+
+
+def sweep(objective: Objective, batches: Iterable[Source], solver: Solver, state: Any) -> tuple[Any, Found]:
+    """Step after every batch: the state then, where it leads, and what rows found in all, each where it was met."""
+    value, summary = 0.0, None
+    for batch in batches:
+        found = evaluate(objective, batch, state.params)
+        value, summary = value + found.value, found.summary if summary is None else summary + found.summary
+        state = solver.step(objective, state, found.summary)
+    assert summary is not None  # noqa: S101 -- for mypy: there are rows
+    state, params = solver.settle(objective, state)
+    return state, Found(params, summary, value)
+
+
+def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:
+    return best is None or best.value - found.value > tol * objective.resolution(found.summary)
+
+
+def _better(objective: Objective, found: Found, best: Found | None) -> Found:
+    """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
+    rounding = 1e-12 * objective.resolution(found.summary)
+    return found if best is None or found.value <= best.value + rounding else best
