@@ -18,6 +18,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: .venv/installed
 	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md

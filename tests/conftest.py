@@ -12,7 +12,7 @@ from softkmeans import cli, kernels
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # or it starts processes, each of which imports PyTorch
 
-collect_ignore = ["programs"]  # which tests start
+collect_ignore = ["helpers"]  # shared tables and programs, no tests
 
 # The backends of the kernels: from which size on passes go to the compiled ones.
 BACKENDS = {"reference": math.inf, "compiled": 0}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-import reference as ref
+from helpers import reference as ref
 from softkmeans import InputError, functional
 from softkmeans.functional import assign, distortion, free_energy, nll
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "join", "pick"]
+__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "join", "pick", "working_dtype"]
 
 import functools
 import operator
@@ -142,6 +142,11 @@ class Block:
     def seen_from(self, frame: Frame) -> Block:
         """Give the same rows, looked at from a frame."""
         return replace(self, frame=frame)
+
+
+def working_dtype(device: torch.device) -> torch.dtype:
+    """Return the type a pass computes in: float64, except on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def join(parts: Iterable[Tensor], n_rows: int) -> Tensor:

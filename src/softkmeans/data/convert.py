@@ -13,8 +13,7 @@ from torch import Tensor
 
 from .._utils.fork import survive_fork
 from ..errors import InputError
-from ..kernels import working_dtype
-from .block import Rows
+from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
 from .files.readers.streams import is_stream
 from .files.scan import as_device, scan

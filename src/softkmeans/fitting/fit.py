@@ -28,9 +28,10 @@ from ..objectives import Objective
 from ..objectives.setup import averaged, first_temperature, goal_for
 from ..seeding import starts
 from ..solvers import Solver, as_solver
+from ..solvers.loop import Run
 from ..temperature import Fixed, TemperatureRule
 from .monitor import Audience, Telling, watched
-from .results import Result, Run, best_of, result_of, warn_of
+from .results import Result, best_of, result_of, warn_of
 from .stages import Descent, searched_goal
 
 

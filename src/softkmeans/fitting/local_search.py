@@ -12,8 +12,7 @@ from ..data.source import Source
 from ..model.params import Found, Params
 from ..objectives import Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import minimise
-from .results import Run
+from ..solvers.loop import Run, minimise
 
 BREATH = 0.1  # of all centres, that the first breath takes in
 LOOKS = 3  # passes of the power iteration that says where more centres would help

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from ..callbacks import Callback, Step
 from ..model.params import Found
 from ..objectives import Objective
-from .results import Run, result_of, step_of
+from ..solvers.loop import Run
+from .results import result_of, step_of
 
 Telling: TypeAlias = Callable[[Found, int], bool]  # what a pass over so many rows found; whether that is to be the last
 

@@ -25,10 +25,10 @@ from ..objectives import Objective
 from ..objectives.setup import averaged, first_temperature, goal_for
 from ..seeding import starts
 from ..solvers import Online
-from ..solvers.loop import evaluate, sweep
+from ..solvers.loop import Run, evaluate, sweep
 from ..solvers.online import Known, standing
 from ..temperature import Critical, Fixed, as_temperature
-from .results import Result, Run, result_of, step_of
+from .results import Result, result_of, step_of
 
 
 class Progress(NamedTuple):

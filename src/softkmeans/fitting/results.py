@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Result", "Run", "best_of", "result_of", "step_of", "warn_of"]
+__all__ = ["Result", "best_of", "result_of", "step_of", "warn_of"]
 
 import math
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from ..callbacks import Step
 from ..errors import warn
 from ..model.params import Found, Params
 from ..objectives import Objective
+from ..solvers.loop import Run
 from ..temperature import Absent
 
 
@@ -64,18 +65,6 @@ class Result(NamedTuple):
     converged: bool
     history: tuple[Step, ...]
     restarts: tuple[float, ...] = ()
-
-
-class Run(NamedTuple):
-    """One descent: the best point found, and how it ended.
-
-    "converged"; "stalled", where nothing improves though what was looked for is not reached; "exhausted", "stopped" or
-    "interrupted".
-    """
-
-    best: Found
-    ending: str
-    history: tuple[Step, ...] = ()
 
 
 def best_of(runs: Sequence[Run], goal: Objective) -> Run:

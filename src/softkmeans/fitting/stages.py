@@ -16,11 +16,11 @@ from ..errors import InputError
 from ..model.params import Found, Params
 from ..objectives import FixedPoint, FreeEnergy, FuzzyDistortion, Objective
 from ..solvers import Solver
-from ..solvers.loop import minimise
+from ..solvers.loop import Run, minimise
 from ..temperature import Fixed
 from .local_search import breathe
 from .monitor import Telling
-from .results import Run, best_of
+from .results import best_of
 
 SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
 COOLING_PASSES, COOLING_TOL = 10, 1e-3  # and at a temperature on the way to the last

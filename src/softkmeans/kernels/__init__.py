@@ -15,7 +15,6 @@ __all__ = [
     "melting",
     "nearest",
     "tiles",
-    "working_dtype",
 ]
 
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from ..errors import PerformanceWarning, warn
 from ..model.assignment import Rule
 from ..model.stats import Stats
 from . import reference
-from .reference import PLAIN, melting, tiles, working_dtype
+from .reference import PLAIN, melting, tiles
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ It works in float64 whatever the data's type, tile by tile, so that at most ``TI
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles", "working_dtype"]
+__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles"]
 
 import functools
 import math
@@ -22,11 +22,6 @@ from ..model.stats import Stats
 
 PLAIN = Softmax()
 TILE = 2**18  # rows times clusters: 2 MB in float64, about a core's second-level cache
-
-
-def working_dtype(device: torch.device) -> torch.dtype:
-    """Return the type a pass computes in: float64, except on Apple's GPUs, which have none."""
-    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def tiles(block: Block, n_clusters: int) -> Iterator[Block]:

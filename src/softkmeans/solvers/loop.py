@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-__all__ = ["evaluate", "minimise", "sweep"]
+__all__ = ["Run", "evaluate", "minimise", "sweep"]
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..callbacks import Step
 from ..data.source import Source
-from ..fitting.results import Run
 from ..model.params import Found, Params
 from ..objectives import Objective
 from . import Solver
+
+
+class Run(NamedTuple):
+    """One descent: the best point found, and how it ended.
+
+    "converged"; "stalled", where nothing improves though what was looked for is not reached; "exhausted", "stopped" or
+    "interrupted".
+    """
+
+    best: Found
+    ending: str
+    history: tuple[Step, ...] = ()
 
 
 def minimise(

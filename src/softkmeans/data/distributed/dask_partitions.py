@@ -37,8 +37,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import InputError
-from ...kernels import working_dtype
-from ..block import Block
+from ..block import Block, working_dtype
 from ..frames import as_rows, as_vector, is_dask
 
 CPU = torch.device("cpu")

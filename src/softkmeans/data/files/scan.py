@@ -13,8 +13,7 @@ from typing_extensions import override
 
 from ..._utils.fork import survive_fork
 from ...errors import InputError
-from ...kernels import working_dtype
-from ..block import Block
+from ..block import Block, working_dtype
 from ..source import Source
 from .columns import check_points, check_weights, raise_for_no_weight
 from .formats import NO_ROWS

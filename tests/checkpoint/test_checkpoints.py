@@ -1,0 +1,396 @@
+"""Fits that are stopped, killed and resumed end with the same bits; what is not of the same fit is refused."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+from safetensors.torch import save_file
+
+from helpers.streams import Stream
+from softkmeans import (
+    Callback,
+    Checkpoint,
+    FitInterrupted,
+    FuzzyCMeans,
+    InputError,
+    LossPrinter,
+    SoftKMeans,
+    SoftKMeansLayer,
+    load,
+    make_blobs,
+    save,
+    train_layer,
+)
+from softkmeans.checkpoint.fingerprints import described
+from softkmeans.solvers import SOLVERS
+from softkmeans.temperature import Schedule
+
+X = make_blobs(600, 3, 5, cluster_std=3.0, random_state=0)[0].double().numpy()
+WEIGHTS = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+
+MODELS = {name: SoftKMeans(5, solver=name, random_state=0, tol=1e-6, max_iter=12) for name in SOLVERS} | {
+    "restarts": SoftKMeans(5, n_init=3, random_state=0),
+    "local search": SoftKMeans(8, local_search=True, random_state=0),
+    "growing sample": SoftKMeans(2, growing_sample=True, random_state=0),
+    "schedule": SoftKMeans(5, temperature=Schedule.geometric(200, 10, 4), random_state=0),
+    "perplexity": SoftKMeans(5, temperature="perplexity:1.5", random_state=0),
+    "calibrated": SoftKMeans(5, temperature="calibrated", priors="learned", random_state=0),
+    "per cluster": SoftKMeans(5, temperature="per-cluster", random_state=0),
+    "noise": SoftKMeans(5, noise_distance=30.0, priors="learned", random_state=0),
+    "annealing": SoftKMeans(5, init="annealing", random_state=0),
+    "fuzzy": FuzzyCMeans(5, random_state=0),
+}
+
+
+class StopAfter(Callback):
+    """Interrupt, as Ctrl-C does, in the middle of a pass."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def on_step(self, step):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def fitted(model, data=X, **settings):
+    model = type(model)(**(model.get_params() | settings))
+    return model.fit(data) if data is not X else model.fit(X, sample_weight=WEIGHTS)
+
+
+def same_bits(one, other):
+    assert np.array_equal(one.cluster_centers_, other.cluster_centers_)
+    names = ("objective_", "inertia_", "n_iter_", "converged_", "history_", "restarts_", "distortion_")
+    names += ("temperature_",) if isinstance(one, SoftKMeans) else ()
+    for name in names:
+        np.testing.assert_equal(getattr(one, name), getattr(other, name), name)
+
+
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize(
+    ("name", "kind"),  # rows of a stream can't be had by number
+    [(name, kind) for name in MODELS for kind in ("array", "stream") if (name, kind) != ("growing sample", "stream")],
+)
+def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
+    model, data = MODELS[name], X if kind == "array" else Stream(X, [100, 350], WEIGHTS)
+    whole = fitted(model, data)
+    for passes in (2, 3, 100):  # the third run is resumed from what the second left, or is not stopped at all
+        settings = {"checkpoint": Checkpoint(tmp_path / "kept", every=1), "resume": True}
+        try:
+            last = fitted(model, data, callbacks=[StopAfter(passes)], **settings)
+        except KeyboardInterrupt:
+            continue
+    last = fitted(model, data, checkpoint=tmp_path / "kept", resume=True)
+    same_bits(last, whole)
+    assert len(list((tmp_path / "kept").iterdir())) <= 2
+
+
+def test_callbacks_hear_of_every_pass_again(tmp_path):
+    lines = []
+    model = SoftKMeans(5, random_state=0, tol=0, max_iter=8, checkpoint=Checkpoint(tmp_path, every=1))
+    with pytest.warns(match="did not converge"):
+        model.set_params(callbacks=[LossPrinter(2, lines.append)]).fit(X)
+    first, lines[:] = list(lines), []
+    with pytest.warns(match="did not converge"):
+        model.set_params(resume=True).fit(X)
+    assert lines == ["resumed at step 8", *first]
+
+
+def test_no_pass_is_made_twice(tmp_path):
+    class Counted(Stream):
+        passes = 0
+
+        def blocks(self):
+            type(self).passes += 1
+            return super().blocks()
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1), tol=1e-8)
+    with pytest.raises(FitInterrupted):
+        model.set_params(callbacks=[StopAfter(4)]).fit(Counted(X))
+    Counted.passes = 0
+    model.set_params(callbacks=None, resume=True).fit(Counted(X))
+    assert Counted.passes == 1 + (model.n_iter_ - 4) + 1  # one to compare the data, and one for the inertia
+
+
+def run_and_be_killed(model, path):
+    model.fit(X, sample_weight=WEIGHTS)
+    save(model, path)
+
+
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize("name", ["auto", "adam"])
+def test_killed_at_random_moments(name, tmp_path):
+    """SIGKILL, which nothing can be done about, at 20 moments in all; each time it goes on where it was."""
+    model = SoftKMeans(20, solver=name, random_state=0, tol=0, max_iter=150, temperature=4.0)
+    whole = fitted(model)
+    keeping = SoftKMeans(
+        **(model.get_params() | {"checkpoint": Checkpoint(tmp_path / "kept", every=1), "resume": True})
+    )
+    rng, killed, began = np.random.default_rng(0), 0, time.monotonic()
+    while killed < 10:
+        child = get_context("fork").Process(target=run_and_be_killed, args=(keeping, tmp_path / "model.safetensors"))
+        child.start()
+        child.join(rng.uniform(0.005, 0.08))
+        if child.is_alive():
+            os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        killed += 1
+        assert time.monotonic() - began < 60
+    last = fitted(keeping)
+    same_bits(last, whole)
+    assert sorted(file.suffix for file in (tmp_path / "kept").iterdir()) == [".safetensors"] * 2
+
+
+def interrupted_by(number, path):
+    try:
+        SoftKMeans(20, solver="adam", tol=0, max_iter=10**6, random_state=0, checkpoint=path).fit(X)
+    except FitInterrupted:
+        os._exit(7)
+    os._exit(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_leave_a_checkpoint(number, tmp_path):
+    child = get_context("fork").Process(target=interrupted_by, args=(number, tmp_path / "kept"))
+    child.start()
+    while not (tmp_path / "kept").exists() or not list((tmp_path / "kept").glob("0*")):
+        time.sleep(0.01)
+    os.kill(child.pid, number)
+    child.join(20)
+    assert child.exitcode == 7
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+REFUSED = {
+    "n_clusters was 5, and is 4": ({"n_clusters": 4}, X),
+    "tol was 0.0001, and is 0.001": ({"tol": 1e-3}, X),
+    "random_state was [0-9]+, and is [0-9]+": ({"random_state": 2}, X),
+    "temperature was 'auto', and is 3.0": ({"temperature": 3.0}, X),
+    r"init was 'k-means\+\+', and is an array of shape \(5, 3\)": ({"init": X[:5]}, X),
+    "the number of rows was 600, and is 599": ({}, X[1:]),
+    "that of features was 3, and is 2": ({}, X[:, :2]),
+    "a fit to other data, whose weights or values add up to something else": ({}, X + np.array([0.0, 0.0, 1e-3])),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_of_another_fit_is_refused(message, tmp_path):
+    model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
+    settings, data = REFUSED[message]
+    with pytest.raises(InputError, match=message):
+        model.set_params(resume=True, **settings).fit(data)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
+    monkeypatch.setattr("softkmeans.checkpoint.journal.VERSIONS", {"the version of softkmeans": "99"})
+    with pytest.raises(InputError, match=r"the version of softkmeans was .*, and is 99"):
+        model.set_params(resume=True).fit(X)
+
+
+def test_a_seed_that_nobody_gave_is_kept(tmp_path):
+    model = SoftKMeans(5, init="random", checkpoint=Checkpoint(tmp_path, every=1), callbacks=[StopAfter(3)], max_iter=4)
+    with pytest.raises(FitInterrupted):
+        model.fit(X)
+    begun = model.history_
+    with pytest.warns(match="did not converge"):
+        model.set_params(callbacks=None, resume=True).fit(X)
+    assert model.history_[:2] == begun[:2]
+
+
+def test_nothing_is_written_over(tmp_path):
+    SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="has checkpoints already: go on from them with resume=True, or give another"):
+        SoftKMeans(4, checkpoint=tmp_path).fit(X)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+
+
+def retold(file):
+    """Another story, by someone who knows the format but for the digest."""
+    with safetensors.safe_open(file, "pt") as opened:
+        metadata, numbers = opened.metadata(), opened.get_tensor("numbers")
+    content = json.loads(metadata["content"])
+    content["sums"] = content["sums"][:-1]
+    save_file({"numbers": numbers}, file, metadata | {"content": json.dumps(content)})
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, retold, emptied])
+def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
+    centers = model.cluster_centers_
+    _, newer = sorted(tmp_path.iterdir())
+    damage(newer)
+    with pytest.warns(UserWarning, match="can't be read, and the checkpoint before is taken"):
+        again = model.set_params(resume=True).fit(X)
+    assert np.array_equal(again.cluster_centers_, centers)
+    for file in tmp_path.iterdir():
+        emptied(file)
+    with pytest.warns(UserWarning, match="read"), pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
+        model.fit(X)
+
+
+def test_a_disk_that_fills_up(tmp_path, monkeypatch):
+    """What was kept before stays, and nothing half-written."""
+    model = SoftKMeans(5, random_state=0, tol=1e-8, checkpoint=Checkpoint(tmp_path / "kept", every=1))
+    full = []
+
+    def fsync(_):
+        if len(full) > 4:
+            raise OSError(28, "No space left on device")
+        full.append(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(
+            InputError, match=r"can't write the checkpoint .*: No space left on device; those before are"
+        ):
+            model.fit(X)
+    files = sorted(file.name for file in (tmp_path / "kept").iterdir())
+    assert len(files) == 2
+    assert all(re.fullmatch(r"\d{8}\.safetensors", name) for name in files)
+    same_bits(model.set_params(resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-8).fit(X))
+
+
+def test_two_fits_at_a_time_need_two_folders(tmp_path):
+    class Start(Callback):
+        def on_step(self, step):
+            if step.n_iter == 2:
+                shutil.copy(tmp_path / "00000001.safetensors", tmp_path / "00000002.safetensors")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=2), callbacks=[Start()])
+    with pytest.raises(InputError, match=f"another fit writes checkpoints to {tmp_path}, too: give each a folder"):
+        model.fit(X)
+
+
+def test_a_folder_that_is_taken_away(tmp_path):
+    class TakeAway(Callback):
+        def on_step(self, step):
+            (tmp_path / "kept").rename(tmp_path / "elsewhere")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path / "kept", every=1), callbacks=[TakeAway()])
+    with pytest.raises(InputError, match=r"can't write the checkpoint in .*kept: No such file or directory$"):
+        model.fit(X)
+
+
+def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
+    """What the fit found is kept all the same."""
+
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=99), callbacks=[StopAfter(4)])
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.warns(UserWarning, match="can't write the checkpoint"), pytest.raises(FitInterrupted):
+        model.fit(X)
+    assert len(model.history_) == 4
+    assert not list(tmp_path.iterdir())
+
+
+BAD = {
+    "resume=True came without a checkpoint": {"resume": True},
+    "checkpoint=3: give the name of a folder": {"checkpoint": 3},
+    "can't make the folder .*taken/kept for checkpoints": {"checkpoint": "{folder}/taken/kept"},
+    "can't make the folder .*taken for checkpoints": {"checkpoint": "{folder}/taken"},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_folders(message, tmp_path):
+    (tmp_path / "taken").write_text("")
+    settings = {n: v.format(folder=tmp_path) if isinstance(v, str) else v for n, v in BAD[message].items()}
+    with pytest.raises(InputError, match=message):
+        SoftKMeans(5, **settings).fit(X)
+
+
+@pytest.mark.parametrize("settings", [{"every": 0}, {"every": 1.5}, {"seconds": 0}, {"seconds": "1"}])
+def test_bad_intervals(settings):
+    with pytest.raises(InputError, match=next(iter(settings))):
+        Checkpoint("kept", **settings)
+
+
+@pytest.mark.parametrize(
+    ("often", "n_files"),
+    [({"every": 3}, 2), ({"every": 8}, 1), ({"seconds": 1e6}, 1), ({"every": 9, "seconds": 9e6}, 1)],
+)
+def test_how_often(often, n_files, tmp_path):
+    """Stopped after eight passes, of which a last checkpoint always tells."""
+    model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, **often), callbacks=[StopAfter(8)])
+    with pytest.raises(FitInterrupted):
+        model.fit(X)
+    assert len(list(tmp_path.iterdir())) == n_files
+    lines = []
+    with pytest.raises(FitInterrupted):
+        model.set_params(resume=True, callbacks=[LossPrinter(write=lines.append), StopAfter(1)]).fit(X)
+    assert lines[0] == "resumed at step 8"
+
+
+def test_other_callbacks_may_stop_elsewhere(tmp_path):
+    """What follows is another fit from there on, and no sum of the first is taken for one of the second."""
+
+    class Stop(Callback):
+        def __init__(self, at):
+            self.at = at
+
+        def on_step(self, step):
+            return step.n_iter == self.at
+
+    model = SoftKMeans(5, n_init=3, init="random", random_state=0, checkpoint=Checkpoint(tmp_path, every=1))
+    for at in (6, 3, 5, 99):
+        model.set_params(callbacks=[Stop(at)], resume=True).fit(X)
+        alone = SoftKMeans(5, n_init=3, init="random", random_state=0, callbacks=[Stop(at)]).fit(X)
+        same_bits(model, alone)
+
+
+def test_models_do_not_keep_the_folder(tmp_path):
+    model = SoftKMeans(5, random_state=0, checkpoint=tmp_path / "kept").fit(X)
+    save(model, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert again.checkpoint is None
+    assert not again.resume
+
+
+def test_modules_are_trained_on(tmp_path):
+    def trained(**settings):
+        layer = SoftKMeansLayer(5, 3, temperature=4.0, dtype=torch.float64)
+        train_layer(layer, torch.from_numpy(X), init="k-means++", random_state=0, max_iter=30, tol=0, **settings)
+        return layer.centroids
+
+    with pytest.warns(match="did not converge"):
+        whole = trained()
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=tmp_path, callbacks=[StopAfter(7)])
+    with pytest.warns(match="did not converge"):
+        assert torch.equal(trained(checkpoint=tmp_path, resume=True), whole)
+
+
+def test_parameters_in_words():
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2)
+    assert described(a) == described(torch.from_numpy(a)) == described(a.copy(order="F"))
+    assert described(a) != described(b)
+    assert described(a) != described(a + 1e-12)
+    assert described(np.random.default_rng(0)) != described(np.random.default_rng(1))
+    assert described(make_blobs) == "softkmeans.data.synthetic.make_blobs"

@@ -1,0 +1,280 @@
+"""The commands on data that is read in blocks, by one process and by several; interrupted, killed, resumed."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.ranks import places
+from softkmeans import SoftKMeans, cli, load, make_blobs, save
+
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "softkmeans"]
+K = 5
+X = make_blobs(3000, 3, K, cluster_std=2.0, random_state=0)[0].double().numpy()
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"]).assign(w=np.arange(len(X)) % 3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "parts").mkdir()
+    for i in range(3):
+        FRAME[i * 1000 : (i + 1) * 1000].to_parquet(folder / "parts" / f"{i}.parquet", row_group_size=300)
+    FRAME.to_csv(folder / "all.csv", index=False)
+    (folder / "texts").mkdir()
+    for name, last in [("1.csv", 0.5), ("2.csv", "?")]:
+        FRAME.assign(b=[last if i == 2999 else b for i, b in enumerate(FRAME.b)]).to_csv(folder / "texts" / name)
+    np.save(folder / "all.npy", X)
+    np.save(folder / "nan.npy", np.where(np.arange(len(X))[:, None] == 2999, np.nan, X))
+    return folder
+
+
+def started(*command, module="softkmeans", **environment):
+    """Start a command; torchrun's own words, beside ours, are not looked at."""
+    words = [sys.executable, "-m", *(module if isinstance(module, list) else [module]), *map(str, command)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run(*command, status=0, **settings):
+    """Run a command to its end; give what it printed and complained of."""
+    process = started(*command, **settings)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == status, err
+    return out, err
+
+
+@pytest.fixture
+def here(run):
+    """Run a command like `run` of this file, but in this process, which has everything loaded."""
+
+    def call(*command, status=0):
+        found, out, err = run(*command)
+        assert found == status, err
+        return out, err
+
+    return call
+
+
+def forked(*command, out=os.devnull, **environment):
+    """Start a command in a process forked off this one; what it says goes to a file."""
+
+    def main():
+        os.environ.update(environment)
+        sys.argv = ["softkmeans", *map(str, command)]
+        with Path(out).open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            cli.main()
+
+    process = get_context("fork").Process(target=main)
+    process.start()
+    return process
+
+
+def by_two(*command, folder, status=0):
+    """Run a command by two forked processes; give what each of them said."""
+    outs = [folder / "out-0", folder / "out-1"]
+    both = [forked(*command, out=out, **place) for out, place in zip(outs, places(2), strict=True)]
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [status, status]
+    return [out.read_text() for out in outs]
+
+
+def figures(out):
+    """What is printed of a fit, numbers to five digits."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.5g}", out[out.index("cluster") :])
+
+
+def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_path, here):
+    options = ["-k", K, "--weight-column", "w", "--scale", "standard", "--tol", 1e-9, "--seed", 3]
+    outs = {
+        "folder": here("fit", data / "parts", *options, "--out", tmp_path / "model.safetensors")[0],
+        "pattern": here("fit", data / "parts" / "*.parquet", *options)[0],
+        "csv": here("fit", data / "all.csv", "--stream", *options)[0],
+    }
+    outputs = ["--out", tmp_path / "two.safetensors", "--assignments", tmp_path / "two.parquet"]
+    outs["ranks"] = run("fit", data / "parts", *options, *outputs, module=TORCHRUN)[0]
+    assert outs["folder"].startswith("rows: 3000, features: 3, read in blocks\n")
+    assert outs["ranks"].startswith("rows: 3000, features: 3, read in blocks by 2 processes\n")
+    assert len({figures(out).split("wrote")[0] for out in outs.values()}) == 1
+    one, two = load(tmp_path / "model.safetensors"), load(tmp_path / "two.safetensors")
+    np.testing.assert_allclose(one.steps[1][1].cluster_centers_, two.steps[1][1].cluster_centers_, rtol=1e-9, atol=1e-9)
+    assert two.feature_names_in_.tolist() == ["a", "b", "c"]
+    found = pd.read_parquet(tmp_path / "two.parquet")
+    frame = FRAME[["a", "b", "c"]]
+    assert found.label.tolist() == two.predict(frame).tolist()
+    np.testing.assert_allclose(found.iloc[:, 1:], two.predict_proba(frame), atol=1e-9)
+    out, _ = here("predict", tmp_path / "two.safetensors", data / "parts")
+    assert [int(line.split(",")[0]) for line in out.splitlines()[1:]] == found.label.tolist()
+
+
+def test_what_needs_all_rows_says_so(data, here):
+    for option in (["--stability", "3"], ["--label-column", "a"]):
+        _, err = here("fit", data / "parts", *option, status=2)
+        assert err == f"error: {option[0]} needs all rows in memory, and these are read in blocks: leave it out\n"
+
+
+def test_a_picture_of_some_of_the_rows(data, tmp_path, here):
+    np.save(tmp_path / "many.npy", np.concatenate([X, X + 0.1]))
+    out, _ = here("fit", tmp_path / "many.npy", "--stream", "-k", K, "--picture", tmp_path / "clusters.png")
+    assert "the picture shows 5000 of the rows, drawn at random\n" in out
+    assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
+
+
+WRONG = {
+    "fit {data}/nan.npy --stream": r"{data}/nan.npy: 3 missing or infinite values in these rows, the first in row 3000",
+    "fit {data}/texts": r"{data}/texts/2.csv: column 'b'.* row 3000 .*'\?'",
+    "fit {data}/parts --checkpoint {data}/all.npy": "can't make the folder {data}/all.npy for checkpoints: File exists",
+    "fit {data}/parts --resume": "--resume came without a checkpoint",
+    "fit {data}/parts -k 3001": "--n-clusters 3001 is more than the 3000 rows",
+    "fit {data}/none-*.npy": "{data}/none-.*: no file has a name like this",
+    "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every came without --checkpoint: say where",
+    "fit {data}/all.npy --checkpoint {data}/new --checkpoint-every 0": "--checkpoint-every 0: give a whole number",
+    "fit {data}/all.npy --device cuda:99": "--device 'cuda:99': ",
+    "fit {data}/all.npy --stream --device cuda:99": "--device 'cuda:99': ",
+    "fit {data}/parts --assignments {data}/parts/0.parquet": "can't write {data}/parts/0.parquet: it is the input, or",
+    "fit {data}/parts/*.parquet --assignments {data}/parts/0.parquet": "can't write .*/0.parquet: it is the input, or",
+    "fit {data}/parts --assignments {data}/parts/new.csv": "parts/new.csv: it would be read as input of {data}/parts",
+    "predict {data}/all.npy {data}/p*/* --out {data}/parts/9.parquet": "it would be read as input of {data}/p./. next",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_errors_are_one_line(line, data, here):
+    before = sorted(data.rglob("*"))
+    _, err = here(*line.format(data=data).split(), status=2)
+    assert re.fullmatch(f"error: .*{WRONG[line].format(data=re.escape(str(data)))}[^\n]*\n", err)
+    assert sorted(data.rglob("*")) == before
+
+
+def ours(err):
+    """What our program said on standard error, among the lines of torchrun."""
+    return [line for line in err.splitlines() if line.startswith(("error: ", "warning: ", "interrupted"))]
+
+
+def test_an_error_of_one_process_ends_all(data, tmp_path):
+    said = "".join(by_two("fit", data / "nan.npy", "-k", K, folder=tmp_path, status=2))
+    assert re.fullmatch(
+        r"error: rank 1: .*nan.npy: 3 missing or infinite values in these rows, the first in row 3000.*\n", said
+    )
+
+
+def test_processes_that_do_not_all_come(data):
+    began = time.monotonic()
+    _, err = run("fit", data / "parts", "--timeout", "3", status=2, **places(2)[0])
+    assert time.monotonic() - began < 40
+    assert re.match("error: another rank has ended, or did not answer within the time-out", ours(err)[0])
+
+
+def wait_for(condition, process):
+    """Wait for a long fit to be in the middle."""
+    began = time.monotonic()
+    while not condition():
+        assert process.poll() is None if isinstance(process, subprocess.Popen) else process.is_alive(), process
+        assert time.monotonic() - began < 60
+        time.sleep(0.01)
+
+
+LONG = ["-k", 60, "--solver", "adam", "--tol", 0, "--max-iter", 100, "--temperature", 0.5, "--checkpoint-every", 1]
+
+
+def kept(folder):
+    return sorted(folder.glob("*.safetensors")) if folder.exists() else []
+
+
+def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
+    command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
+    process = started(*command)
+    wait_for(lambda: kept(tmp_path / "kept"), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert out.startswith("no checkpoint yet")
+    before = kept(tmp_path / "kept")
+    process = forked(*command, out=tmp_path / "out")
+    wait_for(lambda: kept(tmp_path / "kept") != before, process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    again = (tmp_path / "out").read_text()
+    assert re.match(r"resumed at step [1-9]\d*\n", again)
+    for said in (err, again):
+        assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in said
+        assert "Traceback" not in said
+    out, _ = here(*command, "--out", tmp_path / "resumed.safetensors")
+    assert re.match(r"resumed at step [1-9]\d*\n", out)
+    here("fit", data / "all.npy", "--stream", *LONG[:-2], "--out", tmp_path / "whole.safetensors")
+    resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
+    assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
+    assert resumed.history_ == whole.history_
+
+
+def test_a_process_of_two_is_killed_and_the_fit_goes_on(data, tmp_path):
+    command = ["fit", data / "parts", *LONG, "--weight-column", "w", "--checkpoint", tmp_path / "kept"]
+    process = started(*command, "--timeout", "10", module=TORCHRUN)
+    wait_for(lambda: kept(tmp_path / "kept"), process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert time.monotonic() - began < 40
+    assert "Traceback" not in "\n".join(ours(err))
+    out, _ = by_two(*command, "--resume", "--out", tmp_path / "resumed.safetensors", folder=tmp_path)
+    assert re.match(r"resumed at step [1-9]\d*\n", out)
+    alone = ["fit", data / "parts", *LONG[:-2], "--weight-column", "w", "--out", tmp_path / "whole.safetensors"]
+    by_two(*alone, folder=tmp_path)
+    resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
+    assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
+
+
+def test_an_empty_folder_starts_afresh(data, tmp_path, here):
+    out, _ = here("fit", data / "parts", "-k", K, "--checkpoint", tmp_path / "kept", "--resume")
+    assert out.startswith("no checkpoint yet: starting afresh\n")
+
+
+def test_an_output_that_is_killed_is_absent(data, tmp_path):
+    """SIGKILL at any moment of predict: the file is there whole, or not at all."""
+    model = SoftKMeans(K, random_state=0).fit(FRAME[["a", "b", "c"]])
+    save(model, tmp_path / "model.safetensors")
+    np.save(tmp_path / "many.npy", np.tile(X, (300, 1)))
+    out = tmp_path / "out.csv"
+    command = ["predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out]
+    for wait in np.random.default_rng(0).uniform(0.0, 1.0, 3):
+        process = forked(*command)
+        wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
+        time.sleep(wait)
+        process.kill()
+        process.join()
+        assert not out.exists() or out.read_bytes().count(b"\n") == 300 * len(X) + 1
+    for left in (out, *tmp_path.glob(".softkmeans-*")):
+        left.unlink(missing_ok=True)
+    process = forked(*command, out=tmp_path / "said")
+    wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+    assert (tmp_path / "said").read_text() == "interrupted: nothing was written\n"
+    assert not out.exists()
+    assert not list(tmp_path.glob(".softkmeans-*"))
+
+
+def test_an_output_too_large_for_the_disk_is_named(data, tmp_path, here):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        _, err = here("fit", data / "parts", "-k", K, "--assignments", tmp_path / "out.csv", status=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert err.endswith(f"error: can't write {tmp_path}/out.csv: file too large; make room or write somewhere else\n")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,329 @@
+"""The commands that choose and anneal, and the fits that say what speaks against them."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+from itertools import takewhile
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers.commands import colours, figure, listing, succeeds
+from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
+from softkmeans.cli.messages import as_options
+from softkmeans.cli.progress import progress
+from softkmeans.plots import EnergyDisplay
+from softkmeans.selection.diagnostics import doubts
+
+mpl.use("Agg")
+
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+IRIS = pd.DataFrame(load_iris().data, columns=NAMES)
+WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(IRIS))
+SMALL = {
+    "one.csv": "a,b\n1,2\n",
+    "constant.csv": "a,b\n" + "1,2\n" * 6,
+    "few.csv": "a,b\n1,2\n3,1\n5,1\n1,2\n",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    IRIS.to_csv(folder / "iris.csv", index=False)
+    IRIS.assign(w=WEIGHTS).to_csv(folder / "weighted.csv", index=False)
+    np.save(folder / "iris.npy", IRIS.to_numpy())
+    for name, content in SMALL.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+def rows_of(out, head):
+    """The printed table under a heading, as lists of words; its rows begin with numbers."""
+    lines = out.splitlines()
+    below = lines[next(i for i, line in enumerate(lines) if line.startswith(head)) + 2 :]
+    return [line.split() for line in takewhile(lambda line: line[:1].isdigit(), below)]
+
+
+# --- fit and info -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_stability_is_the_library_s_and_a_column(scale, data, run):
+    args = ("--stability", 4, "--scale", scale, "--weight-column", "w", "--seed", 1, "--out", "m.safetensors")
+    status, out, err = run("fit", data / "weighted.csv", "-k", 7, *args)
+    x = IRIS.to_numpy() if scale == "none" else StandardScaler().fit(IRIS, sample_weight=WEIGHTS).transform(IRIS)
+    model = SoftKMeans(7, random_state=1).fit(x, sample_weight=WEIGHTS)
+    found = stability(model, x, n_resamples=4, sample_weight=WEIGHTS, random_state=1)
+    assert status == 0
+    assert [line[2] for line in rows_of(out, "cluster")] == [f"{value:.2f}" for value in found.clusters]
+    assert ("do not survive resampling" in err) == bool(found.doubtful)
+    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in doubts(model, found))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "parameter"), [("calibrated", "calibrated"), ("perplexity:1.3", "perplexity:1.3"), ("2", 2.0)]
+)
+def test_temperatures_starts_and_searches(temperature, parameter, data, run):
+    options = ("--temperature", temperature, "--init", "annealing", "--local-search")
+    out = succeeds(run("fit", data / "iris.csv", "-k", 3, *options, "--out", "m.safetensors"))
+    settings = {"temperature": parameter, "init": "annealing", "local_search": True, "random_state": 0}
+    expected, found = SoftKMeans(3, **settings).fit(IRIS), load("m.safetensors")
+    assert figure(out, "temperature") == f"{expected.temperature_:.6g}"
+    np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
+    assert {name: found.get_params()[name] for name in settings} == settings
+    assert found.verbose == 0
+
+
+@pytest.mark.parametrize(
+    ("temperature", "doubt"),
+    [("critical:2", "all 3 centres coincide"), ("1e-4", "memberships are hard.*choose --temperature calibrated$")],
+)
+def test_doubts_are_warnings_of_the_fit_and_of_what_is_in_the_model(temperature, doubt, data, run):
+    _, out, err = run("fit", data / "iris.csv", "-k", 3, "--temperature", temperature, "--out", "m.safetensors")
+    assert re.fullmatch(rf"warning: [^\n]*{doubt}\n?[^\n]*\n", err, re.MULTILINE)
+    assert "warning" not in out
+    status, out, again = run("info", "m.safetensors")
+    assert (status, again) == (0, err)
+
+
+# --- select -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_select_is_the_library_s_choice(scale, data, run):
+    outputs = ("--out", "m.safetensors", "--table", "scores.csv", "--picture", "p.png")
+    options = ("--k-range", "1, 2-4", "--cv", 3, "--weight-column", "w", "--scale", scale, "--seed", 2)
+    out = succeeds(run("select", data / "weighted.csv", *options, *outputs))
+    scaler = None if scale == "none" else StandardScaler().fit(IRIS, sample_weight=WEIGHTS)
+    x = IRIS.to_numpy() if scaler is None else scaler.transform(IRIS)
+    expected = select_n_clusters(x, [1, 2, 3, 4], cv=3, sample_weight=WEIGHTS, random_state=2)
+    table = pd.read_csv("scores.csv")
+    assert list(table) == list(expected.scores)
+    for name, values in expected.scores.items():
+        np.testing.assert_allclose(table[name], values, rtol=1e-6, atol=1e-12)
+    printed = rows_of(out, "k ")
+    assert [row[0] for row in printed] == ["1", "2", "3", "4"]
+    assert [row[1].lstrip("*") for row in printed] == [f"{value:.1f}" for value in expected.scores["bic"]]
+    assert [row[0] for row in printed if row[1].startswith("*")] == [str(expected.choices["bic"])]
+    assert figure(out, "chosen") == f"k = {expected.n_clusters}, by BIC"
+    assert (
+        figure(out, "confidence")
+        == f"BIC names {expected.n_clusters} in {100 * expected.confidence:.0f} % of resamples"
+    )
+    chosen = [f"{k}" for k in expected.choices.values()]
+    assert re.findall(r" (\d+)\b", figure(out, "by criterion")) == chosen
+    assert expected.shape != "spherical"
+    assert figure(out, "shape").endswith("--temperature calibrated is for that")
+    model = load("m.safetensors")
+    own = expected.model if scaler is None else make_pipeline(scaler, expected.model)
+    rows = IRIS if scaler is not None else IRIS.to_numpy()
+    np.testing.assert_allclose(model.predict_proba(IRIS), own.predict_proba(rows), rtol=1e-6, atol=1e-9)
+    assert list(model.feature_names_in_) == NAMES
+    assert colours("p.png") > 5
+    assert [line for line in out.splitlines() if line.startswith("wrote")] == [
+        f"wrote {name}" for name in outputs[1::2]
+    ]
+
+
+def test_select_leaves_out_what_it_is_told_to(data, run):
+    options = ("--k-range", "2,4", "--cv", 0, "--no-path", "--criterion", "xie_beni", "--temperature", "calibrated")
+    out = succeeds(run("select", data / "iris.npy", *options, "--priors", "learned", "--distance", "sqeuclidean"))
+    assert "held out" not in out
+    assert "lifetime" not in out
+    assert figure(out, "chosen") == "k = 2, by Xie-Beni"
+    assert "--temperature" not in out  # which is what it already has
+
+
+def test_select_says_when_clusters_are_round(run):
+    x = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0, 0], [20, 0]], 100, axis=0)
+    np.save("round.npy", x)
+    out = succeeds(run("select", "round.npy", "--k-range", "1-3", "--cv", 0))
+    assert figure(out, "chosen") == "k = 2, by BIC"
+    assert figure(out, "shape") == "clusters are round"
+
+
+# --- anneal -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_anneal_is_the_library_s_path(scale, data, run):
+    outputs = ("--table", "path.parquet", "--picture", "tree.png", "--energies", "e.png")
+    options = ("--max-clusters", 5, "--n-temperatures", 20, "--scale", scale, "--weight-column", "w")
+    out = succeeds(run("anneal", data / "weighted.csv", *options, *outputs))
+    scaler = None if scale == "none" else StandardScaler().fit(IRIS, sample_weight=WEIGHTS)
+    x = IRIS.to_numpy() if scaler is None else scaler.transform(IRIS)
+    path = annealing_path(x, max_clusters=5, n_temperatures=20, sample_weight=WEIGHTS)
+    units = "" if scaler is None else " (of standardised data)"
+    assert figure(out, "critical temperature") == f"{path.critical_temperature:.6g}{units}"
+    longest = max(path.lifetimes(), key=path.lifetimes().get)
+    assert figure(out, "longest-lived").startswith(f"{longest} clusters")
+    said = [line.split() for line in out.splitlines() if re.search(r"^clusters? [\d, ]+ (split|jump)s?", line)]
+    assert {words[-4] if words[-1].count(".") else words[-3] for words in said} == {
+        f"{t.temperature:.4g}" for t in path.transitions
+    }
+    table = pd.read_parquet("path.parquet")
+    assert len(table) == path.n_clusters.sum()
+    for number, level in enumerate(path.levels):
+        rows = table[table["level"] == number]
+        assert rows["cluster"].tolist() == list(range(len(level.centers)))
+        assert rows["parent"].tolist() == level.parents.tolist()
+        for name in ("temperature", "free_energy", "distortion", "entropy"):
+            np.testing.assert_allclose(rows[name], getattr(level, name), rtol=1e-6)
+        np.testing.assert_allclose(rows["mass"], level.masses, rtol=1e-5)
+        np.testing.assert_allclose(rows["instability"], level.instability, rtol=1e-5)
+        centers = level.centers if scaler is None else scaler.inverse_transform(level.centers)
+        np.testing.assert_allclose(rows[[f"center_{name}" for name in NAMES]], centers, rtol=1e-6)
+    assert colours("tree.png") > 5
+    assert colours("e.png") > 5
+
+
+def test_a_path_may_begin_anywhere(data, run):
+    out = succeeds(
+        run("anneal", data / "iris.csv", "--temperatures", "3, 1", "--columns", "petal_length", "--table", "p.csv")
+    )
+    assert figure(out, "levels") == "2, from 3 to 1"
+    table = pd.read_csv("p.csv")
+    assert sorted(set(table["temperature"])) == [1, 3]
+    assert table["parent"][0] == -1
+    first = int((table["level"] == 0).sum())
+    assert re.search(rf"^cluster 0 splits .* {first}\b", out, re.MULTILINE)  # on the way to the first level
+    out = succeeds(run("anneal", data / "iris.npy", "--temperatures", "20", "--table", "p.csv"))
+    assert figure(out, "clusters at the end").startswith("1 ")
+    assert pd.read_csv("p.csv").columns[-1] == "center_3"
+
+
+# --- Misuse -----------------------------------------------------------------------------------------------------------
+
+SELECT = "select {data}/iris.csv --out m.safetensors --table t.csv --picture p.png "
+ANNEAL = "anneal {data}/iris.csv --table t.csv --picture p.png --energies e.png "
+FIT = "fit {data}/iris.csv -k 3 --out m.safetensors "
+BAD = {
+    **{
+        SELECT + f"--k-range {text}": "--k-range '.*': give .* that rise"
+        for text in ("5-2", "3,3", "a-b", "0-3", "2-", ",")
+    },
+    SELECT + "--k-range 1-1000000000000": "149 distinct rows, fewer than the last of --k-range, 1000000000000",
+    SELECT + "--k-range 140-150 --cv 0": "149 distinct rows",
+    SELECT + "--criterion best": "--criterion 'best' is not known: choose one of bic, icl",
+    SELECT + "--criterion held_out --cv 0": "--criterion 'held_out' is left out by --cv 0",
+    SELECT + "--criterion lifetime --no-path": "--criterion 'lifetime' is left out by --no-path",
+    SELECT + "--criterion xie_beni --k-range 1": r"--criterion 'xie_beni' has no value for --k-range \[1\]",
+    SELECT + "--cv 1": "--cv 1",
+    SELECT + "--cv 151": "--cv 151 .*150",
+    SELECT + "--cv -1": "--cv",
+    SELECT + "--temperature perplexity:9 --k-range 2-4": "--temperature perplexity:9 with 2 clusters",
+    SELECT + "--temperature calibrated --distance cosine": "--temperature 'calibrated' is for squared",
+    SELECT + "--priors none": "--priors 'none'",
+    SELECT + "--scale log": "--scale 'log'",
+    SELECT + "--columns nope": "no column 'nope'",
+    "select {data}/none.csv": "no such file",
+    "select {data}/one.csv": "1 distinct rows, fewer than the last of --k-range, 10",
+    "select {data}/one.csv --k-range 1 --cv 0 --table t.csv": "all rows are the same",
+    "select {data}/constant.csv --k-range 1 --table t.csv": "all rows are the same",
+    "select {data}/constant.csv --k-range 1 --scale standard": "all rows are the same",
+    "select {data}/few.csv --k-range 1-3": "--cv 5 is more than the 4 rows",
+    "select {data}/iris.csv --table nowhere/t.csv": "no folder .*nowhere",
+    "select {data}/iris.csv --table t.xlsx": "t.xlsx.*ending",
+    "select {data}/iris.csv --table {data}/iris.csv": "iris.csv: it is the input",
+    ANNEAL + "--temperatures 2,5": "--temperatures.* 2 to 5: give temperatures that fall",
+    ANNEAL + "--temperatures 5,5": "--temperatures.* 5 to 5",
+    ANNEAL + "--temperatures 5,x": "--temperatures '5,x'",
+    ANNEAL + "--temperatures 5,-1": "--temperatures.*-1",
+    ANNEAL + "--temperatures 5,nan": "--temperatures.*nan",
+    ANNEAL + "--temperatures 5,1e-300": "out of all proportion",
+    ANNEAL + "--temperatures 5": "--picture with one temperature",
+    ANNEAL + "--max-clusters 0": "--max-clusters 0",
+    ANNEAL + "--n-temperatures 0": "--n-temperatures 0",
+    ANNEAL + "--distance far": "--distance 'far'",
+    ANNEAL + "--scale log": "--scale 'log'",
+    "anneal {data}/one.csv --table t.csv": "all rows are the same",
+    "anneal {data}/constant.csv --scale standard --picture p.png": "all rows are the same",
+    "anneal {data}/iris.csv --picture p.bmp": "p.bmp",
+    "anneal {data}/iris.csv --picture p.png --energies p.png": "p.png: it is the input, or another output",
+    FIT + "--temperature perplexity:9": "--temperature perplexity:9 with 3 clusters: give a number between 1 and 3",
+    FIT + "--temperature perplexity:1": "--temperature perplexity:1 with 3 clusters",
+    FIT + "--temperature perplexity:-9": "--temperature perplexity:-9",
+    FIT + "--temperature perplexity": "--temperature 'perplexity': give",
+    FIT + "--temperature critical:0": "--temperature critical:0",
+    FIT + "--fuzzifier 2 --local-search": "--fuzzifier goes with neither",
+    FIT + "--fuzzifier 1": "--fuzzifier 1",
+    FIT + "--stability -1": "--stability",
+    FIT + "--noise-distance -1": "--noise-distance -1",
+}
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("line", BAD)
+def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, recwarn):
+    before = listing(data, tmp_path)
+    status, _, err = run(*(word.format(data=data) for word in line.split()))
+    assert re.fullmatch(r"error: [^\n]+\n", err)
+    assert re.search(BAD[line], err)
+    assert status == 2
+    assert not recwarn  # it would be a second line
+    assert listing(data, tmp_path) == before
+
+
+def test_an_error_that_comes_late_leaves_nothing_or_what_was_there(data, run, monkeypatch):
+    def broken(path):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(EnergyDisplay, "from_path", broken)
+    Path("t.csv").write_text("precious")
+    args = ("--table", "t.csv", "--picture", "p.png", "--energies", "e.png", "--max-clusters", 3)
+    status, _, err = run("anneal", data / "iris.csv", *args)
+    assert (status, err) == (2, "error: the disk is full\n")
+    assert {path.name: path.read_text() for path in Path().iterdir()} == {"t.csv": "precious"}
+
+
+# --- Words and progress -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "restarts disagree: set local_search, or raise n_init",
+            "restarts disagree: set --local-search, or raise --n-init",
+        ),
+        ("n_init=0: give a whole number", "--n-init 0: give a whole number"),
+        ("the temperature given is low", "the temperature given is low"),
+        ("there is no column 'n_init'", "there is no column 'n_init'"),
+        ("/data/n_init.csv: no such file", "/data/n_init.csv: no such file"),
+        ("n_init.csv: no such file", "n_init.csv: no such file"),
+    ],
+)
+def test_parameters_are_called_by_their_options(text, said):
+    assert as_options(text) == said
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_bar_is_for_terminals_and_is_wiped(kind, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", kind())
+    with progress(3, "levels", "level") as bar:
+        time.sleep(1.1)
+        bar.update()
+    shown = sys.stderr.getvalue()
+    assert ("levels" in shown) == (kind is Terminal)
+    assert shown.split("\r")[-1].strip() == ""
+
+
+def test_in_a_process_of_its_own(data, tmp_path):
+    command = [Path(sys.executable).with_name("softkmeans"), "anneal", data / "iris.csv", "--max-clusters", "3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert figure(done.stdout, "clusters at the end").startswith("3 ")

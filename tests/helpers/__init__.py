@@ -1,0 +1,1 @@
+"""Cases, references and programs that several test files share."""

@@ -1,0 +1,110 @@
+"""The README and the docs show what really happens: their commands and code are run, their outputs compared."""
+
+import doctest
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def console_blocks(page):
+    return re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def commands(block):
+    """Pairs of a command and the output shown for it."""
+    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def check(command, expected, status, found):
+    assert status == (2 if expected.startswith("error:") else 0), found
+    assert doctest.OutputChecker().check_output(expected, found, FLAGS), f"$ {command}\n{found}"
+
+
+APART = ("select", "plot", "info")  # other tests run the other commands in processes of their own
+
+
+def test_console_commands_print_what_the_readme_says(tmp_path, run):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shown = [pair for block in console_blocks("README.md") for pair in commands(block)]
+    assert len(shown) >= 6
+    for command, expected in shown:
+        program, *words = shlex.split(command)
+        if program == "softkmeans" and words[0] not in APART:
+            status, out, err = run(*words)
+        else:
+            done = subprocess.run(  # noqa: S602 -- the commands are the README's own
+                command,
+                shell=True,
+                cwd=tmp_path,
+                env=os.environ | {"PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            status, out, err = done.returncode, done.stdout, done.stderr
+        check(command, expected, status, out + err)
+    assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
+
+
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("mathematics", "choosing", "deploying", "callbacks", "scaling"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS)
+    plt.close("all")
+    assert found.attempted
+    assert not found.failed
+    if page == "docs/scaling.md":  # whose commands are for files that its code wrote
+        for command, expected in [pair for block in console_blocks(page) for pair in commands(block)]:
+            status, out, err = run(*shlex.split(command)[1:])
+            check(command, expected, status, out + err)
+    if page in ("docs/choosing.md", "docs/scaling.md"):  # whose pictures are their own code's
+        shown = re.findall(r"\]\(images/(.*?)\)", (ROOT / page).read_text())
+        assert sorted(shown) == sorted(made.name for made in tmp_path.glob("*.png"))
+
+
+def test_command_line_reference_is_up_to_date(tmp_path):
+    made = tmp_path / "cli.md"
+    command = [
+        sys.executable,
+        "-m",
+        "typer",
+        "softkmeans.cli",
+        "utils",
+        "docs",
+        "--name",
+        "softkmeans",
+        "--output",
+        str(made),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert made.read_text() == (ROOT / "docs/cli.md").read_text(), "run: make docs"
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_pins_cover_every_dependency():
+    pinned = {re.split(r"[=\[]", line)[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    declared = re.findall(r'^  "([a-z-]+)>=', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert len(declared) >= 8
+    assert set(declared) <= pinned
+    exact = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in "#-"]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.a-z]*", line) for line in exact)
