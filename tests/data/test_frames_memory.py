@@ -61,8 +61,8 @@ def test_rows_are_looked_at_a_block_at_a_time(dtype, order):
 
 DENSE = """
 import math, numpy as np, scipy.sparse as sp, torch
-from softkmeans import SoftKMeans, kernels, sorting
-from softkmeans.data import as_source
+from softkmeans import SoftKMeans, kernels
+from softkmeans.data import as_source, count_distinct
 from softkmeans.distances import as_distance
 
 def fit(large, n=10_000):
@@ -81,7 +81,7 @@ before = peak()
 uses = {
     "compiled": lambda: fit(0),
     "reference": lambda: fit(math.inf),
-    "sorting": lambda: sorting.count_distinct(x),
+    "sorting": lambda: count_distinct(x),
     "distances": lambda: kernels.reference.distances(
         *block, torch.ones(8, 5000).double(), as_distance("sqeuclidean")
     ),
