@@ -2,7 +2,7 @@
 
 First the inertia, relative to that of k-means with ten restarts, and the seconds it takes, on sets with many clusters
 or few. T is low, so that soft and hard k-means look for the same. Then how often a known structure is found: every
-cluster of the data has a centre of its own, and none shares it.
+cluster of the data has a center of its own, and none shares it.
 """
 
 import sys
@@ -113,7 +113,7 @@ def compared(seeds=3):
 def is_found(labels, model):
     counts = np.zeros((labels.max() + 1, model.labels_.max() + 1))
     np.add.at(counts, (labels, model.labels_), 1)
-    best = counts.argmax(1)  # each cluster's own centre, the few rows that stray left aside
+    best = counts.argmax(1)  # each cluster's own center, the few rows that stray left aside
     return len(set(best.tolist())) == len(counts)
 
 

@@ -2,7 +2,7 @@
 
 Rows are drawn from mixtures of normal distributions, isotropic ones and others whose features are correlated. The
 nearest two means are `sep` standard deviations apart, along the line between them. Fits start from the true means and
-from k-means' centres; clusters are then matched with components. Some of the mixtures can't be found by any k-means,
+from k-means' centers; clusters are then matched with components. Some of the mixtures can't be found by any k-means,
 hard or soft, as a strong factor spreads rows more than the clusters do: those whose likeliest fit has less than 90% of
 the hits of linear discriminant analysis, which knows the components, are counted apart.
 """
@@ -43,7 +43,7 @@ def wishart(rng, d):
     return root @ root.T, np.eye(d)
 
 
-def neighbours(rng, d):
+def neighbors(rng, d):
     """Features are alike the nearer they are, as in a time series."""
     places = np.arange(d)
     return 0.7 ** np.abs(places[:, None] - places), np.eye(d)
@@ -137,7 +137,7 @@ CORRELATED = [
     Case("Wishart", wishart, 5000, 4, 3, 3),
     Case("Wishart", wishart, 10000, 16, 6, 4),
     Case("Wishart", wishart, 10000, 32, 8, 4, own=True),
-    Case("neighbours", neighbours, 5000, 8, 3, 5),
+    Case("neighbors", neighbors, 5000, 8, 3, 5),
     Case("copies of 2", copies(2), 2000, 8, 2, 2),
     Case("copies of 4", copies(4), 5000, 16, 3, 3),
     Case("copies of 4", copies(4), 10000, 32, 5, 3),
@@ -145,7 +145,7 @@ CORRELATED = [
 ]
 
 
-RULES = {"likeliest": "auto", "calibrated": "calibrated"}
+ASSIGNMENTS = {"likeliest": "auto", "calibrated": "calibrated"}
 
 
 def fitted(x, centers, rule):
@@ -166,7 +166,7 @@ def measured(case, seed):
     discriminant = LinearDiscriminantAnalysis().fit(x, labels).score(x, labels)
     for start in (means, KMeans(case.k, n_init=5, random_state=seed).fit(x).cluster_centers_):
         found = {}
-        for name, rule in RULES.items():
+        for name, rule in ASSIGNMENTS.items():
             resp, _, passes = fitted(x, start, rule)
             found[name] = (*judged(resp, labels), passes)
         yield found, found["likeliest"][1] > FOUND * discriminant
@@ -180,10 +180,10 @@ def mixtures(title, cases, seeds):
     for case in cases:
         results = [result for seed in range(seeds) for result in measured(case, seed)]
         everything += results
-        error = {name: np.mean([result[name][0] for result, _ in results]) for name in RULES}
+        error = {name: np.mean([result[name][0] for result, _ in results]) for name in ASSIGNMENTS}
         hits, passes = (np.mean([result["calibrated"][i] for result, _ in results]) for i in (1, 2))
         found = np.mean([found for _, found in results])
-        cells = [case, f"{found:.0%}", f"{hits:.2f}", *(f"{error[name]:.3f}" for name in RULES), f"{passes:.0f}"]
+        cells = [case, f"{found:.0%}", f"{hits:.2f}", *(f"{error[name]:.3f}" for name in ASSIGNMENTS), f"{passes:.0f}"]
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
     for wanted, words in ((True, "found"), (False, "not found")):
         summed([result for result, found in everything if found == wanted], words)
@@ -192,7 +192,7 @@ def mixtures(title, cases, seeds):
 def summed(results, words):
     if not results:
         return
-    errors = {name: [result[name][0] for result in results] for name in RULES}
+    errors = {name: [result[name][0] for result in results] for name in ASSIGNMENTS}
     texts = [f"{name} {np.mean(e):.3f} on average, {max(e):.3f} at worst" for name, e in errors.items()]
     passes = [result["calibrated"][2] for result in results]
     print(f"\nMixtures {words} ({len(results)} fits): {'; '.join(texts)}.", end=" ")
@@ -200,7 +200,7 @@ def summed(results, words):
 
 
 def known():
-    """Print what becomes of standardised tables with known classes."""
+    """Print what becomes of standardized tables with known classes."""
     print(
         "\n## Tables with known classes\n\n| table | T | its value | largest membership | perplexity | error | hits |"
     )
@@ -209,7 +209,7 @@ def known():
         x, labels = load(return_X_y=True)
         x = scale(x)
         start = KMeans(k, n_init=10, random_state=0).fit(x).cluster_centers_
-        for name, rule in RULES.items():
+        for name, rule in ASSIGNMENTS.items():
             resp, t, _ = fitted(x, start, rule)
             sure = 1 - uncertainty(resp).mean()
             perplexity = np.exp(-(resp * np.log(np.where(resp > 0, resp, 1))).sum(1)).mean()

@@ -24,7 +24,7 @@ MOST = 0.030  # seconds, for up to 8 partitions
 
 
 def measure(n_parts, k, d, passes):
-    """Time passes over persisted rows, each at other centres; all sums are compared with those in memory."""
+    """Time passes over persisted rows, each at other centers; all sums are compared with those in memory."""
     rows = np.random.default_rng(0).random((n_parts * ROWS, d))
     source = as_source(da.from_array(rows, chunks=(ROWS, d)).persist())
     here, distance = as_source(rows), as_distance("sqeuclidean")

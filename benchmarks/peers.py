@@ -15,7 +15,7 @@ from torch_kmeans import SoftKMeans as TorchSoftKMeans
 
 import softkmeans
 from softkmeans.data import as_source
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import as_distance
 from softkmeans.kernels import reference
 
@@ -35,21 +35,21 @@ def _demand(close, what):
 def _exact(w):
     """The pass in float64, by the reference kernel."""
     source = as_source(w.x)
-    space = Space.of(source, as_distance("sqeuclidean"))
+    scaling = Scaling.of(source, as_distance("sqeuclidean"))
     c = torch.tensor(w.centers, dtype=torch.float64)
-    beta = torch.full((len(c),), space.unit / w.temperature, dtype=torch.float64)
-    (block,) = space.view(source).blocks()
-    stats = reference.accumulate(block, space.enter(c), beta, torch.zeros_like(beta), space.distance)
-    return space.leave_stats(stats)
+    beta = torch.full((len(c),), scaling.unit / w.temperature, dtype=torch.float64)
+    (block,) = scaling.view(source).blocks()
+    stats = reference.accumulate(block, scaling.transform(c), beta, torch.zeros_like(beta), scaling.distance)
+    return scaling.inverse_transform_stats(stats)
 
 
 def check_ours(w):
-    """Our pass agrees with float64 in weights, centres and free energy."""
+    """Our pass agrees with float64 in weights, centers and free energy."""
     stats, exact = softkmeans.accumulate(w.x, w.centers, w.temperature), _exact(w)
     alive = exact.weight > 1e-6
     centers, wanted = (s.weighted_sum[alive] / s.weight[alive, None] for s in (stats, exact))
     _demand((stats.weight - exact.weight).abs().max() <= 1e-5 * len(w.x), "weights")
-    _demand((centers - wanted).abs().max() <= 1e-4 * wanted.abs().max(), "centres")
+    _demand((centers - wanted).abs().max() <= 1e-4 * wanted.abs().max(), "centers")
     _demand(abs(stats.objective - exact.objective) <= 1e-6 * exact.objective.abs() + 1e-6 * len(w.x), "free energy")
 
 
@@ -58,7 +58,7 @@ def ours(w):
 
 
 def _hard_means(w):
-    """Means of the rows nearest to each centre, by NumPy."""
+    """Means of the rows nearest to each center, by NumPy."""
     c, pieces = w.centers.astype(float), np.array_split(w.x, max(1, len(w.x) // 10_000))
     label = np.concatenate([((c**2).sum(1) - 2 * piece @ c.T).argmin(1) for piece in pieces])
     order = label.argsort(kind="stable")
@@ -144,7 +144,7 @@ def torch_kmeans(w):
             )
             return model(x, centers=c)
 
-    _demand(bool(torch.isfinite(run(1).centers).all()), "centres")
+    _demand(bool(torch.isfinite(run(1).centers).all()), "centers")
     return lambda: per_pass(run, 1, 3)
 
 

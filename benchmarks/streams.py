@@ -54,7 +54,7 @@ def write_parquet(path, n):
 
 
 def a_pass(source, k):
-    """Give what makes a pass over a source at given centres, and what it finds."""
+    """Give what makes a pass over a source at given centers, and what it finds."""
     centers, beta, b = torch.from_numpy(next(blobs(k))), torch.ones(k).double(), torch.zeros(k).double()
 
     def fn(block):

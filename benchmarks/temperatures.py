@@ -2,7 +2,7 @@
 
     python benchmarks/temperatures.py
 
-Fits by a rule, and at the temperature that it ends at, start from the same centres and make the same number of passes,
+Fits by a rule, and at the temperature that it ends at, start from the same centers and make the same number of passes,
 in turn; the least of several rounds counts. A fit of one pass shows what a rule needs before it.
 """
 
@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from softkmeans import fit, make_blobs
 
-RULES = ("auto", "calibrated", "perplexity:1.3", "critical:0.3")
+ASSIGNMENTS = ("auto", "calibrated", "perplexity:1.3", "critical:0.3")
 
 SHAPES = ((100_000, 16, 32), (1_000_000, 2, 5), (20_000, 64, 100))
 FEW, MANY, ROUNDS = 1, 11, 7
@@ -35,7 +35,7 @@ def compare(shape):
     n, d, k = shape
     x = make_blobs(n, d, k, cluster_std=4.0, random_state=0)[0].numpy()
     found = {}
-    for rule in RULES:
+    for rule in ASSIGNMENTS:
         end = fit(x, k, init=x[:k], temperature=rule, solver="em", max_iter=30, tol=0)
         times = {(temperature, passes): [] for temperature in (rule, end.temperature) for passes in (FEW, MANY)}
         for _ in range(ROUNDS):

@@ -11,7 +11,7 @@ SIZES = [
 
 @dataclass(frozen=True, eq=False)  # the same only as itself
 class Workload:
-    """Rows (n, d) of float32, centres (k, d), and a temperature."""
+    """Rows (n, d) of float32, centers (k, d), and a temperature."""
 
     x: np.ndarray
     centers: np.ndarray
@@ -23,7 +23,7 @@ class Workload:
 
 
 def dense(n, d, k, seed=0):
-    """One cloud, centres among its rows, and T so that a row is spread over half the clusters."""
+    """One cloud, centers among its rows, and T so that a row is spread over half the clusters."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, d), np.float32)
     centers = x[rng.choice(n, k, replace=False)]
@@ -31,7 +31,7 @@ def dense(n, d, k, seed=0):
 
 
 def sparse(n, d, k, seed=0):
-    """Blobs of variance 1 at least 6 apart, T twice the variance, and centres near the optimum."""
+    """Blobs of variance 1 at least 6 apart, T twice the variance, and centers near the optimum."""
     rng = np.random.default_rng(seed)
     means = _apart(rng, d, k)
     x = (means[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
@@ -69,7 +69,7 @@ def _temperature_of_perplexity(x, centers, wanted):
 
 
 def overlapping(n, d, k, seed=0, spread=2.0):
-    """Blobs that overlap, with starting centres among the rows: where EM is slow."""
+    """Blobs that overlap, with starting centers among the rows: where EM is slow."""
     rng = np.random.default_rng(seed)
     means = rng.uniform(-10, 10, (k, d))
     x = (means[rng.integers(k, size=n)] + spread * rng.standard_normal((n, d))).astype(np.float32)

@@ -52,7 +52,7 @@ def run(monkeypatch, capsysbinary, tmp_path):
 
     def call(*args):
         monkeypatch.setattr(sys, "argv", ["softkmeans", *map(str, args)])
-        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterward
         try:
             cli.main()
             status = 0

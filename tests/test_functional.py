@@ -67,7 +67,7 @@ def test_rows_sum_to_one_and_free_energy_lies_between_its_bounds(distance, x, c,
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("temperature", [1e-4, 1e-8, 1e-12])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_rows_sum_to_one_between_two_centres_however_cold(distance, temperature, dtype):
+def test_rows_sum_to_one_between_two_centers_however_cold(distance, temperature, dtype):
     x = torch.tensor([[0.0, 1.0], [0.0, 3.0], [1.0, 0.1]], dtype=dtype)
     c = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=dtype)
     resp = assign(x, c, temperature, distance)
@@ -176,7 +176,7 @@ def test_gradients_in_the_temperature_are_entropy_and_variance(distance):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("name", ["assign", *OBJECTIVES])
-def test_gradcheck_in_rows_centres_and_temperature(name, distance):
+def test_gradcheck_in_rows_centers_and_temperature(name, distance):
     x, c = problem(n=4, k=3)
     log_t = torch.tensor(-0.2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
@@ -252,7 +252,7 @@ def test_float32_keeps_the_distortion_where_one_centroid_has_strayed():
 @settings(max_examples=50, deadline=None)
 @given(scale=st.floats(-15, 15), seed=st.integers(0, 1000))
 def test_units_only_rescale(scale, seed):
-    """With rows and centres s times as wide, T is s² times as high: memberships stay, F scales by s²."""
+    """With rows and centers s times as wide, T is s² times as high: memberships stay, F scales by s²."""
     s = 10.0**scale
     x, c = problem(seed)
     torch.testing.assert_close(assign(s * x, s * c, 0.7 * s**2), assign(x, c, 0.7))
@@ -377,7 +377,7 @@ def test_a_callable_takes_batches_and_vmap(metric):
     torch.testing.assert_close(mapped, torch.stack([free_energy(x, c, 0.7, function) for c in stack]))
 
 
-def test_a_callable_sees_rows_and_centres_as_they_are():
+def test_a_callable_sees_rows_and_centers_as_they_are():
     x, c = problem(dtype=torch.float32)
     seen = []
 

@@ -44,14 +44,14 @@ class MissingExtraError(ImportError):
 
 
 class FitInterrupted(KeyboardInterrupt):
-    """Ctrl-C came during a fit. ``result`` holds the best centres found until then."""
+    """Ctrl-C came during a fit. ``result`` holds the best centers found until then."""
 
     def __init__(self, result: Any) -> None:
         super().__init__(result)
         self.result = result
 
     def __str__(self) -> str:
-        return "the fit was interrupted; the best centres so far are kept"
+        return "the fit was interrupted; the best centers so far are kept"
 
 
 class CallbackError(RuntimeError):
@@ -62,7 +62,7 @@ class CallbackError(RuntimeError):
         self.result = result
 
     def __str__(self) -> str:
-        return "a callback raised, which stopped the fit; the best centres so far are kept"
+        return "a callback raised, which stopped the fit; the best centers so far are kept"
 
 
 class PerformanceWarning(UserWarning):

@@ -1,7 +1,7 @@
 """The differentiable functions of soft k-means: what `SoftKMeansLayer` is made of.
 
-``distance`` may also be a callable that takes rows (..., n, d) and centres (k, d) to distances (..., n, k). Gradients
-flow through it, also into parameters of its own. It is given rows and centres as they are: digits are its own affair.
+``distance`` may also be a callable that takes rows (..., n, d) and centers (k, d) to distances (..., n, k). Gradients
+flow through it, also into parameters of its own. It is given rows and centers as they are: digits are its own affair.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: AnyDista
     x : Tensor (..., n, d)
         Rows.
     c : Tensor (k, d)
-        Centres, of the same dtype and device.
+        Centers, of the same dtype and device.
     temperature : float or Tensor ()
         T > 0, in the units of the distance: it divides *squared* distances by default.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable
-        What is between rows and centres; a callable takes x and c to distances (..., n, k).
+        What is between rows and centers; a callable takes x and c to distances (..., n, k).
 
     Returns
     -------
@@ -179,9 +179,9 @@ def _distances(x: Tensor, c: Tensor, distance: AnyDistance) -> tuple[Tensor, Ten
 
 
 def _between(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (..., n, k), from amid the centres: far from the origin, squares would lose all their digits."""
+    """Distances (..., n, k), from amid the centers: far from the origin, squares would lose all their digits."""
     if distance.translates:
-        origin = c.detach().median(0).values  # not the mean, which one centre astray would take along
+        origin = c.detach().median(0).values  # not the mean, which one center astray would take along
         x, c = x - origin, c - origin
     return distance.between(distance.embed(x), distance.embed(c))
 
@@ -217,13 +217,13 @@ def with_density(distance: AnyDistance, purpose: str, otherwise: str) -> Distanc
 
 
 def check_function(function: DistanceFunction, c: Tensor) -> None:
-    """Raise an InputError unless a callable gives distances between a few centres (k, d), on trial."""
+    """Raise an InputError unless a callable gives distances between a few centers (k, d), on trial."""
     few = c[:8]
     with torch.no_grad():
         d = _measured(few, c, function)
     if d.is_meta:
         return
-    apart = (few[:, None] != c).any(-1)  # on a centre, rounding may give a little less than 0
+    apart = (few[:, None] != c).any(-1)  # on a center, rounding may give a little less than 0
     if (d.isnan() | ((d < -0.01 * d.abs().max()) & apart)).any():
         raise InputError(
             f"distance {distance_name(function)} gives negative numbers or NaN between the centroids: "

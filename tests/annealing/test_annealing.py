@@ -10,13 +10,13 @@ from sklearn.datasets import make_blobs
 from helpers import reference as ref
 from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans, fit
 from softkmeans.annealing import annealing_path
-from softkmeans.annealing.pruning import losses
-from softkmeans.annealing.splitting import leaning_of
+from softkmeans.annealing.pruning import removal_costs
+from softkmeans.annealing.splitting import split_directions
 from softkmeans.data import as_source
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.errors import CallbackError
-from softkmeans.model.params import Params, Variant
+from softkmeans.model.params import ModelSpec, Params
 from softkmeans.objectives import FreeEnergy
 from softkmeans.solvers.loop import evaluate
 from softkmeans.temperature import Fixed, Schedule
@@ -28,19 +28,19 @@ FIVE, LABELS = make_blobs(300, centers=5, cluster_std=0.6, center_box=(-15, 15),
 
 
 def objective(x, t, distance="sqeuclidean", w=None, noise=None, n_clusters=3):
-    """An objective at T, the rows seen from its space, and the point of given centres and equal priors."""
+    """An objective at T, the rows seen from its space, and the point of given centers and equal priors."""
     source = as_source(x, w)
-    space = Space.of(source, as_distance(distance))
-    variant = Variant(noise=None if noise is None else noise / space.unit, learn_priors=True)
-    goal = FreeEnergy(space, Fixed(t), variant)
+    scaling = Scaling.of(source, as_distance(distance))
+    spec = ModelSpec(noise=None if noise is None else noise / scaling.unit, learn_priors=True)
+    goal = FreeEnergy(scaling, Fixed(t), spec)
 
     def at(c):
         n = len(c) + (noise is not None)
-        t_in_space = torch.full((len(c),), t / space.unit, dtype=torch.float64)
+        t_in_space = torch.full((len(c),), t / scaling.unit, dtype=torch.float64)
         log_prior = torch.full((n,), -np.log(n), dtype=torch.float64)
-        return Params(space.enter(torch.tensor(c)), t_in_space, log_prior)
+        return Params(scaling.transform(torch.tensor(c)), t_in_space, log_prior)
 
-    return goal, space.view(source), at
+    return goal, scaling.view(source), at
 
 
 def shares(x, c, t, distance="sqeuclidean", noise=None, log_prior=0.0):
@@ -59,7 +59,7 @@ def shares(x, c, t, distance="sqeuclidean", noise=None, log_prior=0.0):
 def test_growth_is_twice_the_largest_variance_of_a_cluster_over_the_temperature(dtype, weighted, noise):
     w, t, c = WEIGHTS if weighted else np.ones(300), 6.0, TILTED[[3, 50, 120]]
     goal, view, at = objective(TILTED.astype(dtype), t, w=w, noise=noise)
-    found = leaning_of(goal, view, evaluate(goal, view, at(c)), passes=60)
+    found = split_directions(goal, view, evaluate(goal, view, at(c)), passes=60)
     r = shares(TILTED, c, t, noise=noise) * w[:, None]
     for k in range(3):
         values, vectors = np.linalg.eigh(np.cov(TILTED.T, bias=True, aweights=r[:, k]))
@@ -76,7 +76,7 @@ def test_growth_is_that_of_a_pair_in_a_step_of_em(distance, t):
     c, p = fitted.centers.numpy(), fitted.priors.numpy()
     goal, view, at = objective(TILTED, t, distance)
     params = at(c)._replace(log_prior=torch.tensor(np.log(p)))
-    found = leaning_of(goal, view, evaluate(goal, view, params), passes=100)
+    found = split_directions(goal, view, evaluate(goal, view, params), passes=100)
     unit = TILTED / np.linalg.norm(TILTED, axis=1, keepdims=True) if distance == "cosine" else TILTED
 
     def half_of_pair(k, offset):
@@ -128,7 +128,7 @@ def test_two_points_part_as_theory_has_it(a):
             continue
         c = brentq(lambda c, t=t: c - a * np.tanh(2 * a * c / t), 1e-6 * a, 2 * a)
         np.testing.assert_allclose(np.sort(level.centers[:, 0]), [-c, c], rtol=0.02)
-        np.testing.assert_allclose(level.masses, 0.5, rtol=1e-3)
+        np.testing.assert_allclose(level.priors, 0.5, rtol=1e-3)
 
 
 DATA = {
@@ -153,11 +153,11 @@ def test_levels_are_consistent(name):
     for before, level in zip([None, *path.levels[:-1]], path.levels, strict=True):
         k, t = level.centers.shape[0], level.temperature
         assert level.centers.shape == (k, x.shape[1])
-        assert level.masses.shape == level.parents.shape == level.instability.shape == (k,)
-        assert level.masses.sum() == pytest.approx(1, rel=1e-9)
+        assert level.priors.shape == level.parents.shape == level.instability.shape == (k,)
+        assert level.priors.sum() == pytest.approx(1, rel=1e-9)
         if before is not None:
             assert set(level.parents) <= set(range(len(before.centers)))
-        d, p = ref.distances(x, level.centers), level.masses
+        d, p = ref.distances(x, level.centers), level.priors
         logits = np.log(p) - d / t
         norm = logsumexp(logits, axis=1)
         r = np.exp(logits - norm[:, None])
@@ -166,7 +166,7 @@ def test_levels_are_consistent(name):
         h = -weights @ np.where(r > 0, r * np.log(np.where(r > 0, r, 1)), 0).sum(1)
         assert level.entropy == pytest.approx(h, rel=1e-6, abs=1e-6 * weights.sum())
     last = path.levels[-1]
-    np.testing.assert_allclose(last.masses, 1 / len(last.masses), rtol=1e-12)
+    np.testing.assert_allclose(last.priors, 1 / len(last.priors), rtol=1e-12)
     step = ref.em_step(x, last.centers, last.temperature, w) - last.centers
     r = ref.resp(x, last.centers, last.temperature)
     assert weights @ r @ (step**2).sum(1) < 1e-4 * last.distortion  # by which a step of EM lowers F at least
@@ -184,7 +184,7 @@ def same(one, other, factor=1.0, shift=0.0, turn=None, rtol=2e-3):
         gaps = ref.distances(expected, b.centers)
         np.testing.assert_array_equal(np.sort(gaps.argmin(1)), np.arange(len(gaps)))
         assert np.sqrt(gaps.min(1).max()) < rtol * np.abs(expected).max()
-        np.testing.assert_allclose(b.masses[gaps.argmin(1)], a.masses, atol=2e-3)
+        np.testing.assert_allclose(b.priors[gaps.argmin(1)], a.priors, atol=2e-3)
 
 
 TEMPERATURES = np.geomspace(120, 3, 8)
@@ -267,7 +267,7 @@ def test_an_optimum_that_disappears_is_a_jump():
     path = annealing_path(x, max_clusters=2, sample_weight=w, n_temperatures=60)
     (jump,) = numbers(path, "jump")
     start = path.levels[jump.level - 3]
-    c, log_prior, far = start.centers, np.log(start.masses), {}
+    c, log_prior, far = start.centers, np.log(start.priors), {}
     for t in np.geomspace(start.temperature, path.levels[jump.level + 1].temperature, 60):
         before = c
         for _ in range(20_000):  # EM with masses, to its end
@@ -280,7 +280,7 @@ def test_an_optimum_that_disappears_is_a_jump():
     assert far[where] > 1
     assert sorted(far.values())[-2] < 0.3
     assert jump.temperature == pytest.approx(where, rel=0.05)
-    light = path.levels[jump.level - 1].masses.argmin()
+    light = path.levels[jump.level - 1].priors.argmin()
     assert jump.cluster == light
 
 
@@ -420,9 +420,9 @@ def test_cut_short_a_search_leaves_the_best_so_far(case):
 
 
 REFUSED = {
-    "frozen": ({"init": NINE[:9], "frozen": [True] + [False] * 8}, "moves any centre"),
-    "priors": ({"priors": [1 / 9] * 9}, "moves any centre"),
-    "temperatures": ({"temperature": [1.0] * 9}, "moves any centre"),
+    "frozen": ({"init": NINE[:9], "frozen": [True] + [False] * 8}, "moves any center"),
+    "priors": ({"priors": [1 / 9] * 9}, "moves any center"),
+    "temperatures": ({"temperature": [1.0] * 9}, "moves any center"),
     "fuzzy": ({"assignment": "fuzzy"}, "goes by the free energy"),
     "mean": ({"update": "mean", "distance": "euclidean", "temperature": 1.0}, "goes by the free energy"),
 }
@@ -444,7 +444,7 @@ def test_a_loss_is_what_the_objective_lacks_without_the_cluster(distance, t, noi
     goal, view, at = objective(TILTED, t, distance, w=WEIGHTS, noise=noise)
     c = TILTED[[3, 50, 120, 200]]
     params = at(c)
-    found = view.sum(lambda block: losses(block, goal, params)).numpy()
+    found = view.sum(lambda block: removal_costs(block, goal, params)).numpy()
 
     def whole(kept):
         logits = -ref.distances(TILTED, c[kept], distance) / t

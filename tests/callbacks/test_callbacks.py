@@ -1,4 +1,4 @@
-"""What watches a fit sees every pass, can end it, and leaves the best centres behind however it ends."""
+"""What watches a fit sees every pass, can end it, and leaves the best centers behind however it ends."""
 
 import copy
 import io
@@ -128,7 +128,7 @@ def test_every_pass_is_seen_in_units_of_the_data(solver):
 
 
 @pytest.mark.parametrize("answer", [True, 1, np.True_, "yes"])
-def test_a_true_answer_ends_the_fit_with_the_best_centres(answer):
+def test_a_true_answer_ends_the_fit_with_the_best_centers(answer):
     class Stopper(Callback):
         def on_step(self, step):
             return answer if step.n_iter == 4 else None
@@ -151,10 +151,10 @@ FIGURES = ["labels_", "inertia_", "free_energy_", "distortion_", "entropy_", "cl
 
 @pytest.mark.parametrize("at", [1, 4])
 @pytest.mark.parametrize("solver", ["em", "adam", "lbfgs"])
-def test_ctrl_c_keeps_the_best_centres_so_far(solver, at):
+def test_ctrl_c_keeps_the_best_centers_so_far(solver, at):
     start, recorder = X[[0, 60, 120]], Recorder(interrupt_at=at)
     model = SoftKMeans(3, temperature=0.3, solver=solver, init=start, tol=0, callbacks=[recorder])
-    with pytest.raises(FitInterrupted, match="best centres so far") as caught:
+    with pytest.raises(FitInterrupted, match="best centers so far") as caught:
         model.fit(X)
     assert isinstance(caught.value, KeyboardInterrupt)
     check_is_fitted(model)
@@ -265,7 +265,7 @@ def test_what_a_callback_raises_ends_the_fit_and_leaves_the_best_so_far(moment, 
 
 
 @pytest.mark.parametrize(("moment", "steps_taken"), [(("on_fit_begin",), 0), (("on_step", 1), 0), (("on_step", 3), 2)])
-def test_the_centres_kept_are_those_of_the_pass_that_failed(moment, steps_taken):
+def test_the_centers_kept_are_those_of_the_pass_that_failed(moment, steps_taken):
     start = X[[0, 60, 120]]
     model = SoftKMeans(3, temperature=0.3, init=start, solver="em", tol=0, callbacks=[Broken(*moment)])
     with pytest.raises(ZeroDivisionError):

@@ -33,7 +33,7 @@ def test_the_passes_of_em_are_those_of_the_textbook():
 
 
 @pytest.mark.parametrize("solver", ["em", "lbfgs", "adam"])
-def test_loss_and_centres_belong_together_and_the_last_are_the_fits(solver):
+def test_loss_and_centers_belong_together_and_the_last_are_the_fits(solver):
     recorder = Recorder()
     model = fitted(recorder, init=START, solver=solver, tol=1e-9, max_iter=3000)
     np.testing.assert_allclose([ref.free_energy(X, c, 0.3) / 150 for c in recorder.centers], recorder.losses, rtol=1e-6)
@@ -67,7 +67,7 @@ def test_a_layers_training_is_recorded():
     assert (np.diff(recorder.losses)[:5] < 0).all()
 
 
-def test_fuzzy_memberships_have_centres_and_no_temperature():
+def test_fuzzy_memberships_have_centers_and_no_temperature():
     recorder = Recorder()
     model = FuzzyCMeans(3, random_state=0, callbacks=[recorder]).fit(X)
     assert len(recorder.centers) == model.n_iter_
@@ -75,7 +75,7 @@ def test_fuzzy_memberships_have_centres_and_no_temperature():
 
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
-def test_what_a_callback_does_to_centres_changes_no_fit(distance):
+def test_what_a_callback_does_to_centers_changes_no_fit(distance):
     class Vandal(Callback):
         def on_step(self, step):
             step.centers.fill_(7.0)
@@ -108,6 +108,6 @@ def test_it_goes_through_clone_and_pickle():
     assert len(clone(model).callbacks[0].steps) == model.n_iter_
 
 
-def test_a_step_has_its_centres_last_and_needs_none():
+def test_a_step_has_its_centers_last_and_needs_none():
     assert Step._fields[-1] == "centers"
     assert Step(1, 1.0, 1.0, 1.0, 1.0).centers is None

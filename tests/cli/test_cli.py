@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import softkmeans
-from helpers.commands import COMMAND, colours, figure, listing, succeeds
+from helpers.commands import COMMAND, colors, figure, listing, succeeds
 from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, load, save
 from softkmeans.cli.messages import as_options
-from softkmeans.selection.diagnostics import doubts
+from softkmeans.selection.diagnostics import diagnose
 from softkmeans.solvers import Em, Lbfgs
 
 mpl.use("Agg")
@@ -144,7 +144,7 @@ def test_assignments_in_every_format(ending, data, run):
         check_assignments(frame["label"].to_numpy(), frame.to_numpy()[:, 1:], expected, WINE.data)
 
 
-def test_standardising_is_scikit_learns_and_centres_are_printed_in_their_own_units(data, run):
+def test_standardising_is_scikit_learns_and_centers_are_printed_in_their_own_units(data, run):
     expected = make_pipeline(StandardScaler(), SoftKMeans(3, random_state=0)).fit(WINE.data)
     args = ("--scale", "standard", "--label-column", "kind", "--out", "m.safetensors")
     out = succeeds(run("fit", data / "wine.csv", "-k", 3, *args))
@@ -155,7 +155,7 @@ def test_standardising_is_scikit_learns_and_centres_are_printed_in_their_own_uni
         assert {f"{value:.4g}" for value in centers[:, :2].ravel()} <= printed
         assert {f"{size:.1f}" for size in expected[1].cluster_weights_} <= printed
         assert {"alcohol", "malic_acid"} <= printed
-        assert figure(text, "temperature") == f"{expected[1].temperature_:.6g} (of standardised data)"
+        assert figure(text, "temperature") == f"{expected[1].temperature_:.6g} (of standardized data)"
     assert figure(about, "scaling") == "standard"
     assert figure(about, "features") == "13"
     assert figure(about, "distance") == "sqeuclidean"
@@ -209,7 +209,7 @@ def test_options_are_the_estimators_parameters(options, parameters, data, run):
     expected = SoftKMeans(**({"n_clusters": 3, "random_state": 0} | parameters)).fit(WINE.data.to_numpy())
     status, _, err = run("fit", data / "wine.parquet", "-k", 3, *options, "--out", "m.safetensors")
     assert status == 0
-    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in doubts(expected))
+    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in diagnose(expected))
     found = load("m.safetensors")
     np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
     assert found.n_iter_ == expected.n_iter_
@@ -275,8 +275,8 @@ def test_pictures(model, ending, data, run):
     for name in ("clusters", "loss"):
         assert Path(f"{name}{ending}").read_bytes().startswith(STARTS[ending])
     if ending == ".png":
-        assert colours("clusters.png") > 50
-        assert colours("loss.png") > 5
+        assert colors("clusters.png") > 50
+        assert colors("loss.png") > 5
 
 
 def test_regions_shade_the_plane(data, run):
@@ -293,7 +293,7 @@ def test_regions_shade_the_plane(data, run):
 def test_fit_draws_too(data, run):
     out = succeeds(run("fit", data / "wine.csv", "-k", 3, "--scale", "standard", "--picture", "p.png"))
     assert "wrote p.png" in out
-    assert colours("p.png") > 50
+    assert colors("p.png") > 50
 
 
 def test_info_of_a_bare_layer(data, run):
@@ -333,8 +333,8 @@ def check_demo(out, folder, n, k):
     assert proba.shape == (n, k)
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(labels, proba.argmax(1))
-    assert colours(folder / "clusters.png") > 50
-    assert colours(folder / "loss.png") > 5
+    assert colors(folder / "clusters.png") > 50
+    assert colors(folder / "loss.png") > 5
     return labels, proba
 
 
@@ -582,7 +582,7 @@ class StopAtThree(Callback):
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_ctrl_c_writes_the_best_centres_so_far(scale, data, tmp_path, run, monkeypatch):
+def test_ctrl_c_writes_the_best_centers_so_far(scale, data, tmp_path, run, monkeypatch):
     args = ["fit", data / "digits.csv", "-k", "10", "--tol", "0", "--max-iter", "100000", "--scale", scale]
     args += ["--out", "m.safetensors", "--assignments", "a.csv"]
     if scale == "standard":
@@ -594,7 +594,7 @@ def test_ctrl_c_writes_the_best_centres_so_far(scale, data, tmp_path, run, monke
         monkeypatch.setattr(Lbfgs, "step", interrupted_at(3, Lbfgs.step))
         status, out, err = run(*args)
     assert status == 128 + signal.SIGINT
-    assert re.fullmatch(r"interrupted: the fit was interrupted; the best centres so far are kept\n\s*", err)
+    assert re.fullmatch(r"interrupted: the fit was interrupted; the best centers so far are kept\n\s*", err)
     assert figure(out, "steps") == "3 (not converged)"
     assert "wrote m.safetensors" in out
     x = FRAMES["digits"]  # the class is a number, and no label column was named

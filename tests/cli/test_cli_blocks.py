@@ -209,7 +209,7 @@ def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
     again = (tmp_path / "out").read_text()
     assert re.match(r"resumed at step [1-9]\d*\n", again)
     for said in (err, again):
-        assert "interrupted: the fit was interrupted; the best centres so far are kept\n" in said
+        assert "interrupted: the fit was interrupted; the best centers so far are kept\n" in said
         assert "Traceback" not in said
     out, _ = here(*command, "--out", tmp_path / "resumed.safetensors")
     assert re.match(r"resumed at step [1-9]\d*\n", out)

@@ -16,12 +16,12 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers.commands import colours, figure, listing, succeeds
+from helpers.commands import colors, figure, listing, succeeds
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
 from softkmeans.cli.messages import as_options
 from softkmeans.cli.progress import progress
 from softkmeans.plots import EnergyDisplay
-from softkmeans.selection.diagnostics import doubts
+from softkmeans.selection.diagnostics import diagnose
 
 mpl.use("Agg")
 
@@ -66,7 +66,7 @@ def test_stability_is_the_library_s_and_a_column(scale, data, run):
     assert status == 0
     assert [line[2] for line in rows_of(out, "cluster")] == [f"{value:.2f}" for value in found.clusters]
     assert ("do not survive resampling" in err) == bool(found.doubtful)
-    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in doubts(model, found))
+    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in diagnose(model, found))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_temperatures_starts_and_searches(temperature, parameter, data, run):
 
 @pytest.mark.parametrize(
     ("temperature", "doubt"),
-    [("critical:2", "all 3 centres coincide"), ("1e-4", "memberships are hard.*choose --temperature calibrated$")],
+    [("critical:2", "all 3 centers coincide"), ("1e-4", "memberships are hard.*choose --temperature calibrated$")],
 )
 def test_doubts_are_warnings_of_the_fit_and_of_what_is_in_the_model(temperature, doubt, data, run):
     _, out, err = run("fit", data / "iris.csv", "-k", 3, "--temperature", temperature, "--out", "m.safetensors")
@@ -128,7 +128,7 @@ def test_select_is_the_library_s_choice(scale, data, run):
     rows = IRIS if scaler is not None else IRIS.to_numpy()
     np.testing.assert_allclose(model.predict_proba(IRIS), own.predict_proba(rows), rtol=1e-6, atol=1e-9)
     assert list(model.feature_names_in_) == NAMES
-    assert colours("p.png") > 5
+    assert colors("p.png") > 5
     assert [line for line in out.splitlines() if line.startswith("wrote")] == [
         f"wrote {name}" for name in outputs[1::2]
     ]
@@ -162,7 +162,7 @@ def test_anneal_is_the_library_s_path(scale, data, run):
     scaler = None if scale == "none" else StandardScaler().fit(IRIS, sample_weight=WEIGHTS)
     x = IRIS.to_numpy() if scaler is None else scaler.transform(IRIS)
     path = annealing_path(x, max_clusters=5, n_temperatures=20, sample_weight=WEIGHTS)
-    units = "" if scaler is None else " (of standardised data)"
+    units = "" if scaler is None else " (of standardized data)"
     assert figure(out, "critical temperature") == f"{path.critical_temperature:.6g}{units}"
     longest = max(path.lifetimes(), key=path.lifetimes().get)
     assert figure(out, "longest-lived").startswith(f"{longest} clusters")
@@ -178,12 +178,12 @@ def test_anneal_is_the_library_s_path(scale, data, run):
         assert rows["parent"].tolist() == level.parents.tolist()
         for name in ("temperature", "free_energy", "distortion", "entropy"):
             np.testing.assert_allclose(rows[name], getattr(level, name), rtol=1e-6)
-        np.testing.assert_allclose(rows["mass"], level.masses, rtol=1e-5)
+        np.testing.assert_allclose(rows["mass"], level.priors, rtol=1e-5)
         np.testing.assert_allclose(rows["instability"], level.instability, rtol=1e-5)
         centers = level.centers if scaler is None else scaler.inverse_transform(level.centers)
         np.testing.assert_allclose(rows[[f"center_{name}" for name in NAMES]], centers, rtol=1e-6)
-    assert colours("tree.png") > 5
-    assert colours("e.png") > 5
+    assert colors("tree.png") > 5
+    assert colors("e.png") > 5
 
 
 def test_a_path_may_begin_anywhere(data, run):

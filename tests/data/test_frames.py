@@ -15,7 +15,7 @@ from helpers.tables import FOREIGN, FRAMES, KINDS, NAMES, X
 from softkmeans import InputError, SoftKMeans, accumulate, fit
 from softkmeans.data import as_source, block, ordering
 from softkmeans.data.frames import as_rows
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import as_distance
 
 
@@ -108,7 +108,7 @@ def test_sparse_rows_are_sorted_as_by_numpy(seed, keys, distance, monkeypatch):
     for source in (as_source(sp.csr_array(x)), as_source(x)):
         if distance is not None:
             shift = torch.tensor(rng.normal(size=8)) * (distance != "cosine")
-            source = Space(as_distance(distance), shift, 0.5).view(source)
+            source = Scaling(as_distance(distance), shift, 0.5).view(source)
         rows = ordering.sorted_rows(source)
         z = source.map(lambda block: block.x, width=8).numpy()[rows.order]
         np.testing.assert_array_equal(z, z[np.lexsort(z.T[::-1])])
@@ -162,7 +162,7 @@ WEIGHTS = {
     "Arrow series": lambda w: pd.Series(w).astype("float[pyarrow]"), "polars": pl.Series, "pyarrow": pa.array,
     "chunks": lambda w: pa.chunked_array([w[:30], w[30:]]), "tensor": torch.tensor, "array API": xp.asarray,
     "decimals": lambda w: pa.array(w.astype(int)).cast(pa.decimal128(20, 1)), "float16": lambda w: w.astype("f2"),
-    "long": lambda w: w.astype(np.longdouble), "backwards": lambda w: w[::-1].copy()[::-1],
+    "long": lambda w: w.astype(np.longdouble), "backward": lambda w: w[::-1].copy()[::-1],
 }  # fmt: skip
 
 

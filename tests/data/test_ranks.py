@@ -67,10 +67,10 @@ def test_all_ranks_find_the_same(ranks):
         assert {**found, "labels": 0} == {**ranks[0], "labels": 0}
 
 
-@pytest.mark.parametrize("init", ["given centres", "k-means++", "random"])
+@pytest.mark.parametrize("init", ["given centers", "k-means++", "random"])
 @pytest.mark.parametrize("shares", ["uneven", "one empty", "first empty"])
 def test_one_process_finds_it_too(ranks, shares, init):
-    start = X[::200] if init == "given centres" else init
+    start = X[::200] if init == "given centers" else init
     alone = SoftKMeans(5, init=start, random_state=1, tol=1e-8).fit(Stream(X, [300], W))
     found = ranks[0][f"{shares}, {init}"]
     np.testing.assert_allclose(found["centers"], alone.cluster_centers_, rtol=1e-9, atol=1e-9)

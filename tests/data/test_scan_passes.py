@@ -50,22 +50,22 @@ def test_nothing_runs_before_the_first_item():
     assert list(prefetch(())) == []
 
 
-@pytest.mark.parametrize("leave", ["close", "drop", "raise", "at once"])
-def test_the_thread_ends_with_the_iterator(leave):
+@pytest.mark.parametrize("inverse_transform", ["close", "drop", "raise", "at once"])
+def test_the_thread_ends_with_the_iterator(inverse_transform):
     made, ended = [], []
     items = prefetch(counting(10**9, made, ended))
-    if leave != "at once":
+    if inverse_transform != "at once":
         assert next(items) == 0
-    if leave == "close":
+    if inverse_transform == "close":
         items.close()
-    elif leave == "raise":
+    elif inverse_transform == "raise":
         with pytest.raises(KeyError):
             items.throw(KeyError())
     else:
         del items
         gc.collect()
     assert threads() == []
-    assert len(ended) == (leave != "at once")
+    assert len(ended) == (inverse_transform != "at once")
     assert len(made) <= 3
 
 

@@ -17,10 +17,10 @@ from helpers.streams import Stream
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters, write_assignments
 from softkmeans.data import scan
 from softkmeans.data.sampling import draw_rows
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.estimators import fitted_scaler, scaled
-from softkmeans.seeding import STREAMED, starts
+from softkmeans.seeding import STREAMED_SEEDINGS, initial_centers
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 WEIGHTS = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
@@ -28,8 +28,11 @@ ENDS = st.lists(st.integers(1, len(X) - 1), max_size=6)
 
 
 def seeded(name, source, k, distance, seed=3):
-    space = Space.of(source, as_distance(distance))
-    return [space.leave(start) for start in starts(name, 2, k, source, space, np.random.default_rng(seed))]
+    scaling = Scaling.of(source, as_distance(distance))
+    return [
+        scaling.inverse_transform(start)
+        for start in initial_centers(name, 2, k, source, scaling, np.random.default_rng(seed))
+    ]
 
 
 @functools.cache
@@ -38,7 +41,7 @@ def seeded_whole(name, distance):
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 @settings(max_examples=4, deadline=None)
 @given(ends=ENDS)
 def test_starts_do_not_depend_on_blocks(name, distance, ends):
@@ -70,7 +73,7 @@ def test_one_answer_is_not_kept_for_every_row():
     np.testing.assert_array_equal(model.fit_predict(Stream(X)), model.predict(X))
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 def test_starts_find_blobs_far_apart(name):
     centers = np.arange(6)[:, None] * 1000.0
     rows = np.concatenate([centers + shift for shift in np.linspace(-1, 1, 50)])
@@ -81,14 +84,14 @@ def test_starts_find_blobs_far_apart(name):
     assert len(np.unique(found[0][:, 0])) == 6
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 def test_rows_of_no_weight_start_nothing(name):
     rows, weights = np.concatenate([X, X + 500]), np.repeat([1.0, 0.0], len(X))
     for start in seeded(name, Stream(rows, [100], w=weights), 5, "sqeuclidean"):
         assert start.max() < 100
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 def test_fewer_distinct_rows_than_clusters(name):
     rows = np.repeat([[0.0, 1.0], [4.0, 4.0]], 20, axis=0)
     with pytest.warns(ConvergenceWarning, match="has 2 distinct rows, fewer than n_clusters=3"):

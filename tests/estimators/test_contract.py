@@ -88,7 +88,7 @@ def test_parameters_survive_a_clone_and_the_data_a_fit(name):
 
 LAYOUTS = {
     "fortran": np.asfortranarray,
-    "backwards": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "backward": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
     "every other": lambda x: np.repeat(np.repeat(x, 2, 0), 2, 1)[::2, ::2],
     "list": np.ndarray.tolist,
     "frame": pd.DataFrame,

@@ -170,7 +170,7 @@ def test_transform_is_the_distance(distance):
 
 @pytest.mark.parametrize("offset", [0.0, 1e6, -1e9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_centre_is_at_distance_zero_of_itself(dtype, offset):
+def test_a_center_is_at_distance_zero_of_itself(dtype, offset):
     fitted = model(dtype=dtype).fit(X + offset)
     away = fitted.transform(fitted.cluster_centers_)
     assert (np.diag(away) == 0).all()
@@ -298,7 +298,7 @@ def test_the_cold_limit_is_hard_k_means(seed):
 
 @pytest.mark.parametrize("temperature", [1e-12, 1e-15, 1e-18])
 def test_rows_sum_to_one_however_cold(temperature):
-    """Rows half-way between two centres, whose logits are huge and equal."""
+    """Rows half-way between two centers, whose logits are huge and equal."""
     x = np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]] * 5)
     fitted = SoftKMeans(2, temperature=temperature, init=[[1.0, 0.0], [-1.0, 0.0]]).fit(x)
     np.testing.assert_allclose(fitted.predict_proba(x).sum(1), 1.0)
@@ -448,9 +448,9 @@ def test_any_memory_layout_gives_the_same(layout):
 
 
 def test_weights_seen_backwards():
-    backwards = model().fit(X, sample_weight=W[::-1])
+    backward = model().fit(X, sample_weight=W[::-1])
     np.testing.assert_array_equal(
-        backwards.cluster_centers_, model().fit(X, sample_weight=W[::-1].copy()).cluster_centers_
+        backward.cluster_centers_, model().fit(X, sample_weight=W[::-1].copy()).cluster_centers_
     )
 
 
@@ -461,7 +461,7 @@ def test_memory_maps(tmp_path):
     np.testing.assert_array_equal(model().fit(X).predict(x), model().fit(X).predict(X))
 
 
-def test_a_model_whose_centres_are_read_only_works(tmp_path):
+def test_a_model_whose_centers_are_read_only_works(tmp_path):
     """As joblib hands models to its workers."""
     fitted = model().fit(X)
     expected = fitted.predict_proba(X)

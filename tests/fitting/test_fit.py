@@ -70,7 +70,7 @@ def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
     repeated = fit(rng.permutation(np.repeat(x, w, axis=0)), 3, **common)
     np.testing.assert_allclose(weighted.centers, repeated.centers, rtol=1e-6, atol=1e-7)
     assert weighted.n_iter == repeated.n_iter
-    # A row on a centre is at a Euclidean distance of 0 but for the root of a rounding error.
+    # A row on a center is at a Euclidean distance of 0 but for the root of a rounding error.
     rel = 1e-7 if distance == "euclidean" else 1e-9
     assert weighted.temperature == pytest.approx(repeated.temperature, rel=rel)
     assert weighted.objective == pytest.approx(repeated.objective, rel=rel, abs=1e-9)
@@ -182,7 +182,7 @@ def test_as_many_clusters_as_rows():
     np.testing.assert_allclose(np.unique(result.centers.numpy(), axis=0), np.unique(x, axis=0), atol=1e-6)
 
 
-def test_euclidean_centres_are_geometric_medians_even_on_a_row():
+def test_euclidean_centers_are_geometric_medians_even_on_a_row():
     x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
     result = fit(x, 1, temperature=1.0, init=[[0.5, 0.5]], distance="euclidean", tol=0, max_iter=5000)
     np.testing.assert_allclose(result.centers[0], [0.0, 0.0], atol=1e-5)
@@ -191,7 +191,7 @@ def test_euclidean_centres_are_geometric_medians_even_on_a_row():
     assert float(median.centers[0, 0]) == pytest.approx(2.0, abs=1e-4)
 
 
-def test_cosine_centres_are_directions():
+def test_cosine_centers_are_directions():
     x = np.array([[10.0, 0.1], [1.0, 0.02], [0.1, 10.0], [0.0, 2.0]])
     result = fit(x, 2, temperature=0.01, distance="cosine", random_state=0)
     np.testing.assert_allclose(np.linalg.norm(result.centers, axis=1), 1.0)
@@ -349,7 +349,7 @@ def test_a_constant_column_of_huge_numbers_changes_nothing():
 
 @pytest.mark.filterwarnings(CUT_SHORT)
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
-def test_a_step_of_em_learns_centres_and_temperature_together(distance):
+def test_a_step_of_em_learns_centers_and_temperature_together(distance):
     start = BLOBS[[3, 60, 110, 160, 220]]
     first = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance).history[0].temperature
     result = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance)

@@ -22,7 +22,7 @@ CENTERS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
 
 
 def draw(n, seed, centers=CENTERS):
-    """Rows of equal blobs around centres."""
+    """Rows of equal blobs around centers."""
     rng = np.random.default_rng(seed)
     return centers[rng.integers(0, len(centers), n)] + rng.normal(size=(n, centers.shape[1]))
 
@@ -220,7 +220,7 @@ def test_forgetting_follows_what_changes():
     assert distance_to(learned(batches, init=CENTERS), end) > 0.8
 
 
-def test_without_forgetting_centres_come_to_rest():
+def test_without_forgetting_centers_come_to_rest():
     batches = [draw(100, step) for step in range(200)]
     ends = [learned(batches, solver=Online(forgetting=f), init=CENTERS).cluster_centers_ for f in (0.0, 0.2)]
     errors = [np.sqrt(((end - CENTERS) ** 2).mean()) for end in ends]
@@ -357,7 +357,7 @@ REFUSED = {
     "more than the 2 rows of the first batch": lambda: SoftKMeans(3).partial_fit(draw(2, 0)),
     "can't solve for temperature": lambda: SoftKMeans(3, temperature="calibrated").partial_fit(draw(50, 0)),
     "needs an objective": lambda: learned([draw(9, 0)], distance="euclidean", update="mean", temperature=1.0),
-    r"centres of shape \(3, 2\)": lambda: learned([draw(50, 0)]).set_params(n_clusters=4).partial_fit(draw(50, 1)),
+    r"centers of shape \(3, 2\)": lambda: learned([draw(50, 0)]).set_params(n_clusters=4).partial_fit(draw(50, 1)),
     "X has 1 features": lambda: learned([draw(50, 0), draw(50, 0)[:, :1]]),
     "NaN": lambda: learned([draw(50, 0), [[np.nan, 1.0]]]),
     "zero for every row": lambda: learned([draw(50, 0)]).partial_fit(draw(5, 0), sample_weight=np.zeros(5)),

@@ -20,7 +20,7 @@ def figure(out, name):
     return re.search(rf"^{re.escape(name)} +(\S.*?) *$", out, re.MULTILINE).group(1)
 
 
-def colours(file):
+def colors(file):
     with Image.open(file) as picture:
         return len(picture.convert("RGB").getcolors(2**24))
 

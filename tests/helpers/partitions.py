@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Problem(NamedTuple):
-    """Rows x (n, d), memberships a (n, k) and b (n, l) in two clusterings, and centres c (k, d) of the first."""
+    """Rows x (n, d), memberships a (n, k) and b (n, l) in two clusterings, and centers c (k, d) of the first."""
 
     x: np.ndarray
     a: np.ndarray

@@ -22,7 +22,7 @@ from helpers import reference as ref
 from softkmeans import InputError, SoftKMeans, accumulate, kernels
 from softkmeans.data import as_source
 from softkmeans.data.block import Block
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.kernels.cpu import api, arguments, codegen, jit, threads
 
@@ -44,11 +44,11 @@ def problem_of(n, d, k, dtype=np.float64, seed=0):
 
 
 def block_of(x, w=None, distance="sqeuclidean"):
-    """A block as fits see it, and its centres' way into the frame."""
+    """A block as fits see it, and its centers' way into the frame."""
     source = as_source(x, w)
-    space = Space.of(source, as_distance(distance))
-    (block,) = space.view(source).blocks()
-    return block, space
+    scaling = Scaling.of(source, as_distance(distance))
+    (block,) = scaling.view(source).blocks()
+    return block, scaling
 
 
 def expected_stats(x, c, t, w, distance, b=0.0):
@@ -61,12 +61,12 @@ def expected_stats(x, c, t, w, distance, b=0.0):
 
 def stats_of(x, c, t, w=None, distance="sqeuclidean", b=None):
     """Stats by the kernels, with the weighted sums in the data's units."""
-    block, space = block_of(x, w, distance)
-    k, unit = len(c), space.unit
+    block, scaling = block_of(x, w, distance)
+    k, unit = len(c), scaling.unit
     beta = torch.full((k,), unit / t, dtype=torch.float64)
     b = torch.zeros(k, dtype=torch.float64) if b is None else torch.tensor(b)
-    stats = kernels.accumulate(block, space.enter(torch.tensor(c)), beta, b, space.distance)
-    return space.leave_stats(stats)
+    stats = kernels.accumulate(block, scaling.transform(torch.tensor(c)), beta, b, scaling.distance)
+    return scaling.inverse_transform_stats(stats)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -100,7 +100,7 @@ def test_sums(backend, size, distance, dtype, weighted):
             np.testing.assert_allclose(
                 found.weighted_sum, slope * resp.T @ z.astype(float), atol=atol * np.abs(z).max() * 3
             )
-            np.testing.assert_allclose(found.pull, slope * found.weight)
+            np.testing.assert_allclose(found.irls_weight, slope * found.weight)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -108,24 +108,24 @@ def test_sums(backend, size, distance, dtype, weighted):
 @pytest.mark.parametrize("size", [s for s in SIZES if s[1] > 1], ids=str)
 def test_what_is_said_of_rows(backend, size, distance, dtype):
     x, c, _ = problem_of(*size, dtype)
-    block, space = block_of(x, None, distance)
-    centers, k = space.enter(torch.tensor(c)), len(c)
+    block, scaling = block_of(x, None, distance)
+    centers, k = scaling.transform(torch.tensor(c)), len(c)
     d = ref.distances(x.astype(float), c, distance)
-    label, near = kernels.nearest(block, centers, space.distance)
+    label, near = kernels.nearest(block, centers, scaling.distance)
     assert label.dtype == torch.int64
     chosen = np.take_along_axis(d, label.numpy()[:, None], 1)[:, 0]
     np.testing.assert_allclose(chosen, d.min(1), atol=ROUNDING[dtype] * d.mean())
-    np.testing.assert_allclose(near * space.unit, d.min(1), atol=10 * ROUNDING[dtype] * d.mean(), rtol=1e-5)
+    np.testing.assert_allclose(near * scaling.unit, d.min(1), atol=10 * ROUNDING[dtype] * d.mean(), rtol=1e-5)
     np.testing.assert_allclose(
-        kernels.distances(block, centers, space.distance) * space.unit, d, atol=10 * ROUNDING[dtype] * d.mean()
+        kernels.distances(block, centers, scaling.distance) * scaling.unit, d, atol=10 * ROUNDING[dtype] * d.mean()
     )
     for t in (0.05 * d.mean(), d.mean()):
         want = expected_stats(x.astype(float), c, t, None, distance)
-        beta, b = torch.full((k,), space.unit / t, dtype=torch.float64), torch.zeros(k, dtype=torch.float64)
-        resp = kernels.assign(block, centers, beta, b, space.distance)
+        beta, b = torch.full((k,), scaling.unit / t, dtype=torch.float64), torch.zeros(k, dtype=torch.float64)
+        resp = kernels.assign(block, centers, beta, b, scaling.distance)
         np.testing.assert_allclose(resp, want["resp"], atol=100 * ROUNDING[dtype])
         np.testing.assert_allclose(resp.sum(1), 1, atol=4 * ROUNDING[dtype])
-        lognorm = kernels.lognorm(block, centers, beta, b, space.distance)
+        lognorm = kernels.lognorm(block, centers, beta, b, scaling.distance)
         np.testing.assert_allclose(lognorm, want["lognorm"], atol=100 * ROUNDING[dtype] * (1 + d.mean() / t))
 
 
@@ -142,10 +142,12 @@ def test_a_log_prior_shifts_logits(backend, distance):
 
 def test_a_temperature_per_cluster_is_served_by_the_reference(backend):
     x, c, _ = problem_of(300, 12, 4)
-    block, space = block_of(x)
+    block, scaling = block_of(x)
     beta = torch.linspace(0.1, 1.0, 4, dtype=torch.float64)
-    stats = kernels.accumulate(block, space.enter(torch.tensor(c)), beta, torch.zeros_like(beta), space.distance)
-    logits = -beta.numpy() * ref.distances(x, c) / space.unit
+    stats = kernels.accumulate(
+        block, scaling.transform(torch.tensor(c)), beta, torch.zeros_like(beta), scaling.distance
+    )
+    logits = -beta.numpy() * ref.distances(x, c) / scaling.unit
     resp = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
     np.testing.assert_allclose(stats.weight, resp.sum(0), rtol=1e-11)
 
@@ -164,7 +166,7 @@ def test_compiled_and_reference_agree(n, d, k, seed, t, offset, weighted):
             found.append(accumulate(x + offset, c + offset, t, w if weighted else None))
     rounding = 1e-12 + np.finfo(float).eps * abs(offset) * 100 / t
     scale = 1 + np.abs(x).max() ** 2 + abs(offset)
-    for name in ("weight", "distortion", "pull", "weighted_sum", "n"):
+    for name in ("weight", "distortion", "irls_weight", "weighted_sum", "n"):
         got, want = (getattr(stats, name).numpy() for stats in found)
         np.testing.assert_allclose(got, want, atol=rounding * n * 3 * scale, rtol=1e-9)
     assert float(found[0].objective) == pytest.approx(float(found[1].objective), rel=1e-9, abs=rounding * n * scale / t)
@@ -183,7 +185,7 @@ def test_accumulate_is_in_the_datas_units(backend, distance):
     assert -t * float(stats.objective) == pytest.approx(ref.free_energy(x, c, t, w, distance), rel=1e-10)
     z = x / np.linalg.norm(x, axis=1, keepdims=True) if distance == "cosine" else x
     slope = {"sqeuclidean": 1.0, "cosine": 0.5}.get(distance) or 0.5 / ref.distances(x, c, distance)
-    np.testing.assert_allclose(stats.pull, (slope * want["resp"]).sum(0), rtol=1e-10)
+    np.testing.assert_allclose(stats.irls_weight, (slope * want["resp"]).sum(0), rtol=1e-10)
     np.testing.assert_allclose(stats.weighted_sum, (slope * want["resp"]).T @ z, rtol=1e-10)
     halves = accumulate(x[:200], c, t, w[:200], distance=distance) + accumulate(
         x[200:], c, t, w[200:], distance=distance
@@ -194,10 +196,10 @@ def test_accumulate_is_in_the_datas_units(backend, distance):
 ACCUMULATE_BAD = {
     "NaN": ({"x": [[1.0, np.nan], [0.0, 0.0]]}, "1 of 4 entries, the first in row 0, column 1"),
     "infinity": ({"x": [[1.0, np.inf], [0.0, 0.0]]}, "contains NaN or infinity"),
-    "centres of another width": ({"c": [[1.0]]}, r"centres have shape \(1, 1\), expected \(k, 2\)"),
-    "centres of another shape": ({"c": [1.0, 2.0]}, r"centres have shape \(2,\)"),
-    "centres too far apart": ({"c": [[0.0, 0.0], [1e156, 1e156]]}, "the centres lie 1e.156 apart"),
-    "NaN centre": ({"c": [[1.0, np.nan]]}, "the centres contains NaN"),
+    "centers of another width": ({"c": [[1.0]]}, r"centers have shape \(1, 1\), expected \(k, 2\)"),
+    "centers of another shape": ({"c": [1.0, 2.0]}, r"centers have shape \(2,\)"),
+    "centers too far apart": ({"c": [[0.0, 0.0], [1e156, 1e156]]}, "the centers lie 1e.156 apart"),
+    "NaN center": ({"c": [[1.0, np.nan]]}, "the centers contains NaN"),
     "cold": ({"temperature": 0.0}, "temperature=0.0"),
     "weights": ({"sample_weight": [1.0, -1.0]}, "1 negative values"),
     "distance": ({"distance": "l1"}, "distance='l1'"),
@@ -284,8 +286,8 @@ def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
     monkeypatch.setattr(kernels, "LARGE", 0)
     x, c, _ = problem_of(500, 12, 4, np.float32)
     x[77] = 1e25
-    block, space = block_of(np.zeros((2, 12), np.float32))  # a frame that knows nothing of it
-    far = Block(x, None, block.device, block.dtype, Space(space.distance, space.shift, 1.0))
+    block, scaling = block_of(np.zeros((2, 12), np.float32))  # a frame that knows nothing of it
+    far = Block(x, None, block.device, block.dtype, Scaling(scaling.distance, scaling.shift, 1.0))
     calls, make = [], api.make_problem
 
     def counted(*args):
@@ -293,7 +295,7 @@ def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
         return make(*args)
 
     monkeypatch.setattr(api, "make_problem", counted)
-    label, near = kernels.nearest(far, torch.tensor(c), space.distance)
+    label, near = kernels.nearest(far, torch.tensor(c), scaling.distance)
     assert calls == [32, 64]
     d = ref.distances(x.astype(float), c)
     np.testing.assert_array_equal(label[:77], d.argmin(1)[:77])
@@ -323,7 +325,7 @@ HOLDERS = {
     "array": lambda x: x,
     "fortran": np.asfortranarray,
     "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "backwards": lambda x: x[::-1].copy()[::-1],
+    "backward": lambda x: x[::-1].copy()[::-1],
     "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
     "big-endian": lambda x: x.astype(x.dtype.newbyteorder(">")),
     "tensor": torch.tensor,

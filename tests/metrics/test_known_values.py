@@ -150,7 +150,7 @@ def test_silhouette_widths_without_a_meaning_are_zero(variant):
     assert lone == together == coinciding == 0
 
 
-def test_an_empty_cluster_is_nobodys_neighbour():
+def test_an_empty_cluster_is_nobodys_neighbor():
     x, labels = [[0.0], [1.0], [5.0], [6.0]], [0, 0, 2, 2]
     for variant in separation.VARIANTS:
         with_empty, without = crisp(labels, 3), crisp(labels, 3)[:, [0, 2]]

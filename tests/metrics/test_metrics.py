@@ -332,7 +332,7 @@ def test_comparisons_need_the_same_rows(name):
         ({"x": problem().x[:4]}, "X has 4 rows and resp has 6 rows: give the same rows in both"),
         ({"x": problem().x[:, 0]}, r"X has shape \(6,\)"),
         ({"x": np.full((6, 2), np.inf)}, "X contains NaN or infinity"),
-        ({"c": problem().c[:2]}, r"centers has shape \(2, 2\), expected \(k, d\) = \(3, 2\): give one centre for each"),
+        ({"c": problem().c[:2]}, r"centers has shape \(2, 2\), expected \(k, d\) = \(3, 2\): give one center for each"),
         ({"c": np.full((3, 2), np.nan)}, "centers contains NaN or infinity"),
         ({"a": np.ones((6, 1))}, "resp has one column, and one cluster is apart from nothing"),
         ({"x": as_source(problem().x, np.ones(6))}, "weights came with a Source .*: give them as sample_weight"),

@@ -24,7 +24,7 @@ def test_weights_are_repeated_rows():
     np.testing.assert_allclose(np.repeat(weighted, repeats), repeated, atol=1e-12)
 
 
-def test_distances_to_given_centres():
+def test_distances_to_given_centers():
     centers = RNG.normal(size=(3, 3))
     far = np.linalg.norm(X[:, None] - centers, axis=-1)
     own = far[np.arange(60), LABELS]

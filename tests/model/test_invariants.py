@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from helpers import reference as ref
 from softkmeans import fit
 from softkmeans.data.convert import as_source
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES
 from softkmeans.model.params import Params
 from softkmeans.objectives import Distortion, FreeEnergy, NegativeLogLikelihood
@@ -35,7 +35,7 @@ def problem(seed=0, n=40, d=3, k=4):
 
 def plain(distance="sqeuclidean", d=3):
     """A space that changes nothing, so that values compare directly."""
-    return Space(DISTANCES[distance], torch.zeros(d, dtype=torch.float64), 1.0)
+    return Scaling(DISTANCES[distance], torch.zeros(d, dtype=torch.float64), 1.0)
 
 
 def uniform(centers, t):
@@ -44,7 +44,7 @@ def uniform(centers, t):
     return Params(centers, centers.new_full((k,), t), centers.new_full((k,), -np.log(k)))
 
 
-def summary(kind, x, c, t, w, distance="sqeuclidean"):
+def sums(kind, x, c, t, w, distance="sqeuclidean"):
     rule = MaximumLikelihood() if kind == "nll" else Fixed(t)
     objective = KINDS[kind](plain(distance, x.shape[1]), rule)
     params = uniform(DISTANCES[distance].embed(torch.tensor(c)), t)
@@ -56,7 +56,7 @@ def summary(kind, x, c, t, w, distance="sqeuclidean"):
 @pytest.mark.parametrize("t", [1e-3, 0.3, 2.0, 1e3])
 def test_free_energy_distortion_and_entropy_agree_with_their_definitions(distance, t):
     x, c, w = problem()
-    objective, params, found = summary("free_energy", x, c, t, w, distance)
+    objective, params, found = sums("free_energy", x, c, t, w, distance)
     f, e = objective.value(params, found), float(found.stats.distortion.sum())
     assert f == pytest.approx(ref.free_energy(x, c, t, w, distance), rel=1e-12)
     assert e == pytest.approx(ref.distortion(x, c, t, w, distance), rel=1e-12)
@@ -70,7 +70,7 @@ def test_free_energy_distortion_and_entropy_agree_with_their_definitions(distanc
     t=st.floats(1e-3, 1e3),
 )
 def test_free_energy_lies_where_theory_says(x, c, t):
-    objective, params, found = summary("free_energy", x, c, t, None)
+    objective, params, found = sums("free_energy", x, c, t, None)
     f, e, hard = objective.value(params, found), float(found.stats.distortion.sum()), ref.inertia(x, c)
     slack = 1e-9 * (1 + abs(f) + e)
     assert f <= hard + slack
@@ -107,7 +107,7 @@ def test_em_may_raise_the_distortion_which_is_why_it_is_stopped_on_f():
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean"])
 def test_gradient_against_finite_differences(kind, distance):
     x, c, w = problem(2)
-    objective, params, found = summary(kind, x, c, 1.7, w, distance)
+    objective, params, found = sums(kind, x, c, 1.7, w, distance)
 
     def value(vector):
         at = objective.unpack(torch.tensor(vector), params)
@@ -121,7 +121,7 @@ def test_gradient_against_finite_differences(kind, distance):
 @pytest.mark.parametrize("kind", ["free_energy", "distortion"])
 def test_gradient_on_the_sphere_is_the_tangent_part(kind):
     x, c, w = problem(3)
-    objective, params, found = summary(kind, x, c, 0.4, w, "cosine")
+    objective, params, found = sums(kind, x, c, 0.4, w, "cosine")
     gradient = objective.gradient(params, found).view_as(params.centers)
     assert float((gradient * params.centers).sum(1).abs().max()) < 1e-12
     value = {"free_energy": ref.free_energy, "distortion": ref.distortion}[kind]
@@ -132,7 +132,7 @@ def test_gradient_on_the_sphere_is_the_tangent_part(kind):
 
 def test_gradient_of_the_free_energy_is_what_em_needs():
     x, c, w = problem(4)
-    objective, params, found = summary("free_energy", x, c, 2.5, w)
+    objective, params, found = sums("free_energy", x, c, 2.5, w)
     r = ref.resp(x, c, 2.5) * w[:, None]
     closed = 2 * (r.sum(0)[:, None] * c - r.T @ x)
     np.testing.assert_allclose(objective.gradient(params, found).numpy(), closed.ravel(), rtol=1e-10, atol=1e-10)
@@ -141,7 +141,7 @@ def test_gradient_of_the_free_energy_is_what_em_needs():
 
 def test_gradient_of_the_distortion_repels_far_points():
     x, c, w = problem(4)
-    objective, params, found = summary("distortion", x, c, 2.5, w)
+    objective, params, found = sums("distortion", x, c, 2.5, w)
     d, r = ref.distances(x, c), ref.resp(x, c, 2.5)
     factor = w[:, None] * r * (1 - (d - (r * d).sum(1, keepdims=True)) / 2.5)
     assert (factor < 0).any()
@@ -164,7 +164,7 @@ def test_one_em_step_is_one_step_of_an_equal_spherical_mixture(t):
 
 def test_nll_is_that_of_the_mixture():
     x, c, _ = problem(7)
-    objective, params, found = summary("nll", x, c, 3.0, None)
+    objective, params, found = sums("nll", x, c, 3.0, None)
     mixture = GaussianMixture(4, covariance_type="spherical")
     mixture.weights_, mixture.means_ = np.full(4, 0.25), c
     mixture.covariances_, mixture.precisions_cholesky_ = np.full(4, 1.5), np.full(4, 1.5**-0.5)
@@ -195,7 +195,7 @@ def test_cold_soft_kmeans_is_hard_kmeans_from_the_same_start(seed):
 
 
 @pytest.mark.parametrize(("above", "distinct"), [(1.05, 1), (0.95, 2)])
-def test_one_centre_loses_its_stability_at_the_critical_temperature(above, distinct):
+def test_one_center_loses_its_stability_at_the_critical_temperature(above, distinct):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 2)) * [2.0, 0.5]
     critical = 2 * np.linalg.eigvalsh(np.cov(x.T, bias=True)).max()

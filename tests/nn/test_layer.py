@@ -491,5 +491,5 @@ def test_a_callable_has_no_likelihood_and_no_fit():
         module.loss(rows(), "nll")
     with pytest.raises(InputError, match="callable"):
         train_layer(module, rows())
-    with pytest.raises(InputError, match="callable cityblock, by which fits can't move centres: give one of"):
+    with pytest.raises(InputError, match="callable cityblock, by which fits can't move centers: give one of"):
         SoftKMeans(3, distance=cityblock).fit(rows())

@@ -122,7 +122,7 @@ def test_any_floating_layer(objective, dtype):
     train_layer(module, rows(), objective=objective)
     train_layer(double, rows(), objective=objective)
     assert module.centroids.dtype == module.log_temperature.dtype == dtype
-    assert id(module.centroids) == identity  # optimisers and networks that hold it see the change
+    assert id(module.centroids) == identity  # optimizers and networks that hold it see the change
     assert module.centroids.requires_grad
     tolerance = 0.03 if dtype == torch.bfloat16 else 1e-3
     np.testing.assert_allclose(module.centroids.detach().double(), double.centroids.detach(), tolerance, tolerance)

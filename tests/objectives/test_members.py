@@ -1,4 +1,4 @@
-"""The members of the family: priors, a temperature per cluster, noise, frozen centres, fuzzy memberships."""
+"""The members of the family: priors, a temperature per cluster, noise, frozen centers, fuzzy memberships."""
 
 import subprocess
 import sys
@@ -17,12 +17,12 @@ from helpers import reference as ref
 from helpers.members import IRIS, MEMBERS, MONOTONE, START, W, member
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save
 from softkmeans.data import as_source
-from softkmeans.data.scaling import Space
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES
-from softkmeans.model.assignment import RULES, Fuzzy
-from softkmeans.model.params import Params, Variant
-from softkmeans.objectives.setup import objective_for
-from softkmeans.temperature import Absent, Fixed, MaximumLikelihood
+from softkmeans.model.assignment import ASSIGNMENTS, Fuzzy
+from softkmeans.model.params import ModelSpec, Params
+from softkmeans.objectives.setup import select_objective
+from softkmeans.temperature import Fixed, MaximumLikelihood, NoTemperature
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -89,7 +89,7 @@ def test_answers_are_those_of_the_same_gaussian_mixture():
 @pytest.mark.parametrize(("steps", "solver"), [(1, "em"), (7, "em"), (2000, "em"), (2000, "auto"), (2000, "lbfgs")])
 def test_fuzzy_c_means_is_scikit_fuzzy_s_from_the_same_start(fuzzifier, steps, solver):
     u0 = np.random.default_rng(1).dirichlet(np.ones(3), len(IRIS)).T
-    # Its first step makes centres of memberships; the centres we start from are those.
+    # Its first step makes centers of memberships; the centers we start from are those.
     start = (u0**fuzzifier) @ IRIS / (u0**fuzzifier).sum(1)[:, None]
     known, u, *_ = cmeans(IRIS.T, 3, fuzzifier, error=1e-14, maxiter=steps + 1, init=u0)
     found = FuzzyCMeans(3, fuzzifier=fuzzifier, init=start, solver=solver, tol=0, max_iter=steps).fit(IRIS)
@@ -98,7 +98,7 @@ def test_fuzzy_c_means_is_scikit_fuzzy_s_from_the_same_start(fuzzifier, steps, s
     assert found.objective_ == pytest.approx((u.T**fuzzifier * ref.distances(IRIS, known)).sum(), rel=1e-6)
 
 
-def test_fuzzy_memberships_on_centres():
+def test_fuzzy_memberships_on_centers():
     model = FuzzyCMeans(3, init=START).fit(IRIS)
     model.cluster_centers_ = np.array([[0.0, 0], [1.0, 0], [1.0, 0]])
     model.n_features_in_ = 2
@@ -158,7 +158,7 @@ def test_the_free_energy_with_noise():
     assert model.entropy_ == pytest.approx(-(r * np.log(r)).sum(), rel=1e-9)
 
 
-def test_a_far_row_moves_no_centre_where_there_is_noise():
+def test_a_far_row_moves_no_center_where_there_is_noise():
     outlier = np.vstack([IRIS, [[1e3] * 4]])
     with_noise, without = (member("noise", tol=1e-12).fit(x).cluster_centers_ for x in (outlier, IRIS))
     np.testing.assert_allclose(with_noise, without, atol=1e-6)
@@ -299,7 +299,7 @@ def test_the_largest_memberships_of_half_precision(dtype):
 
 
 ARRAYS = {
-    "backwards": lambda a: a[::-1],
+    "backward": lambda a: a[::-1],
     "big-endian": lambda a: a.astype(">f8"),
     "bfloat16": lambda a: torch.tensor(a.copy()).bfloat16(),
     "with a gradient": lambda a: torch.tensor(a.copy(), requires_grad=True),
@@ -341,7 +341,7 @@ def test_priors_that_sum_to_one_but_for_rounding_leave_noise_its_share():
 
 @pytest.mark.parametrize("name", ["frozen", "fuzzy frozen"])
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs", "adam"])
-def test_frozen_centres_stay_and_the_others_do_not(name, solver):
+def test_frozen_centers_stay_and_the_others_do_not(name, solver):
     model = member(name, solver=solver).fit(IRIS)
     frozen = np.array(model.frozen)
     np.testing.assert_allclose(model.cluster_centers_[frozen], START[frozen], atol=1e-12)
@@ -352,29 +352,29 @@ def test_frozen_centres_stay_and_the_others_do_not(name, solver):
 
 PROBLEM = np.random.default_rng(2).normal(size=(40, 3)), np.random.default_rng(3).normal(size=(4, 3))
 GOALS = {
-    "priors": (Fixed(1.7), Variant(learn_priors=True)),
-    "priors and T": (MaximumLikelihood(), Variant(learn_priors=True)),
-    "T each": (MaximumLikelihood(per_cluster=True), Variant()),
-    "given T each": (Fixed((0.5, 1.0, 2.0, 3.0)), Variant(learn_priors=True)),
-    "all": (MaximumLikelihood(per_cluster=True), Variant(learn_priors=True)),
-    "noise": (Fixed(1.7), Variant(noise=2.0)),
-    "noise, all learned": (MaximumLikelihood(), Variant(learn_priors=True, noise=2.0)),
-    "fuzzy": (Absent(), Variant(Fuzzy(2.0))),
-    "fuzzier": (Absent(), Variant(Fuzzy(4.0), noise=1.0)),
+    "priors": (Fixed(1.7), ModelSpec(learn_priors=True)),
+    "priors and T": (MaximumLikelihood(), ModelSpec(learn_priors=True)),
+    "T each": (MaximumLikelihood(per_cluster=True), ModelSpec()),
+    "given T each": (Fixed((0.5, 1.0, 2.0, 3.0)), ModelSpec(learn_priors=True)),
+    "all": (MaximumLikelihood(per_cluster=True), ModelSpec(learn_priors=True)),
+    "noise": (Fixed(1.7), ModelSpec(noise=2.0)),
+    "noise, all learned": (MaximumLikelihood(), ModelSpec(learn_priors=True, noise=2.0)),
+    "fuzzy": (NoTemperature(), ModelSpec(Fuzzy(2.0))),
+    "fuzzier": (NoTemperature(), ModelSpec(Fuzzy(4.0), noise=1.0)),
 }
 
 
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean"])
 def test_gradient_against_finite_differences(goal, distance):
-    (x, c), (rule, variant) = PROBLEM, GOALS[goal]
-    space = Space(DISTANCES[distance], torch.zeros(3, dtype=torch.float64), 1.0)
-    objective = objective_for(None, space, rule, variant)
-    n = 4 + (variant.noise is not None)
-    t = [1.0] * 4 if isinstance(rule, Absent) else [0.5, 1.0, 2.0, 3.0] if rule.per_cluster else [1.7] * 4
+    (x, c), (rule, spec) = PROBLEM, GOALS[goal]
+    scaling = Scaling(DISTANCES[distance], torch.zeros(3, dtype=torch.float64), 1.0)
+    objective = select_objective(None, scaling, rule, spec)
+    n = 4 + (spec.noise is not None)
+    t = [1.0] * 4 if isinstance(rule, NoTemperature) else [0.5, 1.0, 2.0, 3.0] if rule.per_cluster else [1.7] * 4
     prior = torch.log_softmax(torch.arange(n, dtype=torch.float64) / 3, 0)
     params = Params(torch.tensor(c), torch.tensor(t, dtype=torch.float64), prior)
-    view = space.view(as_source(x, np.random.default_rng(4).uniform(0, 2, 40)))
+    view = scaling.view(as_source(x, np.random.default_rng(4).uniform(0, 2, 40)))
 
     def value(vector):
         at = objective.unpack(torch.tensor(vector), params)
@@ -390,9 +390,9 @@ def test_gradient_against_finite_differences(goal, distance):
 def test_the_rules_are_softmax_and_powers():
     logits = -torch.tensor([[1.0, 4.0, 0.25]], dtype=torch.float64)
     expected = np.exp([-1.0, -4.0, -0.25]) / np.exp([-1.0, -4.0, -0.25]).sum()
-    assert RULES["softmax"]()(logits).resp[0].tolist() == pytest.approx(expected.tolist())
-    assert RULES["fuzzy"](2.0)(logits).resp[0].tolist() == pytest.approx([1 / 5.25, 0.25 / 5.25, 4 / 5.25])
-    assert float(RULES["fuzzy"](2.0)(logits).objective[0]) == pytest.approx(-1 / 5.25)
+    assert ASSIGNMENTS["softmax"]()(logits).resp[0].tolist() == pytest.approx(expected.tolist())
+    assert ASSIGNMENTS["fuzzy"](2.0)(logits).resp[0].tolist() == pytest.approx([1 / 5.25, 0.25 / 5.25, 4 / 5.25])
+    assert float(ASSIGNMENTS["fuzzy"](2.0)(logits).objective[0]) == pytest.approx(-1 / 5.25)
 
 
 # Large answers, rejected rows
@@ -448,8 +448,8 @@ BAD = {
     "noise": ({"noise_distance": 0}, "noise_distance=0: give a finite number above 0, in the units of the distance"),
     "noise each": ({"noise_distance": 1.0, "temperature": "per-cluster"}, "noise_distance needs one temperature"),
     "frozen without start": ({"frozen": [True, False, False], "init": "k-means++"}, "give init an array"),
-    "frozen shape": ({"frozen": [True]}, "expected a bool for each of the 3 centres"),
-    "frozen numbers": ({"frozen": [0, 1, 2]}, "expected a bool for each of the 3 centres"),
+    "frozen shape": ({"frozen": [True]}, "expected a bool for each of the 3 centers"),
+    "frozen numbers": ({"frozen": [0, 1, 2]}, "expected a bool for each of the 3 centers"),
     "priors none": ({"priors": None}, "priors=None is not known: choose one of uniform, learned, or an array"),
     "priors text": ({"priors": ["a", "b", "c"]}, "priors is of type string, expected numbers"),
     "frozen text": ({"frozen": "yes"}, "frozen"),

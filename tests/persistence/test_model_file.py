@@ -365,7 +365,7 @@ TAMPERED = {
     "content deep": (other(content=DEEP), ""),
     "content in Python": (other(content="__import__('os').system('true')"), "damaged"),
     "no parameters": (other(content__parameters=None), "damaged"),
-    "unknown parameter": (other(content__parameters__colour=1), "damaged"),
+    "unknown parameter": (other(content__parameters__color=1), "damaged"),
     "unknown setting": (other(content__parameters__solver={"kind": "eval", "settings": {}}), "damaged"),
     "setting of another": (other(content__parameters__solver={"kind": "em", "settings": {"lr": 1}}), "damaged"),
     "start missing": (other(content__parameters__init={"kind": "tensor"}), "damaged"),
@@ -377,13 +377,13 @@ TAMPERED = {
     "temperature NaN": (other(content__attributes__temperature_=float("nan")), "damaged"),
     "temperature too long": (other(content__attributes__temperature_=10**400), ""),
     "names too few": (other(content__feature_names=["a"]), ""),
-    "no centres": (tensor("cluster_centers_", None), "damaged"),
-    "centres NaN": (tensor("cluster_centers_", with_nan), "damaged"),
-    "centres flat": (tensor("cluster_centers_", np.ravel), "damaged"),
-    "centres none": (tensor("cluster_centers_", lambda c: c[:0]), "damaged"),
-    "centres without features": (tensor("cluster_centers_", lambda c: c[:, :0]), ""),
-    "centres complex": (tensor("cluster_centers_", lambda c: c.astype(np.complex64)), ""),
-    "centres of fewer features": (tensor("cluster_centers_", lambda c: c[:, :2]), ""),
+    "no centers": (tensor("cluster_centers_", None), "damaged"),
+    "centers NaN": (tensor("cluster_centers_", with_nan), "damaged"),
+    "centers flat": (tensor("cluster_centers_", np.ravel), "damaged"),
+    "centers none": (tensor("cluster_centers_", lambda c: c[:0]), "damaged"),
+    "centers without features": (tensor("cluster_centers_", lambda c: c[:, :0]), ""),
+    "centers complex": (tensor("cluster_centers_", lambda c: c.astype(np.complex64)), ""),
+    "centers of fewer features": (tensor("cluster_centers_", lambda c: c[:, :2]), ""),
     "scaler short": (tensor("scaler.mean_", lambda m: m[:2]), ""),
     "scaler half there": (tensor("scaler.scale_", None), "damaged"),
     "scaler NaN": (tensor("scaler.scale_", with_nan), ""),
@@ -408,7 +408,7 @@ def test_a_file_that_was_tampered_with_is_refused(case, models, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "bfloat16", "bool", "int64"])
-def test_centres_of_odd_types_are_refused_or_work(dtype, models, tmp_path):
+def test_centers_of_odd_types_are_refused_or_work(dtype, models, tmp_path):
     tensors = {"cluster_centers_": torch.tensor(X[[0, 60, 120]]).to(getattr(torch, dtype))}
     metadata, _ = parsed(models[0] / "layer.safetensors")
     safetensors.torch.save_file(
@@ -632,7 +632,7 @@ def test_an_interrupted_pipeline_can_be_saved(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X), pipe.predict_proba(X))
 
 
-def test_read_only_centres_are_saved_without_a_word(tmp_path):
+def test_read_only_centers_are_saved_without_a_word(tmp_path):
     model = SoftKMeans(3, random_state=0).fit(X)
     model.cluster_centers_.flags.writeable = model.cluster_weights_.flags.writeable = False
     save(model, tmp_path / "m.safetensors")

@@ -27,7 +27,7 @@ BLOBS = 3.0 * RNG.integers(-1, 2, size=(400, 4)) + RNG.normal(size=(400, 4))
 
 
 def known(x, k=5, temperature=1.0, distance="sqeuclidean", centers=None):
-    """Some rows, and a model whose centres are the first k of them, or those given."""
+    """Some rows, and a model whose centers are the first k of them, or those given."""
     centroids = torch.tensor(x[:k] if centers is None else np.asarray(centers, x.dtype))
     layer = SoftKMeansLayer(len(centroids), x.shape[1], temperature, distance=distance, centroids=centroids)
     return SoftKMeans.from_layer(layer), x
@@ -42,7 +42,7 @@ def fitted(kind, k=4, **parameters):
 
 
 def near_pair():
-    """Two centres near each other, far from the others, with rows about them: where products of rows have no digits."""
+    """Two centers near each other, far from the others, with rows about them: where products of rows have no digits."""
     centers = np.array([[1.0, 1.0], [1.0 + 1e-7, 1.0], [-5.0, 0.0], [3.0, -4.0]])
     return known(centers[0] + 1e-7 * RNG.normal(size=(50, 2)), centers=centers, temperature=1e-14)
 
@@ -63,7 +63,7 @@ CASES = {
     "many rows": lambda: known(RNG.normal(size=(200_000, 4)), k=20),
     "many clusters": lambda: known(BLOBS, k=300, temperature=0.01),
     "tiny numbers": lambda: known(BLOBS * 1e-30, temperature=1e-60),
-    "a pair of centres": near_pair,
+    "a pair of centers": near_pair,
     "pipeline": lambda: scaled(BLOBS * [1, 10, 100, 1e-3] + 7),
     "float32 pipeline": lambda: scaled((BLOBS * [1, 10, 100, 1e-3] + 7).astype(np.float32)),
     "pipeline without mean": lambda: scaled(BLOBS, with_mean=False),
@@ -75,7 +75,7 @@ CASES = {
     "fuzzy, nearly equal": lambda: fitted(FuzzyCMeans, fuzzifier=4.0, distance="euclidean"),
     "fuzzy, nearly hard": lambda: fitted(FuzzyCMeans, fuzzifier=1.1),
     "fuzzy with noise": lambda: fitted(FuzzyCMeans, noise_distance=4.0),
-    "fuzzy, rows on centres": lambda: fitted(FuzzyCMeans, fuzzifier=5.0, init=BLOBS[:4], frozen=[True] * 4),
+    "fuzzy, rows on centers": lambda: fitted(FuzzyCMeans, fuzzifier=5.0, init=BLOBS[:4], frozen=[True] * 4),
     "fitted to a tensor": lambda: (SoftKMeans(3, random_state=0).fit(torch.tensor(BLOBS)), BLOBS),
     "float16": lambda: (SoftKMeans(3, temperature=1.0, random_state=0, dtype="float16").fit(BLOBS), BLOBS.astype("f4")),
 }  # fmt: skip

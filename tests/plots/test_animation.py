@@ -49,7 +49,7 @@ def test_the_film_has_a_frame_for_each_pass_and_rests_on_the_last(recorder, tmp_
     assert not plt.get_fignums()
 
 
-def test_colours_title_and_trails_are_of_their_pass(recorder):
+def test_colors_title_and_trails_are_of_their_pass(recorder):
     film = _Film(recorder, X, "sqeuclidean", None, None)
     last = len(recorder.steps) - 1
     film.show(last)
@@ -78,7 +78,7 @@ def test_a_layers_training_in_more_features(tmp_path):
     assert len(frames(tmp_path / "film.GIF")[0]) >= 2
 
 
-def test_frames_follow_the_centres_way_and_the_time():
+def test_frames_follow_the_centers_way_and_the_time():
     way = np.concatenate([np.linspace(0, 10, 11), np.full(90, 10.0)])[:, None, None]
     chosen = chosen_frames(way, 21)
     assert (chosen[0], chosen[-1]) == (0, 100)
@@ -101,10 +101,10 @@ def test_a_film_that_fails_leaves_nothing_behind(recorder, tmp_path):
         ({"path": "film.mp4"}, "let it end with .gif"),
         ({"path": "nowhere/film.gif"}, "there is no folder"),
         ({"recorder": Recorder()}, "heard of no pass"),
-        ({"X": X[:, :1]}, "X has 1 features and the centres 2"),
+        ({"X": X[:, :1]}, "X has 1 features and the centers 2"),
         ({"fps": 0}, "fps=0"),
         ({"max_frames": 0}, "max_frames=0"),
-        ({"colors": ["red"]}, "1 colours for 3 clusters"),
+        ({"colors": ["red"]}, "1 colors for 3 clusters"),
         ({"feature_names": ["a"]}, "1 names for 2 features"),
     ],
 )

@@ -36,8 +36,8 @@ class Transition(NamedTuple):
     kind: str
 
 
-def level(t, centers, masses, parents, *energies):
-    return Level(t, np.array(centers, float), np.array(masses, float), np.array(parents), *energies)
+def level(t, centers, priors, parents, *energies):
+    return Level(t, np.array(centers, float), np.array(priors, float), np.array(parents), *energies)
 
 
 def path(**changes):
@@ -104,12 +104,12 @@ def test_hardly_any_mass_is_still_seen():
     assert tree(path(levels=levels, transitions=())).branches_.get_linewidths()[1] > 0.5
 
 
-def test_colours_are_the_last_clusters_and_mix_before():
-    colours = tree().branches_.get_colors()[:, :3]
-    np.testing.assert_allclose(colours[-2:], [to_rgb(c) for c in PALETTE[:2]], atol=2e-3)
-    np.testing.assert_allclose(colours[3], to_rgb(PALETTE[0]), atol=2e-3)  # comes to nothing but the first
-    assert np.ptp(colours[4]) < 0.01  # merged away: grey
-    assert min(np.abs(colours[0] - to_rgb(c)).max() for c in PALETTE) > 0.1
+def test_colors_are_the_last_clusters_and_mix_before():
+    colors = tree().branches_.get_colors()[:, :3]
+    np.testing.assert_allclose(colors[-2:], [to_rgb(c) for c in PALETTE[:2]], atol=2e-3)
+    np.testing.assert_allclose(colors[3], to_rgb(PALETTE[0]), atol=2e-3)  # comes to nothing but the first
+    assert np.ptp(colors[4]) < 0.01  # merged away: gray
+    assert min(np.abs(colors[0] - to_rgb(c)).max() for c in PALETTE) > 0.1
     np.testing.assert_allclose(tree(colors=["k", "r"]).branches_.get_colors()[-1, :3], (1, 0, 0), atol=1e-3)
 
 
@@ -163,7 +163,7 @@ def test_by_default_the_axis_is_that_of_the_largest_variance():
     sign = np.sign(np.corrcoef(lines, expected)[0, 1])
     np.testing.assert_allclose(sign * (lines - lines[0]), expected - expected[0], atol=1e-12)
     assert "axis" in display.ax_.get_ylabel()
-    assert tree().ax_.get_ylabel() == "centres, feature 0"
+    assert tree().ax_.get_ylabel() == "centers, feature 0"
 
 
 def test_a_path_of_one_feature_and_one_level():
@@ -202,7 +202,7 @@ def test_no_tree_is_explained(arguments, message):
 
 @pytest.mark.parametrize("feature", [2, -1])
 def test_no_such_feature(feature):
-    with pytest.raises(InputError, match=f"feature={feature} came for centres of 2 features"):
+    with pytest.raises(InputError, match=f"feature={feature} came for centers of 2 features"):
         tree(feature=feature)
 
 

@@ -1,4 +1,4 @@
-"""The pictures, judged by their pixels, by numpy, and by a published model of colour blindness."""
+"""The pictures, judged by their pixels, by numpy, and by a published model of color blindness."""
 
 import builtins
 import importlib
@@ -71,14 +71,14 @@ def linear(rgb):
 
 
 def cielab(linear_rgb):
-    """CIE 1976 L*a*b*, a colour space that the package does not use."""
+    """CIE 1976 L*a*b*, a color space that the package does not use."""
     xyz = np.clip(linear_rgb, 0, 1) @ RGB_TO_XYZ.T / RGB_TO_XYZ.sum(axis=1)
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
-def colours_of(resp):
-    """Colours of the points, in the order of `resp`, as the artist has them."""
+def colors_of(resp):
+    """Colors of the points, in the order of `resp`, as the artist has them."""
     n, k = resp.shape
     X = np.column_stack([np.arange(n), np.arange(n)]).astype(float)
     display = draw(X, resp, np.column_stack([np.arange(k), np.zeros(k)]))
@@ -86,11 +86,11 @@ def colours_of(resp):
     return display.points_.get_facecolors()[np.argsort(rows), :3]
 
 
-# --- colours ---------------------------------------------------------------------------------------------------------
+# --- colors ---------------------------------------------------------------------------------------------------------
 
 
-def test_certain_points_have_the_clusters_colours():
-    np.testing.assert_allclose(colours_of(np.eye(7)), [to_rgb(c) for c in PALETTE], atol=2e-3)
+def test_certain_points_have_the_clusters_colors():
+    np.testing.assert_allclose(colors_of(np.eye(7)), [to_rgb(c) for c in PALETTE], atol=2e-3)
 
 
 @pytest.mark.parametrize(("a", "b"), list(combinations(range(7), 2)))
@@ -98,9 +98,9 @@ def test_a_tied_point_lies_between_and_is_paler(a, b):
     tie = np.zeros((3, 7))
     tie[0, a] = tie[1, b] = 1
     tie[2, [a, b]] = 0.5
-    first, second, tied = cielab(linear(colours_of(tie)))
+    first, second, tied = cielab(linear(colors_of(tie)))
     middle = (first + second) / 2
-    fade = np.array([94, 0, 0]) - middle  # towards a very light grey
+    fade = np.array([94, 0, 0]) - middle  # toward a very light gray
     share = (tied - middle) @ fade / (fade @ fade)
     assert 0.5 < share < 0.7  # measurably paler ...
     assert np.linalg.norm(tied - middle - share * fade) < 0.12 * np.linalg.norm(first - second)  # ... and half-way
@@ -109,14 +109,14 @@ def test_a_tied_point_lies_between_and_is_paler(a, b):
 
 def test_paler_and_paler_as_the_margin_shrinks():
     share = np.linspace(1, 0.5, 11)
-    colours = cielab(linear(colours_of(np.column_stack([share, 1 - share]))))
-    from_paper = np.linalg.norm(colours - [94, 0, 0], axis=1)
+    colors = cielab(linear(colors_of(np.column_stack([share, 1 - share]))))
+    from_paper = np.linalg.norm(colors - [94, 0, 0], axis=1)
     assert (np.diff(from_paper) < 0).all()
     assert from_paper[-1] < 0.4 * from_paper[0]
 
 
 def test_a_row_that_is_mostly_noise_fades():
-    sure, noise = cielab(linear(colours_of(np.array([[1.0, 0], [0.05, 0]]))))
+    sure, noise = cielab(linear(colors_of(np.array([[1.0, 0], [0.05, 0]]))))
     assert noise[0] > sure[0] + 20
     assert np.hypot(*noise[1:]) < 0.3 * np.hypot(*sure[1:])
 
@@ -126,11 +126,11 @@ def test_palette_survives_deuteranopia():
     apart = [np.linalg.norm(seen[i] - seen[j]) for i, j in combinations(range(len(PALETTE)), 2)]
     assert min(apart) > 8  # 2.3 is just noticeable
     naive = cielab(linear([[0.84, 0.15, 0.16], [0.17, 0.63, 0.17]]) @ DEUTERANOPIA.T)  # matplotlib's red and green ...
-    assert min(apart[:3]) > np.linalg.norm((naive[0] - naive[1])[1:])  # ... tell less by hue than our first colours
+    assert min(apart[:3]) > np.linalg.norm((naive[0] - naive[1])[1:])  # ... tell less by hue than our first colors
 
 
 @pytest.mark.parametrize("layout", ["random", "grid", "clumps", "hub"])
-def test_neighbouring_centroids_never_share_a_colour(layout):
+def test_neighboring_centroids_never_share_a_color(layout):
     rng = np.random.default_rng(5)
     angle = np.linspace(0, 2 * np.pi, 49, endpoint=False)
     centers = {
@@ -142,7 +142,7 @@ def test_neighbouring_centroids_never_share_a_colour(layout):
     display = draw(centers, np.eye(50), centers)
     points = display.points_.get_offsets()
     rows = [int(np.argmin(np.linalg.norm(points - c, axis=1))) for c in centers]
-    colours = display.points_.get_facecolors()[rows].round(3)
+    colors = display.points_.get_facecolors()[rows].round(3)
     # checked on the centroids as given, without the shake and the scaling of the package
     simplices = Delaunay(centers / np.ptp(centers, axis=0)).simplices
     edges = {tuple(sorted(edge)) for simplex in simplices for edge in combinations(simplex.tolist(), 2)}
@@ -150,8 +150,8 @@ def test_neighbouring_centroids_never_share_a_colour(layout):
     if layout == "grid":  # diagonals of a square are a tie for any triangulation
         edges = {edge for edge in edges if lengths[edge] < 1.1}
     assert len(edges) >= 49
-    assert not [edge for edge in edges if (colours[edge[0]] == colours[edge[1]]).all()]
-    assert 2 <= len(np.unique(colours, axis=0)) <= 7
+    assert not [edge for edge in edges if (colors[edge[0]] == colors[edge[1]]).all()]
+    assert 2 <= len(np.unique(colors, axis=0)) <= 7
 
 
 @pytest.mark.parametrize("centers", [np.zeros((12, 2)), np.column_stack([np.arange(12.0), np.zeros(12)])])
@@ -159,17 +159,17 @@ def test_many_centroids_on_one_spot_or_line(centers):
     display = draw(centers, np.eye(12), centers, key=False)
     if centers.any():
         order = np.argsort(display.points_.get_offsets()[:, 0])
-        colours = display.points_.get_facecolors()[order]
-        assert (np.abs(np.diff(colours, axis=0)).sum(axis=1) > 0.1).all()
+        colors = display.points_.get_facecolors()[order]
+        assert (np.abs(np.diff(colors, axis=0)).sum(axis=1) > 0.1).all()
     places = display.ax_.transData.transform(display.discs_.get_offsets())
     diameter = np.sqrt(display.discs_.get_sizes()[0]) * display.figure_.dpi / 72
     assert min(np.linalg.norm(a - b) for a, b in combinations(places, 2)) > diameter
 
 
-def test_own_colours():
+def test_own_colors():
     display = draw(*blobs(k=2), colors=["red", "black"])
     assert (np.abs(display.points_.get_facecolors()[:, :3] - to_rgb("red")).sum(axis=1) < 0.01).any()
-    with pytest.raises(InputError, match="1 colours for 2 clusters"):
+    with pytest.raises(InputError, match="1 colors for 2 clusters"):
         draw(*blobs(k=2), colors=["red"])
 
 
@@ -191,7 +191,7 @@ def test_png_shows_points_and_centroids():
         assert (disc.max(axis=-1) < 120).mean() > 0.02  # with a dark number on it
 
 
-def test_regions_take_the_colour_of_their_cluster():
+def test_regions_take_the_color_of_their_cluster():
     X, resp, centers = blobs(k=3, n=60)
     display = draw(X, resp, centers, regions=True, predict_proba=lambda grid: soft(grid, centers), key=False)
     display.points_.set_visible(False)
@@ -209,7 +209,7 @@ def test_regions_take_the_colour_of_their_cluster():
     np.testing.assert_array_equal(cosine.argmax(axis=1)[seen], truth[seen])
 
 
-def test_colours_of_the_key_are_those_of_the_points():
+def test_colors_of_the_key_are_those_of_the_points():
     resp = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     display = draw(np.array([[0.0, 0], [1, 1], [2, 2]]), resp, np.array([[0.0, 0], [2, 2]]))
     rows = np.argsort(display.points_.get_offsets()[:, 0])

@@ -72,7 +72,7 @@ def test_separators_lie_between_clusters_and_numbers_in_their_middle():
     assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["0", "1", "2"]
 
 
-def test_of_too_many_rows_neighbours_are_averaged_and_the_axis_says_so():
+def test_of_too_many_rows_neighbors_are_averaged_and_the_axis_says_so():
     resp = np.tile(RESP, (100, 1))
     display = MembershipDisplay.from_predictions(resp, ax=axes(figsize=(4, 3)))
     drawn = np.asarray(display.image_.get_array())
@@ -170,7 +170,7 @@ def test_many_rows_are_averaged_to_lines():
     assert widths_of(display, 0).mean() == pytest.approx(widths_of(plain, 0).mean(), abs=0.02)
 
 
-def test_silhouette_of_an_estimator_takes_its_centres():
+def test_silhouette_of_an_estimator_takes_its_centers():
     display = SilhouetteDisplay.from_estimator(model(), pd.DataFrame(X, columns=["a", "b"]).to_numpy(), ax=axes())
     far = np.sort(np.linalg.norm(X[:, None] - CENTERS, axis=-1), axis=1)
     np.testing.assert_allclose(display.widths, 1 - far[:, 0] / far[:, 1])
@@ -182,7 +182,7 @@ def test_no_silhouette_is_explained():
         SilhouetteDisplay.from_predictions(X, np.ones((60, 1)))
     with pytest.raises(InputError, match="give one of each for every row"):
         SilhouetteDisplay(np.zeros(3), np.zeros(2, int), np.zeros(3), 0.0)
-    with pytest.raises(InputError, match="1 colours for 3 clusters"):
+    with pytest.raises(InputError, match="1 colors for 3 clusters"):
         SilhouetteDisplay.from_predictions(X, RESP, ax=axes(), colors=["r"])
 
 
@@ -209,7 +209,7 @@ def test_it_is_darkest_between_clusters():
     assert between.mean() < 0.8
 
 
-def test_of_more_features_the_points_have_the_colours():
+def test_of_more_features_the_points_have_the_colors():
     rows = np.column_stack([X, 0.1 * RNG.normal(size=(60, 2))])
     centers = np.column_stack([CENTERS, np.zeros((3, 2))])
     estimator = SimpleNamespace(predict_proba=lambda x: soft(x, centers), cluster_centers_=centers)

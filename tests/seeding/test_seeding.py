@@ -1,4 +1,4 @@
-"""Where centres start."""
+"""Where centers start."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from typing_extensions import override
 from softkmeans import fit
 from softkmeans.data.convert import as_source
 from softkmeans.data.ordering import count_distinct, draw, sorted_rows
-from softkmeans.data.scaling import Space
-from softkmeans.data.source import View
+from softkmeans.data.scaling import Scaling
+from softkmeans.data.source import ScaledView
 from softkmeans.distances import as_distance
 from softkmeans.seeding import SEEDINGS
 
@@ -59,7 +59,7 @@ def test_an_integer_weight_is_a_repeated_row_and_order_does_not_matter(name, ran
     x, w = rng.normal(size=(50, 3)).round(1), rng.integers(0, 4, 50)
     start = seed(name, x, 6, w.astype(float), random_state)
     repeated = np.repeat(x, w, axis=0)
-    rounding = 1e-9 if name == "annealing" else 0.0  # whose centres are no rows, but means
+    rounding = 1e-9 if name == "annealing" else 0.0  # whose centers are no rows, but means
     for rows in (repeated, rng.permutation(repeated)):
         np.testing.assert_allclose(seed(name, rows, 6, None, random_state), start, rtol=0, atol=rounding)
 
@@ -88,7 +88,7 @@ def test_clear_clusters_are_found(name):
     assert found == 10
 
 
-class _Counted(View):
+class _Counted(ScaledView):
     """Rows that count how often all of them are looked at."""
 
     passes = 0
@@ -102,7 +102,7 @@ class _Counted(View):
 @pytest.mark.parametrize("k", [5, 50])
 def test_kmeans_parallel_takes_few_passes_whatever_k_and_restarts_share_them(k):
     source = as_source(np.random.default_rng(0).normal(size=(3000, 2)))
-    counted, rows = _Counted(source, Space.of(source, DISTANCE)), sorted_rows(source)
+    counted, rows = _Counted(source, Scaling.of(source, DISTANCE)), sorted_rows(source)
     before = counted.passes
     found = list(SEEDINGS["k-means||"](counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
     assert counted.passes - before == 4  # the first row, and three rounds
@@ -115,8 +115,8 @@ def test_kmeans_parallel_is_as_good_as_kmeans_plusplus():
     x = np.random.default_rng(1).normal(size=(5000, 4))
 
     def spread(name):
-        starts = [seed(name, x, 40, None, s) for s in range(5)]
-        return np.mean([((x[:, None] - c) ** 2).sum(2).min(1).sum() for c in starts])
+        initial_centers = [seed(name, x, 40, None, s) for s in range(5)]
+        return np.mean([((x[:, None] - c) ** 2).sum(2).min(1).sum() for c in initial_centers])
 
     assert spread("k-means||") < 1.05 * spread("k-means++")
 

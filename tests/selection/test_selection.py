@@ -225,7 +225,7 @@ def test_icl_is_bic_and_twice_the_entropy(full):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("std", [1e-2, 1e-3])
 def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
-    """Centres kept in float32 are off by more than what is left of the variance within clusters."""
+    """Centers kept in float32 are off by more than what is left of the variance within clusters."""
     y = np.repeat([0, 1, 2, 3], 50)
     x = 1e2 + 10 * np.array([[0, 0], [0, 1], [1, 0], [1.3, 1.1]])[y]
     x = (x + std * np.random.default_rng(0).normal(size=x.shape) * [1, 3]).astype(dtype)
@@ -559,16 +559,16 @@ def test_what_is_left_out_has_no_column(full):
 
 @pytest.mark.parametrize("lost", ["grown", "afresh"])
 def test_of_two_starts_the_likelier_fit_is_kept(lost, monkeypatch):
-    """EM does not get out of a start with two of three centres in one of the blobs, far from the others."""
+    """EM does not get out of a start with two of three centers in one of the blobs, far from the others."""
     x = blobs(2, d=2, sep=6, n=40) + np.repeat([[0.0, 0], [40, 0]], 40, 0)
     x = np.vstack([x, x[40:] + np.array([9, 0])])
     stuck, good = x[[0, 1, 60]], x[[0, 41, 81]]
     grown, afresh = (stuck, good) if lost == "grown" else (good, stuck)
     monkeypatch.setattr(
-        candidates, "with_more", lambda view, rows, c, k, *rest: view.frame.enter(torch.tensor(grown[:k]))
+        candidates, "add_centers", lambda view, rows, c, k, *rest: view.frame.transform(torch.tensor(grown[:k]))
     )
     monkeypatch.setitem(
-        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.frame.enter(torch.tensor(afresh[:k]))]
+        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.frame.transform(torch.tensor(afresh[:k]))]
     )
     model = choose(x, [2, 3], estimator=SoftKMeans(init="known")).models[3]
     inertias = [SoftKMeans(3, init=start).fit(x).inertia_ for start in (stuck, good)]
@@ -619,7 +619,7 @@ BAD = {
         {"estimator": FuzzyCMeans()},
         "estimator: a FuzzyCMeans came, expected a SoftKMeans whose init is the name",
     ),
-    "centres": ({"estimator": SoftKMeans(2, init=X[:2])}, "estimator: one whose init is no name came, expected"),
+    "centers": ({"estimator": SoftKMeans(2, init=X[:2])}, "estimator: one whose init is no name came, expected"),
     "NaN": ({"X": spoilt()}, "the data contains NaN or infinity: 1 of 240 entries, the first in row 3, column 1"),
     "one row": ({"X": np.ones((9, 2))}, "all rows are the same: they are one cluster, and there is nothing to choose"),
     "weights": ({"sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\), expected \(120,\)"),

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, summarize
 from softkmeans.selection import RESAMPLES, Stability, stability
-from softkmeans.selection.diagnostics import doubts
+from softkmeans.selection.diagnostics import diagnose
 from softkmeans.temperature import Fixed
 
 module = importlib.import_module("softkmeans.selection.stability")  # of the same name as its function
@@ -215,11 +215,11 @@ BAD = {
     "features": (lambda: stability(FITTED["soft"].fit(X), X[:, :1]), ValueError, "X has 1 features"),
     "weights": (lambda: stability(FITTED["soft"].fit(X), X, sample_weight=[1.0]), InputError, "expected \\(90,\\)"),
     "doubts of a pipeline": (
-        lambda: doubts(make_pipeline(SoftKMeans(2)).fit(X)),
+        lambda: diagnose(make_pipeline(SoftKMeans(2)).fit(X)),
         InputError,
         "a Pipeline came, expected a fitted SoftKMeans or FuzzyCMeans; of a pipeline, give the last step",
     ),
-    "doubts before a fit": (lambda: doubts(SoftKMeans(2)), NotFittedError, "not fitted"),
+    "doubts before a fit": (lambda: diagnose(SoftKMeans(2)), NotFittedError, "not fitted"),
     "summary before a fit": (lambda: summarize(SoftKMeans(2)), NotFittedError, "not fitted"),
     "summary of a layer": (lambda: summarize(SoftKMeansLayer(2, 1)), InputError, "a SoftKMeansLayer came, expected a"),
 }
@@ -245,7 +245,7 @@ def started(*starts):
 
 
 GOOD, POOR = X[[0, 31, 62]], X[[0, 1, 62]] + [[0, 0], [1, 1], [0, 0]]
-# Two of three centres in one of the blobs that are far from the third: EM does not get out of it.
+# Two of three centers in one of the blobs that are far from the third: EM does not get out of it.
 FAR = np.vstack([X[:30], X[30:60] + 60, X[60:] + 70])
 UNLIKE = FAR[[0, 31, 62]], FAR[[0, 1, 45]]
 LAYER = torch.tensor([[0.0], [5.0], [5.0]])
@@ -264,15 +264,15 @@ DISSOLVED = Stability(np.array([0.9, 0.31, 0.555]), np.ones(90))
 DOUBTS = {
     "all coincide": (
         lambda: SoftKMeans(3, temperature=1e4, random_state=0).fit(X),
-        "all 3 centres coincide: at temperature 1e+04 rows do not part into clusters; lower it",
+        "all 3 centers coincide: at temperature 1e+04 rows do not part into clusters; lower it",
     ),
     "some coincide": (
         lambda: SoftKMeans.from_layer(SoftKMeansLayer(3, 1, centroids=LAYER, temperature=2.0)),
-        "2 or more of 3 centres coincide: at temperature 2 rows do not part into clusters; lower it",
+        "2 or more of 3 centers coincide: at temperature 2 rows do not part into clusters; lower it",
     ),
     "coincide though T is learned": (
         lambda: SoftKMeans.from_layer(SoftKMeansLayer(3, 1, centroids=LAYER, temperature=2.0, learn_temperature=True)),
-        "2 or more of 3 centres coincide: at temperature 2 rows do not part into clusters; lower n_clusters",
+        "2 or more of 3 centers coincide: at temperature 2 rows do not part into clusters; lower n_clusters",
     ),
     "hard": (
         lambda: SoftKMeans(3, temperature=1e-3, random_state=0).fit(NEAR),
@@ -313,7 +313,7 @@ DOUBTS = {
 @pytest.mark.parametrize("name", DOUBTS)
 def test_doubts_one_by_one(name):
     make, message = DOUBTS[name]
-    (found,) = doubts(make())
+    (found,) = diagnose(make())
     assert found.startswith(message)
     assert "\n" not in found
 
@@ -322,7 +322,7 @@ def test_clusters_that_dissolve_are_named():
     expected = (
         "clusters [1, 2] do not survive resampling (Jaccard 0.31, 0.56, to be trusted from 0.6): lower n_clusters"
     )
-    assert doubts(FITTED["soft"].fit(X), DISSOLVED) == [expected.replace("0.56", f"{0.555:.2f}")]
+    assert diagnose(FITTED["soft"].fit(X), DISSOLVED) == [expected.replace("0.56", f"{0.555:.2f}")]
     assert DISSOLVED.doubtful == [1, 2]
     assert Stability(np.array([0.6, 0.59999]), np.ones(2)).doubtful == [1]
 
@@ -346,16 +346,16 @@ TRUSTED = {
 @pytest.mark.parametrize("name", TRUSTED)
 def test_nothing_speaks_against_a_good_fit(name):
     model = TRUSTED[name]()
-    assert doubts(model) == []
+    assert diagnose(model) == []
     assert "warning" not in summarize(model)
     good = Stability(np.ones(len(model.cluster_centers_)), np.ones(90))
-    assert doubts(model, good) == []
+    assert diagnose(model, good) == []
 
 
 def test_several_doubts_come_one_a_line():
     with pytest.warns(ConvergenceWarning):
         model = SoftKMeans(3, temperature=1e-3, max_iter=1, n_init=2, init=started(*UNLIKE)).fit(FAR)
-    found = doubts(model, DISSOLVED)
+    found = diagnose(model, DISSOLVED)
     begins = [
         "the temperature given",
         "restarts disagree",
@@ -376,7 +376,7 @@ def test_doubts_are_saved_with_a_model(name, tmp_path):
     model = DOUBTS[name][0]()
     save(model, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
-    assert doubts(again) == doubts(model)
+    assert diagnose(again) == diagnose(model)
     assert summarize(again) == summarize(model)
 
 
@@ -385,7 +385,7 @@ def test_loaded_models_are_as_stable(name, tmp_path):
     model = FITTED[name].fit(X)
     save(model, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
-    assert doubts(again) == []
+    assert diagnose(again) == []
     first, second = (stability(m, X, n_resamples=2, random_state=0) for m in (model, again))
     np.testing.assert_array_equal(first.points, second.points)
 
@@ -394,7 +394,7 @@ def test_loaded_models_are_as_stable(name, tmp_path):
 def test_what_an_older_file_has_not_is_not_doubted(missing):
     model = DOUBTS["hard"][0]()
     delattr(model, missing)
-    assert len(doubts(model)) == (missing not in ("cluster_weights_", "entropy_"))
+    assert len(diagnose(model)) == (missing not in ("cluster_weights_", "entropy_"))
 
 
 def test_a_summary_of_a_pipeline_is_in_the_units_of_the_data():
@@ -405,7 +405,7 @@ def test_a_summary_of_a_pipeline_is_in_the_units_of_the_data():
     cells = " ".join(text[:-2]).split()
     for mean in means.ravel():
         assert f"{mean:.4g}" in cells
-    assert any(line.startswith("temperature") and "0.0001 (of standardised data)" in line for line in text)
+    assert any(line.startswith("temperature") and "0.0001 (of standardized data)" in line for line in text)
     assert text[-2].startswith("warning: the temperature given is so low that memberships are hard")
     assert text[-1].startswith("warning: clusters [1, 2] do not survive resampling")
 
@@ -422,4 +422,4 @@ def test_the_stability_of_another_model_is_refused():
     x = np.random.default_rng(0).normal(size=(40, 2))
     two, three = (SoftKMeans(k, random_state=0).fit(x) for k in (2, 3))
     with pytest.raises(InputError, match="stability is that of 2 clusters, and the model has 3"):
-        doubts(three, stability(two, x, n_resamples=2, random_state=0))
+        diagnose(three, stability(two, x, n_resamples=2, random_state=0))

@@ -57,7 +57,7 @@ def test_adam_on_the_distortion_finds_its_own_optimum():
     assert result.objective == pytest.approx(float(loss().detach()), rel=1e-6)
     assert result.objective == pytest.approx(result.distortion, rel=1e-12)
     em = fit(X, 4, temperature=8.0, init=start, tol=0, max_iter=2000)
-    assert result.distortion < em.distortion  # what EM minimises is F
+    assert result.distortion < em.distortion  # what EM minimizes is F
 
 
 @pytest.mark.parametrize("solver", ["em", "lbfgs", "online"])

@@ -27,7 +27,7 @@ def line(*centers, weight=None, within=1.0):
 
 
 def problem(seed=0, n=300, k=4, d=3):
-    """Centres, weights and covariance of rows under some memberships."""
+    """Centers, weights and covariance of rows under some memberships."""
     rng = np.random.default_rng(seed)
     x, resp = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)), rng.dirichlet(np.full(k, 0.1), n)
     return resp.T @ x / resp.sum(0)[:, None], resp.sum(0), np.cov(x.T, bias=True)
@@ -139,7 +139,7 @@ def test_an_empty_cluster_plays_no_part():
 
 def test_clusters_without_variance():
     assert temperature(*line(0, 3, within=0.0)) == pytest.approx(0, abs=1e-12)
-    c, w, covariance = line(0, 3, within=-1e-3)  # of centres that are no means of these rows
+    c, w, covariance = line(0, 3, within=-1e-3)  # of centers that are no means of these rows
     assert temperature(c, w, covariance) == 0
     assert temperature([[0.0], [0.0]], [1, 1], [[0.0]]) == 0
 
@@ -152,7 +152,7 @@ def test_a_thousand_clusters():
 
 
 def calibrated(x, centers, passes=300):
-    """EM with T following the centres, pass by pass; gives T, the number of passes, and memberships (n, k)."""
+    """EM with T following the centers, pass by pass; gives T, the number of passes, and memberships (n, k)."""
     covariance, c, t = torch.tensor(np.cov(x.T, bias=True)).reshape(x.shape[1], -1), torch.tensor(centers), 1e-3
     for n_passes in range(1, passes + 1):  # noqa: B007 -- it is given back
         stats = accumulate(x, c, t)

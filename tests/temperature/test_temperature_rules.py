@@ -17,7 +17,7 @@ from helpers import reference as ref
 from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans, fit
 from softkmeans.data import as_source
 from softkmeans.distances import DISTANCES
-from softkmeans.kernels import melting
+from softkmeans.kernels import entropy_slope
 from softkmeans.metrics import align, expected_calibration_error
 from softkmeans.model.assignment import Softmax
 from softkmeans.temperature import (
@@ -86,7 +86,7 @@ def test_rows_are_spread_as_asked_for(case, name, share):
     assert model.converged_
     assert perplexity(x, model, w) == pytest.approx(wanted, rel=0.01)
     centers = model.cluster_centers_
-    if not options:  # centres are where EM would leave them
+    if not options:  # centers are where EM would leave them
         far = np.abs(ref.em_step(x, centers, model.temperature_, w) - centers).max()
         assert far < 0.02 * x.std()
 
@@ -164,7 +164,7 @@ def test_how_entropy_answers_to_temperature_is_its_derivative(distance, noise):
     (block,) = as_source(x, w).blocks()
     rule = Softmax() if noise is None else Softmax(outside=b[4] - noise / 0.7)
     beta, bias = torch.full((4,), 1 / 0.7, dtype=torch.float64), torch.tensor(b[:4])
-    found = melting(block, torch.tensor(c), beta, bias, DISTANCES[distance], rule, (noise or 0.0) / 0.7)
+    found = entropy_slope(block, torch.tensor(c), beta, bias, DISTANCES[distance], rule, (noise or 0.0) / 0.7)
     assert float(found) == pytest.approx(expected, rel=1e-6)
 
 
@@ -177,14 +177,14 @@ def test_perplexities_that_no_clustering_has_are_refused(value):
 # Scales
 
 
-RULES = [
+ASSIGNMENTS = [
     *TEMPERATURES,
     *(f"{name}:{number}" for name in PARAMETRIC for number in (1.4, 0.3) if name != "perplexity" or number > 1),
 ]
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6])
-@pytest.mark.parametrize("rule", [*RULES, "schedule"])
+@pytest.mark.parametrize("rule", [*ASSIGNMENTS, "schedule"])
 def test_units_change_temperatures_and_nothing_else(rule, factor):
     def fitted(s):
         t = Schedule.geometric(30 * s**2, 2 * s**2, 6) if rule == "schedule" else rule
@@ -216,8 +216,8 @@ def test_critical_temperature_of_many_features():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 1100)) * np.linspace(1, 3, 1100) + 7
     w = rng.uniform(0.1, 2, 40)
-    centred = x - np.average(x, axis=0, weights=w)
-    gram = np.sqrt(np.outer(w, w)) * (centred @ centred.T) / w.sum()  # has the covariance's eigenvalues
+    centered = x - np.average(x, axis=0, weights=w)
+    gram = np.sqrt(np.outer(w, w)) * (centered @ centered.T) / w.sum()  # has the covariance's eigenvalues
     assert critical_temperature(x, w) == pytest.approx(2 * np.linalg.eigvalsh(gram)[-1], rel=1e-5)
 
 

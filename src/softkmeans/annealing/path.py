@@ -16,14 +16,14 @@ from torch import Tensor
 
 from .._utils.checks import check_count, check_tol
 from ..data.convert import as_source
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..errors import InputError
-from ..model.params import Variant
+from ..model.params import ModelSpec
 from ..objectives import FreeEnergy
 from ..temperature import Fixed, Schedule
-from .anneal import Cooled, as_plain, cool, first
+from .anneal import AnnealingState, anneal, initial_state, with_equal_priors
 
 MANY, CLOSE, ROUGH = 10_000, 1e-5, 1e-3  # rows from which on passes are dear, and how closely to look
 HOTTEST, COLDEST = 1.05, 1e-3  # in critical temperatures: where a path begins and ends by default
@@ -38,7 +38,7 @@ class Level(NamedTuple):
         T, in the data's units.
     centers : ndarray (k, d)
         One for each distinct cluster.
-    masses : ndarray (k,)
+    priors : ndarray (k,)
         The clusters' priors, learned; at the last level of a path all the same.
     shares : ndarray (k,)
         The clusters' weights Σ w r over Σw.
@@ -54,7 +54,7 @@ class Level(NamedTuple):
 
     temperature: float
     centers: NDArray[np.float64]
-    masses: NDArray[np.float64]
+    priors: NDArray[np.float64]
     shares: NDArray[np.float64]
     parents: NDArray[np.int64]
     instability: NDArray[np.float64]
@@ -75,7 +75,7 @@ class Transition(NamedTuple):
     cluster : int
         Number of the cluster in the level before.
     kind : {"split", "jump"}
-        A cluster lost its stability and became several; or its centre is suddenly elsewhere, though it did not.
+        A cluster lost its stability and became several; or its center is suddenly elsewhere, though it did not.
     """
 
     temperature: float
@@ -135,7 +135,7 @@ class AnnealingPath(NamedTuple):
         for number, (before, after) in enumerate(pairwise(self.n_clusters.tolist()), 1):
             at = [t.temperature for t in self.transitions if (t.level, t.kind) == (number, "split")]
             if before != after:
-                at = at or [self.levels[number].temperature]  # centres came to coincide
+                at = at or [self.levels[number].temperature]  # centers came to coincide
                 counts = np.linspace(before, after, len(at) + 1).round().astype(int)[1:]
                 changes += zip(at, counts.tolist(), strict=True)
         return changes
@@ -155,7 +155,7 @@ def annealing_path(
 ) -> AnnealingPath:
     """Follow the optimum from above the critical temperature down to hard clustering.
 
-    There is one centre for each distinct cluster, with a mass of its own; a cluster whose covariance's largest
+    There is one center for each distinct cluster, with a mass of its own; a cluster whose covariance's largest
     eigenvalue exceeds T / 2 is no longer stable and is split. Nothing is drawn at random, so that a path is always the
     same.
 
@@ -178,7 +178,7 @@ def annealing_path(
         part slowly, and a low tol follows them closely, in more passes: by default it is 1e-5, and 1e-3 for more than
         10,000 rows.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        What is between rows and centres.
+        What is between rows and centers.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows.
     device : str or torch.device, optional
@@ -210,9 +210,9 @@ def annealing_path(
     check_count("max_clusters", max_clusters)
     tol = (CLOSE if source.n_rows <= MANY else ROUGH) if tol is None else tol
     check_tol(tol)
-    space = Space.of(source, as_distance(distance))
-    goal, view = FreeEnergy(space, Fixed(1.0), Variant(learn_priors=True)), space.view(source)
-    start = first(goal, view)
+    scaling = Scaling.of(source, as_distance(distance))
+    goal, view = FreeEnergy(scaling, Fixed(1.0), ModelSpec(learn_priors=True)), scaling.view(source)
+    start = initial_state(goal, view)
     critical = float(start.found.params.temperature[0])
     if critical < 1e-30:
         raise InputError("all rows are the same: there is one cluster at any temperature")
@@ -220,37 +220,37 @@ def annealing_path(
         schedule = np.geomspace(HOTTEST * critical, COLDEST * critical, n_temperatures).tolist()
     else:
         given = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
-        schedule = [*given.stages(space), given.start(space, lambda: 0.0)]
+        schedule = [*given.stages(scaling), given.start(scaling, lambda: 0.0)]
     levels, transitions = list[Level](), list[Transition]()
-    for cooled in cool(goal, view, start, schedule, max_clusters, tol=tol):
+    for state in anneal(goal, view, start, schedule, max_clusters, tol=tol):
         if len(levels) == len(schedule) - 1:
-            cooled = as_plain(space, view, cooled, tol)
-        transitions += _transitions(cooled, len(levels), space.unit)
-        levels.append(_level(goal, cooled, is_first=not levels))
+            state = with_equal_priors(scaling, view, state, tol)
+        transitions += _transitions(state, len(levels), scaling.unit)
+        levels.append(_level(goal, state, is_first=not levels))
         if on_level is not None:
             on_level(levels[-1])
-    weight = float(start.found.summary.stats.n)
-    return AnnealingPath(tuple(levels), tuple(transitions), critical * space.unit, weight)
+    weight = float(start.found.sums.stats.n)
+    return AnnealingPath(tuple(levels), tuple(transitions), critical * scaling.unit, weight)
 
 
-def _level(goal: FreeEnergy, cooled: Cooled, *, is_first: bool) -> Level:
-    params, summary, value = cooled.found
-    unit, t = goal.space.unit, float(params.temperature[0])
+def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
+    params, sums, value = state.found
+    unit, t = goal.scaling.unit, float(params.temperature[0])
     return Level(
         temperature=t * unit,
-        centers=goal.space.leave(params.centers).cpu().numpy(),
-        masses=params.log_prior.exp().cpu().numpy(),
-        shares=(summary.stats.weight / summary.stats.n).cpu().numpy(),
-        parents=np.full(len(params.centers), -1) if is_first else cooled.parents.cpu().numpy(),
-        instability=cooled.leaning.growth.cpu().numpy(),
-        free_energy=(value + t * float(summary.stats.n) * math.log(len(params.centers))) * unit,
-        distortion=goal.distortion(summary.stats) * unit,
-        entropy=goal.entropy(params, summary),
+        centers=goal.scaling.inverse_transform(params.centers).cpu().numpy(),
+        priors=params.log_prior.exp().cpu().numpy(),
+        shares=(sums.stats.weight / sums.stats.n).cpu().numpy(),
+        parents=np.full(len(params.centers), -1) if is_first else state.parents.cpu().numpy(),
+        instability=state.directions.growth.cpu().numpy(),
+        free_energy=(value + t * float(sums.stats.n) * math.log(len(params.centers))) * unit,
+        distortion=goal.distortion(sums.stats) * unit,
+        entropy=goal.entropy(params, sums),
     )
 
 
-def _transitions(cooled: Cooled, level: int, unit: float) -> list[Transition]:
+def _transitions(state: AnnealingState, level: int, unit: float) -> list[Transition]:
     """List what led to a level, hottest first."""
-    kinds = {"split": cooled.splits, "jump": cooled.jumps}
+    kinds = {"split": state.splits, "jump": state.jumps}
     found = [Transition(t * unit, level, cluster, kind) for kind, events in kinds.items() for cluster, t in events]
     return sorted(found, key=lambda transition: -transition.temperature)

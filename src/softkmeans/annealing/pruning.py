@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["evened", "fewer", "losses"]
+__all__ = ["prune", "removal_costs", "renormalize_priors"]
 
 import math
 
@@ -13,25 +13,27 @@ from .._utils.reductions import total
 from ..data.block import Block
 from ..data.source import Source
 from ..kernels import distances
-from ..model.params import Found, Params
+from ..model.params import Evaluation, Params
 from ..objectives import Objective
 
 
-def fewer(objective: Objective, source: Source, found: Found, m: int) -> Params:
+def prune(objective: Objective, source: Source, found: Evaluation, m: int) -> Params:
     """Leave out the m clusters whose loss costs least; others take the places of those that had one before."""
     c, t, log_prior = found.params
     k = len(c) - m
-    cost = source.sum(lambda block: block.sum(lambda piece: losses(piece, objective, found.params), width=len(c)))
+    cost = source.sum(
+        lambda block: block.sum(lambda piece: removal_costs(piece, objective, found.params), width=len(c))
+    )
     gone = _least(cost, c, m)
     stays = torch.ones(len(c), dtype=torch.bool)
     stays[gone] = False
     places = torch.arange(k)
     places[~stays[:k]] = k + stays[k:].nonzero()[:, 0]
     noise = torch.arange(len(c), len(log_prior))
-    return evened(objective, Params(c[places], t[places], log_prior[torch.cat([places, noise])]))
+    return renormalize_priors(objective, Params(c[places], t[places], log_prior[torch.cat([places, noise])]))
 
 
-def losses(piece: Block, objective: Objective, params: Params) -> Tensor:
+def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
     """How much less (k,) the rows' Σ w logsumexp would be without each of the clusters.
 
     Parameters
@@ -43,8 +45,8 @@ def losses(piece: Block, objective: Objective, params: Params) -> Tensor:
     params : Params
         The clusters.
     """
-    b, rule = objective.masses(params)
-    logits = b - distances(piece, params.centers, objective.space.distance) / params.temperature  # (m, k)
+    b, rule = objective.logit_offsets(params)
+    logits = b - distances(piece, params.centers, objective.scaling.distance) / params.temperature  # (m, k)
     most, which = logits.max(1, keepdim=True)
     rest = logits.scatter(1, which, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.outside))
     whole = most.logaddexp(rest)
@@ -53,7 +55,7 @@ def losses(piece: Block, objective: Objective, params: Params) -> Tensor:
 
 
 def _least(cost: Tensor, c: Tensor, m: int) -> list[int]:
-    """Numbers of the m least costs, but of two nearest neighbours only one: without it, the other costs more."""
+    """Numbers of the m least costs, but of two nearest neighbors only one: without it, the other costs more."""
     nearest = torch.cdist(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
     chosen, spared = list[int](), set[int]()
     order = cost.argsort(stable=True).tolist()
@@ -64,8 +66,8 @@ def _least(cost: Tensor, c: Tensor, m: int) -> list[int]:
     return (chosen + [j for j in order if j not in chosen])[:m]
 
 
-def evened(objective: Objective, params: Params) -> Params:
+def renormalize_priors(objective: Objective, params: Params) -> Params:
     """Give the priors of another number of clusters: the same for all, unless they are learned."""
-    if objective.variant.learn_priors:
+    if objective.spec.learn_priors:
         return params._replace(log_prior=torch.log_softmax(params.log_prior, 0))
     return params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.log_prior))))

@@ -23,7 +23,7 @@ class Step(NamedTuple):
     n_iter : int
         Number of the pass, from 1.
     objective : float
-        What the fit minimises, as a sum over the rows: F, NLL or E; or how far it is from what it looks for.
+        What the fit minimizes, as a sum over the rows: F, NLL or E; or how far it is from what it looks for.
     mean : float
         The objective over Σw: the loss per row.
     distortion : float
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     n_rows : int
         How many rows the pass looked at: all, but for the first passes of a fit with ``growing_sample``.
     centers : Tensor (k, d) or None
-        A copy of the centres that the pass looked at, for callbacks; a fit's history does without.
+        A copy of the centers that the pass looked at, for callbacks; a fit's history does without.
     """
 
     n_iter: int
@@ -55,7 +55,7 @@ class Callback:
     stop. An object may watch several fits, one after the other: begin anew in `on_fit_begin`.
 
     What a callback raises ends the fit, all restarts, as Ctrl-C does: the other callbacks still hear `on_fit_end`, the
-    estimator keeps the best centres so far (those of the start, if need be), and the exception comes out of
+    estimator keeps the best centers so far (those of the start, if need be), and the exception comes out of
     `SoftKMeans.fit` as it was raised; the first, if there are several. `softkmeans.fit` has no estimator to keep
     anything in and raises a ``CallbackError`` with the ``result``, whose ``__cause__`` is the exception.
 
@@ -101,7 +101,7 @@ class Callback:
         Returns
         -------
         bool or None
-            Anything true ends this restart, with the best centres so far; restarts still to come are not affected.
+            Anything true ends this restart, with the best centers so far; restarts still to come are not affected.
         """
 
     def on_fit_end(self, result: Any) -> None:

@@ -1,4 +1,4 @@
-"""A fit's passes, kept for looking at afterwards."""
+"""A fit's passes, kept for looking at afterward."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .base import Callback, Step
 
 
 class Recorder(Callback):
-    """Keep the centres, the temperature and the loss of every pass, so that a training can be replayed.
+    """Keep the centers, the temperature and the loss of every pass, so that a training can be replayed.
 
-    Of several restarts, it is that with the lowest objective, as in ``history_``. Centres are kept in memory, k d
+    Of several restarts, it is that with the lowest objective, as in ``history_``. Centers are kept in memory, k d
     numbers a pass. `softkmeans.plots.animate_training` makes a film of it.
 
     Attributes
     ----------
     steps : list of Step
-        What each pass found, with its centres, on the CPU; filled when a restart ends.
+        What each pass found, with its centers, on the CPU; filled when a restart ends.
     centers : ndarray (passes, k, d)
-        Centres in the data's units, clusters in the order they started in.
+        Centers in the data's units, clusters in the order they started in.
     temperatures : ndarray (passes,)
         T; NaN for fuzzy memberships.
     losses : ndarray (passes,)
@@ -48,7 +48,7 @@ class Recorder(Callback):
 
     @property
     def centers(self) -> NDArray[np.float64]:
-        """Centres (passes, k, d)."""
+        """Centers (passes, k, d)."""
         return np.array([step.centers for step in self.steps if step.centers is not None], dtype=np.float64)
 
     @property

@@ -42,7 +42,7 @@ def described(value: Any) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """Give a digest of a function and all that it refers to: centres, temperatures, objectives.
+    """Give a digest of a function and all that it refers to: centers, temperatures, objectives.
 
     It is the same in every process that does the same. What it knows nothing of only counts by its type.
 

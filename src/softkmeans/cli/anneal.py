@@ -14,7 +14,7 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import check_rows, report_rows, standardised
+from .inputs import check_rows, report_rows, standardized
 from .options import Columns, Data, DistanceName, Scale, WeightColumn, split_names
 from .outputs import PICTURES, TABLES, check_outputs, picture_of, write_and_say
 from .progress import progress
@@ -58,7 +58,7 @@ def anneal(
         raise InputError("--picture with one temperature: a tree grows over two or more")
     read = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
     check_rows(read.x, 1)
-    scaler, rows = standardised(read, scale)
+    scaler, rows = standardized(read, scale)
     with progress(n_levels, "temperatures", "level") as bar:
         path = sk.annealing_path(
             rows,
@@ -72,7 +72,7 @@ def anneal(
     report_rows(read)
     if path.transitions:
         sk.selection.summary.print_columns(_transitions(path))
-    sk.selection.summary.print_figures(_findings(path, "" if scaler is None else " (of standardised data)"))
+    sk.selection.summary.print_figures(_findings(path, "" if scaler is None else " (of standardized data)"))
     write_and_say(
         {
             table: lambda file: sk.data.write_table(file, _levels(path, scaler, read.columns)),
@@ -132,7 +132,7 @@ def _findings(path: Any, units: str) -> dict[str, str]:
 
 
 def _levels(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[str, Any]:
-    """Columns with a row for each cluster at each level; centres in the data's units."""
+    """Columns with a row for each cluster at each level; centers in the data's units."""
     levels = path.levels
     sizes = [len(level.centers) for level in levels]
     centers = np.concatenate([level.centers for level in levels])
@@ -143,7 +143,7 @@ def _levels(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[str, 
         "temperature": np.repeat(path.temperatures, sizes),
         "cluster": np.concatenate([np.arange(size) for size in sizes]),
         "parent": np.concatenate([level.parents for level in levels]),
-        "mass": np.concatenate([level.masses for level in levels]),
+        "mass": np.concatenate([level.priors for level in levels]),
         "instability": np.concatenate([level.instability for level in levels]),
         **{name: np.repeat([getattr(level, name) for level in levels], sizes) for name in energies},
         **{f"center_{name}": column for name, column in zip(names or range(centers.shape[1]), centers.T, strict=True)},

@@ -66,13 +66,13 @@ def fit(
         float | None, typer.Option(help="Above 1: fuzzy c-means, without a temperature.", show_default=False)
     ] = None,
     noise_distance: Annotated[
-        float | None, typer.Option(help="Rows farther than this from all centres are noise.", show_default=False)
+        float | None, typer.Option(help="Rows farther than this from all centers are noise.", show_default=False)
     ] = None,
     distance: DistanceName = "sqeuclidean",
     solver: Annotated[str, typer.Option(help="auto, em, lbfgs, online or adam.")] = "auto",
     init: Annotated[str, typer.Option(help="k-means++, k-means||, random or annealing.")] = "k-means++",
     n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
-    local_search: Annotated[bool, typer.Option("--local-search", help="Move centres to where they help more.")] = False,
+    local_search: Annotated[bool, typer.Option("--local-search", help="Move centers to where they help more.")] = False,
     max_iter: MaxIter = 300,
     tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
     growing_sample: Annotated[bool, typer.Option(help="Look at samples of the rows first.")] = False,

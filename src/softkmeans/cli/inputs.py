@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_rows", "read_for", "report_rows", "scan_for", "standardised"]
+__all__ = ["check_rows", "read_for", "report_rows", "scan_for", "standardized"]
 
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,8 @@ def report_rows(table: Any) -> None:
     typer.echo(f"rows: {len(table.x)}, features: {table.x.shape[1]}")
 
 
-def standardised(table: Any, scale: str) -> tuple[Any, Any]:
-    """Give a fitted standardiser, or None, and the rows as it leaves them."""
+def standardized(table: Any, scale: str) -> tuple[Any, Any]:
+    """Give a fitted standardizer, or None, and the rows as it leaves them."""
     check_known("scale", scale, sk.estimators.SCALES)
     rows = table.frame()
     if scale == "none":

@@ -47,5 +47,5 @@ def _as_option(match: re.Match[str]) -> str:
 
 def warn_of(estimator: Any, stability: Any = None) -> None:
     """Say on standard error, where warnings belong, what speaks against trusting a fit."""
-    for doubt in sk.selection.doubts(estimator, stability):
+    for doubt in sk.selection.diagnose(estimator, stability):
         typer.echo(f"warning: {as_options(doubt)}", err=True)

@@ -126,7 +126,7 @@ class BlockRows(Rows):
 
 
 def _interruption(fit: Callable[[], object]) -> str:
-    """Fit, and say what interrupted it, if anything did; the model then has the best centres so far."""
+    """Fit, and say what interrupted it, if anything did; the model then has the best centers so far."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the fit did not converge")  # which is among the doubts

@@ -16,7 +16,7 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import check_rows, report_rows, standardised
+from .inputs import check_rows, report_rows, standardized
 from .messages import warn_of
 from .options import (
     Columns,
@@ -84,7 +84,7 @@ def select(
     ranges = _ranges(k_range)
     read = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
     check_rows(read.x, ranges[-1][-1], "the last of --k-range,")
-    scaler, rows = standardised(read, scale)
+    scaler, rows = standardized(read, scale)
     settings: dict[str, Any] = {"temperature": number_or_name(temperature), "priors": priors, "distance": distance}
     ks = [k for part in ranges for k in part]
     with progress(len(ks), "numbers of clusters", "fit") as bar:

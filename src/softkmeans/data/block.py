@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "Block", "Frame", "Rows", "as_tensor", "join", "pick", "working_dtype"]
+__all__ = ["BLOCK", "Block", "RowScaling", "Rows", "as_tensor", "join", "pick", "working_dtype"]
 
 import functools
 import operator
@@ -25,7 +25,7 @@ T = TypeVar("T")
 Rows: TypeAlias = "NDArray[Any] | Tensor | scipy.sparse.csr_array"  # or a csr_matrix
 
 
-class Frame(Protocol):
+class RowScaling(Protocol):
     """Where rows are looked at from: embedded by a distance after a shift, and division by a scale.
 
     Attributes
@@ -45,7 +45,7 @@ class Frame(Protocol):
     @property
     def scale(self) -> float: ...  # noqa: D102
 
-    def enter(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         """Bring rows (m, d) into the frame."""
         ...
 
@@ -62,7 +62,7 @@ class Block:
         Their weights, if not all are 1.
     device, dtype : torch.device, torch.dtype
         Where ``x`` and ``w`` are given, and in what type.
-    frame : Frame or None
+    scaling : RowScaling or None
         Where the rows are looked at from; None takes them as they are.
     start : int
         The number of the first row among all of its source.
@@ -72,7 +72,7 @@ class Block:
     weights: NDArray[Any] | Tensor | None
     device: torch.device
     dtype: torch.dtype
-    frame: Frame | None = None
+    scaling: RowScaling | None = None
     start: int = 0
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Block:
     def x(self) -> Tensor:
         """The rows (m, d) in the frame, converted."""
         x = self._convert(self.rows)
-        return x if self.frame is None else self.frame.enter(x)
+        return x if self.scaling is None else self.scaling.transform(x)
 
     @property
     def is_sparse(self) -> bool:
@@ -93,8 +93,8 @@ class Block:
     def zero(self) -> Tensor:
         """What most entries of sparse rows are in the frame (d,)."""
         zero = torch.zeros(1, self.rows.shape[1], device=self.device, dtype=self.dtype)
-        if self.frame is not None and self.frame.distance.translates:  # others keep zeros, and refuse rows of zeros
-            zero = self.frame.enter(zero)
+        if self.scaling is not None and self.scaling.distance.translates:  # others keep zeros, and refuse rows of zeros
+            zero = self.scaling.transform(zero)
         return zero[0]
 
     @property
@@ -112,11 +112,11 @@ class Block:
         weights = None if self.weights is None else self.weights[start:stop]
         return replace(self, rows=self.rows[start:stop], weights=weights, start=self.start + start)
 
-    def numbered(self, start: int) -> Block:
+    def starting_at(self, start: int) -> Block:
         """Give the same rows, the first of another number."""
         return replace(self, start=start)
 
-    def thinned(self, n_rows: int) -> Block:
+    def subsample(self, n_rows: int) -> Block:
         """Give every so-manyth of the rows, about as many as asked for."""
         step = max(1, len(self) // n_rows)
         weights = None if self.weights is None else self.weights[::step]
@@ -139,9 +139,9 @@ class Block:
         """Sum an additive function of a block over pieces so small that m * width is; d is the default width."""
         return functools.reduce(operator.add, map(fn, self.pieces(width or self.rows.shape[1])))
 
-    def seen_from(self, frame: Frame) -> Block:
+    def scaled_by(self, scaling: RowScaling) -> Block:
         """Give the same rows, looked at from a frame."""
-        return replace(self, frame=frame)
+        return replace(self, scaling=scaling)
 
 
 def working_dtype(device: torch.device) -> torch.dtype:

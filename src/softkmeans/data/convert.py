@@ -119,7 +119,7 @@ def like(example: Any, answer: Tensor) -> Array:
 
 
 def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
-    """Give the type of centres: the one asked for, else that of the rows if they are floats, else float64."""
+    """Give the type of centers: the one asked for, else that of the rows if they are floats, else float64."""
     found = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
     if dtype is not None and not (found and found.is_floating_point):
         raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")

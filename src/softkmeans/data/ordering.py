@@ -155,7 +155,7 @@ def _differs(values: Tensor) -> Tensor:
 
 
 def _tied(begins: Tensor) -> Tensor:
-    """Places of rows that equal a neighbour, as far as is known."""
+    """Places of rows that equal a neighbor, as far as is known."""
     return (~(begins & torch.cat([begins[1:], begins.new_ones(1)]))).nonzero()[:, 0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Space"]
+__all__ = ["Scaling"]
 
 import math
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from ..distances import Distance, check_features
 from ..errors import InputError
 from ..model.stats import Stats
 from .block import Block
-from .source import Source, View
+from .source import ScaledView, Source
 from .validation import check_signs
 
 
-class Space(NamedTuple):
+class Scaling(NamedTuple):
     """A shift and a power of two that bring rows near the origin at a spread near 1; only the fit's edges know of it.
 
     Attributes
     ----------
     distance : Distance
-        Taken between embedded rows and centres.
+        Taken between embedded rows and centers.
     shift : Tensor (d,)
         What is taken off the rows: their weighted mean, or 0 where the distance minds translation.
     scale : float
@@ -42,7 +42,7 @@ class Space(NamedTuple):
     variance: float = 1.0
 
     @classmethod
-    def of(cls, source: Source, distance: Distance) -> Space:
+    def of(cls, source: Source, distance: Distance) -> Scaling:
         """Measure the rows of a source, in two passes.
 
         Raises
@@ -69,21 +69,21 @@ class Space(NamedTuple):
         return cls(distance, shift, scale, variance * (rough / scale) ** 2 if distance.translates else 1.0)
 
     @classmethod
-    def around(cls, distance: Distance, centers: Tensor, temperature: float) -> Space:
-        """Derive a space from fitted centres (k, d) alone, good for looking at any rows from there."""
+    def around(cls, distance: Distance, centers: Tensor, temperature: float) -> Scaling:
+        """Derive a space from fitted centers (k, d) alone, good for looking at any rows from there."""
         if not distance.translates:
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
-        middle = centers.median(0).values  # a centre far astray is not to drown the others
+        middle = centers.median(0).values  # a center far astray is not to drown the others
         spread = (centers - middle).abs().max().item()
         scale = _power_of_two(max(spread, temperature ** (1 / distance.power), 1e-150))
         if scale > 1e150:
             raise InputError(
-                f"the centres lie {spread:.3g} apart, the square of which float64 can't hold: rescale them"
+                f"the centers lie {spread:.3g} apart, the square of which float64 can't hold: rescale them"
             )
         return cls(distance, middle, scale)
 
-    def enter(self, x: Tensor) -> Tensor:
-        """Bring rows or centres (m, d) in the data's units into this space.
+    def transform(self, x: Tensor) -> Tensor:
+        """Bring rows or centers (m, d) in the data's units into this space.
 
         Raises
         ------
@@ -98,22 +98,22 @@ class Space(NamedTuple):
             )
         return z
 
-    def leave(self, c: Tensor) -> Tensor:
-        """Give centres (k, d) back in the data's units."""
+    def inverse_transform(self, c: Tensor) -> Tensor:
+        """Give centers (k, d) back in the data's units."""
         return c * self.scale + self.shift if self.distance.translates else c
 
-    def leave_stats(self, stats: Stats) -> Stats:
+    def inverse_transform_stats(self, stats: Stats) -> Stats:
         """Give sums over rows in the data's units."""
         if not self.distance.translates:
             return stats
         slope = self.scale ** (self.distance.power - 2)  # what the distance's slope in the squared one is measured in
-        weighted_sum = (stats.weighted_sum * self.scale + stats.pull[:, None] * self.shift) * slope
+        weighted_sum = (stats.weighted_sum * self.scale + stats.irls_weight[:, None] * self.shift) * slope
         distortion = stats.distortion * self.unit
-        return replace(stats, pull=stats.pull * slope, weighted_sum=weighted_sum, distortion=distortion)
+        return replace(stats, irls_weight=stats.irls_weight * slope, weighted_sum=weighted_sum, distortion=distortion)
 
     def view(self, source: Source) -> Source:
         """See a source's rows as they are in this space."""
-        return View(source, self)
+        return ScaledView(source, self)
 
     @property
     def unit(self) -> float:

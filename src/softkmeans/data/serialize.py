@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..model.params import Summary
+from ..model.params import PassStats
 from ..model.stats import Stats
 from .sampling import Reservoir
 
@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 KINDS = {
     "tensor": Kind(Tensor, {}),
     "stats": Kind(Stats, dict.fromkeys(Stats.__dataclass_fields__, "tensor")),
-    "summary": Kind(Summary, {"stats": "stats", "extra": "tensor"}),
+    "summary": Kind(PassStats, {"stats": "stats", "extra": "tensor"}),
     "reservoir": Kind(Reservoir, dict.fromkeys(Reservoir.__dataclass_fields__, "tensor"), elementwise=False),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "BlockSource", "Mapped", "Source", "View", "Wrapped"]
+__all__ = ["ArraySource", "BlockSource", "Mapped", "ScaledView", "Source", "Wrapped"]
 
 import functools
 import itertools
@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
-from .block import Block, Frame, Rows, join, pick
+from .block import Block, Rows, RowScaling, join, pick
 
 T = TypeVar("T")
 
@@ -202,12 +202,12 @@ class Mapped(Wrapped):
         return self.source.sum(lambda block: fn(of(block)))
 
 
-class View(Mapped):
+class ScaledView(Mapped):
     """Another source's rows, looked at from a frame."""
 
-    def __init__(self, source: Source, frame: Frame) -> None:
-        super().__init__(source, lambda block: block.seen_from(frame))
-        self.frame = frame
+    def __init__(self, source: Source, scaling: RowScaling) -> None:
+        super().__init__(source, lambda block: block.scaled_by(scaling))
+        self.scaling = scaling
 
 
 class BlockSource(Source):

@@ -37,7 +37,7 @@ def make_blobs(
     cluster_std : float or sequence of k floats, default=1.0
         Standard deviation of every cluster, or of each one. The temperature that fits it is ``2 * cluster_std**2``.
     center_box : tuple of two floats, default=(-10.0, 10.0)
-        The centres are drawn uniformly between these two, in every dimension.
+        The centers are drawn uniformly between these two, in every dimension.
     random_state : int, numpy.random.RandomState or None, default=None
         Give an int for the same points at every call. ``None`` takes NumPy's global generator.
     dtype : torch.dtype, default=torch.float32

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 __all__ = [
     "DISTANCES",
-    "Averaged",
     "Cosine",
     "Distance",
     "Euclidean",
+    "MeanUpdate",
     "SquaredEuclidean",
     "as_distance",
     "check_features",
@@ -17,10 +17,10 @@ __all__ = [
 
 from .base import (
     DISTANCES,
-    Averaged,
     Cosine,
     Distance,
     Euclidean,
+    MeanUpdate,
     SquaredEuclidean,
     as_distance,
     check_features,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 __all__ = [
     "DISTANCES",
-    "Averaged",
     "Cosine",
     "Distance",
     "Euclidean",
+    "MeanUpdate",
     "SquaredEuclidean",
     "as_distance",
     "check_features",
@@ -41,7 +41,7 @@ class Distance(ABC):
     power : int
         Scaling the data by s scales the distance, and with it the temperature, by s ** power.
     translates : bool
-        Whether moving data and centres together leaves the distance unchanged.
+        Whether moving data and centers together leaves the distance unchanged.
     min_features : int
         The fewest features it has a meaning for.
     """
@@ -57,15 +57,15 @@ class Distance(ABC):
         return self.name if type(DISTANCES.get(self.name)) is type(self) else self
 
     def embed(self, x: Tensor) -> Tensor:
-        """Bring rows (n, d), or centres (k, d), to where the distance is taken: the unit sphere for cosine."""
+        """Bring rows (n, d), or centers (k, d), to where the distance is taken: the unit sphere for cosine."""
         return x
 
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
-        """Keep of a gradient (k, d) what moves the centres within their space."""
+        """Keep of a gradient (k, d) what moves the centers within their space."""
         return gradient
 
     def between(self, z: Tensor, c: Tensor) -> Tensor:
-        """Distances (..., n, k) of embedded rows (..., n, d) to embedded centres (k, d); differentiable, finite."""
+        """Distances (..., n, k) of embedded rows (..., n, d) to embedded centers (k, d); differentiable, finite."""
         return self.of_squared(squared_distances(z, c))
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Distance(ABC):
 
     @abstractmethod
     def slope(self, d: Tensor) -> Tensor | float:
-        """Give that function's derivative at distances d (n, k); infinite on a centre where it has a kink there."""
+        """Give that function's derivative at distances d (n, k); infinite on a center where it has a kink there."""
 
     @abstractmethod
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
@@ -90,7 +90,7 @@ class Distance(ABC):
 
     @abstractmethod
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
-        """Draw rows (n_samples, d) from the density around a centre (d,)."""
+        """Draw rows (n_samples, d) from the density around a center (d,)."""
 
 
 def squared_distances(z: Tensor, c: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def squared_distances(z: Tensor, c: Tensor) -> Tensor:
     z : Tensor (..., n, d)
         Rows.
     c : Tensor (k, d)
-        Centres.
+        Centers.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def squared_distances(z: Tensor, c: Tensor) -> Tensor:
 
 
 class SquaredEuclidean(Distance):
-    """‖x - c‖², the classical soft k-means: centres are weighted means, densities Gaussians of variance T / 2."""
+    """‖x - c‖², the classical soft k-means: centers are weighted means, densities Gaussians of variance T / 2."""
 
     name = "sqeuclidean"
     power = 2
@@ -146,7 +146,7 @@ class SquaredEuclidean(Distance):
 
 
 class Euclidean(Distance):
-    """‖x - c‖: robust to far points, centres are weighted geometric medians.
+    """‖x - c‖: robust to far points, centers are weighted geometric medians.
 
     Its density falls off as exp(-‖x - c‖ / T), so the radius follows a Gamma(d, T) law.
     """
@@ -185,7 +185,7 @@ class Euclidean(Distance):
 
 
 class Cosine(Distance):
-    """1 - cos(x, c), rows and centres taken as directions; the density is von Mises-Fisher's with κ = 1 / T."""
+    """1 - cos(x, c), rows and centers taken as directions; the density is von Mises-Fisher's with κ = 1 / T."""
 
     name = "cosine"
     power = 0
@@ -227,7 +227,7 @@ class Cosine(Distance):
             return self.mean_distortion(math.exp(log_temperature), n_features) - mean_distortion
 
         low, high = math.log(1e-18), math.log(1e6)
-        if excess(low) >= 0 or excess(high) <= 0:  # all rows on their centres, or spread as if there were none
+        if excess(low) >= 0 or excess(high) <= 0:  # all rows on their centers, or spread as if there were none
             return math.exp(low if excess(low) >= 0 else high)
         return math.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
 
@@ -239,10 +239,10 @@ class Cosine(Distance):
         return rows
 
 
-class Averaged(Distance):
-    """Another distance, whose centres move to plain weighted means, as in the textbook, whatever the distance.
+class MeanUpdate(Distance):
+    """Another distance, whose centers move to plain weighted means, as in the textbook, whatever the distance.
 
-    Where the mean is not what minimises the weighted distances, no objective falls with these steps.
+    Where the mean is not what minimizes the weighted distances, no objective falls with these steps.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ def as_distance(distance: object) -> Distance:
     Raises
     ------
     InputError
-        If there is no distance of that name, or it is a callable, from which fits can't learn where centres move.
+        If there is no distance of that name, or it is a callable, from which fits can't learn where centers move.
 
     Examples
     --------
@@ -367,7 +367,7 @@ def as_distance(distance: object) -> Distance:
         return distance
     if callable(distance) and not isinstance(distance, type):
         raise InputError(
-            f"distance is the callable {distance_name(distance)}, by which fits can't move centres: give one of "
+            f"distance is the callable {distance_name(distance)}, by which fits can't move centers: give one of "
             f"{', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in a loop of your own"
         )
     check_known("distance", distance, DISTANCES)

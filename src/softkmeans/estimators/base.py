@@ -17,7 +17,7 @@ from ..data.convert import Array, as_source, floating_dtype, like
 from ..data.source import Source
 from ..errors import CallbackError, FitInterrupted, InputError
 from ..fitting.fit import fit
-from ..fitting.partial_fit import Fitted, Progress, learn
+from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from .predictor import Predictor
 from .validation import validated
@@ -38,7 +38,7 @@ SETTINGS = (
 
 
 class SoftClusterer(Predictor):
-    """An estimator of centres that gives every row a membership in every cluster.
+    """An estimator of centers that gives every row a membership in every cluster.
 
     What sets one apart from another is said in three places: ``_member``, ``_clustering`` and ``_keep_figures``.
     """
@@ -96,7 +96,7 @@ class SoftClusterer(Predictor):
         self.restarts_ = result.restarts
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
-        """Find the centres.
+        """Find the centers.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class SoftClusterer(Predictor):
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
         result, failure = self._result(source)
-        self._progress: Progress | None = None  # what was learned batch by batch is of no use now
+        self._progress: OnlineState | None = None  # what was learned batch by batch is of no use now
         self._keep(result, X, rows, source)
         if failure is not None:
             raise failure
@@ -178,7 +178,7 @@ class SoftClusterer(Predictor):
         -------
         self
             The estimator itself. ``labels_``, ``inertia_``, ``cluster_weights_``, ``objective_`` and all figures like
-            these are those of X at the centres reached; ``history_`` has one entry, of X; ``n_iter_`` counts the calls,
+            these are those of X at the centers reached; ``history_`` has one entry, of X; ``n_iter_`` counts the calls,
             on from the passes of a fit; ``converged_`` is False. Clusters keep their numbers.
 
         Raises
@@ -190,7 +190,7 @@ class SoftClusterer(Predictor):
         -----
         After ``fit``, and after `load` of a model that was fitted, the fit counts as a first batch of all its rows.
         ``n_init``, ``max_iter``, ``tol``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints have no
-        meaning here, and of a `temperature.Schedule` the last temperature counts. The first batches may leave centres
+        meaning here, and of a `temperature.Schedule` the last temperature counts. The first batches may leave centers
         where they are while rows of some cluster are still missing (see `softkmeans.solvers.Online`).
 
         Examples
@@ -204,12 +204,12 @@ class SoftClusterer(Predictor):
         array([[1.],
                [5.]])
         """
-        fitted = Fitted.of(vars(self))
+        fitted = FittedModel.of(vars(self))
         rows = validated(self, X, reset=fitted is None)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)
         names, member = ("solver", "distance", "noise_distance", "frozen"), self._member(warm=fitted is not None)
-        result, progress = learn(
+        result, progress = partial_fit(
             source,
             self.n_clusters,
             fitted,
@@ -228,7 +228,7 @@ class SoftClusterer(Predictor):
         """Give what a fit found, and what ended it before its time, if something did."""
         warm = self.warm_start and hasattr(self, "cluster_centers_")
         if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            found = f"centres of shape {tuple(self.cluster_centers_.shape)} from the last fit"
+            found = f"centers of shape {tuple(self.cluster_centers_.shape)} from the last fit"
             raise InputError(
                 f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
             )
@@ -256,7 +256,7 @@ class SoftClusterer(Predictor):
         """Set the fitted attributes, arrays of the kind of X."""
         centers = result.centers.to(floating_dtype(self.dtype, rows))
         if not centers.isfinite().all():
-            raise InputError(f"the centres are too large for {centers.dtype}: give a dtype of more bits")
+            raise InputError(f"the centers are too large for {centers.dtype}: give a dtype of more bits")
         self.cluster_centers_ = like(X, centers)
         self._keep_figures(result)
         clustering = self._clustering(source)

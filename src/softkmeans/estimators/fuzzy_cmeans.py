@@ -20,8 +20,8 @@ from .inference import Clustering
 class FuzzyCMeans(SoftClusterer):
     """Fuzzy c-means: memberships fall with a power of the distance, whatever its scale.
 
-    They are proportional to d ** (-1 / (m - 1)), where d is the squared distance to the centre and m the fuzzifier, and
-    minimise J = Σ w u^m d. Unlike those of soft k-means, they go to 1 / k far from all centres.
+    They are proportional to d ** (-1 / (m - 1)), where d is the squared distance to the center and m the fuzzifier, and
+    minimize J = Σ w u^m d. Unlike those of soft k-means, they go to 1 / k far from all centers.
 
     Parameters
     ----------
@@ -35,20 +35,20 @@ class FuzzyCMeans(SoftClusterer):
         As for `SoftKMeans`; ``tol`` is relative to J.
     noise_distance : float, default=None
         The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
-        centres belong to none. Memberships then sum to less than 1.
+        centers belong to none. Memberships then sum to less than 1.
     random_state, warm_start, device, dtype, verbose, callbacks, checkpoint, resume
         As for `SoftKMeans`.
 
     Attributes
     ----------
     cluster_centers_ : ndarray or Tensor (k, d)
-        The centres, in order of falling weight Σ w u; where ``init`` or ``warm_start`` gave centres, in that order.
+        The centers, in order of falling weight Σ w u; where ``init`` or ``warm_start`` gave centers, in that order.
     labels_ : ndarray or Tensor (n,) of int64
         The cluster of largest membership of every row, or -1 where that is the one of noise.
     objective_, distortion_ : float
         J, as a weighted sum over the rows.
     inertia_ : float
-        Hard k-means' objective: the weighted sum of distances to the nearest centres.
+        Hard k-means' objective: the weighted sum of distances to the nearest centers.
     cluster_weights_ : ndarray (k,) of float64
         Σ w u of each cluster.
     noise_weight_ : float

@@ -1,4 +1,4 @@
-"""What fitted centres say of rows: memberships, labels, distances, likelihoods."""
+"""What fitted centers say of rows: memberships, labels, distances, likelihoods."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from .._utils.checks import check_positive
 from .._utils.reductions import dot, total
 from ..data.block import Block, as_tensor
 from ..data.convert import as_source
-from ..data.scaling import Space
-from ..data.source import Source, View
+from ..data.scaling import Scaling
+from ..data.source import ScaledView, Source
 from ..data.validation import check_finite
 from ..distances import Distance, as_distance, check_features
 from ..errors import InputError
 from ..kernels import PLAIN, assign, distances, lognorm, nearest
-from ..model.assignment import Fuzzy, Rule
-from ..model.params import Params, Variant
+from ..model.assignment import AssignmentRule, Fuzzy
+from ..model.params import ModelSpec, Params
 from ..model.stats import Stats
-from ..objectives import LEAST, FuzzyDistortion, NegativeLogLikelihood, Objective
-from ..temperature import Absent, MaximumLikelihood
+from ..objectives import MIN_PRIOR, FuzzyDistortion, NegativeLogLikelihood, Objective
+from ..temperature import MaximumLikelihood, NoTemperature
 
 Array = NDArray[np.float64]
 
 FARTHEST = 1e150  # beyond, squares overflow
 
 
-class _NotTooFar(Space):
+class _NotTooFar(Scaling):
     """A space that refuses rows whose squares would overflow."""
 
     @override
-    def enter(self, x: Tensor) -> Tensor:
-        z = super().enter(x)
+    def transform(self, x: Tensor) -> Tensor:
+        z = super().transform(x)
         if not z.abs().max() <= FARTHEST:
-            raise InputError(f"rows lie more than {FARTHEST:g} times the centres' spread away: look for wrong values")
+            raise InputError(f"rows lie more than {FARTHEST:g} times the centers' spread away: look for wrong values")
         return z
 
 
 class Clustering:
-    """Fitted centres and what says how rows belong to them, ready to look at any rows block by block.
+    """Fitted centers and what says how rows belong to them, ready to look at any rows block by block.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ class Clustering:
     temperature : float, ndarray or Tensor (k,)
         T > 0, or that of each cluster, in the data's units; for fuzzy memberships without meaning.
     distance : Distance
-        Between rows and centres.
+        Between rows and centers.
     priors : ndarray or Tensor (k,), optional
         Share of each cluster; they leave a share for noise where there is such a cluster. All the same by default.
     noise_distance : float, optional
         How far the cluster of noise is from every row, in the data's units, if there is one.
-    rule : Rule
+    rule : AssignmentRule
         From logits to memberships.
     """
 
@@ -72,33 +72,33 @@ class Clustering:
         *,
         priors: Array | Tensor | None = None,
         noise_distance: float | None = None,
-        rule: Rule = PLAIN,
+        rule: AssignmentRule = PLAIN,
     ) -> None:
         given = temperature if isinstance(temperature, Tensor) else np.asarray(temperature, dtype=np.float64)
         t = as_tensor(given).to(centers)
         size = (noise_distance or 1.0) if isinstance(rule, Fuzzy) else float(t.max())
-        self.distance, self.space = distance, Space.around(distance, centers, size)
-        self.centers = self.space.enter(centers)
-        noise = None if noise_distance is None else noise_distance / self.space.unit
+        self.distance, self.scaling = distance, Scaling.around(distance, centers, size)
+        self.centers = self.scaling.transform(centers)
+        noise = None if noise_distance is None else noise_distance / self.scaling.unit
         log_prior = _log_prior(priors, len(centers), noise).to(centers)
-        goal = _objective(self.space, t.ndim > 0, rule, noise)
+        goal = _objective(self.scaling, t.ndim > 0, rule, noise)
         self.temperature = (
-            centers.new_ones(len(centers)) if isinstance(rule, Fuzzy) else t.expand(len(centers)) / self.space.unit
+            centers.new_ones(len(centers)) if isinstance(rule, Fuzzy) else t.expand(len(centers)) / self.scaling.unit
         )
         params = Params(self.centers, self.temperature, log_prior)
         self.beta = 1 / self.temperature
-        self.b, self.rule = goal.masses(params)
+        self.b, self.rule = goal.logit_offsets(params)
         # Log-densities are the rule's objective less this; per unit of volume, in the data's units.
-        self.level = goal.in_units(goal.level(params), 1.0) if isinstance(goal, NegativeLogLikelihood) else 0.0
+        self.level = goal.in_data_units(goal.level(params), 1.0) if isinstance(goal, NegativeLogLikelihood) else 0.0
 
     @property
     def is_plain(self) -> bool:
-        """Whether the likeliest cluster is the one whose centre is nearest, and every row has one."""
+        """Whether the likeliest cluster is the one whose center is nearest, and every row has one."""
         equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
         return equal and self.rule.outside == -math.inf
 
     def _view(self, source: Source) -> Source:
-        return View(source, _NotTooFar(*self.space))
+        return ScaledView(source, _NotTooFar(*self.scaling))
 
     def _assign(self, block: Block) -> Tensor:
         return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)
@@ -144,7 +144,7 @@ class Clustering:
         return self._view(source).map(of, width=len(self.centers))
 
     def harden(self, source: Source) -> tuple[Tensor, float]:
-        """Give each row's nearest centre (n,), and the rows' weighted distance to these: hard k-means' objective."""
+        """Give each row's nearest center (n,), and the rows' weighted distance to these: hard k-means' objective."""
         inertia = 0.0
 
         def of(block: Block) -> Tensor:
@@ -154,15 +154,15 @@ class Clustering:
             return label
 
         labels = self._view(source).map(of)
-        return labels, inertia * self.space.unit
+        return labels, inertia * self.scaling.unit
 
     def inertia(self, source: Source) -> float:
-        """Give the rows' weighted distance to their nearest centres: hard k-means' objective."""
+        """Give the rows' weighted distance to their nearest centers: hard k-means' objective."""
 
         def of(block: Block) -> Tensor:
             return dot(block.w, nearest(block, self.centers, self.distance)[1])
 
-        return float(self._view(source).sum(of)) * self.space.unit
+        return float(self._view(source).sum(of)) * self.scaling.unit
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
@@ -171,7 +171,7 @@ class Clustering:
             d = distances(block, self.centers, self.distance)
             return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
 
-        unit = self.space.scale if self.distance.translates else 1.0
+        unit = self.scaling.scale if self.distance.translates else 1.0
         return self._view(source).map(of, width=len(self.centers))
 
     def objective(self, source: Source) -> Tensor:
@@ -188,7 +188,7 @@ class Clustering:
         return value, weight
 
     def _objective(self, block: Block) -> Tensor:
-        unit = self.space.unit if isinstance(self.rule, Fuzzy) else 1.0
+        unit = self.scaling.unit if isinstance(self.rule, Fuzzy) else 1.0
         return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule) * unit - self.level
 
 
@@ -199,14 +199,14 @@ def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Te
     found = as_tensor(priors).double()
     if noise is not None:
         found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0.0)])
-    return found.clamp_min(LEAST).log()
+    return found.clamp_min(MIN_PRIOR).log()
 
 
-def _objective(space: Space, per_cluster: bool, rule: Rule, noise: float | None) -> Objective:
-    """Give the objective that knows what b and β are; nothing is minimised here."""
+def _objective(scaling: Scaling, per_cluster: bool, rule: AssignmentRule, noise: float | None) -> Objective:
+    """Give the objective that knows what b and β are; nothing is minimized here."""
     if isinstance(rule, Fuzzy):
-        return FuzzyDistortion(space, Absent(), Variant(rule, noise=noise))
-    return NegativeLogLikelihood(space, MaximumLikelihood(per_cluster=per_cluster), Variant(rule, noise=noise))
+        return FuzzyDistortion(scaling, NoTemperature(), ModelSpec(rule, noise=noise))
+    return NegativeLogLikelihood(scaling, MaximumLikelihood(per_cluster=per_cluster), ModelSpec(rule, noise=noise))
 
 
 def accumulate(
@@ -217,20 +217,20 @@ def accumulate(
     *,
     distance: str | Distance = "sqeuclidean",
 ) -> Stats:
-    """Sum up rows at some centres and temperature: one pass of EM, whose centres are ``weighted_sum / pull``.
+    """Sum up rows at some centers and temperature: one pass of EM, whose centers are ``weighted_sum / pull``.
 
     Parameters
     ----------
     x : array-like, Tensor (n, d) or Source
         Rows of finite real numbers.
     c : array-like or Tensor (k, d)
-        Centres, in the units of the rows.
+        Centers, in the units of the rows.
     temperature : float
         T > 0, in the units of the distance.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows, 0 or more.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        What is between rows and centres.
+        What is between rows and centers.
 
     Returns
     -------
@@ -247,7 +247,7 @@ def accumulate(
     --------
     >>> x = [[0.0], [0.2], [5.0], [5.2]]
     >>> stats = accumulate(x, [[0.0], [5.0]], temperature=1.0)
-    >>> stats.weight, stats.weighted_sum / stats.pull[:, None]
+    >>> stats.weight, stats.weighted_sum / stats.irls_weight[:, None]
     (tensor([2.0000, 2.0000], dtype=torch.float64), tensor([[0.1000],
             [5.1000]], dtype=torch.float64))
     """
@@ -257,11 +257,11 @@ def accumulate(
     check_features(found, source.n_features)
     centers = as_tensor(c if isinstance(c, Tensor) else np.asarray(c)).to(source.device, source.dtype)
     if centers.ndim != 2 or centers.shape[1] != source.n_features:
-        raise InputError(f"the centres have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
-    check_finite(centers, "the centres")
+        raise InputError(f"the centers have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
+    check_finite(centers, "the centers")
     clustering = Clustering(centers, float(temperature), found)
     try:
-        return clustering.space.leave_stats(clustering.stats(source))
+        return clustering.scaling.inverse_transform_stats(clustering.stats(source))
     except InputError:  # squares overflowed: perhaps rows were not finite to begin with
         for block in source.blocks():
             check_finite(block.rows)
@@ -276,7 +276,7 @@ def sample_mixture(
     n_samples: int,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw rows (n_samples, d), and their clusters, from densities around centres (k, d) of temperatures (k,)."""
+    """Draw rows (n_samples, d), and their clusters, from densities around centers (k, d) of temperatures (k,)."""
     labels = rng.choice(len(centers), size=n_samples, p=priors / priors.sum())
     rows = np.empty((n_samples, centers.shape[1]))
     for k, (center, t) in enumerate(zip(centers, temperature.tolist(), strict=True)):

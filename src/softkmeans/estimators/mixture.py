@@ -158,7 +158,7 @@ class Mixture(SoftClusterer):
         return (self.temperature_ / 2) ** 0.5
 
     def n_parameters(self) -> int:
-        """Count what was learned: the centres' coordinates (a direction has one fewer), and what else was.
+        """Count what was learned: the centers' coordinates (a direction has one fewer), and what else was.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""A model with or without standardising before it: what the two have in common for those who save, draw or report."""
+"""A model with or without standardizing before it: what the two have in common for those who save, draw or report."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
 
 
 def centers_in_units(model: Model) -> NDArray[Any]:
-    """Give the centres (k, d) in the data's own units, standardising undone.
+    """Give the centers (k, d) in the data's own units, standardizing undone.
 
     Parameters
     ----------

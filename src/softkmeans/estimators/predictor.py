@@ -29,7 +29,7 @@ from .validation import validated
 
 
 class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
-    """An estimator of centres, ``cluster_centers_``, that gives every row a membership in every cluster."""
+    """An estimator of centers, ``cluster_centers_``, that gives every row a membership in every cluster."""
 
     device: Any
 
@@ -103,7 +103,7 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         return found
 
     def transform(self, X: ArrayLike | Tensor) -> Array:
-        """Give the distance of each row to every centre, in the data's units.
+        """Give the distance of each row to every center, in the data's units.
 
         Parameters
         ----------
@@ -144,12 +144,12 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
 
     @property
     def _dtype(self) -> torch.dtype:
-        """Type of what is answered: that of the centres."""
+        """Type of what is answered: that of the centers."""
         check_is_fitted(self)
         return as_tensor(self.cluster_centers_).dtype
 
     def _total(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
-        """Weighted sum over the rows of X of what the rule maximises, and Σw."""
+        """Weighted sum over the rows of X of what the rule maximizes, and Σw."""
         clustering, source = self._look_at(X, sample_weight)
         return clustering.total(source)
 

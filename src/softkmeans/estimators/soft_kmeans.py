@@ -25,7 +25,7 @@ from .mixture import Mixture
 class SoftKMeans(Mixture):
     """Soft k-means clustering: every row gets a probability for every cluster.
 
-    The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the centre and the
+    The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the center and the
     temperature T says how soft. It is the equal-weight mixture of Gaussians of variance T / 2, and hard k-means as T
     goes to 0.
 
@@ -42,10 +42,10 @@ class SoftKMeans(Mixture):
     priors : {"uniform", "learned"} or array-like (k,), default="uniform"
         Share of the rows that a cluster has before one looks at them.
     solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver, default="auto"
-        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
+        "auto" is expectation-maximization, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
         "adam" is gradient descent; "online" steps after every batch of rows, as `partial_fit` does (`solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
-        Where centres start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
+        Where centers start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
     n_init : int, default=1
         Restarts, of which the one with the lowest objective is kept; a given array is one start.
     max_iter : int, default=300
@@ -54,29 +54,29 @@ class SoftKMeans(Mixture):
         A pass that lowers the objective by no more than this ends the fit: relative to the expected distortion at a
         fixed temperature, to n_features Σw where T is learned. With 0, the fit runs on until nothing changes.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        What is between rows and centres. With "euclidean" centres are weighted geometric medians, with "cosine"
+        What is between rows and centers. With "euclidean" centers are weighted geometric medians, with "cosine"
         directions.
     update : {"exact", "mean"}, default="exact"
-        Where centres move to: where the objective is least, or to weighted means whatever the distance, as the textbook
+        Where centers move to: where the objective is least, or to weighted means whatever the distance, as the textbook
         has it. They differ for "euclidean"; "mean" then follows no objective and needs a fixed temperature.
     noise_distance : float, default=None
         The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
-        centres belong to none. Memberships then sum to less than 1.
+        centers belong to none. Memberships then sum to less than 1.
     frozen : array-like (k,) of bool, default=None
-        Which of the centres given as ``init`` stay where they are.
+        Which of the centers given as ``init`` stay where they are.
     growing_sample : bool, default=False
         Whether first passes look at samples of the rows, each larger than the last: quicker, and more up to chance.
     local_search : bool, default=False
-        Whether to look for a better optimum where the best restart ended, by moving a few centres at a time from where
+        Whether to look for a better optimum where the best restart ended, by moving a few centers at a time from where
         they are missed least to where they help most. Where clusters are many, it finds what restarts do not.
     random_state : int, RandomState or None, default=None
         Where the starts and samples are drawn from.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the centres, and a learned T, of the last fit.
+        Whether ``fit`` starts from the centers, and a learned T, of the last fit.
     device : str or torch.device, default=None
         Where the work is done; by default where a tensor is, and on the CPU for arrays.
     dtype : numpy or torch floating dtype, or its name, default=None
-        Type of the centres and probabilities; by default the data's own, and float64 for integers.
+        Type of the centers and probabilities; by default the data's own, and float64 for integers.
     verbose : int, default=0
         1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.
     callbacks : sequence of Callback, default=None
@@ -90,8 +90,8 @@ class SoftKMeans(Mixture):
     Attributes
     ----------
     cluster_centers_ : ndarray or Tensor (k, d)
-        The centres, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
-        of their centres; where ``init``, ``warm_start``, or priors or temperatures given one a cluster name them,
+        The centers, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
+        of their centers; where ``init``, ``warm_start``, or priors or temperatures given one a cluster name them,
         in that order.
     labels_ : ndarray or Tensor (n,) of int64
         The likeliest cluster of every row, or -1 where that is the one of noise.
@@ -100,11 +100,11 @@ class SoftKMeans(Mixture):
     priors_ : ndarray (k,) of float64
         Share of each cluster; with a cluster of noise they leave it the rest.
     inertia_ : float
-        Hard k-means' objective: the weighted sum of distances to the nearest centres.
+        Hard k-means' objective: the weighted sum of distances to the nearest centers.
     objective_, free_energy_, distortion_, entropy_ : float
-        What was minimised, and F, E and H, as weighted sums over the rows; E = F + T H for equal priors. There is no F,
+        What was minimized, and F, E and H, as weighted sums over the rows; E = F + T H for equal priors. There is no F,
         but NaN, where clusters differ in temperature. Where T solves an equation ("calibrated", "perplexity:1.5"), the
-        objective is how far, squared, centres and T are from where they stay.
+        objective is how far, squared, centers and T are from where they stay.
     cluster_weights_ : ndarray (k,) of float64
         Each cluster's share Σ w r of the rows.
     noise_weight_ : float
@@ -126,7 +126,7 @@ class SoftKMeans(Mixture):
     -----
     After ``partial_fit`` all figures are those of the rows it was given last, and clusters have the numbers they had.
     Arrays are answered as arrays, tensors as tensors. After Ctrl-C, or when a callback raises, fitted attributes hold
-    the best centres so far.
+    the best centers so far.
 
     References
     ----------
@@ -209,7 +209,7 @@ class SoftKMeans(Mixture):
         self.free_energy_, self.entropy_ = result.free_energy, result.entropy
 
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
-        """Make a PyTorch module with the fitted centres and temperature.
+        """Make a PyTorch module with the fitted centers and temperature.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A fit from end to end: seed, descend by THE loop (`loop.minimise`), and say what was found."""
+"""A fit from end to end: seed, descend by THE loop (`loop.minimize`), and say what was found."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .._utils.checks import check_count, check_tol
 from ..callbacks import Callback, Step
 from ..checkpoint.journal import Checkpoint, journaled
 from ..data.convert import as_source
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..errors import CallbackError, FitInterrupted, InputError
-from ..model.assignment import Rule
+from ..model.assignment import AssignmentRule
 from ..model.params import Params
 from ..objectives import Objective
-from ..objectives.setup import averaged, first_temperature, goal_for
-from ..seeding import starts
+from ..objectives.setup import first_temperature, make_objective, with_center_update
+from ..seeding import initial_centers
 from ..solvers import Solver, as_solver
 from ..solvers.loop import Run
 from ..temperature import Fixed, TemperatureRule
-from .monitor import Audience, Telling, watched
-from .results import Result, best_of, result_of, warn_of
-from .stages import Descent, searched_goal
+from .monitor import CallbackList, OnPass, run_monitored
+from .results import Result, best_of, make_result, warn_about
+from .stages import Stages, local_search_objective
 
 
 @journaled
@@ -43,7 +43,7 @@ def fit(
     n_clusters: int,
     *,
     temperature: float | str | Sequence[float] | TemperatureRule = "auto",
-    assignment: str | Rule = "softmax",
+    assignment: str | AssignmentRule = "softmax",
     priors: str | ArrayLike | Tensor = "uniform",
     noise_distance: float | None = None,
     frozen: ArrayLike | Tensor | None = None,
@@ -78,28 +78,28 @@ def fit(
         T, which divides distances (squared ones by default) in the data's units; "auto" learns it by maximum
         likelihood, "per-cluster" one for each cluster; `softkmeans.temperature` has other rules: "calibrated",
         "perplexity:1.5" and "critical:0.5" among them.
-    assignment : {"softmax", "fuzzy"} or Rule
+    assignment : {"softmax", "fuzzy"} or AssignmentRule
         How logits become memberships. ``Fuzzy(fuzzifier)`` gives fuzzy c-means, which knows no temperature.
     priors : {"uniform", "learned"} or array-like (k,)
         Share of the rows that a cluster has before one looks at them.
     noise_distance : float, optional
-        The distance at which one more cluster, of noise, is from every row: rows far from all centres belong to none.
+        The distance at which one more cluster, of noise, is from every row: rows far from all centers belong to none.
     frozen : array-like (k,) of bool, optional
-        Which of the centres given as ``init`` stay where they are.
+        Which of the centers given as ``init`` stay where they are.
     update : {"exact", "mean"}
-        "exact" moves centres to where the objective is least; "mean" to weighted means, as in the textbook, which for
+        "exact" moves centers to where the objective is least; "mean" to weighted means, as in the textbook, which for
         the Euclidean distance lowers no objective: the fit then looks for where they stay.
     objective : {"free_energy", "nll", "distortion"}, optional
-        What is minimised. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
+        What is minimized. By default F at a fixed temperature and NLL where it is learned; E, "distortion", is for
         ``solver="adam"`` and a fixed temperature.
     solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver
-        "auto" is expectation-maximisation, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
+        "auto" is expectation-maximization, accelerated by L-BFGS once it is slow (and Adam for the distortion); "em" is
         never accelerated, "lbfgs" from the start. "online" steps after every batch of rows (`solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
-        Where centres start: "k-means||" takes few passes even where clusters are many. A callable takes
+        Where centers start: "k-means||" takes few passes even where clusters are many. A callable takes
         ``(rows, n_clusters, random_state)``, the rows as a float64 ndarray, and gives such an array.
     init_temperature : float or array-like (k,), optional
-        Where T starts if it is learned; by default its likeliest value for rows on their nearest starting centre.
+        Where T starts if it is learned; by default its likeliest value for rows on their nearest starting center.
     init_priors : array-like (k,), optional
         Where priors start if they are learned; all the same by default.
     n_init : int
@@ -110,15 +110,15 @@ def fit(
         A pass that lowers the objective by no more than this ends the fit: relative to E at a fixed temperature,
         to d Σw where T is learned. With 0, the fit runs on until nothing changes.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        What is between rows and centres.
+        What is between rows and centers.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows.
     growing_sample : bool
         Whether the first passes look at samples of the rows only, each four times as large as the one before: quicker
         on many rows, for an end that depends more on chance. ``Step.n_rows`` tells what each pass looked at.
     local_search : bool
-        Whether to look for a better optimum from where the best restart ended: centres are moved, a few at a time, from
-        where they are missed least to where they help most (`paths.breathe`). Where clusters are many, it finds what
+        Whether to look for a better optimum from where the best restart ended: centers are moved, a few at a time, from
+        where they are missed least to where they help most (`local_search`). Where clusters are many, it finds what
         restarts do not; its passes come on top of ``max_iter``.
     random_state : int, numpy Generator or None
         Where the starts and samples are drawn from.
@@ -137,7 +137,7 @@ def fit(
     -------
     Result
         Clusters come in order of falling weight Σ w r, those of equal weight (to a millionth) in lexicographic order
-        of their centres; where ``init`` gave the centres and no search moved them, or priors or temperatures came one
+        of their centers; where ``init`` gave the centers and no search moved them, or priors or temperatures came one
         a cluster, in their order.
 
     Raises
@@ -152,8 +152,8 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its centre stays where it was) or
-        shrank to a point, or if there are fewer distinct rows than clusters (centres then coincide).
+        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its center stays where it was) or
+        shrank to a point, or if there are fewer distinct rows than clusters (centers then coincide).
 
     Examples
     --------
@@ -169,34 +169,34 @@ def fit(
     check_tol(tol)
     if not isinstance(local_search, bool | np.bool_):
         raise InputError(f"local_search={local_search!r}: give True or False")
-    space = Space.of(source, averaged(as_distance(distance), update))
-    goal, log_prior = goal_for(
-        source, space, n_clusters, temperature=temperature, assignment=assignment, priors=priors,
+    scaling = Scaling.of(source, with_center_update(as_distance(distance), update))
+    goal, log_prior = make_objective(
+        source, scaling, n_clusters, temperature=temperature, assignment=assignment, priors=priors,
         noise_distance=noise_distance, frozen=frozen, objective=objective, init=init, init_priors=init_priors,
     )  # fmt: skip
-    view, rule = space.view(source), goal.temperature
+    view, rule = scaling.view(source), goal.temperature
     rng, runs = np.random.default_rng(random_state), list[Run]()
-    descent = Descent(goal, view, _solver(solver, goal), max_iter, tol, rng)
-    search = searched_goal(goal, priors) if local_search else None
+    descent = Stages(goal, view, _solver(solver, goal), max_iter, tol, rng)
+    search = local_search_objective(goal, priors) if local_search else None
     named = not isinstance(priors, str) or (isinstance(rule, Fixed) and rule.per_cluster)
     ordered = named or (not isinstance(init, str) and not local_search)
 
     def so_far() -> Result:
-        return result_of(best_of(runs, goal), goal, in_given_order=ordered, restarts=runs[:n_init])
+        return make_result(best_of(runs, goal), goal, in_given_order=ordered, restarts=runs[:n_init])
 
-    def keep(descend: Callable[[Telling], Run], restart: int, history: tuple[Step, ...] = ()) -> None:
-        audience = Audience(callbacks)
-        runs.append(watched(goal, audience, restart, max_iter, descend, history))
+    def keep(descend: Callable[[OnPass], Run], restart: int, history: tuple[Step, ...] = ()) -> None:
+        audience = CallbackList(callbacks)
+        runs.append(run_monitored(goal, audience, restart, max_iter, descend, history))
         if audience.failure:
             raise CallbackError(so_far()) from audience.failure
         if runs[-1].ending == "interrupted":
             raise KeyboardInterrupt
 
     try:
-        for restart, centers in enumerate(starts(init, n_init, n_clusters, source, space, rng)):
-            start = Params(centers, first_temperature(init_temperature, rule, space, view, centers), log_prior)
+        for restart, centers in enumerate(initial_centers(init, n_init, n_clusters, source, scaling, rng)):
+            start = Params(centers, first_temperature(init_temperature, rule, scaling, view, centers), log_prior)
             samples = _samples(view, n_clusters, rng) if growing_sample else ()
-            keep(partial(descent.down, start, samples, rule.stages(space)), restart)
+            keep(partial(descent.down, start, samples, rule.stages(scaling)), restart)
         if search is not None:
             best = best_of(runs, goal)
             keep(partial(descent.on, search, best), best.history[0].restart, best.history)
@@ -206,7 +206,7 @@ def fit(
         raise FitInterrupted(so_far()) from None
     best = best_of(runs, goal)
     result = so_far()
-    warn_of(result, best, goal, max_iter, source.n_rows)
+    warn_about(result, best, goal, max_iter, source.n_rows)
     return result
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["Audience", "Telling", "watched"]
+__all__ = ["CallbackList", "OnPass", "run_monitored"]
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from ..callbacks import Callback, Step
-from ..model.params import Found
+from ..model.params import Evaluation
 from ..objectives import Objective
 from ..solvers.loop import Run
-from .results import result_of, step_of
+from .results import make_result, make_step
 
-Telling: TypeAlias = Callable[[Found, int], bool]  # what a pass over so many rows found; whether that is to be the last
+OnPass: TypeAlias = Callable[
+    [Evaluation, int], bool
+]  # what a pass over so many rows found; whether that is to be the last
 
 
-class Audience:
+class CallbackList:
     """The callbacks of a fit. What the first to fail raises is kept until the fit has stopped.
 
     Parameters
@@ -40,20 +42,20 @@ class Audience:
         return any(answers) or self.failure is not None
 
 
-def watched(
+def run_monitored(
     goal: Objective,
-    audience: Audience,
+    audience: CallbackList,
     restart: int,
     max_iter: int,
-    descend: Callable[[Telling], Run],
+    descend: Callable[[OnPass], Run],
     history: tuple[Step, ...] = (),
 ) -> Run:
     """Run a descent, telling the callbacks of its passes; they go on from those there were already."""
     steps = list(history)
 
-    def tell(found: Found, n_rows: int) -> bool:
-        steps.append(step_of(goal, len(steps) + 1, found, restart, n_rows))
-        centers = goal.space.leave(found.params.centers).clone() if audience.callbacks else None
+    def tell(found: Evaluation, n_rows: int) -> bool:
+        steps.append(make_step(goal, len(steps) + 1, found, restart, n_rows))
+        centers = goal.scaling.inverse_transform(found.params.centers).clone() if audience.callbacks else None
         return audience.failure is not None or audience.tell("on_step", steps[-1]._replace(centers=centers))
 
     try:
@@ -63,5 +65,5 @@ def watched(
         audience.tell("on_fit_end", None)
         raise
     run = run._replace(history=tuple(steps))
-    audience.tell("on_fit_end", result_of(run, goal, in_given_order=True))
+    audience.tell("on_fit_end", make_result(run, goal, in_given_order=True))
     return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Result", "best_of", "result_of", "step_of", "warn_of"]
+__all__ = ["Result", "best_of", "make_result", "make_step", "warn_about"]
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ..callbacks import Step
 from ..errors import warn
-from ..model.params import Found, Params
+from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers.loop import Run
-from ..temperature import Absent
+from ..temperature import NoTemperature
 
 
 class Result(NamedTuple):
@@ -33,10 +33,10 @@ class Result(NamedTuple):
     priors : Tensor (k,)
         Each cluster's prior; they sum to 1, or to less with a cluster of noise.
     objective : float
-        What was minimised, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J; where
-        T solves an equation, how far, squared, centres and T are from where they stay.
+        What was minimized, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J; where
+        T solves an equation, how far, squared, centers and T are from where they stay.
     free_energy, distortion, entropy : float
-        F, E and H at the centres, summed over the rows, E = F + T H for equal priors. NaN where there is none: F where
+        F, E and H at the centers, summed over the rows, E = F + T H for equal priors. NaN where there is none: F where
         clusters differ in temperature, F and H for fuzzy memberships.
     weight : Tensor (k,)
         Each cluster's share Σ w r.
@@ -69,40 +69,40 @@ class Result(NamedTuple):
 
 def best_of(runs: Sequence[Run], goal: Objective) -> Run:
     """Give the run that ended lowest; of those as low, the first."""
-    return min(runs, key=lambda run: goal.merit(run.best.params, run.best.summary))
+    return min(runs, key=lambda run: goal.selection_value(run.best.params, run.best.sums))
 
 
-def step_of(goal: Objective, n_iter: int, found: Found, restart: int, n_rows: int) -> Step:
+def make_step(goal: Objective, n_iter: int, found: Evaluation, restart: int, n_rows: int) -> Step:
     """Say what a pass found."""
-    stats, unit = found.summary.stats, goal.space.unit
-    value = goal.in_units(found.value, float(stats.n))
+    stats, unit = found.sums.stats, goal.scaling.unit
+    value = goal.in_data_units(found.value, float(stats.n))
     mean, temperature = value / float(stats.n), _mean_temperature(goal, found.params, stats.weight)
     return Step(n_iter, value, mean, goal.distortion(stats) * unit, temperature, restart, n_rows)
 
 
 def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
     """T in the data's units; where each cluster has one, their mean by the clusters' weights."""
-    if isinstance(goal.temperature, Absent):
+    if isinstance(goal.temperature, NoTemperature):
         return math.nan
     t = params.temperature
-    return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.space.unit
+    return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.scaling.unit
 
 
-def result_of(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequence[Run] = ()) -> Result:
+def make_result(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequence[Run] = ()) -> Result:
     """Say what a run found, clusters in canonical order unless theirs was given."""
-    params, summary, value = run.best
-    stats, unit, k = summary.stats, goal.space.unit, len(params.centers)
+    params, sums, value = run.best
+    stats, unit, k = sums.stats, goal.scaling.unit, len(params.centers)
     order = torch.arange(k) if in_given_order else _canonical(params.centers, stats.weight)
     own = goal.temperature.per_cluster
-    without = isinstance(goal.temperature, Absent)
+    without = isinstance(goal.temperature, NoTemperature)
     return Result(
-        centers=goal.space.leave(params.centers)[order],
+        centers=goal.scaling.inverse_transform(params.centers)[order],
         temperature=params.temperature[order] * unit if own else _mean_temperature(goal, params, stats.weight),
         priors=params.log_prior[:k][order].exp(),
-        objective=goal.in_units(value, float(stats.n)),
-        free_energy=math.nan if without else goal.free_energy(params, summary) * unit,
+        objective=goal.in_data_units(value, float(stats.n)),
+        free_energy=math.nan if without else goal.free_energy(params, sums) * unit,
         distortion=goal.distortion(stats) * unit,
-        entropy=goal.entropy(params, summary),
+        entropy=goal.entropy(params, sums),
         weight=stats.weight[order],
         noise_weight=goal.noise_weight(stats),
         n_iter=len(run.history),
@@ -113,18 +113,18 @@ def result_of(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequ
 
 
 def _above(runs: Sequence[Run], goal: Objective) -> list[float]:
-    ends = [goal.merit(run.best.params, run.best.summary) for run in runs]
-    return [(e - min(ends)) / (goal.resolution(r.best.summary) or 1.0) for e, r in zip(ends, runs, strict=True)]
+    ends = [goal.selection_value(run.best.params, run.best.sums) for run in runs]
+    return [(e - min(ends)) / (goal.tolerance_scale(r.best.sums) or 1.0) for e, r in zip(ends, runs, strict=True)]
 
 
 def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
-    """Order (k,) by falling weight, then by centre; both to a millionth, so that rounding can't tell ties apart."""
+    """Order (k,) by falling weight, then by center; both to a millionth, so that rounding can't tell ties apart."""
     falling = -(weight / weight.sum() * 1e6).round()
     columns = (centers / centers.abs().max().clamp_min(1e-300) * 1e6).round().T.flip(0)
     return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), falling.cpu().numpy())))
 
 
-def warn_of(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: int) -> None:
+def warn_about(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: int) -> None:
     """Warn of what went less well than hoped."""
     if run.ending == "exhausted":
         warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
@@ -133,10 +133,10 @@ def warn_of(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: in
         warn(f"{asked}: lower what the rule asks for, or leave priors 'uniform'", ConvergenceWarning)
     starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if starved:
-        stay = "have lost all their rows, and their centres stay where they were"
+        stay = "have lost all their rows, and their centers stay where they were"
         warn(f"clusters {starved} {stay}: lower n_clusters, or start elsewhere", ConvergenceWarning)
     if isinstance(result.temperature, Tensor) and goal.temperature.learned:
-        coldest = goal.temperature.update(goal.space, math.nan, 0.0) * goal.space.unit
+        coldest = goal.temperature.update(goal.scaling, math.nan, 0.0) * goal.scaling.unit
         collapsed = (result.temperature <= coldest * 1.001).nonzero()[:, 0].tolist()
         if collapsed:
             shrunk = f"clusters {collapsed} have shrunk to a point, where the likelihood has no bound"

@@ -9,10 +9,10 @@ __all__ = [
     "PLAIN",
     "accumulate",
     "assign",
-    "closer",
     "distances",
+    "entropy_slope",
     "lognorm",
-    "melting",
+    "min_distances",
     "nearest",
     "tiles",
 ]
@@ -26,10 +26,10 @@ from torch import Tensor
 from ..data.block import Block
 from ..distances import Distance
 from ..errors import PerformanceWarning, warn
-from ..model.assignment import Rule
+from ..model.assignment import AssignmentRule
 from ..model.stats import Stats
 from . import reference
-from .reference import PLAIN, melting, tiles
+from .reference import PLAIN, entropy_slope, tiles
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def _best(
     beta: Tensor | None,
     compiled: Callable[[Any], T],
     obvious: Callable[[], T],
-    rule: Rule = PLAIN,
+    rule: AssignmentRule = PLAIN,
 ) -> T:
     """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
     if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= LARGE:
@@ -69,7 +69,9 @@ def _say_once(missing: str) -> None:
         warn(f"the compiled kernels don't know {missing}: PyTorch does the work, more slowly", PerformanceWarning)
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Stats:
+def accumulate(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Stats:
     """See `reference.accumulate`."""
     found: Stats = _best(
         block, c, distance, beta,
@@ -80,7 +82,9 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     return found
 
 
-def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
+def assign(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Tensor:
     """See `reference.assign`."""
     found: Tensor = _best(
         block, c, distance, beta,
@@ -91,7 +95,9 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     return found
 
 
-def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
+def lognorm(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Tensor:
     """See `reference.lognorm`."""
     found: Tensor = _best(
         block, c, distance, beta,
@@ -112,12 +118,12 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     return found
 
 
-def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """See `reference.closer`."""
+def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """See `reference.min_distances`."""
     found: tuple[Tensor, Tensor] = _best(
         block, c, distance, None,
-        lambda api: api.closer(block, c, closest, distance),
-        lambda: reference.closer(block, c, closest, distance),
+        lambda api: api.min_distances(block, c, closest, distance),
+        lambda: reference.min_distances(block, c, closest, distance),
     )  # fmt: skip
     return found
 
@@ -127,7 +133,7 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     nothing = torch.full((len(block),), torch.inf)
     found: Tensor = _best(
         block, c, distance, None,
-        lambda api: api.closer(block, c, nothing, distance)[0].T.to(c.dtype),
+        lambda api: api.min_distances(block, c, nothing, distance)[0].T.to(c.dtype),
         lambda: reference.distances(block, c, distance),
     )  # fmt: skip
     return found

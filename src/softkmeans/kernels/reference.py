@@ -5,7 +5,7 @@ It works in float64 whatever the data's type, tile by tile, so that at most ``TI
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "closer", "distances", "lognorm", "nearest", "tiles"]
+__all__ = ["accumulate", "assign", "distances", "lognorm", "min_distances", "nearest", "tiles"]
 
 import functools
 import math
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..data.block import Block, join
 from ..distances import Distance, squared_distances
-from ..model.assignment import Rule, Softmax
+from ..model.assignment import AssignmentRule, Softmax
 from ..model.stats import Stats
 
 PLAIN = Softmax()
@@ -30,17 +30,17 @@ def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (m, k) of a block's rows to centres (k, d) in its frame, good to half their digits or better."""
+    """Distances (m, k) of a block's rows to centers (k, d) in its frame, good to half their digits or better."""
     return join((_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))), len(block))
 
 
-def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Compare the rows' distances to centres (k, d) with what they have, ``closest`` (m,), as seeding does.
+def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Compare the rows' distances to centers (k, d) with what they have, ``closest`` (m,), as seeding does.
 
     Returns
     -------
     distances : Tensor (k, m)
-        What each row would have if one centre were added.
+        What each row would have if one center were added.
     potential : Tensor (k,) of float64
         Their weighted sums.
     """
@@ -48,7 +48,9 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
     return options, (options @ block.w).double()
 
 
-def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
+def assign(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Tensor:
     """Memberships of rows in clusters.
 
     Parameters
@@ -56,12 +58,12 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     block : Block
         m rows.
     c : Tensor (k, d)
-        Embedded centres, in the block's frame.
+        Embedded centers, in the block's frame.
     beta, b : Tensor (k,)
         The logits are b_k - beta_k d_ik.
     distance : Distance
         Gives d_ik.
-    rule : Rule
+    rule : AssignmentRule
         From logits to memberships.
 
     Returns
@@ -73,61 +75,73 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give the number (m,) of each row's nearest centre, the lower one where two are as near, and its distance (m,)."""
+    """Give the number (m,) of each row's nearest center, the lower one where two are as near, and its distance (m,)."""
     found = (_distances(tile.x, c, distance).min(0) for tile in tiles(block, len(c)))
     both = join((torch.stack([near.indices.to(near.values), near.values], 1) for near in found), len(block))
     label, far = both.mT.contiguous()
     return label.long(), far
 
 
-def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Tensor:
-    """Give the log-normaliser (m,) of each row's memberships; the parameters are those of `assign`."""
+def lognorm(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Tensor:
+    """Give the log-normalizer (m,) of each row's memberships; the parameters are those of `assign`."""
     return join((rule(_logits(tile.x, c, beta, b, distance), 0).objective for tile in tiles(block, len(c))), len(block))
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN) -> Stats:
+def accumulate(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+) -> Stats:
     """Sum up a block's rows into Stats; the parameters are those of `assign`."""
     parts = (_tile(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
     return functools.reduce(operator.add, parts)
 
 
-def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule) -> Stats:
+def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule) -> Stats:
     d = _distances(z, c, distance)  # (k, m): clusters first, so that what is done along them runs over long rows
     shares = rule(b[:, None] - beta[:, None] * d, 0)
-    mass = shares.mass * w
+    update_weight = shares.update_weight * w
     slope = distance.slope(d)  # () or (k, m)
     kink = slope.isinf() if isinstance(slope, Tensor) else torch.zeros((), dtype=torch.bool)
-    pull = mass * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
+    irls_weight = update_weight * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
     return Stats(
         weight=shares.resp @ w,
-        pull=pull.sum(1),
-        weighted_sum=pull @ z,
-        anchor=(mass * kink).sum(1) if kink.any() else torch.zeros_like(beta),
-        distortion=(mass * d).sum(1),
+        irls_weight=irls_weight.sum(1),
+        weighted_sum=irls_weight @ z,
+        kink_weight=(update_weight * kink).sum(1) if kink.any() else torch.zeros_like(beta),
+        distortion=(update_weight * d).sum(1),
         objective=w @ shares.objective,
         n=w.sum(),
     )
 
 
-def melting(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Rule = PLAIN, noise: float = 0.0
+def entropy_slope(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = PLAIN,
+    noise: float = 0.0,
 ) -> Tensor:
-    """Sum up how much (1,) a block's entropy rises as log T rises by 1 and centres stay: Σ w Cov_r(d / T, -logit).
+    """Sum up how much (1,) a block's entropy rises as log T rises by 1 and centers stay: Σ w Cov_r(d / T, -logit).
 
     The parameters are those of `assign`; ``noise`` is the d / T of belonging to no cluster, whose logit the rule has.
     """
 
     def of(z: Tensor, w: Tensor) -> Tensor:
-        heat = beta[:, None] * _distances(z, c, distance)  # (k, m)
-        logits = b[:, None] - heat
+        logit_scale = beta[:, None] * _distances(z, c, distance)  # (k, m)
+        logits = b[:, None] - logit_scale
         resp = rule(logits, 0).resp
         if rule.outside > -math.inf:
-            heat, logits = (
+            logit_scale, logits = (
                 torch.cat([each, each.new_full((1, len(z)), value)])
-                for each, value in ((heat, noise), (logits, rule.outside))
+                for each, value in ((logit_scale, noise), (logits, rule.outside))
             )
             resp = torch.cat([resp, (1 - resp.sum(0, keepdim=True)).clamp_min(0.0)])
-        return (w @ (resp * (heat - (resp * heat).sum(0)) * ((resp * logits).sum(0) - logits)).sum(0))[None]
+        return (w @ (resp * (logit_scale - (resp * logit_scale).sum(0)) * ((resp * logits).sum(0) - logits)).sum(0))[
+            None
+        ]
 
     return functools.reduce(operator.add, (of(tile.x, tile.w) for tile in tiles(block, len(c))))
 
@@ -137,7 +151,7 @@ def _logits(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -
 
 
 def _distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (k, m) of embedded centres to embedded rows; by differences where the product cancels."""
+    """Distances (k, m) of embedded centers to embedded rows; by differences where the product cancels."""
     squared = squared_distances(c, z)
     norms = c.square().sum(1, keepdim=True) + z.square().sum(1)
     if (squared < 1e-7 * norms).any():  # both are far from the origin and near each other

@@ -44,7 +44,7 @@ class Part(NamedTuple):
         The rows' weights times the sums of their memberships.
     copy : Tensor (m,)
         What one copy of the row has of ``w``. A row of weight 2 is two rows, each of which has the other as a
-        neighbour; a row of weight 1 or less has none in itself.
+        neighbor; a row of weight 1 or less has none in itself.
     others : tuple of Tensor (m, ...)
         The same rows of other tables.
     """

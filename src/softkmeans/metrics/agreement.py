@@ -102,12 +102,12 @@ def soft_mutual_information(
     average_method: str | None = None,
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> float:
-    """Give the mutual information of two soft clusterings, Σ p_kl log(p_kl / (p_k p_l)), in nats or normalised.
+    """Give the mutual information of two soft clusterings, Σ p_kl log(p_kl / (p_k p_l)), in nats or normalized.
 
     p_kl is the chance of cluster k in one and l in the other, of a row drawn at random whose two clusters are then
     drawn by its memberships, each on its own: the mean of r_k r_l. Crisp clusterings have exactly scikit-learn's
     ``mutual_info_score`` and ``normalized_mutual_info_score``. As two draws of one soft membership differ, a soft
-    clustering has less than its entropy with itself, and normalised less than 1; memberships that are the same in all
+    clustering has less than its entropy with itself, and normalized less than 1; memberships that are the same in all
     rows tell nothing and have 0.
 
     Parameters
@@ -122,7 +122,7 @@ def soft_mutual_information(
     Returns
     -------
     float
-        0 or more; 1 at most if normalised. Two clusterings that both put all rows into one cluster have 1 normalised,
+        0 or more; 1 at most if normalized. Two clusterings that both put all rows into one cluster have 1 normalized,
         as in scikit-learn.
 
     Raises

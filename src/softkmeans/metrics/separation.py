@@ -32,7 +32,7 @@ def xie_beni(
     fuzzifier: float = 2.0,
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> float:
-    """Give Xie and Beni's index: how far rows are from their centres, over how far centres are from each other.
+    """Give Xie and Beni's index: how far rows are from their centers, over how far centers are from each other.
 
     It is the mean of Σ_k r^m ‖x - c_k‖² over the least ‖c_j - c_k‖², j ≠ k. Lower is better. Their m is 2; Pal and
     Bezdek take that of the clustering. With m = 1, the mean is that of soft k-means' expected distortion.
@@ -45,7 +45,7 @@ def xie_beni(
         Their memberships in two clusters or more. A row that sums to s < 1 counts as s of a row with memberships
         resp / s.
     centers : array-like or Tensor (k, d)
-        The clusters' centres.
+        The clusters' centers.
     fuzzifier : float, default=2.0
         m, 1 or more.
     sample_weight : array-like or Tensor (n,), optional
@@ -54,7 +54,7 @@ def xie_beni(
     Returns
     -------
     float
-        0 or more; infinity if two centres coincide.
+        0 or more; infinity if two centers coincide.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def fuzzy_silhouette(
         Their memberships in two clusters or more. A row that sums to s < 1 counts as s of a row with memberships
         resp / s.
     centers : array-like or Tensor (k, d), optional
-        The clusters' centres, for the variant "centers"; by default the means of X by the memberships.
+        The clusters' centers, for the variant "centers"; by default the means of X by the memberships.
     alpha : float, default=1.0
         0 or more. 0 weighs all rows alike, as the crisp silhouette does; the larger it is, the less weight have rows
         between clusters.
     variant : {"centers", "exact"}
-        What the distance to a cluster is. "centers" (default), the simplified silhouette, takes that to its centre, in
+        What the distance to a cluster is. "centers" (default), the simplified silhouette, takes that to its center, in
         O(n k) of time. "exact" takes the mean of those to the cluster's other rows, in O(n²) of time but never of
         memory. Clusters have the rows of which they are the likeliest.
     sample_weight : array-like or Tensor (n,), optional
@@ -196,7 +196,7 @@ def _silhouettes(
 
 
 def _to_centers(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[Part, Tensor]]:
-    """Distances (m, k) to centres."""
+    """Distances (m, k) to centers."""
     c = _means(resp, x) if c is None else c
     for part in parts(resp, x):
         yield part, _distances(part.others[0], c)
@@ -241,7 +241,7 @@ def _widths(d: Tensor, own: Tensor) -> Tensor:
 
 
 def _means(resp: Source, x: Source) -> Tensor:
-    """Centres (k, d) of clusters by their memberships; infinitely far where nothing belongs to one."""
+    """Centers (k, d) of clusters by their memberships; infinitely far where nothing belongs to one."""
     summed = functools.reduce(operator.add, map(_weighted_sums, parts(resp, x)))
     return torch.where(summed[:, -1:] > 0, summed[:, :-1] / summed[:, -1:], math.inf)
 
@@ -269,7 +269,7 @@ def _checked_centers(centers: Table, resp: Source, x: Source) -> Tensor:
     source = as_table(centers, name="centers")
     found, expected = (source.n_rows, source.n_features), (resp.n_features, x.n_features)
     if found != expected:
-        raise InputError(f"centers has shape {found}, expected (k, d) = {expected}: give one centre for each cluster")
+        raise InputError(f"centers has shape {found}, expected (k, d) = {expected}: give one center for each cluster")
     return source.map(lambda block: block.x).to(resp.device)
 
 

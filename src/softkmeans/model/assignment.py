@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RULES", "Fuzzy", "Rule", "Shares", "Softmax", "as_rule", "softmax"]
+__all__ = ["ASSIGNMENTS", "Assignment", "AssignmentRule", "Fuzzy", "Softmax", "as_assignment", "softmax"]
 
 import math
 from abc import ABC, abstractmethod
@@ -18,31 +18,31 @@ from .._utils.checks import check_known
 from ..errors import InputError
 
 
-class Shares(NamedTuple):
+class Assignment(NamedTuple):
     """How rows are shared among clusters.
 
     Attributes
     ----------
     resp : Tensor (..., k)
         Memberships. Rows sum to 1, or to less where they may belong to no cluster.
-    mass : Tensor (..., k)
-        What a row counts for in the sums that centres are made of.
+    update_weight : Tensor (..., k)
+        What a row counts for in the sums that centers are made of.
     objective : Tensor (...,)
-        What the rule maximises at given logits, row by row.
+        What the rule maximizes at given logits, row by row.
     """
 
     resp: Tensor
-    mass: Tensor
+    update_weight: Tensor
     objective: Tensor
 
 
-class Rule(ABC):
+class AssignmentRule(ABC):
     """From logits b_k - β_k d_ik to memberships."""
 
     outside: float  # the logit of belonging to no cluster, -inf if every row belongs to some
 
     @abstractmethod
-    def __call__(self, logits: Tensor, dim: int = -1) -> Shares:
+    def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         """Share rows among clusters.
 
         Parameters
@@ -55,7 +55,7 @@ class Rule(ABC):
 
 
 @dataclass(frozen=True)
-class Softmax(Rule):
+class Softmax(AssignmentRule):
     """Responsibilities exp(logits) over their sum, whose log is the objective: the classical soft k-means.
 
     Parameters
@@ -67,7 +67,7 @@ class Softmax(Rule):
     outside: float = -math.inf
 
     @override
-    def __call__(self, logits: Tensor, dim: int = -1) -> Shares:
+    def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         # Not exp(logits - lognorm): where the logits are large, lognorm has no digits left for the sum.
         peak = logits.detach().amax(dim, keepdim=True).clamp_min(self.outside)
         weight = torch.exp(logits - peak)
@@ -75,14 +75,14 @@ class Softmax(Rule):
         if self.outside > -math.inf:
             total = total + torch.exp(self.outside - peak)
         resp = weight / total
-        return Shares(resp, resp, (peak + total.log()).squeeze(dim))
+        return Assignment(resp, resp, (peak + total.log()).squeeze(dim))
 
 
 @dataclass(frozen=True)
-class Fuzzy(Rule):
-    """Fuzzy c-means: memberships u proportional to d ** (-1 / (m - 1)), the minimisers of Σ u^m d; logits are -d.
+class Fuzzy(AssignmentRule):
+    """Fuzzy c-means: memberships u proportional to d ** (-1 / (m - 1)), the minimizers of Σ u^m d; logits are -d.
 
-    Rows on a centre belong to it alone, or in equal parts to all the centres there.
+    Rows on a center belong to it alone, or in equal parts to all the centers there.
 
     Bezdek, "Pattern recognition with fuzzy objective function algorithms", 1981; the cluster of noise is Davé's,
     "Characterization and detection of noise in clustering", Pattern Recognition Letters 1991.
@@ -104,7 +104,7 @@ class Fuzzy(Rule):
             raise InputError(f"fuzzifier={value!r}: give a finite number above 1")
 
     @override
-    def __call__(self, logits: Tensor, dim: int = -1) -> Shares:
+    def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         power = 1 / (self.fuzzifier - 1)
         d = -logits
         nearest = d.detach().amin(dim, keepdim=True).clamp_max(-self.outside)  # (..., 1)
@@ -115,18 +115,18 @@ class Fuzzy(Rule):
         if self.outside > -math.inf:
             total = total + (nearest / -self.outside) ** power
         resp = weight / total
-        return Shares(resp, resp**self.fuzzifier, -(nearest / total ** (self.fuzzifier - 1)).squeeze(dim))
+        return Assignment(resp, resp**self.fuzzifier, -(nearest / total ** (self.fuzzifier - 1)).squeeze(dim))
 
 
-RULES: dict[str, type[Softmax | Fuzzy]] = {"softmax": Softmax, "fuzzy": Fuzzy}
+ASSIGNMENTS: dict[str, type[Softmax | Fuzzy]] = {"softmax": Softmax, "fuzzy": Fuzzy}
 
 
-def as_rule(rule: str | Rule) -> Rule:
-    """Look a rule up by name; a ``Rule`` with settings of its own passes through.
+def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
+    """Look a rule up by name; a ``AssignmentRule`` with settings of its own passes through.
 
     Parameters
     ----------
-    rule : {"softmax", "fuzzy"} or Rule
+    rule : {"softmax", "fuzzy"} or AssignmentRule
         Its name, or itself.
 
     Raises
@@ -136,16 +136,16 @@ def as_rule(rule: str | Rule) -> Rule:
 
     Examples
     --------
-    >>> as_rule("fuzzy")
+    >>> as_assignment("fuzzy")
     Fuzzy(fuzzifier=2.0, outside=-inf)
     """
-    if isinstance(rule, Rule):
+    if isinstance(rule, AssignmentRule):
         return rule
-    check_known("assignment", rule, RULES)
-    return RULES[rule]()
+    check_known("assignment", rule, ASSIGNMENTS)
+    return ASSIGNMENTS[rule]()
 
 
 def softmax(logits: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
-    """Give responsibilities (..., k) and the log of their normaliser (...,), from logits (..., k)."""
+    """Give responsibilities (..., k) and the log of their normalizer (...,), from logits (..., k)."""
     shares = Softmax()(logits, dim)
     return shares.resp, shares.objective

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Found", "Params", "Summary", "Variant", "distortion_after", "em_step"]
+__all__ = ["Evaluation", "ModelSpec", "Params", "PassStats", "distortion_after", "em_step"]
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .assignment import Rule, Softmax
+from .assignment import AssignmentRule, Softmax
 from .stats import Stats
 
 
@@ -19,7 +19,7 @@ class Params(NamedTuple):
     Attributes
     ----------
     centers : Tensor (k, d)
-        Embedded centres.
+        Embedded centers.
     temperature : Tensor (k,)
         T > 0 of each cluster; all the same unless the rule says otherwise.
     log_prior : Tensor (k,) or (k + 1,)
@@ -31,28 +31,28 @@ class Params(NamedTuple):
     log_prior: Tensor
 
 
-class Variant(NamedTuple):
+class ModelSpec(NamedTuple):
     """Which member of the family is fitted; the default is soft k-means itself.
 
     Attributes
     ----------
-    rule : Rule
+    rule : AssignmentRule
         From logits to memberships.
     learn_priors : bool
-        Whether priors are learned with the centres.
+        Whether priors are learned with the centers.
     noise : float or None
         The distance at which the cluster of noise is from every row, in the space the fit works in, if there is one.
     frozen : Tensor (k,) of bool or None
-        Which centres stay where they start.
+        Which centers stay where they start.
     """
 
-    rule: Rule = Softmax()
+    rule: AssignmentRule = Softmax()
     learn_priors: bool = False
     noise: float | None = None
     frozen: Tensor | None = None
 
 
-class Summary(NamedTuple):
+class PassStats(NamedTuple):
     """Stats of some rows at some Params, and what more an objective needs of them.
 
     Attributes
@@ -67,39 +67,39 @@ class Summary(NamedTuple):
     stats: Stats
     extra: Tensor = torch.empty(0)
 
-    def __add__(self, other: Summary) -> Summary:  # type: ignore[override]
-        return Summary(self.stats + other.stats, self.extra + other.extra)
+    def __add__(self, other: PassStats) -> PassStats:  # type: ignore[override]
+        return PassStats(self.stats + other.stats, self.extra + other.extra)
 
 
-class Found(NamedTuple):
+class Evaluation(NamedTuple):
     """A point, the summary of all rows there, and the objective."""
 
     params: Params
-    summary: Summary
+    sums: PassStats
     value: float
 
 
 def _means(stats: Stats, otherwise: Tensor) -> Tensor:
-    """Weighted means (k, d) of the clusters' rows; the centres given for clusters without weight."""
-    pull = stats.pull[:, None]  # (k, 1)
-    alive = pull > torch.finfo(pull.dtype).tiny
-    return torch.where(alive, stats.weighted_sum / torch.where(alive, pull, 1.0), otherwise)
+    """Weighted means (k, d) of the clusters' rows; the centers given for clusters without weight."""
+    irls_weight = stats.irls_weight[:, None]  # (k, 1)
+    alive = irls_weight > torch.finfo(irls_weight.dtype).tiny
+    return torch.where(alive, stats.weighted_sum / torch.where(alive, irls_weight, 1.0), otherwise)
 
 
 def em_step(params: Params, stats: Stats) -> Tensor:
-    """How far (k, d) EM moves each centre: to the weighted mean of its rows; a cluster without weight stays.
+    """How far (k, d) EM moves each center: to the weighted mean of its rows; a cluster without weight stays.
 
-    Where rows sit on a centre and the distance has a kink there, they hold the centre back (Vardi & Zhang, "The
+    Where rows sit on a center and the distance has a kink there, they hold the center back (Vardi & Zhang, "The
     multivariate L1-median and associated data depth", PNAS 2000).
     """
     step = _means(stats, params.centers) - params.centers
-    resultant = 2 * stats.pull[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
-    held = torch.where(resultant > 0, stats.anchor[:, None] / torch.where(resultant > 0, resultant, 1.0), 0.0)
+    resultant = 2 * stats.irls_weight[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
+    held = torch.where(resultant > 0, stats.kink_weight[:, None] / torch.where(resultant > 0, resultant, 1.0), 0.0)
     return step * (1 - held.clamp_max(1.0))
 
 
 def distortion_after(centers: Tensor, params: Params, stats: Stats) -> Tensor:
-    """E of each cluster (k,) at new centres and the old responsibilities, or, for concave distances, a bound on it.
+    """E of each cluster (k,) at new centers and the old responsibilities, or, for concave distances, a bound on it.
 
     Around the mean m, A ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²),
     and rows on a kink end up ‖c_new - c_old‖ away.
@@ -107,5 +107,5 @@ def distortion_after(centers: Tensor, params: Params, stats: Stats) -> Tensor:
     means, norm = _means(stats, params.centers), torch.linalg.vector_norm
     spread = norm(centers - means, dim=1).square() - norm(params.centers - means, dim=1).square()
     moved = norm(centers - params.centers, dim=1)
-    after: Tensor = stats.distortion + stats.pull * spread + stats.anchor * moved
+    after: Tensor = stats.distortion + stats.irls_weight * spread + stats.kink_weight * moved
     return after.clamp_min(0.0)

@@ -11,19 +11,19 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a fit needs to know of some rows, given centres and a temperature. Stats of two sets of rows add up.
+    """What a fit needs to know of some rows, given centers and a temperature. Stats of two sets of rows add up.
 
     Attributes
     ----------
     weight : Tensor (k,)
         W_k = Σ w r, each cluster's share of the rows.
-    pull : Tensor (k,)
+    irls_weight : Tensor (k,)
         A_k = Σ w r g, where g is the distance's slope in the squared distance: how firmly a cluster's rows hold its
-        centre. Equal to ``weight`` for squared Euclidean distances.
+        center. Equal to ``weight`` for squared Euclidean distances.
     weighted_sum : Tensor (k, d)
-        S_k = Σ w r g x. The centre that EM moves to is S_k / A_k, and ∂F/∂c_k = 2 (A_k c_k - S_k).
-    anchor : Tensor (k,)
-        Σ w r over rows that sit exactly on the centre where the distance has a kink there (Euclidean), else 0.
+        S_k = Σ w r g x. The center that EM moves to is S_k / A_k, and ∂F/∂c_k = 2 (A_k c_k - S_k).
+    kink_weight : Tensor (k,)
+        Σ w r over rows that sit exactly on the center where the distance has a kink there (Euclidean), else 0.
     distortion : Tensor (k,)
         Σ w r d; its total is E.
     objective : Tensor ()
@@ -40,9 +40,9 @@ class Stats:
     """
 
     weight: Tensor
-    pull: Tensor
+    irls_weight: Tensor
     weighted_sum: Tensor
-    anchor: Tensor
+    kink_weight: Tensor
     distortion: Tensor
     objective: Tensor
     n: Tensor

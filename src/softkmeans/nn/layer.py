@@ -46,7 +46,7 @@ class SoftKMeansLayer(nn.Module):
     Attributes
     ----------
     centroids : nn.Parameter (k, d)
-        The centres.
+        The centers.
     log_temperature : nn.Parameter or Tensor ()
         log T; a parameter if it is learned, else a buffer.
 

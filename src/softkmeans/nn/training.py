@@ -51,10 +51,10 @@ def train_layer(
     x : Tensor or array-like (n, d)
         Rows.
     objective : {"free_energy", "distortion", "nll"}, optional
-        What is minimised: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
+        What is minimized: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
         backpropagated through the layer's own functions.
     solver : {"adam", "auto", "em", "lbfgs", "online"} or Solver, default="adam"
-        All others take far fewer passes than "adam", which alone can minimise the distortion.
+        All others take far fewer passes than "adam", which alone can minimize the distortion.
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, optional
         Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
     max_iter : int, default=300

@@ -1,9 +1,9 @@
-"""What a fit minimises, in terms of Stats."""
+"""What a fit minimizes, in terms of Stats."""
 
 from __future__ import annotations
 
 __all__ = [
-    "LEAST",
+    "MIN_PRIOR",
     "Distortion",
     "Equilibrium",
     "FixedPoint",
@@ -13,6 +13,6 @@ __all__ = [
     "Objective",
 ]
 
-from .base import LEAST, Objective
+from .base import MIN_PRIOR, Objective
 from .fixed_point import Equilibrium, FixedPoint, FuzzyDistortion
 from .free_energy import Distortion, FreeEnergy, NegativeLogLikelihood

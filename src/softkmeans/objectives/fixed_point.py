@@ -12,9 +12,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..data.block import Block
-from ..kernels import melting
-from ..model.assignment import Fuzzy, Rule
-from ..model.params import Params, Summary, em_step
+from ..kernels import entropy_slope
+from ..model.assignment import AssignmentRule, Fuzzy
+from ..model.params import Params, PassStats, em_step
 from ..model.stats import Stats
 from .free_energy import FreeEnergy, NegativeLogLikelihood
 
@@ -28,30 +28,30 @@ class FuzzyDistortion(FreeEnergy):
     name = "fuzzy"
 
     @override
-    def masses(self, params: Params) -> tuple[Tensor, Rule]:
-        rule, noise = self.variant.rule, self.variant.noise
+    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
+        rule, noise = self.spec.rule, self.spec.noise
         assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
         return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, outside=-noise)
 
     @override
-    def resolution(self, summary: Summary) -> float:
-        return -float(summary.stats.objective)
+    def tolerance_scale(self, sums: PassStats) -> float:
+        return -float(sums.stats.objective)
 
     @override
     def distortion(self, stats: Stats) -> float:
         return -float(stats.objective)
 
     @override
-    def entropy(self, params: Params, summary: Summary) -> float:
+    def entropy(self, params: Params, sums: PassStats) -> float:
         return math.nan  # the sums don't hold it
 
     @override
-    def softness(self, params: Params, summary: Summary) -> float:
+    def mean_entropy(self, params: Params, sums: PassStats) -> float:
         return math.inf
 
 
 class FixedPoint(FreeEnergy):
-    """How far, squared, centres are from the means that the update moves them to, summed over the rows' shares.
+    """How far, squared, centers are from the means that the update moves them to, summed over the rows' shares.
 
     What the textbook's update lowers where it lowers no objective: it ends where this is 0.
     """
@@ -61,70 +61,70 @@ class FixedPoint(FreeEnergy):
     patience = 10  # it may rise for a while
 
     @override
-    def value(self, params: Params, summary: Summary) -> float:
-        step = self._tangent(params, em_step(params, summary.stats))
-        return float(summary.stats.weight @ step.square().sum(1))
+    def value(self, params: Params, sums: PassStats) -> float:
+        step = self._tangent(params, em_step(params, sums.stats))
+        return float(sums.stats.weight @ step.square().sum(1))
 
     @override
-    def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.n) * self.space.variance
+    def tolerance_scale(self, sums: PassStats) -> float:
+        return float(sums.stats.n) * self.scaling.variance
 
     @override
-    def in_units(self, value: float, n: float) -> float:
-        return value * self.space.scale**2
+    def in_data_units(self, value: float, n: float) -> float:
+        return value * self.scaling.scale**2
 
     @override
-    def merit(self, params: Params, summary: Summary) -> float:
-        return self.free_energy(params, summary)
+    def selection_value(self, params: Params, sums: PassStats) -> float:
+        return self.free_energy(params, sums)
 
 
 class Equilibrium(FixedPoint):
-    """How far, squared, centres and the temperature that solves its rule's equation are from where they stay."""
+    """How far, squared, centers and the temperature that solves its rule's equation are from where they stay."""
 
     name = "equilibrium"
     patience = 30
     _solved: tuple[Stats, tuple[float, float]] | None = None
 
     @override
-    def is_met(self, value: float, summary: Summary, tol: float) -> bool:
-        return value <= 0.01 * tol * self.resolution(summary)
+    def is_met(self, value: float, sums: PassStats, tol: float) -> bool:
+        return value <= 0.01 * tol * self.tolerance_scale(sums)
 
     @override
-    def summarize(self, block: Block, params: Params) -> Summary:
-        summary = super().summarize(block, params)
-        if not self.temperature.needs_slope:
-            return summary
-        b, rule = self.masses(params)
-        some = block.thinned(THIN)
-        noise = (self.variant.noise or 0.0) / float(params.temperature[0])
-        slope = melting(some, params.centers, 1 / params.temperature, b, self.space.distance, rule, noise)
-        return summary._replace(extra=slope * (len(block) / len(some)))
+    def accumulate(self, block: Block, params: Params) -> PassStats:
+        sums = super().accumulate(block, params)
+        if not self.temperature.needs_entropy_slope:
+            return sums
+        b, rule = self.logit_offsets(params)
+        some = block.subsample(THIN)
+        noise = (self.spec.noise or 0.0) / float(params.temperature[0])
+        slope = entropy_slope(some, params.centers, 1 / params.temperature, b, self.scaling.distance, rule, noise)
+        return sums._replace(extra=slope * (len(block) / len(some)))
 
-    def _solve(self, params: Params, summary: Summary) -> tuple[float, float]:
+    def _solve(self, params: Params, sums: PassStats) -> tuple[float, float]:
         """See `TemperatureRule.solve`; what is found is remembered, as a pass is asked for it several times."""
-        if self._solved is None or self._solved[0] is not summary.stats:
-            entropy, slope = self.entropy(params, summary), float(summary.extra.sum())
-            found = self.temperature.solve(self.space, params, summary.stats, entropy, slope)
-            self._solved = (summary.stats, found)
+        if self._solved is None or self._solved[0] is not sums.stats:
+            entropy, slope = self.entropy(params, sums), float(sums.extra.sum())
+            found = self.temperature.solve(self.scaling, params, sums.stats, entropy, slope)
+            self._solved = (sums.stats, found)
         return self._solved[1]
 
     @override
-    def value(self, params: Params, summary: Summary) -> float:
-        off = 10 * self._solve(params, summary)[0]  # so that a tol of 1e-4 asks for T to a thousandth
-        return super().value(params, summary) + float(summary.stats.n) * self.space.variance * off**2
+    def value(self, params: Params, sums: PassStats) -> float:
+        off = 10 * self._solve(params, sums)[0]  # so that a tol of 1e-4 asks for T to a thousandth
+        return super().value(params, sums) + float(sums.stats.n) * self.scaling.variance * off**2
 
     @override
-    def update(self, params: Params, summary: Summary) -> Params:
-        """EM's step of the centres, and Newton's of log T, by no more than 1."""
-        excess, slope = self._solve(params, summary)
+    def update(self, params: Params, sums: PassStats) -> Params:
+        """EM's step of the centers, and Newton's of log T, by no more than 1."""
+        excess, slope = self._solve(params, sums)
         move = max(-1.0, min(1.0, excess / max(slope, 0.1)))
-        return super().update(params, summary)._replace(temperature=params.temperature * math.exp(move))
+        return super().update(params, sums)._replace(temperature=params.temperature * math.exp(move))
 
     @override
-    def is_reached(self, params: Params, summary: Summary) -> bool:
-        return abs(self._solve(params, summary)[0]) <= ASTRAY
+    def is_reached(self, params: Params, sums: PassStats) -> bool:
+        return abs(self._solve(params, sums)[0]) <= ASTRAY
 
     @override
-    def merit(self, params: Params, summary: Summary) -> float:
+    def selection_value(self, params: Params, sums: PassStats) -> float:
         """Give the NLL: F at other temperatures is another scale."""
-        return NegativeLogLikelihood(self.space, self.temperature, self.variant).value(params, summary)
+        return NegativeLogLikelihood(self.scaling, self.temperature, self.spec).value(params, sums)

@@ -13,8 +13,8 @@ from typing_extensions import override
 from .. import functional
 from ..data.block import Block
 from ..kernels import tiles
-from ..model.assignment import Rule
-from ..model.params import Params, Summary
+from ..model.assignment import AssignmentRule
+from ..model.params import Params, PassStats
 from .base import Objective, each
 
 
@@ -24,20 +24,20 @@ class FreeEnergy(Objective):
     name = "free_energy"
 
     @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return self.free_energy(params, summary)
+    def value(self, params: Params, sums: PassStats) -> float:
+        return self.free_energy(params, sums)
 
     @override
-    def resolution(self, summary: Summary) -> float:
-        return self.distortion(summary.stats)
+    def tolerance_scale(self, sums: PassStats) -> float:
+        return self.distortion(sums.stats)
 
     @override
-    def heat(self, params: Params) -> float:
+    def logit_scale(self, params: Params) -> float:
         return float(params.temperature[0])
 
     @override
-    def in_units(self, value: float, n: float) -> float:
-        return value * self.space.unit
+    def in_data_units(self, value: float, n: float) -> float:
+        return value * self.scaling.unit
 
 
 class NegativeLogLikelihood(Objective):
@@ -46,8 +46,8 @@ class NegativeLogLikelihood(Objective):
     name = "nll"
 
     @override
-    def masses(self, params: Params) -> tuple[Tensor, Rule]:
-        b, rule = super().masses(params)
+    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
+        b, rule = super().logit_offsets(params)
         if not self.temperature.per_cluster:
             return b, rule
         log_z = self._log_partitions(params)
@@ -58,7 +58,7 @@ class NegativeLogLikelihood(Objective):
 
         def log_z(t: float) -> float:
             one = torch.tensor(t, dtype=torch.float64)
-            return float(self.space.distance.log_partition(one, len(self.space.shift)))
+            return float(self.scaling.distance.log_partition(one, len(self.scaling.shift)))
 
         return each(log_z, params.temperature[self._which])
 
@@ -67,22 +67,22 @@ class NegativeLogLikelihood(Objective):
         return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
 
     @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return -float(summary.stats.objective) + float(summary.stats.n) * self.level(params)
+    def value(self, params: Params, sums: PassStats) -> float:
+        return -float(sums.stats.objective) + float(sums.stats.n) * self.level(params)
 
     @override
-    def resolution(self, summary: Summary) -> float:
-        return float(summary.stats.n) * len(self.space.shift)
+    def tolerance_scale(self, sums: PassStats) -> float:
+        return float(sums.stats.n) * len(self.scaling.shift)
 
     @override
-    def heat(self, params: Params) -> float:
+    def logit_scale(self, params: Params) -> float:
         return 1.0
 
     @override
-    def in_units(self, value: float, n: float) -> float:
+    def in_data_units(self, value: float, n: float) -> float:
         # A density over rows s times as wide is s ** -d as high; on the sphere nothing changes.
-        widening = math.log(self.space.scale) if self.space.distance.translates else 0.0
-        return value + n * len(self.space.shift) * widening
+        widening = math.log(self.scaling.scale) if self.scaling.distance.translates else 0.0
+        return value + n * len(self.scaling.shift) * widening
 
 
 class Distortion(FreeEnergy):
@@ -92,19 +92,19 @@ class Distortion(FreeEnergy):
     has_update = False  # EM lowers F
 
     @override
-    def summarize(self, block: Block, params: Params) -> Summary:
+    def accumulate(self, block: Block, params: Params) -> PassStats:
         c, t = params.centers.detach().requires_grad_(), float(params.temperature[0])
         gradient = torch.zeros_like(params.centers)
         with torch.enable_grad():
             for tile in tiles(block, len(c)):
-                each = functional.distortion(tile.x, c, t, self.space.distance, reduction="none")
+                each = functional.distortion(tile.x, c, t, self.scaling.distance, reduction="none")
                 gradient += torch.autograd.grad(tile.w @ each, c)[0]
-        return super().summarize(block, params)._replace(extra=gradient)
+        return super().accumulate(block, params)._replace(extra=gradient)
 
     @override
-    def value(self, params: Params, summary: Summary) -> float:
-        return self.distortion(summary.stats)
+    def value(self, params: Params, sums: PassStats) -> float:
+        return self.distortion(sums.stats)
 
     @override
-    def gradient(self, params: Params, summary: Summary) -> Tensor:
-        return self._tangent(params, summary.extra).flatten()
+    def gradient(self, params: Params, sums: PassStats) -> Tensor:
+        return self._tangent(params, sums.extra).flatten()

@@ -30,7 +30,7 @@ from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
 from ..estimators.pipeline import Model, parts
 from ..estimators.soft_kmeans import SoftKMeans
-from ..fitting.partial_fit import Progress
+from ..fitting.partial_fit import OnlineState
 from ..solvers import SOLVERS
 from ..temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
 
@@ -61,6 +61,8 @@ SETTINGS: dict[str, Any] = {
 ARRAYS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 OF_ONE_FIT = ("checkpoint", "resume")  # and of no model
 SCALER = ("mean_", "scale_", "var_")
+# Fields of Stats that the file calls by another name, as its version 2 always did.
+NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
 CENTERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What a file that was tampered with makes reading raise.
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -107,7 +109,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             tensors[name] = torch.from_numpy(attributes[name])
     if "cluster_weights_" in attributes:  # absent in what came from a layer
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
-        figures = [step[:-1] for step in estimator.history_]  # all but the centres, which a history is without
+        figures = [step[:-1] for step in estimator.history_]  # all but the centers, which a history is without
         tensors["history_"] = torch.tensor(figures, dtype=torch.float64)
     kept = {name: value for name, value in estimator.get_params().items() if name not in OF_ONE_FIT}
     parameters = {name: _plain(name, value, tensors) for name, value in kept.items()}
@@ -122,7 +124,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     progress = attributes.get("_progress")
     if progress is not None:
         content["progress"] = progress.kind
-        tensors |= {f"progress.{name}": tensor for name, tensor in progress.tensors().items()}
+        tensors |= {f"progress.{NAMES_IN_FILE.get(n, n)}": tensor for n, tensor in progress.tensors().items()}
     if scaler is not None:
         content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
         found = {name: getattr(scaler, name) for name in SCALER}
@@ -234,8 +236,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     centers = tensors["cluster_centers_"]
     n_clusters, estimator.n_features_in_ = centers.shape
-    _require(0 not in centers.shape and centers.dtype in CENTERS, "the centres are no matrix of floats")
-    _require(bool(centers.isfinite().all()), "the centres are not finite")
+    _require(0 not in centers.shape and centers.dtype in CENTERS, "the centers are no matrix of floats")
+    _require(bool(centers.isfinite().all()), "the centers are not finite")
     estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
     for name in SCALARS:
         if name in content["attributes"]:
@@ -253,15 +255,19 @@ def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dic
 
 
 def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Tensor]) -> None:
-    found = {name.removeprefix("progress."): t for name, t in tensors.items() if name.startswith("progress.")}
-    progress = Progress.of(kind, found)
-    centers, sums = tensors["cluster_centers_"], progress.known.stats
+    fields = {name: field for field, name in NAMES_IN_FILE.items()}
+    names = {name: name.removeprefix("progress.") for name in tensors if name.startswith("progress.")}
+    found = {fields.get(short, short): tensors[name] for name, short in names.items()}
+    progress = OnlineState.of(kind, found)
+    centers, sums = tensors["cluster_centers_"], progress.running.stats
     _require(progress.shift.shape == centers.shape[1:], "the progress is of other features")
     _require(sums.weighted_sum.shape == centers.shape, "the progress has sums of another shape")
-    each = (sums.weight, sums.pull, sums.anchor, sums.distortion)
+    each = (sums.weight, sums.irls_weight, sums.kink_weight, sums.distortion)
     _require(all(part.shape == centers.shape[:1] for part in each), "the progress is of other clusters")
     _require(all(part.dtype.is_floating_point and part.isfinite().all() for part in found.values()), "it is not finite")
-    _require(progress.scale > 0 and progress.known.seen >= 0 and progress.known.unit >= 0, "the progress is below 0")
+    _require(
+        progress.scale > 0 and progress.running.seen >= 0 and progress.running.unit >= 0, "the progress is below 0"
+    )
     estimator._progress = progress
 
 

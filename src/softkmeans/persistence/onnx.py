@@ -34,7 +34,7 @@ LARGEST = 2**31 - 1  # bytes that a protobuf message can have
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a fitted model to one ONNX file, whole or not at all, for runtimes without Python or PyTorch.
 
-    Its input is ``rows`` (batch, d), float64 if the centres are, else float32. Its outputs are ``probabilities``
+    Its input is ``rows`` (batch, d), float64 if the centers are, else float32. Its outputs are ``probabilities``
     (batch, k) of that type, what ``predict_proba`` gives, and ``label`` (batch,) of int64, what ``predict`` gives. The
     arithmetic between them is in float64. The columns' names, if they had any, are in the metadata under
     ``feature_names``, in JSON.
@@ -120,12 +120,12 @@ class _Predictor(nn.Module):
         # Noise is one more column, whose logit is a tensor: numbers of Python's go into the file as float32.
         self.distance, self.rule = clustering.distance, replace(clustering.rule, outside=-math.inf)  # type: ignore[type-var]
         self.is_plain, self.has_noise = clustering.is_plain, clustering.rule.outside > -math.inf
-        space, centers = clustering.space, clustering.centers
+        scaling, centers = clustering.scaling, clustering.centers
         constants = {
             "mean": torch.as_tensor(scaler.mean_ if scaler and scaler.with_mean else 0.0, dtype=dtype),
             "deviation": torch.as_tensor(scaler.scale_ if scaler and scaler.with_std else 1.0, dtype=dtype),
-            "shift": space.shift,
-            "scale": torch.tensor(space.scale, dtype=torch.float64),
+            "shift": scaling.shift,
+            "scale": torch.tensor(scaling.scale, dtype=torch.float64),
             "centers": centers,
             "apart": torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").square(),  # (k, k)
             "beta": clustering.beta,
@@ -151,7 +151,7 @@ class _Predictor(nn.Module):
         return label.masked_fill(resp.amax(-1) < noise, -1) if self.has_noise else label
 
     def _squared(self, z: Tensor) -> Tensor:
-        """Squared distances (batch, k), taken from each row's nearest centre, where small ones keep their digits."""
+        """Squared distances (batch, k), taken from each row's nearest center, where small ones keep their digits."""
         nearest = squared_distances(z, self.centers).argmin(-1)
         y = z - self.centers[nearest]  # (batch, d)
         along = y @ self.centers.mT

@@ -1,4 +1,4 @@
-"""What all pictures begin with: axes to draw on, colours, and numbers checked."""
+"""What all pictures begin with: axes to draw on, colors, and numbers checked."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def probabilities(values: Any, name: str, shape: tuple[int, int]) -> Array:
     """Give responsibilities, which are found to be such; rows may add up to less than 1."""
     resp = matrix(values, name, str(shape))
     if resp.shape != shape:
-        raise InputError(f"{name} has shape {resp.shape}, expected {shape}; give a row per point, a column per centre")
+        raise InputError(f"{name} has shape {resp.shape}, expected {shape}; give a row per point, a column per center")
     low, total = resp.min(), resp.sum(axis=1).max()
     if low < 0 or total > 1.001:
         found = f"values down to {low:.3g} and rows that add up to {total:.3g}"
@@ -115,28 +115,28 @@ def probabilities(values: Any, name: str, shape: tuple[int, int]) -> Array:
 
 
 def lab_of(colors: Any, places: Array) -> Array:
-    """Give clusters' colours in OKLab (k, 3): those given, or the palette's, neighbours at (k, 2) apart.
+    """Give clusters' colors in OKLab (k, 3): those given, or the palette's, neighbors at (k, 2) apart.
 
     Raises
     ------
     InputError
-        If there is not one colour for each cluster.
+        If there is not one color for each cluster.
     """
     lab = to_lab(to_rgba_array(np.array(PALETTE)[color_map(places)] if colors is None else colors)[:, :3])
     if len(lab) != len(places):
-        raise InputError(f"colors has {len(lab)} colours for {len(places)} clusters; give one for each")
+        raise InputError(f"colors has {len(lab)} colors for {len(places)} clusters; give one for each")
     return lab
 
 
 def ramp(color: str) -> ListedColormap:
-    """Give a colormap from white to a colour and on to a darker shade of it."""
+    """Give a colormap from white to a color and on to a darker shade of it."""
     white, full = to_lab(np.ones(3)), to_lab(to_rgba_array(color)[0, :3])
     share = np.linspace(0, 1, 256)[:, None]
     return ListedColormap(to_rgb(white + share * (full * [0.75, 1, 1] - white)))
 
 
 def pooled(values: Array, at_most: int) -> tuple[Array, float]:
-    """Average neighbouring rows of (n, c), so that no more are left than asked for: they, and how many are in each."""
+    """Average neighboring rows of (n, c), so that no more are left than asked for: they, and how many are in each."""
     n = len(values)
     if n <= at_most:
         return values, 1.0

@@ -89,7 +89,7 @@ def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) 
 
 
 def draw_points(ax: Axes, points: Array, colors: Array, kwargs: Style) -> Any:
-    """Draw points (n, 2), shuffled, so that none of a kind lie on top; `kwargs` may have other colours."""
+    """Draw points (n, 2), shuffled, so that none of a kind lie on top; `kwargs` may have other colors."""
     n = len(points)
     order = shuffled(n)
     size = np.clip(250 / np.sqrt(n), 1.2, 25)

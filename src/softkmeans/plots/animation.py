@@ -42,9 +42,9 @@ def animate_training(
     fps: float = 10.0,
     max_frames: int = 100,
 ) -> None:
-    """Write a recorded training as an animated GIF: points in the colours of their memberships, and centroids' ways.
+    """Write a recorded training as an animated GIF: points in the colors of their memberships, and centroids' ways.
 
-    Memberships are those of the recorded centres and temperature, with equal priors. The file appears when it is whole.
+    Memberships are those of the recorded centers and temperature, with equal priors. The file appears when it is whole.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ def animate_training(
     path : str or path-like
         Where to; it ends with ``.gif``.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
-        What was between rows and centres.
+        What was between rows and centers.
     feature_names : d strings or None
         For the axis labels; by default the columns of a table.
-    colors : k colours or None
-        By default safe for colour-blind readers.
+    colors : k colors or None
+        By default safe for color-blind readers.
     fps : float, default=10.0
         Frames a second.
     max_frames : int, default=100
-        Of more passes than this, those are shown between which centres move and time goes by about evenly.
+        Of more passes than this, those are shown between which centers move and time goes by about evenly.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def animate_training(
 
 
 def chosen_frames(centers: Array, at_most: int) -> NDArray[np.int64]:
-    """Choose passes from centres (passes, k, d), the first and the last among them, about evenly by way and by time."""
+    """Choose passes from centers (passes, k, d), the first and the last among them, about evenly by way and by time."""
     n = len(centers)
     if n <= at_most:
         return np.arange(n)
@@ -119,7 +119,7 @@ class _Film:
         names = names_of(X, names)
         rows = matrix(X, "X", f"(n, {d})")
         if rows.shape[1] != d:
-            raise InputError(f"X has {rows.shape[1]} features and the centres {d}; give what was trained on")
+            raise InputError(f"X has {rows.shape[1]} features and the centers {d}; give what was trained on")
         self.rows = torch.from_numpy(rows.copy())
         points, places, xlabel, ylabel = project(rows, self.centers.reshape(-1, d), names)
         self.places = places.reshape(passes, k, 2)

@@ -32,15 +32,15 @@ MARKS: dict[str, Style] = {
 class BifurcationDisplay:
     """The clusters of a temperature path as a tree that branches where clusters split.
 
-    Time runs to the right, as it gets colder. A branch is as thick as its cluster has mass, and has the mixed colour of
+    Time runs to the right, as it gets colder. A branch is as thick as its cluster has mass, and has the mixed color of
     the last clusters that come of it, which have those of `ClusterDisplay`. Usually made by :meth:`from_path`.
 
     Parameters
     ----------
     temperatures : array-like of shape (m,)
         Temperature of each level, never rising.
-    positions, masses, parents : sequence of m arrays of shape (k_t,)
-        One coordinate of the centres at each level; the clusters' shares of the data; and the number of the cluster of
+    positions, priors, parents : sequence of m arrays of shape (k_t,)
+        One coordinate of the centers at each level; the clusters' shares of the data; and the number of the cluster of
         the level before from which each came (-1 at the first level).
     transitions : iterable of (temperature, level, cluster, kind)
         Where something happened to a cluster of the level before ``level``: "split", "jump" or "merge".
@@ -67,8 +67,8 @@ class BifurcationDisplay:
     --------
     >>> import matplotlib.pyplot as plt
     >>> parents = [[-1], [0], [0, 0], [0, 1]]
-    >>> positions, masses = [[0.0], [0.0], [-1.0, 1.0], [-2.0, 2.0]], [[1.0], [1.0], [0.5, 0.5], [0.5, 0.5]]
-    >>> tree = BifurcationDisplay([8, 4, 2, 1], positions, masses, parents, transitions=[(3.0, 2, 0, "split")]).plot()
+    >>> positions, priors = [[0.0], [0.0], [-1.0, 1.0], [-2.0, 2.0]], [[1.0], [1.0], [0.5, 0.5], [0.5, 0.5]]
+    >>> tree = BifurcationDisplay([8, 4, 2, 1], positions, priors, parents, transitions=[(3.0, 2, 0, "split")]).plot()
     >>> [label.get_text() for label in tree.labels_]
     ['0: 50 %', '1: 50 %']
     >>> plt.close(tree.figure_)
@@ -78,7 +78,7 @@ class BifurcationDisplay:
         self,
         temperatures: ArrayLike,
         positions: Sequence[ArrayLike],
-        masses: Sequence[ArrayLike],
+        priors: Sequence[ArrayLike],
         parents: Sequence[ArrayLike],
         *,
         transitions: Iterable[tuple[float, int, int, str]] = (),
@@ -87,7 +87,7 @@ class BifurcationDisplay:
     ) -> None:
         self.temperatures = np.asarray(temperatures, dtype=np.float64)
         self.positions = [np.asarray(level, dtype=np.float64) for level in positions]
-        self.masses = [np.asarray(level, dtype=np.float64) for level in masses]
+        self.priors = [np.asarray(level, dtype=np.float64) for level in priors]
         self.parents = [np.asarray(level, dtype=np.int64) for level in parents]
         self.transitions, self.critical_temperature, self.name = list(transitions), critical_temperature, name
         _check_levels(self)
@@ -102,7 +102,7 @@ class BifurcationDisplay:
             With ``levels`` that have ``temperature``, ``centers`` (k_t, d), ``shares`` and ``parents`` (k_t,), with
             ``transitions`` and ``critical_temperature``.
         feature : int or None
-            Which feature of the centres is drawn; by default the direction in which they vary most along the path.
+            Which feature of the centers is drawn; by default the direction in which they vary most along the path.
         ax, **kwargs
             Passed to :meth:`plot`.
 
@@ -113,11 +113,11 @@ class BifurcationDisplay:
         """
         levels = path.levels
         positions, name = _along(levels, feature)
-        masses, parents = [level.shares for level in levels], [level.parents for level in levels]
+        priors, parents = [level.shares for level in levels], [level.parents for level in levels]
         transitions = [(t.temperature, t.level, t.cluster, t.kind) for t in path.transitions]
         temperatures, critical = [level.temperature for level in levels], path.critical_temperature
         tree = cls(
-            temperatures, positions, masses, parents, transitions=transitions, critical_temperature=critical, name=name
+            temperatures, positions, priors, parents, transitions=transitions, critical_temperature=critical, name=name
         )
         return tree.plot(ax, **kwargs)
 
@@ -128,15 +128,15 @@ class BifurcationDisplay:
         ----------
         ax : Axes or None
             Where to draw.
-        colors : k colours or None
-            Those of the last level's clusters; by default safe for colour-blind readers.
+        colors : k colors or None
+            Those of the last level's clusters; by default safe for color-blind readers.
         **kwargs
             Style of the branches (``LineCollection``).
 
         Raises
         ------
         InputError
-            If there is not one colour for each cluster of the last level.
+            If there is not one color for each cluster of the last level.
         """
         lab = lab_of(colors, np.column_stack([self.positions[-1], np.zeros(len(self.positions[-1]))]))
         self.ax_, self.figure_ = axes(ax)
@@ -152,10 +152,10 @@ class BifurcationDisplay:
 
     def _shares(self) -> list[Array]:
         """Of which last clusters (k_t, k) the clusters of each level are made."""
-        shares = [np.eye(len(self.masses[-1]))]
-        for masses, parents, above in zip(self.masses[:0:-1], self.parents[:0:-1], self.masses[-2::-1], strict=True):
-            mixed = np.zeros((len(above), len(self.masses[-1])))
-            np.add.at(mixed, parents, np.maximum(masses, 1e-12)[:, None] * shares[0])
+        shares = [np.eye(len(self.priors[-1]))]
+        for priors, parents, above in zip(self.priors[:0:-1], self.parents[:0:-1], self.priors[-2::-1], strict=True):
+            mixed = np.zeros((len(above), len(self.priors[-1])))
+            np.add.at(mixed, parents, np.maximum(priors, 1e-12)[:, None] * shares[0])
             shares.insert(0, mixed / np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300))
         return shares
 
@@ -168,7 +168,7 @@ class BifurcationDisplay:
                 turn = np.clip(turns.get((i, parent), hot), cold, hot)  # where it leaves its parent
                 before, after = self.positions[i - 1][parent], self.positions[i][child]
                 lines.append([(hot, before), (turn, before), (cold, after)])
-                widths.append(max(THINNEST, THICKEST * self.masses[i][child]))
+                widths.append(max(THINNEST, THICKEST * self.priors[i][child]))
                 colors.append(rgb[i][child])
         style: Style = {"linewidths": widths, "colors": colors, "capstyle": "round", "zorder": 1} | kwargs
         branches = self.ax_.add_collection(LineCollection(lines, **style))
@@ -198,7 +198,7 @@ class BifurcationDisplay:
         x = 1.03 + 0.06 * (np.argsort(np.argsort(places)) % columns)
         arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         style: Style = {"textcoords": "axes fraction", "va": "center_baseline", "fontsize": font, "arrowprops": arrow}
-        texts = _with_shares(self.masses[-1]) if columns == 1 else [str(i) for i in range(k)]
+        texts = _with_shares(self.priors[-1]) if columns == 1 else [str(i) for i in range(k)]
         drawn = zip(texts, ends, np.column_stack([x, places]), 0.8 * rgb, strict=True)
         return [ax.annotate(text, end, place, color=color, **style) for text, end, place, color in drawn]
 
@@ -215,34 +215,34 @@ class BifurcationDisplay:
 
 
 def _check_levels(tree: BifurcationDisplay) -> None:
-    t, levels = tree.temperatures, (tree.positions, tree.masses, tree.parents)
+    t, levels = tree.temperatures, (tree.positions, tree.priors, tree.parents)
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         found = f"{t.shape} temperatures came with {[len(level) for level in levels]} levels"
         raise InputError(f"{found} of positions, masses and parents; give as many of each, one or more")
     if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) <= 0).all()):
         raise InputError("temperatures came that rise from level to level or are not above 0; sort them, hottest first")
     sizes = [len(level) for level in tree.positions]
-    for i, (size, masses, parents) in enumerate(zip(sizes, tree.masses, tree.parents, strict=True)):
+    for i, (size, priors, parents) in enumerate(zip(sizes, tree.priors, tree.parents, strict=True)):
         before = 0 if i == 0 else sizes[i - 1]
-        if {masses.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
-            came = f"level {i} has {size} clusters, masses of shape {masses.shape} and parents {parents.tolist()}"
+        if {priors.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
+            came = f"level {i} has {size} clusters, masses of shape {priors.shape} and parents {parents.tolist()}"
             raise InputError(f"{came}, expected one each, parents from 0 to {before - 1}; give a path as it was found")
 
 
 def _along(levels: Sequence[Any], feature: int | None) -> tuple[list[Array], str]:
-    """One coordinate of the centres of each level, and its name."""
+    """One coordinate of the centers of each level, and its name."""
     d = levels[0].centers.shape[1]
     if feature is not None:
         if not 0 <= feature < d:
-            raise InputError(f"feature={feature!r} came for centres of {d} features; give a number from 0 to {d - 1}")
-        return [level.centers[:, feature] for level in levels], f"centres, feature {feature}"
+            raise InputError(f"feature={feature!r} came for centers of {d} features; give a number from 0 to {d - 1}")
+        return [level.centers[:, feature] for level in levels], f"centers, feature {feature}"
     if d == 1:
-        return [level.centers[:, 0] for level in levels], "centres"
+        return [level.centers[:, 0] for level in levels], "centers"
     every, mass = np.concatenate([level.centers for level in levels]), np.concatenate([v.shares for v in levels])
     mean = np.average(every, axis=0, weights=mass)
     axis = np.linalg.eigh(np.cov((every - mean).T, aweights=mass, bias=True))[1][:, -1]
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])  # of two directions, the same in every run
-    return [(level.centers - mean) @ axis for level in levels], "centres, first principal axis"
+    return [(level.centers - mean) @ axis for level in levels], "centers, first principal axis"
 
 
 def _with_shares(shares: Array) -> list[str]:
@@ -251,6 +251,6 @@ def _with_shares(shares: Array) -> list[str]:
 
 
 def _rgb(shares: Array, lab: Array) -> Array:
-    """Mix the colours of clusters; grey for what left no trace."""
-    grey = (1 - shares.sum(axis=1, keepdims=True)) * np.array([0.7, 0.0, 0.0])
-    return to_rgb(shares @ lab + grey)
+    """Mix the colors of clusters; gray for what left no trace."""
+    gray = (1 - shares.sum(axis=1, keepdims=True)) * np.array([0.7, 0.0, 0.0])
+    return to_rgb(shares @ lab + gray)

@@ -19,9 +19,9 @@ from ._projection import draw_centers, draw_plane, draw_points, names_of, projec
 
 
 class ClusterDisplay:
-    """Points coloured by their responsibilities, with numbered centroids.
+    """Points colored by their responsibilities, with numbered centroids.
 
-    A point's colour is the mixture of the cluster colours by its responsibilities, and the paler the smaller the margin
+    A point's color is the mixture of the cluster colors by its responsibilities, and the paler the smaller the margin
     between the largest two. Usually made by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
@@ -42,7 +42,7 @@ class ClusterDisplay:
     dots_, discs_ : PathCollection of the centroids and of their discs, which move apart where they would overlap.
     leaders_ : LineCollection from centroids to discs.
     numbers_ : list of Text, the columns of `resp`.
-    regions_, key_ : AxesImage of the regions and Colorbar that explains the colours, or None.
+    regions_, key_ : AxesImage of the regions and Colorbar that explains the colors, or None.
 
     Examples
     --------
@@ -135,10 +135,10 @@ class ClusterDisplay:
         ----------
         ax : Axes or None
             Where to draw.
-        colors : k colours or None
-            By default safe for colour-blind readers; from eight clusters on they repeat, but never among neighbours.
+        colors : k colors or None
+            By default safe for color-blind readers; from eight clusters on they repeat, but never among neighbors.
         key : bool
-            Whether to draw the bar that explains the colours.
+            Whether to draw the bar that explains the colors.
         centers_kw, numbers_kw, regions_kw : dict or None
             Style of the discs (``Axes.scatter``), their numbers (``Axes.text``) and the regions (``Axes.imshow``).
         **kwargs
@@ -147,7 +147,7 @@ class ClusterDisplay:
         Raises
         ------
         InputError
-            If there is not one colour for each cluster.
+            If there is not one color for each cluster.
         """
         lab = lab_of(colors, self.centers)
         self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
@@ -164,7 +164,7 @@ class ClusterDisplay:
         return self.ax_.imshow(blend(resp, lab), extent=extent, origin="lower", **(style | kwargs))
 
     def _draw_key(self, lab: Array) -> Any:
-        """Draw the way from one centroid to the one nearest by: neighbours, hence of different colours."""
+        """Draw the way from one centroid to the one nearest by: neighbors, hence of different colors."""
         gaps = cdist(self.centers, self.centers) + np.diag(np.full(len(lab), np.inf))
         one, other = np.unravel_index(np.argmin(gaps), gaps.shape)  # one < other, as argmin takes the first
         share = np.linspace(0, 1, 101)[:, None]

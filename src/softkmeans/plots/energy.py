@@ -21,7 +21,7 @@ FEW, MANY = (1, 1.5, 2, 3, 4, 6), (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) 
 class EnergyDisplay:
     """Free energy F and distortion E, and below them the entropy H, per row, as it gets colder.
 
-    The entropy's second scale has the perplexity exp(H): among how many clusters a row wavers. The grey steps are how
+    The entropy's second scale has the perplexity exp(H): among how many clusters a row wavers. The gray steps are how
     many there are. Usually made by :meth:`from_path`.
 
     Parameters
@@ -135,8 +135,8 @@ class EnergyDisplay:
 
     def _draw_entropy(self, style: Style) -> None:
         ax, t = self.entropy_ax_, self.temperatures
-        grey: Style = {"color": "0.6", "linewidth": 1.0, "drawstyle": "steps-pre", "label": "log k"}
-        (self.limit_,) = ax.plot(t, np.log(self.n_clusters), **grey)
+        gray: Style = {"color": "0.6", "linewidth": 1.0, "drawstyle": "steps-pre", "label": "log k"}
+        (self.limit_,) = ax.plot(t, np.log(self.n_clusters), **gray)
         (self.entropy_,) = ax.plot(t, self.entropy, **_named("entropy H", PALETTE[2], style))
         ax.set_ylabel("entropy H per row")
         ax.legend(frameon=False, fontsize="small", loc="best")

@@ -17,7 +17,7 @@ class MembershipDisplay:
     """Memberships, a row each, sorted by cluster and within it from sure to unsure.
 
     Usually made by :meth:`from_estimator` or :meth:`from_predictions`. Rows that are more than there are pixels for are
-    averaged with their neighbours, which the axis then says.
+    averaged with their neighbors, which the axis then says.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class MembershipDisplay:
         ax : Axes or None
             Where to draw; None makes a new figure.
         key : bool
-            Whether to draw the bar that explains the colours.
+            Whether to draw the bar that explains the colors.
         **kwargs
             Style of the heatmap (``Axes.imshow``).
         """

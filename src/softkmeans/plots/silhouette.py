@@ -18,7 +18,7 @@ from ..metrics import fuzzy_silhouette, silhouette_samples
 from ._axes import Array, Style, axes, fitted, lab_of, mark_clusters, matrix, pooled, rows_drawn
 from ._colors import PAPER, to_rgb
 
-PALEST = 0.2  # of a cluster's colour is left where a row is as near to another
+PALEST = 0.2  # of a cluster's color is left where a row is as near to another
 
 
 class SilhouetteDisplay:
@@ -91,9 +91,9 @@ class SilhouetteDisplay:
         resp : array or tensor of shape (n, k)
             Memberships in two clusters or more.
         centers : array or tensor of shape (k, d), or None
-            The clusters' centres; by default the means of X by the memberships.
+            The clusters' centers; by default the means of X by the memberships.
         variant : {"centers", "exact"}
-            What the distance to a cluster is: that to its centre, or the mean of those to its rows.
+            What the distance to a cluster is: that to its center, or the mean of those to its rows.
         ax, **kwargs
             Passed to :meth:`plot`.
 
@@ -124,8 +124,8 @@ class SilhouetteDisplay:
         ----------
         ax : Axes or None
             Where to draw; None makes a new figure.
-        colors : k colours or None
-            By default safe for colour-blind readers.
+        colors : k colors or None
+            By default safe for color-blind readers.
         key : bool
             Whether to draw the bar that explains the shades.
         **kwargs
@@ -134,7 +134,7 @@ class SilhouetteDisplay:
         Raises
         ------
         InputError
-            If there is not one colour for each cluster.
+            If there is not one color for each cluster.
         """
         self.ax_, self.figure_ = axes(ax)
         lab = lab_of(colors, np.column_stack([np.arange(self.n_clusters), np.zeros(self.n_clusters)]))
@@ -179,7 +179,7 @@ class SilhouetteDisplay:
 
 
 def _bars(drawn: Array, top: float, share: float, color: Array, kwargs: Style) -> PolyCollection:
-    """Bars of width (m,) and shade (m,), `share` high each, from `top` downwards."""
+    """Bars of width (m,) and shade (m,), `share` high each, from `top` downward."""
     width, shade = drawn.T
     y = top + share * np.arange(len(drawn))
     corners = [(0 * width, y), (width, y), (width, y + share), (0 * width, y + share)]

@@ -35,7 +35,7 @@ class UncertaintyDisplay:
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    points_ : PathCollection, shuffled; dark on a map, else of the colours of their uncertainty.
+    points_ : PathCollection, shuffled; dark on a map, else of the colors of their uncertainty.
     field_ : AxesImage of the map, or None
     dots_, discs_, leaders_, numbers_ : what centroids are drawn with, as in `ClusterDisplay`.
     key_ : Colorbar, or None
@@ -76,7 +76,7 @@ class UncertaintyDisplay:
             Fitted, with ``predict_proba(X)``, ``cluster_centers_`` and perhaps ``feature_names_in_``.
         X : array, tensor or table of shape (n, d)
             The data. Two features are drawn as they are, with a map. One is spread along y, and more are projected by
-            PCA: the points alone are then coloured.
+            PCA: the points alone are then colored.
         feature_names : d strings or None
             For the axis labels; by default the columns of a table, or what the estimator was fitted with.
         ax, **kwargs
@@ -115,7 +115,7 @@ class UncertaintyDisplay:
         ax : Axes or None
             Where to draw; None makes a new figure.
         cmap : Colormap, str or None
-            Colours of uncertainty.
+            Colors of uncertainty.
         key : bool
             Whether to draw the bar that explains them.
         centers_kw, numbers_kw : dict or None

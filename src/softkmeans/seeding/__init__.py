@@ -1,8 +1,8 @@
-"""Where centres start. A new rule is a function, and a line in the tables of `table`."""
+"""Where centers start. A new rule is a function, and a line in the tables of `table`."""
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "STREAMED", "starts", "with_more"]
+__all__ = ["SEEDINGS", "STREAMED_SEEDINGS", "add_centers", "initial_centers"]
 
-from .in_memory import with_more
-from .starts import SEEDINGS, STREAMED, starts
+from .in_memory import add_centers
+from .initial_centers import SEEDINGS, STREAMED_SEEDINGS, initial_centers

@@ -6,7 +6,15 @@ inverting the distribution function along the rows sorted lexicographically, whe
 
 from __future__ import annotations
 
-__all__ = ["ROUNDS", "annealing", "kmeans_parallel", "kmeans_plusplus", "random_rows", "warn_of_few_rows", "with_more"]
+__all__ = [
+    "ROUNDS",
+    "add_centers",
+    "annealing",
+    "kmeans_parallel",
+    "kmeans_plusplus",
+    "random_rows",
+    "warn_of_few_rows",
+]
 
 import itertools
 import math
@@ -17,13 +25,13 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from ..annealing.anneal import annealed
+from ..annealing.anneal import annealed_centers
 from ..data.ordering import SortedRows, draw, sorted_rows
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance
 from ..errors import warn
-from ..kernels import closer, nearest
+from ..kernels import min_distances, nearest
 
 ROUNDS = 3  # of k-means||
 
@@ -31,10 +39,10 @@ ROUNDS = 3  # of k-means||
 def kmeans_plusplus(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Greedy k-means++: each next centre is the best of a few rows drawn by their distance to the centres so far.
+    """Greedy k-means++: each next center is the best of a few rows drawn by their distance to the centers so far.
 
     Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, in its greedy form with
-    2 + log k candidates a step. Where rows are fewer than clusters, some centres coincide.
+    2 + log k candidates a step. Where rows are fewer than clusters, some centers coincide.
 
     Parameters
     ----------
@@ -43,7 +51,7 @@ def kmeans_plusplus(
     rows : SortedRows
         Its rows' order.
     n_clusters, n_init : int
-        k, and how many sets of centres.
+        k, and how many sets of centers.
     distance : Distance
         What is between rows.
     rng : numpy Generator
@@ -52,7 +60,7 @@ def kmeans_plusplus(
     Yields
     ------
     Tensor (k, d)
-        Centres.
+        Centers.
 
     Examples
     --------
@@ -65,31 +73,31 @@ def kmeans_plusplus(
     [0.0, 5.0, 9.0]
     """
     for _ in range(n_init):
-        yield with_more(source, rows, source.take(rows.draw(None, 1, rng)), n_clusters, distance, rng)
+        yield add_centers(source, rows, source.take(rows.draw(None, 1, rng)), n_clusters, distance, rng)
 
 
-def with_more(
+def add_centers(
     source: Source, rows: SortedRows, centers: Tensor, n_clusters: int, distance: Distance, rng: np.random.Generator
 ) -> Tensor:
-    """Add rows to centres (j, d) until there are k, each as greedy k-means++ does it.
+    """Add rows to centers (j, d) until there are k, each as greedy k-means++ does it.
 
     Parameters
     ----------
     source, rows, n_clusters, distance, rng
         As for `kmeans_plusplus`.
     centers : Tensor (j, d)
-        From 1 to k centres, in the frame of the source.
+        From 1 to k centers, in the frame of the source.
 
     Examples
     --------
     >>> from softkmeans.data import as_source
     >>> from softkmeans.distances import as_distance
     >>> source, first = as_source([[0.0], [0.1], [9.0]]), torch.tensor([[0.0]], dtype=torch.float64)
-    >>> with_more(source, sorted_rows(source), first, 2, as_distance("sqeuclidean"), np.random.default_rng(0))
+    >>> add_centers(source, sorted_rows(source), first, 2, as_distance("sqeuclidean"), np.random.default_rng(0))
     tensor([[0.],
             [9.]], dtype=torch.float64)
     """
-    closest = _closer(source, centers, None, distance)[0].amin(0)  # (n,)
+    closest = _min_distances(source, centers, None, distance)[0].amin(0)  # (n,)
     while len(centers) < n_clusters:
         candidates = source.take(rows.draw(closest, 2 + int(math.log(n_clusters)), rng))
         best, closest = _best(source, candidates, closest, distance)
@@ -98,8 +106,8 @@ def with_more(
 
 
 def _best(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give the candidate (d,) that leaves rows nearest to a centre, and how near (n,) they then are."""
-    options, potential = _closer(source, candidates, closest, distance)  # (candidates, n), (candidates,)
+    """Give the candidate (d,) that leaves rows nearest to a center, and how near (n,) they then are."""
+    options, potential = _min_distances(source, candidates, closest, distance)  # (candidates, n), (candidates,)
     best = int(np.argmin(potential.cpu().numpy()))
     return candidates[best], options[best].clone()  # the others are not to stay in memory
 
@@ -179,7 +187,7 @@ def annealing(
 ) -> Iterator[Tensor]:
     """Deterministic annealing: from one cluster down in temperature to twice as many as asked for, and back to k.
 
-    The same centres whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`. Where fewer
+    The same centers whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`. Where fewer
     than k come apart, rows are added as in k-means++.
 
     Parameters
@@ -196,24 +204,24 @@ def annealing(
     ...     print(sorted(round(c, 2) for c in centers[:, 0].tolist()))
     [0.0, 5.0, 9.0]
     """
-    space = Space(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
+    scaling = Scaling(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
     # Where no cluster is to be split any more, there are fewer.
-    yield with_more(source, rows, annealed(space, source, n_clusters), n_clusters, distance, rng)
+    yield add_centers(source, rows, annealed_centers(scaling, source, n_clusters), n_clusters, distance, rng)
 
 
-def _closer(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Compare centres (k, d) with what rows have: distances (k, n), and their sums (k,). See `kernels.closer`."""
+def _min_distances(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Compare rows with centers (k, d): distances (k, n) and their sums (k,). See `kernels.min_distances`."""
     parts, start = [], 0
     for block in source.blocks():
         had = torch.full((len(block),), torch.inf) if closest is None else closest[start : start + len(block)]
-        parts.append(closer(block, c, had.to(block.device), distance))
+        parts.append(min_distances(block, c, had.to(block.device), distance))
         start += len(block)
     options, potentials = zip(*parts, strict=True)
     return options[0] if len(parts) == 1 else torch.cat(options, 1), torch.stack(potentials).sum(0)
 
 
 def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give each row's nearest centre (n,), and how far it is (n,)."""
+    """Give each row's nearest center (n,), and how far it is (n,)."""
     labels, far = zip(*(nearest(block, c, distance) for block in source.blocks()), strict=True)
     return torch.cat(labels), torch.cat(far)
 
@@ -222,4 +230,4 @@ def warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
     """Warn if distinct rows are fewer than clusters."""
     if n_distinct < n_clusters:
         few = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
-        warn(f"{few}: some centres will coincide", ConvergenceWarning)
+        warn(f"{few}: some centers will coincide", ConvergenceWarning)

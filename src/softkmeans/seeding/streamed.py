@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..annealing.anneal import annealed
+from ..annealing.anneal import annealed_centers
 from ..data.block import Block
 from ..data.ordering import count_distinct, sorted_rows
 from ..data.sampling import draw_rows
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import Distance
 from ..kernels import nearest
@@ -37,7 +37,7 @@ def kmeans_parallel(
     source : Source
         The data.
     n_clusters, n_init : int
-        k, and how many sets of centres.
+        k, and how many sets of centers.
     distance : Distance
         What is between rows.
     rng : numpy Generator
@@ -46,7 +46,7 @@ def kmeans_parallel(
     Yields
     ------
     Tensor (k, d)
-        Centres.
+        Centers.
 
     Examples
     --------
@@ -137,11 +137,11 @@ def annealing(
     ...     print(sorted(round(c, 2) for c in centers[:, 0].tolist()))
     [0.0, 5.0, 9.0]
     """
-    space = Space(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
-    centers = annealed(space, source, n_clusters)
+    scaling = Scaling(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
+    centers = annealed_centers(scaling, source, n_clusters)
     if len(centers) < n_clusters:
         chosen = _far_apart(source, n_clusters, distance, rng)
-        centers = in_memory.with_more(chosen, sorted_rows(chosen), centers, n_clusters, distance, rng)
+        centers = in_memory.add_centers(chosen, sorted_rows(chosen), centers, n_clusters, distance, rng)
     yield centers
 
 

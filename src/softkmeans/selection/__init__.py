@@ -8,7 +8,7 @@ __all__ = [
     "SHAPES",
     "Selection",
     "Stability",
-    "doubts",
+    "diagnose",
     "select_n_clusters",
     "stability",
     "summary",
@@ -16,6 +16,6 @@ __all__ = [
 
 from . import summary
 from .covariance import SHAPES
-from .diagnostics import doubts
+from .diagnostics import diagnose
 from .n_clusters import CRITERIA, Selection, select_n_clusters
 from .stability import RESAMPLES, Stability, stability

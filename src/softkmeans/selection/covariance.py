@@ -29,7 +29,7 @@ SHAPES: dict[str, tuple[Shape, Callable[[int], int]]] = {
 
 
 class Shaped(NamedTuple):
-    """Normal distributions of equal covariance around centres.
+    """Normal distributions of equal covariance around centers.
 
     Attributes
     ----------

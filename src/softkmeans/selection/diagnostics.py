@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["doubts"]
+__all__ = ["diagnose"]
 
 import math
 from numbers import Real
@@ -19,15 +19,15 @@ from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import Fixed, as_temperature
 from .stability import TRUSTED, Stability
 
-COINCIDE = 1e-4  # squared distance, in units of T, under which no row can tell two centres apart
+COINCIDE = 1e-4  # squared distance, in units of T, under which no row can tell two centers apart
 LOW = 0.5  # of the likeliest temperature, under which one given is low
 HARD = 1e-3  # what the number of clusters that a row is spread over exceeds 1 by where memberships are soft
 
 
-def doubts(model: SoftClusterer, stability: Stability | None = None) -> list[str]:
+def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[str]:
     """Say what speaks against trusting a fit, a line each; nothing if nothing does.
 
-    That is centres that coincide, as they do above the critical temperature; a temperature given, far under the
+    That is centers that coincide, as they do above the critical temperature; a temperature given, far under the
     likeliest, at which memberships are hard; restarts of which only one found the lowest optimum; passes that ran out;
     and clusters that do not survive resampling.
 
@@ -46,8 +46,8 @@ def doubts(model: SoftClusterer, stability: Stability | None = None) -> list[str
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> doubts(SoftKMeans(2, temperature=90.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))
-    ['all 2 centres coincide: at temperature 90 rows do not part into clusters; lower it']
+    >>> diagnose(SoftKMeans(2, temperature=90.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))
+    ['all 2 centers coincide: at temperature 90 rows do not part into clusters; lower it']
     """
     if not isinstance(model, SoftClusterer):
         hint = "of a pipeline, give the last step"
@@ -71,7 +71,7 @@ def _coinciding(model: SoftClusterer) -> str:
     which = f"all {len(centers)}" if n_more == len(centers) - 1 else f"{n_more + 1} or more of {len(centers)}"
     learned = isinstance(model, SoftKMeans) and as_temperature(model.temperature).learned
     advice = "lower n_clusters" if learned else "lower it"
-    return f"{which} centres coincide: at temperature {t:.4g} rows do not part into clusters; {advice}"
+    return f"{which} centers coincide: at temperature {t:.4g} rows do not part into clusters; {advice}"
 
 
 def _hard(model: SoftClusterer) -> str:

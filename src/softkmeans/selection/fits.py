@@ -20,11 +20,11 @@ from ..data.block import as_tensor, pick
 from ..data.convert import as_source
 from ..data.frames import as_rows
 from ..data.ordering import count_distinct, sorted_rows
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import as_distance
 from ..estimators.soft_kmeans import SoftKMeans
-from ..seeding import with_more
+from ..seeding import add_centers
 
 
 def one_after_another(
@@ -36,19 +36,19 @@ def one_after_another(
     rng: np.random.Generator,
     on_fit: Callable[[int], Any] | None,
 ) -> dict[int, SoftKMeans]:
-    """Fit every number of clusters, afresh and from the centres of the one before and some more, as k-means++ has them.
+    """Fit every number of clusters, afresh and from the centers of the one before and some more, as k-means++ has them.
 
     The likelier fit is kept. Where clusters are many, either may be stuck where the other is not.
     """
     distance = as_distance(template.distance)
-    space = Space.of(source, distance)
-    view, models, last = space.view(source), dict[int, SoftKMeans](), None
+    scaling = Scaling.of(source, distance)
+    view, models, last = scaling.view(source), dict[int, SoftKMeans](), None
     rows = sorted_rows(view)
     for k in ks:
         fitted = [clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))]
         if last is not None:
-            before = space.enter(as_tensor(last.cluster_centers_).to(source.device, source.dtype))
-            centers = space.leave(with_more(view, rows, before, k, distance, rng))
+            before = scaling.transform(as_tensor(last.cluster_centers_).to(source.device, source.dtype))
+            centers = scaling.inverse_transform(add_centers(view, rows, before, k, distance, rng))
             fitted.append(clone(fitted[0]).set_params(init=centers.cpu().numpy(), n_init=1))
         for model in fitted:
             model.fit(X, sample_weight=sample_weight)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data.block import Block
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import as_distance
 from ..estimators.soft_kmeans import SoftKMeans
@@ -53,9 +53,9 @@ def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candida
     others = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
     if others or not 1 < source.n_features <= MOST:
         return [_round(model, source) for model in models.values()]
-    space = Space.of(source, as_distance("sqeuclidean"))
-    total = covariance(space.view(source))
-    return [_shaped(model, shape, source, space, total) for model in models.values() for shape in SHAPES]
+    scaling = Scaling.of(source, as_distance("sqeuclidean"))
+    total = covariance(scaling.view(source))
+    return [_shaped(model, shape, source, scaling, total) for model in models.values() for shape in SHAPES]
 
 
 def _round(model: SoftKMeans, source: Source) -> Candidate:
@@ -68,32 +68,34 @@ def _round(model: SoftKMeans, source: Source) -> Candidate:
     return Candidate(len(model.cluster_centers_), "spherical", model.n_parameters(), log_density)
 
 
-def _shaped(model: SoftKMeans, shape: str, source: Source, space: Space, total: Tensor) -> Candidate:
+def _shaped(model: SoftKMeans, shape: str, source: Source, scaling: Scaling, total: Tensor) -> Candidate:
     if shape == "spherical":
         found, rule = _round(model, source), as_temperature(model.temperature)
-        variance = float(np.min(model.temperature_)) / 2 / space.scale**2
+        variance = float(np.min(model.temperature_)) / 2 / scaling.scale**2
         flat = (rule.learned or rule.solved) and not variance > FLAT * float(total.diagonal().max())
         return found._replace(log_density=None) if flat else found
-    centers, shares = _moments(model, source, space)
+    centers, shares = _moments(model, source, scaling)
     n_parameters = centers.numel() + len(centers) - 1 + SHAPES[shape][1](centers.shape[1])
     fits = shape != "tied" or source.n_rows > source.n_features  # else a direction is flat, without looking
     form = shaped(shape, centers, shares, shares.clamp_min(1e-300), total) if fits else None
     if form is None:
         return Candidate(len(centers), shape, n_parameters, None)
-    shift = centers.shape[1] * math.log(space.scale)
-    return Candidate(len(centers), shape, n_parameters, lambda block: form.log_density(space.enter(block.x)) - shift)
+    shift = centers.shape[1] * math.log(scaling.scale)
+    return Candidate(
+        len(centers), shape, n_parameters, lambda block: form.log_density(scaling.transform(block.x)) - shift
+    )
 
 
-def _moments(model: SoftKMeans, source: Source, space: Space) -> tuple[Tensor, Tensor]:
+def _moments(model: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:
     """Means (k, d) of the rows by their memberships, in a space, and the clusters' shares (k,) of Σw.
 
-    The model's centres are such means but for its tolerance and its type. Both are too much where clusters are small
+    The model's centers are such means but for its tolerance and its type. Both are too much where clusters are small
     and far apart: the covariance within them is what little is left of that of all rows.
     """
     clustering = model._clustering(source)
-    stats, own = clustering.stats(source), clustering.space
+    stats, own = clustering.stats(source), clustering.scaling
     means = torch.where(stats.weight[:, None] > 0, stats.weighted_sum / stats.weight[:, None], clustering.centers)
-    return (means * own.scale + (own.shift - space.shift)) / space.scale, stats.weight / stats.weight.sum()
+    return (means * own.scale + (own.shift - scaling.shift)) / scaling.scale, stats.weight / stats.weight.sum()
 
 
 def log_likelihoods(

@@ -19,7 +19,7 @@ from ..annealing import annealing_path
 from ..data.convert import as_source
 from ..data.frames import as_rows
 from ..data.ordering import count_distinct
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import as_distance
 from ..errors import InputError, MissingExtraError, warn
@@ -286,9 +286,9 @@ def _held_out(
 def _soft_indices(X: Any, models: dict[int, SoftKMeans], sample_weight: Any) -> dict[str, Values]:
     distance = as_distance(next(iter(models.values())).distance)
     rows: Any = as_rows(X)
-    if not distance.translates:  # centres are directions, and so are rows to be
+    if not distance.translates:  # centers are directions, and so are rows to be
         source = as_source(X)
-        rows = Space.of(source, distance).view(source)
+        rows = Scaling.of(source, distance).view(source)
 
     def of(model: SoftKMeans) -> tuple[float, float, float, float]:
         resp = model.predict_proba(X)

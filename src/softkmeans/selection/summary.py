@@ -18,10 +18,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from ..estimators.pipeline import Model, centers_in_units, feature_names, parts
 from ..temperature import as_temperature
-from .diagnostics import doubts
+from .diagnostics import diagnose
 from .stability import Stability
 
-MOST = 25  # rows of a table of centres
+MOST = 25  # rows of a table of centers
 
 
 def figures(model: Model) -> dict[str, str]:
@@ -40,7 +40,7 @@ def figures(model: Model) -> dict[str, str]:
     """
     scaler, estimator = parts(model)
     values = vars(estimator)
-    units = "" if scaler is None else " (of standardised data)"
+    units = "" if scaler is None else " (of standardized data)"
     temperature = values.get("temperature_", math.nan)
     found: dict[str, str] = {
         "temperature": f"{temperature:.6g}{units}" if np.ndim(temperature) == 0 else f"one a cluster{units}"
@@ -82,7 +82,7 @@ def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
 
 
 def summarize(model: Model, stability: Stability | None = None) -> str:
-    """Give a text of what a fit found, with warnings of what speaks against trusting it (`selection.doubts`).
+    """Give a text of what a fit found, with warnings of what speaks against trusting it (`selection.diagnose`).
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
     ...
     warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
     """
-    warnings = [f"warning: {doubt}" for doubt in doubts(parts(model)[1], stability)]
+    warnings = [f"warning: {doubt}" for doubt in diagnose(parts(model)[1], stability)]
     return "\n".join([_centers(model, stability), _figures(figures(model)), *warnings])
 
 
@@ -120,7 +120,7 @@ def print_figures(rows: Mapping[str, str]) -> None:
 
 
 def print_centers(model: Model, stability: Stability | None = None) -> None:
-    """Print the clusters' sizes Σ w r and stability, where known, and centres; clusters or features down, as suits.
+    """Print the clusters' sizes Σ w r and stability, where known, and centers; clusters or features down, as suits.
 
     Parameters
     ----------

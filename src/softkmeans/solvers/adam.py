@@ -10,14 +10,14 @@ from typing import NamedTuple
 import torch
 from typing_extensions import override
 
-from ..model.params import Params, Summary
+from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
 
 class _State(NamedTuple):
     params: Params
-    vector: torch.Tensor  # what the optimiser moves: the flattened params
+    vector: torch.Tensor  # what the optimizer moves: the flattened params
     optimizer: torch.optim.Adam
     scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
     guess: bool = False
@@ -48,10 +48,10 @@ class Adam(Solver):
         return _State(params, vector, optimizer, scheduler)
 
     @override
-    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
-        state.vector.grad = objective.gradient(state.params, summary) / summary.stats.n
+    def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
+        state.vector.grad = objective.gradient(state.params, sums) / sums.stats.n
         state.optimizer.step()
-        state.scheduler.step(objective.value(state.params, summary))
+        state.scheduler.step(objective.value(state.params, sums))
         params = objective.unpack(state.vector, state.params)
-        state.vector.copy_(objective.pack(params))  # centres that live on a sphere are brought back to it
+        state.vector.copy_(objective.pack(params))  # centers that live on a sphere are brought back to it
         return state._replace(params=params)

@@ -7,7 +7,7 @@ __all__ = ["Solver", "State"]
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
-from ..model.params import Params, Summary
+from ..model.params import Params, PassStats
 from ..objectives import Objective
 
 
@@ -55,7 +55,7 @@ class Solver(ABC):
         """Give the state (a `State`) to start from."""
 
     @abstractmethod
-    def step(self, objective: Objective, state: Any, summary: Summary) -> Any:
+    def step(self, objective: Objective, state: Any, sums: PassStats) -> Any:
         """Give the next state, from the summary of all rows, or those of a batch, at ``state.params``."""
 
     def settle(self, objective: Objective, state: Any) -> tuple[Any, Params]:

@@ -1,4 +1,4 @@
-"""Expectation-maximisation, the fixed-point iteration of soft k-means."""
+"""Expectation-maximization, the fixed-point iteration of soft k-means."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from ..model.params import Params, Summary
+from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
@@ -22,7 +22,7 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True)
 class Em(Solver):
-    """Every centre moves to the responsibility-weighted mean of the rows; the objective never rises.
+    """Every center moves to the responsibility-weighted mean of the rows; the objective never rises.
 
     Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
     """
@@ -35,5 +35,5 @@ class Em(Solver):
         return _State(params, patience=objective.patience)
 
     @override
-    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
-        return state._replace(params=objective.update(state.params, summary))
+    def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
+        return state._replace(params=objective.update(state.params, sums))

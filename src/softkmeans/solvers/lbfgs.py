@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from .._utils.reductions import dot
-from ..model.params import Params, Summary
+from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
@@ -81,22 +81,22 @@ class Lbfgs(Solver):
         return _State(params, begun=self.slow == 0, radius=self.radius)
 
     @override
-    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
-        value = objective.value(state.params, summary)
+    def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
+        value = objective.value(state.params, sums)
         if state.guess and not value < state.value:
             return self._fall_back(state)
-        gradient, fall = objective.gradient(state.params, summary), state.value - value
-        soft = state.begun or objective.softness(state.params, summary) > self.soft
+        gradient, fall = objective.gradient(state.params, sums), state.value - value
+        soft = state.begun or objective.mean_entropy(state.params, sums) > self.soft
         pairs = self._remember(objective, state, gradient) if soft else ()
         slow = math.isfinite(state.fall) and fall > self.slow * state.fall  # never before two steps, to compare
-        late = fall < self.late * objective.resolution(summary)
+        late = fall < self.late * objective.tolerance_scale(sums)
         begun = state.begun or (soft and slow and late)
         radius, failed = (2 * state.radius, 0) if state.guess else (state.radius, state.failed)
-        em = objective.update(state.params, summary)
+        em = objective.update(state.params, sums)
         rest = max(0, state.rest - 1)
         found = _State(em, state.params, value, fall, gradient, em, pairs, begun, failed, rest, radius)
         is_ready = begun and pairs and not state.rest
-        return found._replace(params=_quasi_newton(objective, found, summary)) if is_ready else found
+        return found._replace(params=_quasi_newton(objective, found, sums)) if is_ready else found
 
     def _fall_back(self, state: _State) -> _State:
         """Give EM's step, which can't fail, and try less often what has failed repeatedly."""
@@ -114,10 +114,10 @@ class Lbfgs(Solver):
         return (*state.pairs, (move, change))[-min(self.memory, max(1, MOST_NUMBERS // len(move))) :]
 
 
-def _quasi_newton(objective: Objective, state: _State, summary: Summary) -> Params:
+def _quasi_newton(objective: Objective, state: _State, sums: PassStats) -> Params:
     """Give the point that the curvature seen so far leads to, no farther than the radius."""
     assert state.best is not None and state.em is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
-    here, inverse_curvature = objective.pack(state.best), objective.preconditioner(state.best, summary)
+    here, inverse_curvature = objective.pack(state.best), objective.preconditioner(state.best, sums)
     direction = _two_loops(state.gradient, state.pairs, inverse_curvature)
     by_em, by_newton = (
         float(dot(step, step / inverse_curvature).sqrt()) for step in (objective.pack(state.em) - here, direction)

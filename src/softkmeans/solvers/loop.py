@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Run", "evaluate", "minimise", "sweep"]
+__all__ = ["Run", "evaluate", "minimize", "run_batches"]
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..callbacks import Step
 from ..data.source import Source
-from ..model.params import Found, Params
+from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from . import Solver
 
@@ -21,12 +21,12 @@ class Run(NamedTuple):
     "interrupted".
     """
 
-    best: Found
+    best: Evaluation
     ending: str
     history: tuple[Step, ...] = ()
 
 
-def minimise(
+def minimize(
     objective: Objective,
     source: Source,
     start: Params,
@@ -34,11 +34,11 @@ def minimise(
     *,
     max_iter: int,
     tol: float,
-    on_step: Callable[[int, Found], bool],
+    on_step: Callable[[int, Evaluation], bool],
 ) -> Run:
     """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
 
-    def ended(best: Found, how: str) -> Run:
+    def ended(best: Evaluation, how: str) -> Run:
         # What a pass by batches finds is found at many points; one more says what the last of them is worth.
         return Run(evaluate(objective, source, best.params) if solver.by_batches else best, how)
 
@@ -46,7 +46,7 @@ def minimise(
     try:
         for n_iter in range(1, max_iter + 1):
             if solver.by_batches:
-                state, found = sweep(objective, source.batches(), solver, state)
+                state, found = run_batches(objective, source.batches(), solver, state)
             else:
                 found = evaluate(objective, source, state.params)
             stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
@@ -54,11 +54,11 @@ def minimise(
             best = found if solver.by_batches else _better(objective, found, best)
             if on_step(n_iter, best if in_vain else found):
                 return ended(best, "stopped")
-            if stalled >= state.patience or objective.is_met(found.value, found.summary, tol):
-                reached = objective.is_reached(best.params, best.summary)
+            if stalled >= state.patience or objective.is_met(found.value, found.sums, tol):
+                reached = objective.is_reached(best.params, best.sums)
                 return ended(best, "converged" if reached else "stalled")
             if not solver.by_batches:
-                state = solver.step(objective, state, found.summary)
+                state = solver.step(objective, state, found.sums)
         if solver.by_batches and best is not None:
             return ended(best, "exhausted")
         last = evaluate(objective, source, state.params)  # where the last step led
@@ -69,29 +69,29 @@ def minimise(
         return ended(best, "interrupted")
 
 
-def evaluate(objective: Objective, source: Source, params: Params) -> Found:
+def evaluate(objective: Objective, source: Source, params: Params) -> Evaluation:
     """Make a pass: what all rows find at a point."""
-    summary = source.sum(lambda block: objective.summarize(block, params))
-    return Found(params, summary, objective.value(params, summary))
+    sums = source.sum(lambda block: objective.accumulate(block, params))
+    return Evaluation(params, sums, objective.value(params, sums))
 
 
-def sweep(objective: Objective, batches: Iterable[Source], solver: Solver, state: Any) -> tuple[Any, Found]:
+def run_batches(objective: Objective, batches: Iterable[Source], solver: Solver, state: Any) -> tuple[Any, Evaluation]:
     """Step after every batch: the state then, where it leads, and what rows found in all, each where it was met."""
-    value, summary = 0.0, None
+    value, sums = 0.0, None
     for batch in batches:
         found = evaluate(objective, batch, state.params)
-        value, summary = value + found.value, found.summary if summary is None else summary + found.summary
-        state = solver.step(objective, state, found.summary)
-    assert summary is not None  # noqa: S101 -- for mypy: there are rows
+        value, sums = value + found.value, found.sums if sums is None else sums + found.sums
+        state = solver.step(objective, state, found.sums)
+    assert sums is not None  # noqa: S101 -- for mypy: there are rows
     state, params = solver.settle(objective, state)
-    return state, Found(params, summary, value)
+    return state, Evaluation(params, sums, value)
 
 
-def _improves(objective: Objective, found: Found, best: Found | None, tol: float) -> bool:
-    return best is None or best.value - found.value > tol * objective.resolution(found.summary)
+def _improves(objective: Objective, found: Evaluation, best: Evaluation | None, tol: float) -> bool:
+    return best is None or best.value - found.value > tol * objective.tolerance_scale(found.sums)
 
 
-def _better(objective: Objective, found: Found, best: Found | None) -> Found:
+def _better(objective: Objective, found: Evaluation, best: Evaluation | None) -> Evaluation:
     """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
-    rounding = 1e-12 * objective.resolution(found.summary)
+    rounding = 1e-12 * objective.tolerance_scale(found.sums)
     return found if best is None or found.value <= best.value + rounding else best

@@ -1,8 +1,8 @@
-"""Online expectation-maximisation: a step after every batch of rows, ever smaller."""
+"""Online expectation-maximization: a step after every batch of rows, ever smaller."""
 
 from __future__ import annotations
 
-__all__ = ["Known", "Online", "standing"]
+__all__ = ["Online", "RunningStats", "stationary_stats"]
 
 import math
 from dataclasses import dataclass, replace
@@ -15,25 +15,25 @@ from typing_extensions import override
 
 from .._utils.checks import check_share
 from ..errors import InputError
-from ..model.params import Params, Summary, distortion_after
+from ..model.params import Params, PassStats, distortion_after
 from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.base import each
 from .base import Solver
 
-TRACE = 1e-9  # what a first batch leaves of the start: clusters that it lacks keep their centres, and can come back
+TRACE = 1e-9  # what a first batch leaves of the start: clusters that it lacks keep their centers, and can come back
 RARE = 0.01  # of an equal share of the rows: clusters that have less are still to be waited for
 PATIENCE = 4  # for how many batches, at most
 
 
-class Known(NamedTuple):
+class RunningStats(NamedTuple):
     """What is known of all rows so far.
 
     Attributes
     ----------
     stats : Stats
         Their sums, per unit of weight, in which later rows count for more; the distortions are those at the present
-        centres.
+        centers.
     seen : float
         Their weight.
     unit : float
@@ -47,9 +47,9 @@ class Known(NamedTuple):
 
 class _State(NamedTuple):
     params: Params
-    known: Known
+    running: RunningStats
     whole: Stats | None = (
-        None  # of all batches of this pass, each row as it was met; distortions at the present centres
+        None  # of all batches of this pass, each row as it was met; distortions at the present centers
     )
     guess: bool = False
     patience: int = 2
@@ -57,7 +57,7 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True)
 class Online(Solver):
-    """Stochastic EM: sums of each batch are blended into running ones, from which centres, T and priors follow.
+    """Stochastic EM: sums of each batch are blended into running ones, from which centers, T and priors follow.
 
     Time t goes by weight, and is 1 after the first batch, of which the running sums then consist. A short time dt later
     they have been replaced to a share of t^-kappa dt, so a batch of weight 2 counts for as much as that batch twice.
@@ -66,7 +66,7 @@ class Online(Solver):
     matter which came last.
 
     What a pass finds, which callbacks are told and ``tol`` goes by, is what batches found as they were met, each at the
-    centres of the time. Rows in memory are drawn into batches of up to 16384, at least 32, the same every time; other
+    centers of the time. Rows in memory are drawn into batches of up to 16384, at least 32, the same every time; other
     sources step after each of their blocks.
 
     Cappé & Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 2009.
@@ -75,10 +75,10 @@ class Online(Solver):
     ----------
     kappa : float
         Above 0.5 and at most 1: how fast steps shrink. With 1 all rows count the same for ever, those that went to
-        another cluster when centres were elsewhere included; less forgets them sooner.
+        another cluster when centers were elsewhere included; less forgets them sooner.
     forgetting : float
         From 0 to below 1: the share of all that is known which a batch of the first one's weight replaces at least. 0
-        is for rows that stay alike; with more, centres follow rows that change, and never come to rest.
+        is for rows that stay alike; with more, centers follow rows that change, and never come to rest.
     """
 
     kappa: float = 0.6
@@ -95,32 +95,32 @@ class Online(Solver):
             raise InputError("forgetting=1 leaves nothing of what is known: give a number below 1")
 
     @override
-    def init(self, objective: Objective, params: Params, known: Known | None = None) -> _State:
+    def init(self, objective: Objective, params: Params, running: RunningStats | None = None) -> _State:
         """Give the state to start from; what is known already, if something is, goes with the point."""
-        return _State(params, known or Known(standing(objective, params)))
+        return _State(params, running or RunningStats(stationary_stats(objective, params)))
 
     @override
-    def step(self, objective: Objective, state: _State, summary: Summary) -> _State:
-        stats, known = summary.stats, state.known
+    def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
+        stats, running = sums.stats, state.running
         n = float(stats.n)
         if not n > 0:
             return state
         whole = stats if state.whole is None else state.whole + stats
-        unit = known.unit or n
-        kept = self._kept(known.seen / unit, n / unit)
-        blend = known.stats * kept + stats * ((1 - kept) / n)
-        known = Known(blend, known.seen + n, unit)
-        if _waits(known):
-            return state._replace(known=known, whole=whole)
-        params = objective.update(state.params, Summary(blend))
+        unit = running.unit or n
+        kept = self._kept(running.seen / unit, n / unit)
+        blend = running.stats * kept + stats * ((1 - kept) / n)
+        running = RunningStats(blend, running.seen + n, unit)
+        if _waits(running):
+            return state._replace(running=running, whole=whole)
+        params = objective.update(state.params, PassStats(blend))
         blend, whole = (_carried(sums, params, state.params) for sums in (blend, whole))
-        return state._replace(params=params, known=known._replace(stats=blend), whole=whole)
+        return state._replace(params=params, running=running._replace(stats=blend), whole=whole)
 
     @override
     def settle(self, objective: Objective, state: _State) -> tuple[_State, Params]:
         params, whole = state.params, state.whole
-        if whole is not None and state.known.seen > 1.5 * float(whole.n) and not self.forgetting:
-            params = objective.update(params, Summary(whole))
+        if whole is not None and state.running.seen > 1.5 * float(whole.n) and not self.forgetting:
+            params = objective.update(params, PassStats(whole))
         return state._replace(whole=None), params
 
     def _kept(self, t: float, dt: float) -> float:
@@ -133,16 +133,16 @@ class Online(Solver):
 
 
 def _carried(stats: Stats, params: Params, before: Params) -> Stats:
-    """Give the same sums, distortions taken at new centres: they alone depend on where the centres are."""
+    """Give the same sums, distortions taken at new centers: they alone depend on where the centers are."""
     return replace(stats, distortion=distortion_after(params.centers, before, stats))
 
 
-def _waits(known: Known) -> bool:
-    rarest = float(known.stats.weight.min()) * len(known.stats.weight)
-    return rarest < RARE and known.seen < PATIENCE * known.unit
+def _waits(running: RunningStats) -> bool:
+    rarest = float(running.stats.weight.min()) * len(running.stats.weight)
+    return rarest < RARE and running.seen < PATIENCE * running.unit
 
 
-def standing(
+def stationary_stats(
     objective: Objective, params: Params, shares: Tensor | None = None, mean_distance: float | None = None
 ) -> Stats:
     """Make up sums, per unit of weight, from which EM would lead to the point itself.
@@ -150,21 +150,27 @@ def standing(
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        What is minimized.
     params : Params
         The point.
     shares : Tensor (k,), optional
         Each cluster's share of the weight; its prior by default.
     mean_distance : float, optional
-        Of a row from its centre, where T does not say it.
+        Of a row from its center, where T does not say it.
     """
     k, n_features = params.centers.shape
     share = params.log_prior[:k].exp() if shares is None else shares
-    typical = each(lambda t: objective.space.distance.mean_distortion(t, n_features), params.temperature)
+    typical = each(lambda t: objective.scaling.distance.mean_distortion(t, n_features), params.temperature)
     if mean_distance is not None and not objective.temperature.learned:
         typical = torch.full_like(typical, mean_distance)
-    pull = share * objective.space.distance.slope(typical.clamp_min(1e-150))
+    irls_weight = share * objective.scaling.distance.slope(typical.clamp_min(1e-150))
     nothing = torch.zeros_like(share)
     return Stats(
-        share, pull, pull[:, None] * params.centers, nothing, share * typical, nothing.sum(), nothing.sum() + 1
+        share,
+        irls_weight,
+        irls_weight[:, None] * params.centers,
+        nothing,
+        share * typical,
+        nothing.sum(),
+        nothing.sum() + 1,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 __all__ = [
     "PARAMETRIC",
     "TEMPERATURES",
-    "Absent",
     "Calibrated",
     "Critical",
     "Fixed",
     "MaximumLikelihood",
+    "NoTemperature",
     "Perplexity",
     "Schedule",
     "TemperatureRule",
@@ -25,7 +25,7 @@ from .._utils.checks import check_positive
 from ..errors import InputError
 from .base import TemperatureRule
 from .equation import Calibrated, Perplexity
-from .fixed import Absent, Critical, Fixed, Schedule, critical_temperature
+from .fixed import Critical, Fixed, NoTemperature, Schedule, critical_temperature
 from .maximum_likelihood import MaximumLikelihood
 
 TEMPERATURES: dict[str, TemperatureRule] = {

@@ -1,4 +1,4 @@
-"""Temperatures that solve an equation together with the centres."""
+"""Temperatures that solve an equation together with the centers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from .._utils.checks import check_positive
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
 from ..model.params import Params, em_step
@@ -27,7 +27,7 @@ from .pair_variance import calibrated_temperature
 class Perplexity(TemperatureRule):
     """The temperature at which rows are spread over a given number of clusters: exp(H / Σw) is the value asked for.
 
-    Entropy rises with temperature, dH/dT = Σ w Var_r(d) / T³ at fixed centres, so that there is one such temperature.
+    Entropy rises with temperature, dH/dT = Σ w Var_r(d) / T³ at fixed centers, so that there is one such temperature.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ class Perplexity(TemperatureRule):
 
     value: float
     solved = True
-    needs_slope = True
+    needs_entropy_slope = True
 
     def __post_init__(self) -> None:
         check_positive("perplexity", self.value)
 
     @override
-    def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
+    def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         if n_clusters == 1:
             raise InputError(f"perplexity={self.value:g} came with one cluster, where it is 1: give more clusters")
         if not 1 < self.value < n_clusters:
@@ -53,11 +53,13 @@ class Perplexity(TemperatureRule):
         return self
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        return MaximumLikelihood().start(space, mean_distortion)
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return MaximumLikelihood().start(scaling, mean_distortion)
 
     @override
-    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
+    def solve(
+        self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
+    ) -> tuple[float, float]:
         """See `TemperatureRule.solve`; the equation is between logarithms of entropies."""
         mean = max(entropy / float(stats.n), 1e-300)
         return math.log(math.log(self.value) / mean), slope / float(stats.n) / mean
@@ -68,20 +70,20 @@ class Calibrated(TemperatureRule):
     """The temperature at which memberships mean what they say: of rows with 0.8 for a cluster, 8 in 10 belong to it.
 
     Maximum likelihood takes correlated features for independent evidence and is too sure. What memberships depend on is
-    only where rows are between centres, so T is twice the variance there: see `calibration.calibrated_temperature`. The
+    only where rows are between centers, so T is twice the variance there: see `calibration.calibrated_temperature`. The
     covariance of the features, d² numbers, is summed up in one pass.
     """
 
     solved = True
 
     @override
-    def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        check_squared("calibrated", space)
+    def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
+        check_squared("calibrated", scaling)
         return _CalibratedTo(covariance(view))
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        return MaximumLikelihood().start(space, mean_distortion)
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return MaximumLikelihood().start(scaling, mean_distortion)
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,8 +96,10 @@ class _CalibratedTo(Calibrated):
         return repr(Calibrated())
 
     @override
-    def solve(self, space: Space, params: Params, stats: Stats, entropy: float, slope: float) -> tuple[float, float]:
-        """See `TemperatureRule.solve`; T is what it would be at the centres that EM moves to."""
+    def solve(
+        self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
+    ) -> tuple[float, float]:
+        """See `TemperatureRule.solve`; T is what it would be at the centers that EM moves to."""
         centers = params.centers + em_step(params, stats)
-        found = max(calibrated_temperature(centers, stats.weight, self.covariance), MaximumLikelihood().least(space))
+        found = max(calibrated_temperature(centers, stats.weight, self.covariance), MaximumLikelihood().least(scaling))
         return math.log(found / float(params.temperature[0])), 1.0

@@ -1,8 +1,8 @@
-"""Temperatures that are known before the centres are: a number, a multiple of the critical one, a schedule."""
+"""Temperatures that are known before the centers are: a number, a multiple of the critical one, a schedule."""
 
 from __future__ import annotations
 
-__all__ = ["Absent", "Critical", "Fixed", "Schedule", "critical_temperature"]
+__all__ = ["Critical", "Fixed", "NoTemperature", "Schedule", "critical_temperature"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from .._utils.checks import check_count, check_positive
 from ..data.convert import as_source
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import as_distance
 from ..errors import InputError
@@ -23,13 +23,13 @@ from .base import TemperatureRule
 from .moments import check_squared, largest_variance
 
 
-def in_space(temperature: float, space: Space) -> float:
+def scaled_temperature(temperature: float, scaling: Scaling) -> float:
     """Bring a temperature in the data's units into a space."""
-    found = temperature / space.unit
+    found = temperature / scaling.unit
     if not 1e-200 < found < 1e200:  # beyond, logits or objectives leave the range of float64
         raise InputError(
             f"temperature={temperature:g} is out of all proportion to the data, whose squared spread is about "
-            f"{space.unit:.3g}: choose a temperature nearer to that"
+            f"{scaling.unit:.3g}: choose a temperature nearer to that"
         )
     return found
 
@@ -56,14 +56,14 @@ class Fixed(TemperatureRule):
         return isinstance(self.value, tuple)
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
         if isinstance(self.value, tuple):
-            return tuple(in_space(value, space) for value in self.value)
-        return in_space(self.value, space)
+            return tuple(scaled_temperature(value, scaling) for value in self.value)
+        return scaled_temperature(self.value, scaling)
 
 
 def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give the temperature T_c = 2 λ_max(Cov) above which all centres at the mean are stable.
+    """Give the temperature T_c = 2 λ_max(Cov) above which all centers at the mean are stable.
 
     At lower temperatures some cluster structure has a lower free energy. Other optima may exist above T_c too, where a
     few rows are far away.
@@ -94,15 +94,15 @@ def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tenso
     9.0
     """
     source = as_source(X, sample_weight)
-    space = Space.of(source, as_distance("sqeuclidean"))
-    return 2 * largest_variance(space.view(source)) * space.unit
+    scaling = Scaling.of(source, as_distance("sqeuclidean"))
+    return 2 * largest_variance(scaling.view(source)) * scaling.unit
 
 
 @dataclass(frozen=True)
 class Critical(TemperatureRule):
     """A multiple of the critical temperature T_c = 2 λ_max(Cov), at which one cluster comes apart into several.
 
-    Above 1 all centres coincide at the mean; the lower, the harder.
+    Above 1 all centers coincide at the mean; the lower, the harder.
 
     Parameters
     ----------
@@ -116,13 +116,13 @@ class Critical(TemperatureRule):
         check_positive("the multiple of the critical temperature", self.factor)
 
     @override
-    def bind(self, view: Source, space: Space, n_clusters: int) -> TemperatureRule:
-        check_squared(f"critical:{self.factor:g}", space)
-        found = self.factor * 2 * largest_variance(view) * space.unit
-        return Fixed(found or space.unit)  # where all rows are the same, one temperature is as good as another
+    def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
+        check_squared(f"critical:{self.factor:g}", scaling)
+        found = self.factor * 2 * largest_variance(view) * scaling.unit
+        return Fixed(found or scaling.unit)  # where all rows are the same, one temperature is as good as another
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
         raise NotImplementedError  # bound, it is another rule
 
 
@@ -173,17 +173,17 @@ class Schedule(TemperatureRule):
         return cls(np.geomspace(first, last, number).tolist())
 
     @override
-    def stages(self, space: Space) -> tuple[float, ...]:
-        return tuple(in_space(value, space) for value in self.temperatures[:-1])
+    def stages(self, scaling: Scaling) -> tuple[float, ...]:
+        return tuple(scaled_temperature(value, scaling) for value in self.temperatures[:-1])
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        return in_space(self.temperatures[-1], space)
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return scaled_temperature(self.temperatures[-1], scaling)
 
 
-class Absent(TemperatureRule):
+class NoTemperature(TemperatureRule):
     """For assignment rules that know no temperature: T is 1 in the space of the fit."""
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
         return 1.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from .base import TemperatureRule
 
 
@@ -21,7 +21,7 @@ class MaximumLikelihood(TemperatureRule):
     Parameters
     ----------
     floor : float
-        T stays above this times twice the data's variance, and so above 0 when every row sits on a centre. The
+        T stays above this times twice the data's variance, and so above 0 when every row sits on a center. The
         default is far below the squared distances of rows that float64 can tell apart in clusters of any kind.
     per_cluster : bool
         Whether each cluster learns its own: the spherical mixture (MacKay's second soft k-means).
@@ -32,14 +32,14 @@ class MaximumLikelihood(TemperatureRule):
     learned = True
 
     @override
-    def start(self, space: Space, mean_distortion: Callable[[], float]) -> float:
-        return self.update(space, math.nan, mean_distortion())
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return self.update(scaling, math.nan, mean_distortion())
 
     @override
-    def update(self, space: Space, temperature: float, mean_distortion: float) -> float:
-        likeliest = space.distance.likeliest_temperature(mean_distortion, len(space.shift))
-        return max(likeliest, self.least(space))
+    def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
+        likeliest = scaling.distance.likeliest_temperature(mean_distortion, len(scaling.shift))
+        return max(likeliest, self.least(scaling))
 
-    def least(self, space: Space) -> float:
+    def least(self, scaling: Scaling) -> float:
         """Give what T stays above."""
-        return self.floor * 2 * (space.variance or 1.0)
+        return self.floor * 2 * (scaling.variance or 1.0)

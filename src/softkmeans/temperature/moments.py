@@ -9,7 +9,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
 
@@ -17,12 +17,10 @@ WIDE = 1024  # features from which on d² numbers are more work than a few produ
 MOST = 8192  # features whose covariance, 512 MB, is held at most
 
 
-def check_squared(rule: str, space: Space) -> None:
+def check_squared(rule: str, scaling: Scaling) -> None:
     """Raise an InputError unless distances are squared Euclidean ones, for which variances say what a rule needs."""
-    if space.distance.name != "sqeuclidean":
-        raise InputError(
-            f"temperature={rule!r} is for squared Euclidean distances, not for {space.distance.name!r}: choose another"
-        )
+    if scaling.distance.name != "sqeuclidean":
+        raise InputError(f"temperature={rule!r} needs distance='sqeuclidean', not {scaling.distance.name!r}")
 
 
 def covariance(view: Source) -> Tensor:

@@ -7,17 +7,17 @@ __all__ = ["calibrated_temperature"]
 import torch
 from torch import Tensor
 
-COINCIDE = 1e-12  # of the data's squared spread: of centres so near each other, rounding leaves no variance between
+COINCIDE = 1e-12  # of the data's squared spread: of centers so near each other, rounding leaves no variance between
 UNIMODAL = 4.0  # squared separation, in variances, up to which two Gaussians' mixture has one mode
 
 
 @torch.no_grad()
 def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) -> float:
-    r"""Give T = 2 s², with s² the variance of the rows within clusters along the lines that join centres.
+    r"""Give T = 2 s², with s² the variance of the rows within clusters along the lines that join centers.
 
     The likeliest temperature takes s² to be the mean over all features. Correlated features measure the same thing
     several times; it counts each as new evidence, and memberships come out too hard. What they depend on is where a row
-    lies between centres, so only the variance along those lines matters.
+    lies between centers, so only the variance along those lines matters.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     Returns
     -------
     float
-        T, in units of squared distances. Where no direction is told, as there is but one cluster or all centres
+        T, in units of squared distances. Where no direction is told, as there is but one cluster or all centers
         coincide, it is twice the mean variance. It is 0 where clusters are points.
 
     Notes
@@ -43,18 +43,18 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     which takes no pass over rows. Between two clusters, log(r_k / r_l) is linear along u = (c_k - c_l) / D, with slope
     2 D / T. For two normal distributions of variance s² = uᵀ W u it is D / s² (Fisher's discriminant on this line):
     hence T = 2 s². With two clusters, such an EM fits a mixture of two normal distributions to the rows' places on the
-    line of the centres.
+    line of the centers.
 
     As there is one T for all pairs, it is the mean of theirs, weighted by how many rows lie between the two: by p_k p_l
     exp(-z / 8), Bhattacharyya's coefficient, with z = D² / s². Pairs far apart, whose rows are sure anyway, hardly
     count.
 
     A pair nearer than two standard deviations, z < 4, is no evidence of two clusters: the density has one mode. Taken
-    at its word it would feed on itself: hotter, nearer, hotter, until all centres are the mean. Its s² is multiplied by
+    at its word it would feed on itself: hotter, nearer, hotter, until all centers are the mean. Its s² is multiplied by
     (1 + z / 4) / 2. That makes it half of s² + D² / 4, the variance of the pair taken for one cluster, as it is at
-    z = 4. As z goes to 0, T goes to uᵀ W u, half of what keeps coinciding centres together (Rose 1998).
+    z = 4. As z goes to 0, T goes to uᵀ W u, half of what keeps coinciding centers together (Rose 1998).
 
-    Shifts, rotations, and further features in which centres do not differ change nothing. If every feature is given
+    Shifts, rotations, and further features in which centers do not differ change nothing. If every feature is given
     twice, T is twice as large, as squared distances are, and memberships stay the same.
 
     References
@@ -98,7 +98,7 @@ def _within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
 
 
 def _lines(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (k, k) of centres, and the variance (k, k) within clusters along the lines between them."""
+    """Squared distances (k, k) of centers, and the variance (k, k) within clusters along the lines between them."""
     gap = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist").square()
     inner = c @ within @ c.mT
     own = inner.diagonal()

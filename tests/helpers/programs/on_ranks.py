@@ -41,7 +41,7 @@ def keep(name, model):
 
 for name, rows in parts.items():
     given = distributed(x[rows], w[rows])
-    keep(f"{name}, given centres", SoftKMeans(5, init=x[::200], tol=1e-8).fit(given))
+    keep(f"{name}, given centers", SoftKMeans(5, init=x[::200], tol=1e-8).fit(given))
     for init in ("k-means++", "random"):
         keep(f"{name}, {init}", SoftKMeans(5, init=init, random_state=1, tol=1e-8).fit(distributed(x[rows], w[rows])))
 given = distributed(x[parts["first empty"]])

@@ -145,7 +145,7 @@ class RankSource(Source):
     @override
     def blocks(self) -> Iterator[Block]:
         blocks = iter(()) if self.local is None else self.local.blocks()
-        return (block.numbered(block.start + self.shift) for block in blocks)
+        return (block.starting_at(block.start + self.shift) for block in blocks)
 
     @override
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:

@@ -6,7 +6,7 @@ and what chunks give is added up in order: the result has the same bits whatever
 
 from __future__ import annotations
 
-__all__ = ["Description", "OutOfRangeError", "accumulate", "closer", "describe", "lacks"]
+__all__ = ["Description", "OutOfRangeError", "accumulate", "describe", "lacks", "min_distances"]
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...data.block import Block, as_tensor
 from ...distances import Distance
-from ...model.assignment import Rule, Softmax
+from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import Stats
 from . import kernels
 from .arguments import FLOATS, FUSED, OutOfRangeError, Problem, make_problem, round_up, scratch
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 
-def lacks(distance: Distance, beta: Tensor | None, rule: Rule) -> str:
+def lacks(distance: Distance, beta: Tensor | None, rule: AssignmentRule) -> str:
     """Name what of a pass the compiled kernels don't know; nothing if they serve."""
     if type(distance) not in FUSED:
         return f"the {distance.name} distance"
@@ -51,7 +51,7 @@ class Call:
     block : Block
         The rows.
     problem : Problem
-        The centres.
+        The centers.
     by : int
         The axis of its outputs along which rows lie.
     outputs : dict of ndarray
@@ -164,12 +164,12 @@ def _stats(call: Call, totals: Array, b: Array) -> Stats:
     entropic, distant, n = call.total(totals, "objective", 3)
     moment = _unstrip(call, totals) if d > FEW else call.total(totals, "moment_total", k, d)
     distortion = call.total(totals, "distortion_total", k) + weight * b / problem.beta
-    pull = problem.proportion * weight
+    irls_weight = problem.proportion * weight
     return Stats(
         weight=torch.tensor(weight),
-        pull=torch.tensor(pull),
-        weighted_sum=torch.tensor(problem.proportion * moment + pull[:, None] * problem.origin),
-        anchor=torch.zeros(k, dtype=torch.float64),
+        irls_weight=torch.tensor(irls_weight),
+        weighted_sum=torch.tensor(problem.proportion * moment + irls_weight[:, None] * problem.origin),
+        kink_weight=torch.zeros(k, dtype=torch.float64),
         distortion=torch.tensor(problem.proportion * distortion),
         objective=torch.tensor(math.log(2) * entropic - problem.beta * distant),
         n=torch.tensor(n),
@@ -199,11 +199,11 @@ class Description(NamedTuple):
     Attributes
     ----------
     label : Tensor (m,) of int64
-        The nearest centre, the lower one where two are as near.
+        The nearest center, the lower one where two are as near.
     distance : Tensor (m,) of float64
         How far it is.
     lognorm : Tensor (m,) of float64
-        The log-normaliser of the memberships.
+        The log-normalizer of the memberships.
     resp : Tensor (m, k)
         Memberships, if wanted, else (m, 0).
     """
@@ -217,7 +217,7 @@ class Description(NamedTuple):
 def describe(
     block: Block, c: Tensor, beta: Tensor | None, b: Tensor, distance: Distance, *, wanted: bool = False
 ) -> Description:
-    """Say of each row where it belongs; without ``beta``, only which centre is nearest, and how far it is.
+    """Say of each row where it belongs; without ``beta``, only which center is nearest, and how far it is.
 
     Raises
     ------
@@ -244,8 +244,8 @@ def describe(
     return _wherever_it_fits(block, solve)
 
 
-def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Compare rows' distances to centres, taken by differences, with what they have: see `reference.closer`.
+def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Compare rows' distances to centers, taken by differences, with what they have: see `reference.min_distances`.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def closer(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tupl
         problem, k = make_problem(block, c, 1.0, c.new_zeros(len(c)), distance, bits), len(c)
         had = closest.numpy().astype(FLOATS[bits], copy=False) / FLOATS[bits](problem.proportion)
         out = np.empty((k, len(block)), FLOATS[bits])
-        call = Call("closer", block, problem, by=-1, closest=had, out_resp=out)
+        call = Call("min_distances", block, problem, by=-1, closest=had, out_resp=out)
         potential = call.total(call.run(), "weight_total", k) * call.unit_weight * problem.proportion
         options = torch.from_numpy(out)
         return options if problem.proportion == 1 else options.mul_(problem.proportion), torch.tensor(potential)

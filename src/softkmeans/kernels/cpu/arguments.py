@@ -1,4 +1,4 @@
-"""What kernels are given: centres as they want them, and how rows are cut into chunks and tiles."""
+"""What kernels are given: centers as they want them, and how rows are cut into chunks and tiles."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ TASK = 1e6  # cycles that a chunk should take at least
 
 
 class OutOfRangeError(ArithmeticError):
-    """Rows or centres are so far away that the kernel's floats can't hold their squares."""
+    """Rows or centers are so far away that the kernel's floats can't hold their squares."""
 
 
 class Problem(NamedTuple):
-    """Centres in a frame, as the kernels want them.
+    """Centers in a frame, as the kernels want them.
 
     Attributes
     ----------
     bits : int
         32 or 64, the type of the arrays.
     origin : ndarray (d,)
-        The middle of the centres, in the block's frame: rows near it lose least to rounding.
+        The middle of the centers, in the block's frame: rows near it lose least to rounding.
     beta, proportion : float
         What the kernels' squared distances are multiplied by in the logits, and to make distances.
     chunk : int
@@ -70,7 +70,7 @@ class Problem(NamedTuple):
 def make_problem(
     block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, flush: float | None = None
 ) -> Problem:
-    """Prepare centres (k, d) for kernels of 32 or 64 bits; ``flush`` is how far below the greatest exponents count.
+    """Prepare centers (k, d) for kernels of 32 or 64 bits; ``flush`` is how far below the greatest exponents count.
 
     Raises
     ------
@@ -103,10 +103,10 @@ def make_problem(
 
 
 def _shift(block: Block, c: Tensor, bits: int, *, unit: bool) -> tuple[Array, Array, Array, float]:
-    """Give the shift to amid the centres in two parts (d,), where that is in the frame (d,), and the frame's scale."""
+    """Give the shift to amid the centers in two parts (d,), where that is in the frame (d,), and the frame's scale."""
     frame_shift, scale = (np.zeros(c.shape[1]), 1.0)
-    if block.frame is not None:
-        frame_shift, scale = block.frame.shift.numpy(), block.frame.scale
+    if block.scaling is not None:
+        frame_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
     middle = frame_shift if unit else frame_shift + np.median(c.numpy(), axis=0) * scale
     high = middle.astype(FLOATS[bits])
     low = (middle - high).astype(FLOATS[bits])

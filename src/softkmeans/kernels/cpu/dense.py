@@ -24,7 +24,7 @@ def is_crowded(code: Code, t: Any, *, rows: bool) -> Value:
 
 
 def weigh_all(code: Code, t: Any) -> None:
-    """Unnormalised memberships 2^(beta (least - distance)) of all clusters, and their sum."""
+    """Unnormalized memberships 2^(beta (least - distance)) of all clusters, and their sum."""
     panel = PANEL * code.lanes
     for v in code.range(0, panel, code.lanes):
         least, (total,) = t.least.load(v), variables(code, number=1)

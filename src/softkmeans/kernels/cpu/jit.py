@@ -66,12 +66,12 @@ def linked(image: bytes) -> Function:
 
 @cache
 def _linker() -> Any:
-    _initialise()
+    _initialize()
     return llvm.create_lljit_compiler(_machine())
 
 
 @cache
-def _initialise() -> None:
+def _initialize() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
@@ -110,7 +110,7 @@ def _write_module(kernel: kernels.Kernel, bits: int) -> str:
 
 def compiled(kernel: kernels.Kernel, bits: int) -> bytes:
     """Compile a kernel to an object file. Loops are left as they are written: they hold their own registers."""
-    _initialise()
+    _initialize()
     machine, module = _machine(), llvm.parse_assembly(_write_module(kernel, bits))
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)

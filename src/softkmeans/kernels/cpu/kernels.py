@@ -114,8 +114,8 @@ def describe(code: Code, t: Any, few: int) -> None:
                 outputs.put_memberships(code, t)
 
 
-def closer(code: Code, t: Any, few: int) -> None:
-    """Compare the rows' distances to a few centres with what they have, and add up what would be left."""
+def min_distances(code: Code, t: Any, few: int) -> None:
+    """Compare the rows' distances to a few centers with what they have, and add up what would be left."""
     _begin(code, t, few)
     for first, rows in _tiles(code, t):
         for _ in _panels(code, t, first, rows):
@@ -128,6 +128,6 @@ def closer(code: Code, t: Any, few: int) -> None:
 Kernel = Callable[[Code, SimpleNamespace], None]
 KERNELS: dict[str, Kernel] = {
     f"{verb.__name__}_{few or 'many'}": partial(verb, few=few)
-    for verb in (accumulate, describe, closer)
+    for verb in (accumulate, describe, min_distances)
     for few in range(panels.FEW + 1)
 }

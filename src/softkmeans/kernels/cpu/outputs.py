@@ -36,7 +36,7 @@ def put_memberships(code: Code, t: Any) -> None:
 
 
 def put_closer(code: Code, t: Any) -> None:
-    """Write, centre by centre, the lesser of the rows' distances and what they had, and add it up, weighted."""
+    """Write, center by center, the lesser of the rows' distances and what they had, and add it up, weighted."""
     panel = PANEL * code.lanes
     for q in code.range(0, t.k):
         with code.either(t.m.same(panel)) as (full, part):

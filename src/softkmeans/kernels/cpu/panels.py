@@ -1,4 +1,4 @@
-"""A panel: rows brought into registers, and their distances to all centres.
+"""A panel: rows brought into registers, and their distances to all centers.
 
 A panel is three registers of rows; a tile is many panels. ``t`` holds a kernel's arrays and numbers by name, those of
 `kernels.ARGUMENTS`, and for the panel at hand ``t.row``, the number of its first row, ``t.place``, where it is in its
@@ -14,7 +14,7 @@ from typing import Any
 
 from .codegen import Array, Code, Value, Variable
 
-PANEL = 3  # with four centres it makes twelve sums: they keep two FMA units of latency four busy, and fit 16 registers
+PANEL = 3  # with four centers it makes twelve sums: they keep two FMA units of latency four busy, and fit 16 registers
 FEW = 8  # up to so many features distances are taken by differences, and beyond by matrix products
 FAR = {32: 1e30, 64: 1e300}  # a distance beyond which arithmetic fails
 
@@ -70,7 +70,7 @@ def fill(code: Code, t: Any) -> None:
         _enter(code, t, t.row + p, p * t.padded)
         t.scales[t.place + p] = t.scale
         with code.when(t.unit > 0):
-            _normalise(code, t, p)
+            _normalize(code, t, p)
     for i in code.range(t.m * t.padded, t.padded * panel, code.lanes):
         t.z.store(i, code.full(0.0))
     for v in places(code):
@@ -90,7 +90,7 @@ def _enter(code: Code, t: Any, row: Value, to: Value) -> None:
         t.z[to + j] = (t.x[x + j] - t.high[j] - t.low[j]) * t.scale
 
 
-def _normalise(code: Code, t: Any, p: Value) -> None:
+def _normalize(code: Code, t: Any, p: Value) -> None:
     """Bring row p of the panel to length 1."""
     (square,) = variables(code, number=1)
     for j in code.range(0, t.padded, code.lanes):
@@ -166,7 +166,7 @@ def subtract(code: Code, t: Any) -> None:
 
 
 def _subtract(code: Code, t: Any, clusters: list[Value], leasts: list[Variable]) -> None:
-    """Take the distances to some centres at a time, so that enough sums are under way."""
+    """Take the distances to some centers at a time, so that enough sums are under way."""
     panel, sums = PANEL * code.lanes, [variables(code, t.bias[q]) for q in clusters]
     for j in features(code, t):
         column = vectors(code, t.columns, j * panel)
@@ -208,7 +208,7 @@ def multiply(code: Code, t: Any) -> None:
 
 
 def _reach_of(code: Code, t: Any, square: Value) -> Value:
-    """(‖c‖ + ‖z‖)², for the largest centre and rows of given squares."""
+    """(‖c‖ + ‖z‖)², for the largest center and rows of given squares."""
     size: Value = code.sqrt(square) + t.largest
     return size * size
 

@@ -49,7 +49,7 @@ def refine_near(code: Code, t: Any) -> None:
 
 
 def weigh_near(code: Code, t: Any) -> None:
-    """Unnormalised memberships of the listed, and each row's sum."""
+    """Unnormalized memberships of the listed, and each row's sum."""
     for v in places(code):
         t.total.store(t.place + v, code.full(0.0))
     for i, at, _, p, _ in listed(code, t):

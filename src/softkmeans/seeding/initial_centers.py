@@ -1,8 +1,8 @@
-"""Where centres start: a table of rules, a given array, or a callable."""
+"""Where centers start: a table of rules, a given array, or a callable."""
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "STREAMED", "starts"]
+__all__ = ["SEEDINGS", "STREAMED_SEEDINGS", "initial_centers"]
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from .._utils.checks import check_known
 from ..data.block import as_tensor
 from ..data.frames import as_rows
 from ..data.ordering import SortedRows, sorted_rows
-from ..data.scaling import Space
+from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance
 from ..errors import InputError
@@ -30,7 +30,7 @@ SEEDINGS: dict[str, Seeding] = {
 }
 # The same for rows that can't be had by their numbers.
 StreamSeeding = Callable[[Source, int, int, Distance, np.random.Generator], Iterator[Tensor]]
-STREAMED: dict[str, StreamSeeding] = {
+STREAMED_SEEDINGS: dict[str, StreamSeeding] = {
     "k-means++": streamed.kmeans_parallel,  # of which k-means++ is the last step
     "k-means||": streamed.kmeans_parallel,
     "random": streamed.random_rows,
@@ -38,20 +38,20 @@ STREAMED: dict[str, StreamSeeding] = {
 }
 
 
-def starts(
-    init: Any, n_init: int, n_clusters: int, source: Source, space: Space, rng: np.random.Generator
+def initial_centers(
+    init: Any, n_init: int, n_clusters: int, source: Source, scaling: Scaling, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Starting centres (k, d) in the fit's space, one set a restart.
+    """Starting centers (k, d) in the fit's space, one set a restart.
 
     Parameters
     ----------
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
-        A seeding's name, the centres, or what makes them, ``init(x, n_clusters, random_state=...)``.
+        A seeding's name, the centers, or what makes them, ``init(x, n_clusters, random_state=...)``.
     n_init, n_clusters : int
-        How many sets of centres, and k.
+        How many sets of centers, and k.
     source : Source
         The data.
-    space : Space
+    scaling : Scaling
         Where the fit works.
     rng : numpy Generator
         Where rows are drawn from.
@@ -59,36 +59,36 @@ def starts(
     Yields
     ------
     Tensor (k, d)
-        Centres.
+        Centers.
 
     Raises
     ------
     InputError
-        If there is no such seeding, or what was given are no k centres.
+        If there is no such seeding, or what was given are no k centers.
 
     Examples
     --------
     >>> from softkmeans.data import as_source
     >>> from softkmeans.distances import as_distance
     >>> source = as_source([[0.0], [4.0], [8.0]])
-    >>> space = Space.of(source, as_distance("sqeuclidean"))
-    >>> (start,) = starts([[4.0], [8.0]], 1, 2, source, space, np.random.default_rng(0))
-    >>> space.leave(start)[:, 0]
+    >>> scaling = Scaling.of(source, as_distance("sqeuclidean"))
+    >>> (start,) = initial_centers([[4.0], [8.0]], 1, 2, source, scaling, np.random.default_rng(0))
+    >>> scaling.inverse_transform(start)[:, 0]
     tensor([4., 8.], dtype=torch.float64)
     """
     if isinstance(init, str):
         check_known("init", init, SEEDINGS, ", an array or a callable")
         seed = _in_memory if source.in_memory else _streamed
-        yield from seed(init, n_init, n_clusters, space.view(source), space.distance, rng)
+        yield from seed(init, n_init, n_clusters, scaling.view(source), scaling.distance, rng)
     elif callable(init):
         if not source.in_memory:
             raise InputError("init is a callable, which takes all rows at once, and these come in blocks: give a name")
         rows_given = source.map(lambda block: block.x).cpu().numpy()
         for _ in range(n_init):
             random_state = np.random.RandomState(rng.integers(2**32))
-            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, space)
+            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, scaling)
     else:
-        yield _given(init, n_clusters, source, space)
+        yield _given(init, n_clusters, source, scaling)
 
 
 def _in_memory(
@@ -102,10 +102,10 @@ def _in_memory(
 def _streamed(
     init: str, n_init: int, n_clusters: int, view: Source, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    yield from STREAMED[init](view, n_clusters, n_init, distance, rng)
+    yield from STREAMED_SEEDINGS[init](view, n_clusters, n_init, distance, rng)
 
 
-def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
+def _given(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:
     try:
         centers = as_tensor(as_rows(init))
     except InputError as error:
@@ -114,5 +114,5 @@ def _given(init: Any, n_clusters: int, source: Source, space: Space) -> Tensor:
     if tuple(centers.shape) != expected:
         raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
     if not torch.isfinite(centers).all():
-        raise InputError("init contains NaN or infinity: give finite starting centres")
-    return space.enter(centers.to(space.shift))
+        raise InputError("init contains NaN or infinity: give finite starting centers")
+    return scaling.transform(centers.to(scaling.shift))
