@@ -39,7 +39,7 @@ def _own_cache(tmp_path_factory):
 def backend(request):
     """Let one backend do all that it can, whatever the size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "LARGE", BACKENDS[request.param])
+        patch.setattr(kernels.dispatch, "LARGE", BACKENDS[request.param])
         yield request.param
 
 

@@ -66,7 +66,7 @@ from softkmeans.data import as_source, count_distinct
 from softkmeans.distances import as_distance
 
 def fit(large, n=10_000):
-    kernels.LARGE = large
+    kernels.dispatch.LARGE = large
     SoftKMeans(2, temperature=1.0, max_iter=1, init=x[:2].toarray()).fit(x[:n]).predict_proba(x[:n])
 
 def peak():  # in kB, of this process alone: getrusage begins with that of the one it was forked from

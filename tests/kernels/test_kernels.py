@@ -162,7 +162,7 @@ def test_compiled_and_reference_agree(n, d, k, seed, t, offset, weighted):
     found = []
     for large in (0, math.inf):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "LARGE", large)
+            patch.setattr(kernels.dispatch, "LARGE", large)
             found.append(accumulate(x + offset, c + offset, t, w if weighted else None))
     rounding = 1e-12 + np.finfo(float).eps * abs(offset) * 100 / t
     scale = 1 + np.abs(x).max() ** 2 + abs(offset)
@@ -229,7 +229,7 @@ def test_nan_in_large_data_is_named():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_is_skipped_of_a_cluster_is_below_rounding_of_its_own_weight(monkeypatch, dtype, d):
     """Also of starved clusters, whose weight all comes from memberships that are nothing to others."""
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     rng = np.random.default_rng(0)
     means = np.zeros((6, d))
     means[:, 0] = [0, 8, 16, 24, 37, 60]  # the last two have no rows of their own
@@ -247,7 +247,7 @@ def test_what_is_skipped_of_a_cluster_is_below_rounding_of_its_own_weight(monkey
 
 @pytest.mark.parametrize("d", [2, 12, 40])
 def test_skipping_changes_no_more_than_it_may(monkeypatch, d):
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     rng = np.random.default_rng(1)
     x = (rng.normal(size=(30_000, d)) + rng.integers(0, 3, (30_000, 1)) * 5).astype(np.float64)
     c = x[:40] + 0.1
@@ -260,7 +260,7 @@ def test_skipping_changes_no_more_than_it_may(monkeypatch, d):
 
 def test_cold_memberships_cost_no_exactness_far_from_the_origin(monkeypatch):
     """Products lose all digits of these distances; differences do not."""
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 20)) * 1e-4
     x[1500:] += 1e4
@@ -283,7 +283,7 @@ def test_ranges_that_squares_would_leave(backend, scale, dtype):
 
 
 def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     x, c, _ = problem_of(500, 12, 4, np.float32)
     x[77] = 1e25
     block, scaling = block_of(np.zeros((2, 12), np.float32))  # a frame that knows nothing of it
@@ -305,7 +305,7 @@ def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
 @pytest.mark.parametrize("scale", [1e30, 1e-30])
 @pytest.mark.parametrize("d", [4, 12])
 def test_weights_of_any_size(monkeypatch, scale, d):
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     x, c, w = problem_of(500, d, 4, np.float32)
     plain, scaled = stats_of(x, c, 3.0, w), stats_of(x, c, 3.0, w * scale)
     np.testing.assert_allclose(scaled.weight / scale, plain.weight, rtol=1e-6)
@@ -342,7 +342,7 @@ HOLDERS = {
 def test_rows_in_any_holder(monkeypatch, holder, dtype):
     x, c, _ = problem_of(4000, 11, 5, dtype)
     for large, rtol in ((0, 0), (np.inf, 1e-12)):  # BLAS adds up other layouts in another order
-        monkeypatch.setattr(kernels, "LARGE", large)
+        monkeypatch.setattr(kernels.dispatch, "LARGE", large)
         plain, held = accumulate(x, c, 9.0), accumulate(HOLDERS[holder](x), c, 9.0)
         np.testing.assert_allclose(held.weighted_sum, plain.weighted_sum, rtol=rtol)
 
@@ -366,7 +366,7 @@ def test_weights_in_any_holder(backend, holder):
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, bool, torch.bfloat16])
 def test_rows_of_any_type(monkeypatch, dtype):
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
     x = np.random.default_rng(0).integers(0, 2 if dtype is bool else 50, (2000, 11))
     given_ = torch.tensor(x).to(dtype) if isinstance(dtype, torch.dtype) else x.astype(dtype)
     c = x[:5] + 0.25

@@ -8,7 +8,7 @@ from scipy.stats import ortho_group
 
 from softkmeans import accumulate
 from softkmeans.metrics import align, expected_calibration_error
-from softkmeans.temperature.pair_variance import calibrated_temperature
+from softkmeans.temperature.calibrated import calibrated_temperature
 
 
 def temperature(centers, weight, covariance):

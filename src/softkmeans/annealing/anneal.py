@@ -16,7 +16,8 @@ from torch.nn.functional import normalize
 from .._utils.reductions import total
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..model.params import Evaluation, ModelSpec, Params, PassStats, em_step
+from ..model.m_step import em_step
+from ..model.params import Evaluation, ModelSpec, Params, PassStats
 from ..objectives import FreeEnergy, Objective
 from ..solvers import SOLVERS
 from ..solvers.loop import evaluate, minimize

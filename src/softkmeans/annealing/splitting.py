@@ -98,7 +98,7 @@ def _degree(distance: Distance) -> int:
 
 
 def split_directions(objective: Objective, source: Source, found: Evaluation, passes: int = PASSES) -> SplitDirections:
-    """Iterate `power_iteration_step` from random directions until growths no longer change, or for ``passes`` passes."""
+    """Iterate `power_iteration_step` from random directions until growths settle, for at most ``passes`` passes."""
     params, generator = found.params, torch.Generator().manual_seed(0)
     drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64).to(params.centers)
     directions = SplitDirections(normalize(drawn), params.temperature.new_zeros(len(drawn)))

@@ -20,8 +20,10 @@ from .anneal import anneal
 from .demo import demo
 from .distributed import number
 from .fit import fit
+from .info import info
 from .messages import as_options
-from .predict import info, plot, predict
+from .plot import plot
+from .predict import predict
 from .select import select
 
 app = typer.Typer(

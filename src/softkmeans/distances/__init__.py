@@ -12,18 +12,12 @@ __all__ = [
     "as_distance",
     "check_features",
     "distance_name",
+    "name_or_distance",
     "squared_distances",
 ]
 
-from .base import (
-    DISTANCES,
-    Cosine,
-    Distance,
-    Euclidean,
-    MeanUpdate,
-    SquaredEuclidean,
-    as_distance,
-    check_features,
-    distance_name,
-    squared_distances,
-)
+from .base import Distance, squared_distances
+from .cosine import Cosine
+from .euclidean import Euclidean, SquaredEuclidean
+from .mean_update import MeanUpdate
+from .registry import DISTANCES, as_distance, check_features, distance_name, name_or_distance

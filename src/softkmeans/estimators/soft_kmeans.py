@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data.block import as_tensor
 from ..data.source import Source
-from ..distances import as_distance
+from ..distances import as_distance, name_or_distance
 from ..errors import InputError
 from ..fitting.results import Result
 from ..nn.layer import SoftKMeansLayer
@@ -262,7 +262,7 @@ class SoftKMeans(Mixture):
         model = cls(
             layer.n_clusters,
             temperature="auto" if layer.learn_temperature else temperature,
-            distance=as_distance(layer.distance).spelling,
+            distance=name_or_distance(as_distance(layer.distance)),
         )
         model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
         model.priors_ = np.full(len(centers), 1 / len(centers))

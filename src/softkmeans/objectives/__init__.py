@@ -14,5 +14,8 @@ __all__ = [
 ]
 
 from .base import MIN_PRIOR, Objective
-from .fixed_point import Equilibrium, FixedPoint, FuzzyDistortion
-from .free_energy import Distortion, FreeEnergy, NegativeLogLikelihood
+from .distortion import Distortion
+from .fixed_point import Equilibrium, FixedPoint
+from .free_energy import FreeEnergy
+from .fuzzy import FuzzyDistortion
+from .likelihood import NegativeLogLikelihood

@@ -16,7 +16,8 @@ from ..data.block import Block
 from ..data.scaling import Scaling
 from ..kernels import accumulate
 from ..model.assignment import AssignmentRule
-from ..model.params import ModelSpec, Params, PassStats, distortion_after, em_step
+from ..model.m_step import distortion_after, em_step
+from ..model.params import ModelSpec, Params, PassStats
 from ..model.stats import Stats
 from ..temperature import TemperatureRule
 

@@ -1,53 +1,25 @@
-"""What has another objective, or none: fuzzy memberships, the textbook's update, a T that solves an equation."""
+"""Fits that have no objective: the squared distance to a fixed point takes its place."""
 
 from __future__ import annotations
 
-__all__ = ["Equilibrium", "FixedPoint", "FuzzyDistortion"]
+__all__ = ["Equilibrium", "FixedPoint"]
 
 import math
-from dataclasses import replace
 
-import torch
-from torch import Tensor
 from typing_extensions import override
 
 from ..data.block import Block
 from ..kernels import entropy_slope
-from ..model.assignment import AssignmentRule, Fuzzy
-from ..model.params import Params, PassStats, em_step
+from ..model.m_step import em_step
+from ..model.params import Params, PassStats
 from ..model.stats import Stats
-from .free_energy import FreeEnergy, NegativeLogLikelihood
+from .free_energy import FreeEnergy
+from .likelihood import NegativeLogLikelihood
 
 ASTRAY = 0.01  # how far off, in logarithms, the temperature kept may be from solving its rule's equation
+
+
 THIN = 512  # rows of a block that show how the entropy answers to T: how soon it is met depends on that, and no more
-
-
-class FuzzyDistortion(FreeEnergy):
-    """J = Σ w u^m d, fuzzy c-means' objective at its best memberships; there is no temperature, T stays 1."""
-
-    name = "fuzzy"
-
-    @override
-    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
-        rule, noise = self.spec.rule, self.spec.noise
-        assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
-        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, outside=-noise)
-
-    @override
-    def tolerance_scale(self, sums: PassStats) -> float:
-        return -float(sums.stats.objective)
-
-    @override
-    def distortion(self, stats: Stats) -> float:
-        return -float(stats.objective)
-
-    @override
-    def entropy(self, params: Params, sums: PassStats) -> float:
-        return math.nan  # the sums don't hold it
-
-    @override
-    def mean_entropy(self, params: Params, sums: PassStats) -> float:
-        return math.inf
 
 
 class FixedPoint(FreeEnergy):

@@ -24,7 +24,7 @@ from .._utils.atomic import atomic_write
 from ..callbacks import Step
 from ..data.block import as_tensor
 from ..data.frames import as_rows
-from ..distances import Distance
+from ..distances import Distance, name_or_distance
 from ..errors import InputError, warn
 from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
@@ -186,8 +186,8 @@ def _plain(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return float(value)
     if isinstance(value, torch.dtype | torch.device):
         return str(value).removeprefix("torch.")
-    if isinstance(value, Distance) and isinstance(value.spelling, str):
-        return value.spelling
+    if isinstance(value, Distance) and isinstance(known := name_or_distance(value), str):
+        return known
     if is_dataclass(value) and type(value) in SETTINGS.values():
         (kind,) = (key for key, made in SETTINGS.items() if made is type(value))
         return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from .._utils.checks import check_share
 from ..errors import InputError
-from ..model.params import Params, PassStats, distortion_after
+from ..model.m_step import distortion_after
+from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.base import each

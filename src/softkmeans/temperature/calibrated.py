@@ -1,14 +1,68 @@
-"""The temperature at which memberships mean what they say, also where features are correlated."""
+"""The temperature at which memberships are calibrated probabilities."""
 
 from __future__ import annotations
 
-__all__ = ["calibrated_temperature"]
+__all__ = ["Calibrated", "calibrated_temperature"]
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
+
+from ..data.scaling import Scaling
+from ..data.source import Source
+from ..model.m_step import em_step
+from ..model.params import Params
+from ..model.stats import Stats
+from .base import TemperatureRule
+from .maximum_likelihood import MaximumLikelihood
+from .moments import check_squared, covariance
 
 COINCIDE = 1e-12  # of the data's squared spread: of centers so near each other, rounding leaves no variance between
 UNIMODAL = 4.0  # squared separation, in variances, up to which two Gaussians' mixture has one mode
+
+
+@dataclass(frozen=True)
+class Calibrated(TemperatureRule):
+    """The temperature at which memberships mean what they say: of rows with 0.8 for a cluster, 8 in 10 belong to it.
+
+    Maximum likelihood takes correlated features for independent evidence and is too sure. What memberships depend on is
+    only where rows are between centers, so T is twice the variance there: see `calibrated_temperature`. The
+    covariance of the features, d² numbers, is summed up in one pass.
+    """
+
+    solved = True
+
+    @override
+    def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
+        check_squared("calibrated", scaling)
+        return _CalibratedTo(covariance(view))
+
+    @override
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return MaximumLikelihood().start(scaling, mean_distortion)
+
+
+@dataclass(frozen=True, repr=False)
+class _CalibratedTo(Calibrated):
+    """The rule for data of a given covariance (d, d), in the space of the fit."""
+
+    covariance: Tensor
+
+    def __repr__(self) -> str:
+        return repr(Calibrated())
+
+    @override
+    def solve(
+        self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
+    ) -> tuple[float, float]:
+        """See `TemperatureRule.solve`; T is what it would be at the centers that EM moves to."""
+        centers = params.centers + em_step(params, stats)
+        found = max(calibrated_temperature(centers, stats.weight, self.covariance), MaximumLikelihood().least(scaling))
+        return math.log(found / float(params.temperature[0])), 1.0
 
 
 @torch.no_grad()

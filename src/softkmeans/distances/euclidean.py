@@ -1,0 +1,86 @@
+"""The squared Euclidean distance and the Euclidean distance."""
+
+from __future__ import annotations
+
+__all__ = ["Euclidean", "SquaredEuclidean"]
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from ._sphere import log_sphere_area
+from .base import Array, Distance
+
+
+class SquaredEuclidean(Distance):
+    """‖x - c‖², the classical soft k-means: centers are weighted means, densities Gaussians of variance T / 2."""
+
+    name = "sqeuclidean"
+    power = 2
+    translates = True
+
+    @override
+    def of_squared(self, squared: Tensor) -> Tensor:
+        return squared
+
+    @override
+    def slope(self, d: Tensor) -> float:
+        return 1.0
+
+    @override
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        return n_features / 2 * torch.log(math.pi * temperature)
+
+    @override
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        return temperature * n_features / 2
+
+    @override
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        return 2 * mean_distortion / n_features
+
+    @override
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        return rng.normal(center, math.sqrt(temperature / 2), (n_samples, len(center)))
+
+
+class Euclidean(Distance):
+    """‖x - c‖: robust to far points, centers are weighted geometric medians.
+
+    Its density falls off as exp(-‖x - c‖ / T), so the radius follows a Gamma(d, T) law.
+    """
+
+    name = "euclidean"
+    power = 1
+    translates = True
+
+    @override
+    def of_squared(self, squared: Tensor) -> Tensor:
+        apart = squared > 0  # the root's derivative at 0 is infinite, so it is never taken there
+        return torch.where(apart, squared, 1.0).sqrt() * apart
+
+    @override
+    def slope(self, d: Tensor) -> Tensor:
+        return 0.5 / d
+
+    @override
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        return log_sphere_area(n_features) + math.lgamma(n_features) + n_features * torch.log(temperature)
+
+    @override
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        return temperature * n_features
+
+    @override
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        return mean_distortion / n_features
+
+    @override
+    def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
+        direction = rng.standard_normal((n_samples, len(center)))
+        radius = rng.gamma(len(center), temperature, (n_samples, 1))
+        rows: Array = center + radius * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        return rows

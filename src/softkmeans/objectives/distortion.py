@@ -1,0 +1,40 @@
+"""The expected distortion, with its full gradient."""
+
+from __future__ import annotations
+
+__all__ = ["Distortion"]
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from .. import functional
+from ..data.block import Block
+from ..kernels import tiles
+from ..model.params import Params, PassStats
+from .free_energy import FreeEnergy
+
+
+class Distortion(FreeEnergy):
+    """E = Σ w r d with its full gradient, through r; by autograd, and for solvers that need no more than a gradient."""
+
+    name = "distortion"
+    has_update = False  # EM lowers F
+
+    @override
+    def accumulate(self, block: Block, params: Params) -> PassStats:
+        c, t = params.centers.detach().requires_grad_(), float(params.temperature[0])
+        gradient = torch.zeros_like(params.centers)
+        with torch.enable_grad():
+            for tile in tiles(block, len(c)):
+                each = functional.distortion(tile.x, c, t, self.scaling.distance, reduction="none")
+                gradient += torch.autograd.grad(tile.w @ each, c)[0]
+        return super().accumulate(block, params)._replace(extra=gradient)
+
+    @override
+    def value(self, params: Params, sums: PassStats) -> float:
+        return self.distortion(sums.stats)
+
+    @override
+    def gradient(self, params: Params, sums: PassStats) -> Tensor:
+        return self._tangent(params, sums.extra).flatten()

@@ -1,0 +1,60 @@
+"""The negative log-likelihood of the equivalent mixture model."""
+
+from __future__ import annotations
+
+__all__ = ["NegativeLogLikelihood"]
+
+import math
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from ..model.assignment import AssignmentRule
+from ..model.params import Params, PassStats
+from .base import Objective, each
+
+
+class NegativeLogLikelihood(Objective):
+    """NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, the objective that can learn T."""
+
+    name = "nll"
+
+    @override
+    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
+        b, rule = super().logit_offsets(params)
+        if not self.temperature.per_cluster:
+            return b, rule
+        log_z = self._log_partitions(params)
+        return b - log_z + log_z.min(), rule
+
+    def _log_partitions(self, params: Params) -> Tensor:
+        """Log Z(T) of each cluster (k,), or (1,) if all share a temperature."""
+
+        def log_z(t: float) -> float:
+            one = torch.tensor(t, dtype=torch.float64)
+            return float(self.scaling.distance.log_partition(one, len(self.scaling.shift)))
+
+        return each(log_z, params.temperature[self._which])
+
+    def level(self, params: Params) -> float:
+        """Give what a row's log-density is less than its logsumexp of the logits."""
+        return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
+
+    @override
+    def value(self, params: Params, sums: PassStats) -> float:
+        return -float(sums.stats.objective) + float(sums.stats.n) * self.level(params)
+
+    @override
+    def tolerance_scale(self, sums: PassStats) -> float:
+        return float(sums.stats.n) * len(self.scaling.shift)
+
+    @override
+    def logit_scale(self, params: Params) -> float:
+        return 1.0
+
+    @override
+    def in_data_units(self, value: float, n: float) -> float:
+        # A density over rows s times as wide is s ** -d as high; on the sphere nothing changes.
+        widening = math.log(self.scaling.scale) if self.scaling.distance.translates else 0.0
+        return value + n * len(self.scaling.shift) * widening

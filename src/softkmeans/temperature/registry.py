@@ -1,0 +1,73 @@
+"""The temperature rules by name. A new rule is a class, and an entry in `TEMPERATURES` or `PARAMETRIC`."""
+
+from __future__ import annotations
+
+__all__ = ["PARAMETRIC", "TEMPERATURES", "as_temperature"]
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .._utils.checks import check_positive
+from ..errors import InputError
+from .base import TemperatureRule
+from .calibrated import Calibrated
+from .critical import Critical
+from .fixed import Fixed
+from .maximum_likelihood import MaximumLikelihood
+from .perplexity import Perplexity
+
+TEMPERATURES: dict[str, TemperatureRule] = {
+    "auto": MaximumLikelihood(),
+    "per-cluster": MaximumLikelihood(per_cluster=True),
+    "calibrated": Calibrated(),
+}
+PARAMETRIC: dict[str, Callable[[float], TemperatureRule]] = {"perplexity": Perplexity, "critical": Critical}
+
+
+def as_temperature(temperature: object) -> TemperatureRule:
+    """Turn a number, or a sequence of k, into a fixed temperature and a name into its rule; a rule passes through.
+
+    Parameters
+    ----------
+    temperature : float, sequence of k floats, str or TemperatureRule
+        T > 0 in the data's units, or how to find it: a name from `TEMPERATURES`, or one from `PARAMETRIC` with its
+        number, as in "perplexity:1.5".
+
+    Raises
+    ------
+    InputError
+        If a number is not positive and finite, or there is no rule of that name.
+
+    Examples
+    --------
+    >>> as_temperature(2.0)
+    Fixed(value=2.0)
+    >>> as_temperature("critical:0.5")
+    Critical(factor=0.5)
+    """
+    if isinstance(temperature, TemperatureRule):
+        return temperature
+    if isinstance(temperature, str):
+        return _named(temperature)
+    several = np.ndim(temperature) == 1  # type: ignore[arg-type]
+    for value in temperature if several else [temperature]:  # type: ignore[attr-defined]
+        check_positive("temperature", value.item() if hasattr(value, "item") else value, _expected())
+    return Fixed(tuple(map(float, temperature)) if several else float(temperature))  # type: ignore[arg-type,call-overload]
+
+
+def _named(name: str) -> TemperatureRule:
+    if name in TEMPERATURES:
+        return TEMPERATURES[name]
+    kind, _, number = name.partition(":")
+    try:
+        return PARAMETRIC[kind](float(number))
+    except (KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"temperature={name!r}: give a finite number above 0{_expected()}") from None
+
+
+def _expected() -> str:
+    with_number = [f"{name}:NUMBER" for name in PARAMETRIC]
+    return f", one for each cluster, or one of {', '.join([*TEMPERATURES, *with_number])}"

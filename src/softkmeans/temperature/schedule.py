@@ -1,0 +1,73 @@
+"""Falling temperatures, for annealing."""
+
+from __future__ import annotations
+
+__all__ = ["Schedule"]
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from typing_extensions import override
+
+from .._utils.checks import check_count, check_positive
+from ..data.scaling import Scaling
+from ..errors import InputError
+from .base import TemperatureRule
+from .fixed import scaled_temperature
+
+
+@dataclass(frozen=True)
+class Schedule(TemperatureRule):
+    """Falling temperatures, in the data's units: the fit passes through all of them and ends at the last.
+
+    Parameters
+    ----------
+    temperatures : sequence of float
+        Each lower than the one before; `Schedule.geometric` makes such a series.
+    """
+
+    temperatures: Sequence[float]
+
+    def __post_init__(self) -> None:
+        try:
+            values = np.asarray(self.temperatures, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"the schedule {self.temperatures!r} came, expected a series of temperatures (m,)"
+            ) from None
+        if values.ndim != 1 or not len(values):
+            raise InputError(f"a schedule of shape {values.shape} came, expected a series of temperatures (m,)")
+        for value in values.tolist():
+            check_positive("a temperature of the schedule", value)
+        for before, after in pairwise(values.tolist()):
+            if not after < before:
+                raise InputError(f"the schedule goes from {before:g} to {after:g}: give temperatures that fall")
+        object.__setattr__(self, "temperatures", tuple(values.tolist()))
+
+    @classmethod
+    def geometric(cls, first: float, last: float, number: int = 20) -> Schedule:
+        """Make a schedule of so many temperatures, each the same share of the one before.
+
+        Parameters
+        ----------
+        first, last : float
+            Where it begins and ends.
+        number : int
+            How many temperatures there are, 2 or more.
+        """
+        check_positive("first", first)
+        check_positive("last", last)
+        check_count("number", number)
+        if number < 2:
+            raise InputError(f"number={number} of temperatures from {first:g} to {last:g}: give 2 or more")
+        return cls(np.geomspace(first, last, number).tolist())
+
+    @override
+    def stages(self, scaling: Scaling) -> tuple[float, ...]:
+        return tuple(scaled_temperature(value, scaling) for value in self.temperatures[:-1])
+
+    @override
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return scaled_temperature(self.temperatures[-1], scaling)
