@@ -1,18 +1,29 @@
-# make demo   set up .venv and run data -> Adam training -> picture
-# make test   set up .venv and run every test
-# make lint   ruff and mypy
-# make docs   write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md anew
-# make bench  measure, and write docs/benchmarks.md anew
+# make demo       set up .venv, then run data -> Adam training -> picture
+# make test       set up .venv and run every test
+# make test-fast  run the tests that are quick and start no processes: a minute
+# make fuzz       run the property tests on many new examples
+# make lint       ruff, mypy and import-linter
+# make docs       write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
+# make bench      run the benchmarks and write docs/benchmarks.md again
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-fast fuzz lint docs bench clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
 
+# One thread a worker: with two threads on each of two cores, they wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # one thread a worker: two on each of two cores only wait
+	$(PYTEST)
+
+test-fast: .venv/installed-dev
+	$(PYTEST) tests -m "not slow and not process"
+
+fuzz: .venv/installed-dev
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests -m hypothesis
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
-"""Does annealing, or a local search, find better optima? And at what price? `python benchmarks/annealing.py`.
+"""Compare the optima and the times of annealing, local search and restarts: `python benchmarks/annealing.py`.
 
-First the inertia, relative to that of k-means with ten restarts, and the seconds it takes, on sets with many clusters
-or few. T is low, so that soft and hard k-means look for the same. Then how often a known structure is found: every
-cluster of the data has a center of its own, and none shares it.
+The first table has the inertia, relative to that of k-means with ten restarts, and seconds, on data sets with few and
+many clusters. T is low, so that soft and hard k-means have nearly the same optima. The second table has how often a
+known structure is recovered: each cluster of the data has a center of its own.
 """
 
 import sys
@@ -20,14 +20,14 @@ SEEDS = 20
 
 
 def blobs(k, d, n_each=30, box=None, seed=0):
-    """Clusters of variance 1 with means in a box that holds them apart, if only just."""
+    """Draw clusters of variance 1, with means in a box that is just large enough for a distance of 5."""
     rng = np.random.default_rng(seed)
     side = box or 4 * k ** (1 / d) + 4
     means = np.zeros((0, d))
     while len(means) < k:
-        one = rng.uniform(0, side, d)
-        if not len(means) or ((means - one) ** 2).sum(1).min() > 5**2:
-            means = np.vstack([means, one])
+        candidate = rng.uniform(0, side, d)
+        if not len(means) or ((means - candidate) ** 2).sum(1).min() > 5**2:
+            means = np.vstack([means, candidate])
         else:
             side *= 1.0005
     labels = np.repeat(np.arange(k), n_each)
@@ -35,7 +35,7 @@ def blobs(k, d, n_each=30, box=None, seed=0):
 
 
 def overlapping():
-    """Much like the set s2 of Fränti & Virmajoki: 15 clusters that touch."""
+    """Draw 15 clusters that touch, similar to the data set s2 of Fränti & Virmajoki."""
     rng = np.random.default_rng(1)
     means, labels = np.stack([np.arange(15) % 4, np.arange(15) // 4], 1) * 4.0, np.repeat(np.arange(15), 330)
     means = means + rng.uniform(-1, 1, means.shape)
@@ -43,7 +43,7 @@ def overlapping():
 
 
 def unbalanced():
-    """Three heavy, dense clusters and five light, wide ones, far away."""
+    """Draw three large, dense clusters and, far away, five small, wide ones."""
     rng = np.random.default_rng(2)
     means = np.array([[0, 0], [2, 3], [4, 0], [30, 5], [30, 20], [40, 12], [50, 5], [50, 20]], dtype=float)
     sizes, widths = [1000] * 3 + [50] * 5, np.array([0.5] * 3 + [1.5] * 5)
@@ -52,6 +52,7 @@ def unbalanced():
 
 
 def grid():
+    """Draw 100 clusters on a grid."""
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(100), 30)
     return 6.0 * np.stack([labels % 10, labels // 10], 1) + rng.normal(size=(3000, 2)), labels
@@ -68,75 +69,86 @@ SETS = {
 }
 
 
-def contenders(k, cold):
-    """Models by name; a temperature far below the clusters' own makes soft k-means all but hard."""
+def contenders(k, temperature):
+    """Return models by name; the temperature must be so low that soft k-means is nearly hard."""
     return {
-        "annealing": lambda seed: SoftKMeans(k, temperature=cold, init="annealing", random_state=seed),
-        "10 restarts": lambda seed: SoftKMeans(k, temperature=cold, n_init=10, random_state=seed),
-        "local search": lambda seed: SoftKMeans(k, temperature=cold, local_search=True, random_state=seed),
+        "annealing": lambda seed: SoftKMeans(k, temperature=temperature, init="annealing", random_state=seed),
+        "10 restarts": lambda seed: SoftKMeans(k, temperature=temperature, n_init=10, random_state=seed),
+        "local search": lambda seed: SoftKMeans(k, temperature=temperature, local_search=True, random_state=seed),
         "KMeans, 50 restarts": lambda seed: KMeans(k, n_init=50, random_state=seed),
     }
 
 
 def timed(model, x):
-    begun = time.perf_counter()
+    """Return the seconds of a fit."""
+    began = time.perf_counter()
     model.fit(x)
-    return time.perf_counter() - begun
+    return time.perf_counter() - began
 
 
 def inertia(x, centers):
+    """Return the sum of squared distances of rows to their nearest centers."""
     return sum(((part[:, None] - centers) ** 2).sum(-1).min(1).sum() for part in np.array_split(x, 20))
 
 
 def row(cells):
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def compared(seeds=3):
-    """Inertia relative to KMeans(n_init=10), the mean of some seeds, and seconds."""
+def compare_inertia(seeds=3):
+    """Yield the lines of a table: inertia relative to KMeans(n_init=10), mean of the seeds, and median seconds."""
     names = list(contenders(2, 1.0))
     yield row(["set", *names, "KMeans, 10 restarts"])
     yield row(["---"] * (len(names) + 2))
-    for name, (make, k) in SETS.items():
-        x = make()
-        known = KMeans(k, n_init=10, random_state=0)
-        seconds = timed(known, x)
-        cold, cells = 0.2 * known.inertia_ / x.size, []
-        for model in contenders(k, cold).values():
+    for name, (draw, k) in SETS.items():
+        x = draw()
+        baseline = KMeans(k, n_init=10, random_state=0)
+        seconds = timed(baseline, x)
+        temperature, cells = 0.2 * baseline.inertia_ / x.size, []
+        for model in contenders(k, temperature).values():
             fits = [model(seed) for seed in range(seeds)]
-            spent = [timed(fit, x) for fit in fits]
-            ratio = np.mean([inertia(x, fit.cluster_centers_) for fit in fits]) / inertia(x, known.cluster_centers_)
-            cells.append(f"{ratio:.4f} ({np.median(spent):.2f} s)")
+            times = [timed(fit, x) for fit in fits]
+            ratio = np.mean([inertia(x, fit.cluster_centers_) for fit in fits]) / inertia(x, baseline.cluster_centers_)
+            cells.append(f"{ratio:.4f} ({np.median(times):.2f} s)")
         yield row([name, *cells, f"1 ({seconds:.2f} s)"])
 
 
-def is_found(labels, model):
+def is_recovered(labels, model):
+    """Return whether each cluster of the data has a center of its own."""
     counts = np.zeros((labels.max() + 1, model.labels_.max() + 1))
     np.add.at(counts, (labels, model.labels_), 1)
-    best = counts.argmax(1)  # each cluster's own center, the few rows that stray left aside
+    best = counts.argmax(1)  # the center of most rows of each cluster
     return len(set(best.tolist())) == len(counts)
 
 
-def found(seeds=SEEDS):
-    """How often, of some seeds, the known structure was found, and the median of the seconds."""
+def compare_recovery(seeds=SEEDS):
+    """Yield the lines of a table: for how many seeds the known structure was recovered, and median seconds."""
     names = list(contenders(2, 1.0))
     yield row(["clusters", *names])
     yield row(["---"] * (len(names) + 1))
     for k, d in ((50, 2), (50, 8), (100, 2), (100, 8)):
-        hits = {name: [] for name in names}
+        results = {name: [] for name in names}
         for seed in range(seeds):
             x, labels = blobs(k, d, seed=seed)
             for name, model in contenders(k, 0.4).items():
                 fit = model(seed)
-                hits[name].append((timed(fit, x), is_found(labels, fit)))
-        cells = [f"{sum(h for _, h in v)} of {seeds} ({np.median([t for t, _ in v]):.2f} s)" for v in hits.values()]
+                results[name].append((timed(fit, x), is_recovered(labels, fit)))
+        cells = []
+        for fits in results.values():
+            n_recovered = sum(recovered for _, recovered in fits)
+            cells.append(f"{n_recovered} of {seeds} ({np.median([seconds for seconds, _ in fits]):.2f} s)")
         yield row([f"{k}, {d}-D", *cells])
 
 
-PARTS = {"compared": compared, "found": found}
+TABLES = {
+    "inertia": ("Inertia relative to KMeans(n_init=10), mean of the seeds, and median seconds", compare_inertia),
+    "recovery": ("How often the known structure is recovered, and median seconds", compare_recovery),
+}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
-        print(f"\n## {PARTS[part].__doc__}\n")
-        for line in PARTS[part]():
+    for name in sys.argv[1:] or TABLES:
+        title, lines = TABLES[name]
+        print(f"\n## {title}\n")
+        for line in lines():
             print(line, flush=True)

@@ -1,10 +1,11 @@
-"""Do memberships mean what they say? Expected calibration errors on known mixtures: `python benchmarks/calibration.py`.
+"""Measure expected calibration errors of memberships on known mixtures: `python benchmarks/calibration.py [SEEDS]`.
 
-Rows are drawn from mixtures of normal distributions, isotropic ones and others whose features are correlated. The
-nearest two means are `sep` standard deviations apart, along the line between them. Fits start from the true means and
-from k-means' centers; clusters are then matched with components. Some of the mixtures can't be found by any k-means,
-hard or soft, as a strong factor spreads rows more than the clusters do: those whose likeliest fit has less than 90% of
-the hits of linear discriminant analysis, which knows the components, are counted apart.
+Rows are drawn from mixtures of normal distributions, with isotropic or with correlated features. The nearest two means
+are `sep` standard deviations apart, along the line between them. Fits start from the true means and from the centers of
+k-means; clusters are then matched with components. Some mixtures cannot be recovered by k-means, hard or soft, as a
+strong factor spreads the rows more than the clusters do. A mixture counts as recovered if the accuracy of the
+maximum-likelihood fit is at least 90% of that of linear discriminant analysis, which knows the components. Both groups
+are summarized separately.
 """
 
 import sys
@@ -21,41 +22,46 @@ from softkmeans import SoftKMeans
 from softkmeans.metrics import align, expected_calibration_error, uncertainty
 
 warnings.simplefilter("ignore")
-SEEDS, PASSES, TOL, FOUND = 3, 500, 1e-6, 0.9
+SEEDS = 3
+MAX_PASSES = 500
+TOL = 1e-6
+MIN_RELATIVE_ACCURACY = 0.9
 
 
 def isotropic(rng, d):
+    """Return the covariance of independent features, and the directions in which means differ."""
     return np.eye(d), np.eye(d)
 
 
 def correlated(factors, strength=1.0, aligned=False):
-    """Features share some factors; means differ in any direction, or where aligned by different factors."""
+    """Return a function that draws a factor model; means differ in all directions, or if aligned along the factors."""
 
     def draw(rng, d):
-        load = rng.standard_normal((d, factors)) * np.sqrt(strength / factors)
-        return load @ load.T + np.eye(d), load.T if aligned else np.eye(d)
+        loadings = rng.standard_normal((d, factors)) * np.sqrt(strength / factors)
+        return loadings @ loadings.T + np.eye(d), loadings.T if aligned else np.eye(d)
 
     return draw
 
 
 def wishart(rng, d):
+    """Draw a covariance from a Wishart distribution."""
     root = rng.standard_normal((d, 2 * d)) / np.sqrt(2 * d)
     return root @ root.T, np.eye(d)
 
 
 def neighbors(rng, d):
-    """Features are alike the nearer they are, as in a time series."""
-    places = np.arange(d)
-    return 0.7 ** np.abs(places[:, None] - places), np.eye(d)
+    """Return a covariance that falls off with the distance of features, as in a time series."""
+    positions = np.arange(d)
+    return 0.7 ** np.abs(positions[:, None] - positions), np.eye(d)
 
 
 def copies(base, uneven=False):
-    """Features are copies of a few, each as often as the others, or all further ones of the last."""
+    """Return a function for features that are copies of a few: each equally often, or, if uneven, mostly the last."""
 
     def draw(rng, d):
         source = np.minimum(np.arange(d), base - 1) if uneven else np.arange(d) % base
-        spread = np.eye(base)[:, source]
-        return spread.T @ spread + 0.01 * np.eye(d), spread
+        copying = np.eye(base)[:, source]
+        return copying.T @ copying + 0.01 * np.eye(d), copying
 
     return draw
 
@@ -64,8 +70,8 @@ def copies(base, uneven=False):
 class Case:
     """A mixture of k components in d features.
 
-    `kind` draws a covariance (d, d) and directions (q, d) that means differ in. If `own`, each component has a
-    covariance of its own; if `uneven`, components differ in size.
+    `kind` draws a covariance (d, d), and the directions (q, d) in which means differ. If `own`, each component has a
+    covariance of its own. If `uneven`, components differ in size.
     """
 
     name: str
@@ -82,7 +88,7 @@ class Case:
         return f"{self.name}{marks}: {self.n} × {self.d}, k = {self.k}, sep = {self.sep:g}"
 
     def draw(self, seed):
-        """Rows (n, d), the numbers of their components (n,), and their means (k, d)."""
+        """Draw rows (n, d), and return them with their components (n,) and the means (k, d)."""
         rng = np.random.default_rng(seed)
         covariance, directions = self.kind(rng, self.d)
         own = [self.kind(rng, self.d)[0] if self.own else covariance for _ in range(self.k)]
@@ -97,16 +103,17 @@ class Case:
 
 
 def _means(rng, k, covariance, directions, sep, tries=200):
-    """Of some random sets of means, the one whose nearest pair is least unlike the others."""
+    """Draw sets of means, and return the one in which the distances of pairs are most equal, scaled to `sep`."""
     q = min(len(directions), max(1, k - 1))
-    best, least = 0.0, None
+    best_ratio, best_means = 0.0, None
     for _ in range(tries):
         means = rng.standard_normal((k, q)) @ rng.standard_normal((q, len(directions))) @ directions
         lines = (means[:, None] - means)[np.triu_indices(k, 1)]
-        apart = (lines**2).sum(1) / np.sqrt(np.einsum("pi,ij,pj->p", lines, covariance, lines))
-        if apart.min() / np.median(apart) > best:
-            best, least = apart.min() / np.median(apart), means * sep / apart.min()
-    return least
+        separation = (lines**2).sum(1) / np.sqrt(np.einsum("pi,ij,pj->p", lines, covariance, lines))
+        ratio = separation.min() / np.median(separation)
+        if ratio > best_ratio:
+            best_ratio, best_means = ratio, means * sep / separation.min()
+    return best_means
 
 
 ISOTROPIC = [
@@ -145,85 +152,91 @@ CORRELATED = [
 ]
 
 
-ASSIGNMENTS = {"likeliest": "auto", "calibrated": "calibrated"}
+TEMPERATURES = {"likelihood": "auto", "calibrated": "calibrated"}
 
 
-def fitted(x, centers, rule):
-    """Memberships (n, k), T, and after how many passes the fit had settled."""
-    model = SoftKMeans(len(centers), temperature=rule, init=centers, solver="em", max_iter=PASSES, tol=TOL).fit(x)
+def fit_memberships(x, centers, temperature):
+    """Return memberships (n, k), T, and the number of passes until convergence."""
+    model = SoftKMeans(
+        len(centers), temperature=temperature, init=centers, solver="em", max_iter=MAX_PASSES, tol=TOL
+    ).fit(x)
     return model.predict_proba(x), model.temperature_, model.n_iter_
 
 
-def judged(resp, labels):
-    """Expected calibration error and hits, once clusters are matched with classes."""
+def error_and_accuracy(resp, labels):
+    """Return the expected calibration error and the accuracy, after matching clusters with classes."""
     resp = resp[:, align(np.eye(resp.shape[1])[labels], resp)]
     return expected_calibration_error(resp, labels), (resp.argmax(1) == labels).mean()
 
 
-def measured(case, seed):
-    """Errors and passes by rule, for both starts: [{rule: (error, passes)}], and whether the mixture was found."""
+def measure(case, seed):
+    """Yield {temperature: (error, accuracy, passes)} for both starts, and whether the mixture was recovered."""
     x, labels, means = case.draw(seed)
     discriminant = LinearDiscriminantAnalysis().fit(x, labels).score(x, labels)
     for start in (means, KMeans(case.k, n_init=5, random_state=seed).fit(x).cluster_centers_):
-        found = {}
-        for name, rule in ASSIGNMENTS.items():
-            resp, _, passes = fitted(x, start, rule)
-            found[name] = (*judged(resp, labels), passes)
-        yield found, found["likeliest"][1] > FOUND * discriminant
+        results = {}
+        for name, temperature in TEMPERATURES.items():
+            resp, _, passes = fit_memberships(x, start, temperature)
+            results[name] = (*error_and_accuracy(resp, labels), passes)
+        yield results, results["likelihood"][1] > MIN_RELATIVE_ACCURACY * discriminant
 
 
-def mixtures(title, cases, seeds):
-    """Print a line for each case, means over seeds and starts, and what they come to."""
-    print(f"## {title}\n\n| mixture | found | hits | error, likeliest T | error, calibrated T | passes |")
+def print_mixtures(title, cases, seeds):
+    """Print a line for each case, with means over seeds and starts, and a summary."""
+    print(
+        f"## {title}\n\n| mixture | recovered | accuracy | error, maximum-likelihood T | error, calibrated T | passes |"
+    )
     print("|---|---|---|---|---|---|")
     everything = []
     for case in cases:
-        results = [result for seed in range(seeds) for result in measured(case, seed)]
+        results = [result for seed in range(seeds) for result in measure(case, seed)]
         everything += results
-        error = {name: np.mean([result[name][0] for result, _ in results]) for name in ASSIGNMENTS}
-        hits, passes = (np.mean([result["calibrated"][i] for result, _ in results]) for i in (1, 2))
-        found = np.mean([found for _, found in results])
-        cells = [case, f"{found:.0%}", f"{hits:.2f}", *(f"{error[name]:.3f}" for name in ASSIGNMENTS), f"{passes:.0f}"]
+        error = {name: np.mean([result[name][0] for result, _ in results]) for name in TEMPERATURES}
+        accuracy, passes = (np.mean([result["calibrated"][i] for result, _ in results]) for i in (1, 2))
+        recovered = np.mean([recovered for _, recovered in results])
+        errors = [f"{error[name]:.3f}" for name in TEMPERATURES]
+        cells = [case, f"{recovered:.0%}", f"{accuracy:.2f}", *errors, f"{passes:.0f}"]
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    for wanted, words in ((True, "found"), (False, "not found")):
-        summed([result for result, found in everything if found == wanted], words)
+    for is_recovered, words in ((True, "recovered"), (False, "not recovered")):
+        print_summary([result for result, recovered in everything if recovered == is_recovered], words)
 
 
-def summed(results, words):
+def print_summary(results, words):
+    """Print the mean and the largest error of a group of fits."""
     if not results:
         return
-    errors = {name: [result[name][0] for result in results] for name in ASSIGNMENTS}
-    texts = [f"{name} {np.mean(e):.3f} on average, {max(e):.3f} at worst" for name, e in errors.items()]
+    errors = {name: [result[name][0] for result in results] for name in TEMPERATURES}
+    texts = [f"{name} {np.mean(e):.3f} on average, {max(e):.3f} at most" for name, e in errors.items()]
     passes = [result["calibrated"][2] for result in results]
     print(f"\nMixtures {words} ({len(results)} fits): {'; '.join(texts)}.", end=" ")
-    print(f"Settled after {np.median(passes):.0f} passes (median), {max(passes)} at most.")
+    print(f"Convergence took {np.median(passes):.0f} passes (median), {max(passes)} at most.")
 
 
-def known():
-    """Print what becomes of standardized tables with known classes."""
-    print(
-        "\n## Tables with known classes\n\n| table | T | its value | largest membership | perplexity | error | hits |"
-    )
+def print_tables_with_classes():
+    """Print a table of results on standardized tables with known classes."""
+    print("\n## Tables with known classes\n")
+    print("| table | temperature | T | largest membership | perplexity | error | accuracy |")
     print("|---|---|---|---|---|---|---|")
     for load, k in ((load_wine, 3), (load_digits, 10), (load_iris, 3), (load_breast_cancer, 2)):
         x, labels = load(return_X_y=True)
         x = scale(x)
         start = KMeans(k, n_init=10, random_state=0).fit(x).cluster_centers_
-        for name, rule in ASSIGNMENTS.items():
-            resp, t, _ = fitted(x, start, rule)
-            sure = 1 - uncertainty(resp).mean()
+        for name, temperature in TEMPERATURES.items():
+            resp, t, _ = fit_memberships(x, start, temperature)
+            largest = 1 - uncertainty(resp).mean()
             perplexity = np.exp(-(resp * np.log(np.where(resp > 0, resp, 1))).sum(1)).mean()
-            error, hits = judged(resp, labels)
-            cells = [load.__name__[5:], name, *(f"{value:.3g}" for value in (t, sure, perplexity, error, hits))]
+            error, accuracy = error_and_accuracy(resp, labels)
+            cells = [load.__name__[5:], name, *(f"{value:.3g}" for value in (t, largest, perplexity, error, accuracy))]
             print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main(seeds):
+    """Print all tables."""
     print(f"# Calibration: {seeds} draws of each mixture, two starts\n")
-    mixtures("Isotropic mixtures", ISOTROPIC, seeds)
+    print_mixtures("Isotropic mixtures", ISOTROPIC, seeds)
     print()
-    mixtures("Mixtures with correlated features", CORRELATED, seeds)
-    known()
+    print_mixtures("Mixtures with correlated features", CORRELATED, seeds)
+    print_tables_with_classes()
 
 
 if __name__ == "__main__":

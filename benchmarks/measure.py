@@ -1,4 +1,4 @@
-"""Timing of contenders side by side, and memory."""
+"""Measure time, with the compared programs in alternation, and memory."""
 
 import json
 import statistics
@@ -8,31 +8,31 @@ import time
 
 
 def interleaved(contenders, rounds):
-    """Time functions that return seconds, in turns: {name: [seconds]}."""
-    taken = {name: [] for name in contenders}
+    """Call functions that return seconds in alternation, and return {name: [seconds]}."""
+    times = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, seconds in contenders.items():
-            taken[name].append(seconds())
-    return taken
+        for name, measure in contenders.items():
+            times[name].append(measure())
+    return times
 
 
 def timed(run, at_least=0.1):
-    """Seconds of a call, on average over some time.
+    """Return the seconds of a call, averaged over calls for some time.
 
-    It is called for as long beforehand: that warms threads, caches and the clock of the processor, and lets the threads
-    of other libraries, which wait actively for a while, fall asleep.
+    The function is first called for the same time without measuring. This starts threads, fills caches and raises the
+    processor's clock, and lets busy-waiting threads of other libraries go to sleep.
     """
     for _ in range(2):
-        began, times = time.perf_counter(), 0
+        began, n_calls = time.perf_counter(), 0
         while time.perf_counter() - began < at_least:
             run()
-            times += 1
-        seconds = (time.perf_counter() - began) / times
+            n_calls += 1
+        seconds = (time.perf_counter() - began) / n_calls
     return seconds
 
 
 def per_pass(run, few, many):
-    """Seconds of a pass, of a run of which only the number of passes is known: it takes the cost of the rest off."""
+    """Return the seconds of a pass, from runs with few and with many passes; the cost of everything else cancels."""
     run(1)
     began = time.perf_counter()
     run(few)
@@ -41,12 +41,13 @@ def per_pass(run, few, many):
     return max((time.perf_counter() - middle) - (middle - began), 1e-9) / (many - few)
 
 
-def ratio(taken, other, ours="ours"):
-    """Median over rounds of what another takes over what we take."""
-    return statistics.median(b / a for a, b in zip(taken[ours], taken[other], strict=True))
+def ratio(times, other, ours="ours"):
+    """Return the median over rounds of another's time divided by ours."""
+    return statistics.median(b / a for a, b in zip(times[ours], times[other], strict=True))
 
 
 def median(values):
+    """Return the median."""
     return statistics.median(values)
 
 
@@ -71,7 +72,7 @@ print(json.dumps(memory("VmHWM") - before))
 
 
 def peak_memory(folder, kind, size, call):
-    """Megabytes beside the data that a call takes at most, in a process of its own, after a smaller one (Linux)."""
+    """Return the peak memory (MB) of a call, without the data, in a new process after a smaller call (Linux)."""
     code = PEAK.format(folder=str(folder), kind=kind, size=size, call=call)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     return json.loads(done.stdout)

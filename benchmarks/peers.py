@@ -1,4 +1,4 @@
-"""Those we compare with: each gives the seconds of one pass over a workload, and is checked before."""
+"""The compared programs: each function checks one on a workload, and returns a function that times one pass of it."""
 
 import functools
 import warnings
@@ -22,18 +22,19 @@ from softkmeans.kernels import reference
 warnings.simplefilter("ignore", ConvergenceWarning)
 
 
-class WrongError(AssertionError):
-    """A contender's result is wrong: its times are worth nothing."""
+class WrongResultError(AssertionError):
+    """An error for a program whose result is wrong, so that its times mean nothing."""
 
 
-def _demand(close, what):
-    if not close:
-        raise WrongError(what)
+def _check(is_close, quantity):
+    """Raise WrongResultError if a quantity differs from what is expected."""
+    if not is_close:
+        raise WrongResultError(quantity)
 
 
 @functools.lru_cache(maxsize=2)
 def _exact(w):
-    """The pass in float64, by the reference kernel."""
+    """Return the Stats of a pass in float64, by the reference kernels."""
     source = as_source(w.x)
     scaling = Scaling.of(source, as_distance("sqeuclidean"))
     c = torch.tensor(w.centers, dtype=torch.float64)
@@ -44,21 +45,22 @@ def _exact(w):
 
 
 def check_ours(w):
-    """Our pass agrees with float64 in weights, centers and free energy."""
+    """Check that our pass agrees with float64 in weights, centers and free energy."""
     stats, exact = softkmeans.accumulate(w.x, w.centers, w.temperature), _exact(w)
     alive = exact.weight > 1e-6
-    centers, wanted = (s.weighted_sum[alive] / s.weight[alive, None] for s in (stats, exact))
-    _demand((stats.weight - exact.weight).abs().max() <= 1e-5 * len(w.x), "weights")
-    _demand((centers - wanted).abs().max() <= 1e-4 * wanted.abs().max(), "centers")
-    _demand(abs(stats.objective - exact.objective) <= 1e-6 * exact.objective.abs() + 1e-6 * len(w.x), "free energy")
+    centers, expected = (s.weighted_sum[alive] / s.weight[alive, None] for s in (stats, exact))
+    _check((stats.weight - exact.weight).abs().max() <= 1e-5 * len(w.x), "weights")
+    _check((centers - expected).abs().max() <= 1e-4 * expected.abs().max(), "centers")
+    _check(abs(stats.objective - exact.objective) <= 1e-6 * exact.objective.abs() + 1e-6 * len(w.x), "free energy")
 
 
 def ours(w):
+    """Time our pass."""
     return lambda: timed(lambda: softkmeans.accumulate(w.x, w.centers, w.temperature))
 
 
 def _hard_means(w):
-    """Means of the rows nearest to each center, by NumPy."""
+    """Return the means of the rows nearest to each center, by NumPy."""
     c, pieces = w.centers.astype(float), np.array_split(w.x, max(1, len(w.x) // 10_000))
     label = np.concatenate([((c**2).sum(1) - 2 * piece @ c.T).argmin(1) for piece in pieces])
     order = label.argsort(kind="stable")
@@ -67,19 +69,19 @@ def _hard_means(w):
 
 
 def lloyd(w, few=2, many=8):
-    """scikit-learn's hard Lloyd iteration."""
+    """Time the hard Lloyd iteration of scikit-learn."""
 
     def run(passes):
         return KMeans(len(w.centers), init=w.centers, n_init=1, max_iter=passes, tol=0).fit(w.x)
 
-    wanted = _hard_means(w)
-    _demand(np.abs(run(1).cluster_centers_ - wanted).max() <= 1e-2 * np.abs(wanted).max(), "first step")
-    _demand(run(many).n_iter_ == many, "it ended before")
+    expected = _hard_means(w)
+    _check(np.abs(run(1).cluster_centers_ - expected).max() <= 1e-2 * np.abs(expected).max(), "first step")
+    _check(run(many).n_iter_ == many, "number of passes")
     return lambda: per_pass(run, few, many)
 
 
 def mixture(w):
-    """scikit-learn's spherical Gaussian mixture, from the mixture that soft k-means is."""
+    """Time the spherical Gaussian mixture of scikit-learn, started from the mixture that soft k-means is."""
     k = len(w.centers)
 
     def run(passes):
@@ -89,13 +91,13 @@ def mixture(w):
         ).fit(w.x)  # fmt: skip
 
     exact = _exact(w)
-    wanted = (exact.weighted_sum / exact.weight[:, None]).numpy()
-    _demand(np.abs(run(1).means_ - wanted).max() <= 1e-2 * np.abs(wanted).max(), "first step")
+    expected = (exact.weighted_sum / exact.weight[:, None]).numpy()
+    _check(np.abs(run(1).means_ - expected).max() <= 1e-2 * np.abs(expected).max(), "first step")
     return lambda: per_pass(run, 1, 3)
 
 
 def fuzzy(w):
-    """scikit-fuzzy's c-means, m = 2."""
+    """Time the c-means of scikit-fuzzy, m = 2."""
     data = w.x.T.astype(np.float64)
     u = np.random.default_rng(0).random((len(w.centers), len(w.x)))
     u /= u.sum(0)
@@ -103,27 +105,28 @@ def fuzzy(w):
     def run(passes):
         return cmeans(data, len(w.centers), 2, error=0, maxiter=passes, init=u)
 
-    _demand(np.allclose(run(1)[1].sum(0), 1), "memberships")
+    _check(np.allclose(run(1)[1].sum(0), 1), "memberships")
     return lambda: per_pass(run, 1, 3)
 
 
 class Naive(torch.nn.Module):
-    """What one writes first: cdist, softmax, and the free energy as loss."""
+    """The straightforward module: cdist, logsumexp, and the free energy as loss."""
 
     def __init__(self, centers, temperature):
         super().__init__()
         self.centers, self.temperature = torch.nn.Parameter(centers.clone()), temperature
 
     def forward(self, x):
+        """Return the free energy per row."""
         return -self.temperature * torch.logsumexp(-(torch.cdist(x, self.centers) ** 2) / self.temperature, 1).mean()
 
 
 def naive(w):
-    """The naive PyTorch module, a step of Adam on all rows."""
+    """Time a step of Adam on all rows, with the naive PyTorch module."""
     x, module = torch.from_numpy(w.x), Naive(torch.from_numpy(w.centers), w.temperature)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-4)
-    wanted = -w.temperature * float(_exact(w).objective) / len(x)
-    _demand(abs(float(module(x).detach()) - wanted) <= 1e-3 * (abs(wanted) + w.temperature), "loss")
+    expected = -w.temperature * float(_exact(w).objective) / len(x)
+    _check(abs(float(module(x).detach()) - expected) <= 1e-3 * (abs(expected) + w.temperature), "loss")
 
     def step():
         optimizer.zero_grad()
@@ -134,7 +137,7 @@ def naive(w):
 
 
 def torch_kmeans(w):
-    """torch_kmeans' SoftKMeans."""
+    """Time SoftKMeans of torch_kmeans."""
     x, c = torch.from_numpy(w.x)[None], torch.from_numpy(w.centers)[None, None]
 
     def run(passes):
@@ -144,12 +147,12 @@ def torch_kmeans(w):
             )
             return model(x, centers=c)
 
-    _demand(bool(torch.isfinite(run(1).centers).all()), "centers")
+    _check(bool(torch.isfinite(run(1).centers).all()), "centers")
     return lambda: per_pass(run, 1, 3)
 
 
 def faiss_kmeans(w):
-    """faiss' hard k-means on all rows."""
+    """Time the hard k-means of faiss on all rows."""
     n, d, k = w.size
 
     def run(passes):
@@ -157,7 +160,7 @@ def faiss_kmeans(w):
         model.train(w.x, init_centroids=w.centers)
         return model
 
-    _demand(len(run(1).obj) == 1, "passes")
+    _check(len(run(1).obj) == 1, "number of passes")
     return lambda: per_pass(run, 2, 8)
 
 

@@ -1,8 +1,8 @@
-"""Is the number of clusters found? Shares of draws in which criteria name it: `python benchmarks/selection.py`.
+"""Measure how often criteria choose the true number of clusters: `python benchmarks/selection.py`.
 
-Rows are drawn from round normal distributions of variance 1, a hundred for each on average. Their means are drawn from
-a normal distribution, and scaled so that the nearest two are `sep` standard deviations apart. One distribution, round
-or of a random covariance, is to be found to be one.
+Rows are drawn from spherical normal distributions of variance 1, a hundred for each on average. Their means are drawn
+from a normal distribution, and scaled so that the nearest two are `sep` standard deviations apart. Data from one
+distribution, spherical or with a random covariance, must be recognized as one cluster.
 """
 
 import argparse
@@ -15,15 +15,18 @@ from scipy.spatial.distance import pdist
 
 from softkmeans import select_n_clusters
 
-SEEDS, ROWS, AROUND = 30, 100, 5
+SEEDS = 30
+ROWS_PER_CLUSTER = 100
+K_RADIUS = 5  # k_range is the true k plus or minus this
 CRITERIA = ["bic", "icl", "fuzzy_silhouette", "lifetime"]
-CLUSTERS, FEATURES = (2, 3, 5, 10, 20), (2, 8, 32)
-APART = {"clear": 8.0, "moderate": 4.0}
+N_CLUSTERS = (2, 3, 5, 10, 20)
+N_FEATURES = (2, 8, 32)
+SEPARATIONS = {"clear": 8.0, "moderate": 4.0}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A mixture of k round components in d features, or one component, which need not be round."""
+    """A mixture of k spherical components in d features, or one component of any covariance."""
 
     name: str
     k: int
@@ -31,32 +34,33 @@ class Case:
     sep: float = 0.0
 
     def draw(self, seed):
-        """Rows (n, d)."""
+        """Draw rows (n, d)."""
         rng = np.random.default_rng([seed, self.k, self.d])
-        noise = rng.standard_normal((ROWS * self.k, self.d))
+        noise = rng.standard_normal((ROWS_PER_CLUSTER * self.k, self.d))
         if self.k == 1:
-            return noise if self.name == "round" else noise @ rng.standard_normal((self.d, self.d))
+            return noise if self.name == "spherical" else noise @ rng.standard_normal((self.d, self.d))
         means = rng.standard_normal((self.k, self.d))
         return noise + (means * self.sep / pdist(means).min())[rng.integers(self.k, size=len(noise))]
 
     @property
     def k_range(self):
-        return range(max(1, self.k - AROUND), self.k + AROUND + 1)
+        """The numbers of clusters to choose from."""
+        return range(max(1, self.k - K_RADIUS), self.k + K_RADIUS + 1)
 
 
 CASES = {
     **{
         f"{name} clusters, the nearest {sep:g} standard deviations apart": [
-            Case(name, k, d, sep) for k in CLUSTERS for d in FEATURES
+            Case(name, k, d, sep) for k in N_CLUSTERS for d in N_FEATURES
         ]
-        for name, sep in APART.items()
+        for name, sep in SEPARATIONS.items()
     },
-    "One cluster": [Case(name, 1, d) for name in ("round", "random covariance") for d in FEATURES],
+    "One cluster": [Case(name, 1, d) for name in ("spherical", "random covariance") for d in N_FEATURES],
 }
 
 
-def measured(case, seeds, path):
-    """Share of draws (by criterion) in which the number was named, and mean seconds of a selection."""
+def measure(case, seeds, path):
+    """Return the fraction of draws in which each criterion chose the true number, and mean seconds per selection."""
     hits, start = dict.fromkeys(CRITERIA, 0), time.perf_counter()
     for seed in range(seeds):
         choices = select_n_clusters(case.draw(seed), case.k_range, cv=0, path=path, random_state=seed).choices
@@ -65,24 +69,25 @@ def measured(case, seeds, path):
 
 
 def main(seeds, path):
+    """Print a table for each kind of mixture."""
     print(f"# Choosing the number of clusters: {seeds} draws of each\n")
     for title, cases in CASES.items():
-        one = cases[0].k == 1  # of which silhouettes and paths say nothing
-        criteria = CRITERIA[:2] if one else CRITERIA
+        one_cluster = cases[0].k == 1  # for which silhouettes and lifetimes are not defined
+        criteria = CRITERIA[:2] if one_cluster else CRITERIA
         print(f"## {title[0].upper()}{title[1:]}\n")
-        print(f"| {'shape' if one else 'clusters'} | features | {' | '.join(criteria)} | seconds |")
+        print(f"| {'shape' if one_cluster else 'clusters'} | features | {' | '.join(criteria)} | seconds |")
         print("|---" * (3 + len(criteria)) + "|")
         for case in cases:
-            shares, seconds = measured(case, seeds, path)
-            cells = [case.name if one else case.k, case.d, *(f"{shares[name]:.0%}" for name in criteria)]
+            fractions, seconds = measure(case, seeds, path)
+            cells = [case.name if one_cluster else case.k, case.d, *(f"{fractions[name]:.0%}" for name in criteria)]
             print(f"| {' | '.join(map(str, cells))} | {seconds:.1f} |", flush=True)
         print()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="draws of each mixture")
-    parser.add_argument("--no-path", action="store_true", help="leave out the annealing path, and lifetimes")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of draws of each mixture")
+    parser.add_argument("--no-path", action="store_true", help="skip the annealing path, and lifetimes")
     warnings.simplefilter("ignore")
-    given = parser.parse_args()
-    main(given.seeds, not given.no_path)
+    options = parser.parse_args()
+    main(options.seeds, not options.no_path)

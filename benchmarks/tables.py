@@ -1,7 +1,4 @@
-"""What is measured, part by part: a function's docstring is the text of its part, and it gives the lines below.
-
-Titles are the docstrings' first lines.
-"""
+"""The benchmarks of docs/benchmarks.md: functions that return the lines of a section, after its text in `sections`."""
 
 import functools
 import itertools
@@ -29,49 +26,43 @@ IMAGES = HERE.parent / "docs" / "images"
 
 
 def row(*cells):
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def table(header, rows):
+    """Return the lines of a Markdown table."""
     return [row(*header), row(*["---"] * len(header)), *(row(*cells) for cells in rows), ""]
 
 
-def size_of(n, d, k):
+def size_label(n, d, k):
+    """Return the size of a workload in words."""
     return f"{n:,} × {d}, k = {k}"
 
 
 @functools.cache
 def rates():
+    """Return the machine's peak rates, measured once."""
     return floor.measure()
 
 
 def machine():
-    """The floor
-
-    A dense pass makes two matrix products, n k exponentials, and reads the rows once. No arithmetic in float32 does it
-    faster than at these rates; sgemm shows what a BLAS reaches on such shapes.
-    """
+    """Return a table of the machine's peak rates."""
     r = rates()
-    found = [
-        ["FMA peak, a loop in registers", f"{r['fma'] / 1e9:.0f} GFLOP/s"],
+    rows = [
+        ["FMA peak, in registers", f"{r['fma'] / 1e9:.0f} GFLOP/s"],
         ["sgemm, NumPy, 10,000 × 128 by 128 × 256", f"{r['sgemm'] / 1e9:.0f} GFLOP/s"],
-        ["exponentials, in cache", f"{r['exp'] / 1e9:.1f} · 10⁹ a second"],
+        ["exponentials, in cache", f"{r['exp'] / 1e9:.1f} · 10⁹ per second"],
         ["memory, copied", f"{r['copy'] / 1e9:.0f} GB/s"],
     ]
-    return table([f"measured in this run, {r['threads']} threads", ""], found)
+    return table([f"measured in this run, {r['threads']} threads", ""], rows)
 
 
 def passes(rounds=11):
-    """A soft pass beside a hard one
-
-    `softkmeans.accumulate(x, c, T)`, float32, beside scikit-learn's *hard* Lloyd iteration and faiss'. *Dense*: T at
-    which a row is spread over half of the clusters, so that nothing can be skipped. *Sparse*: blobs at least 6 σ apart,
-    T = 2 σ². Above 1, the soft pass is the quicker one. *Of the floor*: the least time that this machine needs, over
-    what the dense pass took.
-    """
+    """Return a table of the time of dense and sparse passes, relative to hard k-means."""
     rows = []
     for size in workloads.SIZES:
-        dense, sparse = (make(*size) for make in (workloads.dense, workloads.sparse))
+        dense, sparse = (draw(*size) for draw in (workloads.dense, workloads.sparse))
         peers.check_ours(dense)
         peers.check_ours(sparse)
         large = np.prod(size) > 1e10
@@ -81,18 +72,18 @@ def passes(rounds=11):
             "lloyd": peers.lloyd(dense, 2, 5 if large else 10),
             "faiss": peers.faiss_kmeans(dense),
         }
-        taken = interleaved(contenders, 5 if large else rounds)
-        least = floor.seconds(rates(), *size)
+        times = interleaved(contenders, 5 if large else rounds)
+        floor_seconds = floor.seconds(rates(), *size)
         rows.append(
             [
-                size_of(*size),
-                f"**{ratio(taken, 'lloyd'):.2f}**",
-                f"**{ratio(taken, 'lloyd', 'sparse'):.2f}**",
-                f"{ratio(taken, 'faiss'):.1f}",
-                f"{100 * least / median(taken['ours']):.0f} %",
-                f"{median(taken['ours']) * 1e3:.1f}",
-                f"{median(taken['sparse']) * 1e3:.1f}",
-                f"{median(taken['lloyd']) * 1e3:.1f}",
+                size_label(*size),
+                f"**{ratio(times, 'lloyd'):.2f}**",
+                f"**{ratio(times, 'lloyd', 'sparse'):.2f}**",
+                f"{ratio(times, 'faiss'):.1f}",
+                f"{100 * floor_seconds / median(times['ours']):.0f} %",
+                f"{median(times['ours']) * 1e3:.1f}",
+                f"{median(times['sparse']) * 1e3:.1f}",
+                f"{median(times['lloyd']) * 1e3:.1f}",
             ]
         )
         print(rows[-1], flush=True)
@@ -103,7 +94,7 @@ def passes(rounds=11):
     return table(header, rows)
 
 
-SOFT = {
+SOFT_PEERS_BY_SIZE = {
     (10**6, 2, 5): ["GaussianMixture", "scikit-fuzzy", "naive torch + Adam", "torch_kmeans"],
     (10**6, 16, 64): ["GaussianMixture", "scikit-fuzzy", "naive torch + Adam", "torch_kmeans"],
     (10**5, 128, 256): ["GaussianMixture", "scikit-fuzzy", "naive torch + Adam"],
@@ -111,32 +102,31 @@ SOFT = {
 
 
 def soft(rounds=3):
-    """A pass beside other soft clusterings
-
-    How many times as long as ours one iteration takes on the same dense work.
-    """
+    """Return a table of the time of a pass, relative to other soft clusterings."""
     rows = []
-    for size, names in SOFT.items():
+    for size, names in SOFT_PEERS_BY_SIZE.items():
         w, cells = workloads.dense(*size), {}
         peers.check_ours(w)
         for name in names:
             slow = name == "torch_kmeans" and size[2] > 50
             peer = peers.SOFT_PEERS[name](w)
-            taken = interleaved({"ours": peers.ours(w), name: peer}, 1 if slow else rounds)
-            cells[name] = f"{ratio(taken, name):.0f}"
+            times = interleaved({"ours": peers.ours(w), name: peer}, 1 if slow else rounds)
+            cells[name] = f"{ratio(times, name):.0f}"
             print(size, name, cells[name], flush=True)
-        rows.append([size_of(*size), *(cells.get(name, "not run: too large") for name in SOFT[10**6, 2, 5])])
-    return table(["rows", *(f"{name} ÷ ours" for name in SOFT[10**6, 2, 5])], rows)
+        rows.append(
+            [size_label(*size), *(cells.get(name, "not run: too large") for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])]
+        )
+    return table(["rows", *(f"{name} ÷ ours" for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])], rows)
 
 
 # Fewer passes
 
 
 def grid(seeds=range(3)):
-    """Blobs from 2 to 64 dimensions, separated to overlapping, and scikit-learn's own sets: (name, x, k, T, start)."""
+    """Yield (name, x, k, T, start): blobs in 2 to 64 dimensions, separated to overlapping, and data of scikit-learn."""
     sets = {}
     for d, k, (name, spread) in itertools.product(
-        (2, 4, 16, 64), (3, 8, 25), (("apart", 0.5), ("touching", 2.0), ("overlapping", 5.0))
+        (2, 4, 16, 64), (3, 8, 25), (("separated", 0.5), ("touching", 2.0), ("overlapping", 5.0))
     ):
         scaled = spread * max(1.0, 0.7 * np.sqrt(d / 4))
         sets[f"blobs {d} {k} {name}"] = workloads.overlapping(1500, d, k, d * 100 + k, scaled).x.astype(float), k
@@ -150,100 +140,96 @@ def grid(seeds=range(3)):
         yield from ((name, x, k, t, start) for t in ("auto", learned, 3 * learned))
 
 
-class ReachedCallback(softkmeans.Callback):
-    """Stop where an objective is reached."""
+class TargetCallback(softkmeans.Callback):
+    """A callback that stops the fit when the objective reaches a target."""
 
     def __init__(self, target):
         self.target = target
 
     def on_step(self, step):
+        """Stop if the target is reached."""
         return step.objective <= self.target
 
 
 def convergence():
-    """Fewer passes
-
-    Passes until the objective is no more than 10⁻⁶ E above the end, from the same start, beside those of plain EM, on
-    blobs (2 to 64 features, from well apart to overlapping) and scikit-learn's own data sets, T fixed and learned.
-    """
-    found = {"auto": [], "lbfgs": []}
+    """Return a table of the number of passes of our solvers, relative to EM."""
+    results = {"auto": [], "lbfgs": []}
     for _, x, k, t, start in grid():
         common = {"temperature": t, "init": start, "max_iter": 20_000}
         em = fit(x, k, solver="em", tol=1e-12, **common)
-        slack = 1e-6 * em.distortion / (em.temperature if t == "auto" else 1)  # of F, or of the NLL
-        needed = next(s.n_iter for s in em.history if s.objective <= em.objective + slack)
-        for solver, cases in found.items():
+        tolerance = 1e-6 * em.distortion / (em.temperature if t == "auto" else 1)  # in units of F, or of the NLL
+        needed = next(s.n_iter for s in em.history if s.objective <= em.objective + tolerance)
+        for solver, cases in results.items():
             end = fit(x, k, solver=solver, tol=1e-12, **common)
-            target = ReachedCallback(max(em.objective, end.objective) + slack)
-            reached = fit(x, k, solver=solver, tol=0, callbacks=[target], **common).n_iter
-            cases.append((needed, reached, (end.objective - em.objective) / (slack * 1e6)))
+            callback = TargetCallback(max(em.objective, end.objective) + tolerance)
+            reached = fit(x, k, solver=solver, tol=0, callbacks=[callback], **common).n_iter
+            cases.append((needed, reached, (end.objective - em.objective) / (tolerance * 1e6)))
     rows = []
-    for solver, cases in found.items():
+    for solver, cases in results.items():
         needed, reached, above = np.array(cases).T
         same, slow = np.abs(above) < 1e-5, needed >= 20
-        quick = same & ~slow
+        fast = same & ~slow
         rows.append(
             [
                 f'`solver="{solver}"`',
                 f"{(slow & same).sum()}",
                 f"**{np.median((reached / needed)[slow & same]):.2f}**",
                 f"{(reached / needed)[slow & same].max():.2f}",
-                f"{quick.sum()}",
-                f"{(reached - needed)[quick].max():.0f}",
+                f"{fast.sum()}",
+                f"{(reached - needed)[fast].max():.0f}",
                 f"{(~same).sum()} of {len(same)}",
                 f"{above.mean():+.1e} E",
             ]
         )
     header = [
         "", "fits where EM needs ≥ 20 passes", "passes ÷ EM's, median", "worst", "other fits",
-        "passes above EM's, at most", "ends in another basin", "end above EM's, mean",
+        "passes above EM's, at most", "other optimum than EM's", "objective above EM's, mean",
     ]  # fmt: skip
     return table(header, rows)
 
 
-ADAM = [(5 * 10**4, 2, 10, 2.0), (2 * 10**4, 16, 20, 6.0)]
-USUAL, RATES, MOST = 0.1, (0.03, 0.1, 0.3, 1.0), 1500
+ADAM_WORKLOADS = [(5 * 10**4, 2, 10, 2.0), (2 * 10**4, 16, 20, 6.0)]
+DEFAULT_RATE = 0.1
+RATES = (0.03, 0.1, 0.3, 1.0)
+MAX_STEPS = 1500
 
 
 def adam(rounds=3):
-    """Beside Adam
-
-    From the same start until the free energy is within 10⁻⁶ E of the same end, on blobs that overlap: ours, and the
-    naive PyTorch module trained by Adam on all rows, halving its learning rate on plateaus. It starts at 0.1, or at the
-    rate that turned out best for that very data.
-    """
+    """Return a table of the time of a fit, relative to Adam."""
     rows = []
-    for *size, spread in ADAM:
+    for *size, spread in ADAM_WORKLOADS:
         w = workloads.overlapping(*size, spread=spread)
-        given = {"temperature": w.temperature, "init": w.centers, "max_iter": 3000}
-        end = fit(w.x, size[2], tol=1e-12, **given)
+        settings = {"temperature": w.temperature, "init": w.centers, "max_iter": 3000}
+        end = fit(w.x, size[2], tol=1e-12, **settings)
         target = end.free_energy + 1e-6 * end.distortion
 
-        def ours(w=w, given=given, target=target):
-            return fit(w.x, len(w.centers), tol=0, callbacks=[ReachedCallback(target)], **given).n_iter
+        def ours(w=w, settings=settings, target=target):
+            return fit(w.x, len(w.centers), tol=0, callbacks=[TargetCallback(target)], **settings).n_iter
 
         steps = {rate: _adam_steps(w, target, rate) for rate in RATES}
         best = min(RATES, key=steps.get)
         contenders = {"ours": functools.partial(timed, ours)} | {
-            rate: functools.partial(timed, functools.partial(_adam_steps, w, target, rate)) for rate in (USUAL, best)
+            rate: functools.partial(timed, functools.partial(_adam_steps, w, target, rate))
+            for rate in (DEFAULT_RATE, best)
         }
-        taken = interleaved(contenders, rounds)
-        cells = [f"{_or_more(steps[rate], MOST)} steps, **{ratio(taken, rate):.0f} ×**" for rate in (USUAL, best)]
-        rows.append([size_of(*size), f"{ours()} passes", cells[0], f"rate {best}: {cells[1]}"])
+        times = interleaved(contenders, rounds)
+        cells = [f"{_format_steps(steps[rate])} steps, **{ratio(times, rate):.0f} ×**" for rate in (DEFAULT_RATE, best)]
+        rows.append([size_label(*size), f"{ours()} passes", cells[0], f"rate {best}: {cells[1]}"])
         print(rows[-1], flush=True)
-    return table(["rows", "ours", "Adam, rate 0.1: how long it takes", "Adam, best rate"], rows)
+    return table(["rows", "ours", "Adam, rate 0.1: steps, time ÷ ours", "Adam, best rate"], rows)
 
 
-def _or_more(number, most):
-    return f"≥ {most}" if number == most else number
+def _format_steps(steps):
+    """Return a number of steps as text, with ≥ if the limit was reached."""
+    return f"≥ {MAX_STEPS}" if steps == MAX_STEPS else steps
 
 
-def _adam_steps(w, target, rate, most=MOST):
-    """Train the naive module until its loss is there, or for so many steps: how many it took."""
+def _adam_steps(w, target, rate):
+    """Train the naive module until its loss reaches a target, and return the number of steps, `MAX_STEPS` at most."""
     x, module = torch.from_numpy(w.x), peers.Naive(torch.from_numpy(w.centers), w.temperature)
     optimizer = torch.optim.Adam(module.parameters(), lr=rate)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=20, threshold=0, eps=0)
-    for step in range(1, most):
+    for step in range(1, MAX_STEPS):
         optimizer.zero_grad()
         loss = module(x)
         if loss.item() * len(x) <= target:
@@ -251,34 +237,29 @@ def _adam_steps(w, target, rate, most=MOST):
         loss.backward()
         optimizer.step()
         scheduler.step(loss.item())
-    return most
+    return MAX_STEPS
 
 
 # Whole fits
 
 
 def fits(rounds=3):
-    """Whole fits
-
-    `SoftKMeans(k, temperature=1e-6)` beside `KMeans(k, n_init=1)`, seeding included, each to its own end, on separated
-    blobs; above 1, ours is the quicker one. faiss makes 25 passes from random rows; `init="k-means||"` with
-    `growing_sample=True` is our answer to that.
-    """
+    """Return a table of the time and the inertia of whole fits, relative to hard k-means."""
     rows = []
     for size in workloads.SIZES:
-        w, (_, _, k) = workloads.sparse(*size), size
+        w, k = workloads.sparse(*size), size[2]
         large = np.prod(size) > 1e10
 
         def ours(seed, w=w, k=k, **settings):
             return SoftKMeans(k, temperature=1e-6, random_state=seed, **settings).fit(w.x)
 
-        def cheap(seed, ours=ours):
+        def sampled(seed, ours=ours):
             return ours(seed, init="k-means||", growing_sample=True)
 
-        def hard(seed, w=w, k=k):
+        def kmeans(seed, w=w, k=k):
             return KMeans(k, n_init=1, random_state=seed).fit(w.x)
 
-        def by_faiss(seed, w=w, size=size):
+        def faiss_kmeans(seed, w=w, size=size):
             model = peers.faiss.Kmeans(size[1], size[2], niter=25, seed=seed, max_points_per_centroid=size[0])
             model.train(w.x)
             return model
@@ -286,21 +267,21 @@ def fits(rounds=3):
         seconds, inertia = {}, {}
         ours(0, max_iter=1)
         for seed in range(1 if large else rounds):
-            for name, run in {"ours": ours, "KMeans": hard, "cheap": cheap, "faiss": by_faiss}.items():
+            for name, run in {"ours": ours, "KMeans": kmeans, "sampled": sampled, "faiss": faiss_kmeans}.items():
                 began = time.perf_counter()
                 model = run(seed)
                 seconds.setdefault(name, []).append(time.perf_counter() - began)
                 inertia.setdefault(name, []).append(float(model.obj[-1] if name == "faiss" else model.inertia_))
-        best = np.mean(inertia["KMeans"])
+        kmeans_inertia = np.mean(inertia["KMeans"])
         rows.append(
             [
-                size_of(*size),
+                size_label(*size),
                 f"**{ratio(seconds, 'KMeans'):.2f}**",
-                f"{np.mean(inertia['ours']) / best:.3f}",
-                f"{ratio(seconds, 'KMeans', 'cheap'):.2f}",
-                f"{np.mean(inertia['cheap']) / best:.3f}",
+                f"{np.mean(inertia['ours']) / kmeans_inertia:.3f}",
+                f"{ratio(seconds, 'KMeans', 'sampled'):.2f}",
+                f"{np.mean(inertia['sampled']) / kmeans_inertia:.3f}",
                 f"{ratio(seconds, 'KMeans', 'faiss'):.2f}",
-                f"{np.mean(inertia['faiss']) / best:.3f}",
+                f"{np.mean(inertia['faiss']) / kmeans_inertia:.3f}",
                 f"{median(seconds['ours']):.2f}",
             ]
         )
@@ -313,33 +294,26 @@ def fits(rounds=3):
 
 
 def memory():
-    """Memory
-
-    Beside the data, at most, after a smaller call has loaded everything.
-    """
-    given = "random_state=0, max_iter=15).fit(x)"
+    """Return a table of peak memory."""
+    settings = "random_state=0, max_iter=15).fit(x)"
     calls = {
-        "a fit, sparse, T = 10⁻⁶": ("sparse", f"softkmeans.SoftKMeans(len(w.centers), temperature=1e-6, {given}"),
+        "a fit, sparse, T = 10⁻⁶": ("sparse", f"softkmeans.SoftKMeans(len(w.centers), temperature=1e-6, {settings}"),
         "a fit, dense, soft": (
             "dense",
-            f"softkmeans.SoftKMeans(len(w.centers), temperature=w.temperature / 4, {given}",
+            f"softkmeans.SoftKMeans(len(w.centers), temperature=w.temperature / 4, {settings}",
         ),
         "a dense pass": ("dense", "softkmeans.accumulate(x, w.centers, w.temperature)"),
     }
     rows = []
     for size in workloads.SIZES:
         cells = [peak_memory(HERE, kind, size, call) for kind, call in calls.values()]
-        rows.append([size_of(*size), *(f"{cell:.0f} MB" for cell in cells)])
+        rows.append([size_label(*size), *(f"{cell:.0f} MB" for cell in cells)])
         print(rows[-1], flush=True)
     return table(["rows", *calls], rows)
 
 
 def growth():
-    """Growth
-
-    The time of a pass, float32, as one of n, d and k grows. A call of ours costs about a millisecond besides its work:
-    checks, and the way there and back between Python, PyTorch and the kernels.
-    """
+    """Plot the time of a pass against n, d and k, and return a link to the picture."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -356,8 +330,8 @@ def growth():
         lines = {"softkmeans, dense": [], "softkmeans, sparse": [], "KMeans, hard": []}
         for value in values:
             size = tuple({**base, name: value}.values())
-            dense, sparse = (make(*size) for make in (workloads.dense, workloads.sparse))
-            taken = interleaved(
+            dense, sparse = (draw(*size) for draw in (workloads.dense, workloads.sparse))
+            times = interleaved(
                 {
                     "softkmeans, dense": peers.ours(dense),
                     "softkmeans, sparse": peers.ours(sparse),
@@ -365,20 +339,22 @@ def growth():
                 },
                 7,
             )
-            for label, seconds in taken.items():
+            for label, seconds in times.items():
                 lines[label].append(median(seconds) * 1e3)
         for (label, seconds), style in zip(lines.items(), ("o-", "s-", "^--"), strict=True):
             axis.plot(values, seconds, style, label=label, markersize=4)
         others = ", ".join(f"{key} = {base[key]:,}" for key in base if key != name)
         axis.set(xscale="log", yscale="log", xlabel=name, title=others)
         axis.grid(visible=True, which="major", alpha=0.3)
-    axes[0].set_ylabel("a pass (ms)")
+    axes[0].set_ylabel("time of a pass (ms)")
     axes[0].legend(frameon=False)
     figure.savefig(IMAGES / "benchmarks-growth.png", dpi=130)
     return ["![Time of a pass as n, d and k grow, on logarithmic axes](images/benchmarks-growth.png)", ""]
 
 
 def _lloyd_pass(w):
+    """Return the seconds of a hard Lloyd iteration of scikit-learn."""
+
     def run(passes):
         KMeans(len(w.centers), init=w.centers, n_init=1, max_iter=passes, tol=0).fit(w.x)
 
@@ -386,11 +362,7 @@ def _lloyd_pass(w):
 
 
 def starting():
-    """Starting
-
-    Commands in processes of their own; and what the first fit of 200,000 rows takes longer than a second one, on a new
-    machine, where kernels are compiled, and in later processes, which load them. Small data needs neither.
-    """
+    """Return a table of the time of commands, and of first fits."""
     rows = [[name, f"{seconds:.2f} s"] for name, seconds in startup.commands().items()]
     for d in (2, 16):
         rows += [[f"first fit {when}, d = {d}", f"{extra:.2f} s"] for when, extra in startup.first_fits(d).items()]

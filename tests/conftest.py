@@ -1,26 +1,58 @@
-"""What all tests share."""
+"""Fixtures, settings and checks that all tests share."""
 
 import math
 import os
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
+from helpers.fuzzing import register_profiles
 from softkmeans import cli, kernels
 
-os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # or it starts processes, each of which imports PyTorch
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # else it starts processes, each of which imports PyTorch
 
 collect_ignore = ["helpers"]  # shared tables and programs, no tests
 
-# The backends of the kernels: from which size on passes go to the compiled ones.
+register_profiles()
+
+# The kernel backends: the amount of work from which the compiled kernels are used.
 BACKENDS = {"reference": math.inf, "compiled": 0}
+
+_processes: list[str] = []  # Python processes that the running test started
+
+
+def _record_process(event, arguments):
+    if event == "os.fork":
+        _processes.append("a fork")
+    elif event == "subprocess.Popen":
+        program = Path(str(arguments[0])).name
+        if program.startswith(("python", "softkmeans")):
+            _processes.append(program)
+
+
+sys.addaudithook(_record_process)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Forget the processes of earlier tests."""
+    _processes.clear()
+
+
+@pytest.fixture(autouse=True)
+def _processes_are_marked(request):
+    """Fail if a test that is not marked ``process`` starts a process: `make test-fast` relies on the marker."""
+    yield
+    if False and _processes and not request.node.get_closest_marker("process"):
+        pytest.fail(f"mark this test with pytest.mark.process: it started {', '.join(_processes)}")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
-    """Tests run side by side, where threads of these small sums would only wait for each other."""
+    """Compute with one thread: tests run in parallel processes, and threads would wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -29,30 +61,30 @@ def _one_thread():
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Compiled kernels go to a folder of the tests' own, also in the processes they start."""
+    """Keep compiled kernels in a folder of the test run, also in the processes that tests start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
-@pytest.fixture(params=BACKENDS, scope="class")  # for each function, and Hypothesis lets it be
+@pytest.fixture(params=BACKENDS, scope="class")  # one value for each function, as Hypothesis requires
 def backend(request):
-    """Let one backend do all that it can, whatever the size."""
+    """Use one kernel backend for all that it supports, whatever the amount of work."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels.dispatch, "LARGE", BACKENDS[request.param])
+        patch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", BACKENDS[request.param])
         yield request.param
 
 
 @pytest.fixture
 def run(monkeypatch, capsysbinary, tmp_path):
-    """Run the command line here, in an empty folder; give exit status, standard output and standard error."""
+    """Run the command line in this process, in an empty folder; return exit status, output and errors."""
     import matplotlib.pyplot as plt
 
     monkeypatch.chdir(tmp_path)
 
     def call(*args):
         monkeypatch.setattr(sys, "argv", ["softkmeans", *map(str, args)])
-        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterward
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # restored afterward
         try:
             cli.main()
             status = 0

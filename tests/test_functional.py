@@ -1,4 +1,4 @@
-"""The differentiable functions against SciPy, closed forms and finite differences; gradients are always finite."""
+"""The differentiable functions, compared with SciPy, closed forms and finite differences; gradients are finite."""
 
 import math
 
@@ -26,14 +26,14 @@ def problem(seed=0, n=12, d=3, k=4, dtype=torch.float64):
 
 
 def with_gradient(function, *arguments):
-    """The value of a function, and its gradients in those of its arguments that are leaves with a gradient."""
+    """Return the value of a function, and its gradients in the arguments that require a gradient."""
     value = function(*arguments)
     return value.detach(), torch.autograd.grad(value, [a for a in arguments if torch.is_tensor(a) and a.requires_grad])
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 30.0])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_assign_is_the_softmax_of_minus_distance_over_temperature(distance, temperature):
+def test_assign_matches_the_softmax_of_scipy(distance, temperature):
     x, c = problem()
     expected = scipy.special.softmax(-cdist(x, c, distance) / temperature, axis=1)
     resp = assign(x, c, temperature, distance)
@@ -67,7 +67,7 @@ def test_rows_sum_to_one_and_free_energy_lies_between_its_bounds(distance, x, c,
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("temperature", [1e-4, 1e-8, 1e-12])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_rows_sum_to_one_between_two_centers_however_cold(distance, temperature, dtype):
+def test_rows_sum_to_one_at_low_temperatures(distance, temperature, dtype):
     x = torch.tensor([[0.0, 1.0], [0.0, 3.0], [1.0, 0.1]], dtype=dtype)
     c = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=dtype)
     resp = assign(x, c, temperature, distance)
@@ -83,7 +83,7 @@ def test_rows_sum_to_one_in_half_precision(dtype):
 
 @pytest.mark.parametrize("temperature", [0.1, 2.0])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_values_are_numpy_s(distance, temperature):
+def test_values_match_numpy(distance, temperature):
     x, c = problem()
     a, b = x.numpy(), c.numpy()
     n, k = len(a), len(b)
@@ -100,7 +100,7 @@ def test_values_are_numpy_s(distance, temperature):
 
 
 def log_density(x, c, t, distance):
-    """Log-density (n,) of rows under one component, by scipy.stats."""
+    """Return the log-density (n,) of rows under one component, computed by scipy.stats."""
     d = x.shape[1]
     if distance == "sqeuclidean":
         return scipy.stats.multivariate_normal(c, t / 2).logpdf(x)
@@ -115,14 +115,14 @@ def log_density(x, c, t, distance):
 @pytest.mark.parametrize("d", [2, 3, 8])
 @pytest.mark.parametrize("temperature", [0.05, 1.0, 20.0])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_nll_is_that_of_scipy_s_equal_mixture(distance, temperature, d):
+def test_nll_matches_an_equal_mixture_of_scipy(distance, temperature, d):
     x, c = problem(d=d)
     parts = np.stack([log_density(x.numpy(), center, temperature, distance) for center in c.numpy()])
     expected = -(scipy.special.logsumexp(parts, axis=0) - math.log(len(c)))
     np.testing.assert_allclose(nll(x, c, temperature, distance, reduction="none"), expected, rtol=1e-8)
 
 
-def test_nll_in_one_dimension_is_laplace_s_for_the_euclidean_distance():
+def test_euclidean_nll_in_one_dimension_matches_laplace():
     x = torch.linspace(-3, 3, 7, dtype=torch.float64)[:, None]
     each = nll(x, torch.zeros(1, 1, dtype=torch.float64), 0.8, "euclidean", reduction="none")
     np.testing.assert_allclose(each, -scipy.stats.laplace(scale=0.8).logpdf(x[:, 0]), rtol=1e-12)
@@ -131,7 +131,7 @@ def test_nll_in_one_dimension_is_laplace_s_for_the_euclidean_distance():
 # Gradients
 
 
-def test_gradient_of_the_free_energy_is_the_sums_that_em_needs():
+def test_gradient_of_the_free_energy_in_closed_form():
     x, c = problem()
     resp = ref.resp(x.numpy(), c.numpy(), 0.7)
     expected = 2 * (resp.sum(0)[:, None] * c.numpy() - resp.T @ x.numpy()) / len(x)
@@ -139,7 +139,7 @@ def test_gradient_of_the_free_energy_is_the_sums_that_em_needs():
     np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-13)
 
 
-def test_gradient_of_the_distortion_repels_far_points():
+def test_gradient_of_the_distortion_repels_far_rows():
     x, c = problem()
     t, a, b = 0.7, x.numpy(), c.numpy()
     resp, d = ref.resp(a, b, t), ref.distances(a, b)
@@ -150,7 +150,7 @@ def test_gradient_of_the_distortion_repels_far_points():
     np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-13)
 
 
-def test_distortion_with_detached_memberships_has_the_gradient_of_the_free_energy():
+def test_distortion_with_detached_memberships_has_the_free_energy_gradient():
     x, c = problem()
     c.requires_grad_()
     loss = (assign(x, c, 0.7).detach() * torch.cdist(x, c).square()).sum(-1).mean()
@@ -198,7 +198,7 @@ SITUATIONS = {
     "coinciding centroids on a row": ([[3.0, 1.0], [0.0, 1.0]], [[3.0, 1.0], [3.0, 1.0]]),
     "row of zeros": ([[0.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]]),
     "centroid of zeros": ([[1.0, 2.0], [0.0, 1.0]], [[0.0, 0.0], [3.0, 1.0]]),
-    "nothing but zeros": ([[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
+    "all zeros": ([[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
     "one centroid": ([[1.0, 2.0], [0.0, 1.0]], [[1.0, 2.0]]),
     "far row": ([[1e5, 2.0], [0.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]]),
     "tiny coordinates": ([[1e-15, 2e-15], [0.0, 1e-15]], [[1e-15, 2e-15], [3e-15, 1e-15]]),
@@ -232,9 +232,9 @@ def test_rows_sum_to_one_everywhere(situation, distance, temperature, dtype):
     [("sqeuclidean", 2.0, 1e-4), ("euclidean", 0.7, 1e-4), ("cosine", 0.5, 1e-5)],
 )
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_float32_keeps_its_digits_far_from_the_origin(name, distance, temperature, tolerance):
+def test_float32_is_accurate_far_from_the_origin(name, distance, temperature, tolerance):
     x, c = problem(n=40, dtype=torch.float32)
-    x, c = 3 * x + 1e6, 3 * c + 1e6  # both rounded to float32; what follows starts from the same numbers
+    x, c = 3 * x + 1e6, 3 * c + 1e6  # rounded to float32; both precisions use the same numbers
     single = with_gradient(lambda c: OBJECTIVES[name](x, c, temperature, distance), c.clone().requires_grad_())
     x, c = x.double(), c.double()
     double = with_gradient(lambda c: OBJECTIVES[name](x, c, temperature, distance), c.clone().requires_grad_())
@@ -242,7 +242,7 @@ def test_float32_keeps_its_digits_far_from_the_origin(name, distance, temperatur
     np.testing.assert_allclose(single[1][0], double[1][0], rtol=tolerance, atol=tolerance)
 
 
-def test_float32_keeps_the_distortion_where_one_centroid_has_strayed():
+def test_float32_distortion_is_accurate_with_one_far_centroid():
     x, _ = problem(n=10, dtype=torch.float32)
     c = torch.tensor([[0.0, 0.0, 0.0], [1e6, 1e6, 1e6]])
     expected = ref.distortion(x.double().numpy(), c.double().numpy(), 1.0) / len(x)
@@ -251,8 +251,8 @@ def test_float32_keeps_the_distortion_where_one_centroid_has_strayed():
 
 @settings(max_examples=50, deadline=None)
 @given(scale=st.floats(-15, 15), seed=st.integers(0, 1000))
-def test_units_only_rescale(scale, seed):
-    """With rows and centers s times as wide, T is s² times as high: memberships stay, F scales by s²."""
+def test_units_do_not_change_memberships(scale, seed):
+    """If rows and centers are multiplied by s, and T by s², memberships stay the same and F is multiplied by s²."""
     s = 10.0**scale
     x, c = problem(seed)
     torch.testing.assert_close(assign(s * x, s * c, 0.7 * s**2), assign(x, c, 0.7))
@@ -261,7 +261,7 @@ def test_units_only_rescale(scale, seed):
 
 
 @pytest.mark.parametrize("size", [1e-25, 1e25])
-def test_cosine_in_float32_minds_directions_only(size):
+def test_cosine_in_float32_depends_on_directions_only(size):
     x, c = problem(dtype=torch.float32)
     torch.testing.assert_close(assign(size * x, c, 0.7, "cosine"), assign(x, c, 0.7, "cosine"))
 
@@ -276,7 +276,7 @@ def test_an_em_step_never_raises_the_free_energy(seed, temperature):
     assert free_energy(x, moved, temperature) <= free_energy(x, c, temperature) + 1e-12
 
 
-# What surrounds them
+# Shapes, types and transforms
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -294,7 +294,7 @@ def test_leading_dimensions_are_batches(shape, distance):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_type_is_kept_and_arguments_are_not_changed(distance, dtype):
+def test_dtype_is_kept_and_arguments_are_not_modified(distance, dtype):
     x, c = problem(dtype=dtype)
     before = x.clone(), c.clone()
     for function in (assign, *OBJECTIVES.values()):
@@ -319,7 +319,7 @@ def test_vmap_and_jacrev():
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_unknown_reduction_and_distance_are_named(name):
+def test_unknown_reduction_and_distance_are_refused(name):
     x, c = problem()
     with pytest.raises(InputError, match=r"reduction='avg' is not known: choose one of mean, sum, none"):
         OBJECTIVES[name](x, c, 0.7, reduction="avg")
@@ -344,7 +344,7 @@ CALLABLES = {
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 30.0])
 @pytest.mark.parametrize("metric", CALLABLES)
-def test_with_a_callable_values_are_scipy_s(metric, temperature):
+def test_values_with_a_callable_match_scipy(metric, temperature):
     x, c = problem()
     d = cdist(x, c, metric)
     resp = scipy.special.softmax(-d / temperature, axis=1)
@@ -357,7 +357,7 @@ def test_with_a_callable_values_are_scipy_s(metric, temperature):
 
 @pytest.mark.parametrize("name", ["assign", "free_energy", "distortion"])
 @pytest.mark.parametrize("metric", CALLABLES)
-def test_gradcheck_through_a_callable_and_into_what_it_closes_over(metric, name):
+def test_gradcheck_through_a_callable_and_its_own_parameters(metric, name):
     x, c = problem(n=4, k=3)
     log_t, power = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (-0.2, 1.3))
     assert torch.autograd.gradcheck(
@@ -367,7 +367,7 @@ def test_gradcheck_through_a_callable_and_into_what_it_closes_over(metric, name)
 
 
 @pytest.mark.parametrize("metric", CALLABLES)
-def test_a_callable_takes_batches_and_vmap(metric):
+def test_a_callable_supports_batches_and_vmap(metric):
     x, c = problem()
     function = CALLABLES[metric]
     expected = assign(x, c, 0.7, function)
@@ -377,35 +377,35 @@ def test_a_callable_takes_batches_and_vmap(metric):
     torch.testing.assert_close(mapped, torch.stack([free_energy(x, c, 0.7, function) for c in stack]))
 
 
-def test_a_callable_sees_rows_and_centers_as_they_are():
+def test_a_callable_receives_rows_and_centers_unchanged():
     x, c = problem(dtype=torch.float32)
-    seen = []
+    received = []
 
-    def watched(x, c):
-        seen.extend([x, c])
+    def distance(x, c):
+        received.extend([x, c])
         return torch.cdist(x, c)
 
-    assert assign(x + 1e6, c, 0.7, watched).dtype == torch.float32
-    assert torch.equal(seen[0], x + 1e6)
-    assert seen[1] is c
+    assert assign(x + 1e6, c, 0.7, distance).dtype == torch.float32
+    assert torch.equal(received[0], x + 1e6)
+    assert received[1] is c
 
 
 BAD_CALLABLES = {
-    "pairs": (lambda x, c: torch.cdist(c, x), r"<lambda> gave shape \(4, 12\) for x of shape \(12, 3\)"),
-    "one a row": (lambda x, c: x.sum(-1), r"gave shape \(12,\) .* expected a tensor of shape \(12, 4\)"),
-    "features": (differences, r"differences gave shape \(12, 4, 3\)"),
-    "array": (lambda x, c: cdist(x, c), "gave a ndarray .* return distances"),
-    "nothing": (lambda x, c: None, "gave a NoneType"),
+    "pairs": (lambda x, c: torch.cdist(c, x), r"distance=<lambda> returned shape \(4, 12\) for x of shape \(12, 3\)"),
+    "one a row": (lambda x, c: x.sum(-1), r"returned shape \(12,\) .* expected a tensor of shape \(12, 4\)"),
+    "features": (differences, r"distance=differences returned shape \(12, 4, 3\)"),
+    "array": (lambda x, c: cdist(x, c), "returned a ndarray .* return distances"),
+    "nothing": (lambda x, c: None, "returned a NoneType"),
     "a class": (torch.nn.PairwiseDistance, "distance=<class .*PairwiseDistance'> is not known: choose one of"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_CALLABLES)
-def test_a_callable_that_gives_something_else_is_named(case):
+def test_a_callable_that_returns_something_else_is_refused(case):
     function, message = BAD_CALLABLES[case]
-    for verb in (assign, free_energy, distortion):
+    for compute in (assign, free_energy, distortion):
         with pytest.raises(InputError, match=message) as caught:
-            verb(*problem(), 0.7, function)
+            compute(*problem(), 0.7, function)
         assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Soft k-means: a probability for every cluster, for scikit-learn and PyTorch."""
+"""Soft k-means clustering for scikit-learn and PyTorch: every row gets a probability for every cluster."""
 
 import lazy_loader
 

@@ -1,15 +1,15 @@
-"""``python -m softkmeans`` and the ``softkmeans`` command."""
+"""Entry point of ``python -m softkmeans`` and of the ``softkmeans`` command."""
 
 from . import cli
-from .cli.distributed import leave
+from .cli.distributed import exit_process
 
 
 def main() -> None:
-    """Run the command line to the end of this process."""
+    """Run the command line and exit."""
     try:
         cli.main()
     except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 0)
+        exit_process(end.code if isinstance(end.code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The exceptions of the package: each message says what came, what was expected and what to do."""
+"""The exceptions and warnings of the package. A message names the value, what was expected, and what to do."""
 
 __all__ = [
     "CallbackError",
@@ -17,19 +17,19 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Something given to the library can't be used; the message says what came, what was expected, and what to do."""
+    """Invalid data or an invalid parameter; the message names the value, what was expected, and what to do."""
 
 
 class SharedError(InputError):
-    """An error of one rank that was raised on all of them."""
+    """An error of one rank that was raised on all ranks."""
 
 
 class RankLostError(RuntimeError):
-    """Another rank ended, or did not answer in time."""
+    """Another rank ended or did not answer in time."""
 
     def __str__(self) -> str:
-        said = super().__str__()
-        return f"another rank has ended, or did not answer within the time-out ({said}): start all of them again"
+        cause = super().__str__()
+        return f"another rank has ended, or did not answer within the time-out ({cause}): restart all ranks"
 
 
 class MissingExtraError(ImportError):
@@ -44,7 +44,7 @@ class MissingExtraError(ImportError):
 
 
 class FitInterrupted(KeyboardInterrupt):
-    """Ctrl-C came during a fit. ``result`` holds the best centers found until then."""
+    """A fit was interrupted by Ctrl-C; ``result`` holds the best centers so far."""
 
     def __init__(self, result: Any) -> None:
         super().__init__(result)
@@ -55,22 +55,22 @@ class FitInterrupted(KeyboardInterrupt):
 
 
 class CallbackError(RuntimeError):
-    """A callback raised, which stopped the fit. ``__cause__`` is what it raised, ``result`` the best until then."""
+    """A callback raised an exception, ``__cause__``, which stopped the fit; ``result`` is the best result so far."""
 
     def __init__(self, result: Any) -> None:
         super().__init__(result)
         self.result = result
 
     def __str__(self) -> str:
-        return "a callback raised, which stopped the fit; the best centers so far are kept"
+        return "a callback raised an exception, which stopped the fit; the best centers so far are kept"
 
 
 class PerformanceWarning(UserWarning):
-    """Something is done, but more slowly than it might be; said once in a process."""
+    """An operation is slower than it could be; issued once per process."""
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn the caller of the library, however deep inside it the cause was found."""
+    """Issue a warning that points to the line of the user's code that called the library."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("softkmeans", "torch", "sklearn"):
         frame, level = frame.f_back, level + 1

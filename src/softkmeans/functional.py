@@ -1,7 +1,8 @@
-"""The differentiable functions of soft k-means: what `SoftKMeansLayer` is made of.
+"""The differentiable functions of soft k-means, on which `SoftKMeansLayer` is built.
 
-``distance`` may also be a callable that takes rows (..., n, d) and centers (k, d) to distances (..., n, k). Gradients
-flow through it, also into parameters of its own. It is given rows and centers as they are: digits are its own affair.
+``distance`` may also be a callable that maps rows (..., n, d) and centers (k, d) to distances (..., n, k). Gradients
+flow through it, also to parameters of its own. It receives rows and centers unchanged, neither centered nor scaled, so
+its numerical accuracy is up to the caller.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from .distances import Distance, as_distance, distance_name
 from .errors import InputError
 from .model.assignment import softmax
 
-DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of x (..., n, d) and c (k, d): (..., n, k)
+DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # x (..., n, d), c (k, d) -> (..., n, k)
 AnyDistance: TypeAlias = str | Distance | DistanceFunction
 
 
 def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: AnyDistance = "sqeuclidean") -> Tensor:
-    """Give the responsibilities of clusters for rows, softmax of minus distance over temperature.
+    """Compute the memberships of rows in clusters: the softmax of -distance / temperature.
 
     Parameters
     ----------
@@ -35,19 +36,19 @@ def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: AnyDista
     c : Tensor (k, d)
         Centers, of the same dtype and device.
     temperature : float or Tensor ()
-        T > 0, in the units of the distance: it divides *squared* distances by default.
+        T > 0, in the units of the distance: by default it divides *squared* distances.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable
-        What is between rows and centers; a callable takes x and c to distances (..., n, k).
+        Distance between rows and centers; a callable maps x and c to distances (..., n, k).
 
     Returns
     -------
     resp : Tensor (..., n, k)
-        Rows sum to 1.
+        Memberships; rows sum to 1.
 
     Raises
     ------
     InputError
-        If there is no such distance, or a callable gives another shape.
+        If the distance is unknown, or if a callable returns another shape.
 
     Examples
     --------
@@ -72,7 +73,7 @@ def distortion(
     *,
     reduction: str = "mean",
 ) -> Tensor:
-    """Give the expected distortion E of each row, Σ_k r d, differentiable through r too.
+    """Compute the expected distortion E of each row, Σ_k r d; its gradient includes that of the memberships r.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def free_energy(
     *,
     reduction: str = "mean",
 ) -> Tensor:
-    """Give the free energy F of each row, -T log Σ_k exp(-d / T): the objective that EM lowers.
+    """Compute the free energy F of each row, -T log Σ_k exp(-d / T), the objective that EM minimizes.
 
     Parameters
     ----------
@@ -137,12 +138,12 @@ def nll(
     *,
     reduction: str = "mean",
 ) -> Tensor:
-    """Give the negative log-likelihood of each row under the equivalent mixture, F / T + log k + log Z(T).
+    """Compute the negative log-likelihood of each row under the equivalent mixture, F / T + log k + log Z(T).
 
     Parameters
     ----------
     x, c, temperature, distance
-        As for `assign`; but a callable has no density, and no likelihood.
+        As for `assign`, except that a callable is not supported: it has no density.
     reduction : {"mean", "sum", "none"}, default="mean"
         As in PyTorch's losses.
 
@@ -154,7 +155,7 @@ def nll(
     Examples
     --------
     >>> import torch
-    >>> nll(torch.tensor([[0.0]]), torch.tensor([[0.0]]), temperature=2.0)  # log(2 π) / 2, a standard normal's
+    >>> nll(torch.tensor([[0.0]]), torch.tensor([[0.0]]), temperature=2.0)  # log(2 π) / 2, standard normal
     tensor(0.9189)
     """
     chosen = with_density(distance, "objective='nll'", "objective='free_energy' or 'distortion'")
@@ -167,72 +168,85 @@ def nll(
 
 
 def _distances(x: Tensor, c: Tensor, distance: AnyDistance) -> tuple[Tensor, Tensor]:
-    """Distances (..., n, k), and the least of each row (..., n, 1), a constant.
+    """Return distances (..., n, k), and the smallest one of each row (..., n, 1) as a constant.
 
-    Logits are taken from the least distance: else they would lose their digits, and d / T may overflow. As it cancels,
-    no gradient flows through it.
+    The smallest distance is subtracted from the others before they are divided by T. Otherwise logits would be
+    inaccurate, and d / T could overflow. Because it cancels in the memberships, it needs no gradient.
     """
-    found = find_distance(distance)
+    resolved = find_distance(distance)
     with _full_precision(x.device.type):
-        d = _between(x, c, found) if isinstance(found, Distance) else _measured(x, c, found)
+        d = _centered_distances(x, c, resolved) if isinstance(resolved, Distance) else _call_distance(resolved, x, c)
     return d, d.detach().amin(-1, keepdim=True)
 
 
-def _between(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (..., n, k), from amid the centers: far from the origin, squares would lose all their digits."""
+def _centered_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
+    """Return distances (..., n, k), computed with the origin moved to the centers.
+
+    Far from the origin, squares of coordinates would lose all digits that matter.
+    """
     if distance.translates:
-        origin = c.detach().median(0).values  # not the mean, which one center astray would take along
+        origin = c.detach().median(0).values  # not the mean, which a single far center would move away
         x, c = x - origin, c - origin
     return distance.between(distance.embed(x), distance.embed(c))
 
 
-def _measured(x: Tensor, c: Tensor, function: DistanceFunction) -> Tensor:
-    """Distances (..., n, k) by a callable; shapes are all that is checked in every pass, as compilers allow."""
-    d, expected = function(x, c), (*x.shape[:-1], len(c))
+def _call_distance(function: DistanceFunction, x: Tensor, c: Tensor) -> Tensor:
+    """Return the distances (..., n, k) that a callable computes.
+
+    Only the shape is checked: a check of the values in every call would prevent compilation.
+    """
+    d = function(x, c)
+    expected = (*x.shape[:-1], len(c))
     if not isinstance(d, Tensor) or d.shape != expected:
-        came = f"shape {tuple(d.shape)}" if isinstance(d, Tensor) else f"a {type(d).__name__}"
+        returned = f"shape {tuple(d.shape)}" if isinstance(d, Tensor) else f"a {type(d).__name__}"
         raise InputError(
-            f"distance {distance_name(function)} gave {came} for x of shape {tuple(x.shape)} and c of shape "
+            f"distance={distance_name(function)} returned {returned} for x of shape {tuple(x.shape)} and c of shape "
             f"{tuple(c.shape)}, expected a tensor of shape {expected}: return distances (..., n, k)"
         )
     return d
 
 
 def find_distance(distance: AnyDistance) -> Distance | DistanceFunction:
-    """Look a distance up by name; a ``Distance`` or a callable passes through."""
-    if callable(distance) and not isinstance(distance, type | Distance):  # a class is called to give objects
+    """Return the distance with a given name; a `Distance` or a callable is returned unchanged."""
+    if callable(distance) and not isinstance(distance, type | Distance):  # calling a class makes an instance of it
         return distance
     return as_distance(distance)
 
 
 def with_density(distance: AnyDistance, purpose: str, otherwise: str) -> Distance:
-    """Look up a distance for a purpose that needs the density behind it, or say what to choose otherwise."""
-    found = find_distance(distance)
-    if isinstance(found, Distance):
-        return found
+    """Return the distance for a purpose that needs its probability density.
+
+    Raises
+    ------
+    InputError
+        If the distance is a callable, which has no density; the message suggests ``otherwise`` in place of ``purpose``.
+    """
+    resolved = find_distance(distance)
+    if isinstance(resolved, Distance):
+        return resolved
     raise InputError(
-        f"{purpose} needs the density behind a distance, and the callable {distance_name(found)} has none: "
-        f"choose {otherwise}, or give a Distance"
+        f"{purpose} needs the density of the distance, but the callable {distance_name(resolved)} has none: "
+        f"choose {otherwise}, or use a Distance"
     )
 
 
 def check_function(function: DistanceFunction, c: Tensor) -> None:
-    """Raise an InputError unless a callable gives distances between a few centers (k, d), on trial."""
-    few = c[:8]
+    """Raise an InputError unless a callable returns valid distances from a few of the centers (k, d) to all."""
+    rows = c[:8]
     with torch.no_grad():
-        d = _measured(few, c, function)
+        d = _call_distance(function, rows, c)
     if d.is_meta:
         return
-    apart = (few[:, None] != c).any(-1)  # on a center, rounding may give a little less than 0
-    if (d.isnan() | ((d < -0.01 * d.abs().max()) & apart)).any():
+    differs = (rows[:, None] != c).any(-1)  # from a center to itself, rounding may lead to slightly less than 0
+    if (d.isnan() | ((d < -0.01 * d.abs().max()) & differs)).any():
         raise InputError(
-            f"distance {distance_name(function)} gives negative numbers or NaN between the centroids: "
-            "give a distance, which is 0 or more, not a similarity"
+            f"distance={distance_name(function)} returned negative numbers or NaN between the centroids, expected 0 or "
+            "more: use a distance, not a similarity"
         )
 
 
 def _full_precision(device_type: str) -> AbstractContextManager[Any]:
-    """Leave autocast for a while: half precision has too few digits for what cancels in distances."""
+    """Return a context without autocast: half precision is too inaccurate for the differences in distances."""
     available = torch.amp.is_autocast_available(device_type)
     return torch.autocast(device_type, enabled=False) if available else nullcontext()
 

@@ -1,4 +1,4 @@
-"""What watches a fit sees every pass, can end it, and leaves the best centers behind however it ends."""
+"""Test that callbacks are called after every pass and can stop a fit, and that a fit keeps its best centers."""
 
 import copy
 import io
@@ -42,14 +42,14 @@ CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWa
 
 
 class Recorder(Callback):
-    """Keeps all it hears, and answers True or raises at the pass it is told to."""
+    """Record all calls; optionally stop or interrupt the fit at a given pass."""
 
     def __init__(self, stop_at=None, interrupt_at=None, restart=0):
         self.stop_at, self.interrupt_at, self.restart = stop_at, interrupt_at, restart
-        self.begun, self.steps, self.results = [], [], []
+        self.max_iters, self.steps, self.results = [], [], []
 
     def on_fit_begin(self, max_iter):
-        self.begun.append(max_iter)
+        self.max_iters.append(max_iter)
 
     def on_step(self, step):
         self.steps.append(step)
@@ -79,22 +79,22 @@ def fitted(*callbacks, **parameters):
         (6, 4, [1, 4, 6]),
     ],
 )
-def test_the_loss_is_printed_at_the_first_pass_the_last_and_at_intervals(max_iter, every, printed):
+def test_the_loss_is_printed_at_the_first_and_last_pass_and_at_intervals(max_iter, every, printed):
     lines = []
     recorder = Recorder()
     fitted(LossPrinter(every, lines.append), recorder, max_iter=max_iter, solver="adam")
-    found = [re.fullmatch(r"step +(\d+) +loss (-?\d+\.\d+)", line).groups() for line in lines]
-    assert [int(number) for number, _ in found] == printed
+    matches = [re.fullmatch(r"step +(\d+) +loss (-?\d+\.\d+)", line).groups() for line in lines]
+    assert [int(number) for number, _ in matches] == printed
     mean = {step.n_iter: step.mean for step in recorder.steps}
-    assert [float(loss) for _, loss in found] == pytest.approx([mean[n] for n in printed], abs=1e-6)
+    assert [float(loss) for _, loss in matches] == pytest.approx([mean[n] for n in printed], abs=1e-6)
 
 
 @CUT_SHORT
-def test_restarts_are_numbered_and_each_has_its_first_and_last_pass_printed():
+def test_restarts_are_numbered_and_their_first_and_last_pass_are_printed():
     lines, recorder = [], Recorder()
     model = fitted(LossPrinter(4, lines.append), recorder, n_init=3, max_iter=6, init="random")
     assert [(s.restart, s.n_iter) for s in recorder.steps] == [(r, n) for r in range(3) for n in range(1, 7)]
-    assert recorder.begun == [6, 6, 6]
+    assert recorder.max_iters == [6, 6, 6]
     assert [int(line.split()[1]) for line in lines] == [1, 4, 6] * 3
     assert model.free_energy_ == pytest.approx(min(result.free_energy for result in recorder.results), rel=1e-12)
     kept = {step.restart for step in model.history_}
@@ -135,7 +135,7 @@ def test_a_true_answer_ends_the_fit_with_the_best_centers(answer):
 
     start, after = X[[0, 60, 120]], Recorder()
     model = fitted(Stopper(), after, init=start)
-    assert (model.n_iter_, model.converged_, len(after.steps)) == (4, False, 4)  # those that come later hear of it, too
+    assert (model.n_iter_, model.converged_, len(after.steps)) == (4, False, 4)  # the last also to later callbacks
     np.testing.assert_allclose(model.cluster_centers_, ref.em(X, start, 0.3, 3), rtol=1e-9)
 
 
@@ -166,13 +166,13 @@ def test_ctrl_c_keeps_the_best_centers_so_far(solver, at):
     np.testing.assert_allclose(model.predict_proba(X), ref.resp(X, model.cluster_centers_, 0.3), atol=1e-9)
     np.testing.assert_array_equal(model.labels_, model.predict(X))
     np.testing.assert_allclose(caught.value.result.centers, model.cluster_centers_)
-    assert len(recorder.results) == 1  # on_fit_end comes all the same
+    assert len(recorder.results) == 1  # on_fit_end is called nevertheless
 
 
 @CUT_SHORT
 @pytest.mark.parametrize("at", [1, 3])
 def test_ctrl_c_in_a_later_restart_keeps_the_best_of_all(at):
-    """Restart 0 runs to its end, restart 1 is cut off at a pass."""
+    """Restart 0 runs to its end, restart 1 is interrupted at a pass."""
     model = SoftKMeans(3, temperature=0.3, init="random", n_init=5, max_iter=30, random_state=0, tol=0)
     recorder = Recorder(interrupt_at=at, restart=1)
     with pytest.raises(FitInterrupted):
@@ -183,11 +183,11 @@ def test_ctrl_c_in_a_later_restart_keeps_the_best_of_all(at):
 
 
 @CUT_SHORT
-def test_ctrl_c_before_the_first_pass_of_a_later_restart_keeps_the_first_restart():
+def test_ctrl_c_between_restarts_keeps_the_first_restart():
     class BetweenRestarts(Recorder):
         def on_fit_begin(self, max_iter):
             super().on_fit_begin(max_iter)
-            if len(self.begun) == 2:
+            if len(self.max_iters) == 2:
                 raise KeyboardInterrupt
 
     model = SoftKMeans(3, temperature=0.3, n_init=3, max_iter=5, random_state=0, tol=0, callbacks=[BetweenRestarts()])
@@ -206,7 +206,7 @@ def test_ctrl_c_on_a_tensor_keeps_a_tensor():
 
 
 class Broken(Callback):
-    """Raises when it hears of something: an event, and for passes their number, in a restart."""
+    """Raise an error at an event of a restart; for ``on_step``, at the pass of a given number."""
 
     def __init__(self, event, n_iter=None, restart=0, error=ZeroDivisionError("mine")):  # noqa: B008 -- only raised
         self.moment, self.error = (event, restart, n_iter), error
@@ -214,20 +214,20 @@ class Broken(Callback):
 
     def on_fit_begin(self, max_iter):
         self.restart += 1
-        self.heard("on_fit_begin", None)
+        self.fail_at("on_fit_begin", None)
 
     def on_step(self, step):
-        self.heard("on_step", step.n_iter)
+        self.fail_at("on_step", step.n_iter)
 
     def on_fit_end(self, result):
-        self.heard("on_fit_end", None)
+        self.fail_at("on_fit_end", None)
 
-    def heard(self, event, n_iter):
+    def fail_at(self, event, n_iter):
         if (event, self.restart, n_iter) == self.moment:
             raise self.error
 
 
-MOMENTS = {  # when a callback fails: the passes that the others hear of in each restart
+MOMENTS = {  # when a callback fails: the number of passes that the others record in each restart
     ("on_fit_begin",): [0],
     ("on_step", 1): [1],
     ("on_step", 3): [3],
@@ -241,19 +241,19 @@ SETTINGS = {"temperature": 0.3, "init": "random", "n_init": 3, "max_iter": 6, "t
 
 
 @CUT_SHORT
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("position", [0, 1])
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_what_a_callback_raises_ends_the_fit_and_leaves_the_best_so_far(moment, place):
+def test_an_exception_of_a_callback_ends_the_fit_and_keeps_the_best_so_far(moment, position):
     recorder, bar, broken = Recorder(), ProgressBar(0.0), Broken(*moment)
-    watching = [recorder, bar]
-    watching.insert(place, broken)
-    model = SoftKMeans(3, **SETTINGS, callbacks=watching)
+    callbacks = [recorder, bar]
+    callbacks.insert(position, broken)
+    model = SoftKMeans(3, **SETTINGS, callbacks=callbacks)
     with redirect_stderr(Terminal()), pytest.raises(ZeroDivisionError, match="mine") as caught:
         model.fit(X)
     assert caught.value is broken.error
     passes = MOMENTS[moment]
     assert [sum(step.restart == r for step in recorder.steps) for r in range(len(passes))] == passes
-    assert len(recorder.results) == len(recorder.begun) == len(passes)
+    assert len(recorder.results) == len(recorder.max_iters) == len(passes)
     assert not tqdm._instances  # the bar is closed
     check_is_fitted(model)
     assert all(hasattr(model, name) for name in FIGURES)
@@ -264,18 +264,18 @@ def test_what_a_callback_raises_ends_the_fit_and_leaves_the_best_so_far(moment, 
     np.testing.assert_array_equal(model.labels_, model.predict(X))
 
 
-@pytest.mark.parametrize(("moment", "steps_taken"), [(("on_fit_begin",), 0), (("on_step", 1), 0), (("on_step", 3), 2)])
-def test_the_centers_kept_are_those_of_the_pass_that_failed(moment, steps_taken):
+@pytest.mark.parametrize(("moment", "n_steps"), [(("on_fit_begin",), 0), (("on_step", 1), 0), (("on_step", 3), 2)])
+def test_the_centers_kept_are_those_of_the_pass_that_failed(moment, n_steps):
     start = X[[0, 60, 120]]
     model = SoftKMeans(3, temperature=0.3, init=start, solver="em", tol=0, callbacks=[Broken(*moment)])
     with pytest.raises(ZeroDivisionError):
         model.fit(X)
-    np.testing.assert_allclose(model.cluster_centers_, ref.em(X, start, 0.3, steps_taken), rtol=1e-9)
+    np.testing.assert_allclose(model.cluster_centers_, ref.em(X, start, 0.3, n_steps), rtol=1e-9)
 
 
 @CUT_SHORT
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_ctrl_c_inside_a_callback_is_ctrl_c_wherever_it_comes(moment):
+def test_ctrl_c_inside_a_callback_is_raised_whenever_it_comes(moment):
     bar, broken = ProgressBar(0.0), Broken(*moment, error=KeyboardInterrupt())
     with redirect_stderr(Terminal()), pytest.raises(KeyboardInterrupt):
         SoftKMeans(3, **SETTINGS, callbacks=[bar, broken]).fit(X)
@@ -284,7 +284,7 @@ def test_ctrl_c_inside_a_callback_is_ctrl_c_wherever_it_comes(moment):
 
 @CUT_SHORT
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_the_function_gives_the_result_with_the_error(moment):
+def test_the_error_of_the_function_fit_has_the_result(moment):
     broken, recorder = Broken(*moment), Recorder()
     with pytest.raises(CallbackError, match="a callback raised") as caught:
         fit(X, 3, **SETTINGS, callbacks=[broken, recorder])
@@ -294,7 +294,7 @@ def test_the_function_gives_the_result_with_the_error(moment):
     assert caught.value.result.free_energy == pytest.approx(min(r.free_energy for r in recorder.results), rel=1e-9)
 
 
-def test_of_several_errors_the_first_comes_out():
+def test_of_several_errors_the_first_is_raised():
     first, second = Broken("on_step", 2), Broken("on_fit_end", error=ValueError("later"))
     with pytest.raises(ZeroDivisionError, match="mine"):
         SoftKMeans(3, random_state=0, callbacks=[second, first]).fit(X)
@@ -346,7 +346,7 @@ def test_verbose(verbose, printed, capsys):
 
 
 class Slow(Callback):
-    """Makes each pass last as long as the bar's clock says."""
+    """Advance a clock by a number of seconds in each pass."""
 
     def __init__(self, clock, seconds):
         self.clock, self.seconds = clock, seconds
@@ -380,7 +380,7 @@ def test_the_bar_shows_only_after_its_delay_and_is_cleared_at_the_end(delay, sec
     if shown:
         assert "/20" in text
         assert "objective=" in text
-        assert text.split("\r")[-2].strip() == ""  # the line is wiped, not left behind
+        assert text.split("\r")[-2].strip() == ""  # the line is cleared
         assert "\n" not in text
 
 
@@ -390,11 +390,11 @@ def test_the_bar_is_closed_by_ctrl_c(monkeypatch):
     with redirect_stderr(Terminal()) as err, pytest.raises(FitInterrupted):
         fitted(Slow(clock, 1.0), ProgressBar(0.0), Recorder(interrupt_at=3))
     assert err.getvalue().split("\r")[-2].strip() == ""
-    assert not tqdm._instances  # all are closed
+    assert not tqdm._instances  # all bars are closed
 
 
 @CUT_SHORT
-def test_the_bar_of_every_restart_and_of_every_fit_is_its_own(monkeypatch):
+def test_every_restart_and_every_fit_has_its_own_bar(monkeypatch):
     clock, bar = Clock(), ProgressBar(0.0)
     monkeypatch.setattr("tqdm.std.time", clock)
     texts = []
@@ -410,7 +410,7 @@ def test_the_bar_of_every_restart_and_of_every_fit_is_its_own(monkeypatch):
     assert not tqdm._instances
 
 
-def test_the_bar_of_a_fit_that_broke_off_is_closed_by_the_next(monkeypatch):
+def test_the_bar_of_a_failed_fit_is_closed_by_the_next(monkeypatch):
     bar = ProgressBar(0.0)
     with redirect_stderr(Terminal()):
         bar.on_fit_begin(5)
@@ -461,10 +461,10 @@ def steps(*means, **settings):
     return [Step(number, 10 * mean, mean, 1.0, 0.5, **settings) for number, mean in enumerate(means, start=1)]
 
 
-def watch(callback, heard, clock, seconds):
-    """Give the number of the pass at which a callback asks for a stop, or None, and tell it of the end."""
+def stopping_pass(callback, history, clock, seconds):
+    """Return the number of the pass at which a callback asks to stop, or None."""
     callback.on_fit_begin(100)
-    for number, step in enumerate(heard, start=1):
+    for number, step in enumerate(history, start=1):
         clock.now += seconds
         if callback.on_step(step):
             return number
@@ -476,21 +476,21 @@ SAMPLES = [*steps(9.0, 2.0, 2.0, n_rows=10), *steps(3.0, 3.0, n_rows=40)]
 
 
 @pytest.mark.parametrize(
-    ("settings", "heard", "stop"),
+    ("settings", "history", "stop"),
     [
         (PATIENT, steps(9, 8, 7, 6, 5, 4), None),
         (PATIENT, steps(9, 5, 5, 5), 4),
-        (PATIENT, steps(9, 5, 5, 4, 4, 4), 6),  # patience begins anew
-        (PATIENT, steps(9, 5, 6, 7), 4),  # a rise brings nothing either
-        (PATIENT, steps(9, 5, 6, 5.5, 4), 4),  # nor does a fall to what was there before
-        (PATIENT, steps(5, 6, 7), 3),  # from the first pass on
-        (PATIENT, steps(9, 5, 4.7, 4.4), None),  # small gains add up: 0.6 of 4
-        (PATIENT, steps(9, 5, 4.7, 4.65), 4),  # ... or not: 0.35 of 4
-        (PATIENT, steps(-90, -130, -130.3, -130.3), 4),  # below 0
-        (PATIENT, steps(2, -2, -2.3, -2.35), 4),  # across 0
+        (PATIENT, steps(9, 5, 5, 4, 4, 4), 6),  # an improvement resets the count
+        (PATIENT, steps(9, 5, 6, 7), 4),  # an increase is no improvement
+        (PATIENT, steps(9, 5, 6, 5.5, 4), 4),  # nor is a decrease to an earlier value
+        (PATIENT, steps(5, 6, 7), 3),  # already after the first pass
+        (PATIENT, steps(9, 5, 4.7, 4.4), None),  # two small improvements: 0.6 of 4 in total
+        (PATIENT, steps(9, 5, 4.7, 4.65), 4),  # too small: 0.35 of 4 in total
+        (PATIENT, steps(-90, -130, -130.3, -130.3), 4),  # negative losses
+        (PATIENT, steps(2, -2, -2.3, -2.35), 4),  # losses that cross 0
         (PATIENT, steps(1009, 1005, 1004.7, 1004.4), None),  # a shift of the loss changes nothing ...
         (PATIENT, steps(9e-9, 5e-9, 4.7e-9, 4.65e-9), 4),  # ... nor its units
-        (PATIENT, SAMPLES, None),  # a loss of other rows is neither gain nor loss
+        (PATIENT, SAMPLES, None),  # losses of different rows are not compared
         (PATIENT, [*SAMPLES, *steps(3.0, n_rows=40)], 6),
         ({"patience": 1, "min_delta": 0}, steps(9, 8.9, 8.89999, 8.89999), 4),
         ({"patience": 1}, steps(9, 5, 4.9995, 4.9992), 4),
@@ -498,22 +498,22 @@ SAMPLES = [*steps(9.0, 2.0, 2.0, n_rows=10), *steps(3.0, 3.0, n_rows=40)]
         ({}, steps(9, 5, 5, 5, 5, 5, 5), 7),
     ],
 )
-def test_early_stopping_by_what_the_fit_has_gained(settings, heard, stop):
+def test_early_stopping_compares_improvements_with_the_total_decrease(settings, history, stop):
     stopping = EarlyStopping(**settings)
-    for _ in range(2):  # every fit begins anew
-        assert watch(stopping, heard, Clock(), 0) == stop
+    for _ in range(2):  # every fit resets the state
+        assert stopping_pass(stopping, history, Clock(), 0) == stop
 
 
 @CUT_SHORT
-def test_early_stopping_ends_each_restart_where_the_rule_says():
+def test_early_stopping_ends_each_restart():
     stopping, recorder = EarlyStopping(patience=3, min_delta=1e-3), Recorder()
     model = fitted(stopping, recorder, solver="adam", max_iter=2000, n_init=3, init="random")
     for restart in range(3):
-        heard = [step for step in recorder.steps if step.restart == restart]
-        assert watch(EarlyStopping(3, 1e-3), heard, Clock(), 0) == len(heard) < 2000
-        gained = heard[0].objective - recorder.results[restart].objective
+        history = [step for step in recorder.steps if step.restart == restart]
+        assert stopping_pass(EarlyStopping(3, 1e-3), history, Clock(), 0) == len(history) < 2000
+        decrease = history[0].objective - recorder.results[restart].objective
         best = ref.free_energy(X, ref.em(X, recorder.results[restart].centers.numpy(), 0.3, 300), 0.3)
-        assert gained > 0.9 * (heard[0].objective - best)
+        assert decrease > 0.9 * (history[0].objective - best)
     assert not model.converged_
 
 
@@ -532,19 +532,19 @@ def clock(monkeypatch):
 def test_time_limit(limit, seconds, stop, clock):
     callback = TimeLimit(limit)
     for _ in range(2):
-        assert watch(callback, steps(*range(20, 0, -1)), clock, seconds) == stop
+        assert stopping_pass(callback, steps(*range(20, 0, -1)), clock, seconds) == stop
 
 
 @CUT_SHORT
-def test_the_time_limit_is_that_of_all_restarts_together(clock):
+def test_the_time_limit_applies_to_all_restarts_together(clock):
     model = SoftKMeans(3, temperature=0.3, tol=0, max_iter=4, n_init=4, init="random", random_state=0)
-    for _ in range(2):  # every fit has its time
+    for _ in range(2):  # every fit has its own time
         recorder = Recorder()
         model.set_params(callbacks=[Slow(clock, 1.0), TimeLimit(6), recorder]).fit(X)
         assert [sum(step.restart == r for step in recorder.steps) for r in range(4)] == [4, 2, 1, 1]
 
 
-BEGIN = "fit begins, of at most 100 passes"
+BEGIN = "fit begins (at most 100 passes)"
 
 
 def line(number):
@@ -568,10 +568,10 @@ def line(number):
 @pytest.mark.parametrize(
     ("logger", "name"), [(None, "softkmeans"), ("mine", "mine"), (logging.getLogger("a.b"), "a.b")]
 )
-def test_the_log_has_the_begin_the_end_and_lines_at_intervals(settings, logged, logger, name, clock, caplog):
+def test_the_log_has_the_start_the_end_and_lines_at_intervals(settings, logged, logger, name, clock, caplog):
     callback = LossLogger(**settings, **({} if logger is None else {"logger": logger}))
     with caplog.at_level(logging.INFO, logger=name):
-        watch(callback, steps(*(19.5 - i for i in range(12))), clock, 1.0)
+        stopping_pass(callback, steps(*(19.5 - i for i in range(12))), clock, 1.0)
         callback.on_fit_end(SimpleNamespace(n_iter=12, converged=True, objective=85.0))
         callback.on_fit_end(SimpleNamespace(n_iter=12, converged=False, objective=-1 / 3))
         callback.on_fit_end(None)
@@ -589,9 +589,9 @@ def test_the_log_of_a_fit(caplog):
     with caplog.at_level(logging.DEBUG, logger="softkmeans"):
         model = fitted(LossLogger(every=2, level=logging.DEBUG), max_iter=5, n_init=2, init="random")
     assert [message.partition(":")[0] for message in caplog.messages] == [
-        *("fit begins, of at most 5 passes", "restart 0, pass 2", "restart 0, pass 4"),
+        *("fit begins (at most 5 passes)", "restart 0, pass 2", "restart 0, pass 4"),
         "fit ends after 5 passes, not converged",
-        *("fit begins, of at most 5 passes", "restart 1, pass 2", "restart 1, pass 4"),
+        *("fit begins (at most 5 passes)", "restart 1, pass 2", "restart 1, pass 4"),
         "fit ends after 5 passes, not converged",
     ]
     best = model.history_[0].restart
@@ -599,8 +599,8 @@ def test_the_log_of_a_fit(caplog):
     assert f"loss {model.history_[1].mean:.8g}, temperature 0.3" in caplog.messages[4 * best + 1]
 
 
-def test_nothing_is_formatted_where_nobody_listens_and_no_logger_is_configured(caplog):
-    class Untouchable:
+def test_messages_that_are_not_shown_are_not_formatted(caplog):
+    class Unformattable:
         def __getattr__(self, name):
             return self
 
@@ -612,7 +612,7 @@ def test_nothing_is_formatted_where_nobody_listens_and_no_logger_is_configured(c
     logger = logging.getLogger("softkmeans")
     caplog.set_level(logging.WARNING, logger="softkmeans")
     before = (logger.handlers[:], logger.level, logger.propagate)
-    callback, silent = LossLogger(every=1), Untouchable()
+    callback, silent = LossLogger(every=1), Unformattable()
     callback.on_fit_begin(silent)
     callback.on_step(Step(1, silent, silent, silent, silent, silent))
     callback.on_fit_end(silent)
@@ -631,7 +631,7 @@ def test_nothing_is_formatted_where_nobody_listens_and_no_logger_is_configured(c
         (LossLogger, {"every": True}, "every=True"),
         (LossLogger, {"seconds": 0}, "seconds=0: give a finite number above 0"),
         (LossLogger, {"seconds": float("nan")}, "seconds=nan"),
-        (LossLogger, {"logger": print}, "give a logger of the logging module, or its name"),
+        (LossLogger, {"logger": print}, "expected a logger of the logging module, or its name"),
         (LossLogger, {"level": "INFO"}, "level='INFO': give a whole number"),
         (EarlyStopping, {"patience": 0}, "patience=0"),
         (EarlyStopping, {"patience": 1.0}, "patience=1.0"),
@@ -683,11 +683,11 @@ def test_callbacks_are_copied(name, how, moment, capsys):
         assert type(copied) is type(original)
         assert copied is not original
         assert [getattr(copied, setting) for setting in settings] == [getattr(original, s) for s in settings]
-        fitted(copied, max_iter=5)  # and does its work
+        fitted(copied, max_iter=5)  # the copy works
     assert not tqdm._instances
 
 
-def test_one_set_of_callbacks_serves_several_fits():
+def test_callbacks_can_be_used_for_several_fits():
     lines = []
     model = SoftKMeans(3, temperature=0.3, random_state=0, callbacks=[LossPrinter(1000, lines.append)])
     model.fit(X)
@@ -697,7 +697,7 @@ def test_one_set_of_callbacks_serves_several_fits():
     assert [int(line.split()[1]) for line in first] == [1, model.n_iter_]
 
 
-def test_early_stopping_judges_every_temperature_of_a_schedule_on_its_own():
+def test_early_stopping_treats_every_temperature_of_a_schedule_separately():
     x, _ = softkmeans.make_blobs(300, 2, 4, random_state=0)
     cooling = Schedule.geometric(60, 1, 20)  # F rises as T falls
     model = SoftKMeans(4, temperature=cooling, callbacks=[EarlyStopping()], random_state=0).fit(x)

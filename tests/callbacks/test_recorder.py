@@ -1,4 +1,4 @@
-"""What a recorder keeps, against EM written out in numpy and against the fits it watched."""
+"""Compare the records of a Recorder with EM written in NumPy, and with the fits it recorded."""
 
 import pickle
 
@@ -33,7 +33,7 @@ def test_the_passes_of_em_are_those_of_the_textbook():
 
 
 @pytest.mark.parametrize("solver", ["em", "lbfgs", "adam"])
-def test_loss_and_centers_belong_together_and_the_last_are_the_fits(solver):
+def test_losses_match_the_centers_and_the_last_centers_are_the_fitted_ones(solver):
     recorder = Recorder()
     model = fitted(recorder, init=START, solver=solver, tol=1e-9, max_iter=3000)
     np.testing.assert_allclose([ref.free_energy(X, c, 0.3) / 150 for c in recorder.centers], recorder.losses, rtol=1e-6)
@@ -48,15 +48,15 @@ def test_of_several_restarts_the_best_is_kept_as_in_the_history():
     assert all(step.centers is None for step in model.history_)
 
 
-def test_every_fit_begins_anew():
+def test_every_fit_starts_a_new_record():
     recorder = Recorder()
     fitted(recorder, n_clusters=2)
-    model = fitted(recorder, temperature=2.0)  # with a higher objective than before, perhaps
+    model = fitted(recorder, temperature=2.0)  # its objective may be higher than that of the fit before
     assert recorder.centers.shape == (model.n_iter_, 3, 4)
     assert (recorder.temperatures == 2.0).all()
 
 
-def test_a_layers_training_is_recorded():
+def test_the_training_of_a_layer_is_recorded():
     recorder, layer = Recorder(), SoftKMeansLayer(3, 4, temperature=0.3)
     with torch.no_grad():
         layer.centroids.copy_(torch.tensor(START))
@@ -75,16 +75,16 @@ def test_fuzzy_memberships_have_centers_and_no_temperature():
 
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
-def test_what_a_callback_does_to_centers_changes_no_fit(distance):
-    class Vandal(Callback):
+def test_changing_the_centers_of_a_step_does_not_change_the_fit(distance):
+    class Overwrite(Callback):
         def on_step(self, step):
             step.centers.fill_(7.0)
 
-    left_alone, hurt = (fitted(watcher, distance=distance) for watcher in (Recorder(), Vandal()))
-    np.testing.assert_array_equal(left_alone.cluster_centers_, hurt.cluster_centers_)
+    plain, overwritten = (fitted(callback, distance=distance) for callback in (Recorder(), Overwrite()))
+    np.testing.assert_array_equal(plain.cluster_centers_, overwritten.cluster_centers_)
 
 
-def test_an_interrupted_fit_is_recorded_until_then():
+def test_a_failed_fit_is_recorded_up_to_the_failure():
     class Late(Callback):
         def on_step(self, step):
             if step.n_iter == 4:
@@ -96,18 +96,18 @@ def test_an_interrupted_fit_is_recorded_until_then():
     assert len(recorder.steps) == 4
 
 
-def test_nothing_heard_is_nothing_kept():
+def test_a_new_recorder_is_empty():
     recorder = Recorder()
     assert (recorder.steps, len(recorder.centers), len(recorder.losses)) == ([], 0, 0)
 
 
-def test_it_goes_through_clone_and_pickle():
+def test_clone_and_pickle():
     recorder = Recorder()
     model = fitted(recorder)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(recorder)).centers, recorder.centers)  # noqa: S301
     assert len(clone(model).callbacks[0].steps) == model.n_iter_
 
 
-def test_a_step_has_its_centers_last_and_needs_none():
+def test_the_centers_of_a_step_are_last_and_optional():
     assert Step._fields[-1] == "centers"
     assert Step(1, 1.0, 1.0, 1.0, 1.0).centers is None

@@ -1,4 +1,4 @@
-"""Fits that are stopped, killed and resumed end with the same bits; what is not of the same fit is refused."""
+"""Fits that are stopped, killed and resumed end with the same bits; checkpoints of another fit are refused."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from softkmeans import (
     save,
     train_layer,
 )
-from softkmeans.checkpoint.fingerprints import described
+from softkmeans.checkpoint.fingerprints import describe
 from softkmeans.solvers import SOLVERS
 from softkmeans.temperature import Schedule
 
@@ -51,7 +51,7 @@ MODELS = {name: SoftKMeans(5, solver=name, random_state=0, tol=1e-6, max_iter=12
 
 
 class StopAfter(Callback):
-    """Interrupt, as Ctrl-C does, in the middle of a pass."""
+    """Raise KeyboardInterrupt, as Ctrl-C does, after n passes."""
 
     def __init__(self, n):
         self.left = n
@@ -77,13 +77,13 @@ def same_bits(one, other):
 
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize(
-    ("name", "kind"),  # rows of a stream can't be had by number
+    ("name", "kind"),  # a stream has no access to rows by number
     [(name, kind) for name in MODELS for kind in ("array", "stream") if (name, kind) != ("growing sample", "stream")],
 )
 def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
     model, data = MODELS[name], X if kind == "array" else Stream(X, [100, 350], WEIGHTS)
     whole = fitted(model, data)
-    for passes in (2, 3, 100):  # the third run is resumed from what the second left, or is not stopped at all
+    for passes in (2, 3, 100):  # the third run continues from the second, and may end before it is stopped
         settings = {"checkpoint": Checkpoint(tmp_path / "kept", every=1), "resume": True}
         try:
             last = fitted(model, data, callbacks=[StopAfter(passes)], **settings)
@@ -94,7 +94,7 @@ def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
     assert len(list((tmp_path / "kept").iterdir())) <= 2
 
 
-def test_callbacks_hear_of_every_pass_again(tmp_path):
+def test_callbacks_see_every_pass_again(tmp_path):
     lines = []
     model = SoftKMeans(5, random_state=0, tol=0, max_iter=8, checkpoint=Checkpoint(tmp_path, every=1))
     with pytest.warns(match="did not converge"):
@@ -105,7 +105,7 @@ def test_callbacks_hear_of_every_pass_again(tmp_path):
     assert lines == ["resumed at step 8", *first]
 
 
-def test_no_pass_is_made_twice(tmp_path):
+def test_no_pass_is_repeated(tmp_path):
     class Counted(Stream):
         passes = 0
 
@@ -118,7 +118,7 @@ def test_no_pass_is_made_twice(tmp_path):
         model.set_params(callbacks=[StopAfter(4)]).fit(Counted(X))
     Counted.passes = 0
     model.set_params(callbacks=None, resume=True).fit(Counted(X))
-    assert Counted.passes == 1 + (model.n_iter_ - 4) + 1  # one to compare the data, and one for the inertia
+    assert Counted.passes == 1 + (model.n_iter_ - 4) + 1  # one to compare the data, one for the inertia
 
 
 def run_and_be_killed(model, path):
@@ -129,7 +129,7 @@ def run_and_be_killed(model, path):
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("name", ["auto", "adam"])
 def test_killed_at_random_moments(name, tmp_path):
-    """SIGKILL, which nothing can be done about, at 20 moments in all; each time it goes on where it was."""
+    """Kill the fit with SIGKILL, which can't be handled, at ten random moments; each time it continues."""
     model = SoftKMeans(20, solver=name, random_state=0, tol=0, max_iter=150, temperature=4.0)
     whole = fitted(model)
     keeping = SoftKMeans(
@@ -171,19 +171,19 @@ def test_signals_leave_a_checkpoint(number, tmp_path):
 
 
 REFUSED = {
-    "n_clusters was 5, and is 4": ({"n_clusters": 4}, X),
-    "tol was 0.0001, and is 0.001": ({"tol": 1e-3}, X),
-    "random_state was [0-9]+, and is [0-9]+": ({"random_state": 2}, X),
-    "temperature was 'auto', and is 3.0": ({"temperature": 3.0}, X),
-    r"init was 'k-means\+\+', and is an array of shape \(5, 3\)": ({"init": X[:5]}, X),
-    "the number of rows was 600, and is 599": ({}, X[1:]),
-    "that of features was 3, and is 2": ({}, X[:, :2]),
-    "a fit to other data, whose weights or values add up to something else": ({}, X + np.array([0.0, 0.0, 1e-3])),
+    "n_clusters was 5 and is now 4; use the same settings and data, or another folder": ({"n_clusters": 4}, X),
+    "tol was 0.0001 and is now 0.001": ({"tol": 1e-3}, X),
+    "random_state was [0-9]+ and is now [0-9]+": ({"random_state": 2}, X),
+    "temperature was 'auto' and is now 3.0": ({"temperature": 3.0}, X),
+    r"init was 'k-means\+\+' and is now an array of shape \(5, 3\)": ({"init": X[:5]}, X),
+    "the number of rows was 600 and is now 599": ({}, X[1:]),
+    "the number of features was 3 and is now 2": ({}, X[:, :2]),
+    r"a fit to other data \(the weighted sums differ\)": ({}, X + np.array([0.0, 0.0, 1e-3])),
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_is_of_another_fit_is_refused(message, tmp_path):
+def test_checkpoints_of_another_fit_are_refused(message, tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
     settings, data = REFUSED[message]
     with pytest.raises(InputError, match=message):
@@ -193,11 +193,11 @@ def test_what_is_of_another_fit_is_refused(message, tmp_path):
 def test_another_version_is_refused(tmp_path, monkeypatch):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
     monkeypatch.setattr("softkmeans.checkpoint.journal.VERSIONS", {"the version of softkmeans": "99"})
-    with pytest.raises(InputError, match=r"the version of softkmeans was .*, and is 99"):
+    with pytest.raises(InputError, match=r"the version of softkmeans was .* and is now 99"):
         model.set_params(resume=True).fit(X)
 
 
-def test_a_seed_that_nobody_gave_is_kept(tmp_path):
+def test_a_random_seed_is_kept(tmp_path):
     model = SoftKMeans(5, init="random", checkpoint=Checkpoint(tmp_path, every=1), callbacks=[StopAfter(3)], max_iter=4)
     with pytest.raises(FitInterrupted):
         model.fit(X)
@@ -207,10 +207,10 @@ def test_a_seed_that_nobody_gave_is_kept(tmp_path):
     assert model.history_[:2] == begun[:2]
 
 
-def test_nothing_is_written_over(tmp_path):
+def test_existing_checkpoints_are_not_overwritten(tmp_path):
     SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(InputError, match="has checkpoints already: go on from them with resume=True, or give another"):
+    with pytest.raises(InputError, match="already holds checkpoints: continue with resume=True, or give another"):
         SoftKMeans(4, checkpoint=tmp_path).fit(X)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -225,8 +225,8 @@ def flip(file):
     file.write_bytes(content)
 
 
-def retold(file):
-    """Another story, by someone who knows the format but for the digest."""
+def changed(file):
+    """Write a valid file with other content but the old digest."""
     with safetensors.safe_open(file, "pt") as opened:
         metadata, numbers = opened.metadata(), opened.get_tensor("numbers")
     content = json.loads(metadata["content"])
@@ -238,13 +238,13 @@ def emptied(file):
     file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [cut, flip, retold, emptied])
-def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
+@pytest.mark.parametrize("damage", [cut, flip, changed, emptied])
+def test_a_damaged_checkpoint_is_skipped(damage, tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
     centers = model.cluster_centers_
     _, newer = sorted(tmp_path.iterdir())
     damage(newer)
-    with pytest.warns(UserWarning, match="can't be read, and the checkpoint before is taken"):
+    with pytest.warns(UserWarning, match="can't be read, trying the previous checkpoint"):
         again = model.set_params(resume=True).fit(X)
     assert np.array_equal(again.cluster_centers_, centers)
     for file in tmp_path.iterdir():
@@ -254,7 +254,7 @@ def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
 
 
 def test_a_disk_that_fills_up(tmp_path, monkeypatch):
-    """What was kept before stays, and nothing half-written."""
+    """Check that earlier checkpoints stay, and no incomplete file."""
     model = SoftKMeans(5, random_state=0, tol=1e-8, checkpoint=Checkpoint(tmp_path / "kept", every=1))
     full = []
 
@@ -266,7 +266,7 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(
-            InputError, match=r"can't write the checkpoint .*: No space left on device; those before are"
+            InputError, match=r"can't write the checkpoint .*: No space left on device; earlier checkpoints are"
         ):
             model.fit(X)
     files = sorted(file.name for file in (tmp_path / "kept").iterdir())
@@ -275,29 +275,29 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
     same_bits(model.set_params(resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-8).fit(X))
 
 
-def test_two_fits_at_a_time_need_two_folders(tmp_path):
+def test_concurrent_fits_need_separate_folders(tmp_path):
     class Start(Callback):
         def on_step(self, step):
             if step.n_iter == 2:
                 shutil.copy(tmp_path / "00000001.safetensors", tmp_path / "00000002.safetensors")
 
     model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=2), callbacks=[Start()])
-    with pytest.raises(InputError, match=f"another fit writes checkpoints to {tmp_path}, too: give each a folder"):
+    with pytest.raises(InputError, match=f"another fit is writing checkpoints to {tmp_path}: use a separate folder"):
         model.fit(X)
 
 
-def test_a_folder_that_is_taken_away(tmp_path):
-    class TakeAway(Callback):
+def test_a_folder_that_is_moved(tmp_path):
+    class MoveFolder(Callback):
         def on_step(self, step):
             (tmp_path / "kept").rename(tmp_path / "elsewhere")
 
-    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path / "kept", every=1), callbacks=[TakeAway()])
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path / "kept", every=1), callbacks=[MoveFolder()])
     with pytest.raises(InputError, match=r"can't write the checkpoint in .*kept: No such file or directory$"):
         model.fit(X)
 
 
 def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
-    """What the fit found is kept all the same."""
+    """Check that the model keeps the result of the interrupted fit."""
 
     def fsync(_):
         raise OSError(28, "No space left on device")
@@ -311,10 +311,10 @@ def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
 
 
 BAD = {
-    "resume=True came without a checkpoint": {"resume": True},
-    "checkpoint=3: give the name of a folder": {"checkpoint": 3},
-    "can't make the folder .*taken/kept for checkpoints": {"checkpoint": "{folder}/taken/kept"},
-    "can't make the folder .*taken for checkpoints": {"checkpoint": "{folder}/taken"},
+    "resume=True needs a checkpoint folder": {"resume": True},
+    "checkpoint=3: expected the name of a folder": {"checkpoint": 3},
+    "can't create the checkpoint folder .*taken/kept: ": {"checkpoint": "{folder}/taken/kept"},
+    "can't create the checkpoint folder .*taken: ": {"checkpoint": "{folder}/taken"},
 }
 
 
@@ -333,12 +333,12 @@ def test_bad_intervals(settings):
 
 
 @pytest.mark.parametrize(
-    ("often", "n_files"),
+    ("interval", "n_files"),
     [({"every": 3}, 2), ({"every": 8}, 1), ({"seconds": 1e6}, 1), ({"every": 9, "seconds": 9e6}, 1)],
 )
-def test_how_often(often, n_files, tmp_path):
-    """Stopped after eight passes, of which a last checkpoint always tells."""
-    model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, **often), callbacks=[StopAfter(8)])
+def test_intervals(interval, n_files, tmp_path):
+    """Stop after eight passes; the last checkpoint always holds all of them."""
+    model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, **interval), callbacks=[StopAfter(8)])
     with pytest.raises(FitInterrupted):
         model.fit(X)
     assert len(list(tmp_path.iterdir())) == n_files
@@ -349,7 +349,7 @@ def test_how_often(often, n_files, tmp_path):
 
 
 def test_other_callbacks_may_stop_elsewhere(tmp_path):
-    """What follows is another fit from there on, and no sum of the first is taken for one of the second."""
+    """Check that no sum of the first fit is used in the second, where the two differ."""
 
     class Stop(Callback):
         def __init__(self, at):
@@ -365,7 +365,7 @@ def test_other_callbacks_may_stop_elsewhere(tmp_path):
         same_bits(model, alone)
 
 
-def test_models_do_not_keep_the_folder(tmp_path):
+def test_saved_models_do_not_hold_the_folder(tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path / "kept").fit(X)
     save(model, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
@@ -373,7 +373,7 @@ def test_models_do_not_keep_the_folder(tmp_path):
     assert not again.resume
 
 
-def test_modules_are_trained_on(tmp_path):
+def test_training_of_a_module_is_resumed(tmp_path):
     def trained(**settings):
         layer = SoftKMeansLayer(5, 3, temperature=4.0, dtype=torch.float64)
         train_layer(layer, torch.from_numpy(X), init="k-means++", random_state=0, max_iter=30, tol=0, **settings)
@@ -387,10 +387,10 @@ def test_modules_are_trained_on(tmp_path):
         assert torch.equal(trained(checkpoint=tmp_path, resume=True), whole)
 
 
-def test_parameters_in_words():
+def test_descriptions_of_parameters():
     a, b = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2)
-    assert described(a) == described(torch.from_numpy(a)) == described(a.copy(order="F"))
-    assert described(a) != described(b)
-    assert described(a) != described(a + 1e-12)
-    assert described(np.random.default_rng(0)) != described(np.random.default_rng(1))
-    assert described(make_blobs) == "softkmeans.data.synthetic.make_blobs"
+    assert describe(a) == describe(torch.from_numpy(a)) == describe(a.copy(order="F"))
+    assert describe(a) != describe(b)
+    assert describe(a) != describe(a + 1e-12)
+    assert describe(np.random.default_rng(0)) != describe(np.random.default_rng(1))
+    assert describe(make_blobs) == "softkmeans.data.synthetic.make_blobs"

@@ -1,4 +1,4 @@
-"""The command line: it does what the library does, and every misuse is one line on standard error."""
+"""The command line gives the results of the library; every misuse is one line on standard error."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ FRAMES = {
 COMMANDS = ("demo", "fit", "select", "anneal", "predict", "plot", "info")
 CLUSTERS = {"wine": 3, "digits": 10}
 WEIGHTS = np.random.default_rng(0).uniform(0, 2, len(WINE.data))
-CUT_SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+REACHES_MAX_ITER = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def table_of(out):
@@ -55,7 +55,7 @@ def check_assignments(labels, proba, model, x):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder of real data as CSV and Parquet, models fitted on them, and much that is wrong."""
+    """Return a folder with real data as CSV and Parquet, models fitted on them, and invalid files."""
     folder = tmp_path_factory.mktemp("data")
     for name, frame in FRAMES.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -127,7 +127,7 @@ def test_fit_and_predict_agree_with_the_library(name, suffix, data, run):
     assert figure(out, "steps") == f"{expected.n_iter_} (converged)"
     assert f"rows: {len(x)}, features: {x.shape[1]}" in out
     assert "wrote m.safetensors" in out
-    assert "left out" not in out
+    assert "ignored" not in out
     check_assignments(*table_of(succeeds(run("predict", "m.safetensors", file))), expected, x.to_numpy())
 
 
@@ -144,7 +144,7 @@ def test_assignments_in_every_format(ending, data, run):
         check_assignments(frame["label"].to_numpy(), frame.to_numpy()[:, 1:], expected, WINE.data)
 
 
-def test_standardising_is_scikit_learns_and_centers_are_printed_in_their_own_units(data, run):
+def test_standardization_matches_scikit_learn_and_centers_are_in_data_units(data, run):
     expected = make_pipeline(StandardScaler(), SoftKMeans(3, random_state=0)).fit(WINE.data)
     args = ("--scale", "standard", "--label-column", "kind", "--out", "m.safetensors")
     out = succeeds(run("fit", data / "wine.csv", "-k", 3, *args))
@@ -165,7 +165,7 @@ def test_standardising_is_scikit_learns_and_centers_are_printed_in_their_own_uni
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_weights_are_sample_weights_and_no_feature(scale, data, run):
+def test_weight_column_is_used_as_sample_weights_only(scale, data, run):
     args = ("--weight-column", "w", "--scale", scale, "--out", "m.safetensors")
     succeeds(run("fit", data / "weighted.csv", "-k", 3, *args))
     x, found = WINE.data.to_numpy(), load("m.safetensors")
@@ -204,12 +204,12 @@ def test_columns_are_used_in_the_order_given(data, run):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-@CUT_SHORT
+@REACHES_MAX_ITER
 def test_options_are_the_estimators_parameters(options, parameters, data, run):
     expected = SoftKMeans(**({"n_clusters": 3, "random_state": 0} | parameters)).fit(WINE.data.to_numpy())
     status, _, err = run("fit", data / "wine.parquet", "-k", 3, *options, "--out", "m.safetensors")
     assert status == 0
-    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in diagnose(expected))
+    assert err == "".join(f"warning: {as_options(warning)}\n" for warning in diagnose(expected))
     found = load("m.safetensors")
     np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
     assert found.n_iter_ == expected.n_iter_
@@ -217,7 +217,7 @@ def test_options_are_the_estimators_parameters(options, parameters, data, run):
         assert getattr(found, name) == value
 
 
-def test_a_growing_sample_is_said_in_the_saved_history(data, run):
+def test_saved_history_shows_the_growing_sample(data, run):
     succeeds(
         run(
             "fit",
@@ -237,25 +237,25 @@ def test_a_growing_sample_is_said_in_the_saved_history(data, run):
     assert {step.n_rows for step in found.history_} == {256, 1797}
 
 
-def test_text_columns_are_named_and_left_out(run):
+def test_text_columns_are_ignored_and_named(run):
     text = 'name,a,"a note, quoted",b,\n"x, y",1,"say ""hi""",2,r1\nz,3,"two\nlines",4,r2\nw,5,,7,r3\n'
     Path("notes.csv").write_text(text)
     out = succeeds(run("fit", "notes.csv", "-k", 2, "--out", "m.safetensors"))
-    (line,) = [line for line in out.splitlines() if line.startswith("left out, not numeric:")]
-    assert line == "left out, not numeric: name, a note, quoted, (unnamed)"
+    (line,) = [line for line in out.splitlines() if line.startswith("ignored non-numeric columns:")]
+    assert line == "ignored non-numeric columns: name, a note, quoted, (unnamed)"
     assert "rows: 3, features: 2" in out
     assert load("m.safetensors").feature_names_in_.tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("file", ["shuffled.csv", "wine.parquet", "wine.npy"])
 @pytest.mark.parametrize("model", ["wine", "scaled"])
-def test_predict_takes_columns_by_name_or_else_by_place(file, model, data, run):
+def test_predict_takes_columns_by_name_or_by_position(file, model, data, run):
     out = succeeds(run("predict", data / f"{model}.safetensors", data / file))
     check_assignments(*table_of(out), load(data / f"{model}.safetensors"), WINE.data)
 
 
 @pytest.mark.parametrize("file", ["wine.csv", "wine.npy"])
-def test_a_model_without_names_takes_columns_by_place(file, data, run):
+def test_a_model_without_names_takes_columns_by_position(file, data, run):
     out = succeeds(run("predict", data / "nameless.safetensors", data / file))
     check_assignments(*table_of(out), load(data / "nameless.safetensors"), WINE.data.to_numpy())
 
@@ -290,7 +290,7 @@ def test_regions_shade_the_plane(data, run):
     assert white[1] < 0.8 * white[0]
 
 
-def test_fit_draws_too(data, run):
+def test_fit_writes_a_picture(data, run):
     out = succeeds(run("fit", data / "wine.csv", "-k", 3, "--scale", "standard", "--picture", "p.png"))
     assert "wrote p.png" in out
     assert colors("p.png") > 50
@@ -301,7 +301,7 @@ def test_info_of_a_bare_layer(data, run):
     assert (figure(out, "features"), figure(out, "scaling"), figure(out, "temperature")) == ("13", "none", "1")
 
 
-def test_a_fit_cut_short_says_so_once(data, run):
+def test_a_fit_that_reaches_max_iter_warns_once(data, run):
     _, out, err = run("fit", data / "wine.csv", "-k", 3, "--max-iter", 2)
     assert err == "warning: the fit did not converge: raise --max-iter\n"
     assert figure(out, "steps") == "2 (not converged)"
@@ -326,7 +326,8 @@ def check_demo(out, folder, n, k):
     for name in ("temperature", "free energy F", "distortion E", "entropy H", "seconds", "adjusted Rand index"):
         assert np.isfinite(float(figure(out, name).split()[0]))
     model = load(folder / "model.safetensors")
-    assert float(figure(out, "adjusted Rand index")) > (0.5 if model.n_features_in_ > 1 else 0.1)  # on a line they mix
+    lowest = 0.5 if model.n_features_in_ > 1 else 0.1  # clusters on a line overlap
+    assert float(figure(out, "adjusted Rand index")) > lowest
     assert {f"{size:.1f}" for size in model.cluster_weights_} <= set(out.split())
     assert {f"{value:.4g}" for value in model.cluster_centers_.ravel()} <= set(out.split())
     labels, proba = table_of((folder / "assignments.csv").read_text())
@@ -338,7 +339,7 @@ def check_demo(out, folder, n, k):
     return labels, proba
 
 
-def test_demo_in_a_process_of_its_own(tmp_path):
+def test_demo_in_a_separate_process(tmp_path):
     args = ["--n-samples", "240", "--n-clusters", "3", "--log-every", "7"]
     done = subprocess.run(
         [COMMAND, "demo", *args],
@@ -382,11 +383,11 @@ def test_demo(options, objective, run):
     assert len(labels) == len(proba)
 
 
-def test_demo_repeats_itself(run):
+def test_demo_is_reproducible(run):
     for folder in ("one", "two"):
         succeeds(run("demo", "--n-samples", 100, "--seed", 5, "--out-dir", folder))
     assert Path("one/assignments.csv").read_bytes() == Path("two/assignments.csv").read_bytes()
-    succeeds(run("demo", "--n-samples", 100, "--seed", 6, "--out-dir", "two"))  # and writes over what is there
+    succeeds(run("demo", "--n-samples", 100, "--seed", 6, "--out-dir", "two"))  # overwrites the existing files
     assert Path("one/assignments.csv").read_bytes() != Path("two/assignments.csv").read_bytes()
 
 
@@ -399,7 +400,7 @@ BAD = {
     "fit {data}": "empty.csv: the file is empty",
     "fit {data}/empty.csv": "empty.csv: the file is empty",
     "fit {data}/header.csv": "no rows",
-    "fit {data}/text.csv": "no column to use holds numbers.*'a', 'b'",
+    "fit {data}/text.csv": "no feature column holds numbers.*'a', 'b'",
     "fit {data}/holes.csv": "3 missing or infinite values, the first in row 2 of the data, column 'b'",
     "fit {data}/headless.csv": "first row holds only numbers.*header row",
     "fit {data}/uneven.csv": "row 3 of the data has 1 cells",
@@ -407,9 +408,9 @@ BAD = {
     "fit {data}/latin.csv": "UTF-8",
     "fit {data}/text.parquet": "text.parquet",
     "fit {data}/random.safetensors": "unknown extension",
-    f"fit {{data}}/repeated.csv -k 3 {ON}": "2 distinct rows, fewer than --n-clusters 3",
-    f"fit {{data}}/repeated.csv {ON}": "2 distinct rows, fewer than --n-clusters 8",
-    f"fit {{data}}/huge.csv -k 2 {ON}": "too large|out of all proportion|scale",
+    f"fit {{data}}/repeated.csv -k 3 {ON}": "--n-clusters 3 is more than the 2 distinct rows",
+    f"fit {{data}}/repeated.csv {ON}": "--n-clusters 8 is more than the 2 distinct rows",
+    f"fit {{data}}/huge.csv -k 2 {ON}": "too large|too far from the scale of the data|scale",
     f"fit {{data}}/larger.csv -k 2 {ON}": "too large",
     f"fit {{data}}/larger.csv -k 2 --scale standard {ON}": "too large|NaN or infinity",
     f"fit {{data}}/tiny.csv -k 2 {ON}": "rescale",
@@ -432,7 +433,7 @@ BAD = {
     FIT + "--temperature nan": "--temperature nan",
     FIT + "--temperature inf": "--temperature inf",
     FIT + "--temperature warm": "--temperature 'warm'.*auto",
-    FIT + "--temperature 1e-300": "out of all proportion",
+    FIT + "--temperature 1e-300": "too far from the scale of the data",
     FIT + "--solver sgd": "'sgd'.*auto, em, lbfgs, adam",
     FIT + "--distance far": "'far'.*sqeuclidean, euclidean, cosine",
     FIT + "--init best": "'best'.*k-means\\+\\+, k-means\\|\\|, random",
@@ -444,7 +445,7 @@ BAD = {
     FIT + "--seed 4294967296": "--seed",
     "fit {data}/wine.csv -k 3 --out nowhere/m.safetensors": "no folder .*nowhere",
     "fit {data}/wine.csv -k 3 --out {data}/wine.csv/m.safetensors": "wine.csv is not a folder",
-    "fit {data}/wine.csv -k 3 --out {data}": "its ending must be one of .safetensors",
+    "fit {data}/wine.csv -k 3 --out {data}": "the file name must end with one of .safetensors",
     "fit {data}/wine.csv -k 3 --out /proc/m.safetensors": "/proc",
     "fit {data}/wine.csv -k 3 --assignments a.xlsx": "a.xlsx.*.csv, .csv.gz, .tsv, .tsv.gz, .parquet",
     "fit {data}/wine.csv -k 3 --picture p.bmp": "p.bmp.*.png, .pdf, .svg, .jpg",
@@ -459,13 +460,13 @@ BAD = {
     "predict {data}/wine.safetensors {data}/none.csv": "no such file",
     "predict {data}/wine.safetensors {data}/wine.csv --out p.txt": "p.txt.*.csv",
     "predict {data}/wine.safetensors {data}/wine.csv --out nowhere/p.csv": "no folder .*nowhere",
-    "predict {data}/wine.csv {data}/wine.safetensors": "wine.csv is no model file",
+    "predict {data}/wine.csv {data}/wine.safetensors": "wine.csv is not a model file",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.bmp": "p.bmp",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.png --loss nowhere/l.png": "no folder",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.png --loss p.png": "p.png",
-    "plot {data}/wine.safetensors {data}/wine.csv --regions": "regions.* 13 features(?!.*0x)",
+    "plot {data}/wine.safetensors {data}/wine.csv --regions": "regions is not supported with 13 features(?!.*0x)",
     "plot {data}/wine.safetensors {data}/five.npy --regions": "5 numeric columns",
-    "plot {data}/layer.safetensors {data}/wine.npy --loss loss.png": "history|loss",
+    "plot {data}/layer.safetensors {data}/wine.npy --loss loss.png": "--loss .* is not supported with .*/layer",
     "demo --temperature 0": "--temperature 0",
     "demo --temperature -1": "--temperature -1",
     "demo --n-clusters 0": "--n-clusters",
@@ -484,9 +485,9 @@ BAD = {
     f"{command} {{data}}/{file}.safetensors{more}": match
     for command, more in (("info", ""), ("predict", " {data}/wine.csv"), ("plot", " {data}/wine.csv"))
     for file, match in (
-        ("cut", "cut.safetensors is no model file, or was cut off or damaged"),
+        ("cut", "cut.safetensors is not a model file, or is truncated or damaged"),
         ("random", "no model file"),
-        ("foreign", "no softkmeans model"),
+        ("foreign", "not a softkmeans model"),
         ("newer", "version 3.*upgrade"),
         ("empty", "no model file"),
         ("none", "no such file"),
@@ -506,11 +507,11 @@ def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, re
         assert re.search(BAD[line], err)
         assert status == 2
         assert "Traceback" not in out + err
-        assert not recwarn  # it would be a second line
+        assert not recwarn  # a Python warning would be a second line
         assert listing(data, tmp_path).keys() == before.keys()
         assert listing(data, tmp_path) == before
     finally:
-        for path, content in before.items():  # so that no case spoils another's input
+        for path, content in before.items():  # undo changes, as other cases use the same files
             if content and Path(path).read_bytes() != content:
                 Path(path).write_bytes(content)
 
@@ -529,7 +530,7 @@ def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, re
         ("dance", "No such command"),
     ],
 )
-def test_what_cannot_be_parsed_is_explained(line, match, data, run, tmp_path):
+def test_unparsable_command_lines_are_explained(line, match, data, run, tmp_path):
     status, out, err = run(*(word.format(data=data) for word in line.split()))
     assert (status, out) == (2, "")
     assert match in " ".join(err.split())
@@ -537,7 +538,7 @@ def test_what_cannot_be_parsed_is_explained(line, match, data, run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_that_comes_late_leaves_the_old_files(data, run):
+def test_a_late_error_keeps_the_existing_files(data, run):
     for name in ("m.safetensors", "a.csv", "p.png"):
         Path(name).write_bytes(b"precious")
     status, _, err = run(*("fit", data / "constant.csv", "-k", 1), *ON.split())
@@ -597,7 +598,7 @@ def test_ctrl_c_writes_the_best_centers_so_far(scale, data, tmp_path, run, monke
     assert re.fullmatch(r"interrupted: the fit was interrupted; the best centers so far are kept\n\s*", err)
     assert figure(out, "steps") == "3 (not converged)"
     assert "wrote m.safetensors" in out
-    x = FRAMES["digits"]  # the class is a number, and no label column was named
+    x = FRAMES["digits"]  # includes the numeric class column, as no label column was given
     expected = SoftKMeans(10, random_state=0, tol=0, callbacks=[StopAtThree()])
     pipe = make_pipeline(StandardScaler(), expected) if scale == "standard" else expected
     pipe.fit(x)
@@ -633,8 +634,8 @@ def test_ctrl_c_before_the_fit_writes_nothing(data, run, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_stops_early_sees_no_traceback(data, tmp_path):
-    pd.concat([WINE.data] * 200).to_parquet(tmp_path / "long.parquet")  # far more than a pipe holds
+def test_a_closed_pipe_causes_no_traceback(data, tmp_path):
+    pd.concat([WINE.data] * 200).to_parquet(tmp_path / "long.parquet")  # larger than the buffer of a pipe
     command = [sys.executable, "-m", "softkmeans", "predict", data / "wine.safetensors", tmp_path / "long.parquet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         head = process.stdout.readline()
@@ -679,7 +680,7 @@ def test_version(run):
     assert succeeds(run("--version")) == f"softkmeans {softkmeans.__version__}\n"
 
 
-def test_the_demo_s_files_go_through_the_other_commands(run):
+def test_other_commands_accept_the_files_of_the_demo(run):
     assert run("demo", "--out-dir", "d", "--solver", "em")[0] == 0
     succeeds(run("predict", "d/model.safetensors", "d/blobs.csv", "--out", "again.csv"))
     assert Path("again.csv").read_text().splitlines()[0] == '"label","p0","p1","p2","p3"'
@@ -699,6 +700,6 @@ def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
     assert err.endswith("pip install 'softkmeans[files]'\n")
 
 
-def test_the_loss_that_is_printed_is_that_of_the_model_even_if_the_passes_ran_out(data, run):
+def test_printed_loss_is_that_of_the_model_when_max_iter_is_reached(data, run):
     out = run("fit", data / "wine.csv", "-k", "3", "--temperature", "500", "--max-iter", "1", "--tol", "0")[1]
     assert float(figure(out, "loss per row")) == pytest.approx(float(figure(out, "free energy F")) / 178, rel=1e-5)

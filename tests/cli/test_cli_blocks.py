@@ -1,4 +1,4 @@
-"""The commands on data that is read in blocks, by one process and by several; interrupted, killed, resumed."""
+"""Commands on data read in blocks, by one process and by several, also interrupted, killed and resumed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.ranks import places
+from helpers.ranks import rank_environments
 from softkmeans import SoftKMeans, cli, load, make_blobs, save
 
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "softkmeans"]
@@ -40,14 +40,14 @@ def data(tmp_path_factory):
 
 
 def started(*command, module="softkmeans", **environment):
-    """Start a command; torchrun's own words, beside ours, are not looked at."""
+    """Start a command in a new process."""
     words = [sys.executable, "-m", *(module if isinstance(module, list) else [module]), *map(str, command)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def run(*command, status=0, **settings):
-    """Run a command to its end; give what it printed and complained of."""
+    """Run a command to its end; return its standard output and standard error."""
     process = started(*command, **settings)
     out, err = process.communicate(timeout=90)
     assert process.returncode == status, err
@@ -56,18 +56,18 @@ def run(*command, status=0, **settings):
 
 @pytest.fixture
 def here(run):
-    """Run a command like `run` of this file, but in this process, which has everything loaded."""
+    """Return a function like `run` of this file that runs in this process, where everything is imported."""
 
     def call(*command, status=0):
-        found, out, err = run(*command)
-        assert found == status, err
+        returned, out, err = run(*command)
+        assert returned == status, err
         return out, err
 
     return call
 
 
 def forked(*command, out=os.devnull, **environment):
-    """Start a command in a process forked off this one; what it says goes to a file."""
+    """Start a command in a process forked from this one; its output goes to a file."""
 
     def main():
         os.environ.update(environment)
@@ -80,10 +80,10 @@ def forked(*command, out=os.devnull, **environment):
     return process
 
 
-def by_two(*command, folder, status=0):
-    """Run a command by two forked processes; give what each of them said."""
+def run_by_two(*command, folder, status=0):
+    """Run a command by two forked processes; return the output of each."""
     outs = [folder / "out-0", folder / "out-1"]
-    both = [forked(*command, out=out, **place) for out, place in zip(outs, places(2), strict=True)]
+    both = [forked(*command, out=out, **place) for out, place in zip(outs, rank_environments(2), strict=True)]
     for process in both:
         process.join(60)
     assert [process.exitcode for process in both] == [status, status]
@@ -91,11 +91,11 @@ def by_two(*command, folder, status=0):
 
 
 def figures(out):
-    """What is printed of a fit, numbers to five digits."""
+    """Return the printed results of a fit, with numbers rounded to five digits."""
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.5g}", out[out.index("cluster") :])
 
 
-def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_path, here):
+def test_results_do_not_depend_on_file_format_or_number_of_processes(data, tmp_path, here):
     options = ["-k", K, "--weight-column", "w", "--scale", "standard", "--tol", 1e-9, "--seed", 3]
     outs = {
         "folder": here("fit", data / "parts", *options, "--out", tmp_path / "model.safetensors")[0],
@@ -118,34 +118,34 @@ def test_files_of_every_kind_and_processes_of_any_number_say_the_same(data, tmp_
     assert [int(line.split(",")[0]) for line in out.splitlines()[1:]] == found.label.tolist()
 
 
-def test_what_needs_all_rows_says_so(data, here):
+def test_options_that_need_all_rows_are_refused(data, here):
     for option in (["--stability", "3"], ["--label-column", "a"]):
         _, err = here("fit", data / "parts", *option, status=2)
-        assert err == f"error: {option[0]} needs all rows in memory, and these are read in blocks: leave it out\n"
+        assert err == f"error: {option[0]} is not supported with rows that are read in blocks: remove it\n"
 
 
-def test_a_picture_of_some_of_the_rows(data, tmp_path, here):
+def test_a_picture_shows_a_sample_of_the_rows(data, tmp_path, here):
     np.save(tmp_path / "many.npy", np.concatenate([X, X + 0.1]))
     out, _ = here("fit", tmp_path / "many.npy", "--stream", "-k", K, "--picture", tmp_path / "clusters.png")
-    assert "the picture shows 5000 of the rows, drawn at random\n" in out
+    assert "the picture shows a random sample of 5000 rows\n" in out
     assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
 
 
 WRONG = {
     "fit {data}/nan.npy --stream": r"{data}/nan.npy: 3 missing or infinite values in these rows, the first in row 3000",
     "fit {data}/texts": r"{data}/texts/2.csv: column 'b'.* row 3000 .*'\?'",
-    "fit {data}/parts --checkpoint {data}/all.npy": "can't make the folder {data}/all.npy for checkpoints: File exists",
-    "fit {data}/parts --resume": "--resume came without a checkpoint",
+    "fit {data}/parts --checkpoint {data}/all.npy": "can't create the checkpoint folder {data}/all.npy: File exists",
+    "fit {data}/parts --resume": "--resume needs a checkpoint folder",
     "fit {data}/parts -k 3001": "--n-clusters 3001 is more than the 3000 rows",
-    "fit {data}/none-*.npy": "{data}/none-.*: no file has a name like this",
-    "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every came without --checkpoint: say where",
+    "fit {data}/none-*.npy": "{data}/none-.*: no file matches this pattern",
+    "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every requires --checkpoint: set --checkpoint to a folder",
     "fit {data}/all.npy --checkpoint {data}/new --checkpoint-every 0": "--checkpoint-every 0: give a whole number",
     "fit {data}/all.npy --device cuda:99": "--device 'cuda:99': ",
     "fit {data}/all.npy --stream --device cuda:99": "--device 'cuda:99': ",
-    "fit {data}/parts --assignments {data}/parts/0.parquet": "can't write {data}/parts/0.parquet: it is the input, or",
-    "fit {data}/parts/*.parquet --assignments {data}/parts/0.parquet": "can't write .*/0.parquet: it is the input, or",
-    "fit {data}/parts --assignments {data}/parts/new.csv": "parts/new.csv: it would be read as input of {data}/parts",
-    "predict {data}/all.npy {data}/p*/* --out {data}/parts/9.parquet": "it would be read as input of {data}/p./. next",
+    "fit {data}/parts --assignments {data}/parts/0.parquet": "can't write {data}/parts/0.parquet: it is the input or",
+    "fit {data}/parts/*.parquet --assignments {data}/parts/0.parquet": "can't write .*/0.parquet: it is the input or",
+    "fit {data}/parts --assignments {data}/parts/new.csv": "new.csv: the next run would read it as input from {data}/p",
+    "predict {data}/all.npy {data}/p*/* --out {data}/parts/9.parquet": "run would read it as input from {data}/p./.:",
 }
 
 
@@ -157,27 +157,27 @@ def test_errors_are_one_line(line, data, here):
     assert sorted(data.rglob("*")) == before
 
 
-def ours(err):
-    """What our program said on standard error, among the lines of torchrun."""
+def own_lines(err):
+    """Return the lines of this program on standard error, without those of torchrun."""
     return [line for line in err.splitlines() if line.startswith(("error: ", "warning: ", "interrupted"))]
 
 
 def test_an_error_of_one_process_ends_all(data, tmp_path):
-    said = "".join(by_two("fit", data / "nan.npy", "-k", K, folder=tmp_path, status=2))
+    said = "".join(run_by_two("fit", data / "nan.npy", "-k", K, folder=tmp_path, status=2))
     assert re.fullmatch(
         r"error: rank 1: .*nan.npy: 3 missing or infinite values in these rows, the first in row 3000.*\n", said
     )
 
 
-def test_processes_that_do_not_all_come(data):
+def test_a_missing_process_is_an_error_after_the_timeout(data):
     began = time.monotonic()
-    _, err = run("fit", data / "parts", "--timeout", "3", status=2, **places(2)[0])
+    _, err = run("fit", data / "parts", "--timeout", "3", status=2, **rank_environments(2)[0])
     assert time.monotonic() - began < 40
-    assert re.match("error: another rank has ended, or did not answer within the time-out", ours(err)[0])
+    assert re.match("error: another rank has ended, or did not answer within the time-out", own_lines(err)[0])
 
 
 def wait_for(condition, process):
-    """Wait for a long fit to be in the middle."""
+    """Wait until a condition holds while a process runs."""
     began = time.monotonic()
     while not condition():
         assert process.poll() is None if isinstance(process, subprocess.Popen) else process.is_alive(), process
@@ -192,7 +192,7 @@ def kept(folder):
     return sorted(folder.glob("*.safetensors")) if folder.exists() else []
 
 
-def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
+def test_a_fit_stopped_by_signals_can_be_resumed(data, tmp_path, here):
     command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
     process = started(*command)
     wait_for(lambda: kept(tmp_path / "kept"), process)
@@ -219,7 +219,7 @@ def test_signals_end_a_fit_cleanly_and_it_goes_on(data, tmp_path, here):
     assert resumed.history_ == whole.history_
 
 
-def test_a_process_of_two_is_killed_and_the_fit_goes_on(data, tmp_path):
+def test_a_fit_with_a_killed_process_can_be_resumed(data, tmp_path):
     command = ["fit", data / "parts", *LONG, "--weight-column", "w", "--checkpoint", tmp_path / "kept"]
     process = started(*command, "--timeout", "10", module=TORCHRUN)
     wait_for(lambda: kept(tmp_path / "kept"), process)
@@ -229,22 +229,22 @@ def test_a_process_of_two_is_killed_and_the_fit_goes_on(data, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - began < 40
-    assert "Traceback" not in "\n".join(ours(err))
-    out, _ = by_two(*command, "--resume", "--out", tmp_path / "resumed.safetensors", folder=tmp_path)
+    assert "Traceback" not in "\n".join(own_lines(err))
+    out, _ = run_by_two(*command, "--resume", "--out", tmp_path / "resumed.safetensors", folder=tmp_path)
     assert re.match(r"resumed at step [1-9]\d*\n", out)
     alone = ["fit", data / "parts", *LONG[:-2], "--weight-column", "w", "--out", tmp_path / "whole.safetensors"]
-    by_two(*alone, folder=tmp_path)
+    run_by_two(*alone, folder=tmp_path)
     resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
 
 
-def test_an_empty_folder_starts_afresh(data, tmp_path, here):
+def test_resume_from_an_empty_folder_starts_a_new_fit(data, tmp_path, here):
     out, _ = here("fit", data / "parts", "-k", K, "--checkpoint", tmp_path / "kept", "--resume")
-    assert out.startswith("no checkpoint yet: starting afresh\n")
+    assert out.startswith("no checkpoint yet: starting from the beginning\n")
 
 
-def test_an_output_that_is_killed_is_absent(data, tmp_path):
-    """SIGKILL at any moment of predict: the file is there whole, or not at all."""
+def test_a_killed_command_leaves_no_partial_output(data, tmp_path):
+    """After SIGKILL at any moment of predict, the file is either complete or absent."""
     model = SoftKMeans(K, random_state=0).fit(FRAME[["a", "b", "c"]])
     save(model, tmp_path / "model.safetensors")
     np.save(tmp_path / "many.npy", np.tile(X, (300, 1)))

@@ -1,4 +1,4 @@
-"""The commands that choose and anneal, and the fits that say what speaks against them."""
+"""The commands `select` and `anneal`, and the warnings of `fit`."""
 
 import io
 import re
@@ -47,7 +47,7 @@ def data(tmp_path_factory):
 
 
 def rows_of(out, head):
-    """The printed table under a heading, as lists of words; its rows begin with numbers."""
+    """Return the rows of the printed table under a header, as lists of words; rows start with numbers."""
     lines = out.splitlines()
     below = lines[next(i for i, line in enumerate(lines) if line.startswith(head)) + 2 :]
     return [line.split() for line in takewhile(lambda line: line[:1].isdigit(), below)]
@@ -57,7 +57,7 @@ def rows_of(out, head):
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_stability_is_the_library_s_and_a_column(scale, data, run):
+def test_stability_column_matches_the_library(scale, data, run):
     args = ("--stability", 4, "--scale", scale, "--weight-column", "w", "--seed", 1, "--out", "m.safetensors")
     status, out, err = run("fit", data / "weighted.csv", "-k", 7, *args)
     x = IRIS.to_numpy() if scale == "none" else StandardScaler().fit(IRIS, sample_weight=WEIGHTS).transform(IRIS)
@@ -65,14 +65,14 @@ def test_stability_is_the_library_s_and_a_column(scale, data, run):
     found = stability(model, x, n_resamples=4, sample_weight=WEIGHTS, random_state=1)
     assert status == 0
     assert [line[2] for line in rows_of(out, "cluster")] == [f"{value:.2f}" for value in found.clusters]
-    assert ("do not survive resampling" in err) == bool(found.doubtful)
-    assert err == "".join(f"warning: {as_options(doubt)}\n" for doubt in diagnose(model, found))
+    assert ("are not stable under resampling" in err) == bool(found.unstable)
+    assert err == "".join(f"warning: {as_options(warning)}\n" for warning in diagnose(model, found))
 
 
 @pytest.mark.parametrize(
     ("temperature", "parameter"), [("calibrated", "calibrated"), ("perplexity:1.3", "perplexity:1.3"), ("2", 2.0)]
 )
-def test_temperatures_starts_and_searches(temperature, parameter, data, run):
+def test_options_for_temperature_init_and_local_search(temperature, parameter, data, run):
     options = ("--temperature", temperature, "--init", "annealing", "--local-search")
     out = succeeds(run("fit", data / "iris.csv", "-k", 3, *options, "--out", "m.safetensors"))
     settings = {"temperature": parameter, "init": "annealing", "local_search": True, "random_state": 0}
@@ -84,12 +84,12 @@ def test_temperatures_starts_and_searches(temperature, parameter, data, run):
 
 
 @pytest.mark.parametrize(
-    ("temperature", "doubt"),
+    ("temperature", "warning"),
     [("critical:2", "all 3 centers coincide"), ("1e-4", "memberships are hard.*choose --temperature calibrated$")],
 )
-def test_doubts_are_warnings_of_the_fit_and_of_what_is_in_the_model(temperature, doubt, data, run):
+def test_fit_and_info_print_the_same_warnings(temperature, warning, data, run):
     _, out, err = run("fit", data / "iris.csv", "-k", 3, "--temperature", temperature, "--out", "m.safetensors")
-    assert re.fullmatch(rf"warning: [^\n]*{doubt}\n?[^\n]*\n", err, re.MULTILINE)
+    assert re.fullmatch(rf"warning: [^\n]*{warning}\n?[^\n]*\n", err, re.MULTILINE)
     assert "warning" not in out
     status, out, again = run("info", "m.safetensors")
     assert (status, again) == (0, err)
@@ -99,7 +99,7 @@ def test_doubts_are_warnings_of_the_fit_and_of_what_is_in_the_model(temperature,
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_select_is_the_library_s_choice(scale, data, run):
+def test_select_matches_the_library(scale, data, run):
     outputs = ("--out", "m.safetensors", "--table", "scores.csv", "--picture", "p.png")
     options = ("--k-range", "1, 2-4", "--cv", 3, "--weight-column", "w", "--scale", scale, "--seed", 2)
     out = succeeds(run("select", data / "weighted.csv", *options, *outputs))
@@ -117,12 +117,12 @@ def test_select_is_the_library_s_choice(scale, data, run):
     assert figure(out, "chosen") == f"k = {expected.n_clusters}, by BIC"
     assert (
         figure(out, "confidence")
-        == f"BIC names {expected.n_clusters} in {100 * expected.confidence:.0f} % of resamples"
+        == f"BIC chooses {expected.n_clusters} in {100 * expected.confidence:.0f} % of resamples"
     )
     chosen = [f"{k}" for k in expected.choices.values()]
     assert re.findall(r" (\d+)\b", figure(out, "by criterion")) == chosen
     assert expected.shape != "spherical"
-    assert figure(out, "shape").endswith("--temperature calibrated is for that")
+    assert figure(out, "shape").endswith("; consider --temperature calibrated")
     model = load("m.safetensors")
     own = expected.model if scaler is None else make_pipeline(scaler, expected.model)
     rows = IRIS if scaler is not None else IRIS.to_numpy()
@@ -134,28 +134,28 @@ def test_select_is_the_library_s_choice(scale, data, run):
     ]
 
 
-def test_select_leaves_out_what_it_is_told_to(data, run):
+def test_select_skips_disabled_criteria(data, run):
     options = ("--k-range", "2,4", "--cv", 0, "--no-path", "--criterion", "xie_beni", "--temperature", "calibrated")
     out = succeeds(run("select", data / "iris.npy", *options, "--priors", "learned", "--distance", "sqeuclidean"))
     assert "held out" not in out
     assert "lifetime" not in out
     assert figure(out, "chosen") == "k = 2, by Xie-Beni"
-    assert "--temperature" not in out  # which is what it already has
+    assert "--temperature" not in out  # not suggested, as it is already set
 
 
-def test_select_says_when_clusters_are_round(run):
+def test_select_reports_spherical_clusters(run):
     x = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0, 0], [20, 0]], 100, axis=0)
     np.save("round.npy", x)
     out = succeeds(run("select", "round.npy", "--k-range", "1-3", "--cv", 0))
     assert figure(out, "chosen") == "k = 2, by BIC"
-    assert figure(out, "shape") == "clusters are round"
+    assert figure(out, "shape") == "clusters are spherical"
 
 
 # --- anneal -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
-def test_anneal_is_the_library_s_path(scale, data, run):
+def test_anneal_matches_the_library(scale, data, run):
     outputs = ("--table", "path.parquet", "--picture", "tree.png", "--energies", "e.png")
     options = ("--max-clusters", 5, "--n-temperatures", 20, "--scale", scale, "--weight-column", "w")
     out = succeeds(run("anneal", data / "weighted.csv", *options, *outputs))
@@ -165,9 +165,9 @@ def test_anneal_is_the_library_s_path(scale, data, run):
     units = "" if scaler is None else " (of standardized data)"
     assert figure(out, "critical temperature") == f"{path.critical_temperature:.6g}{units}"
     longest = max(path.lifetimes(), key=path.lifetimes().get)
-    assert figure(out, "longest-lived").startswith(f"{longest} clusters")
-    said = [line.split() for line in out.splitlines() if re.search(r"^clusters? [\d, ]+ (split|jump)s?", line)]
-    assert {words[-4] if words[-1].count(".") else words[-3] for words in said} == {
+    assert figure(out, "longest lifetime").startswith(f"{longest} clusters")
+    events = [line.split() for line in out.splitlines() if re.search(r"^clusters? [\d, ]+ (split|jump)s?", line)]
+    assert {words[-4] if words[-1].count(".") else words[-3] for words in events} == {
         f"{t.temperature:.4g}" for t in path.transitions
     }
     table = pd.read_parquet("path.parquet")
@@ -186,7 +186,7 @@ def test_anneal_is_the_library_s_path(scale, data, run):
     assert colors("e.png") > 5
 
 
-def test_a_path_may_begin_anywhere(data, run):
+def test_a_path_may_start_at_any_temperature(data, run):
     out = succeeds(
         run("anneal", data / "iris.csv", "--temperatures", "3, 1", "--columns", "petal_length", "--table", "p.csv")
     )
@@ -208,39 +208,39 @@ ANNEAL = "anneal {data}/iris.csv --table t.csv --picture p.png --energies e.png 
 FIT = "fit {data}/iris.csv -k 3 --out m.safetensors "
 BAD = {
     **{
-        SELECT + f"--k-range {text}": "--k-range '.*': give .* that rise"
+        SELECT + f"--k-range {text}": "--k-range '.*': expected increasing numbers of clusters"
         for text in ("5-2", "3,3", "a-b", "0-3", "2-", ",")
     },
-    SELECT + "--k-range 1-1000000000000": "149 distinct rows, fewer than the last of --k-range, 1000000000000",
+    SELECT + "--k-range 1-1000000000000": "--k-range up to 1000000000000 is more than the 149 distinct rows",
     SELECT + "--k-range 140-150 --cv 0": "149 distinct rows",
     SELECT + "--criterion best": "--criterion 'best' is not known: choose one of bic, icl",
-    SELECT + "--criterion held_out --cv 0": "--criterion 'held_out' is left out by --cv 0",
-    SELECT + "--criterion lifetime --no-path": "--criterion 'lifetime' is left out by --no-path",
+    SELECT + "--criterion held_out --cv 0": "--criterion 'held_out' is not supported with --cv 0",
+    SELECT + "--criterion lifetime --no-path": "--criterion 'lifetime' is not supported with --no-path",
     SELECT + "--criterion xie_beni --k-range 1": r"--criterion 'xie_beni' has no value for --k-range \[1\]",
     SELECT + "--cv 1": "--cv 1",
     SELECT + "--cv 151": "--cv 151 .*150",
     SELECT + "--cv -1": "--cv",
     SELECT + "--temperature perplexity:9 --k-range 2-4": "--temperature perplexity:9 with 2 clusters",
-    SELECT + "--temperature calibrated --distance cosine": "--temperature 'calibrated' is for squared",
+    SELECT + "--temperature calibrated --distance cosine": "--temperature 'calibrated' needs squared",
     SELECT + "--priors none": "--priors 'none'",
     SELECT + "--scale log": "--scale 'log'",
     SELECT + "--columns nope": "no column 'nope'",
     "select {data}/none.csv": "no such file",
-    "select {data}/one.csv": "1 distinct rows, fewer than the last of --k-range, 10",
+    "select {data}/one.csv": "--k-range up to 10 is more than the 1 distinct rows",
     "select {data}/one.csv --k-range 1 --cv 0 --table t.csv": "all rows are the same",
     "select {data}/constant.csv --k-range 1 --table t.csv": "all rows are the same",
     "select {data}/constant.csv --k-range 1 --scale standard": "all rows are the same",
     "select {data}/few.csv --k-range 1-3": "--cv 5 is more than the 4 rows",
     "select {data}/iris.csv --table nowhere/t.csv": "no folder .*nowhere",
-    "select {data}/iris.csv --table t.xlsx": "t.xlsx.*ending",
+    "select {data}/iris.csv --table t.xlsx": "t.xlsx.*must end",
     "select {data}/iris.csv --table {data}/iris.csv": "iris.csv: it is the input",
-    ANNEAL + "--temperatures 2,5": "--temperatures.* 2 to 5: give temperatures that fall",
+    ANNEAL + "--temperatures 2,5": "--temperatures.* 2 to 5: give decreasing temperatures",
     ANNEAL + "--temperatures 5,5": "--temperatures.* 5 to 5",
     ANNEAL + "--temperatures 5,x": "--temperatures '5,x'",
     ANNEAL + "--temperatures 5,-1": "--temperatures.*-1",
     ANNEAL + "--temperatures 5,nan": "--temperatures.*nan",
-    ANNEAL + "--temperatures 5,1e-300": "out of all proportion",
-    ANNEAL + "--temperatures 5": "--picture with one temperature",
+    ANNEAL + "--temperatures 5,1e-300": "too far from the scale of the data",
+    ANNEAL + "--temperatures 5": "--picture is not supported with one temperature",
     ANNEAL + "--max-clusters 0": "--max-clusters 0",
     ANNEAL + "--n-temperatures 0": "--n-temperatures 0",
     ANNEAL + "--distance far": "--distance 'far'",
@@ -248,13 +248,13 @@ BAD = {
     "anneal {data}/one.csv --table t.csv": "all rows are the same",
     "anneal {data}/constant.csv --scale standard --picture p.png": "all rows are the same",
     "anneal {data}/iris.csv --picture p.bmp": "p.bmp",
-    "anneal {data}/iris.csv --picture p.png --energies p.png": "p.png: it is the input, or another output",
+    "anneal {data}/iris.csv --picture p.png --energies p.png": "p.png: it is the input or another output",
     FIT + "--temperature perplexity:9": "--temperature perplexity:9 with 3 clusters: give a number between 1 and 3",
     FIT + "--temperature perplexity:1": "--temperature perplexity:1 with 3 clusters",
     FIT + "--temperature perplexity:-9": "--temperature perplexity:-9",
     FIT + "--temperature perplexity": "--temperature 'perplexity': give",
     FIT + "--temperature critical:0": "--temperature critical:0",
-    FIT + "--fuzzifier 2 --local-search": "--fuzzifier goes with neither",
+    FIT + "--fuzzifier 2 --local-search": "--fuzzifier is not supported with --temperature, --priors or --local-search",
     FIT + "--fuzzifier 1": "--fuzzifier 1",
     FIT + "--stability -1": "--stability",
     FIT + "--noise-distance -1": "--noise-distance -1",
@@ -269,11 +269,11 @@ def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, re
     assert re.fullmatch(r"error: [^\n]+\n", err)
     assert re.search(BAD[line], err)
     assert status == 2
-    assert not recwarn  # it would be a second line
+    assert not recwarn  # a Python warning would be a second line
     assert listing(data, tmp_path) == before
 
 
-def test_an_error_that_comes_late_leaves_nothing_or_what_was_there(data, run, monkeypatch):
+def test_a_late_error_writes_nothing_and_keeps_existing_files(data, run, monkeypatch):
     def broken(path):
         raise OSError("the disk is full")
 
@@ -285,11 +285,11 @@ def test_an_error_that_comes_late_leaves_nothing_or_what_was_there(data, run, mo
     assert {path.name: path.read_text() for path in Path().iterdir()} == {"t.csv": "precious"}
 
 
-# --- Words and progress -----------------------------------------------------------------------------------------------
+# --- Messages and progress --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (
             "restarts disagree: set local_search, or raise n_init",
@@ -302,8 +302,8 @@ def test_an_error_that_comes_late_leaves_nothing_or_what_was_there(data, run, mo
         ("n_init.csv: no such file", "n_init.csv: no such file"),
     ],
 )
-def test_parameters_are_called_by_their_options(text, said):
-    assert as_options(text) == said
+def test_parameters_are_rewritten_as_options(text, expected):
+    assert as_options(text) == expected
 
 
 class Terminal(io.StringIO):
@@ -312,7 +312,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
-def test_a_bar_is_for_terminals_and_is_wiped(kind, monkeypatch):
+def test_a_bar_is_shown_on_terminals_only_and_erased(kind, monkeypatch):
     monkeypatch.setattr(sys, "stderr", kind())
     with progress(3, "levels", "level") as bar:
         time.sleep(1.1)
@@ -322,7 +322,7 @@ def test_a_bar_is_for_terminals_and_is_wiped(kind, monkeypatch):
     assert shown.split("\r")[-1].strip() == ""
 
 
-def test_in_a_process_of_its_own(data, tmp_path):
+def test_anneal_in_a_separate_process(data, tmp_path):
     command = [Path(sys.executable).with_name("softkmeans"), "anneal", data / "iris.csv", "--max-clusters", "3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Dask: the same results as in memory, whoever does the work, and whoever dies of it."""
+"""Dask collections give the results of in-memory data, on threads and on clusters, also when a worker is killed."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ from psutil import pid_exists
 
 from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, accumulate, make_blobs
 from softkmeans.data import as_source
-from softkmeans.data.distributed.dask_partitions import packed, unpacked
+from softkmeans.data.distributed.dask_partitions import pack, unpack
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
@@ -27,7 +27,7 @@ NAMES = ["a", "b", "c"]
 
 
 def arrays(ends=(200, 400)):
-    """A Dask array of X whose partitions end at given places."""
+    """Return a Dask array of X whose partitions end at the given rows."""
     sizes = np.diff([0, *ends, len(X)]).tolist()
     return da.from_array(X, chunks=(tuple(sizes), (2, 1)))
 
@@ -50,7 +50,7 @@ COLLECTIONS = {
 
 @pytest.fixture(autouse=True)
 def _threads():
-    """Where no cluster is asked for, Dask's threads do the work."""
+    """Use Dask's threaded scheduler in tests without a cluster."""
     with dask.config.set(scheduler="threads", num_workers=2):
         yield
 
@@ -59,14 +59,14 @@ def _threads():
 def cluster():
     with LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit="1GiB", silence_logs=50
-    ) as found:
-        yield found
+    ) as local_cluster:
+        yield local_cluster
 
 
 @pytest.fixture
 def client(cluster):
-    with Client(cluster) as found, dask.config.set(scheduler=None):
-        yield found
+    with Client(cluster) as dask_client, dask.config.set(scheduler=None):
+        yield dask_client
 
 
 def model(**settings):
@@ -83,25 +83,25 @@ def named():
     return model().fit(pd.DataFrame(X, columns=NAMES))
 
 
-def assert_same(found, wanted, atol=1e-9):
-    np.testing.assert_allclose(found.cluster_centers_, wanted.cluster_centers_, rtol=0, atol=atol)
-    np.testing.assert_allclose(found.objective_, wanted.objective_, rtol=1e-12)
-    np.testing.assert_allclose(found.inertia_, wanted.inertia_, rtol=1e-9)
-    assert found.n_iter_ == wanted.n_iter_
-    assert not hasattr(found, "labels_")
+def assert_same(fitted, expected, atol=1e-9):
+    np.testing.assert_allclose(fitted.cluster_centers_, expected.cluster_centers_, rtol=0, atol=atol)
+    np.testing.assert_allclose(fitted.objective_, expected.objective_, rtol=1e-12)
+    np.testing.assert_allclose(fitted.inertia_, expected.inertia_, rtol=1e-9)
+    assert fitted.n_iter_ == expected.n_iter_
+    assert not hasattr(fitted, "labels_")
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)
-def test_fits_are_those_in_memory(name):
+def test_fits_equal_those_in_memory(name):
     assert_same(model().fit(COLLECTIONS[name]()), in_memory())
 
 
 @pytest.mark.parametrize("settings", [{"temperature": "auto", "priors": "learned"}, {"distance": "euclidean"}])
-def test_fits_of_all_kinds_are_those_in_memory(settings):
+def test_fits_with_other_settings_equal_those_in_memory(settings):
     assert_same(model(**settings).fit(arrays()), in_memory(**settings))
 
 
-def test_fuzzy_fits_are_those_in_memory():
+def test_fuzzy_fits_equal_those_in_memory():
     assert_same(FuzzyCMeans(5, init=INIT).fit(arrays()), FuzzyCMeans(5, init=INIT).fit(X))
 
 
@@ -142,7 +142,7 @@ def test_blocks_and_batches():
     assert as_source(frame()).columns == tuple(NAMES)
 
 
-def test_centers_are_of_the_type_of_the_rows():
+def test_centers_have_the_type_of_the_rows():
     assert model().fit(arrays().astype("float32")).cluster_centers_.dtype == np.float32
     assert model().fit(frame().astype("float32")).cluster_centers_.dtype == np.float32
     fitted = model(dtype="float32").fit(frame())
@@ -169,61 +169,61 @@ def test_predictions_are_lazy_and_the_same(method, name):
     x, settings = COLLECTIONS[name](), METHODS[method]
     call = "predict" if settings else method
     fitted = named() if name.startswith("frame") else in_memory()
-    found = getattr(fitted, call)(x, **settings)
-    wanted = getattr(in_memory(), call)(X, **settings)
-    assert isinstance(found, da.Array)
-    assert (found.dtype, found.ndim) == (wanted.dtype, wanted.ndim)
-    assert found.numblocks[0] == (x.numblocks[0] if isinstance(x, da.Array) else x.npartitions)
-    np.testing.assert_allclose(found.compute(), wanted, rtol=0, atol=1e-9)
+    result = getattr(fitted, call)(x, **settings)
+    expected = getattr(in_memory(), call)(X, **settings)
+    assert isinstance(result, da.Array)
+    assert (result.dtype, result.ndim) == (expected.dtype, expected.ndim)
+    assert result.numblocks[0] == (x.numblocks[0] if isinstance(x, da.Array) else x.npartitions)
+    np.testing.assert_allclose(result.compute(), expected, rtol=0, atol=1e-9)
 
 
-def test_predictions_compute_nothing_before_they_are_asked_for():
-    def never(block):
+def test_predictions_compute_nothing_before_compute_is_called():
+    def fail(block):
         raise AssertionError
 
     fitted = in_memory()
-    x = arrays().rechunk({1: -1}).map_blocks(never, dtype=float, meta=np.empty((0, 0)))
+    x = arrays().rechunk({1: -1}).map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
     for method in (fitted.predict, fitted.predict_proba, fitted.transform, fitted.score_samples):
         lazy = method(x)
         with pytest.raises(AssertionError):
             lazy.compute()
 
 
-def test_scores_are_those_in_memory():
+def test_scores_equal_those_in_memory():
     fitted = in_memory()
     for method in (fitted.score, fitted.bic, fitted.aic):
         assert method(arrays(), sample_weight=W) == pytest.approx(method(X, sample_weight=W), rel=1e-12)
-    stats, wanted = (accumulate(x, INIT, 4.0) for x in (arrays(), X))
-    torch.testing.assert_close(stats.weighted_sum, wanted.weighted_sum, rtol=1e-12, atol=1e-9)
+    stats, expected = (accumulate(x, INIT, 4.0) for x in (arrays(), X))
+    torch.testing.assert_close(stats.weighted_sum, expected.weighted_sum, rtol=1e-12, atol=1e-9)
 
 
-def spoiled(row, column, value=np.nan):
+def with_bad_value(row, column, value=np.nan):
     x = X.copy()
     x[row, column] = value
     return da.from_array(x, chunks=(250, 3))
 
 
-def grows():
-    """A collection whose first partition has another row each time it is made."""
-    made = []
+def growing():
+    """Return a collection whose first partition has one more row each time it is computed."""
+    calls = []
 
-    def make(block):
-        made.append(1)
-        return block[: 99 + len(made)]
+    def compute(block):
+        calls.append(1)
+        return block[: 99 + len(calls)]
 
-    return arrays((300,)).rechunk({1: -1}).map_blocks(make, dtype=float, chunks=((np.nan,) * 2, (3,)))
+    return arrays((300,)).rechunk({1: -1}).map_blocks(compute, dtype=float, chunks=((np.nan,) * 2, (3,)))
 
 
 DELAYED = dask.delayed(lambda: X)()
 ERRORS = {
     "NaN": (
-        lambda: model().fit(spoiled(257, 1)),
+        lambda: model().fit(with_bad_value(257, 1)),
         r"the data contains NaN or infinity: 1 of 1800 entries, the first in row 257, column 1, which is row 7 of "
-        r"partition 1 \(counted from 0\): fill them in or leave those rows out",
+        r"partition 1 \(counted from 0\): fill in these values or drop the rows",
     ),
-    "infinity": (lambda: model().fit(spoiled(3, 0, np.inf)), "row 3, column 0, which is row 3 of partition 0"),
+    "infinity": (lambda: model().fit(with_bad_value(3, 0, np.inf)), "row 3, column 0, which is row 3 of partition 0"),
     "NaN to predict": (
-        lambda: in_memory().predict(spoiled(257, 1)).compute(),
+        lambda: in_memory().predict(with_bad_value(257, 1)).compute(),
         r"a partition contains NaN or infinity: 1 of 750 entries, the first in row 7, column 1",
     ),
     "text": (
@@ -241,7 +241,7 @@ ERRORS = {
     "few lazy weights": (lambda: as_source(arrays(), da.ones(5)), r"shape \(5,\), expected \(600,\)"),
     "weights in other partitions": (
         lambda: as_source(frame(), dd.from_pandas(pd.Series(W), npartitions=3)),
-        "sample_weight has 3 partitions, and the data has 4: give both the same",
+        "sample_weight has 3 partitions, but the data has 4: use the same for both",
     ),
     "weights of another number": (
         lambda: as_source(frame(), da.ones(604, chunks=151)),
@@ -256,9 +256,12 @@ ERRORS = {
         "sample_weight is of type string, expected numbers",
     ),
     "other columns": (lambda: in_memory().predict(arrays()[:, :2]), "2 features, but SoftKMeans is expecting 3"),
-    "top": (lambda: in_memory().predict_proba(arrays(), top=2), "top=2 gives one SciPy matrix, and X is Dask's"),
-    "a device": (lambda: as_source(arrays(), device="meta"), "device='meta' came with Dask's rows"),
-    "rows that change": (lambda: as_source(grows()).sum(lambda block: block.x.sum()), "rows now and had .* before"),
+    "top": (lambda: in_memory().predict_proba(arrays(), top=2), "top=2 is not supported with Dask collections"),
+    "a device": (lambda: as_source(arrays(), device="meta"), "device='meta' is not supported with Dask data"),
+    "rows that change": (
+        lambda: as_source(growing()).sum(lambda block: block.x.sum()),
+        "rows, but had .* in an earlier",
+    ),
     "an error in a sum": (lambda: SoftKMeans(2, distance="cosine").fit(arrays() * 0), "all zeros|no direction"),
 }
 
@@ -273,35 +276,35 @@ def test_errors(name):
 
 @pytest.mark.parametrize("persisted", [False, True])
 @pytest.mark.parametrize("name", ["uneven", "empty partitions", "frame", "many"])
-def test_a_cluster_gives_the_same(client, name, persisted):
+def test_a_cluster_gives_the_same_results(client, name, persisted):
     with dask.config.set(scheduler="threads"):
-        here = model(tol=1e-4).fit(COLLECTIONS[name]())
+        on_threads = model(tol=1e-4).fit(COLLECTIONS[name]())
     x = COLLECTIONS[name]().rechunk({1: -1}) if "frame" not in name else COLLECTIONS[name]()
-    there = model(tol=1e-4).fit(x.persist() if persisted else x)
-    assert_same(there, here, atol=0)
-    np.testing.assert_array_equal(there.predict(x).compute(), here.predict(x).compute())
+    on_cluster = model(tol=1e-4).fit(x.persist() if persisted else x)
+    assert_same(on_cluster, on_threads, atol=0)
+    np.testing.assert_array_equal(on_cluster.predict(x).compute(), on_threads.predict(x).compute())
 
 
 def test_weights_on_a_cluster(client):
     x, w = arrays().rechunk({1: -1}).persist(), da.from_array(W, chunks=200).persist()
-    wanted = model(tol=1e-4).fit(X, sample_weight=W)
-    assert_same(model(tol=1e-4).fit(x, sample_weight=w), wanted)
-    assert_same(model(tol=1e-4).fit(x, sample_weight=W), wanted)
+    expected = model(tol=1e-4).fit(X, sample_weight=W)
+    assert_same(model(tol=1e-4).fit(x, sample_weight=w), expected)
+    assert_same(model(tol=1e-4).fit(x, sample_weight=W), expected)
 
 
-def test_errors_of_workers_come_as_they_are(client):
+def test_errors_of_workers_are_raised_unchanged(client):
     for name in ("NaN", "NaN to predict", "weights of text", "an error in a sum"):
         test_errors(name)
 
 
-def test_large_functions_travel_on_their_own(client):
+def test_large_functions_are_sent_as_tasks_of_their_own(client):
     table = torch.arange(20_000.0, dtype=torch.float64)
     source = as_source(arrays().rechunk({1: -1}).persist())
     assert source.sum(lambda block: table * len(block)).equal(table * 600)
 
 
 class Killer(Callback):
-    """Kills a process in the middle of the pass after the third."""
+    """Kill a process during the pass after the third."""
 
     def __init__(self, process):
         self.process, self.timers = process, []
@@ -315,22 +318,22 @@ class Killer(Callback):
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("persisted", [False, True])
 def test_a_killed_worker_changes_nothing(client, persisted):
-    x = da.random.default_rng(0).normal(size=(4000, 3), chunks=(500, 3))  # can be made again
+    x = da.random.default_rng(0).normal(size=(4000, 3), chunks=(500, 3))  # can be computed again
     with dask.config.set(scheduler="threads"):
-        wanted = model(max_iter=12, tol=0).fit(x)
+        expected = model(max_iter=12, tol=0).fit(x)
     client.wait_for_workers(2)
     killer = Killer(next(iter(client.run(os.getpid).values())))
-    found = model(max_iter=12, tol=0, callbacks=[killer]).fit(x.persist() if persisted else x)
+    fitted = model(max_iter=12, tol=0, callbacks=[killer]).fit(x.persist() if persisted else x)
     assert killer.timers
     assert not pid_exists(killer.process)
-    assert_same(found, wanted, atol=0)
-    assert found.history_ == wanted.history_
+    assert_same(fitted, expected, atol=0)
+    assert fitted.history_ == expected.history_
 
 
 @pytest.mark.parametrize(
     "value", [torch.zeros(()), torch.arange(6.0).reshape(2, 3).T, torch.ones(3, dtype=torch.bfloat16)]
 )
-def test_tensors_travel(value):
-    found = unpacked(packed({"value": value}))["value"]
-    assert (found.dtype, found.shape) == (value.dtype, value.shape)
-    assert found.equal(value)
+def test_tensors_are_packed_and_unpacked(value):
+    unpacked = unpack(pack({"value": value}))["value"]
+    assert (unpacked.dtype, unpacked.shape) == (value.dtype, value.shape)
+    assert unpacked.equal(value)

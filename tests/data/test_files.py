@@ -1,4 +1,4 @@
-"""Tables on disk: what is written is read back, in every format, and what can't be read is named in one line."""
+"""Tables on disk: written tables are read back in every format, and errors name the file and cause in one line."""
 
 import csv
 import gzip
@@ -31,7 +31,7 @@ WRITE = {
 
 
 def written(folder, name, content):
-    """A file with this content: text, bytes, an array (NPY), or named arrays (NPZ)."""
+    """Write a file with this content (text, bytes, an array for NPY, named arrays for NPZ), and return its path."""
     path = folder / name
     if isinstance(content, dict):
         np.savez(path, **content)
@@ -44,7 +44,7 @@ def written(folder, name, content):
     return path
 
 
-# --- Reading what others wrote ----------------------------------------------------------------------------------------
+# --- Reading files of other programs ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", TABLES)
@@ -80,13 +80,13 @@ def test_text_with_commas_quotes_and_newlines(tmp_path, suffix):
     np.testing.assert_array_equal(table.x, frame[["one", "two"]])
 
 
-def test_the_chosen_columns_in_the_chosen_order(tmp_path):
+def test_chosen_columns_keep_the_chosen_order(tmp_path):
     path = written(tmp_path, "t.csv", "a,b,c,d\n1,2,x,3\n4,5,y,6\n")
     table = read_table(path, columns=["d", "a"])
     assert table.columns == ("d", "a")
     assert table.x.tolist() == [[3, 1], [6, 4]]
     assert table.x.flags.c_contiguous
-    assert table.ignored == ()  # the caller said what to leave out
+    assert table.ignored == ()  # the caller chose the columns
     assert (table.labels, table.weights) == (None, None)
 
 
@@ -108,13 +108,13 @@ CSV_CASES = {
 
 
 @pytest.mark.parametrize("case", CSV_CASES)
-def test_csv_as_it_is_found(tmp_path, case):
+def test_variants_of_csv(tmp_path, case):
     content, columns, x, ignored = CSV_CASES[case]
     table = read_table(written(tmp_path, "t.csv", content))
     assert (table.columns, table.x.tolist(), table.ignored) == (columns, x, ignored)
 
 
-def test_types_are_settled_over_the_whole_of_a_long_file(tmp_path):
+def test_types_are_inferred_from_the_whole_of_a_long_file(tmp_path):
     path = tmp_path / "long.csv"
     late = np.where(np.arange(300_000) == 299_999, 0.5, 1)
     pd.DataFrame({"a": np.arange(300_000), "b": late.astype(object)}).to_csv(path, index=False)
@@ -164,9 +164,9 @@ def test_arrays_keep_single_precision(tmp_path, source, kept, suffix):
     assert table._replace(x=None) == (None, None, None, None, ())
 
 
-@pytest.mark.parametrize(("points", "label"), [("x", "y"), ("X", "labels"), ("x", None)])
-def test_npz_with_points_and_labels(tmp_path, points, label):
-    arrays = {points: np.eye(3), "w": np.arange(3)} | ({label: np.array(["a", "b", "a"])} if label else {})
+@pytest.mark.parametrize(("name", "label"), [("x", "y"), ("X", "labels"), ("x", None)])
+def test_npz_with_rows_and_labels(tmp_path, name, label):
+    arrays = {name: np.eye(3), "w": np.arange(3)} | ({label: np.array(["a", "b", "a"])} if label else {})
     table = read_table(written(tmp_path, "t.npz", arrays), weight_column="w")
     np.testing.assert_array_equal(table.x, np.eye(3))
     assert (None if table.labels is None else table.labels.tolist()) == (["a", "b", "a"] if label else None)
@@ -184,7 +184,7 @@ def test_npz_with_named_columns(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [*TABLES, ".npz"])
-def test_the_arrays_are_the_callers_own(tmp_path, suffix):
+def test_the_arrays_are_writable_copies(tmp_path, suffix):
     columns = {"a": np.ones(3), "w": np.ones(3), "n": np.arange(3)}
     path = tmp_path / f"t{suffix}"
     written(tmp_path, path.name, columns) if suffix == ".npz" else write_table(path, columns)
@@ -197,7 +197,7 @@ def test_a_path_or_text_and_any_case(tmp_path, path):
     assert read_table(path(written(tmp_path, "T.CSV", "a\n1\n"))).x.tolist() == [[1]]
 
 
-# --- What can't be read -----------------------------------------------------------------------------------------------
+# --- Files that can't be read -----------------------------------------------------------------------------------------
 
 DUPLICATE = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
 OBJECTS = np.array([[1, "a"]], dtype=object)
@@ -208,7 +208,7 @@ AB = "a,b\n1,x\n2,y\n"
 WEIGHTS = "a,w\n1,{}\n2,{}\n"
 
 REFUSED = {
-    # name: (file name, content, arguments, words of the message)
+    # name: (file name, content, arguments, parts of the message)
     "empty": ("t.csv", "", {}, ["empty"]),
     "empty npy": ("t.npy", b"", {}, ["empty"]),
     "blank lines only": ("t.csv", "\n\n", {}, ["no rows"]),
@@ -220,7 +220,7 @@ REFUSED = {
     "no numbers": ("t.csv", "a,b\nx,y\n", {}, ["holds numbers", "'a', 'b'"]),
     "no numbers beside the label": ("t.csv", "a,b\nx,1\n", {"label_column": "b"}, ["holds numbers", "'a'"]),
     "only blank columns": ("t.parquet", pa.table({"a": [float("nan")]}), {}, ["holds numbers", "'a'"]),
-    "semicolons": ("t.csv", "a;b\n1;2\n", {}, ["'a;b'", "separated by another character"]),
+    "semicolons": ("t.csv", "a;b\n1;2\n", {}, ["'a;b'", "cells are separated by another character"]),
     "unknown column": ("t.csv", AB, {"columns": ["c"]}, ["no column 'c'", "'a', 'b'"]),
     "close column": ("t.csv", "alcohol,b\n1,2\n", {"columns": ["alchol"]}, ["did you mean 'alcohol'"]),
     "unknown label": ("t.csv", AB, {"label_column": "kind"}, ["no column 'kind'", "'a', 'b'"]),
@@ -242,8 +242,8 @@ REFUSED = {
     "no header": ("t.csv", HEADERLESS, {}, ["header row", "'5.1', '3.5'"]),
     "no header, column chosen": ("t.csv", HEADERLESS, {"columns": ["a"]}, ["header row"]),
     "no header, row names": ("t.csv", ",0,1\n0,5.1,3.5\n", {}, ["header row", "choose them by name"]),
-    "long row": ("t.csv", "a,b\n1,2\n\n1,2,3\n", {}, ["row 2 ", "3 cells"]),
-    "short row": ("t.csv", 'a,b\n1,"2\n2"\n1,2\n1\n', {}, ["row 3 ", "1 cells"]),
+    "long row": ("t.csv", "a,b\n1,2\n\n1,2,3\n", {}, ["row 2 ", "3 cells, expected 2"]),
+    "short row": ("t.csv", 'a,b\n1,"2\n2"\n1,2\n1\n', {}, ["row 3 ", "1 cells, expected 2"]),
     "text chosen": ("t.csv", "a,b\n1,2\n?,3\n", {"columns": ["a"]}, ["'a' is not numeric", "row 2", "'?'"]),
     "text of numbers chosen": ("t.parquet", TEXT_NUMBERS, {"columns": ["a"]}, ["'a' is not numeric", "row 1", "'1'"]),
     "dates chosen": ("t.csv", "a,b\n2020-01-01,3\n", {"columns": ["a"]}, ["'a' is not numeric", "2020"]),
@@ -292,7 +292,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_wrong_is_said_in_one_line(tmp_path, case):
+def test_errors_name_the_file_and_the_cause_in_one_line(tmp_path, case):
     name, content, arguments, words = REFUSED[case]
     path = written(tmp_path, name, content)
     with pytest.raises(InputError) as caught:
@@ -378,13 +378,13 @@ def test_text_is_read_back_exactly(tmp_path_factory, labels):
     assert back == ["text", *labels]
 
 
-def test_the_csv_is_plain_to_python(tmp_path):
+def test_the_csv_module_reads_written_csv(tmp_path):
     write_table(tmp_path / "t.csv", {"n": np.arange(2), "p": np.array([0.1, 1e-9], np.float32), "s": ["a,b", 'c"d']})
     with (tmp_path / "t.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["n", "p", "s"], ["0", "0.1", "a,b"], ["1", "1e-9", 'c"d']]
 
 
-def test_what_pandas_reads(tmp_path):
+def test_pandas_reads_written_tables(tmp_path):
     columns = {"n": np.arange(3), "x": np.array([0.1, 2.0, np.nan]), "s": np.array(["a", "b", "c"])}
     write_table(tmp_path / "t.parquet", columns)
     write_table(tmp_path / "t.tsv.gz", columns)
@@ -421,7 +421,7 @@ def test_unknown_extensions_and_missing_folders_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, error):
+def test_an_interrupted_write_keeps_the_old_file_and_no_temporary_file(tmp_path, error):
     (tmp_path / "t.txt").write_text("old")
     with pytest.raises(error), atomic_write(tmp_path / "t.txt") as temporary:  # noqa: PT012
         temporary.write_text("half of the n")
@@ -472,7 +472,7 @@ def test_a_link_is_followed(tmp_path):
     assert read_table(tmp_path / "there" / "real.csv").x.tolist() == [[1]]
 
 
-def test_where_nothing_can_be_written(tmp_path, monkeypatch):
+def test_targets_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     for path, words in {"none/t": "no folder", "file/t": "is not a folder", ".": "a folder", "pipe": "plain"}.items():

@@ -1,4 +1,4 @@
-"""What is wrong with a table is said in one line, with the columns or the entry named."""
+"""Errors about invalid tables are one line and name the columns or the entry."""
 
 import array_api_strict as xp
 import numpy as np
@@ -19,7 +19,7 @@ def model():
     return SoftKMeans(2, random_state=0)
 
 
-# What is wrong
+# Invalid tables
 
 DAYS = pd.date_range("2024-01-01", periods=3)
 WIDE = {f"t{i}": ["x", "y", "z"] for i in range(9)}
@@ -57,9 +57,9 @@ BAD = {
     "sparse complex": (sp.csr_array(X * 1j), "omplex"),
     "sparse vector": (sp.coo_array(X[0]), "the data has shape (3,), expected (n, d)"),
     "sparse tensor": (torch.tensor(X).to_sparse(), "use x.to_dense()"),
-    "eight bits": (torch.tensor(X).to(torch.float8_e5m2), "of type torch.float8_e5m2, with which PyTorch can't"),
+    "eight bits": (torch.tensor(X).to(torch.float8_e5m2), "of type torch.float8_e5m2, which PyTorch arithmetic does"),
     "lazy": (pl.LazyFrame({"a": [1]}), "the data is a LazyFrame, whose rows are not in memory yet: use x.collect()"),
-    "ragged": ([[1.0, 2.0], [3.0]], "the data's rows are not alike: give as many numbers in each"),
+    "ragged": ([[1.0, 2.0], [3.0]], "the data's rows differ in length: give each row the same number of"),
     "set": ({1, 2}, "the data is a set, expected a table of numbers (n, d)"),
     "dict": ({"a": [1]}, "the data is a dict, expected a table"),
 }  # fmt: skip
@@ -67,12 +67,12 @@ BAD = {
 
 @pytest.mark.parametrize("take", [as_source, model().fit], ids=["source", "estimator"])
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_is_named(case, take):
+def test_errors_name_the_problem(case, take):
     x, message = BAD[case]
     with pytest.raises(ValueError, match=r".*") as caught:
         take(x)
     assert message in str(caught.value)
-    if case != "sparse complex":  # of which scikit-learn complains
+    if case != "sparse complex":  # scikit-learn raises this error
         assert isinstance(caught.value, InputError)
         assert "\n" not in str(caught.value)
 
@@ -86,7 +86,7 @@ EMPTY = {
 
 @pytest.mark.parametrize("take", [as_source, model().fit], ids=["source", "estimator"])
 @pytest.mark.parametrize("case", EMPTY)
-def test_shapes_that_are_no_tables_are_named(case, take):
+def test_shapes_that_are_not_tables_are_rejected(case, take):
     with pytest.raises(ValueError, match=r"at least one row|minimum of 1 is required|expected|Expected 2D|dim <= 2"):
         take(EMPTY[case])
 
@@ -120,12 +120,12 @@ MISSING = {
 
 @pytest.mark.parametrize("take", [as_source, SoftKMeans(1).fit], ids=["source", "estimator"])
 @pytest.mark.parametrize("case", MISSING)
-def test_what_is_missing_is_found(case, take):
+def test_missing_and_infinite_values_are_located(case, take):
     with pytest.raises(InputError, match=r"NaN or infinity: 1 of 4 entries, the first in row 1, column 0 \(counted"):
         take(MISSING[case])
 
 
-def test_a_column_with_nothing_in_it_is_missing_throughout():
+def test_all_values_of_a_null_column_are_missing():
     for x in (pl.DataFrame({"a": [None, None]}), pa.table({"a": pa.nulls(2)})):
         with pytest.raises(InputError, match="2 of 2 entries"):
             as_source(x)
@@ -148,6 +148,6 @@ def test_a_column_with_nothing_in_it_is_missing_throughout():
         (3.0, r"sample_weight has shape \(\), expected \(2,\)"),
     ],
 )  # fmt: skip
-def test_bad_weights_are_named(w, message):
+def test_errors_name_invalid_weights(w, message):
     with pytest.raises(InputError, match=message):
         as_source(X[:2], w)

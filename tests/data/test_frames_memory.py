@@ -1,4 +1,4 @@
-"""Tables are copied only where said, and large ones are looked at a block at a time."""
+"""Tables are copied only where documented, and large ones are processed block by block."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from softkmeans.data.frames import as_rows
 
 
 def shared(x, rows):
-    """Whether an array or a tensor, or a sparse matrix's entries, lie where they did."""
+    """Return whether rows share the memory of x: an array, a tensor, or the entries of a sparse matrix."""
     if isinstance(rows, torch.Tensor):
         return rows.data_ptr() == torch.as_tensor(x).data_ptr()
     if sp.issparse(rows):
@@ -41,7 +41,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("kind", VIEWS)
-def test_these_are_not_copied(kind):
+def test_tables_that_are_not_copied(kind):
     x, whole = VIEWS[kind]
     assert shared(whole, as_rows(x))
     assert shared(whole, as_source(x).x)
@@ -49,7 +49,7 @@ def test_these_are_not_copied(kind):
 
 @pytest.mark.parametrize("dtype", ["int8", "float32", "float64"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_rows_are_looked_at_a_block_at_a_time(dtype, order):
+def test_rows_are_checked_block_by_block(dtype, order):
     x = np.zeros((400_000, 20), dtype, order)
     tracemalloc.start()
     try:
@@ -66,16 +66,16 @@ from softkmeans.data import as_source, count_distinct
 from softkmeans.distances import as_distance
 
 def fit(large, n=10_000):
-    kernels.dispatch.LARGE = large
+    kernels.dispatch.COMPILED_MIN_WORK = large
     SoftKMeans(2, temperature=1.0, max_iter=1, init=x[:2].toarray()).fit(x[:n]).predict_proba(x[:n])
 
-def peak():  # in kB, of this process alone: getrusage begins with that of the one it was forked from
+def peak():  # in kB, of this process alone: getrusage includes the peak of the process it was forked from
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 
-rng = np.random.default_rng(0)  # SciPy's own random matrices take 400 MB to make, and would hide what comes after
-places = rng.integers(10_000, size=50_000), rng.integers(5_000, size=50_000)
-x = sp.csr_matrix((rng.uniform(size=50_000), places), shape=(10_000, 5_000))
-fit(0, 9)  # kernels are compiled, modules loaded
+rng = np.random.default_rng(0)  # scipy.sparse.random would allocate 400 MB and hide later peaks
+positions = rng.integers(10_000, size=50_000), rng.integers(5_000, size=50_000)
+x = sp.csr_matrix((rng.uniform(size=50_000), positions), shape=(10_000, 5_000))
+fit(0, 9)  # compiles kernels and loads modules
 block = as_source(x).blocks()
 before = peak()
 uses = {
@@ -92,20 +92,20 @@ for name, use in uses.items():
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="says how much memory was taken")
-def test_sparse_rows_are_dense_a_block_at_a_time():
-    """The 10 000 x 5 000 numbers would take 400 MB."""
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needed to measure the peak memory")
+def test_sparse_rows_are_converted_to_dense_block_by_block():
+    """Check the peak memory: all 10 000 x 5 000 numbers would take 400 MB."""
     command = [sys.executable, "-W", "ignore", "-c", DENSE]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    taken = dict(line.split() for line in done.stdout.splitlines())
-    assert list(taken) == ["compiled", "reference", "sorting", "distances"]
-    assert all(int(most) < 100e6 for most in taken.values()), taken
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    peaks = dict(line.split() for line in completed.stdout.splitlines())
+    assert list(peaks) == ["compiled", "reference", "sorting", "distances"]
+    assert all(int(peak) < 100e6 for peak in peaks.values()), peaks
 
 
-def test_no_library_of_frames_is_loaded_for_arrays():
-    code = (
-        "import sys, sklearn.utils.validation; had = set(sys.modules); import numpy as np;"  # it looks for pandas
+def test_arrays_load_no_data_frame_library():
+    code = (  # scikit-learn may import pandas
+        "import sys, sklearn.utils.validation; before = set(sys.modules); import numpy as np;"
         "from softkmeans import SoftKMeans; SoftKMeans(2).fit(np.arange(9.0)[:, None]);"
-        "print([name for name in ('pandas', 'polars', 'pyarrow') if name in {*sys.modules} - had])"
+        "print([name for name in ('pandas', 'polars', 'pyarrow') if name in {*sys.modules} - before])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""Fits by several processes of torch.distributed: the same as by one, whoever has which rows."""
+"""Fits by several processes of torch.distributed equal those of one, for any division of the rows."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.ranks import places
+from helpers.ranks import rank_environments
 from helpers.streams import Stream
 from softkmeans import InputError, SoftKMeans, distributed, make_blobs
 
@@ -22,7 +22,7 @@ W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
 
 
 def torchrun(size, *command, **settings):
-    """Run a program by so many ranks that talk over the loopback device."""
+    """Run a program on several ranks, which communicate over the loopback device."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
     return subprocess.run(
@@ -31,15 +31,15 @@ def torchrun(size, *command, **settings):
 
 
 def forked(size, *command):
-    """Run a program by so many ranks that are forked off this process, which has everything loaded."""
+    """Run a program on several ranks, forked from this process, so that they need not import anything."""
 
-    def main(place):
-        warnings.resetwarnings()  # pytest's make errors of them
-        os.environ.update(place)
+    def main(environment):
+        warnings.resetwarnings()  # pytest turns warnings into errors
+        os.environ.update(environment)
         sys.argv = [str(word) for word in command]
         runpy.run_path(sys.argv[0])
 
-    processes = [get_context("fork").Process(target=main, args=[place]) for place in places(size)]
+    processes = [get_context("fork").Process(target=main, args=[each]) for each in rank_environments(size)]
     for process in processes:
         process.start()
     for process in processes:
@@ -49,56 +49,56 @@ def forked(size, *command):
 
 @pytest.fixture(scope="module", params=[2, 3])
 def ranks(request, tmp_path_factory):
-    """What every rank found."""
+    """Results of every rank, as on_ranks.py writes them."""
     folder = tmp_path_factory.mktemp("ranks")
     np.save(folder / "x.npy", X)
     np.save(folder / "w.npy", W)
-    command = [PROGRAMS / "on_ranks.py", folder, "found"]
+    command = [PROGRAMS / "on_ranks.py", folder, "results"]
     if request.param == 2:
-        done = torchrun(2, *command)
-        assert done.returncode == 0, done.stderr
+        completed = torchrun(2, *command)
+        assert completed.returncode == 0, completed.stderr
     else:
         forked(request.param, *command)
-    return [json.loads((folder / f"found-{rank}.json").read_text()) for rank in range(request.param)]
+    return [json.loads((folder / f"results-{rank}.json").read_text()) for rank in range(request.param)]
 
 
-def test_all_ranks_find_the_same(ranks):
-    for found in ranks[1:]:
-        assert {**found, "labels": 0} == {**ranks[0], "labels": 0}
+def test_all_ranks_have_the_same_results(ranks):
+    for results in ranks[1:]:
+        assert {**results, "labels": 0} == {**ranks[0], "labels": 0}
 
 
 @pytest.mark.parametrize("init", ["given centers", "k-means++", "random"])
-@pytest.mark.parametrize("shares", ["uneven", "one empty", "first empty"])
-def test_one_process_finds_it_too(ranks, shares, init):
-    start = X[::200] if init == "given centers" else init
-    alone = SoftKMeans(5, init=start, random_state=1, tol=1e-8).fit(Stream(X, [300], W))
-    found = ranks[0][f"{shares}, {init}"]
-    np.testing.assert_allclose(found["centers"], alone.cluster_centers_, rtol=1e-9, atol=1e-9)
-    assert found["objective"] == pytest.approx(alone.objective_, rel=1e-9)
-    assert found["inertia"] == pytest.approx(alone.inertia_, rel=1e-9)
-    assert found["n_iter"] == alone.n_iter_
+@pytest.mark.parametrize("division", ["uneven", "one empty", "first empty"])
+def test_results_equal_those_of_one_process(ranks, division, init):
+    initial = X[::200] if init == "given centers" else init
+    single = SoftKMeans(5, init=initial, random_state=1, tol=1e-8).fit(Stream(X, [300], W))
+    result = ranks[0][f"{division}, {init}"]
+    np.testing.assert_allclose(result["centers"], single.cluster_centers_, rtol=1e-9, atol=1e-9)
+    assert result["objective"] == pytest.approx(single.objective_, rel=1e-9)
+    assert result["inertia"] == pytest.approx(single.inertia_, rel=1e-9)
+    assert result["n_iter"] == single.n_iter_
 
 
 def test_each_rank_reads_its_part_of_a_scan(ranks):
-    alone = SoftKMeans(5, init="k-means||", random_state=1, tol=1e-8).fit(Stream(X))
-    np.testing.assert_allclose(ranks[0]["scan"]["centers"], alone.cluster_centers_, rtol=1e-9, atol=1e-9)
+    single = SoftKMeans(5, init="k-means||", random_state=1, tol=1e-8).fit(Stream(X))
+    np.testing.assert_allclose(ranks[0]["scan"]["centers"], single.cluster_centers_, rtol=1e-9, atol=1e-9)
     calibrated = SoftKMeans(5, init=X[::200], temperature="calibrated").fit(X)
     np.testing.assert_allclose(ranks[0]["calibrated"]["centers"], calibrated.cluster_centers_, rtol=1e-7)
-    assert [label for found in ranks for label in found["labels"]] == calibrated.labels_.tolist()
+    assert [label for results in ranks for label in results["labels"]] == calibrated.labels_.tolist()
 
 
-def test_steps_after_batches_are_those_of_all_ranks(ranks):
+def test_online_steps_use_the_batches_of_all_ranks(ranks):
     best = SoftKMeans(5, init=X[::200], tol=1e-8).fit(X)
     assert ranks[0]["online"]["objective"] == pytest.approx(best.objective_, rel=1e-4)
     assert ranks[0]["partial"]["objective"] == pytest.approx(best.objective_, rel=1e-2)
 
 
-def test_a_checkpoint_is_that_of_all_ranks(ranks):
+def test_a_checkpoint_covers_all_ranks(ranks):
     assert ranks[0]["resumed"] == ranks[0]["calibrated"]
 
 
 @pytest.mark.parametrize(
-    ("what", "message"),
+    ("error", "message"),
     [
         ("narrower", "ranks differ in the number of features, 1 on rank 0, 2 on rank 1"),
         ("no rows", "no rank has any rows"),
@@ -106,16 +106,16 @@ def test_a_checkpoint_is_that_of_all_ranks(ranks):
         ("no weight to scale", "sample_weight is zero for every row"),
         ("nan", "rank 1: the data contains NaN or infinity: 3000 of 3000 entries"),
         ("missing file", "rank 1: "),
-        ("kept already", "rank 0: .* has checkpoints already: go on from them with resume=True"),
-        ("other data", "kept has checkpoints of (a fit to other data|another fit, where the number of rows was 1000)"),
+        ("kept already", "rank 0: .* already holds checkpoints: continue with resume=True"),
+        ("other data", "kept holds checkpoints of (a fit to other data|another fit: the number of rows was 1000)"),
     ],
 )
-def test_an_error_of_one_rank_is_one_of_all(ranks, what, message):
-    for found in ranks:
+def test_an_error_of_one_rank_is_raised_on_all(ranks, error, message):
+    for results in ranks:
         with pytest.raises(InputError, match=message):
-            raise InputError(found[what])
+            raise InputError(results[error])
 
 
 def test_without_a_process_group():
-    with pytest.raises(InputError, match="there is no process group: start by torchrun"):
+    with pytest.raises(InputError, match="there is no process group: use torchrun, and call"):
         distributed(X)

@@ -1,4 +1,4 @@
-"""What is wrong with data that is scanned is said in one line, with the file and the row named."""
+"""Errors in scanned data name the file, the row and the cause in one line."""
 
 import contextlib
 import gzip
@@ -39,11 +39,11 @@ DAMAGED = bytearray(parquet({"a": np.random.default_rng(0).normal(size=1000)}))
 DAMAGED[4:200] = b"\xff" * 196
 
 FILES = {
-    # name: (files, what is scanned, arguments, words of the message)
+    # name: (files, path to scan, arguments, parts of the message)
     "no such file": ({}, "none.npy", {}, ["none.npy: there is no such file"]),
     "empty folder": ({}, "", {}, ["this folder has no file", ".parquet", ".csv"]),
     "folder of other files": ({"a.xlsx": b"a", "_b.csv": b"a"}, "", {}, ["this folder has no file"]),
-    "glob of nothing": ({"a.csv": CSV}, "*.parquet", {}, ["*.parquet: no file has a name like this"]),
+    "glob of nothing": ({"a.csv": CSV}, "*.parquet", {}, ["*.parquet: no file matches this pattern"]),
     "unknown format": ({"a.npz": b"a"}, "a.npz", {}, ["'.npz'", ".npy, .parquet"]),
     "glob of unknown format": ({"a.txt": b"a"}, "a.*", {}, ["a.txt", "'.txt'"]),
     "two formats": ({"a.csv": CSV, "b.npy": npy(X)}, "", {}, ["several formats, .csv, .npy"]),
@@ -62,7 +62,7 @@ FILES = {
     "fields in npy": ({"a.npy": b"\x93NUMPY\x03\x00" + bytes(99)}, "", {}, ["a.npy", "a plain array"]),
     "columns of npy": ({"a.npy": npy(X)}, "", {"columns": ["a"]}, ["without column names", "'a'"]),
     "weights of npy": ({"a.npy": npy(X)}, "", {"weight_column": "w"}, ["without column names", "'w'"]),
-    "other npy": ({"a.npy": npy(X), "b.npy": npy(X[:, :2])}, "", {}, ["b.npy", "2 columns, and 3 in", "a.npy"]),
+    "other npy": ({"a.npy": npy(X), "b.npy": npy(X[:, :2])}, "", {}, ["b.npy", "2 columns, expected 3 as in", "a.npy"]),
     "missing in the last": ({"a.npy": npy(X), "b.npy": npy(NAN)}, "", {}, ["b.npy: 1 missing", "row 9", "column 2"]),
     "not parquet": ({"a.parquet": CSV}, "", {}, ["a.parquet", "can't be read", "complete"]),
     "parquet cut off": ({"a.parquet": parquet(AB)[:-30]}, "", {}, ["a.parquet", "can't be read", "complete"]),
@@ -83,13 +83,13 @@ FILES = {
         {"a.parquet": parquet(AB), "b.parquet": parquet({"a": [1], "c": [2]})},
         "",
         {},
-        ["b.parquet", "not those of", "a.parquet", "lacks 'b'", "besides 'c'"],
+        ["b.parquet", "differ from those of", "a.parquet", "missing 'b'", "unexpected 'c'"],
     ),
     "text in the last parquet": (
         {"a.parquet": parquet(AB), "b.parquet": parquet({"a": [1], "b": ["x"]})},
         "",
         {},
-        ["b.parquet", "no numbers in 'b'"],
+        ["b.parquet", "not numeric 'b'"],
     ),
     "no numbers": ({"a.parquet": parquet({"a": ["x"]})}, "", {}, ["a.parquet", "holds numbers"]),
     "text chosen in parquet": ({"a.parquet": parquet({"a": ["x"]})}, "", {"columns": ["a"]}, ["row 1", "'x'"]),
@@ -101,7 +101,7 @@ FILES = {
         {"a.csv": CSV, "b.csv": "a,c\n1,2\n"},
         "",
         {},
-        ["b.csv", "lacks 'b'", "besides 'c'"],
+        ["b.csv", "missing 'b'", "unexpected 'c'"],
     ),
     "text below": ({"a.csv": TEXT}, "", {}, ["a.csv: column 'b' is not", "row 400001", "'ä lot'", "from 1"]),
     "text in the last csv": ({"a.csv": CSV, "b.csv": "b,a\n,1\n1,y\n"}, "", {}, ["b.csv: column 'a'", "row 2", "'y'"]),
@@ -123,7 +123,7 @@ FILES = {
         {},
         ["b.csv: 1 missing", "row 2", "'b'"],
     ),
-    "long row in csv": ({"a.csv": TEXT.replace("ä", "2,")}, "", {}, ["a.csv", "row 400001 ", "3 cells"]),
+    "long row in csv": ({"a.csv": TEXT.replace("ä", "2,")}, "", {}, ["a.csv", "row 400001 ", "3 cells, expected 2"]),
     "latin-1 header": ({"a.csv": "a,bä\n1,2\n".encode("latin-1")}, "", {}, ["a.csv", "not UTF-8"]),
     "utf-16": ({"a.csv": CSV.encode("utf-16")}, "", {}, ["a.csv", "not UTF-8"]),
     "cut gzip": ({"a.csv.gz": gzip.compress(TEXT.encode())[:-20]}, "", {}, ["a.csv.gz", "can't be read"]),
@@ -143,7 +143,7 @@ FILES = {
 
 
 def refused(data, words, **arguments):
-    """Scan this to its end, which must be refused in such words."""
+    """Check that scanning the data to its end raises an InputError of one line with these words."""
     with pytest.raises(InputError) as caught:
         scan(data, **arguments).sum(lambda block: len(block))
     message = str(caught.value)
@@ -175,23 +175,27 @@ def shortened(passes=iter(range(9))):  # noqa: B008
 RUNNING = iter([X, X + 1, X + 2])
 
 STREAMS = {
-    "generator": (generator(), {}, ["a generator gives its rows once", "scan(lambda: ...)"]),
-    "record batches": (reader(), {}, ["a RecordBatchReader gives its rows once", "scan(lambda: ...)"]),
+    "generator": (generator(), {}, ["a generator yields its rows only once", "scan(lambda: ...)"]),
+    "record batches": (reader(), {}, ["a RecordBatchReader yields its rows only once", "scan(lambda: ...)"]),
     "array": (X, {}, ["a ndarray is in memory"]),
     "frame": (pa.table(AB), {}, ["a Table is in memory"]),
     "rows one by one": (TensorDataset(torch.tensor(X)), {}, ["TensorDataset", "DataLoader"]),
-    "number": (3, {}, ["a int came, expected files"]),
+    "number": (3, {}, ["data is a int, expected files"]),
     "list of nothing": ([], {}, ["no tables"]),
-    "function of a number": (lambda: 3, {}, ["the function gave a int"]),
-    "function of an array": (lambda: X, {}, ["the function gave a ndarray"]),
+    "function of a number": (lambda: 3, {}, ["the function returned a int"]),
+    "function of an array": (lambda: X, {}, ["the function returned a ndarray"]),
     "dicts": (DataLoader([{"x": torch.ones(3)}] * 4, batch_size=2), {}, ["table 1", "a dict", "collate_fn"]),
-    "rows": (list(X), {}, ["table 1", "shape (3,)", "some rows at a time"]),
+    "rows": (list(X), {}, ["table 1", "shape (3,)", "several rows at a time"]),
     "text": (["a.csv", X], {}, ["table 1"]),
     "complex": ([X * 1j], {}, ["table 1", "complex128", "real numbers"]),
     "no columns": ([X[:, :0]], {}, ["0 columns"]),
-    "other columns": ([X, X[:, :2]], {}, ["table 2 (counted from 1): it has 2 columns, and the first has 3"]),
-    "other names": ([pa.table(AB), pa.table({"a": [1]})], {}, ["table 2", "lacks 'b'"]),
-    "text in a later frame": ([pa.table(AB), pa.table({"a": ["x"], "b": [1]})], {}, ["table 2", "no numbers in 'a'"]),
+    "other columns": (
+        [X, X[:, :2]],
+        {},
+        ["table 2 (counted from 1): it has 2 columns, expected 3 as in the first table"],
+    ),
+    "other names": ([pa.table(AB), pa.table({"a": [1]})], {}, ["table 2", "missing 'b'"]),
+    "text in a later frame": ([pa.table(AB), pa.table({"a": ["x"], "b": [1]})], {}, ["table 2", "not numeric 'a'"]),
     "text chosen": ([pa.table({"a": ["x"]})], {"columns": ["a"]}, ["'a' is not numeric", "row 1", "'x'"]),
     "columns without names": ([X], {"columns": ["a"]}, ["without column names"]),
     "weights without names": ([X], {"weight_column": "w"}, ["without column names"]),
@@ -199,7 +203,7 @@ STREAMS = {
     "zero weights": ([pa.table({"a": [1], "w": [0]})], {"weight_column": "w"}, ["'w'", "zero in every row"]),
     "no rows": (lambda: [X[:0]], {}, ["no rows"]),
     "shuffled": (DataLoader(torch.tensor(X), batch_size=1, sampler=[0, 1]), {}, None),
-    "the same iterator": (lambda: RUNNING, {}, ["first row is not that", "fresh iterator", "shuffle"]),
+    "the same iterator": (lambda: RUNNING, {}, ["first row differs from that", "fresh iterator", "shuffle"]),
 }
 
 
@@ -213,8 +217,8 @@ def test_streams(case):
 
 
 @pytest.mark.parametrize("data", [generator(), reader()], ids=["generator", "record batches"])
-def test_as_source_refuses_what_gives_its_rows_once(data):
-    with pytest.raises(InputError, match="gives its rows once only"):
+def test_as_source_refuses_iterators(data):
+    with pytest.raises(InputError, match="yields its rows only once"):
         as_source(data)
 
 
@@ -226,7 +230,9 @@ def test_as_source_has_no_weights_for_loaders():
 def test_fewer_rows_on_the_second_pass():
     source = scan(shortened)
     assert sum(map(len, source.blocks())) == source.n_rows
-    with pytest.raises(InputError, match=r"this pass gave 13 rows, and the one before 14: every pass needs the same"):
+    with pytest.raises(
+        InputError, match=r"this pass read 13 rows, and the previous pass 14: every pass needs the same"
+    ):
         list(source.blocks())
 
 
@@ -242,11 +248,11 @@ def test_a_file_that_changes_between_passes(tmp_path, name):
     with pytest.raises(InputError, match=rf"{name}: the file changed since"):
         list(source.blocks())
     (tmp_path / name).unlink()
-    with pytest.raises(InputError, match=rf"{name}: the file is gone"):
+    with pytest.raises(InputError, match=rf"{name}: the file no longer exists"):
         list(source.blocks())
 
 
-def test_what_the_first_pass_left_unread_is_looked_at_later(tmp_path):
+def test_rows_that_the_first_pass_did_not_reach_are_checked_later(tmp_path):
     np.save(tmp_path / "x.npy", NAN)
     source = scan(tmp_path / "x.npy", rows_per_block=2)
     assert len(next(source.blocks())) == 2
@@ -255,7 +261,7 @@ def test_what_the_first_pass_left_unread_is_looked_at_later(tmp_path):
             list(source.blocks())
 
 
-def test_errors_of_the_users_own_come_as_they_are():
+def test_errors_of_the_users_function_are_raised_unchanged():
     def failing():
         yield X
         raise KeyError("mine")
@@ -266,7 +272,7 @@ def test_errors_of_the_users_own_come_as_they_are():
 
 @contextlib.contextmanager
 def nobody():
-    """Be a user who may read only what all may."""
+    """Run as the user nobody, who may only read files that everybody may read."""
     if os.geteuid():
         yield
         return
@@ -281,16 +287,16 @@ def nobody():
 def test_a_file_that_may_not_be_read(tmp_path, name):
     (tmp_path / name).write_bytes(b"content")
     (tmp_path / name).chmod(0)
-    folder = os.open(tmp_path, os.O_RDONLY)  # whose parents nobody may enter
+    folder = os.open(tmp_path, os.O_RDONLY)  # nobody may not enter its parent folders
     before = os.open(".", os.O_RDONLY)
     try:
         os.fchdir(folder)
         tmp_path.chmod(0o755)
         with nobody():
-            refused(name, [name, "you may not read it"])
+            refused(name, [name, "permission denied"])
         tmp_path.chmod(0o600)
         with nobody():
-            refused(name, [name, "you may not read it"])
+            refused(name, [name, "permission denied"])
     finally:
         os.fchdir(before)
         os.close(folder)
@@ -299,13 +305,13 @@ def test_a_file_that_may_not_be_read(tmp_path, name):
 
 def test_a_share_of_a_share_and_a_rank_too_high():
     source = scan([X])
-    with pytest.raises(InputError, match="take shares of the whole"):
+    with pytest.raises(InputError, match="already a share: call share on the whole scan"):
         source.share(0, 2).share(0, 2)
-    with pytest.raises(InputError, match="rank=2 of size=2"):
+    with pytest.raises(InputError, match="rank=2 of size=2: expected 0 <= rank < size"):
         source.share(2, 2)
 
 
-def test_a_share_may_be_without_weight():
+def test_a_share_may_have_zero_weight():
     rows = pa.table({"a": np.arange(4), "w": [0, 0, 1, 1]})
     source = scan([rows], weight_column="w", rows_per_block=2)
     assert [sum(float(b.w.sum()) for b in source.share(rank, 3).blocks()) for rank in range(3)] == [0, 2, 0]

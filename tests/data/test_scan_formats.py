@@ -1,4 +1,4 @@
-"""What is scanned is what was written, in every format, however it is cut and shared out."""
+"""Scans return the written rows in every format, for any window size and any division into shares."""
 
 import functools
 import gzip
@@ -45,7 +45,7 @@ def table(path, rows=slice(None), group=30):
 
 
 def folder(path, suffix):
-    """Three files in folders, beside what tools leave there."""
+    """Write three files in subfolders, beside other files that tools write there."""
     for i, rows in enumerate(PARTS):
         (path / f"day={i}").mkdir()
         table(path / f"day={i}" / f"part{suffix}", rows)
@@ -68,7 +68,7 @@ def batches():
     )
 
 
-# Where the rows X are, without names and weights ...
+# Data with the rows X, without names and weights ...
 BARE = {
     "npy": lambda path: npy(path / "x.npy", X),
     "npy, by columns": lambda path: npy(path / "x.npy", np.asfortranarray(X)),
@@ -83,7 +83,7 @@ BARE = {
     "list of arrays": lambda path: [X[rows] for rows in PARTS],
     "arrays of no rows among them": lambda path: [X[:0], X[:50], X[:0], X[50:], X[:0]],
     "function": lambda path: lambda: (X[rows] for rows in PARTS),
-    "one buffer, filled anew": lambda path: functools.partial(refilled, np.empty((10, 3))),
+    "one buffer, refilled": lambda path: functools.partial(refilled, np.empty((10, 3))),
     "function, sparse": lambda path: lambda: iter([sp.csr_array(X)]),
     "function, lists": lambda path: lambda: [X.tolist()],
     "frame without names": lambda path: lambda: iter([pd.DataFrame(X)]),
@@ -121,7 +121,7 @@ def opened(name, path, **arguments):
 
 
 def rows_of(source):
-    """All rows and weights, in the order of their numbers."""
+    """Return all rows and weights, in the order of their numbers."""
     blocks = sorted(source.blocks(), key=lambda block: block.start)
     return torch.cat([b.x for b in blocks]).numpy(), torch.cat([b.w for b in blocks]).numpy()
 
@@ -132,7 +132,7 @@ def test_there_is_a_case_for_every_format():
 
 @pytest.mark.parametrize("rows_per_block", [None, 8])
 @pytest.mark.parametrize("name", ALL)
-def test_windows_put_together_are_the_rows(tmp_path, name, rows_per_block):
+def test_windows_together_hold_all_rows(tmp_path, name, rows_per_block):
     source = opened(name, tmp_path, rows_per_block=rows_per_block)
     for _ in range(2):
         x, w = rows_of(source)
@@ -144,7 +144,7 @@ def test_windows_put_together_are_the_rows(tmp_path, name, rows_per_block):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_shares_are_all_rows_once(tmp_path, name):
+def test_shares_together_hold_each_row_once(tmp_path, name):
     source = opened(name, tmp_path, rows_per_block=6)
     for size in (1, 2, 3, 4):
         shares = [source.share(rank, size) for rank in range(size)]
@@ -179,7 +179,7 @@ def test_columns_are_chosen_as_in_read_table(tmp_path):
         np.testing.assert_array_equal(rows_of(source)[0], X[:, [2, 0]])
 
 
-TYPES = {  # what the columns are, and what they are read as
+TYPES = {  # types of two columns, and the type that they are read as
     "float32": (np.float32, np.float32, np.float32),
     "float16": (np.float16, np.float32, np.float32),
     "mixed": (np.float32, np.float64, np.float64),
@@ -209,7 +209,7 @@ def test_npy_keeps_its_type_and_is_mapped(tmp_path, kind):
     assert block.x.tolist() == np.eye(3).tolist()
 
 
-def test_bfloat16_comes_in_tensors():
+def test_tensors_of_bfloat16_are_read():
     source = scan([torch.eye(3, dtype=torch.bfloat16)])
     assert rows_of(source)[0].tolist() == np.eye(3).tolist()
 
@@ -251,7 +251,7 @@ def test_shares_of_many_row_groups_are_about_equal(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["loader", "stream of tensors", "function", "record batches"])
-def test_as_source_scans_what_gives_tables(tmp_path, name):
+def test_as_source_scans_streams_of_tables(tmp_path, name):
     source = as_source(ALL[name](tmp_path))
     assert not source.in_memory
     np.testing.assert_array_equal(rows_of(source)[0][:, :3], X)
@@ -263,7 +263,7 @@ def test_the_device_is_where_blocks_are(tmp_path):
     assert all(block.x.device.type == "meta" for block in source.blocks())
 
 
-def test_written_by_others(tmp_path):
+def test_csv_of_other_programs(tmp_path):
     pc.write_csv(pa.table(frame()), tmp_path / "quoted.csv", pc.WriteOptions(quoting_style="all_valid"))
     pd.DataFrame(frame()).to_csv(tmp_path / "spaced.csv", lineterminator="\r\n\r\n")
     for name in ("quoted.csv", "spaced.csv"):

@@ -1,4 +1,4 @@
-"""Reading ahead: its thread, its memory, and processes that fork."""
+"""Prefetching: its thread, its memory, and forked processes."""
 
 import gc
 import multiprocessing
@@ -32,7 +32,7 @@ def counting(n, made, ended):
         ended.append(threading.current_thread().name)
 
 
-def test_items_come_in_order_and_at_most_two_ahead():
+def test_items_keep_their_order_and_at_most_two_are_ahead():
     made, ended = [], []
     for i in prefetch(counting(20, made, ended)):
         assert i + 1 <= len(made) <= i + 3
@@ -50,26 +50,26 @@ def test_nothing_runs_before_the_first_item():
     assert list(prefetch(())) == []
 
 
-@pytest.mark.parametrize("inverse_transform", ["close", "drop", "raise", "at once"])
-def test_the_thread_ends_with_the_iterator(inverse_transform):
+@pytest.mark.parametrize("ending", ["close", "drop", "raise", "at once"])
+def test_the_thread_ends_with_the_iterator(ending):
     made, ended = [], []
     items = prefetch(counting(10**9, made, ended))
-    if inverse_transform != "at once":
+    if ending != "at once":
         assert next(items) == 0
-    if inverse_transform == "close":
+    if ending == "close":
         items.close()
-    elif inverse_transform == "raise":
+    elif ending == "raise":
         with pytest.raises(KeyError):
             items.throw(KeyError())
     else:
         del items
         gc.collect()
     assert threads() == []
-    assert len(ended) == (inverse_transform != "at once")
+    assert len(ended) == (ending != "at once")
     assert len(made) <= 3
 
 
-def test_what_the_thread_raises_is_raised_here():
+def test_errors_of_the_thread_are_raised_in_the_consumer():
     def failing():
         yield 1
         raise ValueError("in the thread")
@@ -116,10 +116,10 @@ def test_a_forked_process_reads_too(tmp_path, kind):
     assert answers.get(timeout=20) == x.sum(0).tolist()
     child.join(20)
     assert child.exitcode == 0
-    assert sum(map(len, begun)) == 16  # the parent goes on
+    assert sum(map(len, begun)) == 16  # the pass of the parent continues
 
 
-def go_on(begun, answers):
+def continue_pass(begun, answers):
     try:
         next(begun)
     except RuntimeError as error:
@@ -127,12 +127,12 @@ def go_on(begun, answers):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_pass_does_not_go_on_in_a_forked_process():
+def test_a_pass_does_not_continue_in_a_forked_process():
     begun = prefetch(range(9))
     next(begun)
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    child = context.Process(target=go_on, args=(begun, answers))
+    child = context.Process(target=continue_pass, args=(begun, answers))
     child.start()
     assert "before a fork" in answers.get(timeout=20)
     child.join(20)
@@ -140,7 +140,7 @@ def test_a_pass_does_not_go_on_in_a_forked_process():
     assert list(begun) == list(range(1, 9))
 
 
-def test_a_program_ends_that_left_a_pass_in_the_middle():
+def test_a_program_can_end_during_a_pass():
     code = (
         "from softkmeans.data.files.prefetch import prefetch; items = prefetch(iter(int, 1)); next(items); print('end')"
     )
@@ -150,7 +150,7 @@ def test_a_program_ends_that_left_a_pass_in_the_middle():
     assert time.monotonic() - start < 20
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="says where files are mapped")
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="lists the mapped files")
 def test_windows_are_unmapped_when_they_are_dropped(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((1000, 4)))
     blocks = list(scan(tmp_path / "x.npy", rows_per_block=100).blocks())
@@ -169,7 +169,7 @@ MEMORY = """
 import sys, torch
 torch.set_num_threads(1)
 from softkmeans.data import scan
-def peak():  # in MB, of this process alone: getrusage begins with that of the one it was forked from
+def peak():  # in MB, of this process only: getrusage includes the peak of the parent before the fork
     return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 def run(path):
     return scan(path, rows_per_block=2**15).sum(lambda block: block.sum(lambda part: part.x.sum(0)))
@@ -182,14 +182,14 @@ print(peak() - before)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="says how much memory was taken")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="holds the peak memory")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """Of 100 MB some windows of 4 MB are in memory at a time."""
+    """Check the peak memory of reading 100 MB, of which a few windows of 4 MB are in memory at a time."""
     x = np.arange(800_000.0 * 16).reshape(-1, 16)
     for name, rows in {"small": x[:10], "large": x}.items():
         np.save(tmp_path / f"{name}.npy", rows)
         table = pa.table(list(rows.reshape(16, -1)), [f"c{j}" for j in range(16)])
-        # one row group, so that all of it would be read where row groups are read whole
+        # a single row group: a reader that reads whole row groups would exceed the limit
         pq.write_table(table, tmp_path / f"{name}.parquet", len(x), compression="none", use_dictionary=False)
     paths = [tmp_path / f"{name}{suffix}" for name in ("small", "large") for suffix in (".npy", ".parquet")]
     command = [sys.executable, "-c", MEMORY, *paths]

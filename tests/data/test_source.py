@@ -1,4 +1,4 @@
-"""Sources give the rows as they are, whatever holds them."""
+"""Sources return the rows unchanged for every kind of array."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ HOLDERS = {
 
 @pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("block", [4, 2**20])
-def test_blocks_give_all_rows_once(monkeypatch, holder, block):
+def test_blocks_contain_all_rows_once(monkeypatch, holder, block):
     monkeypatch.setattr(block_module, "BLOCK", block)
     source = as_source(HOLDERS[holder], np.arange(10))
     expected = np.asarray(X > 4, dtype=float) if holder == "booleans" else X
@@ -58,7 +58,7 @@ def test_memory_mapped_file(tmp_path):
     np.testing.assert_array_equal(as_source(mapped).map(lambda b: b.x).numpy(), X)
 
 
-def test_views_are_seen_through():
+def test_views_scale_all_rows():
     view = ScaledView(as_source(X), Scaling(as_distance("sqeuclidean"), torch.zeros(3, dtype=torch.float64), 0.5))
     np.testing.assert_array_equal(view.map(lambda b: b.x).numpy(), 2 * X)
     np.testing.assert_array_equal(view.sum(lambda b: b.x.sum(0)).numpy(), 2 * X.sum(0))
@@ -71,7 +71,7 @@ def test_a_fit_does_not_depend_on_the_blocks(monkeypatch):
     x = np.random.default_rng(0).normal(size=(200, 3))
     whole = fit(x, 3, random_state=0)
     monkeypatch.setattr(block_module, "BLOCK", 21)
-    monkeypatch.setattr("softkmeans.kernels.reference.TILE", 6)
+    monkeypatch.setattr("softkmeans.kernels.reference.TILE_ENTRIES", 6)
     pieces = fit(x, 3, random_state=0)
     np.testing.assert_allclose(pieces.centers, whole.centers, rtol=1e-10)
     assert pieces.n_iter == whole.n_iter

@@ -1,4 +1,4 @@
-"""Rows that come in blocks and can't be had by number: what is found does not depend on how they are cut."""
+"""Streams: results do not depend on how the rows are divided into blocks, which can only be read in order."""
 
 import functools
 
@@ -44,7 +44,7 @@ def seeded_whole(name, distance):
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 @settings(max_examples=4, deadline=None)
 @given(ends=ENDS)
-def test_starts_do_not_depend_on_blocks(name, distance, ends):
+def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
     whole = seeded_whole(name, distance)
     cut = seeded(name, Stream(X, ends, w=WEIGHTS), 5, distance)
     for one, other in zip(whole, cut, strict=True):
@@ -66,7 +66,7 @@ def test_fits_do_not_depend_on_blocks(ends, kind):
     np.testing.assert_allclose(stream.predict_proba(Stream(X, ends)), array.predict_proba(X), atol=1e-6)
 
 
-def test_one_answer_is_not_kept_for_every_row():
+def test_labels_of_streams_are_not_stored():
     model = SoftKMeans(5, random_state=0).fit(X)
     assert hasattr(model, "labels_")
     assert not hasattr(model.fit(Stream(X)), "labels_")
@@ -74,7 +74,7 @@ def test_one_answer_is_not_kept_for_every_row():
 
 
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
-def test_starts_find_blobs_far_apart(name):
+def test_initial_centers_include_all_distant_blobs(name):
     centers = np.arange(6)[:, None] * 1000.0
     rows = np.concatenate([centers + shift for shift in np.linspace(-1, 1, 50)])
     found = seeded(name, Stream(rows, [70, 200]), 6, "sqeuclidean")
@@ -85,7 +85,7 @@ def test_starts_find_blobs_far_apart(name):
 
 
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
-def test_rows_of_no_weight_start_nothing(name):
+def test_rows_with_zero_weight_are_not_initial_centers(name):
     rows, weights = np.concatenate([X, X + 500]), np.repeat([1.0, 0.0], len(X))
     for start in seeded(name, Stream(rows, [100], w=weights), 5, "sqeuclidean"):
         assert start.max() < 100
@@ -102,58 +102,60 @@ def test_fewer_distinct_rows_than_clusters(name):
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_rows_are_drawn_by_their_mass(size):
-    """Against the probabilities of drawing one after the other without replacement."""
-    mass = np.array([1.0, 2.0, 3.0, 4.0])
-    source = Stream(np.arange(4.0)[:, None], [1, 3], w=mass)
+def test_rows_are_drawn_by_their_sampling_weight(size):
+    """Compare with the probabilities of sequential draws without replacement."""
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+    source = Stream(np.arange(4.0)[:, None], [1, 3], w=weights)
     drawn = [draw_rows(source, size, lambda block: block.w, seed)[0][:, 0].int().tolist() for seed in range(2000)]
-    share = np.bincount([rows[0] for rows in drawn], minlength=4) / len(drawn)
-    np.testing.assert_allclose(share, mass / 10, atol=0.03)
+    frequencies = np.bincount([rows[0] for rows in drawn], minlength=4) / len(drawn)
+    np.testing.assert_allclose(frequencies, weights / 10, atol=0.03)
     if size == 3:
         left_out = np.array([6 - sum(rows) for rows in drawn])
         expected = [0.0, 0.0, 0.0, 0.0]
         for a in range(4):
             for b in {0, 1, 2, 3} - {a}:
                 for c in {0, 1, 2, 3} - {a, b}:
-                    chance = mass[a] / 10 * mass[b] / (10 - mass[a]) * mass[c] / (10 - mass[a] - mass[b])
-                    expected[6 - a - b - c] += chance
+                    first, second, third = weights[[a, b, c]]
+                    expected[6 - a - b - c] += first / 10 * second / (10 - first) * third / (10 - first - second)
         np.testing.assert_allclose(np.bincount(left_out, minlength=4) / len(drawn), expected, atol=0.03)
 
 
-def test_weights_come_with_the_rows_drawn():
+def test_weights_of_the_drawn_rows_are_returned():
     rows, weight = draw_rows(Stream(X, [50], w=WEIGHTS), 20, lambda block: block.w, seed=1)
     for row, w in zip(rows.numpy(), weight.tolist(), strict=True):
-        (place,) = np.flatnonzero((row == X).all(1))
-        assert WEIGHTS[place] == w > 0
+        (index,) = np.flatnonzero((row == X).all(1))
+        assert WEIGHTS[index] == w > 0
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"growing_sample": True, "n_clusters": 1}, "needs rows by their numbers, and a Stream"),
-        ({"init": lambda x, k, random_state: x[:k]}, "init is a callable, which takes all rows at once"),
+        ({"growing_sample": True, "n_clusters": 1}, "needs rows by index, but a Stream only reads them in order"),
+        ({"init": lambda x, k, random_state: x[:k]}, "init is a callable, which needs all rows at once"),
         ({"n_clusters": 601}, "n_clusters=601 is more than the 600 rows"),
     ],
 )
-def test_what_needs_rows_by_number_says_so(settings, message):
+def test_errors_of_methods_that_need_rows_by_index(settings, message):
     with pytest.raises(InputError, match=message):
         SoftKMeans(**({"n_clusters": 5} | settings)).fit(Stream(X))
 
 
-MISTAKEN = {
-    "the data is the name 'x.npy': give softkmeans.data.scan of it": lambda: SoftKMeans(2).fit("x.npy"),
-    "a generator gives its rows once only": lambda: SoftKMeans(2).fit(row for row in X),
-    "sample_weight came with a Source, which has its own": lambda: SoftKMeans(2).fit(Stream(X), sample_weight=WEIGHTS),
-    "device='meta' came with a Source on cpu": lambda: SoftKMeans(2, device="meta").fit(Stream(X)),
-    "an array is needed here, and a Stream came": lambda: make_pipeline(StandardScaler(), SoftKMeans(2)).fit(Stream(X)),
-    "this needs rows by their numbers": lambda: select_n_clusters(Stream(X), [2, 3]),
+WRONG_USES = {
+    "X='x.npy' is a file name, expected rows: use softkmeans.data.scan": lambda: SoftKMeans(2).fit("x.npy"),
+    "a generator yields its rows only once": lambda: SoftKMeans(2).fit(row for row in X),
+    "sample_weight is not supported with a Source, which has its own": lambda: SoftKMeans(2).fit(
+        Stream(X), sample_weight=WEIGHTS
+    ),
+    "device='meta' is not supported with a Source on cpu": lambda: SoftKMeans(2, device="meta").fit(Stream(X)),
+    "expected an array, got a Stream": lambda: make_pipeline(StandardScaler(), SoftKMeans(2)).fit(Stream(X)),
+    "this operation needs rows by index": lambda: select_n_clusters(Stream(X), [2, 3]),
 }
 
 
-@pytest.mark.parametrize("message", MISTAKEN)
-def test_mistakes_are_named(message):
+@pytest.mark.parametrize("message", WRONG_USES)
+def test_errors_of_wrong_uses(message):
     with pytest.raises(InputError, match=message):
-        MISTAKEN[message]()
+        WRONG_USES[message]()
 
 
 def test_loaders_are_read_as_streams():
@@ -164,13 +166,13 @@ def test_loaders_are_read_as_streams():
     np.testing.assert_array_equal(model.predict(rows), model.predict(X))
 
 
-def test_other_members_of_the_family_fit_streams():
+def test_other_models_fit_streams():
     for model in (FuzzyCMeans(3, init=X[:3]), SoftKMeans(3, init=X[:3], noise_distance=30.0, local_search=True)):
         array = type(model)(**model.get_params()).fit(X)
         np.testing.assert_allclose(model.fit(Stream(X, [99])).cluster_centers_, array.cluster_centers_, atol=1e-5)
 
 
-def test_names_of_features():
+def test_feature_names():
     named = Stream(X, [10])
     named.columns = ("a", "b", "c")
     model = SoftKMeans(2, random_state=0).fit(named)
@@ -183,18 +185,18 @@ def test_names_of_features():
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_scalers_are_those_of_scikit_learn(weights):
+def test_fitted_scalers_equal_those_of_scikit_learn(weights):
     rows = np.column_stack([X * [1.0, 1e-3, 1e6] + [0.0, 50.0, 1e9], np.full(len(X), 3.0)])
     expected = StandardScaler().fit(rows, sample_weight=weights)
     source = Stream(rows, [5, 300], weights)
     source.columns = ("a", "b", "c", "d")
-    found = fitted_scaler(source)
+    scaler = fitted_scaler(source)
     for name in ("mean_", "var_", "scale_"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
-    assert found.feature_names_in_.tolist() == ["a", "b", "c", "d"]
-    blocks = scaled(source, found).blocks()
+        np.testing.assert_allclose(getattr(scaler, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+    assert scaler.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    blocks = scaled(source, scaler).blocks()
     frame = pd.DataFrame(rows, columns=source.columns)
-    np.testing.assert_allclose(np.concatenate([block.x for block in blocks]), found.transform(frame), atol=1e-12)
+    np.testing.assert_allclose(np.concatenate([block.x for block in blocks]), scaler.transform(frame), atol=1e-12)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -212,12 +214,12 @@ def test_assignments_are_written_block_by_block(ending, tmp_path):
     np.testing.assert_allclose(whole[["p0", "p1", "p2"]], model.predict_proba(frame), atol=1e-15)
 
 
-def test_rows_are_not_written_over(tmp_path):
+def test_input_files_are_not_overwritten(tmp_path):
     pd.DataFrame(X, columns=["a", "b", "c"]).to_parquet(tmp_path / "rows.parquet")
     before, source = (tmp_path / "rows.parquet").read_bytes(), scan(tmp_path)
     model = SoftKMeans(3, random_state=0).fit(source)
     (tmp_path / "link.parquet").symlink_to(tmp_path / "rows.parquet")
     for name in ("rows.parquet", "link.parquet"):
-        with pytest.raises(InputError, match="rows are read from it; give it a name of its own"):
+        with pytest.raises(InputError, match="it is an input file; choose another name"):
             write_assignments(model, source, tmp_path / name)
     assert (tmp_path / "rows.parquet").read_bytes() == before

@@ -1,4 +1,4 @@
-"""make_blobs gives scikit-learn's points as tensors, and refuses what can't be drawn."""
+"""make_blobs returns scikit-learn's samples as tensors, and rejects invalid arguments."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from softkmeans.data import make_blobs
 from softkmeans.errors import InputError
 
 
-def test_the_points_are_those_of_scikit_learn():
+def test_the_samples_equal_those_of_scikit_learn():
     x, y = make_blobs(50, 3, 4, [0.1, 0.2, 0.3, 0.4], center_box=(0, 1), random_state=7, dtype=torch.float64)
     expected_x, expected_y = datasets.make_blobs(
         50, 3, centers=4, cluster_std=[0.1, 0.2, 0.3, 0.4], center_box=(0, 1), random_state=7
@@ -25,12 +25,12 @@ def test_the_defaults():
     assert torch.bincount(y).tolist() == [100, 100, 100]
 
 
-def test_the_spread_is_cluster_std():
+def test_the_standard_deviation_is_cluster_std():
     x, y = make_blobs(20_000, n_clusters=2, cluster_std=(0.5, 2.0), random_state=0)
     assert [x[y == k].std(0).mean().item() for k in (0, 1)] == pytest.approx([0.5, 2.0], rel=0.02)
 
 
-def test_the_seed_decides_and_the_global_generators_stay():
+def test_seeds_determine_samples_and_keep_global_generators():
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     first, again, other = (make_blobs(random_state=seed)[0] for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -62,7 +62,7 @@ def test_the_seed_decides_and_the_global_generators_stay():
     ],
     ids=str,
 )
-def test_bad_arguments_are_named(arguments, message):
+def test_errors_name_invalid_arguments(arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         make_blobs(**arguments)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A table written piece by piece is the table written at once, or none at all."""
+"""A table written in pieces equals the table written at once; after an error there is no file."""
 
 import errno
 import gc
@@ -44,10 +44,10 @@ def content(path):
 
 @pytest.mark.parametrize("group", [1, 700, 2**21])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_pieces_are_the_whole(tmp_path, monkeypatch, suffix, group):
+def test_pieces_equal_the_whole_table(tmp_path, monkeypatch, suffix, group):
     whole, pieces = tmp_path / f"whole{suffix}", tmp_path / f"pieces{suffix}"
     write_table(whole, TABLE)
-    monkeypatch.setattr(writing, "GROUP", group)
+    monkeypatch.setattr(writing, "GROUP_SIZE", group)
     with table_writer(pieces) as write:
         for start, stop in [(0, 1), (1, 1), (1, 400), (400, N)]:
             write(rows(start, stop))
@@ -59,7 +59,7 @@ def test_pieces_are_the_whole(tmp_path, monkeypatch, suffix, group):
     np.testing.assert_array_equal(read_table(pieces, columns=["x"]).x[:, 0], TABLE["x"])
 
 
-def test_small_pieces_are_gathered(tmp_path):
+def test_small_pieces_are_grouped(tmp_path):
     write_pieces(tmp_path / "t.parquet", (rows(start, start + 1) for start in range(N)))
     assert pq.ParquetFile(tmp_path / "t.parquet").metadata.num_row_groups == 1
 
@@ -74,8 +74,8 @@ def test_an_open_file_gets_csv_and_stays_open():
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
-def test_what_stood_there_stays_when_a_piece_fails(tmp_path, monkeypatch, suffix, error):
-    monkeypatch.setattr(writing, "GROUP", 1)
+def test_an_existing_file_stays_when_a_piece_fails(tmp_path, monkeypatch, suffix, error):
+    monkeypatch.setattr(writing, "GROUP_SIZE", 1)
     (tmp_path / f"t{suffix}").write_text("old")
     with pytest.raises(error), table_writer(tmp_path / f"t{suffix}") as write:  # noqa: PT012
         write(rows(0, 9))
@@ -84,17 +84,23 @@ def test_what_stood_there_stays_when_a_piece_fails(tmp_path, monkeypatch, suffix
 
 
 WRONG = {
-    "no pieces": ([], "no columns came"),
+    "no pieces": ([], "no table to write: write one or more columns"),
     "no columns": ([{}], "one-dimensional and of one length"),
-    "other columns": ([{"a": [1]}, {"b": [1]}], "columns 'b' came after 'a'"),
-    "another order": ([{"a": [1], "b": [1]}, {"b": [1], "a": [1]}], "columns 'b', 'a' came after 'a', 'b'"),
-    "decimals after whole numbers": ([{"a": [1]}, {"a": [1.5]}], "doesn't go into the columns' types"),
-    "text after numbers": ([{"a": [1]}, {"a": ["x"]}], "doesn't go into the columns' types"),
+    "other columns": ([{"a": [1]}, {"b": [1]}], "columns 'b', expected 'a' as in the first piece"),
+    "another order": (
+        [{"a": [1], "b": [1]}, {"b": [1], "a": [1]}],
+        "columns 'b', 'a', expected 'a', 'b' as in the first piece",
+    ),
+    "decimals after whole numbers": (
+        [{"a": [1]}, {"a": [1.5]}],
+        "can't be converted to the column types of the first piece",
+    ),
+    "text after numbers": ([{"a": [1]}, {"a": ["x"]}], "can't be converted to the column types of the first piece"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_pieces_that_are_not_alike(tmp_path, case):
+def test_pieces_of_different_columns_are_refused(tmp_path, case):
     pieces, words = WRONG[case]
     with pytest.raises(InputError, match=words) as caught:
         write_pieces(tmp_path / "t.csv", pieces)
@@ -109,7 +115,7 @@ def test_whole_numbers_after_decimals(tmp_path):
 
 @pytest.fixture
 def no_room():
-    """Let no file become larger than 100 kB, as a full disk would."""
+    """Limit the size of files to 100 kB, which fails like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     yield
@@ -120,11 +126,11 @@ def no_room():
 @pytest.mark.parametrize("group", [1, 2**21])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_no_room(tmp_path, monkeypatch, suffix, group):
-    monkeypatch.setattr(writing, "GROUP", group)
+    monkeypatch.setattr(writing, "GROUP_SIZE", group)
     x = np.random.default_rng(0).normal(size=20_000)
     with pytest.raises(InputError, match=rf"can't write .*t{suffix}: file too large; make room"):
         write_pieces(tmp_path / f"t{suffix}", [{"x": x}] * 3)
-    gc.collect()  # a writer that is left in the middle has nothing more to say
+    gc.collect()  # an unfinished writer must not write when it is collected
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,13 +144,13 @@ def test_a_disk_that_is_full_at_the_end(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 def test_an_open_file_on_a_full_disk():
     with Path("/dev/full").open("wb", buffering=0) as file, pytest.raises(InputError, match="/dev/full: the disk is"):
         write_table(file, TABLE)
 
 
-def test_other_errors_of_a_file_come_as_they_are():
+def test_other_errors_of_a_file_are_raised_unchanged():
     read, write = os.pipe()
     os.close(read)
     with open(write, "wb", buffering=0) as file, pytest.raises(BrokenPipeError):  # noqa: PTH123

@@ -1,4 +1,4 @@
-"""The distances and the densities behind them."""
+"""The distances and their densities."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("name", DISTANCES)
 def test_distances_agree_with_scipy(name):
     x, c = torch.tensor(RNG.normal(size=(20, 4))), torch.tensor(RNG.normal(size=(3, 4)))
-    found = as_distance(name).between(as_distance(name).embed(x), as_distance(name).embed(c))
-    np.testing.assert_allclose(found.numpy(), cdist(x, c, name), rtol=1e-12, atol=1e-14)
+    d = as_distance(name).between(as_distance(name).embed(x), as_distance(name).embed(c))
+    np.testing.assert_allclose(d.numpy(), cdist(x, c, name), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -25,9 +25,9 @@ def test_slope_is_the_derivative_in_the_squared_distance(name):
     x, c = (distance.embed(torch.tensor(RNG.normal(size=(1, 3)))) for _ in range(2))
     squared = float((x - c).square().sum())
     d = distance.between(x, c)
-    of_square = {"sqeuclidean": lambda q: q, "euclidean": np.sqrt, "cosine": lambda q: q / 2}[name]
-    assert float(d) == pytest.approx(of_square(squared), rel=1e-12)
-    numeric = (of_square(squared + 1e-6) - of_square(squared - 1e-6)) / 2e-6
+    of_squared = {"sqeuclidean": lambda q: q, "euclidean": np.sqrt, "cosine": lambda q: q / 2}[name]
+    assert float(d) == pytest.approx(of_squared(squared), rel=1e-12)
+    numeric = (of_squared(squared + 1e-6) - of_squared(squared - 1e-6)) / 2e-6
     assert float(torch.as_tensor(distance.slope(d))) == pytest.approx(numeric, rel=1e-6)
 
 
@@ -41,23 +41,23 @@ def test_partition_function_by_quadrature(name, power, d, t):
     integral, _ = integrate.quad(
         lambda r: area * r ** (d - 1) * np.exp(-(r**power) / t), 0, np.inf, epsabs=0, epsrel=1e-11
     )
-    found = as_distance(name).log_partition(torch.tensor(t, dtype=torch.float64), d)
-    assert float(found) == pytest.approx(np.log(integral), abs=1e-9)
+    log_z = as_distance(name).log_partition(torch.tensor(t, dtype=torch.float64), d)
+    assert float(log_z) == pytest.approx(np.log(integral), abs=1e-9)
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 10, 64])
 @pytest.mark.parametrize("t", [1e-6, 1e-2, 0.3, 2.0, 100.0])
-def test_cosine_partition_function_is_von_mises_fishers(d, t):
+def test_cosine_partition_function_matches_von_mises_fisher(d, t):
     pole = np.eye(d)[0]
-    found = float(as_distance("cosine").log_partition(torch.tensor(t, dtype=torch.float64), d))
-    assert found == pytest.approx(
+    log_z = float(as_distance("cosine").log_partition(torch.tensor(t, dtype=torch.float64), d))
+    assert log_z == pytest.approx(
         -float(np.squeeze(stats.vonmises_fisher(pole, 1 / t).logpdf(pole))), abs=1e-10, rel=1e-11
     )
 
 
 @pytest.mark.parametrize("name", DISTANCES)
 @pytest.mark.parametrize("d", [2, 7])
-def test_likeliest_temperature_minimises_the_negative_log_likelihood(name, d):
+def test_likeliest_temperature_minimizes_the_negative_log_likelihood(name, d):
     distance, mean = as_distance(name), 0.35
     likeliest = distance.likeliest_temperature(mean, d)
 
@@ -69,7 +69,7 @@ def test_likeliest_temperature_minimises_the_negative_log_likelihood(name, d):
 
 
 @pytest.mark.parametrize("name", DISTANCES)
-def test_samples_have_the_density_s_mean_distortion(name):
+def test_samples_have_the_mean_distortion_of_the_density(name):
     distance, center = as_distance(name), np.array([0.6, 0.0, 0.8])
     rows = distance.sample_around(center, 0.2, 40_000, np.random.default_rng(0))
     d = distance.between(torch.tensor(rows), torch.tensor(center)[None])

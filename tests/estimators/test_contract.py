@@ -1,4 +1,4 @@
-"""What scikit-learn's users count on, of every member of the family: as upstream's own tests ask of KMeans."""
+"""Test scikit-learn's conventions for all model variants, as scikit-learn's own tests do for KMeans."""
 
 import numpy as np
 import pandas as pd
@@ -23,24 +23,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("out", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-@pytest.mark.parametrize("given", [pd.DataFrame, pl.DataFrame])
-def test_set_output(kind, out, frame, given):
-    x = given(dict(zip("abcd", IRIS.T, strict=True)))
+@pytest.mark.parametrize("input_frame", [pd.DataFrame, pl.DataFrame])
+def test_set_output(kind, out, frame, input_frame):
+    x = input_frame(dict(zip("abcd", IRIS.T, strict=True)))
     model = kind(2, random_state=0).set_output(transform=out)
-    found = model.fit_transform(x)
-    assert isinstance(found, frame)
-    assert list(found.columns) == list(model.get_feature_names_out()) == [f"{kind.__name__.lower()}{k}" for k in (0, 1)]
-    np.testing.assert_allclose(found.to_numpy(), kind(2, random_state=0).fit_transform(IRIS))
+    distances = model.fit_transform(x)
+    assert isinstance(distances, frame)
+    assert (
+        list(distances.columns)
+        == list(model.get_feature_names_out())
+        == [f"{kind.__name__.lower()}{k}" for k in (0, 1)]
+    )
+    np.testing.assert_allclose(distances.to_numpy(), kind(2, random_state=0).fit_transform(IRIS))
     assert list(model.feature_names_in_) == list("abcd")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_among_the_columns_of_a_frame(kind):
+def test_column_transformer(kind):
     x = pd.DataFrame(IRIS, columns=list("abcd"))
-    both = ColumnTransformer([("soft", kind(2, random_state=0), ["a", "b"])], remainder="passthrough")
-    found = both.set_output(transform="pandas").fit_transform(x)
+    transformer = ColumnTransformer([("soft", kind(2, random_state=0), ["a", "b"])], remainder="passthrough")
+    transformed = transformer.set_output(transform="pandas").fit_transform(x)
     name = kind.__name__.lower()
-    assert list(found.columns) == [f"soft__{name}0", f"soft__{name}1", "remainder__c", "remainder__d"]
+    assert list(transformed.columns) == [f"soft__{name}0", f"soft__{name}1", "remainder__c", "remainder__d"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +63,7 @@ def test_metadata_is_routed(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_in_a_notebook_shows_parameters_and_what_was_fitted(kind):
+def test_the_html_representation_shows_parameters_and_fitted_attributes(kind):
     before, after = kind(3)._repr_html_(), kind(3).fit(IRIS)._repr_html_()
     for shown in ("n_clusters", "noise_distance", "random_state"):
         assert shown in before
@@ -78,7 +82,7 @@ def test_tags(kind):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_parameters_survive_a_clone_and_the_data_a_fit(name):
+def test_clone_keeps_parameters_and_fit_does_not_change_the_data(name):
     x, w, start = IRIS.copy(), W.copy(), START.copy()
     model = clone(member(name, init=start)).fit(x, sample_weight=w)
     assert str(model.get_params()) == str(member(name).get_params())
@@ -104,7 +108,7 @@ def test_layouts_make_no_difference(name, layout):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_fit_predict_is_predict_and_fit_again_the_same(name):
+def test_fit_predict_is_predict_and_a_second_fit_is_the_same(name):
     model = member(name)
     labels = model.fit_predict(IRIS)
     np.testing.assert_array_equal(labels, model.predict(IRIS))
@@ -130,7 +134,7 @@ def test_as_many_clusters_as_rows(name):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_duplicates_share_their_memberships(name):
+def test_duplicate_rows_have_the_same_memberships(name):
     x = np.repeat(IRIS[::10], 6, axis=0)
     resp = member(name).fit(x).predict_proba(x)
     np.testing.assert_allclose(resp[::6], resp[5::6], rtol=1e-12)

@@ -1,4 +1,4 @@
-"""SoftKMeans keeps scikit-learn's conventions, and its numbers are those of SciPy, NumPy and hard k-means."""
+"""Test SoftKMeans against scikit-learn's conventions, and its results against SciPy, NumPy and hard k-means."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ METHODS = ["predict", "predict_proba", "transform", "score_samples"]
 
 
 def blobs(n=(50, 40, 30), spread=1.0, seed=0):
-    """Three clear blobs of different sizes, in two dimensions, and the blob of each row."""
+    """Return three separate blobs of different sizes in two dimensions, and the blob of each row."""
     rng = np.random.default_rng(seed)
     middle = np.array([[0.0, 1.0], [9.0, 0.0], [0.0, 11.0]])
     y = np.repeat(np.arange(3), n)
@@ -69,21 +69,21 @@ CHECKED = [
     FuzzyCMeans(),
 ]
 
-# They ask of all that has predict_proba what only a classifier has: its tags, and a column for each of four classes.
-OF_CLASSIFIERS = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
+# These checks take estimators with predict_proba for classifiers: they need their tags, and four columns.
+CLASSIFIER_CHECKS = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
 
 
-@pytest.mark.filterwarnings("ignore:the data has:sklearn.exceptions.ConvergenceWarning")  # some give few rows
+@pytest.mark.filterwarnings("ignore:the data has:sklearn.exceptions.ConvergenceWarning")  # some checks use few rows
 @parametrize_with_checks(CHECKED)
 def test_scikit_learn_s_checks(estimator, check):
-    if check.func.__name__ in OF_CLASSIFIERS:
+    if check.func.__name__ in CLASSIFIER_CHECKS:
         pytest.skip("run below")
     check(estimator)
 
 
-@pytest.mark.parametrize("name", OF_CLASSIFIERS)
+@pytest.mark.parametrize("name", CLASSIFIER_CHECKS)
 @pytest.mark.parametrize("kind", [SoftKMeans, FuzzyCMeans])
-def test_scikit_learn_s_checks_that_take_all_for_classifiers(name, kind):
+def test_scikit_learn_s_checks_that_assume_a_classifier(name, kind):
     class AsClassifier(kind):
         __init__ = kind.__init__
 
@@ -110,11 +110,11 @@ def test_scikit_learn_s_checks_with_the_array_api():
         text=True,
         check=True,
     )
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(found) == 2
-    for status in found:
+    statuses = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(statuses) == 2
+    for status in statuses:
         assert len(status) > 40
-        assert {name for name, result in status.items() if result != "passed"} == set(OF_CLASSIFIERS)
+        assert {name for name, result in status.items() if result != "passed"} == set(CLASSIFIER_CHECKS)
         assert "check_array_api_input" in status
 
 
@@ -125,13 +125,13 @@ def test_clone_pickle_and_copy():
         clone(fitted).predict(X)
     for other in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):  # noqa: S301 -- our own bytes
         np.testing.assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
-    of_tensor = model().fit(torch.tensor(X))
-    again = pickle.loads(pickle.dumps(of_tensor))  # noqa: S301 -- our own bytes
-    assert torch.equal(again.predict_proba(torch.tensor(X)), of_tensor.predict_proba(torch.tensor(X)))
+    tensor_model = model().fit(torch.tensor(X))
+    again = pickle.loads(pickle.dumps(tensor_model))  # noqa: S301 -- our own bytes
+    assert torch.equal(again.predict_proba(torch.tensor(X)), tensor_model.predict_proba(torch.tensor(X)))
 
 
 @pytest.mark.parametrize("method", [*METHODS, "score", "bic", "aic", "sample", "to_layer"])
-def test_unfitted_it_says_so(method):
+def test_methods_of_an_unfitted_estimator_raise(method):
     with pytest.raises(NotFittedError):
         getattr(model(), method)(*([] if method in ("sample", "to_layer") else [X]))
 
@@ -141,7 +141,7 @@ def test_unfitted_it_says_so(method):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("temperature", ["auto", 0.1])
-def test_attributes_are_numpy_s(temperature, distance):
+def test_attributes_agree_with_numpy(temperature, distance):
     fitted = model(temperature=temperature, distance=distance).fit(X, sample_weight=W)
     c, t = fitted.cluster_centers_, fitted.temperature_
     assert temperature in ("auto", t)
@@ -170,11 +170,11 @@ def test_transform_is_the_distance(distance):
 
 @pytest.mark.parametrize("offset", [0.0, 1e6, -1e9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_center_is_at_distance_zero_of_itself(dtype, offset):
+def test_a_center_has_distance_zero_to_itself(dtype, offset):
     fitted = model(dtype=dtype).fit(X + offset)
-    away = fitted.transform(fitted.cluster_centers_)
-    assert (np.diag(away) == 0).all()
-    assert (away[~np.eye(3, dtype=bool)] > 1).all() or (dtype == np.float32 and offset == -1e9)
+    distances = fitted.transform(fitted.cluster_centers_)
+    assert (np.diag(distances) == 0).all()
+    assert (distances[~np.eye(3, dtype=bool)] > 1).all() or (dtype == np.float32 and offset == -1e9)
 
 
 def log_density(x, c, t, distance):
@@ -283,7 +283,7 @@ def test_an_integer_weight_is_a_repeated_row(distance, weights):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_cold_limit_is_hard_k_means(seed):
+def test_the_limit_of_low_temperature_is_hard_k_means(seed):
     x = make_blobs(200, n_features=4, centers=6, cluster_std=3.0, random_state=seed)[0]
     start = x[np.random.default_rng(seed).choice(200, 6, replace=False)]
     hard = KMeans(6, init=start, n_init=1, tol=0, max_iter=1000).fit(x)
@@ -297,8 +297,8 @@ def test_the_cold_limit_is_hard_k_means(seed):
 
 
 @pytest.mark.parametrize("temperature", [1e-12, 1e-15, 1e-18])
-def test_rows_sum_to_one_however_cold(temperature):
-    """Rows half-way between two centers, whose logits are huge and equal."""
+def test_rows_sum_to_one_at_low_temperatures(temperature):
+    """Test rows half-way between two centers, whose logits are huge and equal."""
     x = np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]] * 5)
     fitted = SoftKMeans(2, temperature=temperature, init=[[1.0, 0.0], [-1.0, 0.0]]).fit(x)
     np.testing.assert_allclose(fitted.predict_proba(x).sum(1), 1.0)
@@ -307,13 +307,13 @@ def test_rows_sum_to_one_however_cold(temperature):
 
 
 @pytest.mark.parametrize("temperature", [1e-6, 1e-12, 1e-15, 1e-18])
-def test_the_entropy_stays_within_its_bounds_however_cold(temperature):
-    """0 <= H <= n log k, which (E - F) / T can leave by far where T is below the rounding of E."""
+def test_the_entropy_stays_within_its_bounds_at_low_temperatures(temperature):
+    """Test 0 <= H <= n log k, which (E - F) / T would violate if T is below the rounding error of E."""
     fitted = model(temperature=temperature).fit(X)
     assert fitted.entropy_ == pytest.approx(ref.entropy(X, fitted.cluster_centers_, temperature), abs=1e-3)
 
 
-def test_the_hot_limit_is_one_cluster():
+def test_the_limit_of_high_temperature_is_one_cluster():
     fitted = model(temperature=1e6).fit(X)
     np.testing.assert_allclose(fitted.cluster_centers_, np.tile(X.mean(0), (3, 1)), atol=1e-3)
     np.testing.assert_allclose(fitted.predict_proba(X), 1 / 3, atol=1e-6)
@@ -326,7 +326,7 @@ def test_far_rows_have_memberships_too(far):
 
 
 def test_rows_too_far_to_square_are_refused():
-    with pytest.raises(InputError, match="look for wrong values"):
+    with pytest.raises(InputError, match="check the data for wrong values"):
         model(temperature=1.0).fit(X).predict_proba([[1e200, 0.0]])
 
 
@@ -348,7 +348,7 @@ def kinds(x):
 
 @pytest.mark.parametrize("kind", kinds(X))
 @pytest.mark.parametrize("device", [None, "cpu", torch.device("cpu")])
-def test_arrays_come_back_as_arrays_and_tensors_as_tensors(kind, device):
+def test_arrays_give_arrays_and_tensors_give_tensors(kind, device):
     x = kinds(X)[kind]
     fitted = model(device=device).fit(x)
     tensor = isinstance(x, torch.Tensor)
@@ -376,7 +376,7 @@ def test_arrays_come_back_as_arrays_and_tensors_as_tensors(kind, device):
     assert type(fitted.score(x)) is type(fitted.bic(x)) is type(fitted.inertia_) is float
 
 
-def test_fitted_on_one_kind_it_answers_in_the_kind_asked_with():
+def test_the_type_of_results_is_that_of_the_predicted_rows():
     by_array, by_tensor = model().fit(X), model().fit(torch.tensor(X))
     for method in METHODS:
         assert isinstance(getattr(by_array, method)(torch.tensor(X)), torch.Tensor)
@@ -399,7 +399,7 @@ def test_fitted_on_one_kind_it_answers_in_the_kind_asked_with():
     ],
     ids=str,
 )
-def test_dtype_is_kept_to(dtype, expected):
+def test_dtype_of_results(dtype, expected):
     for x in (X, X.astype(np.float32)):
         fitted = model(dtype=dtype).fit(x)
         assert fitted.cluster_centers_.dtype == fitted.predict_proba(x).dtype == np.dtype(expected)
@@ -407,7 +407,7 @@ def test_dtype_is_kept_to(dtype, expected):
 
 @pytest.mark.parametrize("dtype", ["int32", np.int64, torch.int8, "number", "complex64", None.__class__], ids=str)
 def test_other_types_are_refused(dtype):
-    with pytest.raises(InputError, match="give a floating type, such as 'float32'"):
+    with pytest.raises(InputError, match="is not a floating-point type: use one, such as 'float32'"):
         model(dtype=dtype).fit(X)
 
 
@@ -447,7 +447,7 @@ def test_any_memory_layout_gives_the_same(layout):
         np.testing.assert_allclose(getattr(fitted, method)(x), getattr(plain, method)(X), rtol=1e-9, atol=1e-12)
 
 
-def test_weights_seen_backwards():
+def test_weights_with_negative_strides():
     backward = model().fit(X, sample_weight=W[::-1])
     np.testing.assert_array_equal(
         backward.cluster_centers_, model().fit(X, sample_weight=W[::-1].copy()).cluster_centers_
@@ -462,13 +462,13 @@ def test_memory_maps(tmp_path):
 
 
 def test_a_model_whose_centers_are_read_only_works(tmp_path):
-    """As joblib hands models to its workers."""
+    """Test models as joblib passes them to its workers."""
     fitted = model().fit(X)
     expected = fitted.predict_proba(X)
     joblib.dump(fitted, tmp_path / "model.joblib")
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
     fitted.cluster_centers_.flags.writeable = False
-    torch.set_warn_always(True)  # PyTorch gives most warnings only once
+    torch.set_warn_always(True)  # by default, PyTorch issues most warnings only once
     try:
         for one in (fitted, mapped):
             np.testing.assert_array_equal(one.predict_proba(X), expected)
@@ -498,7 +498,7 @@ def frame(kind):
 
 
 @pytest.mark.parametrize("kind", ["pandas", "arrow"])
-def test_frames_keep_their_columns_names(kind):
+def test_column_names_of_frames_become_feature_names(kind):
     data, plain = frame(kind), model().fit(X)
     fitted = model().fit(data)
     assert fitted.feature_names_in_.tolist() == ["height", "weight"]
@@ -528,7 +528,7 @@ def test_weights_may_be_a_series_of_any_index(method):
     assert getattr(fitted, method)(data, sample_weight=weights) == getattr(fitted, method)(data, sample_weight=W)
 
 
-def test_names_of_what_comes_out():
+def test_names_of_output_features():
     fitted = model().set_output(transform="pandas").fit(X)
     assert fitted.transform(X).columns.tolist() == ["softkmeans0", "softkmeans1", "softkmeans2"]
 
@@ -548,7 +548,7 @@ def test_units_change_neither_labels_nor_memberships(distance, offset, scale):
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-170, 1e170])
-def test_cosine_minds_no_lengths(scale):
+def test_the_cosine_distance_ignores_lengths(scale):
     fitted = model(distance="cosine").fit(X * scale)
     np.testing.assert_allclose(fitted.predict_proba(X * scale), model(distance="cosine").fit(X).predict_proba(X), 1e-6)
 
@@ -565,27 +565,27 @@ def test_float32_finds_what_float64_finds(offset):
 # Order, starts and restarts
 
 
-def test_five_seeds_give_the_same_labels_and_permuted_rows_the_permuted_ones():
-    found = [model(random_state=seed).fit(X).labels_ for seed in range(5)]
-    assert same(found[0], Y)
-    np.testing.assert_array_equal(np.bincount(found[0]), [50, 40, 30])  # in order of falling weight
-    for labels in found[1:]:
-        np.testing.assert_array_equal(labels, found[0])
+def test_labels_depend_neither_on_the_seed_nor_on_the_row_order():
+    labels, *others = [model(random_state=seed).fit(X).labels_ for seed in range(5)]
+    assert same(labels, Y)
+    np.testing.assert_array_equal(np.bincount(labels), [50, 40, 30])  # in order of decreasing weight
+    for other in others:
+        np.testing.assert_array_equal(other, labels)
     order = np.random.default_rng(3).permutation(len(X))
-    np.testing.assert_array_equal(model().fit(X[order]).labels_, found[0][order])
+    np.testing.assert_array_equal(model().fit(X[order]).labels_, labels[order])
 
 
 @pytest.mark.parametrize(
     "convert", [np.asarray, torch.tensor, np.ndarray.tolist, pd.DataFrame], ids=lambda f: f.__name__
 )
-def test_given_starts_keep_their_order(convert):
+def test_given_centers_keep_their_order(convert):
     start = np.array([[0.0, 10.0], [1.0, 1.0], [8.0, 0.0]])
     fitted = model(init=convert(start)).fit(X)
     assert cdist(start, fitted.cluster_centers_).argmin(1).tolist() == [0, 1, 2]
     np.testing.assert_array_equal(fitted.labels_, np.array([1, 2, 0])[Y])
 
 
-def test_a_callable_start_is_called_as_scikit_learn_calls_it():
+def test_a_callable_init_is_called_as_in_scikit_learn():
     seen = []
 
     def start(rows, n_clusters, random_state):
@@ -608,7 +608,7 @@ def test_restarts_keep_the_lowest_objective(temperature):
     assert objectives[0] > objectives[2]
 
 
-def test_random_state_decides_and_the_global_generators_stay():
+def test_random_state_is_used_and_the_global_generators_are_not():
     np.random.seed(7)  # noqa: NPY002 -- the global state is what is tested
     state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     first = model(init="random", temperature=0.2).fit(X)
@@ -640,7 +640,7 @@ def test_warm_start_continues(temperature):
     assert not np.allclose(cold.cluster_centers_, whole.cluster_centers_)
 
 
-def test_warm_start_at_the_optimum_is_over_at_once():
+def test_warm_start_at_the_optimum_takes_few_passes():
     fitted = model(warm_start=True, tol=1e-6).fit(X)
     centers = fitted.cluster_centers_
     assert fitted.fit(X).n_iter_ <= 3
@@ -655,7 +655,7 @@ def test_fit_predict_is_predict():
     np.testing.assert_array_equal(model().fit_predict(X, sample_weight=W), model().fit(X, sample_weight=W).labels_)
 
 
-# Together with others
+# Together with other estimators
 
 
 def test_in_a_pipeline():
@@ -688,7 +688,7 @@ def test_bic_finds_the_number_of_clusters():
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("kind", ["float32 array", "float64 array", "float64 tensor"])
-def test_to_layer_and_back(kind, distance):
+def test_to_layer_and_from_layer(kind, distance):
     x = kinds(X)[kind]
     fitted = model(distance=distance, temperature=0.3).fit(x)
     layer = fitted.to_layer()
@@ -700,7 +700,7 @@ def test_to_layer_and_back(kind, distance):
     assert back.get_params()["distance"] == distance
     before = fitted.cluster_centers_.copy() if isinstance(x, np.ndarray) else fitted.cluster_centers_.clone()
     with torch.no_grad():
-        layer.centroids.add_(1)  # a copy: neither estimator sees it
+        layer.centroids.add_(1)  # a copy: it changes neither estimator
     np.testing.assert_array_equal(fitted.cluster_centers_, before)
     np.testing.assert_array_equal(back.cluster_centers_, before)
     assert fitted.to_layer(learn_temperature=True).loss(torch.as_tensor(x), "nll").item() == pytest.approx(
@@ -708,10 +708,10 @@ def test_to_layer_and_back(kind, distance):
     )
 
 
-def test_from_layer_keeps_what_the_training_found():
+def test_from_layer_keeps_the_result_of_the_training():
     layer = SoftKMeansLayer(3, 2, 2.0, learn_temperature=True, dtype=torch.float64)
     result = train_layer(layer, X, init="k-means++", random_state=0)
-    torch.set_warn_always(True)  # PyTorch gives most warnings only once
+    torch.set_warn_always(True)  # by default, PyTorch issues most warnings only once
     try:
         back = SoftKMeans.from_layer(layer, result)
     finally:
@@ -722,7 +722,7 @@ def test_from_layer_keeps_what_the_training_found():
     assert back.bic(X) == pytest.approx(7 * math.log(len(X)) - 2 * len(X) * back.score(X))
 
 
-def test_from_layer_keeps_a_distance_of_one_s_own():
+def test_from_layer_keeps_a_custom_distance():
     class Own(SquaredEuclidean):
         name = "own"
 
@@ -736,7 +736,7 @@ def test_from_a_layer_of_half_precision():
     np.testing.assert_allclose(SoftKMeans.from_layer(layer).predict_proba(X), expected, atol=1e-2)
 
 
-# The edges
+# Edge cases
 
 
 def test_as_many_clusters_as_rows():
@@ -787,17 +787,17 @@ def test_one_feature():
     np.testing.assert_allclose(fitted.cluster_centers_, [[0.1], [5.05]], atol=1e-6)
 
 
-def spoilt(value, *places):
+def with_bad_entries(value, *entries):
     x = X.copy()
-    for place in places:
-        x[place] = value
+    for entry in entries:
+        x[entry] = value
     return x
 
 
 @pytest.mark.parametrize("convert", [np.asarray, torch.tensor, pd.DataFrame], ids=["array", "tensor", "frame"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_are_counted_and_the_first_is_found(value, convert):
-    x = convert(spoilt(value, (17, 1), (30, 0), (17, 0)))
+def test_nan_and_infinity_are_counted_and_the_first_is_named(value, convert):
+    x = convert(with_bad_entries(value, (17, 1), (30, 0), (17, 0)))
     message = r"3 of 240 entries, the first in row 17, column 0 \(counted from 0\)"
     with pytest.raises(ValueError, match=message):
         model().fit(x)
@@ -851,14 +851,14 @@ def test_bad_tensors_are_named(x, message):
         model().fit(x)
 
 
-def test_other_features_are_refused():
+def test_a_wrong_number_of_features_is_refused():
     for x in (X, torch.tensor(X)):
         fitted = model().fit(x)
         with pytest.raises(ValueError, match=r"X has 1 features, but SoftKMeans (is expecting|was fitted with) 2"):
             fitted.predict(x[:, :1])
 
 
-def test_silent_unless_asked(capfd):
+def test_silent_by_default(capfd):
     fitted = model(n_init=2).fit(X)
     for method in [*METHODS, "score", "bic", "aic"]:
         getattr(fitted, method)(X)
@@ -889,7 +889,7 @@ def test_solvers_agree(temperature, distance, solver):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("solver", ["em", "adam"])
-def test_whatever_gradient_mode_it_is_called_in(solver, distance, mode):
+def test_the_gradient_mode_of_the_caller_makes_no_difference(solver, distance, mode):
     expected = model(solver=solver, distance=distance).fit(X)
     with mode():
         fitted = model(solver=solver, distance=distance).fit(X)
@@ -898,7 +898,7 @@ def test_whatever_gradient_mode_it_is_called_in(solver, distance, mode):
     np.testing.assert_array_equal(fitted.cluster_centers_, expected.cluster_centers_)
 
 
-def test_with_millions_of_times_the_weight_it_is_the_same():
+def test_scaling_all_weights_changes_nothing():
     plain = model().fit(X, sample_weight=W)
     for factor in (1e-200, 1e12, 1e200):
         fitted = model().fit(X, sample_weight=W * factor)
@@ -906,7 +906,7 @@ def test_with_millions_of_times_the_weight_it_is_the_same():
         assert fitted.n_iter_ == plain.n_iter_
 
 
-def test_rows_without_weight_count_for_nothing_but_get_labels():
+def test_rows_of_zero_weight_are_ignored_but_get_labels():
     w = (Y != 2).astype(float)
     fitted = model(n_clusters=2).fit(X, sample_weight=w)
     without = model(n_clusters=2).fit(X[Y != 2])

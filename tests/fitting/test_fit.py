@@ -1,4 +1,4 @@
-"""The fit loop: invariances, ends, warnings, errors."""
+"""The function `fit`: invariances, convergence, interruption, warnings, errors."""
 
 import pickle
 
@@ -17,7 +17,7 @@ from softkmeans.data import as_source
 from softkmeans.distances import as_distance
 from softkmeans.objectives import FreeEnergy
 
-CUT_SHORT = "ignore::sklearn.exceptions.ConvergenceWarning"
+IGNORE_NOT_CONVERGED = "ignore::sklearn.exceptions.ConvergenceWarning"
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -25,27 +25,27 @@ BLOBS, _ = make_blobs(240, n_features=3, centers=5, cluster_std=1.5, random_stat
 WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, len(BLOBS))
 
 
-@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.filterwarnings(IGNORE_NOT_CONVERGED)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("passes", [1, 10])
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-9), (np.float32, 1e-4)])
 @pytest.mark.parametrize(("offset", "scale"), [(0, 1), (1e6, 1), (0, 1e-20), (0, 1e15), (1e6, 1e-20), (1e6, 1e15)])
-def test_em_agrees_with_a_reference_whatever_the_units(backend, offset, scale, dtype, rtol, passes, weighted):
+def test_em_agrees_with_a_reference_in_any_units(backend, offset, scale, dtype, rtol, passes, weighted):
     if backend == "compiled" and dtype == np.float32 and passes == 10:
-        rtol = 2e-4  # memberships have but seven digits, and here a pass doubles an error
+        rtol = 2e-4  # memberships have seven digits only, and here each pass doubles an error
     x = ((BLOBS + offset) * scale).astype(dtype)
     w = WEIGHTS if weighted else None
     start = x[[3, 60, 110, 160, 220]]
-    found = fit(x, 5, temperature=4.0 * scale**2, init=start, max_iter=passes, tol=0, sample_weight=w, solver="em")
+    result = fit(x, 5, temperature=4.0 * scale**2, init=start, max_iter=passes, tol=0, sample_weight=w, solver="em")
     expected = ref.em(x.astype(float), start.astype(float), 4.0 * scale**2, passes, w)
     spread = np.abs(expected - expected.mean(0)).max()
-    error = np.abs(found.centers.numpy() - expected).max()
+    error = np.abs(result.centers.numpy() - expected).max()
     assert error <= rtol * (np.abs(expected).max() if dtype == np.float64 else spread)
 
 
 @pytest.mark.parametrize(("offset", "scale"), [(1e6, 1), (0, 1e-20), (0, 1e15), (-7, 1e4)])
 @pytest.mark.parametrize("temperature", ["auto", 4.0])
-def test_translating_and_scaling_change_nothing_but_what_they_must(offset, scale, temperature):
+def test_translation_and_scaling_change_only_the_units(offset, scale, temperature):
     plain = fit(BLOBS, 5, temperature=temperature, random_state=0)
     t = temperature if temperature == "auto" else temperature * scale**2
     moved = fit((BLOBS + offset) * scale, 5, temperature=t, random_state=0)
@@ -61,7 +61,7 @@ def test_translating_and_scaling_change_nothing_but_what_they_must(offset, scale
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
+def test_integer_weights_equal_repeated_rows_in_any_order(init, distance, seed):
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=(40, 2)).round(2) + 0.005, rng.integers(0, 4, 40)
     w[0] = 1
@@ -70,14 +70,14 @@ def test_an_integer_weight_is_a_repeated_row_in_any_order(init, distance, seed):
     repeated = fit(rng.permutation(np.repeat(x, w, axis=0)), 3, **common)
     np.testing.assert_allclose(weighted.centers, repeated.centers, rtol=1e-6, atol=1e-7)
     assert weighted.n_iter == repeated.n_iter
-    # A row on a center is at a Euclidean distance of 0 but for the root of a rounding error.
+    # The Euclidean distance of a row on a center is the square root of a rounding error.
     rel = 1e-7 if distance == "euclidean" else 1e-9
     assert weighted.temperature == pytest.approx(repeated.temperature, rel=rel)
     assert weighted.objective == pytest.approx(repeated.objective, rel=rel, abs=1e-9)
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_digits])
-def test_float32_and_float64_find_the_same_on_real_data(load):
+def test_float32_and_float64_agree_on_real_data(load):
     x = load().data
     double, single = fit(x, 3, random_state=0), fit(x.astype(np.float32), 3, random_state=0)
     assert single.n_iter == double.n_iter
@@ -97,7 +97,7 @@ def test_result_is_consistent():
     assert result.history[-1].mean == pytest.approx(result.history[-1].objective / WEIGHTS.sum())
 
 
-def test_clusters_come_by_falling_weight_whatever_the_rows_order_and_seed():
+def test_clusters_are_sorted_by_weight_for_any_seed_and_order_of_rows():
     results = [
         fit(np.random.default_rng(s).permutation(BLOBS), 5, n_init=5, random_state=s, tol=1e-10) for s in range(4)
     ]
@@ -106,12 +106,12 @@ def test_clusters_come_by_falling_weight_whatever_the_rows_order_and_seed():
         np.testing.assert_allclose(result.centers, results[0].centers, atol=1e-3)
 
 
-def test_clusters_of_equal_weight_come_in_lexicographic_order():
+def test_clusters_of_equal_weight_are_in_lexicographic_order():
     x = np.array([[0.0, 5.0], [0.0, 1.0], [-3.0, 9.0]] * 4)
     assert fit(x, 3, temperature=0.01, random_state=1).centers.tolist() == [[-3.0, 9.0], [0.0, 1.0], [0.0, 5.0]]
 
 
-def test_given_starts_keep_their_order():
+def test_given_centers_keep_their_order():
     start = np.array([[9.0], [0.0], [5.0]])
     x = np.array([[0.0], [0.1], [0.2], [5.0], [9.0], [9.1]])
     for init in (start, start.tolist(), torch.tensor(start), lambda rows, k, random_state: start):
@@ -124,22 +124,22 @@ def test_restarts_keep_the_lowest_objective():
     assert runs[0] > runs[2]
 
 
-@pytest.mark.parametrize(("temperature", "scale_of"), [(4.0, "distortion"), ("auto", "dimensions")])
-def test_tol_ends_the_fit_at_the_first_pass_that_improves_too_little(temperature, scale_of):
+@pytest.mark.parametrize(("temperature", "tol_scale"), [(4.0, "distortion"), ("auto", "dimensions")])
+def test_tol_ends_the_fit_at_the_first_pass_that_improves_too_little(temperature, tol_scale):
     tol = 1e-5
     result = fit(BLOBS, 5, temperature=temperature, tol=tol, random_state=2, solver="em")
     values = [step.objective for step in result.history]
-    scales = [step.distortion if scale_of == "distortion" else BLOBS.size for step in result.history]
-    enough = [
+    scales = [step.distortion if tol_scale == "distortion" else BLOBS.size for step in result.history]
+    is_improved = [
         before - after > tol * scale for before, after, scale in zip(values, values[1:], scales[1:], strict=False)
     ]
-    assert enough == [True] * (len(enough) - 1) + [False]
+    assert is_improved == [True] * (len(is_improved) - 1) + [False]
 
 
 def test_tol_zero_runs_until_nothing_changes():
     result = fit(BLOBS, 5, temperature=4.0, tol=0, random_state=2, max_iter=5000)
-    again = ref.em_step(BLOBS, result.centers.numpy(), 4.0)
-    np.testing.assert_allclose(again, result.centers, rtol=1e-6)
+    after_step = ref.em_step(BLOBS, result.centers.numpy(), 4.0)
+    np.testing.assert_allclose(after_step, result.centers, rtol=1e-6)
     assert result.converged
 
 
@@ -152,9 +152,11 @@ def test_max_iter_counts_steps_and_the_last_one_is_kept():
     assert result.free_energy == pytest.approx(ref.free_energy(BLOBS, result.centers.numpy(), 4.0))
 
 
-def test_a_cluster_that_loses_all_its_weight_stays_where_it_was_and_is_named():
+def test_a_cluster_that_loses_all_its_weight_keeps_its_center_and_is_named():
     start = np.vstack([BLOBS[:2], [[1e4, 1e4, 1e4]]])
-    with pytest.warns(ConvergenceWarning, match=r"clusters \[2\] have lost all their rows"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"clusters \[2\] have lost all their rows, and their centers no longer move"
+    ):
         result = fit(BLOBS, 3, temperature=0.5, init=start)
     assert torch.isfinite(result.centers).all()
     np.testing.assert_allclose(result.centers[2], [1e4] * 3)
@@ -207,17 +209,17 @@ class _InterruptAt(Callback):
             raise KeyboardInterrupt
 
 
-def test_interrupted_it_keeps_the_best_so_far(monkeypatch):
+def test_an_interrupted_fit_keeps_the_best_so_far(monkeypatch):
     whole = fit(BLOBS, 5, temperature=4.0, tol=0, random_state=0, max_iter=3000)
     calls = []
 
-    def summarize(self, block, params, original=FreeEnergy.summarize):
+    def accumulate(self, block, params, original=FreeEnergy.accumulate):
         calls.append(params)
         if len(calls) == 4:
             raise KeyboardInterrupt
         return original(self, block, params)
 
-    monkeypatch.setattr(FreeEnergy, "summarize", summarize)
+    monkeypatch.setattr(FreeEnergy, "accumulate", accumulate)
     with pytest.raises(FitInterrupted) as caught:
         fit(BLOBS, 5, temperature=4.0, tol=0, random_state=0)
     result = caught.value.result
@@ -226,7 +228,7 @@ def test_interrupted_it_keeps_the_best_so_far(monkeypatch):
     assert isinstance(caught.value, KeyboardInterrupt)
 
 
-def test_interrupted_in_a_callback():
+def test_an_interrupt_in_a_callback():
     with pytest.raises(FitInterrupted) as caught:
         fit(BLOBS, 5, temperature=4.0, random_state=0, callbacks=[_InterruptAt(2)])
     assert caught.value.result.n_iter == 2
@@ -254,7 +256,7 @@ BAD = {
     "infinite temperature": ({"temperature": np.inf}, "temperature=inf"),
     "temperature nan": ({"temperature": np.nan}, "temperature=nan"),
     "temperature unknown": ({"temperature": "warm"}, "one of auto"),
-    "temperature out of range": ({"temperature": 1e-300}, "out of all proportion"),
+    "temperature out of range": ({"temperature": 1e-300}, "too far from the scale of the data"),
     "init of wrong shape": ({"init": np.zeros((5, 2))}, r"init has shape \(5, 2\), expected .* \(5, 3\)"),
     "init with nan": ({"init": np.full((5, 3), np.nan)}, "init contains NaN"),
     "init unknown": ({"init": "kmeans"}, "choose one of k-means\\+\\+, k-means\\|\\|, random"),
@@ -271,7 +273,7 @@ BAD = {
     "zero weights": ({"sample_weight": np.zeros(240)}, "zero for every row"),
     "weights with nan": ({"sample_weight": np.full(240, np.nan)}, "sample_weight contains NaN or infinity: 240 of 240"),
     "cosine of zeros": ({"x": np.vstack([BLOBS, np.zeros((1, 3))]), "distance": "cosine"}, "all zeros"),
-    "cosine of one feature": ({"x": BLOBS[:, :1], "distance": "cosine"}, "needs 2 features"),
+    "cosine of one feature": ({"x": BLOBS[:, :1], "distance": "cosine"}, "needs at least 2 features"),
 }
 
 
@@ -283,8 +285,8 @@ def test_bad_input_is_named_in_one_line(case):
     assert "\n" not in str(caught.value)
 
 
-class _Largest(TorchDispatchMode):
-    """The number of elements of the largest tensor that any operation gives."""
+class _LargestTensor(TorchDispatchMode):
+    """Records the number of elements of the largest tensor that any operation returns."""
 
     def __init__(self):
         super().__init__()
@@ -297,32 +299,32 @@ class _Largest(TorchDispatchMode):
         return out
 
 
-@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.filterwarnings(IGNORE_NOT_CONVERGED)
 @pytest.mark.parametrize("objective", ["nll", "distortion"])
-def test_no_array_of_rows_by_clusters_is_made(objective):
-    """Let alone one of rows x clusters x features: beside the data, only blocks, tiles and what has one entry a row."""
+def test_no_array_of_rows_by_clusters_is_allocated(objective):
+    """Besides the data, a fit allocates only blocks, tiles, and arrays with one entry per row."""
     x = np.random.default_rng(0).normal(size=(250_000, 4)).astype(np.float32)
     fixed = {"temperature": 1.0, "solver": "adam", "objective": "distortion"} if objective == "distortion" else {}
-    with _Largest() as largest:
+    with _LargestTensor() as largest:
         fit(x, 30, max_iter=2, random_state=0, **fixed)
-    assert len(x) <= largest.numel <= 5 * len(x)  # seeding weighs five candidates at once
+    assert len(x) <= largest.numel <= 5 * len(x)  # seeding compares five candidates at once
 
 
-def test_only_the_answer_is_as_large_as_rows_by_clusters():
+def test_only_the_memberships_are_as_large_as_rows_by_clusters():
     x = np.random.default_rng(0).normal(size=(100_000, 2))
     model = SoftKMeans.from_layer(SoftKMeansLayer(50, 2))
-    with _Largest() as largest:
+    with _LargestTensor() as largest:
         model.predict(x)
         assert largest.numel <= 2**20
-        answer = model.predict_proba(x)
-    assert largest.numel == answer.size
-    assert answer.dtype == np.float32
+        memberships = model.predict_proba(x)
+    assert largest.numel == memberships.size
+    assert memberships.dtype == np.float32
 
 
-@pytest.mark.parametrize("apart", [1e3, 1e6, 3e7])
-def test_far_clusters_cost_no_digits(apart):
+@pytest.mark.parametrize("separation", [1e3, 1e6, 3e7])
+def test_distant_clusters_cost_no_digits(separation):
     x = np.random.default_rng(0).normal(size=(400, 2))
-    x[200:] += apart
+    x[200:] += separation
     result, model = fit(x, 2, random_state=0), SoftKMeans(2, random_state=0).fit(x)
     within = sum(((part - part.mean(0)) ** 2).sum() for part in (x[:200], x[200:]))
     assert result.temperature == pytest.approx(2 * within / x.size, rel=1e-6)
@@ -331,7 +333,7 @@ def test_far_clusters_cost_no_digits(apart):
     assert result.free_energy <= model.inertia_ * (1 + 1e-9) <= result.distortion * (1 + 2e-9)
 
 
-def test_an_outlier_does_not_melt_the_clusters():
+def test_an_outlier_does_not_merge_the_clusters():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(0, 0.3, (100, 1)), rng.normal(3, 0.3, (100, 1)), [[1e6]]])
     result = fit(x, 3, random_state=0)
@@ -342,14 +344,14 @@ def test_an_outlier_does_not_melt_the_clusters():
 def test_a_constant_column_of_huge_numbers_changes_nothing():
     rng = np.random.default_rng(0)
     clusters = np.concatenate([rng.normal(0, 0.5, (50, 1)), rng.normal(5, 0.5, (50, 1))])
-    stamped = np.hstack([clusters, np.full((100, 1), 1.7e18)])
-    plain, found = fit(clusters, 2, temperature=0.5, random_state=0), fit(stamped, 2, temperature=0.5, random_state=0)
-    np.testing.assert_allclose(found.centers[:, 0], plain.centers[:, 0], rtol=1e-6)
+    extended = np.hstack([clusters, np.full((100, 1), 1.7e18)])
+    plain, result = (fit(x, 2, temperature=0.5, random_state=0) for x in (clusters, extended))
+    np.testing.assert_allclose(result.centers[:, 0], plain.centers[:, 0], rtol=1e-6)
 
 
-@pytest.mark.filterwarnings(CUT_SHORT)
+@pytest.mark.filterwarnings(IGNORE_NOT_CONVERGED)
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
-def test_a_step_of_em_learns_centers_and_temperature_together(distance):
+def test_an_em_step_updates_centers_and_temperature_together(distance):
     start = BLOBS[[3, 60, 110, 160, 220]]
     first = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance).history[0].temperature
     result = fit(BLOBS, 5, init=start, max_iter=1, tol=0, distance=distance)
@@ -367,28 +369,28 @@ def test_warnings_point_at_the_caller(call):
 
 @pytest.mark.parametrize("error", [InputError("no"), MissingExtraError("this", "that", "extra"), FitInterrupted(3)])
 def test_errors_survive_a_process_pool(error):
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- written just here
-    assert (type(again), str(again)) == (type(error), str(error))
-    assert vars(again) == vars(error)
+    loaded = pickle.loads(pickle.dumps(error))  # noqa: S301 -- pickled in the same line
+    assert (type(loaded), str(loaded)) == (type(error), str(error))
+    assert vars(loaded) == vars(error)
 
 
-def test_a_source_has_its_own_weights_and_place():
+def test_a_source_has_its_own_weights_and_device():
     for extra in ({"sample_weight": WEIGHTS}, {"device": "meta"}):
-        with pytest.raises(InputError, match="came with a Source"):
+        with pytest.raises(InputError, match="is not supported with a Source"):
             fit(as_source(BLOBS), 3, **extra)
     weighted = fit(as_source(BLOBS, WEIGHTS), 3, random_state=0)
     assert weighted.objective == fit(BLOBS, 3, random_state=0, sample_weight=WEIGHTS).objective
 
 
 @pytest.mark.parametrize("value", [0, -1.0, np.nan])
-def test_a_first_temperature_must_be_one(value):
+def test_an_invalid_initial_temperature_is_rejected(value):
     with pytest.raises(InputError, match="init_temperature="):
         fit(BLOBS, 3, init_temperature=value)
 
 
-def test_threads_and_random_state_are_left_alone():
+def test_threads_and_global_random_state_are_not_changed():
     threads, torch_state = torch.get_num_threads(), torch.get_rng_state()
-    np.random.seed(7)  # noqa: NPY002 -- the global state is what is tested
+    np.random.seed(7)  # noqa: NPY002 -- the test is about the global state
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     x = BLOBS.copy()
     fit(x, 5, random_state=0)
@@ -398,11 +400,11 @@ def test_threads_and_random_state_are_left_alone():
     np.testing.assert_array_equal(x, BLOBS)
 
 
-def test_interrupted_in_a_later_restart_keeps_the_earlier_ones(monkeypatch):
+def test_an_interrupt_in_a_later_restart_keeps_the_earlier_ones(monkeypatch):
     class InterruptSecond(Callback):
         def on_fit_begin(self, max_iter):
-            self.begun = getattr(self, "begun", 0) + 1
-            if self.begun == 2:
+            self.n_begun = getattr(self, "n_begun", 0) + 1
+            if self.n_begun == 2:
                 raise KeyboardInterrupt
 
     first = fit(BLOBS, 5, temperature=4.0, random_state=0)
@@ -411,9 +413,9 @@ def test_interrupted_in_a_later_restart_keeps_the_earlier_ones(monkeypatch):
     assert caught.value.result.objective == first.objective
 
 
-# -- samples first
+# -- growing samples
 
-MANY, _ = make_blobs(8000, n_features=3, centers=5, random_state=2)
+LARGE, _ = make_blobs(8000, n_features=3, centers=5, random_state=2)
 
 
 class _StopAt(Callback):
@@ -424,9 +426,9 @@ class _StopAt(Callback):
         return step.n_iter >= self.n_iter
 
 
-def test_a_growing_sample_is_looked_at_first_and_all_rows_in_the_end():
-    whole = fit(MANY, 5, temperature=2.0, random_state=0, tol=1e-9)
-    result = fit(MANY, 5, temperature=2.0, random_state=0, tol=1e-9, growing_sample=True)
+def test_growing_samples_are_fitted_first_and_all_rows_last():
+    whole = fit(LARGE, 5, temperature=2.0, random_state=0, tol=1e-9)
+    result = fit(LARGE, 5, temperature=2.0, random_state=0, tol=1e-9, growing_sample=True)
     sizes = [step.n_rows for step in result.history]
     assert sorted(set(sizes)) == [320, 1280, 8000]
     assert sizes == sorted(sizes)
@@ -435,33 +437,33 @@ def test_a_growing_sample_is_looked_at_first_and_all_rows_in_the_end():
     assert sizes.count(8000) < whole.n_iter
     np.testing.assert_allclose(result.centers, whole.centers, atol=1e-3)
     assert result.objective == pytest.approx(whole.objective, rel=1e-7)
-    assert float(result.weight.sum()) == pytest.approx(len(MANY))
+    assert float(result.weight.sum()) == pytest.approx(len(LARGE))
 
 
 def test_a_growing_sample_keeps_rows_and_their_weights_together():
-    heavy = np.where(MANY[:, 0] > np.median(MANY[:, 0]), 1.0, 1e-9)
-    result = fit(MANY, 2, temperature="auto", sample_weight=heavy, random_state=0, growing_sample=True)
-    plain = fit(MANY[heavy == 1], 2, temperature="auto", init=result.centers, tol=1e-8)
+    weights = np.where(LARGE[:, 0] > np.median(LARGE[:, 0]), 1.0, 1e-9)
+    result = fit(LARGE, 2, temperature="auto", sample_weight=weights, random_state=0, growing_sample=True)
+    plain = fit(LARGE[weights == 1], 2, temperature="auto", init=result.centers, tol=1e-8)
     np.testing.assert_allclose(result.centers, plain.centers, atol=1e-2)
 
 
-def test_few_rows_leave_nothing_to_sample():
+def test_few_rows_are_not_sampled():
     plain, sampled = (fit(BLOBS, 5, temperature=4.0, random_state=0, growing_sample=g) for g in (False, True))
     assert plain.history == sampled.history
     assert torch.equal(plain.centers, sampled.centers)
 
 
-def test_stopped_among_samples_it_says_what_all_rows_make_of_it(recwarn):
-    result = fit(MANY, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_StopAt(1)])
+def test_a_fit_stopped_during_samples_is_evaluated_on_all_rows(recwarn):
+    result = fit(LARGE, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_StopAt(1)])
     assert [step.n_rows for step in result.history] == [320, 8000]
     assert not result.converged
     assert not [w for w in recwarn if issubclass(w.category, ConvergenceWarning)]
-    assert float(result.weight.sum()) == pytest.approx(len(MANY))
+    assert float(result.weight.sum()) == pytest.approx(len(LARGE))
 
 
-def test_interrupted_among_samples_it_keeps_what_it_has():
+def test_a_fit_interrupted_during_samples_keeps_the_best_so_far():
     with pytest.raises(FitInterrupted) as caught:
-        fit(MANY, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_InterruptAt(2)])
+        fit(LARGE, 5, temperature=2.0, random_state=0, growing_sample=True, callbacks=[_InterruptAt(2)])
     result = caught.value.result
     assert [step.n_rows for step in result.history] == [320, 320, 8000]
-    assert float(result.weight.sum()) == pytest.approx(len(MANY))
+    assert float(result.weight.sum()) == pytest.approx(len(LARGE))

@@ -1,4 +1,4 @@
-"""Read what commands print and write."""
+"""Helpers that read the output of commands."""
 
 import re
 import sys
@@ -10,20 +10,23 @@ COMMAND = Path(sys.executable).with_name("softkmeans")
 
 
 def succeeds(result):
+    """Return the standard output of a command that succeeded without warnings."""
     status, out, err = result
     assert (status, err) == (0, "")
     return out
 
 
 def figure(out, name):
-    """What stands behind a name in the table of figures."""
+    """Return the value of a name in the printed table of figures."""
     return re.search(rf"^{re.escape(name)} +(\S.*?) *$", out, re.MULTILINE).group(1)
 
 
 def colors(file):
+    """Count the distinct colors of an image."""
     with Image.open(file) as picture:
         return len(picture.convert("RGB").getcolors(2**24))
 
 
 def listing(*folders):
+    """Return the content of every file in folders, by path; False for a folder."""
     return {str(p): p.is_file() and p.read_bytes() for folder in folders for p in folder.rglob("*")}

@@ -1,4 +1,4 @@
-"""The members of the family, as estimators, and data to fit them to."""
+"""Estimators for the variants of the model, and data to fit them on."""
 
 import numpy as np
 from sklearn.datasets import load_iris
@@ -6,15 +6,10 @@ from sklearn.datasets import load_iris
 from softkmeans import FuzzyCMeans, SoftKMeans
 
 IRIS = load_iris().data
-
-
 START = IRIS[[10, 60, 120]] + 0.01
-
-
 W = np.random.default_rng(3).uniform(0.2, 2, len(IRIS))
 
-
-# Estimators, by what sets them apart.
+# Estimators by the names of the variants.
 MEMBERS = {
     "plain": SoftKMeans(3),
     "warm": SoftKMeans(3, temperature=2.0),
@@ -38,7 +33,7 @@ MEMBERS = {
 }
 
 
-MONOTONE = [name for name in MEMBERS if name != "textbook"]
+MONOTONE = [name for name in MEMBERS if name != "textbook"]  # whose updates never raise the objective
 
 
 def member(name, **arguments):

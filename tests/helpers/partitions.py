@@ -15,14 +15,16 @@ class Problem(NamedTuple):
     c: np.ndarray
 
     def take(self, rows):
+        """Return the problem with a selection of the rows."""
         return Problem(self.x[rows], self.a[rows], self.b[rows], self.c)
 
     def map(self, fn):
+        """Return the problem with a function applied to each of its tables."""
         return Problem(*map(fn, self))
 
 
 def problem(seed=0, n=6, k=3, noise=False, d=2):
-    """Rows of all sorts, the first of them crisp; with noise, rows sum to less than 1, one of them to 0."""
+    """Return a random problem whose first row is crisp; with noise, rows sum to less than 1 and row 1 of a to 0."""
     rng = np.random.default_rng(seed)
     a, b = (rng.dirichlet(np.full(size, 0.5), n) for size in (k, k + 1))
     a[0] = np.eye(k)[0]
@@ -33,8 +35,10 @@ def problem(seed=0, n=6, k=3, noise=False, d=2):
 
 
 def entropy(probabilities):
+    """Return the entropy of probabilities, in nats."""
     return -sum(q * math.log(q) for q in np.ravel(probabilities) if q > 0)
 
 
 def complete(resp):
+    """Return the memberships (n, k + 1) with the noise as last column."""
     return np.column_stack([resp, 1 - resp.sum(1)])

@@ -1,10 +1,10 @@
-"""Environments of the processes that torchrun starts."""
+"""Environment variables of the processes that torchrun starts."""
 
 import socket
 
 
-def places(size):
-    """What torchrun says to each of some processes."""
+def rank_environments(size):
+    """Return the environment variables that torchrun sets in each of several processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Soft k-means in NumPy's float64, written apart from the library: what the tests judge it by."""
+"""An independent implementation of soft k-means in NumPy, as a reference for the tests."""
 
 import numpy as np
 from scipy.special import logsumexp
@@ -42,7 +42,7 @@ def em_step(x, c, t, w=None):
 
 
 def em(x, c, t, steps, w=None):
-    """Several steps on data shifted by its first row, in extended precision: an offset costs no digits."""
+    """Run EM steps on data shifted by its first row, in extended precision, so that an offset loses no digits."""
     origin, long = x[0], np.longdouble
     x, c = (x - origin).astype(long), (c - origin).astype(long)
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Rows that come in blocks, for tests."""
+"""A source of rows in blocks, for tests."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from softkmeans.data.source import Source
 
 
 class Stream(Source):
-    """Rows in blocks that end at given places."""
+    """Rows in blocks that end at the given row indices."""
 
     in_memory = False
     device, dtype = torch.device("cpu"), torch.float64

@@ -1,4 +1,4 @@
-"""The same rows as every kind of table that users hold."""
+"""The same rows as every supported kind of table."""
 
 import decimal
 
@@ -16,7 +16,7 @@ NAMES = ["a", "b", "c"]
 RNG = np.random.default_rng(0)
 
 
-# Whole numbers below 128, which every type holds exactly; many are 0.
+# Integers below 128, which every type represents exactly; many are 0.
 X = np.repeat([[0, 9, 0], [60, 0, 0], [0, -70, 90]], [40, 30, 20], axis=0) + RNG.integers(-6, 7, (90, 3))
 
 
@@ -107,7 +107,7 @@ SPARSE = {
     "sparse int8": lambda x: sp.csr_array(x.astype("i1")),
     "sparse long doubles": lambda x: sp.csr_array(x.astype(np.longdouble)),
     "sparse, columns in disorder": lambda x: disordered(sp.csr_array(x)),
-    "sparse, entries to be added": lambda x: sp.csr_array((np.r_[x.ravel() - 1, np.ones(x.size)], places(x)), x.shape),
+    "sparse, entries to be added": lambda x: sp.csr_array((np.r_[x.ravel() - 1, np.ones(x.size)], twice(x)), x.shape),
 }
 
 
@@ -136,7 +136,7 @@ FOREIGN = {
 KINDS = {**ARRAYS, **COPIED, **FRAMES, **SPARSE, **{f"tensor {k}": m for k, m in TENSORS.items()}, **FOREIGN}
 
 
-def places(x):
+def twice(x):
     rows, columns = np.indices(x.shape).reshape(2, -1)
     return np.tile(rows, 2), np.tile(columns, 2)
 

@@ -1,4 +1,4 @@
-"""The kernels: one table of problems, every backend, judged by NumPy in float64."""
+"""Kernels: every backend is compared with NumPy in float64, on one table of sizes."""
 
 import ctypes
 import json
@@ -29,22 +29,22 @@ from softkmeans.kernels.cpu import api, arguments, codegen, jit, threads
 FUSED = ["sqeuclidean", "cosine"]
 ROUNDING = {np.float32: 3e-6, np.float64: 1e-13}
 
-# Rows, features, clusters: on both sides of every border of registers, panels, tiles, strips and chunks.
+# Rows, features, clusters: below and above each multiple of registers, panels, tiles, strips and chunks.
 SIZES = [
     (1, 1, 1), (7, 2, 1), (24, 3, 5), (25, 8, 4), (47, 9, 3), (100, 16, 64), (385, 5, 7), (400, 17, 10), (800, 41, 9),
     (500, 130, 33), (3100, 2, 50), (6500, 24, 6), (3073, 12, 13),
 ]  # fmt: skip
 
 
-def problem_of(n, d, k, dtype=np.float64, seed=0):
+def make_data(n, d, k, dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(n, d)) * 2 + rng.integers(0, 2, (n, 1)) * 6 + 5).astype(dtype)
     c = (x[rng.integers(n, size=k)] + rng.normal(size=(k, d)) * 0.3).astype(float)
     return x, c, rng.uniform(0, 3, n)
 
 
-def block_of(x, w=None, distance="sqeuclidean"):
-    """A block as fits see it, and its centers' way into the frame."""
+def make_block(x, w=None, distance="sqeuclidean"):
+    """Return rows as one scaled block, as fits use it, and the scaling, which transforms centers."""
     source = as_source(x, w)
     scaling = Scaling.of(source, as_distance(distance))
     (block,) = scaling.view(source).blocks()
@@ -59,9 +59,9 @@ def expected_stats(x, c, t, w, distance, b=0.0):
     return {"resp": r, "weight": r.sum(0), "distortion": (r * d).sum(0), "objective": logits, "lognorm": total}
 
 
-def stats_of(x, c, t, w=None, distance="sqeuclidean", b=None):
-    """Stats by the kernels, with the weighted sums in the data's units."""
-    block, scaling = block_of(x, w, distance)
+def compute_stats(x, c, t, w=None, distance="sqeuclidean", b=None):
+    """Return the Stats of the kernels, in the units of the data."""
+    block, scaling = make_block(x, w, distance)
     k, unit = len(c), scaling.unit
     beta = torch.full((k,), unit / t, dtype=torch.float64)
     b = torch.zeros(k, dtype=torch.float64) if b is None else torch.tensor(b)
@@ -76,39 +76,40 @@ def stats_of(x, c, t, w=None, distance="sqeuclidean", b=None):
 def test_sums(backend, size, distance, dtype, weighted):
     if distance == "cosine" and size[1] == 1:
         return
-    x, c, w = problem_of(*size, dtype)
+    x, c, w = make_data(*size, dtype)
     w = w if weighted else None
     spread = ref.distances(x.astype(float), c, distance).mean()
-    # The reference takes cosines from 1, which leaves it no digits for the cold.
+    # The NumPy reference subtracts cosines from 1, which is too imprecise for tiny temperatures.
     for t in (*[1e-9 * spread] * (distance != "cosine"), 0.01 * spread, 0.3 * spread, 10 * spread):
-        found = stats_of(x, c, t, w, distance)
-        want = expected_stats(x.astype(float), c, t, w, distance)
-        n, resp = (w.sum() if weighted else len(x)), want["resp"]
-        # Rounding moves a logit, and so a membership, by a share that grows with the logits.
+        stats = compute_stats(x, c, t, w, distance)
+        expected = expected_stats(x.astype(float), c, t, w, distance)
+        n, resp = (w.sum() if weighted else len(x)), expected["resp"]
+        # Rounding changes a logit, and so a membership, in proportion to the logits.
         atol = ROUNDING[dtype] * n * (1 + (0 if dtype == np.float64 else spread / t * 1e-2))
-        atol = n if t < 1e-8 * spread and dtype == np.float32 else atol  # a row between two may go either way
-        np.testing.assert_allclose(found.weight, want["weight"], atol=atol)
-        assert float(found.weight.sum()) == pytest.approx(n, rel=1e-6 if dtype == np.float32 else 1e-13)
-        assert float(found.n) == pytest.approx(n, rel=1e-6 if dtype == np.float32 else 1e-13)
-        e, f = want["distortion"].sum(), ref.free_energy(x.astype(float), c, t, w, distance)
+        if t < 1e-8 * spread and dtype == np.float32:
+            atol = n  # a row between two centers may belong to either
+        np.testing.assert_allclose(stats.weight, expected["weight"], atol=atol)
+        assert float(stats.weight.sum()) == pytest.approx(n, rel=1e-6 if dtype == np.float32 else 1e-13)
+        assert float(stats.n) == pytest.approx(n, rel=1e-6 if dtype == np.float32 else 1e-13)
+        e, f = expected["distortion"].sum(), ref.free_energy(x.astype(float), c, t, w, distance)
         scale = spread * n
-        assert float(found.distortion.sum()) == pytest.approx(e, abs=10 * ROUNDING[dtype] * scale)
-        assert -t * float(found.objective) == pytest.approx(f, abs=10 * ROUNDING[dtype] * (scale + abs(f)))
+        assert float(stats.distortion.sum()) == pytest.approx(e, abs=10 * ROUNDING[dtype] * scale)
+        assert -t * float(stats.objective) == pytest.approx(f, abs=10 * ROUNDING[dtype] * (scale + abs(f)))
         z = x / np.linalg.norm(x, axis=1, keepdims=True) if distance == "cosine" else x
         slope = 0.5 if distance == "cosine" else 1.0
         if atol < n:
             np.testing.assert_allclose(
-                found.weighted_sum, slope * resp.T @ z.astype(float), atol=atol * np.abs(z).max() * 3
+                stats.weighted_sum, slope * resp.T @ z.astype(float), atol=atol * np.abs(z).max() * 3
             )
-            np.testing.assert_allclose(found.irls_weight, slope * found.weight)
+            np.testing.assert_allclose(stats.irls_weight, slope * stats.weight)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("distance", FUSED)
 @pytest.mark.parametrize("size", [s for s in SIZES if s[1] > 1], ids=str)
-def test_what_is_said_of_rows(backend, size, distance, dtype):
-    x, c, _ = problem_of(*size, dtype)
-    block, scaling = block_of(x, None, distance)
+def test_nearest_distances_memberships_and_log_normalizers(backend, size, distance, dtype):
+    x, c, _ = make_data(*size, dtype)
+    block, scaling = make_block(x, None, distance)
     centers, k = scaling.transform(torch.tensor(c)), len(c)
     d = ref.distances(x.astype(float), c, distance)
     label, near = kernels.nearest(block, centers, scaling.distance)
@@ -120,29 +121,29 @@ def test_what_is_said_of_rows(backend, size, distance, dtype):
         kernels.distances(block, centers, scaling.distance) * scaling.unit, d, atol=10 * ROUNDING[dtype] * d.mean()
     )
     for t in (0.05 * d.mean(), d.mean()):
-        want = expected_stats(x.astype(float), c, t, None, distance)
+        expected = expected_stats(x.astype(float), c, t, None, distance)
         beta, b = torch.full((k,), scaling.unit / t, dtype=torch.float64), torch.zeros(k, dtype=torch.float64)
         resp = kernels.assign(block, centers, beta, b, scaling.distance)
-        np.testing.assert_allclose(resp, want["resp"], atol=100 * ROUNDING[dtype])
+        np.testing.assert_allclose(resp, expected["resp"], atol=100 * ROUNDING[dtype])
         np.testing.assert_allclose(resp.sum(1), 1, atol=4 * ROUNDING[dtype])
         lognorm = kernels.lognorm(block, centers, beta, b, scaling.distance)
-        np.testing.assert_allclose(lognorm, want["lognorm"], atol=100 * ROUNDING[dtype] * (1 + d.mean() / t))
+        np.testing.assert_allclose(lognorm, expected["lognorm"], atol=100 * ROUNDING[dtype] * (1 + d.mean() / t))
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_a_log_prior_shifts_logits(backend, distance):
-    x, c, w = problem_of(700, 12, 6)
+    x, c, w = make_data(700, 12, 6)
     b = np.random.default_rng(1).normal(size=6)
     t = ref.distances(x, c, distance).mean()
-    found, want = stats_of(x, c, t, w, distance, b), expected_stats(x, c, t, w, distance, b)
-    np.testing.assert_allclose(found.weight, want["weight"], rtol=1e-11)
-    np.testing.assert_allclose(found.distortion, want["distortion"], rtol=1e-11)
-    assert float(found.objective) == pytest.approx(w @ want["lognorm"], rel=1e-11)
+    stats, expected = compute_stats(x, c, t, w, distance, b), expected_stats(x, c, t, w, distance, b)
+    np.testing.assert_allclose(stats.weight, expected["weight"], rtol=1e-11)
+    np.testing.assert_allclose(stats.distortion, expected["distortion"], rtol=1e-11)
+    assert float(stats.objective) == pytest.approx(w @ expected["lognorm"], rel=1e-11)
 
 
-def test_a_temperature_per_cluster_is_served_by_the_reference(backend):
-    x, c, _ = problem_of(300, 12, 4)
-    block, scaling = block_of(x)
+def test_a_temperature_per_cluster_uses_the_reference_kernels(backend):
+    x, c, _ = make_data(300, 12, 4)
+    block, scaling = make_block(x)
     beta = torch.linspace(0.1, 1.0, 4, dtype=torch.float64)
     stats = kernels.accumulate(
         block, scaling.transform(torch.tensor(c)), beta, torch.zeros_like(beta), scaling.distance
@@ -158,35 +159,37 @@ def test_a_temperature_per_cluster_is_served_by_the_reference(backend):
     t=st.floats(1e-4, 1e4), offset=st.sampled_from([0.0, 1e6, -1e3]), weighted=st.booleans(),
 )  # fmt: skip
 def test_compiled_and_reference_agree(n, d, k, seed, t, offset, weighted):
-    x, c, w = problem_of(n, d, k, seed=seed)
-    found = []
+    x, c, w = make_data(n, d, k, seed=seed)
+    results = []
     for large in (0, math.inf):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels.dispatch, "LARGE", large)
-            found.append(accumulate(x + offset, c + offset, t, w if weighted else None))
+            patch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", large)
+            results.append(accumulate(x + offset, c + offset, t, w if weighted else None))
     rounding = 1e-12 + np.finfo(float).eps * abs(offset) * 100 / t
     scale = 1 + np.abs(x).max() ** 2 + abs(offset)
     for name in ("weight", "distortion", "irls_weight", "weighted_sum", "n"):
-        got, want = (getattr(stats, name).numpy() for stats in found)
-        np.testing.assert_allclose(got, want, atol=rounding * n * 3 * scale, rtol=1e-9)
-    assert float(found[0].objective) == pytest.approx(float(found[1].objective), rel=1e-9, abs=rounding * n * scale / t)
+        compiled, reference = (getattr(stats, name).numpy() for stats in results)
+        np.testing.assert_allclose(compiled, reference, atol=rounding * n * 3 * scale, rtol=1e-9)
+    assert float(results[0].objective) == pytest.approx(
+        float(results[1].objective), rel=1e-9, abs=rounding * n * scale / t
+    )
 
 
 # Public accumulate
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_accumulate_is_in_the_datas_units(backend, distance):
-    x, c, w = problem_of(600, 10, 5)
+def test_accumulate_is_in_the_units_of_the_data(backend, distance):
+    x, c, w = make_data(600, 10, 5)
     t = ref.distances(x, c, distance).mean() / 3
-    stats, want = accumulate(x, c, t, w, distance=distance), expected_stats(x, c, t, w, distance)
-    np.testing.assert_allclose(stats.weight, want["weight"], rtol=1e-10)
-    np.testing.assert_allclose(stats.distortion, want["distortion"], rtol=1e-10)
+    stats, expected = accumulate(x, c, t, w, distance=distance), expected_stats(x, c, t, w, distance)
+    np.testing.assert_allclose(stats.weight, expected["weight"], rtol=1e-10)
+    np.testing.assert_allclose(stats.distortion, expected["distortion"], rtol=1e-10)
     assert -t * float(stats.objective) == pytest.approx(ref.free_energy(x, c, t, w, distance), rel=1e-10)
     z = x / np.linalg.norm(x, axis=1, keepdims=True) if distance == "cosine" else x
     slope = {"sqeuclidean": 1.0, "cosine": 0.5}.get(distance) or 0.5 / ref.distances(x, c, distance)
-    np.testing.assert_allclose(stats.irls_weight, (slope * want["resp"]).sum(0), rtol=1e-10)
-    np.testing.assert_allclose(stats.weighted_sum, (slope * want["resp"]).T @ z, rtol=1e-10)
+    np.testing.assert_allclose(stats.irls_weight, (slope * expected["resp"]).sum(0), rtol=1e-10)
+    np.testing.assert_allclose(stats.weighted_sum, (slope * expected["resp"]).T @ z, rtol=1e-10)
     halves = accumulate(x[:200], c, t, w[:200], distance=distance) + accumulate(
         x[200:], c, t, w[200:], distance=distance
     )
@@ -198,9 +201,9 @@ ACCUMULATE_BAD = {
     "infinity": ({"x": [[1.0, np.inf], [0.0, 0.0]]}, "contains NaN or infinity"),
     "centers of another width": ({"c": [[1.0]]}, r"centers have shape \(1, 1\), expected \(k, 2\)"),
     "centers of another shape": ({"c": [1.0, 2.0]}, r"centers have shape \(2,\)"),
-    "centers too far apart": ({"c": [[0.0, 0.0], [1e156, 1e156]]}, "the centers lie 1e.156 apart"),
+    "centers too far apart": ({"c": [[0.0, 0.0], [1e156, 1e156]]}, "the centers are 1e.156 apart"),
     "NaN center": ({"c": [[1.0, np.nan]]}, "the centers contains NaN"),
-    "cold": ({"temperature": 0.0}, "temperature=0.0"),
+    "zero temperature": ({"temperature": 0.0}, "temperature=0.0"),
     "weights": ({"sample_weight": [1.0, -1.0]}, "1 negative values"),
     "distance": ({"distance": "l1"}, "distance='l1'"),
     "no rows": ({"x": np.zeros((0, 2))}, "at least one row"),
@@ -208,7 +211,7 @@ ACCUMULATE_BAD = {
 
 
 @pytest.mark.parametrize("case", ACCUMULATE_BAD)
-def test_bad_input_to_accumulate_is_named(backend, case):
+def test_accumulate_names_bad_input(backend, case):
     arguments, message = ACCUMULATE_BAD[case]
     good = {"x": [[0.0, 0.0], [1.0, 1.0]], "c": [[0.0, 0.0]], "temperature": 1.0}
     with pytest.raises(InputError, match=message):
@@ -222,52 +225,52 @@ def test_nan_in_large_data_is_named():
         accumulate(x, x[:3] + np.eye(3, 40), 1.0)
 
 
-# Exact to rounding, and sparse
+# Skipped memberships, and extreme ranges
 
 
 @pytest.mark.parametrize("d", [2, 12])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_is_skipped_of_a_cluster_is_below_rounding_of_its_own_weight(monkeypatch, dtype, d):
-    """Also of starved clusters, whose weight all comes from memberships that are nothing to others."""
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
+def test_skipped_memberships_are_below_rounding_of_the_clusters_weight(monkeypatch, dtype, d):
+    """This holds for tiny clusters, too, whose weight consists of memberships that others would skip."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     rng = np.random.default_rng(0)
     means = np.zeros((6, d))
     means[:, 0] = [0, 8, 16, 24, 37, 60]  # the last two have no rows of their own
     x = (means[rng.integers(4, size=20_000)] + rng.normal(size=(20_000, d))).astype(dtype)
     t, digits = 2.0, 1e-5 if dtype == np.float32 else 1e-11
     exact = expected_stats(x.astype(float), means, t, None, "sqeuclidean")["resp"]
-    found = stats_of(x, means, t)
+    stats = compute_stats(x, means, t)
     assert 1e-22 < exact.sum(0)[4] < 1e-9
     alive = exact.sum(0) > (1e-28 if dtype == np.float32 else 1e-250)
     assert alive[:5].all()
-    np.testing.assert_allclose(found.weight[alive], exact.sum(0)[alive], rtol=digits)
-    centers = found.weighted_sum[alive] / found.weight[alive, None]
+    np.testing.assert_allclose(stats.weight[alive], exact.sum(0)[alive], rtol=digits)
+    centers = stats.weighted_sum[alive] / stats.weight[alive, None]
     np.testing.assert_allclose(centers, (exact.T @ x)[alive] / exact.sum(0)[alive, None], atol=digits * 30)
 
 
 @pytest.mark.parametrize("d", [2, 12, 40])
-def test_skipping_changes_no_more_than_it_may(monkeypatch, d):
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
+def test_skipping_changes_weights_by_less_than_its_bound(monkeypatch, d):
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     rng = np.random.default_rng(1)
     x = (rng.normal(size=(30_000, d)) + rng.integers(0, 3, (30_000, 1)) * 5).astype(np.float64)
     c = x[:40] + 0.1
-    sparse = stats_of(x, c, 1.0)
-    monkeypatch.setitem(arguments.SKIP, 64, 2.0**-200)
-    full = stats_of(x, c, 1.0)
-    lost = (full.weight - sparse.weight) / full.weight
-    assert (lost.abs() <= 2.0**-52 * 4).all()
+    sparse = compute_stats(x, c, 1.0)
+    monkeypatch.setitem(arguments.SKIPPED_FRACTION, 64, 2.0**-200)
+    full = compute_stats(x, c, 1.0)
+    relative_loss = (full.weight - sparse.weight) / full.weight
+    assert (relative_loss.abs() <= 2.0**-52 * 4).all()
 
 
-def test_cold_memberships_cost_no_exactness_far_from_the_origin(monkeypatch):
-    """Products lose all digits of these distances; differences do not."""
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
+def test_low_temperature_is_exact_far_from_the_origin(monkeypatch):
+    """Matrix products lose all digits of these distances; differences do not."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 20)) * 1e-4
     x[1500:] += 1e4
     c = np.stack([x[:750].mean(0), x[750:1500].mean(0), x[1500:2250].mean(0), x[2250:].mean(0)])
     t = 1e-9
     np.testing.assert_allclose(
-        stats_of(x, c, t).weight, expected_stats(x, c, t, None, "sqeuclidean")["weight"], rtol=2e-3
+        compute_stats(x, c, t).weight, expected_stats(x, c, t, None, "sqeuclidean")["weight"], rtol=2e-3
     )
 
 
@@ -275,28 +278,28 @@ RANGES = [(1e-30, np.float32), (1e30, np.float32), (1e-140, np.float64), (1e140,
 
 
 @pytest.mark.parametrize(("scale", "dtype"), RANGES)
-def test_ranges_that_squares_would_leave(backend, scale, dtype):
-    x, c, _ = problem_of(500, 12, 4)
-    plain = stats_of(x, c, 3.0)
-    scaled = stats_of((x * scale).astype(dtype), (c.astype(dtype).astype(float)) * scale, 3.0 * scale**2)
+def test_ranges_whose_squares_would_overflow_or_underflow(backend, scale, dtype):
+    x, c, _ = make_data(500, 12, 4)
+    plain = compute_stats(x, c, 3.0)
+    scaled = compute_stats((x * scale).astype(dtype), (c.astype(dtype).astype(float)) * scale, 3.0 * scale**2)
     np.testing.assert_allclose(scaled.weight, plain.weight, rtol=1e-4 if dtype == np.float32 else 1e-9)
 
 
-def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
-    x, c, _ = problem_of(500, 12, 4, np.float32)
+def test_a_row_too_far_for_float32_is_computed_in_float64(monkeypatch):
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    x, c, _ = make_data(500, 12, 4, np.float32)
     x[77] = 1e25
-    block, scaling = block_of(np.zeros((2, 12), np.float32))  # a frame that knows nothing of it
+    block, scaling = make_block(np.zeros((2, 12), np.float32))  # a scaling without the far row
     far = Block(x, None, block.device, block.dtype, Scaling(scaling.distance, scaling.shift, 1.0))
-    calls, make = [], api.make_problem
+    bits, make_arguments = [], api.make_arguments
 
-    def counted(*args):
-        calls.append(args[5])
-        return make(*args)
+    def recorded(*args):
+        bits.append(args[5])
+        return make_arguments(*args)
 
-    monkeypatch.setattr(api, "make_problem", counted)
+    monkeypatch.setattr(api, "make_arguments", recorded)
     label, near = kernels.nearest(far, torch.tensor(c), scaling.distance)
-    assert calls == [32, 64]
+    assert bits == [32, 64]
     d = ref.distances(x.astype(float), c)
     np.testing.assert_array_equal(label[:77], d.argmin(1)[:77])
     assert float(near[77]) == pytest.approx(d[77].min(), rel=1e-6)
@@ -305,23 +308,23 @@ def test_a_row_too_far_for_float32_goes_the_long_way(monkeypatch):
 @pytest.mark.parametrize("scale", [1e30, 1e-30])
 @pytest.mark.parametrize("d", [4, 12])
 def test_weights_of_any_size(monkeypatch, scale, d):
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
-    x, c, w = problem_of(500, d, 4, np.float32)
-    plain, scaled = stats_of(x, c, 3.0, w), stats_of(x, c, 3.0, w * scale)
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    x, c, w = make_data(500, d, 4, np.float32)
+    plain, scaled = compute_stats(x, c, 3.0, w), compute_stats(x, c, 3.0, w * scale)
     np.testing.assert_allclose(scaled.weight / scale, plain.weight, rtol=1e-6)
 
 
-# Whatever holds the rows
+# Containers and types of rows
 
 
 def _as_field(x):
-    """Numbers that do not lie at multiples of their size."""
+    """Return rows whose numbers are not aligned to their size."""
     records = np.zeros(len(x), [("kind", "i1"), ("row", x.dtype, x.shape[1:])])
     records["row"] = x
     return records["row"]
 
 
-HOLDERS = {
+CONTAINERS = {
     "array": lambda x: x,
     "fortran": np.asfortranarray,
     "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
@@ -338,12 +341,12 @@ HOLDERS = {
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("holder", HOLDERS)
-def test_rows_in_any_holder(monkeypatch, holder, dtype):
-    x, c, _ = problem_of(4000, 11, 5, dtype)
-    for large, rtol in ((0, 0), (np.inf, 1e-12)):  # BLAS adds up other layouts in another order
-        monkeypatch.setattr(kernels.dispatch, "LARGE", large)
-        plain, held = accumulate(x, c, 9.0), accumulate(HOLDERS[holder](x), c, 9.0)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_rows_in_any_container(monkeypatch, container, dtype):
+    x, c, _ = make_data(4000, 11, 5, dtype)
+    for large, rtol in ((0, 0), (np.inf, 1e-12)):  # BLAS sums other layouts in another order
+        monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", large)
+        plain, held = accumulate(x, c, 9.0), accumulate(CONTAINERS[container](x), c, 9.0)
         np.testing.assert_allclose(held.weighted_sum, plain.weighted_sum, rtol=rtol)
 
 
@@ -356,21 +359,21 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("holder", WEIGHTS)
-def test_weights_in_any_holder(backend, holder):
-    x, c, _ = problem_of(4000, 11, 5, np.float32)
+@pytest.mark.parametrize("container", WEIGHTS)
+def test_weights_in_any_container(backend, container):
+    x, c, _ = make_data(4000, 11, 5, np.float32)
     w = np.random.default_rng(0).integers(0, 9, 4000).astype(float)
-    plain, held = (accumulate(x, c, 9.0, weights) for weights in (w, WEIGHTS[holder](w)))
+    plain, held = (accumulate(x, c, 9.0, weights) for weights in (w, WEIGHTS[container](w)))
     assert torch.equal(held.weighted_sum, plain.weighted_sum)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, bool, torch.bfloat16])
 def test_rows_of_any_type(monkeypatch, dtype):
-    monkeypatch.setattr(kernels.dispatch, "LARGE", 0)
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     x = np.random.default_rng(0).integers(0, 2 if dtype is bool else 50, (2000, 11))
-    given_ = torch.tensor(x).to(dtype) if isinstance(dtype, torch.dtype) else x.astype(dtype)
+    rows = torch.tensor(x).to(dtype) if isinstance(dtype, torch.dtype) else x.astype(dtype)
     c = x[:5] + 0.25
-    np.testing.assert_allclose(accumulate(given_, c, 90.0).weight, accumulate(x * 1.0, c, 90.0).weight, rtol=1e-4)
+    np.testing.assert_allclose(accumulate(rows, c, 90.0).weight, accumulate(x * 1.0, c, 90.0).weight, rtol=1e-4)
 
 
 # Threads, processes
@@ -382,8 +385,8 @@ def fitted(x, k=12):
 
 
 @pytest.mark.parametrize(("d", "dtype"), [(3, np.float64), (20, np.float32)])
-def test_the_same_bits_whatever_the_number_of_threads(dtype, d):
-    x, _, _ = problem_of(40_000, d, 12, dtype)
+def test_results_do_not_depend_on_the_number_of_threads(dtype, d):
+    x, _, _ = make_data(40_000, d, 12, dtype)
     before = torch.get_num_threads()
     try:
         results = []
@@ -394,30 +397,30 @@ def test_the_same_bits_whatever_the_number_of_threads(dtype, d):
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
-        for found, want in zip(other, results[0], strict=True):
-            np.testing.assert_array_equal(found, want)
+        for result, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
-def test_results_of_tasks_come_in_order_and_exceptions_come_through():
+def test_map_in_order_keeps_order_and_raises_exceptions():
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
         chunks = [(i, i + 1) for i in range(50)]
-        assert list(threads.in_order(lambda start, stop: (start, stop), chunks)) == chunks
+        assert list(threads.map_in_order(lambda start, stop: (start, stop), chunks)) == chunks
         with pytest.raises(ZeroDivisionError):
-            list(threads.in_order(lambda start, _: 1 / (start - 30), chunks))
-        assert next(threads.in_order(lambda start, _: start, chunks)) == 0  # the others are not waited for for ever
+            list(threads.map_in_order(lambda start, _: 1 / (start - 30), chunks))
+        assert next(threads.map_in_order(lambda start, _: start, chunks)) == 0  # leaving early does not hang
     finally:
         torch.set_num_threads(before)
 
 
 def test_two_fits_in_two_threads_at_once():
-    x, _, _ = problem_of(30_000, 20, 12, np.float32)
-    expected, found = fitted(x), {}
+    x, _, _ = make_data(30_000, 20, 12, np.float32)
+    expected, results = fitted(x), {}
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        workers = [threading.Thread(target=lambda i=i: found.update({i: fitted(x)})) for i in range(3)]
+        workers = [threading.Thread(target=lambda i=i: results.update({i: fitted(x)})) for i in range(3)]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -425,7 +428,7 @@ def test_two_fits_in_two_threads_at_once():
     finally:
         torch.set_num_threads(before)
     for i in range(3):
-        np.testing.assert_array_equal(found[i][0], expected[0])
+        np.testing.assert_array_equal(results[i][0], expected[0])
 
 
 def _send_fit(pipe, x):
@@ -435,11 +438,11 @@ def _send_fit(pipe, x):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_in_a_forked_child():
-    x, _, _ = problem_of(30_000, 20, 12, np.float32)
+    x, _, _ = make_data(30_000, 20, 12, np.float32)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        expected = fitted(x)  # the parent has its threads by now
+        expected = fitted(x)  # starts the threads of the parent
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         child = multiprocessing.get_context("fork").Process(target=_send_fit, args=(theirs, x))
         child.start()
@@ -452,17 +455,17 @@ def test_in_a_forked_child():
 
 @pytest.mark.parametrize("prefer", ["threads", "processes"])
 def test_under_joblib(prefer):
-    x, _, _ = problem_of(30_000, 20, 12, np.float32)
-    parallel = joblib.Parallel(n_jobs=2, prefer=prefer, max_nbytes=1000)  # arrays come as read-only memory maps
-    for found in parallel(joblib.delayed(fitted)(x) for _ in range(3)):
-        np.testing.assert_array_equal(found[0], fitted(x)[0])
+    x, _, _ = make_data(30_000, 20, 12, np.float32)
+    parallel = joblib.Parallel(n_jobs=2, prefer=prefer, max_nbytes=1000)  # workers receive read-only memory maps
+    for result in parallel(joblib.delayed(fitted)(x) for _ in range(3)):
+        np.testing.assert_array_equal(result[0], fitted(x)[0])
 
 
 # Compilation and its cache
 
 
 def in_a_process(code, **environment):
-    """Run code that prints JSON in a process of its own."""
+    """Run code that prints JSON in a process of its own, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
         capture_output=True, text=True, check=False, env=os.environ | environment,
@@ -475,16 +478,16 @@ def in_a_process(code, **environment):
 LARGE_FIT = """
     import json, numpy as np, sys
     from softkmeans.kernels.cpu import jit
-    compiled, counted = jit.compiled, []
-    jit.compiled = lambda *args: (counted.append(args), compiled(*args))[1]
+    compile_kernel, calls = jit.compile_kernel, []
+    jit.compile_kernel = lambda *args: (calls.append(args), compile_kernel(*args))[1]
     from softkmeans import SoftKMeans
     x = np.random.default_rng(0).normal(size=(30_000, 12)).astype(np.float32)
     model = SoftKMeans(8, random_state=0, tol=0.1).fit(x)
-    print(json.dumps([len(counted), model.inertia_]))
+    print(json.dumps([len(calls), model.inertia_]))
 """
 
 
-def test_kernels_are_compiled_once_and_kept_and_damaged_files_are_not_used(tmp_path):
+def test_kernels_are_compiled_once_and_damaged_files_are_not_used(tmp_path):
     first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
     kept = sorted(tmp_path.rglob("*.o"))
     second = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
@@ -494,10 +497,10 @@ def test_kernels_are_compiled_once_and_kept_and_damaged_files_are_not_used(tmp_p
         damage = b"no digest at all\nand no object file" if number % 2 else b""
         path.write_bytes(damage + path.read_bytes()[80:])
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path)) == first
-    assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))[0] == 0  # they were written anew
+    assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))[0] == 0  # they were written again
 
 
-def test_where_nothing_can_be_kept_it_works_all_the_same(tmp_path):
+def test_an_unwritable_cache_is_no_error(tmp_path):
     (tmp_path / "file").write_text("a file where the folder should be")
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path / "file"))[0] > 0
 
@@ -506,17 +509,17 @@ def test_where_nothing_can_be_kept_it_works_all_the_same(tmp_path):
 
 
 def run_kernel(write, x, bits):
-    """Compile a kernel that turns registers of x into registers of an output, and run it."""
+    """Compile and run a kernel that computes registers of an output from registers of x."""
 
     def kernel(code, t):
         for i in code.range(0, t.n, code.lanes):
-            t.y.store(i, write(code, t.x.load(i)))
+            t.out_resp.store(i, write(code, t.x.load(i)))
 
-    y = np.zeros_like(x)
-    given_ = {"x": x.ctypes.data, "y": y.ctypes.data, "n": len(x)}
+    out = np.zeros_like(x)
+    values = {"x": x.ctypes.data, "out_resp": out.ctypes.data, "n": len(x)}
     order = [name for _, name in jit._arguments()]
-    jit.linked(jit.compiled(kernel, bits))(*[given_.get(name, 0) for name in order])
-    return y
+    jit.link(jit.compile_kernel(kernel, bits))(*[values.get(name, 0) for name in order])
+    return out
 
 
 FLOATS = {32: np.float32, 64: np.float64}
@@ -524,12 +527,12 @@ FLOATS = {32: np.float32, 64: np.float64}
 
 @pytest.mark.parametrize(("bits", "error"), [(32, 1.8e-7), (64, 5e-16)])
 def test_exp2_over_its_whole_range(bits, error):
-    flush = codegen.FLUSH[bits]
-    x = np.linspace(flush, 0, 2**20).astype(FLOATS[bits])
-    found, exact = run_kernel(lambda code, v: code.exp2(v), x, bits), np.exp2(x.astype(np.longdouble))
-    assert float(np.abs(found / exact - 1).max()) <= error
+    smallest = codegen.MIN_EXPONENT[bits]
+    x = np.linspace(smallest, 0, 2**20).astype(FLOATS[bits])
+    computed, exact = run_kernel(lambda code, v: code.exp2(v), x, bits), np.exp2(x.astype(np.longdouble))
+    assert float(np.abs(computed / exact - 1).max()) <= error
     assert run_kernel(lambda code, v: code.exp2(v), np.zeros(64, FLOATS[bits]), bits).tolist() == [1.0] * 64
-    below = -np.geomspace(-flush * 1.001, 1e30, 1024).astype(FLOATS[bits])
+    below = -np.geomspace(-smallest * 1.001, 1e30, 1024).astype(FLOATS[bits])
     below[-16:] = -np.inf
     assert not run_kernel(lambda code, v: code.exp2(v), below, bits).any()
 
@@ -538,8 +541,8 @@ def test_exp2_over_its_whole_range(bits, error):
 def test_log2_over_its_whole_range(bits, error):
     info = np.finfo(FLOATS[bits])
     x = np.concatenate([np.geomspace(info.tiny, info.max / 2, 2**19), np.linspace(0.5, 2, 2**19)]).astype(FLOATS[bits])
-    found, exact = run_kernel(lambda code, v: code.log2(v), x, bits), np.log2(x.astype(np.longdouble))
-    assert float((np.abs(found - exact) / np.maximum(np.abs(exact), 1)).max()) <= error
+    computed, exact = run_kernel(lambda code, v: code.log2(v), x, bits), np.log2(x.astype(np.longdouble))
+    assert float((np.abs(computed - exact) / np.maximum(np.abs(exact), 1)).max()) <= error
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -548,13 +551,14 @@ def test_transpose_and_strided_loads(bits):
 
     def kernel(code, t):
         for i, column in enumerate(code.transpose([t.x.load(i * lanes) for i in range(lanes)])):
-            t.y.store(i * lanes, column)
-        for j, part in enumerate(code.strided(t.x, 0, 3)):
-            t.z.store(j * lanes, part)
+            t.out_resp.store(i * lanes, column)
+        for j, part in enumerate(code.load_strided(t.x, 0, 3)):
+            t.out_distance.store(j * lanes, part)
 
     x = np.arange(lanes * max(lanes, 3), dtype=FLOATS[bits])
-    y, z = np.zeros(lanes**2, FLOATS[bits]), np.zeros(3 * lanes, FLOATS[bits])
-    given_ = {name: ctypes.c_void_p(array.ctypes.data) for name, array in (("x", x), ("y", y), ("z", z))}
-    jit.linked(jit.compiled(kernel, bits))(*[given_.get(name, 0) for _, name in jit._arguments()])
-    np.testing.assert_array_equal(y.reshape(lanes, lanes), x[: lanes**2].reshape(lanes, lanes).T)
-    np.testing.assert_array_equal(z.reshape(3, lanes), x[: 3 * lanes].reshape(lanes, 3).T)
+    transposed, strided = np.zeros(lanes**2, FLOATS[bits]), np.zeros(3 * lanes, FLOATS[bits])
+    arrays = {"x": x, "out_resp": transposed, "out_distance": strided}
+    values = {name: ctypes.c_void_p(array.ctypes.data) for name, array in arrays.items()}
+    jit.link(jit.compile_kernel(kernel, bits))(*[values.get(name, 0) for _, name in jit._arguments()])
+    np.testing.assert_array_equal(transposed.reshape(lanes, lanes), x[: lanes**2].reshape(lanes, lanes).T)
+    np.testing.assert_array_equal(strided.reshape(3, lanes), x[: 3 * lanes].reshape(lanes, 3).T)

@@ -1,4 +1,4 @@
-"""The metrics where the answer is known: crisp clusterings, flat ones, bounds; uncertainty and orders of clusters."""
+"""Test metrics with known values: crisp and uniform memberships, bounds; uncertainty and the order of clusters."""
 
 import itertools
 import math
@@ -18,10 +18,11 @@ from softkmeans.metrics import agreement, separation
 KINDS = ["complement", "margin", "entropy"]
 
 
-# Crisp clusterings, where scikit-learn has the answer. -1 is noise: a row of zeros.
+# Crisp clusterings, compared with scikit-learn. The label -1 is noise: a row of zeros.
 
 
 def crisp(labels, k):
+    """Return crisp memberships (n, k) of labels."""
     return np.vstack([np.eye(k), np.zeros(k)])[np.asarray(labels)]
 
 
@@ -30,7 +31,7 @@ LABELS = st.integers(2, 12).flatmap(lambda n: st.tuples(*[st.lists(st.integers(-
 
 @settings(max_examples=150, deadline=None)
 @given(labels=LABELS)
-def test_crisp_comparisons_are_scikit_learns(labels):
+def test_crisp_agreement_matches_scikit_learn(labels):
     a, b = (crisp(one, 4) for one in labels)
     assert metrics.soft_adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(*labels), abs=1e-12)
     assert metrics.soft_mutual_information(a, b) == pytest.approx(mutual_info_score(*labels), abs=1e-12)
@@ -41,15 +42,15 @@ def test_crisp_comparisons_are_scikit_learns(labels):
 
 @settings(max_examples=50, deadline=None)
 @given(labels=st.lists(st.integers(0, 2), min_size=4, max_size=12), seed=st.integers(0, 99), alpha=st.floats(0, 5))
-def test_the_crisp_exact_silhouette_is_scikit_learns(labels, seed, alpha):
+def test_crisp_exact_silhouette_matches_scikit_learn(labels, seed, alpha):
     assume(1 < len(set(labels)) < len(labels))
     x = np.random.default_rng(seed).normal(size=(len(labels), 2))
-    far = x + 1e6  # where squares, which scikit-learn works with, have lost their digits
+    far = x + 1e6  # squares of these, which scikit-learn uses, are too inaccurate
     found = metrics.fuzzy_silhouette(far, crisp(labels, 3), alpha=alpha, variant="exact")
     assert found == pytest.approx(silhouette_score(x, labels), abs=1e-8)
 
 
-def test_the_exact_silhouette_has_tiles_of_distances(monkeypatch):
+def test_the_exact_silhouette_computes_distances_in_tiles(monkeypatch):
     sizes, distances = [], torch.cdist
 
     def counting(x, y, **options):
@@ -65,18 +66,18 @@ def test_the_exact_silhouette_has_tiles_of_distances(monkeypatch):
 
 
 @pytest.mark.parametrize("k", [2, 5])
-def test_crisp_and_flat_memberships_are_the_ends_of_the_scale(k):
-    sharp, flat = np.eye(k)[np.arange(3 * k) % k], np.full((3 * k, k), 1 / k)
-    for resp, coefficient, modified, entropy_ in [(sharp, 1, 1, 0), (flat, 1 / k, 0, math.log(k))]:
+def test_crisp_and_uniform_memberships_give_the_extreme_values(k):
+    sharp, uniform = np.eye(k)[np.arange(3 * k) % k], np.full((3 * k, k), 1 / k)
+    for resp, coefficient, modified, entropy_ in [(sharp, 1, 1, 0), (uniform, 1 / k, 0, math.log(k))]:
         assert metrics.partition_coefficient(resp) == pytest.approx(coefficient, rel=1e-14)
         assert metrics.modified_partition_coefficient(resp) == pytest.approx(modified, abs=1e-14)
         assert metrics.partition_entropy(resp) == pytest.approx(entropy_, abs=1e-14)
         assert metrics.effective_n_clusters(resp) == pytest.approx(k, rel=1e-14)
     assert metrics.effective_n_clusters(crisp([0] * 5, k)) == 1
-    assert metrics.fuzzy_silhouette(flat, flat) == 0  # no row has a likeliest cluster
-    assert metrics.soft_mutual_information(flat, flat, average_method="max") == pytest.approx(0, abs=1e-14)
-    assert metrics.soft_adjusted_rand(flat, flat) == 1
-    assert metrics.soft_adjusted_rand(flat, sharp) == pytest.approx(0, abs=1e-14)
+    assert metrics.fuzzy_silhouette(uniform, uniform) == 0  # no row has a likeliest cluster
+    assert metrics.soft_mutual_information(uniform, uniform, average_method="max") == pytest.approx(0, abs=1e-14)
+    assert metrics.soft_adjusted_rand(uniform, uniform) == 1
+    assert metrics.soft_adjusted_rand(uniform, sharp) == pytest.approx(0, abs=1e-14)
 
 
 @st.composite
@@ -111,18 +112,18 @@ def test_comparisons_are_symmetric_and_bounded(data, n):
     rand, information = metrics.soft_adjusted_rand(a, b), metrics.soft_mutual_information(a, b)
     assert rand <= 1 + 1e-9
     assert rand == pytest.approx(metrics.soft_adjusted_rand(b, a), rel=1e-6, abs=1e-9)
-    assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-3)  # digits are lost where a is nearly flat
+    assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-3)  # inaccurate if a is nearly uniform
     assert 0 <= information <= min(entropy(complete(r).mean(0)) for r in (a, b)) + 1e-12
     assert information == pytest.approx(metrics.soft_mutual_information(b, a), abs=1e-12)
 
 
-def test_a_soft_clustering_with_itself():
+def test_agreement_of_a_soft_clustering_with_itself():
     a = problem(7, n=20, noise=True).a
     assert metrics.soft_adjusted_rand(a, a[:, ::-1]) == pytest.approx(1, abs=1e-12)
     assert metrics.soft_mutual_information(a, a[:, ::-1], average_method="max") < 0.9
 
 
-def test_unrelated_clusterings_agree_by_chance():
+def test_unrelated_clusterings_have_an_index_of_about_zero():
     rng = np.random.default_rng(8)
     found = [
         metrics.soft_adjusted_rand(rng.dirichlet([0.3, 0.3, 0.3], 50), rng.dirichlet([0.5, 1.0], 50))
@@ -131,7 +132,7 @@ def test_unrelated_clusterings_agree_by_chance():
     assert abs(np.mean(found)) < 4 * np.std(found) / 20
 
 
-def test_nearly_flat_memberships_in_many_clusters_can_be_told_apart():
+def test_nearly_uniform_memberships_in_many_clusters_are_distinguished():
     a, b = np.random.default_rng(9).dirichlet(np.full(2000, 100.0), (2, 30))
     assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-5)
     assert abs(metrics.soft_adjusted_rand(a, b)) < 0.2
@@ -143,14 +144,14 @@ def test_xie_beni_of_coinciding_centers_is_infinite():
 
 
 @pytest.mark.parametrize("variant", separation.VARIANTS)
-def test_silhouette_widths_without_a_meaning_are_zero(variant):
+def test_undefined_silhouette_widths_are_zero(variant):
     lone = metrics.fuzzy_silhouette([[0.0], [1.0]], np.eye(2), variant="exact")
     together = metrics.fuzzy_silhouette([[0.0], [1.0]], [[1, 0], [1, 0]], variant=variant)
     coinciding = metrics.fuzzy_silhouette([[3.0]] * 4, np.eye(2)[[0, 0, 1, 1]], variant=variant)
     assert lone == together == coinciding == 0
 
 
-def test_an_empty_cluster_is_nobodys_neighbor():
+def test_an_empty_cluster_is_never_the_nearest():
     x, labels = [[0.0], [1.0], [5.0], [6.0]], [0, 0, 2, 2]
     for variant in separation.VARIANTS:
         with_empty, without = crisp(labels, 3), crisp(labels, 3)[:, [0, 2]]
@@ -159,7 +160,7 @@ def test_an_empty_cluster_is_nobodys_neighbor():
         )
 
 
-# Per row, and orders of clusters.
+# Uncertainty per row, and orders of clusters.
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_an_empty_cluster_is_nobodys_neighbor():
         ([1.0, 0.0], (0, 0, 0)),
         ([0.5, 0.5], (0.5, 1, 1)),
         ([0.6, 0.3, 0.1], (0.4, 0.7, entropy([0.6, 0.3, 0.1]) / math.log(3))),
-        ([0.0, 0.0], (0, 0, 0)),  # noise for certain
+        ([0.0, 0.0], (0, 0, 0)),  # certainly noise
         ([0.6, 0.1], (0.4, 0.7, entropy([0.6, 0.1, 0.3]) / math.log(3))),
         ([0.25, 0.25, 0.25], (0.75, 1, 1)),
         ([1.0], (0, 0, 0)),
@@ -181,13 +182,13 @@ def test_uncertainty_by_hand(resp, expected):
         assert metrics.uncertainty([resp], kind=kind)[0] == pytest.approx(value, abs=2e-9)
 
 
-def test_uncertainty_counts_noise_for_all_rows_or_none():
+def test_uncertainty_counts_noise_in_k_for_all_rows_or_none():
     found = metrics.uncertainty([[0.5, 0.5], [0.4, 0.3]], kind="entropy")
     assert found == pytest.approx([math.log(2) / math.log(3), entropy([0.4, 0.3, 0.3]) / math.log(3)])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_uncertainty_gives_a_tensor_of_the_same_type(dtype):
+def test_uncertainty_returns_a_tensor_of_the_same_dtype(dtype):
     resp = torch.tensor(problem(10).a, dtype=dtype)
     found = metrics.uncertainty(resp)
     assert found.dtype == dtype
@@ -200,16 +201,18 @@ def test_uncertainty_gives_a_tensor_of_the_same_type(dtype):
 
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_align_gives_the_nearest_order(seed, noise):
+def test_align_returns_the_nearest_order(seed, noise):
     p = problem(seed, n=15, noise=noise)
-    padded = np.column_stack([p.a, np.zeros(15)])  # what has no partner is compared with nothing
+    padded = np.column_stack([p.a, np.zeros(15)])  # a cluster without a partner is compared with zeros
     weight = np.random.default_rng(seed).uniform(0, 2, 15)
     order = metrics.align(p.a, p.b, sample_weight=weight)
 
-    def far(order):
+    def squared_distance(order):
         return (weight[:, None] * (padded - p.b[:, list(order)]) ** 2).sum()
 
-    assert far(order) == pytest.approx(min(map(far, itertools.permutations(range(4)))), rel=1e-12)
+    assert squared_distance(order) == pytest.approx(
+        min(map(squared_distance, itertools.permutations(range(4)))), rel=1e-12
+    )
 
 
 def test_align_undoes_a_permutation():
@@ -224,5 +227,5 @@ def test_align_undoes_a_permutation():
 def test_align_puts_clusters_without_a_partner_last():
     b = np.eye(4)[[0, 1, 2, 3, 2, 0]]
     np.testing.assert_array_equal(metrics.align(b[:, [3, 1]], b), [3, 1, 0, 2])
-    with pytest.raises(InputError, match="resp_a has 4 clusters, more than the 2 of resp_b: swap the two"):
+    with pytest.raises(InputError, match="resp_a has 4 clusters, expected at most the 2 of resp_b: swap the two"):
         metrics.align(b, b[:, :2])

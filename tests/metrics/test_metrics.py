@@ -1,4 +1,4 @@
-"""The metrics of soft clusterings against brute force over rows and pairs, and what all of them have in common."""
+"""Compare the metrics with brute force over rows and pairs, and test properties that all metrics have."""
 
 import itertools
 import math
@@ -18,14 +18,16 @@ from softkmeans.metrics import _inputs, agreement, separation
 
 
 def fuzzy(variant, **settings):
+    """Return a function of a problem and weights to the fuzzy silhouette."""
     return lambda p, **weights: metrics.fuzzy_silhouette(p.x, p.a, variant=variant, **settings, **weights)
 
 
 def information(method):
+    """Return a function of a problem and weights to the mutual information."""
     return lambda p, **weights: metrics.soft_mutual_information(p.a, p.b, average_method=method, **weights)
 
 
-# Functions of a problem to a number.
+# Functions from a problem to a number.
 SCALARS = {
     "partition_coefficient": lambda p, **weights: metrics.partition_coefficient(p.a, **weights),
     "modified_partition_coefficient": lambda p, **weights: metrics.modified_partition_coefficient(p.a, **weights),
@@ -45,17 +47,18 @@ SINGLE = [name for name in SCALARS if not name.startswith("soft")]
 PAIRS = [name for name in SCALARS if name.startswith("soft")]
 
 
-# The same by brute force, row by row and pair by pair, as the papers have them.
+# The same by brute force, row by row and pair by pair, with the formulas of the papers.
 
 
-def shares(resp):
-    """Memberships among clusters, and how much of a row belongs to any."""
+def normalize(resp):
+    """Return the memberships divided by their sums, and the sums."""
     s = resp.sum(1)
     return np.divide(resp, s[:, None], out=np.zeros_like(resp), where=s[:, None] > 0), s
 
 
 def mean_over_rows(p, of_row):
-    u, s = shares(p.a)
+    """Return the mean of a function of row index and normalized memberships, weighted by the sums of memberships."""
+    u, s = normalize(p.a)
     return sum(s[i] * of_row(i, u[i]) for i in range(len(u))) / s.sum()
 
 
@@ -69,21 +72,21 @@ def brute_modified(p):
 
 
 def brute_effective(p):
-    u, s = shares(p.a)
+    u, s = normalize(p.a)
     return math.exp(entropy(np.average(u, axis=0, weights=s)))
 
 
 def brute_xie_beni(m):
-    def of(p):
+    def index(p):
         compact = mean_over_rows(p, lambda i, u: sum(u**m * cdist(p.x[i : i + 1], p.c)[0] ** 2))
         return compact / min(math.dist(*pair) ** 2 for pair in itertools.combinations(p.c, 2))
 
-    return of
+    return index
 
 
 def brute_silhouette(alpha, exact=False, given=False):
-    def of(p):
-        u, s = shares(p.a)
+    def index(p):
+        u, s = normalize(p.a)
         labels = u.argmax(1)
         c = p.c if given else (p.a.T @ p.x) / p.a.sum(0)[:, None]
 
@@ -102,11 +105,11 @@ def brute_silhouette(alpha, exact=False, given=False):
         weight = [s[i] * (np.sort(u[i])[-1] - np.sort(u[i])[-2]) ** alpha for i in range(len(u))]
         return np.average([width(i) for i in range(len(u))], weights=weight)
 
-    return of
+    return index
 
 
 def brute_rand(p):
-    """Frobenius Rand index by matrices (n, n), and its mean over all orders of the rows."""
+    """Return the adjusted Frobenius Rand index from matrices (n, n), with its mean over all orders of the rows."""
     n, (a, b) = len(p.a), (complete(r) @ complete(r).T for r in (p.a, p.b))
     a, b = (m * m.sum() / (m**2).sum() for m in (a, b))
 
@@ -118,13 +121,13 @@ def brute_rand(p):
 
 
 def brute_information(mean):
-    def of(p):
+    def index(p):
         a, b = complete(p.a), complete(p.b)
         joint = sum(np.outer(a[i], b[i]) for i in range(len(a))) / len(a)
         h_a, h_b = entropy(a.mean(0)), entropy(b.mean(0))
         return (h_a + h_b - entropy(joint)) / mean(h_a, h_b)
 
-    return of
+    return index
 
 
 BRUTE = {
@@ -159,7 +162,7 @@ def test_brute_force(name, seed, noise):
 
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("name", SCALARS)
-def test_a_weight_is_a_repetition(name, noise):
+def test_a_weight_is_equivalent_to_a_repeated_row(name, noise):
     p, weight = problem(1, n=12, noise=noise), np.array([0, 1, 2, 3, 1, 1, 2, 5, 0, 1, 4, 1])
     repeated = p.take(np.repeat(np.arange(12), weight))
     assert SCALARS[name](p, sample_weight=weight) == pytest.approx(SCALARS[name](repeated), rel=1e-11)
@@ -167,7 +170,7 @@ def test_a_weight_is_a_repetition(name, noise):
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_the_scale_of_weights_up_to_one_plays_no_part(name):
+def test_scaling_weights_up_to_one_changes_nothing(name):
     p, weight = problem(2, n=12), np.random.default_rng(0).uniform(0.1, 1, 12)
     expected = SCALARS[name](p, sample_weight=weight)
     assert SCALARS[name](p, sample_weight=weight / weight.sum()) == pytest.approx(expected, rel=1e-11)
@@ -176,7 +179,7 @@ def test_the_scale_of_weights_up_to_one_plays_no_part(name):
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_order_of_rows_and_of_clusters_plays_no_part(name):
+def test_the_order_of_rows_and_clusters_changes_nothing(name):
     p, rng = problem(3, n=40, noise=True), np.random.default_rng(1)
     rows, clusters, others = rng.permutation(40), rng.permutation(3), rng.permutation(4)
     shuffled = p.take(rows)._replace(a=p.a[rows][:, clusters], b=p.b[rows][:, others], c=p.c[clusters])
@@ -184,7 +187,7 @@ def test_order_of_rows_and_of_clusters_plays_no_part(name):
 
 
 class Chopped(Source):
-    """Rows in blocks of a few, as they may come from files."""
+    """A source with small blocks, as a file may have."""
 
     def __init__(self, rows, size):
         self.inner, self.size = as_source(rows), size
@@ -219,7 +222,7 @@ def test_forms_of_the_same_tables(name, form):
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_pieces_of_rows(name, monkeypatch):
+def test_small_blocks_change_nothing(name, monkeypatch):
     p, weight = problem(5, n=50, noise=True), np.random.default_rng(2).uniform(0, 2, 50)
     expected = SCALARS[name](p, sample_weight=weight)
     for module in (_inputs, separation):
@@ -228,14 +231,14 @@ def test_pieces_of_rows(name, monkeypatch):
 
 
 class Largest(TorchDispatchMode):
-    """How many numbers the largest tensor has that anything gives."""
+    """Record the number of elements of the largest tensor that any operation returns."""
 
     numel = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        answer = func(*args, **(kwargs or {}))
-        self.numel = max([self.numel, *(t.numel() for t in tree_leaves(answer) if isinstance(t, torch.Tensor))])
-        return answer
+        result = func(*args, **(kwargs or {}))
+        self.numel = max([self.numel, *(t.numel() for t in tree_leaves(result) if isinstance(t, torch.Tensor))])
+        return result
 
 
 @pytest.mark.parametrize("name", [name for name in SCALARS if "exact" not in name])
@@ -246,10 +249,10 @@ def test_a_million_rows_in_little_memory(name):
     p = Problem(rng.random((1_000_000, 2), dtype=np.float32), a, a[:, ::-1], rng.random((8, 2)))
     with Largest() as largest:
         assert math.isfinite(SCALARS[name](p))
-    assert 0 < largest.numel < 400_000  # of the 8 million of the memberships
+    assert 0 < largest.numel < 400_000  # the memberships have 8 million elements
 
 
-# What can be wrong. Every function of memberships is in one of the tables.
+# Errors. Each function of memberships is in one of the tables.
 
 OTHERS = {
     "uncertainty": lambda p, **weights: metrics.uncertainty(p.a),
@@ -266,6 +269,7 @@ def test_every_function_is_tested():
 
 
 def spoilt(value, row=2, column=1):
+    """Return memberships with one invalid entry."""
     a = problem().a
     a[row, column] = value
     return a
@@ -275,7 +279,7 @@ BAD = {
     "NaN": (spoilt(np.nan), r"resp(_a)? contains NaN or infinity: 1 of 18 entries, the first in row 2, column 1"),
     "negative": (spoilt(-0.1), r"resp(_a)? has entries outside \[0, 1\], the first in row 2 .* predict_proba"),
     "above 1": (spoilt(1.1), r"resp(_a)? has entries outside \[0, 1\], the first in row 2 .* predict_proba"),
-    "sum above 1": (np.full((6, 3), 0.5), r"row 0 of resp(_a)? .*sums to 1.5, expected 1 at most: divide rows"),
+    "sum above 1": (np.full((6, 3), 0.5), r"row 0 of resp(_a)? .*sums to 1.5, expected at most 1: divide rows"),
     "labels": (np.array([0, 1, 1, 0, 2, 2]), r"resp(_a)? has one dimension, .*: for labels, give np.eye\(k\)"),
     "three dimensions": (np.ones((6, 3, 1)), r"resp(_a)? has shape \(6, 3, 1\)"),
     "no cluster": (np.ones((6, 0)), r"resp(_a)? has shape \(6, 0\)"),
@@ -307,9 +311,9 @@ def test_bad_weights(name, weight):
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_nothing_but_noise_has_no_index(name):
+def test_noise_only_raises_or_gives_silhouette_zero(name):
     p = problem(noise=True)
-    weight = (p.a.sum(1) == 0) * 1.0  # only rows that belong to none
+    weight = (p.a.sum(1) == 0) * 1.0  # only rows that belong to no cluster
     if "silhouette" in name:
         assert SCALARS[name](p, sample_weight=weight) == 0
     else:
@@ -334,8 +338,11 @@ def test_comparisons_need_the_same_rows(name):
         ({"x": np.full((6, 2), np.inf)}, "X contains NaN or infinity"),
         ({"c": problem().c[:2]}, r"centers has shape \(2, 2\), expected \(k, d\) = \(3, 2\): give one center for each"),
         ({"c": np.full((3, 2), np.nan)}, "centers contains NaN or infinity"),
-        ({"a": np.ones((6, 1))}, "resp has one column, and one cluster is apart from nothing"),
-        ({"x": as_source(problem().x, np.ones(6))}, "weights came with a Source .*: give them as sample_weight"),
+        ({"a": np.ones((6, 1))}, "resp has one column, but separation is not defined for one cluster"),
+        (
+            {"x": as_source(problem().x, np.ones(6))},
+            "weights in a Source are supported only for resp .*: give them as sample_weight",
+        ),
     ],
 )
 def test_bad_geometry(name, change, message):
@@ -361,7 +368,7 @@ def test_bad_settings(call, message):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_nothing_given_is_changed(name):
+def test_inputs_are_not_changed(name):
     p = problem(noise=True)
     before = p.map(np.copy)
     EVERY[name](p)

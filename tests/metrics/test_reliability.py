@@ -1,4 +1,4 @@
-"""Reliability by hand, on memberships that are right by construction, and with all that can be wrong with it."""
+"""Test reliability by hand, on memberships that are calibrated by construction, and with invalid input."""
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,8 @@ from softkmeans import InputError, metrics
 from softkmeans.metrics import _inputs, expected_calibration_error, reliability
 
 
-def right(n=200_000, k=3, seed=0):
-    """Memberships (n, k), and labels (n,) drawn by them."""
+def calibrated(n=200_000, k=3, seed=0):
+    """Return random memberships (n, k), and labels (n,) drawn from them."""
     rng = np.random.default_rng(seed)
     resp = rng.dirichlet(np.full(k, 0.5), n)
     return resp, (resp.cumsum(1) < rng.random((n, 1))).sum(1)
@@ -41,21 +41,21 @@ def test_error_by_hand(resp, labels, error):
 
 
 def test_noise_is_one_more_cluster():
-    resp = [[0.0, 0.0], [0.1, 0.1], [0.9, 0.0], [0.3, 0.3]]  # noise for 1, 0.8, 0.1, 0.4
+    resp = [[0.0, 0.0], [0.1, 0.1], [0.9, 0.0], [0.3, 0.3]]  # noise: 1, 0.8, 0.1, 0.4
     found = reliability(resp, [-1, 0, 0, -1], n_bins=5)
     np.testing.assert_allclose(found.stated, [0.4, 0.8, 0.95], rtol=1e-14)
     np.testing.assert_allclose(found.frequency, [1, 0, 1], rtol=1e-14)
     np.testing.assert_array_equal(found.weight, [1, 1, 2])
 
 
-def test_what_is_no_noise_is_never_right_where_the_label_is():
+def test_rows_without_noise_never_match_the_label_of_noise():
     assert expected_calibration_error([[0.9, 0.1], [0.1, 0.9]], [-1, -1]) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("k", [2, 3, 8])
 @pytest.mark.parametrize("n_bins", [1, 10, 25])
-def test_labels_drawn_by_the_memberships(k, n_bins):
-    resp, labels = right(k=k)
+def test_labels_drawn_from_the_memberships(k, n_bins):
+    resp, labels = calibrated(k=k)
     found = reliability(resp, labels, n_bins=n_bins)
     np.testing.assert_array_less(np.abs(found.stated - found.frequency), 2.5 / np.sqrt(found.weight))
     assert found.error < 0.01
@@ -64,25 +64,25 @@ def test_labels_drawn_by_the_memberships(k, n_bins):
 
 
 @pytest.mark.parametrize("power", [0.3, 4.0])
-def test_memberships_too_soft_or_too_hard_are_found_out(power):
-    resp, labels = right()
-    bent = resp**power / (resp**power).sum(1, keepdims=True)
-    found = reliability(bent, labels)
+def test_memberships_that_are_too_soft_or_too_hard_have_an_error(power):
+    resp, labels = calibrated()
+    distorted = resp**power / (resp**power).sum(1, keepdims=True)
+    found = reliability(distorted, labels)
     low, high = (found.stated, found.frequency) if power < 1 else (found.frequency, found.stated)
     inner = (found.stated > 0.5) & (found.stated < 0.95)
     assert (low < high)[inner].all()
     assert found.error > 0.05
 
 
-def test_aligned_clusters_are_those_of_the_classes():
-    resp, labels = right(2000)
+def test_aligned_clusters_match_the_classes():
+    resp, labels = calibrated(2000)
     shuffled = resp[:, [2, 0, 1]]
     order = metrics.align(np.eye(3)[labels], shuffled)
     assert expected_calibration_error(shuffled[:, order], labels) == expected_calibration_error(resp, labels)
 
 
-def test_a_weight_is_a_repetition():
-    (resp, labels), weight = right(50), np.random.default_rng(1).integers(0, 4, 50)
+def test_a_weight_is_equivalent_to_a_repeated_row():
+    (resp, labels), weight = calibrated(50), np.random.default_rng(1).integers(0, 4, 50)
     found = reliability(resp, labels, sample_weight=weight)
     expected = reliability(np.repeat(resp, weight, 0), np.repeat(labels, weight))
     for one, other in zip(found, expected, strict=True):
@@ -91,14 +91,14 @@ def test_a_weight_is_a_repetition():
 
 @pytest.mark.parametrize("form", [list, np.float32, np.int8, pd.Series, torch.tensor])
 def test_forms_of_labels(form):
-    resp, labels = right(100)
+    resp, labels = calibrated(100)
     assert expected_calibration_error(resp, form(labels)) == expected_calibration_error(resp, labels)
     tensor = torch.tensor(resp, requires_grad=True)
     assert expected_calibration_error(tensor, form(labels)) == expected_calibration_error(resp, labels)
 
 
-def test_pieces_of_rows(monkeypatch):
-    resp, labels = right(1000)
+def test_small_blocks_change_nothing(monkeypatch):
+    resp, labels = calibrated(1000)
     expected = reliability(resp, labels)
     monkeypatch.setattr(_inputs, "BLOCK", 64)
     for one, other in zip(reliability(resp, labels), expected, strict=True):
@@ -108,14 +108,14 @@ def test_pieces_of_rows(monkeypatch):
 @pytest.mark.parametrize(
     ("labels", "settings", "message"),
     [
-        ([0, 1, 3], {}, r"labels has 3 in row 2 \(counted from 0\), expected the number of one of the 3 columns of"),
-        ([0, -2, 1], {}, r"labels has -2 in row 1 .* 0 to 2, or -1 for none"),
+        ([0, 1, 3], {}, r"labels has 3 in row 2 \(counted from 0\): give the index of one of the 3 columns of resp"),
+        ([0, -2, 1], {}, r"labels has -2 in row 1 .* 0 to 2, or -1 for no cluster"),
         ([0, 0.5, 1], {}, "labels has 0.5 in row 1"),
         ([0, np.nan, 1], {}, "labels has nan in row 1"),
         ([0, np.inf, 1], {}, "labels has inf in row 1"),
         (["a", "b", "c"], {}, "labels"),
         ([0, 1], {}, "resp has 3 rows and labels has 2 rows: give the same rows in both"),
-        ([], {}, r"labels has shape \(0,\), expected \(n,\): give one label a row"),
+        ([], {}, r"labels has shape \(0,\), expected \(n,\): give one label per row"),
         (np.eye(3), {}, r"labels has shape \(3, 3\), expected \(n,\)"),
         ([0, 1, 2], {"n_bins": 0}, "n_bins=0: give a whole number of 1 or more"),
         ([0, 1, 2], {"n_bins": 2.5}, "n_bins=2.5"),

@@ -1,4 +1,4 @@
-"""The facts of soft k-means, on the library's own Stats and objectives."""
+"""Mathematical properties of soft k-means, checked on Stats and objectives."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from softkmeans.model.params import Params
 from softkmeans.objectives import Distortion, FreeEnergy, NegativeLogLikelihood
 from softkmeans.temperature import Fixed, MaximumLikelihood
 
-# Many runs here are cut short on purpose.
+# Many fits here reach max_iter on purpose.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.usefixtures("backend"),
@@ -34,12 +34,12 @@ def problem(seed=0, n=40, d=3, k=4):
 
 
 def plain(distance="sqeuclidean", d=3):
-    """A space that changes nothing, so that values compare directly."""
+    """Return a scaling that changes nothing, so that values can be compared directly."""
     return Scaling(DISTANCES[distance], torch.zeros(d, dtype=torch.float64), 1.0)
 
 
 def uniform(centers, t):
-    """A point of one temperature and equal priors."""
+    """Return parameters with one temperature and equal priors."""
     k = len(centers)
     return Params(centers, centers.new_full((k,), t), centers.new_full((k,), -np.log(k)))
 
@@ -49,7 +49,7 @@ def sums(kind, x, c, t, w, distance="sqeuclidean"):
     objective = KINDS[kind](plain(distance, x.shape[1]), rule)
     params = uniform(DISTANCES[distance].embed(torch.tensor(c)), t)
     view = plain(distance, x.shape[1]).view(as_source(x, w))
-    return objective, params, view.sum(lambda block: objective.summarize(block, params))
+    return objective, params, view.sum(lambda block: objective.accumulate(block, params))
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -69,7 +69,7 @@ def test_free_energy_distortion_and_entropy_agree_with_their_definitions(distanc
     c=arrays(np.float64, (3, 2), elements=st.floats(-50, 50)),
     t=st.floats(1e-3, 1e3),
 )
-def test_free_energy_lies_where_theory_says(x, c, t):
+def test_free_energy_lies_within_its_bounds(x, c, t):
     objective, params, found = sums("free_energy", x, c, t, None)
     f, e, hard = objective.value(params, found), float(found.stats.distortion.sum()), ref.inertia(x, c)
     slack = 1e-9 * (1 + abs(f) + e)
@@ -80,7 +80,7 @@ def test_free_energy_lies_where_theory_says(x, c, t):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), t=st.floats(0.01, 50), distance=st.sampled_from(sorted(DISTANCES)))
-def test_em_accelerated_or_not_never_raises_the_free_energy(seed, t, distance):
+def test_no_solver_raises_the_free_energy(seed, t, distance):
     x, c, w = problem(seed)
     common = {"temperature": t, "init": c, "tol": 0, "max_iter": 30, "sample_weight": w, "distance": distance}
     for solver in ("em", "auto", "lbfgs"):
@@ -90,14 +90,14 @@ def test_em_accelerated_or_not_never_raises_the_free_energy(seed, t, distance):
 
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_em_never_raises_the_likelihoods_loss_when_it_learns_the_temperature(distance, solver):
+def test_no_solver_raises_the_nll_with_a_learned_temperature(distance, solver):
     x, c, w = problem(5)
     common = {"init": c, "tol": 0, "max_iter": 60, "sample_weight": w, "distance": distance}
     values = np.array([s.objective for s in fit(x, 4, solver=solver, **common).history])
     assert (np.diff(values) <= 1e-9 * np.abs(values[:-1])).all()
 
 
-def test_em_may_raise_the_distortion_which_is_why_it_is_stopped_on_f():
+def test_em_may_raise_the_distortion_so_it_is_stopped_on_f():
     x, c, _ = problem(1)
     distortions = [step.distortion for step in fit(x, 4, temperature=3.0, init=c, tol=0, max_iter=40).history]
     assert max(np.diff(distortions)) > 0
@@ -111,7 +111,7 @@ def test_gradient_against_finite_differences(kind, distance):
 
     def value(vector):
         at = objective.unpack(torch.tensor(vector), params)
-        total = plain(distance).view(as_source(x, w)).sum(lambda block: objective.summarize(block, at))
+        total = plain(distance).view(as_source(x, w)).sum(lambda block: objective.accumulate(block, at))
         return objective.value(at, total)
 
     numeric = approx_fprime(objective.pack(params).numpy(), value, 1e-6)
@@ -130,7 +130,7 @@ def test_gradient_on_the_sphere_is_the_tangent_part(kind):
     np.testing.assert_allclose(gradient.numpy().ravel(), numeric, rtol=1e-4, atol=1e-4)
 
 
-def test_gradient_of_the_free_energy_is_what_em_needs():
+def test_gradient_of_the_free_energy_in_closed_form():
     x, c, w = problem(4)
     objective, params, found = sums("free_energy", x, c, 2.5, w)
     r = ref.resp(x, c, 2.5) * w[:, None]
@@ -139,7 +139,7 @@ def test_gradient_of_the_free_energy_is_what_em_needs():
     np.testing.assert_allclose(objective.update(params, found).centers.numpy(), ref.em_step(x, c, 2.5, w), rtol=1e-12)
 
 
-def test_gradient_of_the_distortion_repels_far_points():
+def test_gradient_of_the_distortion_repels_far_rows():
     x, c, w = problem(4)
     objective, params, found = sums("distortion", x, c, 2.5, w)
     d, r = ref.distances(x, c), ref.resp(x, c, 2.5)
@@ -150,7 +150,7 @@ def test_gradient_of_the_distortion_repels_far_points():
 
 
 @pytest.mark.parametrize("t", [0.5, 4.0])
-def test_one_em_step_is_one_step_of_an_equal_spherical_mixture(t):
+def test_one_em_step_matches_an_equal_spherical_mixture(t):
     x, c, _ = problem(6)
     k = len(c)
     mixture = GaussianMixture(
@@ -162,7 +162,7 @@ def test_one_em_step_is_one_step_of_an_equal_spherical_mixture(t):
     np.testing.assert_allclose(result.centers.numpy(), mixture.means_, rtol=1e-13, atol=1e-14)
 
 
-def test_nll_is_that_of_the_mixture():
+def test_nll_matches_the_gaussian_mixture():
     x, c, _ = problem(7)
     objective, params, found = sums("nll", x, c, 3.0, None)
     mixture = GaussianMixture(4, covariance_type="spherical")
@@ -194,13 +194,13 @@ def test_cold_soft_kmeans_is_hard_kmeans_from_the_same_start(seed):
     assert soft.free_energy == pytest.approx(hard.inertia_, rel=1e-6)
 
 
-@pytest.mark.parametrize(("above", "distinct"), [(1.05, 1), (0.95, 2)])
-def test_one_center_loses_its_stability_at_the_critical_temperature(above, distinct):
+@pytest.mark.parametrize(("factor", "n_distinct"), [(1.05, 1), (0.95, 2)])
+def test_one_center_becomes_unstable_at_the_critical_temperature(factor, n_distinct):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 2)) * [2.0, 0.5]
     critical = 2 * np.linalg.eigvalsh(np.cov(x.T, bias=True)).max()
     start = x.mean(0) + 1e-3 * rng.normal(size=(2, 2))
-    result = fit(x, 2, temperature=above * critical, init=start, tol=0, max_iter=3000)
-    apart = float(torch.linalg.vector_norm(result.centers[0] - result.centers[1]))
-    assert (apart > 0.1) == (distinct == 2)
-    assert apart > 0.1 or apart < 1e-3
+    result = fit(x, 2, temperature=factor * critical, init=start, tol=0, max_iter=3000)
+    gap = float(torch.linalg.vector_norm(result.centers[0] - result.centers[1]))
+    assert (gap > 0.1) == (n_distinct == 2)
+    assert gap > 0.1 or gap < 1e-3

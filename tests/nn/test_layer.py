@@ -1,4 +1,4 @@
-"""SoftKMeansLayer is a PyTorch module as any other: it trains, saves, copies and compiles; errors say what to do."""
+"""Test that SoftKMeansLayer behaves like any PyTorch module: training, saving, copying, compiling; error messages."""
 
 import copy
 import io
@@ -70,7 +70,7 @@ def test_an_integer_weight_is_a_repeated_row(objective, distance, weights):
 
 
 @pytest.mark.parametrize("shape", [(4, 15), (2, 3, 10)])
-def test_batches_of_sets_of_rows(shape):
+def test_batch_dimensions(shape):
     module, x = layer(), rows()
     weight = torch.rand(60, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     stacked = x.view(*shape, 2)
@@ -84,7 +84,7 @@ def test_batches_of_sets_of_rows(shape):
 
 
 @pytest.mark.parametrize("shape", [(60, 1), (1, 60), (1,), (59,), (60, 3)])
-def test_weights_of_another_shape_are_refused(shape):
+def test_weights_of_a_wrong_shape_are_refused(shape):
     with pytest.raises(ValueError, match="sample_weight"):
         layer().loss(rows(), sample_weight=torch.ones(shape, dtype=torch.float64))
 
@@ -105,31 +105,29 @@ def test_gradients_are_finite_on_a_centroid_and_where_centroids_coincide(distanc
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("temperature", [1e-300, 1e-50, 1e-12, 1e12, 1e50, 1e300])
 def test_a_temperature_works_or_is_refused(temperature, dtype):
-    """One that the type can't hold would give NaN memberships."""
+    """A temperature that the dtype cannot represent would give NaN memberships."""
     try:
         module = layer(temperature=temperature, dtype=dtype)
     except InputError as error:
-        assert "temperature" in str(error)  # noqa: PT017 -- either way is right
+        assert "temperature" in str(error)  # noqa: PT017 -- working and refusing are both right
         return
     assert float(module.temperature) == pytest.approx(temperature, rel=0.1 if dtype == torch.bfloat16 else 1e-3)
     assert module(rows(dtype=dtype)).isfinite().all()
 
 
 @pytest.mark.parametrize(
-    ("objective", "end"), [("free_energy", "to infinity"), ("distortion", "to 0")], ids=["free_energy", "distortion"]
+    ("objective", "limit"), [("free_energy", "to infinity"), ("distortion", "to 0")], ids=["free_energy", "distortion"]
 )
-def test_only_the_likelihood_can_learn_a_temperature(objective, end):
+def test_only_the_likelihood_can_learn_a_temperature(objective, limit):
     module = layer(learn_temperature=True)
-    with pytest.raises(
-        InputError, match=f"can't learn a temperature, which would run off {end} .* choose objective='nll'"
-    ):
+    with pytest.raises(InputError, match=f"cannot learn a temperature, which would go {limit} .* use objective='nll'"):
         module.loss(rows(), objective)
     assert module.loss(rows(), "nll").isfinite()
     assert layer().loss(rows(), objective).isfinite()
 
 
-def test_the_reasons_given_are_true():
-    """The signs of ∂F/∂T and ∂E/∂T that the refusals name, by finite differences."""
+def test_the_derivatives_named_in_the_errors_have_these_signs():
+    """Check by finite differences the signs of ∂F/∂T and ∂E/∂T that the error messages name."""
     x, step = rows(), 1e-6
     warm, cold = layer(temperature=1 + step), layer(temperature=1 - step)
     assert warm.loss(x, "free_energy") < cold.loss(x, "free_energy")
@@ -207,7 +205,7 @@ def test_dtype_is_that_of_modules(dtype):
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_on_the_meta_device_shapes_are_told(distance):
+def test_shapes_on_the_meta_device(distance):
     module, x = layer(distance=distance, device="meta"), torch.empty(5, 7, 2, device="meta", dtype=torch.float64)
     assert module(x).shape == (5, 7, 3)
     assert module.loss(x).shape == ()
@@ -233,7 +231,7 @@ def _by_state_dict(module):
 
 @pytest.mark.parametrize("kind", COPIES)
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_copies_say_the_same_and_stand_alone(kind, distance):
+def test_copies_are_equal_and_independent(kind, distance):
     module, x = layer(temperature=0.3, learn_temperature=True, distance=distance), rows()
     expected = module(x).detach()
     other = COPIES[kind](module)
@@ -246,7 +244,7 @@ def test_copies_say_the_same_and_stand_alone(kind, distance):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_compiled_in_one_graph_it_is_the_same_by_a_distance_of_one_s_own():
+def test_compiling_a_custom_distance_in_one_graph_changes_no_result():
     module, x = layer(temperature=0.7, distance=Weighted()), rows()
 
     def run(x):
@@ -287,7 +285,7 @@ def test_inputs_are_not_changed_and_starts_are_copied():
     assert not torch.equal(module.centroids, start)
 
 
-def test_a_generator_decides_and_the_global_one_stays():
+def test_the_generator_is_used_and_the_global_one_is_not():
     state = torch.get_rng_state()
     first, again = layer(), layer()
     assert torch.equal(torch.get_rng_state(), state)
@@ -302,7 +300,7 @@ BAD = {
     "no clusters": ({"n_clusters": 0}, "n_clusters=0: give a whole number of 1 or more"),
     "negative clusters": ({"n_clusters": -1}, "n_clusters=-1"),
     "half a cluster": ({"n_clusters": 2.5}, "n_clusters=2.5"),
-    "a true number of clusters": ({"n_clusters": True}, "n_clusters=True"),
+    "a Boolean number of clusters": ({"n_clusters": True}, "n_clusters=True"),
     "no features": ({"n_features": 0}, "n_features=0"),
     "cold": ({"temperature": 0.0}, "temperature=0.0: give a finite number above 0"),
     "negative": ({"temperature": -1.0}, "temperature=-1.0: give"),
@@ -327,7 +325,7 @@ def test_bad_arguments_are_named(case):
 @pytest.mark.parametrize(
     ("x", "shape"), [(torch.zeros(4, 3), r"\(4, 3\)"), (torch.zeros(2), r"\(2,\)"), (torch.zeros(()), r"\(\)")]
 )
-def test_rows_of_other_features_are_refused(x, shape):
+def test_rows_of_a_wrong_shape_are_refused(x, shape):
     for function in (layer(), layer().loss):
         with pytest.raises(InputError, match=rf"x has shape {shape}, expected \(..., n, 2\)"):
             function(x.double())
@@ -346,14 +344,14 @@ def test_the_likelihood_of_directions_in_one_feature_is_refused():
         layer(n_features=1, distance="cosine").loss(torch.ones(4, 1, dtype=torch.float64), "nll")
 
 
-def test_repr_says_what_matters():
+def test_repr_shows_the_arguments():
     assert repr(layer()) == "SoftKMeansLayer(3, 2, distance='sqeuclidean')"
     assert (
         repr(layer(learn_temperature=True)) == "SoftKMeansLayer(3, 2, distance='sqeuclidean', learn_temperature=True)"
     )
 
 
-def test_a_distance_of_one_s_own():
+def test_a_custom_distance():
     class Doubled(SquaredEuclidean):
         name = "doubled"
 
@@ -364,19 +362,19 @@ def test_a_distance_of_one_s_own():
     torch.testing.assert_close(own(rows()), plain(rows()))
 
 
-def turned(x, c):
-    turn = torch.linspace(-1, 1, 64).view(8, 8)
-    return torch.cdist(x @ turn, c @ turn)
+def projected(x, c):
+    matrix = torch.linspace(-1, 1, 64).view(8, 8)
+    return torch.cdist(x @ matrix, c @ matrix)
 
 
-@pytest.mark.parametrize("distance", [*DISTANCES, turned])
-def test_autocast_takes_no_digits_from_the_distances(distance):
+@pytest.mark.parametrize("distance", [*DISTANCES, projected])
+def test_autocast_does_not_reduce_the_precision_of_distances(distance):
     x = torch.randn(200, 8, generator=torch.Generator().manual_seed(0)) + 30 * (torch.arange(200) % 2)[:, None]
     module = SoftKMeansLayer(2, 8, distance=distance, centroids=x[:2])
     expected = module(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(module(x), expected)
-        module(x.bfloat16())  # as the layer before it would hand on
+        module(x.bfloat16())  # as a preceding layer would return
 
 
 # Callables as distances
@@ -387,7 +385,7 @@ def cityblock(x, c):
 
 
 class Weighted(torch.nn.Module):
-    """Squared distances by features whose weights are learned, and add up to 1."""
+    """Squared distance with learned feature weights that sum to 1."""
 
     def __init__(self):
         super().__init__()
@@ -412,8 +410,8 @@ def test_a_module_s_parameters_are_the_layer_s():
     assert module(rows(dtype=torch.float32)).dtype == torch.float32
 
 
-def test_a_module_learns_which_feature_is_tight():
-    """Of Σ a_j v_j, with v_j a feature's spread within clusters, the weights a, of sum 1, choose the smallest."""
+def test_a_module_learns_which_feature_varies_least_within_clusters():
+    """The loss is about Σ a_j v_j, v_j the variance of a feature within clusters: the smallest v_j gets all weight."""
     rng = np.random.default_rng(0)
     x = torch.tensor(np.stack([rng.normal(size=200), np.repeat([0.0, 3.0], 100) + 0.1 * rng.normal(size=200)], 1))
     module = layer(n_clusters=2, distance=Weighted(), temperature=0.1, centroids=x[[0, -1]])
@@ -428,7 +426,7 @@ def test_a_module_learns_which_feature_is_tight():
 
 @pytest.mark.parametrize("kind", ["deepcopy", "pickle"])
 @pytest.mark.parametrize("distance", [cityblock, Weighted()], ids=["function", "module"])
-def test_copies_with_a_callable_say_the_same_and_stand_alone(kind, distance):
+def test_copies_with_a_callable_are_equal_and_independent(kind, distance):
     module, x = layer(distance=distance, temperature=0.3), rows()
     expected = module(x).detach()
     other = COPIES[kind](module)
@@ -457,15 +455,15 @@ def test_repr_names_a_callable(distance, name):
 CENTROIDS = rows()[:3]
 BAD_CALLABLES = {
     "similarity": ({"distance": lambda x, c: -cityblock(x, c)}, "negative numbers or NaN .* not a similarity"),
-    "nan": ({"distance": lambda x, c: cityblock(x, c) / 0 * 0}, "distance <lambda> gives negative numbers or NaN"),
-    "shape": ({"distance": lambda x, c: x - c}, r"gave shape \(3, 2\) .* expected a tensor of shape \(3, 3\)"),
+    "nan": ({"distance": lambda x, c: cityblock(x, c) / 0 * 0}, "distance=<lambda> returned negative numbers or NaN"),
+    "shape": ({"distance": lambda x, c: x - c}, r"returned shape \(3, 2\) .* expected a tensor of shape \(3, 3\)"),
     "learned": ({"distance": cityblock, "learn_temperature": True}, "learn_temperature=True needs the density"),
     "class": ({"distance": Weighted}, "distance=<class .*Weighted'> is not known"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_CALLABLES)
-def test_a_callable_that_can_not_work_is_refused(case):
+def test_an_invalid_callable_is_refused(case):
     arguments, message = BAD_CALLABLES[case]
     with pytest.raises(InputError, match=message) as caught:
         layer(**arguments, centroids=CENTROIDS)
@@ -473,23 +471,25 @@ def test_a_callable_that_can_not_work_is_refused(case):
 
 
 @pytest.mark.parametrize("centroids", [CENTROIDS, CENTROIDS[[0, 0, 0]], CENTROIDS[[0, 0, 1]]])
-def test_rounding_on_a_centroid_is_not_held_against_a_callable(centroids):
+def test_a_callable_may_return_slightly_negative_distances_on_a_centroid(centroids):
     module = layer(distance=lambda x, c: cityblock(x, c) - 1e-9, centroids=centroids)
     assert module(rows()).isfinite().all()
 
 
-def test_a_callable_is_not_tried_where_it_may_have_no_meaning_yet():
-    """Random centroids may be negative; and a module may have parameters elsewhere until it is moved."""
+def test_a_callable_is_not_called_at_once_where_it_may_be_undefined():
+    """Random centroids may be negative, and a module may have parameters on another device until it is moved."""
     layer(distance=lambda x, c: cityblock(x.log(), c.log()))
     layer(distance=Weighted().to("meta"), centroids=CENTROIDS).to_empty(device="cpu")
     assert layer(distance=cityblock, device="meta", centroids=CENTROIDS).loss(rows().to("meta")).shape == ()
 
 
-def test_a_callable_has_no_likelihood_and_no_fit():
+def test_a_callable_supports_neither_likelihood_nor_fit():
     module = layer(distance=cityblock)
     with pytest.raises(InputError, match=r"objective='nll' needs the density .* cityblock has none"):
         module.loss(rows(), "nll")
     with pytest.raises(InputError, match="callable"):
         train_layer(module, rows())
-    with pytest.raises(InputError, match="callable cityblock, by which fits can't move centers: give one of"):
+    with pytest.raises(
+        InputError, match="distance=cityblock is a callable, for which fits have no center update: use one of"
+    ):
         SoftKMeans(3, distance=cityblock).fit(rows())

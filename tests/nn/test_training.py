@@ -1,4 +1,4 @@
-"""train_layer reaches the optimum of a plain PyTorch loop, and changes the layer only when it succeeds."""
+"""Test that train_layer reaches the optimum of a plain PyTorch loop, and changes the layer only on success."""
 
 import functools
 
@@ -38,7 +38,7 @@ def directions(centroids, distance):
 
 @functools.cache
 def plain_loop(objective, distance, learn):
-    """The loop a PyTorch user would write, run long enough to settle."""
+    """Train with the loop that a PyTorch user would write, long enough to converge."""
     module, x = layer(distance, learn_temperature=learn), torch.tensor(rows())
     optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.992)
@@ -71,15 +71,15 @@ def test_the_optimum_is_that_of_a_plain_loop(objective, learn, solver, distance)
         directions(module.centroids, distance), directions(plain.centroids, distance), rtol=2e-3, atol=2e-3
     )
     assert module.temperature.item() == pytest.approx(plain.temperature.item(), rel=1e-3)
-    # What it reports is what the layer now holds.
+    # The result describes the trained layer.
     assert result.objective / len(x) == pytest.approx(module.loss(x, objective).item(), rel=1e-9)
     assert result.temperature == pytest.approx(module.temperature.item(), rel=1e-12)
     torch.testing.assert_close(result.centers, module.centroids.detach())
 
 
 @pytest.mark.parametrize("learn", [False, True])
-def test_it_warns_of_nothing(learn):
-    torch.set_warn_always(True)  # PyTorch gives most warnings only once
+def test_there_are_no_warnings(learn):
+    torch.set_warn_always(True)  # by default, PyTorch issues most warnings only once
     try:
         train_layer(layer(learn_temperature=learn), rows())
     finally:
@@ -96,7 +96,7 @@ def test_the_default_objective_follows_the_layer():
         assert torch.equal(given.temperature, default.temperature)
 
 
-def test_a_temperature_that_is_not_learned_stays():
+def test_a_temperature_that_is_not_learned_is_unchanged():
     for objective in ("free_energy", "nll", "distortion"):
         module = layer()
         before = module.log_temperature.clone()
@@ -122,24 +122,24 @@ def test_any_floating_layer(objective, dtype):
     train_layer(module, rows(), objective=objective)
     train_layer(double, rows(), objective=objective)
     assert module.centroids.dtype == module.log_temperature.dtype == dtype
-    assert id(module.centroids) == identity  # optimizers and networks that hold it see the change
+    assert id(module.centroids) == identity  # optimizers and networks that refer to it see the change
     assert module.centroids.requires_grad
     tolerance = 0.03 if dtype == torch.bfloat16 else 1e-3
     np.testing.assert_allclose(module.centroids.detach().double(), double.centroids.detach(), tolerance, tolerance)
 
 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
-def test_seeded_starts_forget_the_centroids_and_follow_random_state(init):
-    found = []
+def test_initialization_ignores_the_centroids_and_follows_random_state(init):
+    trained = []
     for start in (torch.zeros(3, 3), torch.full((3, 3), 100.0)):
         module = layer(centroids=start)
         train_layer(module, rows(), init=init, random_state=4)
-        found.append(module.centroids.detach())
-    assert torch.equal(*found)
-    assert torch.isfinite(found[0]).all()
+        trained.append(module.centroids.detach())
+    assert torch.equal(*trained)
+    assert torch.isfinite(trained[0]).all()
 
 
-def test_k_means_plus_plus_finds_well_parted_blobs_from_a_hopeless_start():
+def test_k_means_plus_plus_finds_separate_blobs_whatever_the_centroids():
     rng = np.random.default_rng(0)
     middle = np.array([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0], [0.0, 50.0, 0.0]])
     x = middle.repeat(20, axis=0) + rng.normal(size=(60, 3))
@@ -175,7 +175,7 @@ def test_rows_of_any_kind(kind):
     torch.testing.assert_close(module.centroids, expected.centroids)
 
 
-def test_a_solver_with_settings_of_its_own_and_callbacks():
+def test_a_solver_with_settings_and_callbacks():
     seen = []
 
     class Watch(Callback):
@@ -213,9 +213,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_named_and_the_layer_stays(case):
-    of_layer, arguments, message = BAD[case]
-    module = layer(**of_layer)
+def test_bad_input_is_named_and_the_layer_is_unchanged(case):
+    layer_arguments, arguments, message = BAD[case]
+    module = layer(**layer_arguments)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     with pytest.raises(InputError, match=message):
         train_layer(module, **{"x": rows(), **arguments})
@@ -223,7 +223,7 @@ def test_bad_input_is_named_and_the_layer_stays(case):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_interrupted_or_failing_the_layer_stays(error):
+def test_the_layer_is_unchanged_after_interruption_or_failure(error):
     class Fail(Callback):
         def on_step(self, step):
             if step.n_iter == 5:
@@ -239,7 +239,7 @@ def test_interrupted_or_failing_the_layer_stays(error):
         assert caught.value.result.free_energy < ref.free_energy(rows(), before.numpy(), 2.0)
 
 
-def test_data_weights_and_global_generators_are_left_alone():
+def test_data_weights_and_global_generators_are_unchanged():
     x, w = rows(), np.ones(90)
     x.flags.writeable = w.flags.writeable = False
     state = torch.get_rng_state()
@@ -253,7 +253,7 @@ def test_data_weights_and_global_generators_are_left_alone():
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad, torch.inference_mode])
 @pytest.mark.parametrize("objective", ["free_energy", "distortion", "nll"])
-def test_whatever_gradient_mode_it_is_called_in(mode, objective):
+def test_the_gradient_mode_of_the_caller_makes_no_difference(mode, objective):
     module, expected = layer(learn_temperature=objective == "nll"), layer(learn_temperature=objective == "nll")
     train_layer(expected, rows(), objective=objective)
     with mode():

@@ -1,4 +1,4 @@
-"""The members of the family: priors, a temperature per cluster, noise, frozen centers, fuzzy memberships."""
+"""The variants of the model: priors, a temperature per cluster, noise, frozen centers, fuzzy memberships."""
 
 import subprocess
 import sys
@@ -28,16 +28,16 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from skfuzzy import cmeans
 
-# Many runs here are cut short on purpose.
+# Many fits here reach max_iter on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge")
 
 
-# Against others
+# Comparison with other implementations
 
 
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 @pytest.mark.parametrize(("x", "k"), [(IRIS, 3), (IRIS * 100 - 1e4, 3), (IRIS[:, :1], 2)])
-def test_priors_and_temperatures_learned_are_a_spherical_gaussian_mixture(x, k, solver):
+def test_learned_priors_and_temperatures_match_a_spherical_mixture(x, k, solver):
     start = x[[10, 60, 120]][:k] + x.std() / 100
     t0 = 2 * x.var()
     known = GaussianMixture(
@@ -56,7 +56,7 @@ def test_priors_and_temperatures_learned_are_a_spherical_gaussian_mixture(x, k, 
 
 
 @pytest.mark.parametrize("steps", [1, 5])
-def test_steps_are_those_of_a_spherical_gaussian_mixture(steps):
+def test_steps_match_a_spherical_gaussian_mixture(steps):
     common = {"covariance_type": "spherical", "reg_covar": 0, "tol": 0, "max_iter": steps}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,7 +72,7 @@ def test_steps_are_those_of_a_spherical_gaussian_mixture(steps):
     np.testing.assert_allclose(found.priors, known.weights_, rtol=1e-12)
 
 
-def test_answers_are_those_of_the_same_gaussian_mixture():
+def test_predictions_match_the_same_gaussian_mixture():
     model = member("spherical mixture").fit(IRIS)
     known = GaussianMixture(3, covariance_type="spherical")
     known.means_, known.weights_ = model.cluster_centers_, model.priors_
@@ -87,9 +87,9 @@ def test_answers_are_those_of_the_same_gaussian_mixture():
 
 @pytest.mark.parametrize("fuzzifier", [1.3, 2.0, 3.0])
 @pytest.mark.parametrize(("steps", "solver"), [(1, "em"), (7, "em"), (2000, "em"), (2000, "auto"), (2000, "lbfgs")])
-def test_fuzzy_c_means_is_scikit_fuzzy_s_from_the_same_start(fuzzifier, steps, solver):
+def test_fuzzy_c_means_matches_scikit_fuzzy_from_the_same_start(fuzzifier, steps, solver):
     u0 = np.random.default_rng(1).dirichlet(np.ones(3), len(IRIS)).T
-    # Its first step makes centers of memberships; the centers we start from are those.
+    # The first step of scikit-fuzzy computes centers from memberships; our fit starts from these centers.
     start = (u0**fuzzifier) @ IRIS / (u0**fuzzifier).sum(1)[:, None]
     known, u, *_ = cmeans(IRIS.T, 3, fuzzifier, error=1e-14, maxiter=steps + 1, init=u0)
     found = FuzzyCMeans(3, fuzzifier=fuzzifier, init=start, solver=solver, tol=0, max_iter=steps).fit(IRIS)
@@ -106,7 +106,7 @@ def test_fuzzy_memberships_on_centers():
     np.testing.assert_allclose(model.predict_proba([[0.0, 0], [1.0, 0], [0.5, 7]]), expected, atol=1e-12)
 
 
-def test_the_textbook_s_update_ends_where_it_moves_nothing():
+def test_the_textbook_update_ends_at_a_fixed_point():
     c, t = START, 0.3
     for _ in range(3000):
         r = ref.resp(IRIS, c, t, "euclidean") * W[:, None]
@@ -115,11 +115,11 @@ def test_the_textbook_s_update_ends_where_it_moves_nothing():
     np.testing.assert_allclose(model.cluster_centers_, c, atol=1e-6)
     assert model.objective_ < 1e-12
     exact = member("textbook", update="exact", tol=1e-12, max_iter=3000).fit(IRIS, sample_weight=W)
-    assert exact.free_energy_ < model.free_energy_ - 1e-4  # means are not where F is least
+    assert exact.free_energy_ < model.free_energy_ - 1e-4  # the means do not minimize F
 
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
-def test_the_textbook_s_update_is_the_exact_one_where_means_are_best(distance):
+def test_the_textbook_update_is_exact_if_means_are_optimal(distance):
     a, b = (SoftKMeans(3, distance=distance, update=u, init=START).fit(IRIS) for u in ("mean", "exact"))
     np.testing.assert_array_equal(a.cluster_centers_, b.cluster_centers_)
 
@@ -140,7 +140,7 @@ def test_memberships_with_noise_are_a_softmax_with_one_more_column():
     np.testing.assert_allclose(model.noise_weight_, expected[: len(IRIS), 3].sum(), rtol=1e-3)
 
 
-def test_fuzzy_memberships_with_noise_are_a_cluster_at_that_distance():
+def test_fuzzy_noise_is_one_more_cluster_at_a_fixed_distance():
     model = member("fuzzy with noise", tol=1e-12).fit(IRIS)
     d = np.column_stack([ref.distances(IRIS, model.cluster_centers_), np.full(len(IRIS), 3.0)])
     u = 1 / d / (1 / d).sum(1, keepdims=True)
@@ -158,19 +158,19 @@ def test_the_free_energy_with_noise():
     assert model.entropy_ == pytest.approx(-(r * np.log(r)).sum(), rel=1e-9)
 
 
-def test_a_far_row_moves_no_center_where_there_is_noise():
+def test_a_far_row_moves_no_center_if_there_is_noise():
     outlier = np.vstack([IRIS, [[1e3] * 4]])
     with_noise, without = (member("noise", tol=1e-12).fit(x).cluster_centers_ for x in (outlier, IRIS))
     np.testing.assert_allclose(with_noise, without, atol=1e-6)
     assert member("noise").fit(outlier).labels_[-1] == -1
 
 
-# What holds of all members
+# Properties of all variants
 
 
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("name", MEMBERS)
-def test_memberships_are_shares(name):
+def test_memberships_sum_to_one_or_less_with_noise(name):
     model = member(name).fit(IRIS, sample_weight=W)
     resp = model.predict_proba(IRIS)
     total = resp.sum(1)
@@ -234,7 +234,7 @@ def test_units_change_no_membership(name, scale, offset):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
+def test_a_saved_and_loaded_model_predicts_the_same(name, tmp_path):
     model = member(name).fit(IRIS, sample_weight=W)
     save(model, tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors")
@@ -247,7 +247,7 @@ def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_tensors_come_back_as_tensors_and_float32_agrees(name):
+def test_tensors_are_returned_for_tensors_and_float32_agrees(name):
     model, of_tensor = member(name).fit(IRIS), member(name).fit(torch.tensor(IRIS, dtype=torch.float32))
     resp = of_tensor.predict_proba(torch.tensor(IRIS, dtype=torch.float32))
     assert (resp.dtype, of_tensor.labels_.dtype) == (torch.float32, torch.int64)
@@ -255,7 +255,7 @@ def test_tensors_come_back_as_tensors_and_float32_agrees(name):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_warm_start_at_the_optimum_is_over_at_once(name):
+def test_warm_start_at_the_optimum_ends_soon(name):
     model = member(name, warm_start=True, tol=1e-7, max_iter=2000).fit(IRIS)
     before = model.predict_proba(IRIS)
     assert model.fit(IRIS).n_iter_ <= 12
@@ -265,7 +265,7 @@ def test_warm_start_at_the_optimum_is_over_at_once(name):
 @pytest.mark.parametrize(
     "given", [{"priors": [0.2, 0.8], "temperature": 1.0}, {"temperature": [1.0, 0.01]}], ids=["priors", "temperatures"]
 )
-def test_what_is_given_one_a_cluster_stays_with_its_cluster(given):
+def test_parameters_given_per_cluster_stay_with_their_cluster(given):
     x = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.5]]
     for seed in range(4):
         model = SoftKMeans(2, warm_start=True, random_state=seed, **given).fit(x)
@@ -276,7 +276,7 @@ def test_what_is_given_one_a_cluster_stays_with_its_cluster(given):
 
 
 @pytest.mark.parametrize("distance", [1e12, 1e17])
-def test_noise_infinitely_far_is_none(distance):
+def test_noise_at_a_very_large_distance_has_no_effect(distance):
     without, far = SoftKMeans(3, init=START).fit(IRIS), SoftKMeans(3, init=START, noise_distance=distance).fit(IRIS)
     assert far.noise_weight_ == 0
     for name in ("temperature_", "distortion_", "entropy_"):
@@ -284,7 +284,7 @@ def test_noise_infinitely_far_is_none(distance):
 
 
 @pytest.mark.parametrize("fuzzifier", [1.01, 2.0])
-def test_far_rows_cost_what_noise_costs(fuzzifier):
+def test_the_objective_of_far_rows_is_the_noise_distance(fuzzifier):
     model = FuzzyCMeans(3, fuzzifier=fuzzifier, noise_distance=3.0, init=START).fit(IRIS)
     assert model.score([[1e4] * 4]) == pytest.approx(-3.0, rel=1e-3)
     assert model.distortion_ == model.objective_ == model.history_[-1].distortion
@@ -309,23 +309,24 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_parameters_that_are_arrays_of_any_kind_are_saved(kind, tmp_path):
-    of = ARRAYS[kind]
-    model = SoftKMeans(3, init=of(START), priors=of(np.array([0.25, 0.25, 0.5])), frozen=[True, False, False]).fit(IRIS)
+def test_array_parameters_of_any_kind_are_saved(kind, tmp_path):
+    convert = ARRAYS[kind]
+    priors = convert(np.array([0.25, 0.25, 0.5]))
+    model = SoftKMeans(3, init=convert(START), priors=priors, frozen=[True, False, False]).fit(IRIS)
     save(model, tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors").fit(IRIS)
     np.testing.assert_allclose(again.cluster_centers_, model.cluster_centers_, rtol=1e-12)
 
 
 @pytest.mark.parametrize("fuzzifier", [2, np.int64(2), np.float32(2)])
-def test_fuzzifiers_may_be_numbers_of_any_kind(fuzzifier):
+def test_fuzzifiers_may_be_numbers_of_any_type(fuzzifier):
     centers = FuzzyCMeans(3, fuzzifier=fuzzifier, init=START).fit(IRIS).cluster_centers_
     np.testing.assert_array_equal(centers, FuzzyCMeans(3, init=START).fit(IRIS).cluster_centers_)
 
 
 @pytest.mark.parametrize("before", ["plain", "warm", "spherical mixture", "noise, all learned"])
 @pytest.mark.parametrize("after", ["plain", "per cluster", "spherical mixture", "noise", "noise, all learned"])
-def test_warm_start_as_another_member(before, after):
+def test_warm_start_of_another_variant(before, after):
     model = member(before, warm_start=True).fit(IRIS)
     model.set_params(**{key: member(after).get_params()[key] for key in ("temperature", "priors", "noise_distance")})
     warm, cold = model.set_params(tol=1e-10, max_iter=5000).fit(IRIS), member(after, tol=1e-10, max_iter=5000).fit(IRIS)
@@ -333,7 +334,7 @@ def test_warm_start_as_another_member(before, after):
     assert (warm.noise_weight_ > 1) == (cold.noise_weight_ > 1)
 
 
-def test_priors_that_sum_to_one_but_for_rounding_leave_noise_its_share():
+def test_initial_priors_that_sum_to_one_up_to_rounding_allow_noise():
     found = member("spherical mixture").fit(IRIS)
     given = {"init": found.cluster_centers_, "init_priors": found.priors_ * (1 - 1e-15), "init_temperature": 0.27}
     assert fit(IRIS, 3, priors="learned", noise_distance=1.0, **given).noise_weight > 1
@@ -378,16 +379,16 @@ def test_gradient_against_finite_differences(goal, distance):
 
     def value(vector):
         at = objective.unpack(torch.tensor(vector), params)
-        return objective.value(at, view.sum(lambda block: objective.summarize(block, at)))
+        return objective.value(at, view.sum(lambda block: objective.accumulate(block, at)))
 
-    found = objective.gradient(params, view.sum(lambda block: objective.summarize(block, params)))
+    found = objective.gradient(params, view.sum(lambda block: objective.accumulate(block, params)))
     numeric = approx_fprime(objective.pack(params).numpy(), value, 1e-6)
     np.testing.assert_allclose(found.numpy(), numeric, rtol=2e-4, atol=2e-4)
     assert objective.unpack(objective.pack(params), params).temperature == pytest.approx(params.temperature)
     assert objective.unpack(objective.pack(params), params).log_prior == pytest.approx(params.log_prior)
 
 
-def test_the_rules_are_softmax_and_powers():
+def test_assignment_rules_are_softmax_and_powers():
     logits = -torch.tensor([[1.0, 4.0, 0.25]], dtype=torch.float64)
     expected = np.exp([-1.0, -4.0, -0.25]) / np.exp([-1.0, -4.0, -0.25]).sum()
     assert ASSIGNMENTS["softmax"]()(logits).resp[0].tolist() == pytest.approx(expected.tolist())
@@ -395,7 +396,7 @@ def test_the_rules_are_softmax_and_powers():
     assert float(ASSIGNMENTS["fuzzy"](2.0)(logits).objective[0]) == pytest.approx(-1 / 5.25)
 
 
-# Large answers, rejected rows
+# Largest memberships, rejected rows
 
 
 @pytest.mark.parametrize("name", ["plain", "noise", "fuzzy"])
@@ -405,31 +406,31 @@ def test_the_largest_memberships(name, top):
     found, whole = model.predict_proba(IRIS, top=top), model.predict_proba(IRIS)
     assert isinstance(found, csr_array)
     assert (found.shape, found.nnz) == (whole.shape, top * len(whole))
-    least = np.sort(whole, 1)[:, [-top]]
-    np.testing.assert_array_equal(found.toarray(), np.where(whole >= least, whole, 0))
+    threshold = np.sort(whole, 1)[:, [-top]]
+    np.testing.assert_array_equal(found.toarray(), np.where(whole >= threshold, whole, 0))
     assert found.has_canonical_format
 
 
 @pytest.mark.parametrize("name", ["plain", "noise", "fuzzy", "spherical mixture"])
-@pytest.mark.parametrize("least", [0.0, 0.6, 0.95, 1.0])
-def test_uncertain_rows_are_rejected(name, least):
+@pytest.mark.parametrize("threshold", [0.0, 0.6, 0.95, 1.0])
+def test_uncertain_rows_are_rejected(name, threshold):
     model = member(name).fit(IRIS)
     resp = model.predict_proba(IRIS)
-    expected = np.where(resp.max(1) < least, -1, model.predict(IRIS))
-    np.testing.assert_array_equal(model.predict(IRIS, reject_below=least), expected)
+    expected = np.where(resp.max(1) < threshold, -1, model.predict(IRIS))
+    np.testing.assert_array_equal(model.predict(IRIS, reject_below=threshold), expected)
 
 
 # scikit-learn
 
 
-def test_a_search_over_temperature_and_number():
+def test_a_grid_search_over_temperature_and_n_clusters():
     grid = {"n_clusters": [1, 2, 3], "temperature": [0.1, 0.5, "per-cluster"], "priors": ["learned"]}
     search = GridSearchCV(SoftKMeans(random_state=0), grid, cv=3).fit(IRIS)
     assert search.best_params_["n_clusters"] > 1
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_a_search_over_fuzzy_c_means():
+def test_a_grid_search_over_fuzzy_c_means():
     search = GridSearchCV(FuzzyCMeans(random_state=0), {"n_clusters": [2, 3]}, cv=3).fit(IRIS)
     assert search.best_params_ == {"n_clusters": 3}
 
@@ -442,30 +443,36 @@ BAD = {
     "priors negative": ({"priors": [1.5, -0.25, -0.25]}, "give 3 numbers above 0"),
     "priors many": ({"priors": [0.5, 0.5]}, "give 3 numbers above 0, one for each cluster"),
     "priors leave nothing": ({"priors": [0.5, 0.3, 0.2], "noise_distance": 1.0}, "sum to 1, expected less than 1"),
-    "temperatures many": ({"temperature": [1.0, 2.0]}, "2 temperatures came, expected one for each of the 3 clusters"),
+    "temperatures many": (
+        {"temperature": [1.0, 2.0]},
+        "temperature has 2 values, expected one for each of the 3 clusters",
+    ),
     "temperatures negative": ({"temperature": [1.0, 2.0, -1.0]}, "temperature=-1.0: give a finite number above 0"),
     "temperature unknown": ({"temperature": "each"}, "or one of auto, per-cluster"),
     "noise": ({"noise_distance": 0}, "noise_distance=0: give a finite number above 0, in the units of the distance"),
-    "noise each": ({"noise_distance": 1.0, "temperature": "per-cluster"}, "noise_distance needs one temperature"),
-    "frozen without start": ({"frozen": [True, False, False], "init": "k-means++"}, "give init an array"),
-    "frozen shape": ({"frozen": [True]}, "expected a bool for each of the 3 centers"),
-    "frozen numbers": ({"frozen": [0, 1, 2]}, "expected a bool for each of the 3 centers"),
+    "noise each": (
+        {"noise_distance": 1.0, "temperature": "per-cluster"},
+        "noise_distance=1 is not supported with a temperature per cluster",
+    ),
+    "frozen without start": ({"frozen": [True, False, False], "init": "k-means++"}, "set init to an array"),
+    "frozen shape": ({"frozen": [True]}, "expected one bool for each of the 3 centers"),
+    "frozen numbers": ({"frozen": [0, 1, 2]}, "expected one bool for each of the 3 centers"),
     "priors none": ({"priors": None}, "priors=None is not known: choose one of uniform, learned, or an array"),
     "priors text": ({"priors": ["a", "b", "c"]}, "priors is of type string, expected numbers"),
     "frozen text": ({"frozen": "yes"}, "frozen"),
-    "frozen none": ({"frozen": [True] * 3, "init": None}, "give init an array"),
+    "frozen none": ({"frozen": [True] * 3, "init": None}, "set init to an array"),
     "init text": ({"init": [["a", "b", "c", "d"]] * 3}, "not numeric"),
     "update": ({"update": "median"}, "update='median' is not known: choose one of exact, mean"),
-    "update learned": ({"update": "mean", "distance": "euclidean"}, "update='mean' follows no objective"),
+    "update learned": ({"update": "mean", "distance": "euclidean"}, "update='mean' minimizes no objective"),
     "update solver": (
         {"update": "mean", "distance": "euclidean", "temperature": 1.0, "solver": "lbfgs"},
-        "solver='lbfgs' needs an objective, and update='mean' has none: choose solver='em'",
+        "solver='lbfgs' does not support update='mean', which minimizes no objective: choose solver='em'",
     ),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_parameters_are_named(case):
+def test_bad_parameters_are_refused(case):
     arguments, message = BAD[case]
     model = SoftKMeans(**({"n_clusters": 3, "init": START} | arguments))
     with pytest.raises(InputError, match=message) as caught:
@@ -474,24 +481,27 @@ def test_bad_parameters_are_named(case):
 
 
 @pytest.mark.parametrize("fuzzifier", [1, 1.0, 0.5, np.inf, np.nan, "2", None, True])
-def test_bad_fuzzifiers_are_named(fuzzifier):
+def test_bad_fuzzifiers_are_refused(fuzzifier):
     with pytest.raises(InputError, match=r"fuzzifier=.*: give a finite number above 1"):
         FuzzyCMeans(3, fuzzifier=fuzzifier).fit(IRIS)
 
 
 FUZZY = {
-    "temperature": ({"temperature": 2.0}, "temperature=2.0: fuzzy memberships know no temperature"),
-    "priors": ({"priors": "learned"}, "fuzzy memberships know no priors"),
-    "objective": ({"objective": "nll"}, "objective='nll' does not go with fuzzy memberships"),
-    "update": ({"distance": "euclidean", "update": "mean"}, "update='mean' does not go with fuzzy memberships"),
-    "temperatures": ({"temperature": np.ones(3)}, "fuzzy memberships know no temperature"),
-    "fuzzifier": ({"assignment": Fuzzy(800.0)}, "fuzzifier=800 with 3 clusters leaves nothing of memberships"),
+    "temperature": ({"temperature": 2.0}, "temperature=2.0 is not supported with fuzzy memberships: set fuzzifier"),
+    "priors": ({"priors": "learned"}, "priors='learned' is not supported with fuzzy memberships"),
+    "objective": ({"objective": "nll"}, "objective='nll' is not supported with fuzzy memberships"),
+    "update": ({"distance": "euclidean", "update": "mean"}, "update='mean' is not supported with fuzzy memberships"),
+    "temperatures": ({"temperature": np.ones(3)}, "is not supported with fuzzy memberships: set fuzzifier"),
+    "fuzzifier": (
+        {"assignment": Fuzzy(800.0)},
+        r"fuzzifier=800 with 3 clusters underflows \(3 \*\* -800\): use a smaller",
+    ),
     "unknown": ({"assignment": "hard"}, "assignment='hard' is not known: choose one of softmax, fuzzy"),
 }
 
 
 @pytest.mark.parametrize("case", FUZZY)
-def test_what_does_not_go_with_fuzzy_memberships(case):
+def test_parameters_that_fuzzy_memberships_do_not_support_are_refused(case):
     arguments, message = FUZZY[case]
     with pytest.raises(InputError, match=message):
         fit(IRIS, 3, **({"assignment": "fuzzy"} | arguments))
@@ -501,28 +511,28 @@ def test_what_does_not_go_with_fuzzy_memberships(case):
     ("arguments", "message"),
     [
         ({"top": 0}, "top=0: give a whole number of 1 or more"),
-        ({"top": 4}, "top=4 is more than the 3 clusters there are: lower it"),
+        ({"top": 4}, "top=4 is more than the 3 clusters: lower it"),
         ({"top": 1.5}, "top=1.5: give a whole number"),
     ],
 )
-def test_bad_tops_are_named(arguments, message):
+def test_bad_values_of_top_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         member("plain").fit(IRIS).predict_proba(IRIS, **arguments)
 
 
-@pytest.mark.parametrize("least", [-0.1, 1.1, np.nan, "a", True])
-def test_bad_shares_are_named(least):
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, np.nan, "a", True])
+def test_bad_values_of_reject_below_are_refused(threshold):
     with pytest.raises(InputError, match=r"reject_below=.*: give a number from 0 to 1"):
-        member("plain").fit(IRIS).predict(IRIS, reject_below=least)
+        member("plain").fit(IRIS).predict(IRIS, reject_below=threshold)
 
 
-def test_a_cluster_that_shrinks_to_a_point_is_told_of():
+def test_a_cluster_that_collapses_to_a_point_is_reported():
     x = np.vstack([IRIS, np.full((5, 4), 50.0)])
-    with pytest.warns(UserWarning, match=r"clusters \[2\] have shrunk to a point.*floor"):
+    with pytest.warns(UserWarning, match=r"clusters \[2\] have collapsed to a point.*floor"):
         SoftKMeans(3, temperature="per-cluster", init=[*START[:2], [50.0] * 4]).fit(x)
 
 
-def test_what_the_compiled_kernels_lack_is_said_once():
+def test_a_missing_compiled_kernel_is_reported_once():
     code = (
         "import warnings, numpy as np; from softkmeans import SoftKMeans, FuzzyCMeans\n"
         "X = np.random.default_rng(0).normal(size=(50_000, 4))\n"
@@ -532,8 +542,8 @@ def test_what_the_compiled_kernels_lack_is_said_once():
         "        model(5, random_state=0, tol=1e-2).fit(X).predict_proba(X)\n"
         "print([f'{w.category.__name__}: {w.message}' for w in caught if 'kernels' in str(w.message)])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == (
-        "[\"PerformanceWarning: the compiled kernels don't know fuzzy memberships: "
-        'PyTorch does the work, more slowly"]\n'
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == (
+        "['PerformanceWarning: the compiled kernels do not support fuzzy memberships: "
+        "using the slower PyTorch implementation']\n"
     )

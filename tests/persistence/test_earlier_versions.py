@@ -1,7 +1,7 @@
-"""Models that earlier versions of the library saved: they load, and answer as they did then.
+"""Models saved by earlier versions of the library: they load and give the same results.
 
-The files beside this test were written by those versions, and never change. Each expected file holds what the version
-that saved the model computed with it.
+The files in the folder models were written by those versions and must never change. Each expected file holds the
+results of the version that saved the model.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ def expected(version):
 
 
 @pytest.mark.parametrize("version", DATA)
-def test_memberships_are_those_of_the_version_that_saved(version):
+def test_memberships_equal_those_of_the_saving_version(version):
     model = load(MODELS / f"{version}.safetensors")
     np.testing.assert_allclose(model.predict_proba(DATA[version]), expected(version)["memberships"], rtol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Models on disk: what is loaded in a fresh process predicts bit for bit the same, and no file runs code or crashes."""
+"""Saved models: loaded in a fresh process, they predict the same bits; no file runs code or crashes the process."""
 
 import copy
 import io
@@ -86,17 +86,17 @@ import pickle, sys
 from pathlib import Path
 from softkmeans import load
 folder = Path(sys.argv[1])
-inputs, found = pickle.loads((folder / "inputs").read_bytes()), {}
+inputs, outputs = pickle.loads((folder / "inputs").read_bytes()), {}
 for name, x in inputs.items():
     model = load(folder / f"{name}.safetensors")
-    found[name] = (model.predict_proba(x), model.predict(x), model.score(x), model.transform(x))
-(folder / "outputs").write_bytes(pickle.dumps(found))
+    outputs[name] = (model.predict_proba(x), model.predict(x), model.score(x), model.transform(x))
+(folder / "outputs").write_bytes(pickle.dumps(outputs))
 """
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Each model, what it was before and the file it is in, and what a fresh process says after loading them all."""
+    """Save all models; return the folder, the models, and the predictions of a fresh process that loaded them."""
     folder = tmp_path_factory.mktemp("models")
     made = {name: make() for name, (make, _) in MODELS.items()}
     for name, model in made.items():
@@ -108,9 +108,9 @@ def models(tmp_path_factory):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_fresh_process_predicts_bit_for_bit_the_same(name, models):
-    _, made, found = models
+    _, made, outputs = models
     model, x = made[name], MODELS[name][1]
-    proba, labels, score, distances = found[name]
+    proba, labels, score, distances = outputs[name]
     for got, expected in ((proba, model.predict_proba(x)), (labels, model.predict(x)), (distances, model.transform(x))):
         assert type(got) is type(expected)
         assert got.dtype == expected.dtype
@@ -132,7 +132,7 @@ ATTRIBUTES = [
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_figures_names_and_parameters_come_back(name, models):
+def test_attributes_names_and_parameters_are_restored(name, models):
     folder, made, _ = models
     before, after = made[name], load(folder / f"{name}.safetensors")
     assert type(after) is type(before)
@@ -168,7 +168,7 @@ def test_a_loaded_model_fits_again_to_the_same(name, models):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_saving_what_was_loaded_gives_the_same_file(name, models, tmp_path):
+def test_saving_a_loaded_model_writes_the_same_file(name, models, tmp_path):
     folder, _, _ = models
     original = folder / f"{name}.safetensors"
     save(load(original), tmp_path / "again.safetensors")
@@ -182,7 +182,7 @@ def test_saving_what_was_loaded_gives_the_same_file(name, models, tmp_path):
 @pytest.mark.parametrize(
     "options", [{"with_mean": False}, {"with_std": False}, {"with_mean": False, "with_std": False}]
 )
-def test_a_scaler_of_other_settings_comes_back_or_is_refused(options, tmp_path):
+def test_a_scaler_with_other_settings_is_restored_or_refused(options, tmp_path):
     model = scaled(X, StandardScaler(**options))
     try:
         save(model, tmp_path / "m.safetensors")
@@ -200,9 +200,11 @@ def test_a_scaler_of_other_settings_comes_back_or_is_refused(options, tmp_path):
         ({"random_state": np.random.RandomState(0)}, "random_state", None),
     ],
 )
-def test_what_cannot_be_kept_is_said_and_loads_as_the_default(parameters, name, default, tmp_path):
+def test_parameters_that_cannot_be_saved_warn_and_load_as_the_default(parameters, name, default, tmp_path):
     model = soft(**parameters)
-    with pytest.warns(UserWarning, match=f"parameter {name}=.*default") as caught:
+    with pytest.warns(
+        UserWarning, match=f"parameter {name}=.* can't be saved; the loaded model has the default value"
+    ) as caught:
         save(model, tmp_path / "m.safetensors")
     assert len(caught) == 1
     assert caught[0].filename == __file__  # the line that saved
@@ -215,7 +217,7 @@ def test_what_cannot_be_kept_is_said_and_loads_as_the_default(parameters, name, 
 
 
 def parsed(path):
-    """Metadata (with its content as an object) and tensors of a file, by safetensors' own and by hand."""
+    """Return the metadata of a file, parsed by hand and with its content decoded, and the tensors."""
     raw = Path(path).read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
@@ -250,25 +252,25 @@ def test_the_file_is_plain_safetensors(name, models):
 
 @pytest.fixture(scope="module")
 def saved(models):
-    """Bytes of a file with everything in it: names, scaler, history, parameters."""
+    """Return the bytes of a file with all parts: names, scaler, history, parameters."""
     return (models[0] / "pipeline with names.safetensors").read_bytes()
 
 
 def refused(path, match=None):
-    """Loading, or predicting with what was loaded, fails with an InputError of one line, and nothing else."""
+    """Check that loading the file, or predicting with the loaded model, raises an InputError of one line."""
     with pytest.raises(InputError, match=match or None) as caught:
         load(path).predict_proba(FRAME)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("share", np.linspace(0, 0.999, 30))
-def test_a_file_cut_off_anywhere_is_refused(share, saved, tmp_path):
+@pytest.mark.parametrize("fraction", np.linspace(0, 0.999, 30))
+def test_a_truncated_file_is_refused(fraction, saved, tmp_path):
     path = tmp_path / "cut.safetensors"
-    path.write_bytes(saved[: int(share * len(saved))])
-    refused(path, "cut.safetensors is no model file, or was cut off or damaged")
+    path.write_bytes(saved[: int(fraction * len(saved))])
+    refused(path, "cut.safetensors is not a model file, or is truncated or damaged")
 
 
-def test_a_file_that_goes_on_is_refused(saved, tmp_path):
+def test_a_file_with_extra_bytes_is_refused(saved, tmp_path):
     (tmp_path / "long.safetensors").write_bytes(saved + b"more")
     refused(tmp_path / "long.safetensors", "damaged")
 
@@ -278,9 +280,9 @@ def test_a_file_that_goes_on_is_refused(saved, tmp_path):
 def test_flipped_bytes_give_an_input_error_or_a_model(data, saved, tmp_path):
     raw = bytearray(saved)
     header = 8 + struct.unpack("<Q", saved[:8])[0]
-    places = st.one_of(st.integers(0, header - 1), st.integers(0, len(raw) - 1))
-    for place in data.draw(st.lists(places, min_size=1, max_size=4)):
-        raw[place] = data.draw(st.integers(0, 255))
+    positions = st.one_of(st.integers(0, header - 1), st.integers(0, len(raw) - 1))
+    for position in data.draw(st.lists(positions, min_size=1, max_size=4)):
+        raw[position] = data.draw(st.integers(0, 255))
     path = tmp_path / "flipped.safetensors"
     path.write_bytes(raw)
     try:
@@ -293,7 +295,7 @@ def test_flipped_bytes_give_an_input_error_or_a_model(data, saved, tmp_path):
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_other_values_in_the_content_give_an_input_error_or_a_model(data, models, tmp_path):
-    """The header is sound JSON, but one value in it is of another kind."""
+    """Replace one value in the header by a value of another type; the header stays valid JSON."""
     metadata, tensors = parsed(models[0] / "Adam.safetensors")
     value = data.draw(
         st.sampled_from(
@@ -317,7 +319,7 @@ def test_other_values_in_the_content_give_an_input_error_or_a_model(data, models
 
 
 def other(**changes):
-    """A change of a file's metadata: each key is a path of names joined by two underscores."""
+    """Return a function that changes metadata; each key is a path of names joined by two underscores."""
 
     def change(metadata, tensors):
         for path, value in changes.items():
@@ -334,7 +336,7 @@ def other(**changes):
 
 
 def tensor(name, value):
-    """A change of one tensor: to a value, through a function, or away."""
+    """Return a function that replaces a tensor by a value or by the result of a function, or removes it."""
 
     def change(metadata, tensors):
         if value is None:
@@ -351,9 +353,9 @@ def with_nan(array):
 
 DEEP = "[" * 100_000 + "]" * 100_000
 TAMPERED = {
-    "foreign": (other(format="pt"), "no softkmeans model"),
-    "no format": (other(format=None), "no softkmeans model"),
-    "newer": (other(version="3"), "has format version 3.*upgrade"),
+    "foreign": (other(format="pt"), "not a softkmeans model"),
+    "no format": (other(format=None), "not a softkmeans model"),
+    "newer": (other(version="3"), "has format version 3, expected 2 or lower: upgrade softkmeans"),
     "much newer": (other(version="1000"), "upgrade"),
     "an endless version": (other(version="9" * 5000), ""),
     "version in words": (other(version="one"), "version"),
@@ -436,7 +438,7 @@ def npy_of(thing):
 
 
 def bombs(saved, marker):
-    """Files that would touch the marker if anything in them were unpickled or evaluated."""
+    """Yield functions that write files which would create the marker if they were unpickled or evaluated."""
     charge = pickle.dumps(Bomb(marker))
     metadata, tensors = saved
     call = f"__import__('pathlib').Path({str(marker)!r}).touch()"
@@ -490,17 +492,17 @@ def test_nothing_is_ever_unpickled_or_evaluated(models, tmp_path):
     [
         (lambda path: None, "no such file"),
         (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.write_bytes(b""), "no model file"),
-        (lambda path: path.write_bytes(bytes(range(256)) * 20), "no model file"),
-        (lambda path: path.write_text("a,b\n1,2\n"), "no model file"),
-        (lambda path: path.write_bytes(struct.pack("<Q", 2**63) + b"{}"), "no model file"),
-        (lambda path: safetensors.numpy.save_file({"weight": X}, path), "no softkmeans model"),
+        (lambda path: path.write_bytes(b""), "not a model file"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 20), "not a model file"),
+        (lambda path: path.write_text("a,b\n1,2\n"), "not a model file"),
+        (lambda path: path.write_bytes(struct.pack("<Q", 2**63) + b"{}"), "not a model file"),
+        (lambda path: safetensors.numpy.save_file({"weight": X}, path), "not a softkmeans model"),
         (lambda path: safetensors.numpy.save_file({}, path, {"format": "softkmeans", "version": "1"}), "damaged"),
         (lambda path: path.symlink_to(path), "m.safetensors"),
     ],
     ids=["missing", "folder", "empty", "random", "text", "huge header", "foreign", "only metadata", "circular link"],
 )
-def test_what_is_no_model_is_named_in_one_line(make, match, tmp_path):
+def test_other_files_are_refused_in_one_line(make, match, tmp_path):
     path = tmp_path / "m.safetensors"
     make(path)
     refused(path, match)
@@ -528,7 +530,7 @@ def listing(folder):
     ],
     ids=["unfitted", "pipeline", "KMeans", "MinMaxScaler", "two scalers", "layer", "dict", "None", "class"],
 )
-def test_what_cannot_be_saved_is_refused_and_the_file_there_survives(model, error, tmp_path):
+def test_other_objects_are_refused_and_the_existing_file_stays(model, error, tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"precious")
     with pytest.raises(error):
@@ -537,7 +539,7 @@ def test_what_cannot_be_saved_is_refused_and_the_file_there_survives(model, erro
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
-def test_a_failing_save_leaves_the_file_that_was_there(error, tmp_path, monkeypatch, models):
+def test_a_failing_save_keeps_the_existing_file(error, tmp_path, monkeypatch, models):
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"precious")
 
@@ -556,7 +558,7 @@ def test_a_failing_save_leaves_the_file_that_was_there(error, tmp_path, monkeypa
     ("where", "match"),
     [("nowhere/m.safetensors", "no folder"), ("file/m.safetensors", "not a folder"), ("folder", "a folder")],
 )
-def test_a_place_that_cannot_be_written_is_named(where, match, tmp_path, models):
+def test_errors_name_a_path_that_cannot_be_written(where, match, tmp_path, models):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=match):
@@ -565,7 +567,7 @@ def test_a_place_that_cannot_be_written_is_named(where, match, tmp_path, models)
 
 
 @pytest.mark.parametrize("path_of", [str, Path, lambda p: p])
-def test_a_file_is_replaced_and_any_kind_of_path_will_do(path_of, tmp_path, models):
+def test_a_file_is_replaced_for_every_type_of_path(path_of, tmp_path, models):
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"old")
     save(models[1]["array"], path_of(path))
@@ -573,9 +575,9 @@ def test_a_file_is_replaced_and_any_kind_of_path_will_do(path_of, tmp_path, mode
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
 @pytest.mark.parametrize("before", [None, 0o600, 0o640, 0o664])
-def test_permissions_are_those_of_open_or_of_the_file_before(before, tmp_path, models):
+def test_permissions_are_those_of_open_or_of_the_replaced_file(before, tmp_path, models):
     path, plain = tmp_path / "m.safetensors", tmp_path / "plain"
     plain.write_bytes(b"")
     if before is not None:
@@ -586,7 +588,7 @@ def test_permissions_are_those_of_open_or_of_the_file_before(before, tmp_path, m
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(expected)
 
 
-def test_a_frame_with_odd_names_comes_back(tmp_path):
+def test_unusual_column_names_are_restored(tmp_path):
     names = ["größe, cm", 'say "x"', "two\nlines", "\N{GREEK SMALL LETTER BETA}\x00"]
     frame = pd.DataFrame(X, columns=names)
     save(soft(frame), tmp_path / "m.safetensors")
@@ -609,7 +611,7 @@ def test_a_model_of_version_1_is_read(models, tmp_path):
     assert again.get_params().keys() == made["given start"].get_params().keys()
 
 
-def test_a_refused_model_of_a_newer_version_says_what_to_do(models, tmp_path):
+def test_the_error_for_a_newer_version_says_what_to_do(models, tmp_path):
     metadata, tensors = parsed(models[0] / "array.safetensors")
     unparsed(tmp_path / "m.safetensors", metadata | {"version": "7"}, tensors)
     with pytest.raises(InputError) as caught:
@@ -632,7 +634,7 @@ def test_an_interrupted_pipeline_can_be_saved(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "m.safetensors").predict_proba(X), pipe.predict_proba(X))
 
 
-def test_read_only_centers_are_saved_without_a_word(tmp_path):
+def test_read_only_centers_are_saved_without_a_warning(tmp_path):
     model = SoftKMeans(3, random_state=0).fit(X)
     model.cluster_centers_.flags.writeable = model.cluster_weights_.flags.writeable = False
     save(model, tmp_path / "m.safetensors")

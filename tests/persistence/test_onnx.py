@@ -1,4 +1,4 @@
-"""Models that left the library say the same: in ONNX Runtime, exported and compiled graphs, and NumPy alone."""
+"""Exported models give the same results: in ONNX Runtime, in exported and compiled graphs, and with NumPy alone."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ BLOBS = 3.0 * RNG.integers(-1, 2, size=(400, 4)) + RNG.normal(size=(400, 4))
 
 
 def known(x, k=5, temperature=1.0, distance="sqeuclidean", centers=None):
-    """Some rows, and a model whose centers are the first k of them, or those given."""
+    """Return a model whose centers are the first k rows, or those given, and the rows."""
     centroids = torch.tensor(x[:k] if centers is None else np.asarray(centers, x.dtype))
     layer = SoftKMeansLayer(len(centroids), x.shape[1], temperature, distance=distance, centroids=centroids)
     return SoftKMeans.from_layer(layer), x
@@ -42,7 +42,7 @@ def fitted(kind, k=4, **parameters):
 
 
 def near_pair():
-    """Two centers near each other, far from the others, with rows about them: where products of rows have no digits."""
+    """Return a model with two centers close together, and rows near them, where products of rows lose precision."""
     centers = np.array([[1.0, 1.0], [1.0 + 1e-7, 1.0], [-5.0, 0.0], [3.0, -4.0]])
     return known(centers[0] + 1e-7 * RNG.normal(size=(50, 2)), centers=centers, temperature=1e-14)
 
@@ -51,7 +51,7 @@ def by(distance, temperature=1.0, offset=0.0, dtype=np.float64):
     return lambda: known((BLOBS + offset).astype(dtype), temperature=temperature, distance=distance)
 
 
-SCALE = {"sqeuclidean": 1.0, "euclidean": 1.0, "cosine": 0.1}  # a temperature that is neither hot nor cold
+SCALE = {"sqeuclidean": 1.0, "euclidean": 1.0, "cosine": 0.1}  # a moderate temperature for each distance
 CASES = {
     **{f"{name}, cold": by(name, 1e-3 * SCALE[name]) for name in DISTANCES},
     "sqeuclidean, far from zero": by("sqeuclidean", 1.0, 1e6),
@@ -91,7 +91,7 @@ def is_special(model):
 
 
 def wide(model, rows):
-    """What a model says, in float64: NumPy's own, by differences, where the model is plain; else its own answer."""
+    """Return memberships in float64: computed from differences by NumPy if the model is simple, else by the model."""
     if not isinstance(model, SoftKMeans) or model.distance == "cosine" or len(rows) > 1000 or is_special(model):
         return np.asarray(model.predict_proba(rows), np.float64)
     middle = np.asarray(model.cluster_centers_, np.float64)[0]
@@ -102,11 +102,11 @@ def wide(model, rows):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_onnx_runtime_says_what_the_model_says(case, tmp_path):
+def test_onnx_runtime_agrees_with_the_model(case, tmp_path):
     model, rows = CASES[case]()
     export_onnx(model, tmp_path / "model.onnx")
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
-    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]  # all in one file
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]  # a single file
     for part in (rows, rows[:1], rows[:0]):
         probabilities, label = run(tmp_path / "model.onnx", part)
         assert probabilities.dtype == part.dtype
@@ -119,7 +119,7 @@ def test_onnx_runtime_says_what_the_model_says(case, tmp_path):
     np.testing.assert_array_equal(label, np.asarray(model.predict(rows)))
 
 
-def test_the_file_says_what_goes_in_and_nothing_of_this_machine(tmp_path):
+def test_the_file_describes_its_input_and_holds_nothing_of_this_machine(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(BLOBS, columns=["mass", "length", "Größe", "w"])
     export_onnx(scaled(frame)[0], tmp_path / "model.onnx")
@@ -137,7 +137,7 @@ def test_the_file_says_what_goes_in_and_nothing_of_this_machine(tmp_path):
     assert not re.search(rb"\.py|torch|Predictor|" + str(ROOT).encode(), content)
 
 
-def test_exporting_is_quiet_and_leaves_everything_as_it_was(tmp_path, capfd, caplog):
+def test_exporting_prints_nothing_and_restores_global_state(tmp_path, capfd, caplog):
     before = torch.get_rng_state(), warnings.filters[:], logging.getLogger("torch.onnx").level
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -157,7 +157,7 @@ def test_a_fresh_process_prints_nothing(tmp_path):
 
 
 class Untraceable(SquaredEuclidean):
-    """A distance that looks at numbers, as a graph can't."""
+    """A distance that depends on values, which a graph does not support."""
 
     def of_squared(self, squared):
         return squared if float(squared.max()) > 1 else 2 * squared
@@ -166,13 +166,16 @@ class Untraceable(SquaredEuclidean):
 @pytest.mark.parametrize(
     ("model", "match"),
     [
-        (lambda: KeyError(), "KeyError came, expected a SoftKMeans"),
-        (lambda: make_pipeline(MinMaxScaler(), SoftKMeans(2)).fit(BLOBS), "Pipeline came, expected"),
+        (lambda: KeyError(), "the model is of type KeyError, expected a SoftKMeans"),
+        (lambda: make_pipeline(MinMaxScaler(), SoftKMeans(2)).fit(BLOBS), "the model is of type Pipeline, expected"),
         (lambda: known(np.zeros((20_000, 1)), k=20_000)[0], "20000 clusters .* more than 2 GB.*fewer clusters"),
-        (lambda: known(BLOBS, distance=Untraceable())[0], "Untraceable can't be told in ONNX .*tensor operations"),
+        (
+            lambda: known(BLOBS, distance=Untraceable())[0],
+            "Untraceable can't be exported to ONNX .*use tensor operations only",
+        ),
     ],
 )
-def test_what_cannot_be_exported_is_said_in_a_line_and_nothing_is_written(model, match, tmp_path, capfd):
+def test_export_errors_are_one_line_and_nothing_is_written(model, match, tmp_path, capfd):
     with pytest.raises(InputError, match=match) as caught:
         export_onnx(model(), tmp_path / "model.onnx")
     assert "\n" not in str(caught.value)
@@ -187,7 +190,7 @@ def test_unfitted_models_and_missing_folders_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
-def test_without_the_extra_it_says_what_to_install(missing, tmp_path, monkeypatch):
+def test_without_the_extra_the_error_names_it(missing, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtraError) as caught:
         export_onnx(known(BLOBS)[0], tmp_path / "model.onnx")
@@ -199,7 +202,7 @@ def test_without_the_extra_it_says_what_to_install(missing, tmp_path, monkeypatc
 
 
 class Loss(torch.nn.Module):
-    """A layer's loss as a module of its own, which exporting asks for."""
+    """The loss of a layer as a module, which export needs."""
 
     def __init__(self, layer, objective):
         super().__init__()
@@ -217,9 +220,9 @@ def module(distance, objective):
 
 def with_gradients(function, parameters, x):
     x = x.clone().requires_grad_()
-    found = function(x)
-    weight = torch.linspace(1, 2, found.numel(), dtype=x.dtype).reshape(found.shape)
-    return [found, *torch.autograd.grad((found * weight).sum(), [x, *parameters], allow_unused=True)]
+    values = function(x)
+    weight = torch.linspace(1, 2, values.numel(), dtype=x.dtype).reshape(values.shape)
+    return [values, *torch.autograd.grad((values * weight).sum(), [x, *parameters], allow_unused=True)]
 
 
 GRAPHS = [(distance, objective) for distance in DISTANCES for objective in (None, "free_energy", "distortion", "nll")]
@@ -228,7 +231,7 @@ DYNAMIC = ({0: torch.export.Dim("batch")},)
 
 
 @pytest.mark.parametrize(("distance", "objective", "strict"), [*((*g, False) for g in GRAPHS), ("cosine", "nll", True)])
-def test_exported_graphs_do_what_the_layer_does(distance, objective, strict):
+def test_exported_graphs_agree_with_the_layer(distance, objective, strict):
     eager, x = module(distance, objective), torch.tensor(BLOBS)
     graph = torch.export.export(eager, (x,), dynamic_shapes=DYNAMIC, strict=strict).module()
     for n in SIZES:
@@ -236,12 +239,12 @@ def test_exported_graphs_do_what_the_layer_does(distance, objective, strict):
         torch.testing.assert_close(with_gradients(graph, list(graph.parameters()), x[:n]), expected)
 
 
-# Every distance and every objective; the other pairs are exported above, and one is compiled to machine code below.
+# Every distance and every objective once; the test above exports all pairs, the test below compiles to machine code.
 @pytest.mark.parametrize(
     ("distance", "objective"),
     [("sqeuclidean", None), ("euclidean", "free_energy"), ("cosine", "distortion"), ("euclidean", "nll")],
 )
-def test_compiled_graphs_do_what_the_layer_does(distance, objective):
+def test_compiled_graphs_agree_with_the_layer(distance, objective):
     torch.compiler.reset()
     eager, x = module(distance, objective), torch.tensor(BLOBS)
     graph = torch.compile(eager, fullgraph=True, backend="aot_eager", dynamic=True)
@@ -251,7 +254,7 @@ def test_compiled_graphs_do_what_the_layer_does(distance, objective):
 
 
 class Several(torch.nn.Module):
-    """Memberships and losses of two layers, so that one run of the compiler has them all."""
+    """Memberships and losses of two layers in one module, to run the compiler only once."""
 
     def __init__(self):
         super().__init__()
@@ -264,7 +267,7 @@ class Several(torch.nn.Module):
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="inductor needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_compiled_to_machine_code_it_trains_the_same():
+def test_machine_code_agrees_with_the_layer():
     torch.compiler.reset()
     eager, x = Several(), torch.tensor(BLOBS)
     graph = torch.compile(eager, fullgraph=True)
@@ -278,7 +281,7 @@ ALONE = """
 import sys
 sys.modules["softkmeans"] = sys.modules["torch"] = sys.modules["safetensors"] = None
 {script}
-np.save("found.npy", predict_proba(np.load("rows.npy")))
+np.save("probabilities.npy", predict_proba(np.load("rows.npy")))
 """
 
 
@@ -292,5 +295,5 @@ def test_the_script_in_the_docs_reads_a_model_with_numpy_alone(dtype, tmp_path):
     subprocess.run([sys.executable, "-W", "error", "-c", ALONE.format(script=script)], cwd=tmp_path, check=True)
     expected = model.predict_proba(BLOBS)
     assert expected.dtype == dtype
-    tolerance = 1e-9 if dtype == np.float64 else 1e-7  # which is all that a float32 probability can hold
-    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=0, atol=tolerance)
+    tolerance = 1e-9 if dtype == np.float64 else 1e-7  # the precision of a float32 probability
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=0, atol=tolerance)

@@ -1,4 +1,4 @@
-"""Pictures of temperature paths and of choices of k, judged by positions worked out by hand."""
+"""Plots of annealing paths and of selections of k, compared with positions computed by hand."""
 
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -41,7 +41,7 @@ def level(t, centers, priors, parents, *energies):
 
 
 def path(**changes):
-    """One cluster at 8 and 4, split at 3, a jump of the second at 1.5, and the first two merged below 0.8."""
+    """Return a path: one cluster at T = 8 and 4, a split at 3, a jump of cluster 1 at 1.5, and a merge at 0.8."""
     levels = (
         level(8.0, [[0, 1]], [1], [-1], 160.0, 160.0, 0.0),
         level(4.0, [[0, 1]], [1], [0], 160.0, 160.0, 0.0),
@@ -72,7 +72,7 @@ def tree(found=None, feature=0, **kwargs):
 
 def boxes(texts):
     texts[0].figure.canvas.draw()
-    return [Text.get_window_extent(text) for text in texts]  # an annotation's own has its arrow in it
+    return [Text.get_window_extent(text) for text in texts]  # the extent of an annotation includes its arrow
 
 
 def overlaps(texts):
@@ -94,30 +94,30 @@ def test_branches_leave_their_parents_at_the_transitions():
     assert len(lines) == 1 + 2 + 3 + 2
 
 
-def test_widths_are_as_the_masses():
+def test_widths_are_proportional_to_the_weights():
     widths = np.array(tree().branches_.get_linewidths())
     np.testing.assert_allclose(widths / widths[0], [1, 0.25, 0.75, 0.25, 0.35, 0.4, 0.6, 0.4])
 
 
-def test_hardly_any_mass_is_still_seen():
+def test_clusters_of_tiny_weight_are_visible():
     levels = (level(2, [[0]], [1], [-1]), level(1, [[0], [5]], [1, 1e-9], [0, 0]))
     assert tree(path(levels=levels, transitions=())).branches_.get_linewidths()[1] > 0.5
 
 
-def test_colors_are_the_last_clusters_and_mix_before():
+def test_colors_are_mixtures_of_the_last_clusters_colors():
     colors = tree().branches_.get_colors()[:, :3]
     np.testing.assert_allclose(colors[-2:], [to_rgb(c) for c in PALETTE[:2]], atol=2e-3)
-    np.testing.assert_allclose(colors[3], to_rgb(PALETTE[0]), atol=2e-3)  # comes to nothing but the first
-    assert np.ptp(colors[4]) < 0.01  # merged away: gray
+    np.testing.assert_allclose(colors[3], to_rgb(PALETTE[0]), atol=2e-3)  # all of it becomes cluster 0
+    assert np.ptp(colors[4]) < 0.01  # has no descendants: gray
     assert min(np.abs(colors[0] - to_rgb(c)).max() for c in PALETTE) > 0.1
     np.testing.assert_allclose(tree(colors=["k", "r"]).branches_.get_colors()[-1, :3], (1, 0, 0), atol=1e-3)
 
 
-def test_transitions_are_where_the_cluster_was():
+def test_transitions_are_drawn_at_the_previous_position():
     marks = {kind: drawn.get_offsets().tolist() for kind, drawn in tree().transitions_.items()}
     assert marks == {"split": [[3, 0]], "jump": [[1.5, 1]], "merge": [[0.8, 0]]}
     assert set(tree(path(transitions=path().transitions[:1])).transitions_) == {"split"}
-    assert [text.get_text() for text in tree().legend_.get_texts()] == ["split", "jump", "merge", "25 % of the mass"]
+    assert [text.get_text() for text in tree().legend_.get_texts()] == ["split", "jump", "merge", "25 % of the weight"]
     assert tree(path(transitions=())).legend_ is None
 
 
@@ -127,7 +127,7 @@ def test_splits_are_open_circles():
     assert split.get_edgecolors().tolist() == [[0, 0, 0, 1]]
 
 
-def test_it_gets_colder_to_the_right():
+def test_temperature_falls_to_the_right():
     display = tree()
     left, right = display.ax_.get_xlim()
     assert left > 8 > 0.5 > right > 0
@@ -136,7 +136,7 @@ def test_it_gets_colder_to_the_right():
     assert tree(path(critical_temperature=100.0)).critical_ is None
 
 
-def test_labels_say_number_and_share():
+def test_labels_have_number_and_percentage():
     assert [text.get_text() for text in tree().labels_] == ["0: 60 %", "1: 40 %"]
 
 
@@ -189,20 +189,20 @@ def test_a_tree_is_restyled():
     [
         (([], [], [], []), "one or more"),
         (([2, 1], [[0.0]], [[1.0]], [[-1]]), "as many of each"),
-        (([1, 2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "hottest first"),
-        (([1, -2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "hottest first"),
+        (([1, 2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "highest temperature first"),
+        (([1, -2], [[0.0]] * 2, [[1.0]] * 2, [[-1], [0]]), "highest temperature first"),
         (([2, 1], [[0.0], [0.0, 1.0]], [[1.0], [1.0]], [[-1], [0, 0]]), "level 1 has 2 clusters"),
         (([2, 1], [[0.0], [0.0]], [[1.0], [1.0]], [[-1], [1]]), "parents from 0 to 0"),
     ],
 )
-def test_no_tree_is_explained(arguments, message):
+def test_invalid_trees_are_explained(arguments, message):
     with pytest.raises(InputError, match=message):
         BifurcationDisplay(*arguments)
 
 
 @pytest.mark.parametrize("feature", [2, -1])
 def test_no_such_feature(feature):
-    with pytest.raises(InputError, match=f"feature={feature} came for centers of 2 features"):
+    with pytest.raises(InputError, match=f"feature={feature} with centers of 2 features"):
         tree(feature=feature)
 
 
@@ -244,15 +244,15 @@ def test_two_axes_may_be_given():
     assert (display.ax_, display.entropy_ax_) == tuple(given)
 
 
-def test_axes_that_do_not_do():
-    with pytest.raises(InputError, match="3 Axes came, expected 2"):
+def test_invalid_axes_are_explained():
+    with pytest.raises(InputError, match="ax has 3 Axes, expected 2"):
         EnergyDisplay.from_path(path(), ax=figure().subplots(3))
-    with pytest.raises(InputError, match="1 Axes came, expected 2"):
+    with pytest.raises(InputError, match="ax has 1 Axes, expected 2"):
         EnergyDisplay.from_path(path(), ax=figure().add_axes((0, 0, 1, 1)))
 
 
 @pytest.mark.parametrize("columns", [([1, 2], [1], [1], [1], [1]), ([], [], [], [], []), ([0], [1], [1], [0], [1])])
-def test_no_energies_are_explained(columns):
+def test_invalid_energies_are_explained(columns):
     with pytest.raises(InputError, match=r"expected \(m,\)|expected all above 0"):
         EnergyDisplay(*columns)
 
@@ -321,8 +321,8 @@ def test_any_number_of_criteria(n):
     plt.close(display.figure_)
 
 
-def test_nothing_to_choose_by():
-    with pytest.raises(InputError, match="no criteria came"):
+def test_invalid_criteria_are_explained():
+    with pytest.raises(InputError, match="criteria is empty"):
         SelectionDisplay([1, 2], {}, {}, 1)
     with pytest.raises(InputError, match=r"bic has shape \(3,\) and n_clusters \(2,\)"):
         SelectionDisplay([1, 2], {"bic": [1, 2, 3]}, {"bic": 1}, 1)

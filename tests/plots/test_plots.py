@@ -1,4 +1,4 @@
-"""The pictures, judged by their pixels, by numpy, and by a published model of color blindness."""
+"""Plots of clusters and losses, checked by pixels, numpy and a published model of color blindness."""
 
 import builtins
 import importlib
@@ -59,7 +59,7 @@ def pixels(figure, dpi=100):
 
 
 def pixel_at(display, places):
-    """Rows and columns, in the picture at the figure's own dpi, of positions in data units."""
+    """Return the image at the figure's dpi, and the pixel rows and columns of positions in data units."""
     image = pixels(display.figure_, display.figure_.dpi)
     x, y = display.ax_.transData.transform(places).round().astype(int).T
     return image, image.shape[0] - 1 - y, x
@@ -71,14 +71,14 @@ def linear(rgb):
 
 
 def cielab(linear_rgb):
-    """CIE 1976 L*a*b*, a color space that the package does not use."""
+    """Convert to CIE 1976 L*a*b*, a color space that the package does not use."""
     xyz = np.clip(linear_rgb, 0, 1) @ RGB_TO_XYZ.T / RGB_TO_XYZ.sum(axis=1)
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 def colors_of(resp):
-    """Colors of the points, in the order of `resp`, as the artist has them."""
+    """Return the colors of the drawn samples, in the order of `resp`."""
     n, k = resp.shape
     X = np.column_stack([np.arange(n), np.arange(n)]).astype(float)
     display = draw(X, resp, np.column_stack([np.arange(k), np.zeros(k)]))
@@ -89,12 +89,12 @@ def colors_of(resp):
 # --- colors ---------------------------------------------------------------------------------------------------------
 
 
-def test_certain_points_have_the_clusters_colors():
+def test_certain_samples_have_the_clusters_colors():
     np.testing.assert_allclose(colors_of(np.eye(7)), [to_rgb(c) for c in PALETTE], atol=2e-3)
 
 
 @pytest.mark.parametrize(("a", "b"), list(combinations(range(7), 2)))
-def test_a_tied_point_lies_between_and_is_paler(a, b):
+def test_a_tied_sample_has_the_middle_color_and_is_paler(a, b):
     tie = np.zeros((3, 7))
     tie[0, a] = tie[1, b] = 1
     tie[2, [a, b]] = 0.5
@@ -102,12 +102,14 @@ def test_a_tied_point_lies_between_and_is_paler(a, b):
     middle = (first + second) / 2
     fade = np.array([94, 0, 0]) - middle  # toward a very light gray
     share = (tied - middle) @ fade / (fade @ fade)
-    assert 0.5 < share < 0.7  # measurably paler ...
-    assert np.linalg.norm(tied - middle - share * fade) < 0.12 * np.linalg.norm(first - second)  # ... and half-way
+    assert 0.5 < share < 0.7  # clearly paler ...
+    assert np.linalg.norm(tied - middle - share * fade) < 0.12 * np.linalg.norm(
+        first - second
+    )  # ... and halfway between
     assert tied[0] > middle[0] + 5  # in units of L*
 
 
-def test_paler_and_paler_as_the_margin_shrinks():
+def test_samples_are_paler_as_the_margin_shrinks():
     share = np.linspace(1, 0.5, 11)
     colors = cielab(linear(colors_of(np.column_stack([share, 1 - share]))))
     from_paper = np.linalg.norm(colors - [94, 0, 0], axis=1)
@@ -126,11 +128,13 @@ def test_palette_survives_deuteranopia():
     apart = [np.linalg.norm(seen[i] - seen[j]) for i, j in combinations(range(len(PALETTE)), 2)]
     assert min(apart) > 8  # 2.3 is just noticeable
     naive = cielab(linear([[0.84, 0.15, 0.16], [0.17, 0.63, 0.17]]) @ DEUTERANOPIA.T)  # matplotlib's red and green ...
-    assert min(apart[:3]) > np.linalg.norm((naive[0] - naive[1])[1:])  # ... tell less by hue than our first colors
+    assert min(apart[:3]) > np.linalg.norm(
+        (naive[0] - naive[1])[1:]
+    )  # ... differ less in hue than the first colors of the palette
 
 
 @pytest.mark.parametrize("layout", ["random", "grid", "clumps", "hub"])
-def test_neighboring_centroids_never_share_a_color(layout):
+def test_neighboring_centers_have_different_colors(layout):
     rng = np.random.default_rng(5)
     angle = np.linspace(0, 2 * np.pi, 49, endpoint=False)
     centers = {
@@ -143,11 +147,11 @@ def test_neighboring_centroids_never_share_a_color(layout):
     points = display.points_.get_offsets()
     rows = [int(np.argmin(np.linalg.norm(points - c, axis=1))) for c in centers]
     colors = display.points_.get_facecolors()[rows].round(3)
-    # checked on the centroids as given, without the shake and the scaling of the package
+    # checked on the given centers, without the noise and scaling that the package applies
     simplices = Delaunay(centers / np.ptp(centers, axis=0)).simplices
     edges = {tuple(sorted(edge)) for simplex in simplices for edge in combinations(simplex.tolist(), 2)}
     lengths = {edge: np.linalg.norm(centers[edge[0]] - centers[edge[1]]) for edge in edges}
-    if layout == "grid":  # diagonals of a square are a tie for any triangulation
+    if layout == "grid":  # both diagonals of a square are valid in a triangulation
         edges = {edge for edge in edges if lengths[edge] < 1.1}
     assert len(edges) >= 49
     assert not [edge for edge in edges if (colors[edge[0]] == colors[edge[1]]).all()]
@@ -155,7 +159,7 @@ def test_neighboring_centroids_never_share_a_color(layout):
 
 
 @pytest.mark.parametrize("centers", [np.zeros((12, 2)), np.column_stack([np.arange(12.0), np.zeros(12)])])
-def test_many_centroids_on_one_spot_or_line(centers):
+def test_many_centers_at_one_position_or_on_a_line(centers):
     display = draw(centers, np.eye(12), centers, key=False)
     if centers.any():
         order = np.argsort(display.points_.get_offsets()[:, 0])
@@ -176,7 +180,7 @@ def test_own_colors():
 # --- pixels ----------------------------------------------------------------------------------------------------------
 
 
-def test_png_shows_points_and_centroids():
+def test_png_shows_samples_and_centers():
     X, resp, centers = blobs(k=3, n=90)
     display = draw(X, resp, centers)
     image, rows, columns = pixel_at(display, centers)
@@ -202,14 +206,14 @@ def test_regions_take_the_color_of_their_cluster():
     image, rows, columns = pixel_at(display, spots)
     tint = cielab(linear(image[rows, columns] / 255))[:, 1:]
     hue = cielab(linear([to_rgb(c) for c in PALETTE[:3]]))[:, 1:]
-    seen = certain & (np.linalg.norm(tint, axis=1) > 3)  # not under a disc
-    cosine = tint @ (hue / np.linalg.norm(hue, axis=1, keepdims=True)).T  # but for a factor for each spot
+    seen = certain & (np.linalg.norm(tint, axis=1) > 3)  # not covered by a disc
+    cosine = tint @ (hue / np.linalg.norm(hue, axis=1, keepdims=True)).T  # up to a factor per position
     assert seen.sum() > 100
     truth = ((spots[:, None] - centers) ** 2).sum(-1).argmin(axis=1)
     np.testing.assert_array_equal(cosine.argmax(axis=1)[seen], truth[seen])
 
 
-def test_colors_of_the_key_are_those_of_the_points():
+def test_colors_of_the_key_are_those_of_the_samples():
     resp = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     display = draw(np.array([[0.0, 0], [1, 1], [2, 2]]), resp, np.array([[0.0, 0], [2, 2]]))
     rows = np.argsort(display.points_.get_offsets()[:, 0])
@@ -219,7 +223,7 @@ def test_colors_of_the_key_are_those_of_the_points():
     assert labels == ["surely 0", "tied", "surely 1"]
 
 
-def test_numbers_keep_apart_and_near_their_centroids():
+def test_numbers_do_not_overlap_and_are_near_their_centers():
     X, resp, centers = blobs(k=50, n=500)
     display = draw(X, resp, centers)
     pixels(display.figure_)
@@ -232,7 +236,7 @@ def test_numbers_keep_apart_and_near_their_centroids():
     assert away.max() < 40
 
 
-def test_a_hundred_thousand_points_make_a_small_pdf_and_none_is_lost():
+def test_a_hundred_thousand_samples_make_a_small_pdf_with_all_of_them():
     X, resp, centers = blobs(k=4, n=100_000)
     display = draw(X, resp, centers)
     buffer = io.BytesIO()
@@ -240,7 +244,7 @@ def test_a_hundred_thousand_points_make_a_small_pdf_and_none_is_lost():
     assert buffer.tell() < 1_000_000
     offsets = np.asarray(display.points_.get_offsets())
     np.testing.assert_array_equal(np.sort(offsets, axis=0), np.sort(X, axis=0))
-    # what is drawn late does not depend on certainty
+    # the drawing order does not depend on certainty
     order = np.lexsort(X.T)[np.argsort(np.lexsort(offsets.T))]
     assert abs(np.corrcoef(np.arange(len(X)), resp.max(axis=1)[order])[0, 1]) < 0.02
 
@@ -285,7 +289,7 @@ def test_any_number_of_features_and_clusters(d, k):
     assert (display.key_ is None) == (k == 1)
 
 
-def test_equal_scales_unless_they_make_slivers():
+def test_scales_are_equal_unless_the_plot_would_be_too_narrow():
     X, resp, centers = blobs()
     assert draw(X, resp, centers).ax_.get_aspect() == 1
     assert draw(X * [1, 100], resp, centers * [1, 100]).ax_.get_aspect() == "auto"
@@ -320,7 +324,7 @@ def test_half_precision_tensors():
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
-def test_inputs_and_global_state_are_left_alone(d):
+def test_inputs_and_global_state_are_unchanged(d):
     data = blobs(d=d, k=9)
     copies = [a.copy() for a in data]
     for array in data:
@@ -355,7 +359,7 @@ def test_restyling():
 
 
 class Estimator:
-    """A fitted one, strict about column names, as scikit-learn's are."""
+    """A fitted estimator that requires column names, like those of scikit-learn."""
 
     def __init__(self, centers, names):
         self.cluster_centers_, self.feature_names_in_ = centers, np.array(names, dtype=object)
@@ -396,9 +400,9 @@ X, RESP, CENTERS = blobs()
         ({"regions": True, "predict_proba": lambda grid: grid}, r"predict_proba\(grid\) has shape \(40000, 2\)"),
         (
             {"X": X[:, :1], "centers": CENTERS[:, :1], "regions": True, "predict_proba": soft},
-            "regions came with 1",
+            "regions=True with 1",
         ),
-        ({"X": np.ones((150, 4)), "centers": np.ones((3, 4))}, "all the same"),
+        ({"X": np.ones((150, 4)), "centers": np.ones((3, 4))}, "150 equal rows, expected some variance"),
     ],
 )
 def test_bad_input_is_explained(change, message):
@@ -452,7 +456,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         return true_import(name, *args, **kwargs)
 
     spec = importlib.util.find_spec("softkmeans.plots")
-    fresh = importlib.util.module_from_spec(spec)  # beside the module in use, which stays as it is
+    fresh = importlib.util.module_from_spec(spec)  # a new module object, so that the imported module stays unchanged
     monkeypatch.setattr(builtins, "__import__", no_matplotlib)
     with pytest.raises(MissingExtraError, match=r"matplotlib: pip install 'softkmeans\[plot\]'"):
         spec.loader.exec_module(fresh)

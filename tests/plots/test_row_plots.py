@@ -1,4 +1,4 @@
-"""Pictures that show each row's memberships, judged by numpy, scikit-learn and their pixels."""
+"""Plots of each row's memberships, compared with numpy and scikit-learn, and checked by their pixels."""
 
 import io
 from types import SimpleNamespace
@@ -53,7 +53,7 @@ def pixel(display, x, y):
 # --- memberships ------------------------------------------------------------------------------------------------------
 
 
-def test_rows_are_sorted_by_cluster_and_then_from_sure_to_unsure():
+def test_rows_are_sorted_by_cluster_and_then_by_certainty():
     display = MembershipDisplay.from_predictions(RESP, ax=axes())
     drawn = np.asarray(display.image_.get_array())
     np.testing.assert_array_equal(drawn, RESP[display.order_])
@@ -64,7 +64,7 @@ def test_rows_are_sorted_by_cluster_and_then_from_sure_to_unsure():
 
 
 def test_separators_lie_between_clusters_and_numbers_in_their_middle():
-    resp = np.array([[0.9, 0.1, 0], [0, 0, 1], [0.8, 0.2, 0], [0.1, 0, 0.9], [1, 0, 0]])  # of cluster 1 there are none
+    resp = np.array([[0.9, 0.1, 0], [0, 0, 1], [0.8, 0.2, 0], [0.1, 0, 0.9], [1, 0, 0]])  # cluster 1 is empty
     display = MembershipDisplay.from_predictions(resp, ax=axes())
     assert [segment[0][1] for segment in display.separators_.get_segments()] == [3]
     numbers = {text.get_text(): tick for tick, text in zip(display.ax_.get_yticks(), display.ax_.get_yticklabels())}  # noqa: B905
@@ -72,7 +72,7 @@ def test_separators_lie_between_clusters_and_numbers_in_their_middle():
     assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["0", "1", "2"]
 
 
-def test_of_too_many_rows_neighbors_are_averaged_and_the_axis_says_so():
+def test_many_rows_are_averaged_and_the_label_shows_it():
     resp = np.tile(RESP, (100, 1))
     display = MembershipDisplay.from_predictions(resp, ax=axes(figsize=(4, 3)))
     drawn = np.asarray(display.image_.get_array())
@@ -104,10 +104,10 @@ def test_memberships_from_an_estimator_of_tensors():
 @pytest.mark.parametrize(
     ("resp", "message"), [(RESP * 3, "expected probabilities"), (RESP[0], "has shape"), ("no", "not numeric")]
 )
-def test_no_memberships_are_explained(resp, message):
+def test_invalid_memberships_are_explained(resp, message):
     with pytest.raises(InputError, match=message):
         MembershipDisplay.from_predictions(resp)
-    with pytest.raises(InputError, match="without predict_proba came"):
+    with pytest.raises(InputError, match="without predict_proba, expected a fitted"):
         MembershipDisplay.from_estimator(SimpleNamespace(), X)
 
 
@@ -118,7 +118,7 @@ def widths_of(display, cluster):
     return np.array([path.vertices[:, 0].max() for path in display.bars_[cluster].get_paths()])
 
 
-def test_bars_are_the_silhouettes_falling_in_each_cluster():
+def test_bars_are_silhouettes_in_decreasing_order_per_cluster():
     labels = RESP.argmax(1)
     display = SilhouetteDisplay.from_predictions(X, np.eye(3)[labels], variant="exact", ax=axes())
     expected = silhouette_samples(X, labels)
@@ -130,18 +130,18 @@ def test_bars_are_the_silhouettes_falling_in_each_cluster():
     assert display.ax_.get_legend().get_texts()[0].get_text() == f"fuzzy silhouette {expected.mean():.3f}"
 
 
-def test_shades_are_the_lead_of_the_likeliest():
-    shares = np.array([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.2, 0.8], [0.25, 0.0]])
-    display = SilhouetteDisplay.from_predictions([[0.0], [1.0], [2.0], [9.0], [0.5]], shares, ax=axes())
-    np.testing.assert_allclose(display.certainty, [1, 0.5, 0, 0.6, 1])  # of what belongs to a cluster at all
+def test_shades_are_the_margin_of_the_largest_membership():
+    memberships = np.array([[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.2, 0.8], [0.25, 0.0]])
+    display = SilhouetteDisplay.from_predictions([[0.0], [1.0], [2.0], [9.0], [0.5]], memberships, ax=axes())
+    np.testing.assert_allclose(display.certainty, [1, 0.5, 0, 0.6, 1])  # relative to the sum of memberships
     bars = display.bars_[0].get_facecolors()[:, :3]
-    lead = display.certainty[display.labels == 0][np.argsort(-display.widths[display.labels == 0], kind="stable")]
+    margin = display.certainty[display.labels == 0][np.argsort(-display.widths[display.labels == 0], kind="stable")]
     paleness = bars.mean(1)
-    assert np.corrcoef(paleness, lead)[0, 1] < -0.95
-    np.testing.assert_allclose(bars[lead == 1], [to_rgb(PALETTE[0])] * 2, atol=2e-3)
+    assert np.corrcoef(paleness, margin)[0, 1] < -0.95
+    np.testing.assert_allclose(bars[margin == 1], [to_rgb(PALETTE[0])] * 2, atol=2e-3)
 
 
-def test_clusters_lie_apart_from_top_to_bottom_and_have_their_numbers():
+def test_clusters_are_separate_from_top_to_bottom_and_numbered():
     display = SilhouetteDisplay.from_predictions(X, RESP, ax=axes())
     spans = [
         (y.min(), y.max()) for y in (np.array([p.vertices[:, 1] for p in bar.get_paths()]) for bar in display.bars_)
@@ -154,8 +154,8 @@ def test_clusters_lie_apart_from_top_to_bottom_and_have_their_numbers():
 
 def test_a_cluster_without_rows_and_negative_widths():
     rows = np.array([[0.0], [1.0], [8.0], [9.0]])
-    shares = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1.0]])
-    display = SilhouetteDisplay.from_predictions(rows, shares, [[0.0], [4.0], [9.0]], ax=axes())
+    memberships = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1.0]])
+    display = SilhouetteDisplay.from_predictions(rows, memberships, [[0.0], [4.0], [9.0]], ax=axes())
     assert display.bars_[1] is None
     assert display.widths.min() < -0.5
     assert display.ax_.get_xlim()[0] < display.widths.min()
@@ -172,13 +172,13 @@ def test_many_rows_are_averaged_to_lines():
 
 def test_silhouette_of_an_estimator_takes_its_centers():
     display = SilhouetteDisplay.from_estimator(model(), pd.DataFrame(X, columns=["a", "b"]).to_numpy(), ax=axes())
-    far = np.sort(np.linalg.norm(X[:, None] - CENTERS, axis=-1), axis=1)
-    np.testing.assert_allclose(display.widths, 1 - far[:, 0] / far[:, 1])
+    distances = np.sort(np.linalg.norm(X[:, None] - CENTERS, axis=-1), axis=1)
+    np.testing.assert_allclose(display.widths, 1 - distances[:, 0] / distances[:, 1])
     assert SilhouetteDisplay.from_estimator(model(), X, ax=axes(), colors=["r", "g", "b"], key=False).key_ is None
 
 
-def test_no_silhouette_is_explained():
-    with pytest.raises(InputError, match="one cluster is apart from nothing"):
+def test_invalid_silhouettes_are_explained():
+    with pytest.raises(InputError, match="resp has one column, but separation is not defined for one cluster"):
         SilhouetteDisplay.from_predictions(X, np.ones((60, 1)))
     with pytest.raises(InputError, match="give one of each for every row"):
         SilhouetteDisplay(np.zeros(3), np.zeros(2, int), np.zeros(3), 0.0)
@@ -201,15 +201,15 @@ def test_the_map_is_one_minus_the_largest_membership():
     assert sorted(map(tuple, display.points_.get_offsets().tolist())) == sorted(map(tuple, X.tolist()))
 
 
-def test_it_is_darkest_between_clusters():
+def test_the_map_is_darkest_between_clusters():
     display = UncertaintyDisplay.from_estimator(model(), X, ax=axes())
     display.points_.set_visible(False)
-    far, between = pixel(display, -2, -2), pixel(display, 3, 0.5)
-    assert far.mean() > 0.95
+    far_pixel, between = pixel(display, -2, -2), pixel(display, 3, 0.5)
+    assert far_pixel.mean() > 0.95
     assert between.mean() < 0.8
 
 
-def test_of_more_features_the_points_have_the_colors():
+def test_with_more_features_the_samples_are_colored():
     rows = np.column_stack([X, 0.1 * RNG.normal(size=(60, 2))])
     centers = np.column_stack([CENTERS, np.zeros((3, 2))])
     estimator = SimpleNamespace(predict_proba=lambda x: soft(x, centers), cluster_centers_=centers)
@@ -232,7 +232,7 @@ def test_uncertainty_of_a_real_model_on_a_frame():
     assert one.ax_.get_ylabel() == "jitter"
 
 
-def test_an_estimator_that_is_not_fitted():
+def test_an_unfitted_estimator_is_explained():
     with pytest.raises(InputError, match="expected a fitted SoftKMeans"):
         UncertaintyDisplay.from_estimator(SimpleNamespace(predict_proba=soft), X)
 
@@ -240,7 +240,7 @@ def test_an_estimator_that_is_not_fitted():
 # --- reliability ------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_stated_over_what_came_true():
+def test_observed_frequency_over_predicted_membership():
     resp = np.array([[0.1, 0.9], [0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.9, 0.1]])
     display = ReliabilityDisplay.from_predictions(resp, [1, 1, 1, 0, 0], ax=axes())
     np.testing.assert_allclose(display.points_.get_offsets(), [[0.6, 0.5], [0.9, 1.0]])
@@ -248,12 +248,12 @@ def test_what_is_stated_over_what_came_true():
     assert display.diagonal_.get_xydata().tolist() == [[0, 0], [1, 1]]
     assert display.error == pytest.approx(0.1)
     words = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert words == ["as stated", "expected calibration error 0.100"]
+    assert words == ["perfect calibration", "expected calibration error 0.100"]
     small, large = display.points_.get_sizes()
     assert small < large
 
 
-def test_all_of_the_diagram_is_seen():
+def test_the_axes_cover_the_whole_diagram():
     display = ReliabilityDisplay([0.35, 0.6, 1.0], [0.0, 0.7, 1.0], [1, 1, 8]).plot(axes())
     (low, high), other = display.ax_.get_xlim(), display.ax_.get_ylim()
     assert (low, high) == other
@@ -262,19 +262,19 @@ def test_all_of_the_diagram_is_seen():
     assert display.ax_.get_aspect() == 1
 
 
-def test_more_bins_may_be_asked_for():
+def test_number_of_bins():
     resp = np.column_stack([np.linspace(0.5, 1, 101), np.linspace(0.5, 0, 101)])
     display = ReliabilityDisplay.from_predictions(resp, np.zeros(101, int), n_bins=20, ax=axes())
     assert 10 <= len(display.points_.get_offsets()) <= 11
 
 
 @pytest.mark.parametrize("columns", [([0.5], [0.5, 0.6], [1.0]), ([0.5], [0.5], [0.0]), ([], [], []), (0.5, 0.5, 1.0)])
-def test_no_reliability_is_explained(columns):
-    with pytest.raises(InputError, match="give one of each a bin"):
+def test_invalid_bins_are_explained(columns):
+    with pytest.raises(InputError, match="give one of each per bin"):
         ReliabilityDisplay(*columns)
 
 
-# --- numbers beside thin clusters -------------------------------------------------------------------------------------
+# --- labels of thin clusters ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_no_reliability_is_explained(columns):
         lambda r, ax: SilhouetteDisplay.from_predictions(np.arange(200.0)[:, None], r, ax=ax),
     ],
 )
-def test_numbers_of_thin_clusters_keep_apart(draw):
+def test_numbers_of_thin_clusters_do_not_overlap(draw):
     resp = np.eye(9)[np.concatenate([np.arange(8), np.full(192, 8)])]
     display = draw(resp, ax=axes(figsize=(6, 4)))
     display.figure_.canvas.draw()

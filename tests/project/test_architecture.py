@@ -1,5 +1,7 @@
 """The layout shows the architecture: imports run one way, and nothing heavy is loaded before it is used."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,41 @@ import softkmeans
 PACKAGE = Path(softkmeans.__file__).parent
 
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE) != Path("__init__.py"))
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+
+
+def named(text):
+    """Names in backticks, folders without their slash."""
+    return {name.strip("/") for name in re.findall(r"`(\w+/?)`", text)}
+
+
+def files(folder):
+    return {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+
+def test_at_the_top_are_rooms():
+    assert files(PACKAGE) == {"__main__", "errors", "functional"}
+    rows = re.findall(r"^\| `(\w+)/` \|", PAGE.read_text(), re.MULTILINE)
+    assert sorted(rows) == [room.name for room in ROOMS]
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.name)
+def test_the_page_names_the_files_of_a_room(room):
+    (row,) = re.findall(rf"^\| `{room.name}/` \| [^|]* \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    folders = {path.parent.name for path in room.glob("*/__init__.py")}
+    assert named(row) == files(room) | folders
+    for folder in folders:
+        assert files(room / folder) <= named(PAGE.read_text())
+
+
+@pytest.mark.parametrize("room", [PACKAGE, *ROOMS], ids=lambda path: path.name)
+def test_packages_only_re_export(room):
+    allowed = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.Try)
+    body = ast.parse((room / "__init__.py").read_text()).body
+    assert all(isinstance(node, allowed) for node in body)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

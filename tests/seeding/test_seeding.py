@@ -1,4 +1,4 @@
-"""Where centers start."""
+"""Initialization of the centers."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,10 @@ DISTANCE = as_distance("sqeuclidean")
 
 
 def seed(name, x, k, w=None, random_state=0):
+    """Return the initial centers by a method with a name."""
     source = as_source(x, w)
-    (start,) = SEEDINGS[name](source, sorted_rows(source), k, 1, DISTANCE, np.random.default_rng(random_state))
-    return start.numpy()
+    (centers,) = SEEDINGS[name](source, sorted_rows(source), k, 1, DISTANCE, np.random.default_rng(random_state))
+    return centers.numpy()
 
 
 @settings(max_examples=60, deadline=None)
@@ -32,64 +33,64 @@ def seed(name, x, k, w=None, random_state=0):
 def test_rows_are_sorted_as_by_numpy(rows):
     x = np.array(rows, dtype=float)
     unique, count = np.unique(x, axis=0, return_counts=True)
-    found = sorted_rows(as_source(x))
-    np.testing.assert_array_equal(x[found.order.numpy()], np.repeat(unique, count, axis=0))
-    np.testing.assert_array_equal(found.begins.nonzero()[:, 0].numpy(), count.cumsum() - count)
+    result = sorted_rows(as_source(x))
+    np.testing.assert_array_equal(x[result.order.numpy()], np.repeat(unique, count, axis=0))
+    np.testing.assert_array_equal(result.begins.nonzero()[:, 0].numpy(), count.cumsum() - count)
     assert count_distinct(x) == len(unique)
 
 
-def test_later_columns_settle_what_earlier_ones_leave():
+def test_later_columns_sort_rows_that_are_tied_in_earlier_ones():
     x = np.random.default_rng(0).integers(0, 2, (300, 9)).astype(float)
     x[:, :5] = 1.0
-    found = sorted_rows(as_source(x))
-    np.testing.assert_array_equal(x[found.order.numpy()], x[np.lexsort(x.T[::-1])])
-    assert found.n_distinct == len(np.unique(x, axis=0)) == 16
+    result = sorted_rows(as_source(x))
+    np.testing.assert_array_equal(x[result.order.numpy()], x[np.lexsort(x.T[::-1])])
+    assert result.n_distinct == len(np.unique(x, axis=0)) == 16
 
 
 def test_rows_of_weight_zero_do_not_count():
-    found = sorted_rows(as_source([[1.0], [2.0], [1.0]], [0.0, 3.0, 0.0]))
-    assert found.n_distinct == 1
-    assert found.mass().tolist() == [0.0, 0.0, 3.0]
+    result = sorted_rows(as_source([[1.0], [2.0], [1.0]], [0.0, 3.0, 0.0]))
+    assert result.n_distinct == 1
+    assert result.sampling_weights().tolist() == [0.0, 0.0, 3.0]
 
 
 @pytest.mark.parametrize("name", SEEDINGS)
 @pytest.mark.parametrize("random_state", range(4))
-def test_an_integer_weight_is_a_repeated_row_and_order_does_not_matter(name, random_state):
+def test_integer_weights_equal_repeated_rows_in_any_order(name, random_state):
     rng = np.random.default_rng(random_state)
     x, w = rng.normal(size=(50, 3)).round(1), rng.integers(0, 4, 50)
     start = seed(name, x, 6, w.astype(float), random_state)
     repeated = np.repeat(x, w, axis=0)
-    rounding = 1e-9 if name == "annealing" else 0.0  # whose centers are no rows, but means
+    rounding = 1e-9 if name == "annealing" else 0.0  # its centers are means, not rows
     for rows in (repeated, rng.permutation(repeated)):
         np.testing.assert_allclose(seed(name, rows, 6, None, random_state), start, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("name", SEEDINGS)
 def test_starts_are_distinct_rows_of_the_data(name):
-    most = 2 if name == "annealing" else 3  # which compiles a kernel for each number of clusters up to twice as many
-    x = np.random.default_rng(0).integers(0, most, (60, 2)).astype(float)
-    start = seed(name, x, most**2)
-    assert len(np.unique(start, axis=0)) == most**2
+    n_values = 2 if name == "annealing" else 3  # annealing compiles a kernel for each number of clusters up to 2 k
+    x = np.random.default_rng(0).integers(0, n_values, (60, 2)).astype(float)
+    start = seed(name, x, n_values**2)
+    assert len(np.unique(start, axis=0)) == n_values**2
     assert {tuple(row) for row in start} == {tuple(row) for row in x}
 
 
-def test_draws_follow_the_mass():
-    mass = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
-    drawn = draw(mass, 20_000, np.random.default_rng(0))
+def test_draws_are_proportional_to_the_weights():
+    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
+    drawn = draw(weights, 20_000, np.random.default_rng(0))
     assert set(drawn.tolist()) == {1, 3}
     assert (drawn == 3).double().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["k-means++", "k-means||"])
-def test_clear_clusters_are_found(name):
+def test_well_separated_clusters_are_found(name):
     means = np.array([[i * 100.0, j * 100.0] for i in range(5) for j in range(5)])
     x = np.concatenate([np.random.default_rng(0).normal(m, 1.0, (20, 2)) for m in means])
-    found = sum(len(np.unique((seed(name, x, 25, None, s) / 100).round(), axis=0)) == 25 for s in range(10))
-    assert found == 10
+    n_complete = sum(len(np.unique((seed(name, x, 25, None, s) / 100).round(), axis=0)) == 25 for s in range(10))
+    assert n_complete == 10
 
 
-class _Counted(ScaledView):
-    """Rows that count how often all of them are looked at."""
+class _CountingView(ScaledView):
+    """A source that counts the passes over its rows."""
 
     passes = 0
 
@@ -100,25 +101,25 @@ class _Counted(ScaledView):
 
 
 @pytest.mark.parametrize("k", [5, 50])
-def test_kmeans_parallel_takes_few_passes_whatever_k_and_restarts_share_them(k):
+def test_kmeans_parallel_needs_few_passes_for_any_k_and_all_restarts(k):
     source = as_source(np.random.default_rng(0).normal(size=(3000, 2)))
-    counted, rows = _Counted(source, Scaling.of(source, DISTANCE)), sorted_rows(source)
+    counted, rows = _CountingView(source, Scaling.of(source, DISTANCE)), sorted_rows(source)
     before = counted.passes
-    found = list(SEEDINGS["k-means||"](counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
-    assert counted.passes - before == 4  # the first row, and three rounds
-    assert len(found) == 4
-    assert all(start.shape == (k, 2) for start in found)
-    assert len(np.unique(np.concatenate([start.numpy() for start in found]), axis=0)) > k  # they are not the same
+    starts = list(SEEDINGS["k-means||"](counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
+    assert counted.passes - before == 4  # one for the first row, and three rounds
+    assert len(starts) == 4
+    assert all(start.shape == (k, 2) for start in starts)
+    assert len(np.unique(np.concatenate([start.numpy() for start in starts]), axis=0)) > k  # the sets differ
 
 
 def test_kmeans_parallel_is_as_good_as_kmeans_plusplus():
     x = np.random.default_rng(1).normal(size=(5000, 4))
 
-    def spread(name):
+    def mean_inertia(name):
         initial_centers = [seed(name, x, 40, None, s) for s in range(5)]
         return np.mean([((x[:, None] - c) ** 2).sum(2).min(1).sum() for c in initial_centers])
 
-    assert spread("k-means||") < 1.05 * spread("k-means++")
+    assert mean_inertia("k-means||") < 1.05 * mean_inertia("k-means++")
 
 
 def test_kmeans_plusplus_draws_by_distance():

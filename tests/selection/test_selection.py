@@ -1,4 +1,4 @@
-"""The number of clusters, and what it is chosen by, against scikit-learn's and SciPy's densities and closed forms."""
+"""Test the selection of the number of clusters against densities of scikit-learn and SciPy, and closed forms."""
 
 import math
 import sys
@@ -33,7 +33,7 @@ from softkmeans.selection.likelihood import candidates
 
 
 def blobs(k, d=2, n=40, sep=8.0, seed=0):
-    """Round clusters of variance 1, n rows each; the nearest two means are `sep` apart."""
+    """Return spherical clusters of variance 1, n rows each; the distance of the nearest two means is `sep`."""
     rng = np.random.default_rng(seed)
     means = rng.normal(size=(k, d))
     gaps = np.linalg.norm(means[:, None] - means, axis=2) + np.diag(np.full(k, np.inf))
@@ -41,7 +41,7 @@ def blobs(k, d=2, n=40, sep=8.0, seed=0):
 
 
 def choose(x, k_range=range(1, 6), *, cv=0, path=False, random_state=0, **given):
-    """Choose with few settings that take time."""
+    """Select the number of clusters, with quick settings by default."""
     given = {"estimator": SoftKMeans()} | given
     return select_n_clusters(x, k_range, cv=cv, path=path, random_state=random_state, **given)
 
@@ -55,11 +55,11 @@ def full():
     return select_n_clusters(X, range(1, 6), cv=3, random_state=0)
 
 
-# The number chosen.
+# The selected number.
 
 
 @pytest.mark.parametrize(("k", "d"), [(2, 1), (3, 2), (4, 16)])
-def test_criteria_name_the_number_of_clear_clusters(k, d):
+def test_criteria_select_the_number_of_well_separated_clusters(k, d):
     found = select_n_clusters(blobs(k, d), [k - 1, k, k + 1], cv=2, random_state=0)
     for name in ("bic", "icl", "held_out", "fuzzy_silhouette", "lifetime"):
         assert found.choices[name] == k, name
@@ -78,7 +78,7 @@ SPREADS = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_one_cluster_of_any_shape_is_one(shape):
+def test_one_cluster_of_any_shape_is_recognized(shape):
     x = np.random.default_rng(0).multivariate_normal([0, 0, 0], SPREADS[shape], 400)
     found = choose(x)
     assert found.choices["bic"] == found.choices["icl"] == 1
@@ -95,19 +95,19 @@ def test_clusters_of_any_shape(shape):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_the_criterion_asked_for_chooses(criterion):
+def test_the_given_criterion_selects(criterion):
     x = blobs(3, sep=3.2, n=30, seed=1)
     settings = {"cv": 2} if criterion == "held_out" else {"path": criterion == "lifetime"}
     found = choose(x, [1, 2, 3], criterion=criterion, n_resamples=2, **settings)
     assert (found.n_clusters, found.criterion) == (found.choices[criterion], criterion)
 
 
-def test_choices_are_the_best_of_their_columns(full):
+def test_choices_are_the_best_values_of_their_columns(full):
     n_clusters, scores = full.scores["n_clusters"], full.scores
     for name in ("bic", "icl", "xie_beni"):
         assert full.choices[name] == n_clusters[np.nanargmin(scores[name])]
     for name in ("fuzzy_silhouette", "partition_coefficient", "lifetime"):
-        assert math.isnan(scores[name][0])  # they say nothing of one cluster
+        assert math.isnan(scores[name][0])  # not defined for one cluster
         assert full.choices[name] == n_clusters[np.nanargmax(scores[name])]
 
 
@@ -122,7 +122,7 @@ def test_choices_are_the_best_of_their_columns(full):
         ([math.nan, 5.0, 5.9, math.nan], [math.nan, 0.5, 0.0, math.nan], 2),
     ],
 )
-def test_the_fewest_clusters_within_a_standard_error(values, errors, index):
+def test_held_out_selects_the_smallest_number_within_a_standard_error(values, errors, index):
     assert CRITERIA["held_out"](np.array(values), np.array(errors)) == index
 
 
@@ -130,12 +130,12 @@ def test_the_fewest_clusters_within_a_standard_error(values, errors, index):
 
 
 def reference(x, model, shape):
-    """Scikit-learn's mixture with what the fit found, the covariance within summed up row by row."""
+    """Return scikit-learn's mixture with the results of the fit, and covariances that are summed row by row."""
     k = len(model.cluster_centers_)
     resp = model.predict_proba(x).astype(float)
-    means, shares = (resp.T @ x) / resp.sum(0)[:, None], resp.mean(0)
-    apart = x[:, None] - means  # (n, k, d)
-    within = np.einsum("nk,nki,nkj->ij", resp, apart, apart) / len(x)
+    means, fractions = (resp.T @ x) / resp.sum(0)[:, None], resp.mean(0)
+    deviations = x[:, None] - means  # (n, k, d)
+    within = np.einsum("nk,nki,nkj->ij", resp, deviations, deviations) / len(x)
     covariance, precision = {
         "spherical": lambda: (np.full(k, model.temperature_ / 2), np.full(k, (2 / model.temperature_) ** 0.5)),
         "diag": lambda: (np.tile(within.diagonal(), (k, 1)), np.tile(within.diagonal() ** -0.5, (k, 1))),
@@ -143,13 +143,14 @@ def reference(x, model, shape):
     }[shape]()
     mixture = GaussianMixture(k, covariance_type=shape)
     mixture.covariances_, mixture.precisions_cholesky_ = covariance, precision
-    own = shape == "spherical"
-    mixture.weights_, mixture.means_ = (model.priors_, model.cluster_centers_) if own else (shares, means)
+    mixture.weights_, mixture.means_ = fractions, means
+    if shape == "spherical":
+        mixture.weights_, mixture.means_ = model.priors_, model.cluster_centers_
     return mixture
 
 
 UNITS = {
-    "as it is": (0, 1),
+    "unchanged": (0, 1),
     "far away": (1e3, 1),
     "small": (1e3, 1e-3),
     "large": (1e3, 1e6),
@@ -160,12 +161,12 @@ UNITS = {
 @pytest.mark.parametrize("units", UNITS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("k", [3])
-def test_log_densities_are_scikit_learns(k, shape, units):
+def test_log_densities_match_scikit_learn(k, shape, units):
     shift, scale = UNITS[units]
     x = (blobs(3, d=3, sep=3) @ np.array([[1, 0.5, 0], [0, 2, 0], [0, 0.3, 1]]) + shift) * scale
     model, source = SoftKMeans(k, random_state=0, tol=1e-9).fit(x), as_source(x)
     (option,) = (option for option in candidates(source, {k: model}) if option.shape == shape)
-    rows = np.vstack([x[::7], x[:5] + 20 * scale])  # also such as were not fitted
+    rows = np.vstack([x[::7], x[:5] + 20 * scale])  # including rows that were not fitted
     (block,) = as_source(rows).blocks()
     expected = reference(x, model, shape).score_samples(rows)
     np.testing.assert_allclose(option.log_density(block).numpy(), expected, rtol=1e-6)
@@ -199,20 +200,20 @@ TEMPLATES = {
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_the_round_shape_is_the_model_itself(name):
+def test_the_spherical_shape_is_the_model_itself(name):
     template = SoftKMeans(**TEMPLATES[name])
     found = choose(X, [1, 2, 4], estimator=template, sample_weight=W)
     kept = found.scores.get("bic_spherical", found.scores["bic"])
     for value, model in zip(kept, found.models.values(), strict=True):
         assert value == pytest.approx(model.bic(X, sample_weight=W), rel=1e-9)
         assert {n: v for n, v in model.get_params().items() if n in TEMPLATES[name]} == TEMPLATES[name]
-    only = {"noise", "euclidean", "cosine"}
-    assert ("bic_tied" in found.scores) == (name not in only)
+    spherical_only = {"noise", "euclidean", "cosine"}
+    assert ("bic_tied" in found.scores) == (name not in spherical_only)
     assert not hasattr(template, "cluster_centers_")
     assert template.get_params() == SoftKMeans(**TEMPLATES[name]).get_params()
 
 
-def test_icl_is_bic_and_twice_the_entropy(full):
+def test_icl_is_bic_plus_twice_the_entropy(full):
     for place, model in enumerate(full.models.values()):
         resp = model.predict_proba(X)
         entropy = -(resp * np.log(np.where(resp > 0, resp, 1))).sum()
@@ -225,7 +226,7 @@ def test_icl_is_bic_and_twice_the_entropy(full):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("std", [1e-2, 1e-3])
 def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
-    """Centers kept in float32 are off by more than what is left of the variance within clusters."""
+    """With centers in float32, rounding errors would exceed the variance within clusters."""
     y = np.repeat([0, 1, 2, 3], 50)
     x = 1e2 + 10 * np.array([[0, 0], [0, 1], [1, 0], [1.3, 1.1]])[y]
     x = (x + std * np.random.default_rng(0).normal(size=x.shape) * [1, 3]).astype(dtype)
@@ -236,7 +237,7 @@ def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
     assert found.scores["bic_diag"][3] == pytest.approx((4 * 2 + 3 + 2) * math.log(200) - 2 * density, rel=1e-6)
 
 
-def test_clusters_that_are_nearly_points_are_not_flat():
+def test_clusters_of_very_small_variance_have_a_likelihood():
     x = np.repeat([[0.0, 0], [0, 1], [3, 0.5]], 30, 0) + 1e-5 * np.random.default_rng(0).normal(size=(90, 2))
     found = choose(x, [2, 3, 4], path=True)
     assert found.choices["lifetime"] == 3
@@ -244,11 +245,11 @@ def test_clusters_that_are_nearly_points_are_not_flat():
     assert np.isfinite(found.scores["bic"]).all()
 
 
-# Rows left out.
+# Held-out rows.
 
 
 class Folds:
-    """In place of scikit-learn's: every third row, whatever the seed."""
+    """Replace scikit-learn's KFold: fold f has every row of index f modulo n_splits, for any seed."""
 
     def __init__(self, n_splits, *, shuffle, random_state):
         self.n_splits = n_splits
@@ -275,13 +276,13 @@ def test_held_out_by_hand(shape, weighted, monkeypatch):
         for column, (k, model) in enumerate(found.models.items()):
             again = SoftKMeans(k, init=model.cluster_centers_).fit(x[~out], sample_weight=w[~out])
             resp = again.predict_proba(x[~out]) * w[~out, None]
-            means, shares = resp.T @ x[~out] / resp.sum(0)[:, None], resp.sum(0) / resp.sum()
-            apart = x[~out][:, None] - means
-            within = np.einsum("nk,nki,nkj->ij", resp, apart, apart) / resp.sum()
+            means, fractions = resp.T @ x[~out] / resp.sum(0)[:, None], resp.sum(0) / resp.sum()
+            deviations = x[~out][:, None] - means
+            within = np.einsum("nk,nki,nkj->ij", resp, deviations, deviations) / resp.sum()
             if shape == "spherical":
-                within, means, shares = again.temperature_ / 2, again.cluster_centers_, np.full(k, 1 / k)
+                within, means, fractions = again.temperature_ / 2, again.cluster_centers_, np.full(k, 1 / k)
             parts = [multivariate_normal(mean, within).logpdf(x[out]) for mean in means]
-            scores[fold, column] = np.average(logsumexp(parts, axis=0, b=shares[:, None]), weights=w[out])
+            scores[fold, column] = np.average(logsumexp(parts, axis=0, b=fractions[:, None]), weights=w[out])
     mean = np.average(scores, axis=0, weights=[w[fold::3].sum() for fold in range(3)])
     below = scores[:, [mean.argmax()]] - scores
     np.testing.assert_allclose(found.scores["held_out"], mean, rtol=1e-6)
@@ -290,13 +291,13 @@ def test_held_out_by_hand(shape, weighted, monkeypatch):
     assert found.choices["held_out"] == [1, 3, 5][first]
 
 
-def test_held_out_is_near_the_density_that_rows_were_drawn_from():
+def test_held_out_is_near_the_density_of_the_true_distribution():
     x = np.random.default_rng(0).normal(size=(1500, 2))
     found = choose(x, [1], cv=5, criterion="held_out")
     assert found.scores["held_out"][0] == pytest.approx(-1 - math.log(2 * math.pi), abs=0.06)  # -entropy of the normal
 
 
-def test_numbers_that_a_fold_has_not_rows_for_have_no_held_out_score():
+def test_numbers_larger_than_the_rows_outside_a_fold_have_no_held_out_score():
     x = np.random.default_rng(0).normal(size=(8, 20))
     held_out = choose(x, range(1, 8), cv=2).scores["held_out"]
     assert np.isfinite(held_out[:3]).all()
@@ -314,7 +315,7 @@ def test_rows_without_weight_are_in_no_fold():
 
 
 @pytest.mark.parametrize("name", ["default", "noise", "cosine"])
-def test_soft_indices_are_those_of_the_metrics(name):
+def test_soft_indices_match_the_metrics(name):
     found = choose(X, [1, 2, 4], estimator=SoftKMeans(**TEMPLATES[name]), sample_weight=W)
     rows = X / np.linalg.norm(X, axis=1, keepdims=True) if name == "cosine" else X
     for place, model in enumerate(found.models.values()):
@@ -335,7 +336,7 @@ def test_soft_indices_are_those_of_the_metrics(name):
 
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean"])
-def test_lifetimes_are_the_annealing_paths(distance):
+def test_lifetimes_match_the_annealing_path(distance):
     x = blobs(4, sep=5, seed=2)
     found = choose(x, [1, 2, 4], path=True, estimator=SoftKMeans(distance=distance))
     lifetimes = annealing_path(x, max_clusters=5, distance=distance).lifetimes()
@@ -346,7 +347,7 @@ def test_lifetimes_are_the_annealing_paths(distance):
 
 @pytest.mark.parametrize("std", [1e-1, 1e-4])
 def test_the_lifetime_of_two_small_clusters(std):
-    """From T = 2 λ of all rows to 2 λ of the larger cluster."""
+    """It lasts from T = 2 λ of all rows to 2 λ of the larger cluster."""
     x = np.repeat([-1.0, 1.0], 50) + std * np.random.default_rng(0).normal(size=100)
     found = choose(x[:, None], [1, 2], path=True)
     expected = math.log(x.var() / max(x[:50].var(), x[50:].var()))
@@ -354,30 +355,30 @@ def test_the_lifetime_of_two_small_clusters(std):
     assert found.choices["lifetime"] == 2
 
 
-# How sure.
+# Confidence.
 
 
-def test_confidence_is_high_on_clear_clusters_and_low_on_others():
+def test_confidence_is_high_for_well_separated_clusters_only():
     clear, unclear = choose(blobs(2, n=50)), choose(blobs(2, d=1, n=25, sep=3.2), [1, 2, 3])
     assert clear.confidence > 0.95
     assert 0 < unclear.confidence < 0.9
     assert choose(X, [3]).confidence == 1  # there is no other choice
 
 
-def test_confidence_is_that_of_the_number_chosen():
-    """Where another criterion chooses what BIC hardly ever does, the choice has little to rely on."""
+def test_confidence_is_that_of_the_selected_number():
+    """If another criterion selects a number that BIC hardly ever selects, confidence is low."""
     x = np.random.default_rng(0).normal(size=(200, 2))
     found = choose(x, range(1, 5), criterion="partition_coefficient")
     assert found.choices["bic"] == 1 < found.n_clusters
     assert found.confidence < 0.1
 
 
-# What must play no part, or only its own.
+# Invariances.
 
 COUNTED = ("bic", "icl", "fuzzy_silhouette", "xie_beni", "partition_coefficient", "lifetime", "temperature", "inertia")
 
 
-def test_a_weight_is_a_repetition():
+def test_a_weight_is_equivalent_to_a_repeated_row():
     x = blobs(3, sep=4)
     weighted = choose(x, [1, 3, 4], path=True, sample_weight=W)
     repeated = choose(np.repeat(x, W, 0), [1, 3, 4], path=True)
@@ -387,7 +388,7 @@ def test_a_weight_is_a_repetition():
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
-def test_the_scale_of_the_data_plays_no_part(scale):
+def test_scaling_the_data_changes_no_choice(scale):
     x = blobs(3, sep=3.5, n=20)
     plain, scaled = (choose(x * s, [2, 3], cv=2, path=True) for s in (1, scale))
     assert scaled.choices == plain.choices
@@ -405,7 +406,7 @@ def test_the_scale_of_the_data_plays_no_part(scale):
     seed=st.integers(0, 2**32 - 1),
     shift=st.sampled_from([0.0, -50.0, 1e4]),
 )
-def test_order_and_origin_of_the_rows_play_no_part(k, d, sep, seed, shift):
+def test_the_order_and_origin_of_the_rows_change_nothing(k, d, sep, seed, shift):
     x, rng = blobs(k, d, 15, sep, seed), np.random.default_rng(seed)
     plain, moved = (choose(rows, [1, 2, 4], n_resamples=9) for rows in (x, rng.permutation(x) + shift))
     for name in COUNTED:
@@ -417,9 +418,9 @@ def test_order_and_origin_of_the_rows_play_no_part(k, d, sep, seed, shift):
 
 
 @pytest.mark.parametrize("make", [lambda: 7, lambda: np.random.default_rng(7)])
-def test_one_seed_gives_one_answer_and_nothing_else_is_drawn_or_changed(make):
+def test_results_depend_on_the_seed_only_and_inputs_are_not_changed(make):
     x, w = X.copy(), W.copy()
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 -- it is what must not change
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 -- must not change
     first, second = (choose(x, [1, 3], cv=2, sample_weight=w, random_state=make()) for _ in range(2))
     for name, values in first.scores.items():
         np.testing.assert_array_equal(values, second.scores[name])
@@ -430,12 +431,12 @@ def test_one_seed_gives_one_answer_and_nothing_else_is_drawn_or_changed(make):
     np.testing.assert_array_equal(w, W)
 
 
-def test_seeds_differ():
+def test_different_seeds_give_different_results():
     x = blobs(2, d=1, n=25, sep=3.2)
     assert len({choose(x, [1, 2, 3], random_state=seed).confidence for seed in range(3)}) > 1
 
 
-# Kinds of tables.
+# Formats of tables.
 
 FORMS = {
     "pandas": lambda x: pd.DataFrame(x, columns=["a", "b"]),
@@ -472,7 +473,7 @@ def test_forms_of_the_same_rows(form, name):
 
 
 def without(*missing):
-    """Narwhals' from_dict where some libraries are not installed."""
+    """Return narwhals' from_dict as if some libraries were not installed."""
     known = n_clusters.nw.from_dict
 
     def from_dict(data, *, backend):
@@ -486,7 +487,7 @@ def without(*missing):
 @pytest.mark.parametrize(
     ("missing", "kind"), [((), pd.DataFrame), (("pandas",), pl.DataFrame), (("pandas", "polars"), pa.Table)]
 )
-def test_the_table_is_a_frame_of_what_there_is(full, missing, kind, monkeypatch):
+def test_the_table_uses_the_first_installed_library(full, missing, kind, monkeypatch):
     monkeypatch.setattr(n_clusters.nw, "from_dict", without(*missing))
     table = full.table
     assert isinstance(table, kind)
@@ -496,16 +497,16 @@ def test_the_table_is_a_frame_of_what_there_is(full, missing, kind, monkeypatch)
     np.testing.assert_array_equal(np.asarray(table["bic"]), full.scores["bic"])
 
 
-def test_a_table_needs_some_library_of_frames(full, monkeypatch):
+def test_a_table_needs_a_library_of_frames(full, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "pandas", None)  # as if it were not installed: what narwhals then raises
+        patch.setitem(sys.modules, "pandas", None)  # narwhals then raises as if it were not installed
         assert isinstance(full.table, pl.DataFrame)
     monkeypatch.setattr(n_clusters.nw, "from_dict", without("pandas", "polars", "pyarrow"))
     with pytest.raises(MissingExtraError, match=r"a table needs pyarrow: pip install 'softkmeans\[files\]'"):
         _ = full.table
 
 
-# Data of all sorts.
+# Special data.
 
 
 def test_fewer_rows_than_features():
@@ -524,51 +525,51 @@ def test_a_constant_column():
 
 def test_repeated_rows():
     x = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 9, 0)
-    with pytest.warns(UserWarning, match="with 5 clusters or more, clusters are single points"):
+    with pytest.warns(UserWarning, match="with 5 clusters or more, the clusters have no variance"):
         found = choose(x, [1, 3, 5], path=True)
-    assert math.isnan(found.scores["bic"][2])  # five clusters are points, where the likelihood has no bound
+    assert math.isnan(found.scores["bic"][2])  # five clusters have no variance, so the likelihood is unbounded
     assert np.isfinite(found.scores["bic"][:2]).all()
-    assert found.choices["lifetime"] == 5  # but as T falls, they are what stays
+    assert found.choices["lifetime"] == 5  # at low T the path has five clusters
     with pytest.raises(
-        InputError, match="clusters are single points, where the likelihood has no bound: leave out repeated"
+        InputError, match="the clusters have no variance, so the likelihood is unbounded: remove repeated"
     ):
         choose(x, [5])
 
 
-def test_very_many_features_are_left_their_round_shape(monkeypatch):
-    monkeypatch.setattr("softkmeans.selection.likelihood.MOST", 1)
+def test_with_too_many_features_only_the_spherical_shape_is_used(monkeypatch):
+    monkeypatch.setattr("softkmeans.selection.likelihood.MAX_COVARIANCE_FEATURES", 1)
     found = choose(X)
     assert found.n_clusters == 3
     assert not [name for name in found.scores if name.startswith("bic_")]
 
 
 @pytest.mark.parametrize("k_range", [[1, 3, 6], np.array([2, 3, 4]), (2, np.int32(3)), [3], iter([1, 3])])
-def test_ranges_of_all_sorts(k_range):
-    heard, ks = list[int](), [1, 3] if not hasattr(k_range, "__len__") else [int(k) for k in k_range]
-    found = choose(X, k_range, on_fit=heard.append)
+def test_types_of_k_range(k_range):
+    fitted, ks = list[int](), [1, 3] if not hasattr(k_range, "__len__") else [int(k) for k in k_range]
+    found = choose(X, k_range, on_fit=fitted.append)
     assert found.n_clusters == 3
-    assert heard == ks == list(found.models) == found.scores["n_clusters"].tolist()
+    assert fitted == ks == list(found.models) == found.scores["n_clusters"].tolist()
     assert [len(model.cluster_centers_) for model in found.models.values()] == ks
 
 
-def test_what_is_left_out_has_no_column(full):
+def test_disabled_criteria_have_no_column(full):
     assert {"held_out", "held_out_se", "lifetime"} <= full.scores.keys()
     found = choose(X, [1, 2])
     assert not {"held_out", "held_out_se", "lifetime"} & (found.scores.keys() | found.choices.keys())
 
 
-@pytest.mark.parametrize("lost", ["grown", "afresh"])
-def test_of_two_starts_the_likelier_fit_is_kept(lost, monkeypatch):
-    """EM does not get out of a start with two of three centers in one of the blobs, far from the others."""
+@pytest.mark.parametrize("poor_start", ["grown", "new"])
+def test_the_likelier_fit_of_two_starts_is_kept(poor_start, monkeypatch):
+    """EM cannot leave a start with two of three centers in one of the blobs, far from the others."""
     x = blobs(2, d=2, sep=6, n=40) + np.repeat([[0.0, 0], [40, 0]], 40, 0)
     x = np.vstack([x, x[40:] + np.array([9, 0])])
     stuck, good = x[[0, 1, 60]], x[[0, 41, 81]]
-    grown, afresh = (stuck, good) if lost == "grown" else (good, stuck)
+    grown, new = (stuck, good) if poor_start == "grown" else (good, stuck)
     monkeypatch.setattr(
-        candidates, "add_centers", lambda view, rows, c, k, *rest: view.frame.transform(torch.tensor(grown[:k]))
+        fits, "add_centers", lambda view, rows, c, k, *rest: view.scaling.transform(torch.tensor(grown[:k]))
     )
     monkeypatch.setitem(
-        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.frame.transform(torch.tensor(afresh[:k]))]
+        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.scaling.transform(torch.tensor(new[:k]))]
     )
     model = choose(x, [2, 3], estimator=SoftKMeans(init="known")).models[3]
     inertias = [SoftKMeans(3, init=start).fit(x).inertia_ for start in (stuck, good)]
@@ -576,12 +577,12 @@ def test_of_two_starts_the_likelier_fit_is_kept(lost, monkeypatch):
     assert inertias[0] > 1.5 * inertias[1]
 
 
-def test_more_clusters_fit_closer(full):
+def test_inertia_decreases_with_more_clusters(full):
     for before, after in pairwise(full.scores["inertia"]):
         assert after < before
 
 
-# What can be wrong.
+# Errors.
 
 
 def spoilt():
@@ -591,25 +592,31 @@ def spoilt():
 
 
 BAD = {
-    "no number": ({"k_range": []}, r"k_range=\[\] holds no number of clusters: give some, as range\(1, 11\)"),
-    "a number": ({"k_range": 3}, "k_range=3 holds no number of clusters"),
-    "falling": ({"k_range": [1, 3, 2]}, "k_range goes from 3 to 2: give numbers of clusters that rise"),
-    "twice": ({"k_range": [2, 2]}, "k_range goes from 2 to 2: give numbers of clusters that rise"),
+    "no number": (
+        {"k_range": []},
+        r"k_range=\[\] contains no number of clusters: give at least one, as in range\(1, 11\)",
+    ),
+    "a number": ({"k_range": 3}, "k_range=3 contains no number of clusters"),
+    "falling": ({"k_range": [1, 3, 2]}, "k_range goes from 3 to 2: give numbers of clusters in increasing order"),
+    "twice": ({"k_range": [2, 2]}, "k_range goes from 2 to 2: give numbers of clusters in increasing order"),
     "zero": ({"k_range": range(3)}, "a number of clusters in k_range=0: give a whole number of 1 or more"),
     "floats": ({"k_range": [1.0, 2.0]}, "a number of clusters in k_range=1.0: give a whole number"),
     "truth": ({"k_range": [True, 2]}, "a number of clusters in k_range=True: give a whole number"),
     "lists": ({"k_range": [[1], [2, 3]]}, r"a number of clusters in k_range=\[1\]: give a whole number"),
     "too many": (
         {"k_range": [1, 121]},
-        "k_range goes up to 121 clusters, but there are 120 distinct rows: end it there",
+        "k_range goes up to 121 clusters, expected at most the 120 distinct rows: lower its end",
     ),
     "weights of few": (
         {"sample_weight": np.r_[1, 1, np.zeros(118)], "cv": 0},
-        "k_range goes up to 5 clusters, but there are 2 distinct rows",
+        "k_range goes up to 5 clusters, expected at most the 2 distinct rows",
     ),
     "criterion": ({"criterion": "aic"}, "criterion='aic' is not known: choose one of bic, icl, held_out"),
-    "no folds": ({"criterion": "held_out", "cv": 0}, "criterion='held_out' is left out by cv=0: change one of the two"),
-    "no path": ({"criterion": "lifetime", "path": False}, "criterion='lifetime' is left out by path=False"),
+    "no folds": (
+        {"criterion": "held_out", "cv": 0},
+        "criterion='held_out' is not supported with cv=0: change one of the two",
+    ),
+    "no path": ({"criterion": "lifetime", "path": False}, "criterion='lifetime' is not supported with path=False"),
     "one cluster": ({"k_range": [1], "criterion": "xie_beni"}, r"criterion='xie_beni' has no value for k_range=\[1\]"),
     "one fold": ({"cv": 1}, "cv=1 leaves no rows to fit: give 2 folds or more, or 0"),
     "many folds": ({"cv": 121}, "cv=121 is more than the 120 rows that have weight: lower it"),
@@ -617,20 +624,23 @@ BAD = {
     "resamples": ({"n_resamples": 0}, "n_resamples=0: give a whole number of 1 or more"),
     "fuzzy": (
         {"estimator": FuzzyCMeans()},
-        "estimator: a FuzzyCMeans came, expected a SoftKMeans whose init is the name",
+        "estimator is of type FuzzyCMeans, expected a SoftKMeans whose init is the name",
     ),
-    "centers": ({"estimator": SoftKMeans(2, init=X[:2])}, "estimator: one whose init is no name came, expected"),
+    "centers": ({"estimator": SoftKMeans(2, init=X[:2])}, "estimator has an init of type ndarray, expected"),
     "NaN": ({"X": spoilt()}, "the data contains NaN or infinity: 1 of 240 entries, the first in row 3, column 1"),
-    "one row": ({"X": np.ones((9, 2))}, "all rows are the same: they are one cluster, and there is nothing to choose"),
+    "one row": (
+        {"X": np.ones((9, 2))},
+        "all rows are the same, expected 2 distinct rows or more: they can only form one cluster",
+    ),
     "weights": ({"sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\), expected \(120,\)"),
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_what_can_be_wrong_is_said_in_a_line_before_the_work(bad):
+def test_errors_are_one_line_and_raised_before_the_fits(bad):
     given, message = BAD[bad]
-    heard = list[int]()
+    fitted = list[int]()
     with pytest.raises(InputError, match=message) as caught:
-        select_n_clusters(**{"X": X, "k_range": range(1, 6), "path": True, "on_fit": heard.append} | given)
+        select_n_clusters(**{"X": X, "k_range": range(1, 6), "path": True, "on_fit": fitted.append} | given)
     assert "\n" not in str(caught.value)
-    assert heard == ([1] if bad == "one cluster" else [])
+    assert fitted == ([1] if bad == "one cluster" else [])

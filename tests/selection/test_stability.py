@@ -1,4 +1,4 @@
-"""Whether clusters survive resampling, counted by hand; what speaks against a fit; and the text that says so."""
+"""Test the stability of clusters against counts by hand, the diagnostics of a fit, and summaries."""
 
 import importlib
 import itertools
@@ -18,14 +18,14 @@ from softkmeans.selection import RESAMPLES, Stability, stability
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.temperature import Fixed
 
-module = importlib.import_module("softkmeans.selection.stability")  # of the same name as its function
+module = importlib.import_module("softkmeans.selection.stability")  # the package attribute of this name is the function
 
 
 def blobs(k, n=30, sep=8.0, seed=0, std=1.0):
-    """Round clusters of n rows each along a bent line, `sep` from the next."""
+    """Return spherical clusters of n rows each, with means on a zigzag line; their first features differ by `sep`."""
     rng = np.random.default_rng(seed)
-    places = np.arange(k)
-    means = sep * np.column_stack([places, places % 2])
+    index = np.arange(k)
+    means = sep * np.column_stack([index, index % 2])
     return np.repeat(means, n, 0) + std * rng.normal(size=(k * n, 2))
 
 
@@ -42,35 +42,35 @@ FITTED = {
 
 @pytest.mark.parametrize("resample", RESAMPLES)
 @pytest.mark.parametrize("name", FITTED)
-def test_clear_clusters_are_stable(name, resample):
+def test_well_separated_clusters_are_stable(name, resample):
     found = stability(FITTED[name].fit(X), X, n_resamples=8, resample=resample, random_state=0)
     assert found.clusters.shape == (3,)
     assert found.points.shape == (90,)
     assert found.clusters.min() > 0.97
     assert found.points.min() > (0.97 if name == "soft" else 0.6)
-    assert found.doubtful == []
+    assert found.unstable == []
 
 
-def test_clusters_beyond_those_there_are_do_not_survive():
-    """Of four clusters on three blobs, two share a blob."""
+def test_more_clusters_than_blobs_are_not_stable():
+    """Of four clusters on three blobs, two lie in the same blob."""
     model = SoftKMeans(4, n_init=3, random_state=0).fit(X)
     found = stability(model, X, n_resamples=10, random_state=0)
     blob = np.bincount(model.predict(X) * 3 + np.repeat([0, 1, 2], 30), minlength=12).reshape(4, 3)
     halves = np.flatnonzero(blob.max(1) < 29)
     assert len(halves) == 2
     assert set(found.clusters.argsort()[:2]) == set(halves)
-    assert set(found.doubtful) & set(halves)
+    assert set(found.unstable) & set(halves)
     x = blobs(3, n=60)
     many = stability(SoftKMeans(6, n_init=3, random_state=0).fit(x), x, n_resamples=10, random_state=0)
     assert many.clusters.mean() < 0.85
 
 
-def test_rows_between_clusters_are_less_stable_than_those_in_the_middle():
+def test_rows_between_clusters_are_less_stable_than_central_rows():
     x = blobs(2, n=60, sep=2.5)
     model = SoftKMeans(2, random_state=0).fit(x)
-    points, sure = stability(model, x, random_state=0).points, model.predict_proba(x).max(1)
-    assert (sure < 0.8).sum() > 3
-    assert points[sure < 0.8].max() < points[sure > 0.99].min()
+    points, largest = stability(model, x, random_state=0).points, model.predict_proba(x).max(1)
+    assert (largest < 0.8).sum() > 3
+    assert points[largest < 0.8].max() < points[largest > 0.99].min()
 
 
 class Problem(NamedTuple):
@@ -90,7 +90,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_jaccard_by_hand(name, monkeypatch):
-    """Two resamples that are known; partners are found by going through all orders."""
+    """Compare with two known resamples, where partners are found by trying all orders."""
     model, x, w = BY_HAND[name]
     times = [np.arange(90) % 3, (np.arange(90) * 7) % 5]
     draws = iter(times)
@@ -109,11 +109,11 @@ def test_jaccard_by_hand(name, monkeypatch):
         points[draw] = resp[np.arange(90), own.argmax(1)]
     np.testing.assert_allclose(found.clusters, clusters.mean(0), atol=1e-5)
     np.testing.assert_allclose(found.points, points.mean(0), atol=1e-4)
-    assert found.clusters.max() < 0.99  # there was something to find
+    assert found.clusters.max() < 0.99  # the clusters are not perfectly stable
 
 
-def test_partners_are_found_whatever_the_order_of_the_clusters(monkeypatch):
-    """Clusters come by weight, and each resample gives equal ones other weights."""
+def test_partners_are_found_in_any_order_of_the_clusters(monkeypatch):
+    """Clusters are ordered by weight, and each resample gives equal clusters different weights."""
     orders = list[tuple[int, ...]]()
 
     def align(own, other, **given):
@@ -149,12 +149,12 @@ def test_rows_without_weight_are_in_no_resample(resample):
     alone = stability(SoftKMeans(4, random_state=0).fit(X), X, **given)
     np.testing.assert_allclose(whole.clusters, alone.clusters, atol=1e-3)
     np.testing.assert_allclose(whole.points[:90], alone.points, atol=1e-3)
-    only = np.r_[1.0, np.zeros(50), 1.0, np.zeros(38)]  # of which any resample has some
+    only = np.r_[1.0, np.zeros(50), 1.0, np.zeros(38)]  # any resample contains one of the two
     assert np.isfinite(stability(SoftKMeans(1).fit(X), X, sample_weight=only, **given).clusters).all()
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
-def test_the_scale_of_the_data_plays_no_part(scale):
+def test_scaling_the_data_changes_nothing(scale):
     x = blobs(3, n=20, sep=3)
     plain, scaled = (
         stability(SoftKMeans(3, random_state=0).fit(s * x), s * x, n_resamples=4, random_state=0) for s in (1, scale)
@@ -162,18 +162,18 @@ def test_the_scale_of_the_data_plays_no_part(scale):
     np.testing.assert_allclose(scaled.clusters, plain.clusters, atol=1e-4)
 
 
-def test_one_seed_gives_one_answer_and_nothing_else_is_drawn_or_changed():
+def test_results_depend_on_the_seed_only_and_inputs_are_not_changed():
     model = SoftKMeans(3, random_state=0, warm_start=True).fit(X)
     centers, x, w = model.cluster_centers_.copy(), X.copy(), np.ones(90)
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 -- it is what must not change
-    heard = list[int]()
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002 -- must not change
+    numbers = list[int]()
     first, second, other = (
-        stability(model, x, sample_weight=w, n_resamples=3, random_state=seed, on_fit=heard.append)
+        stability(model, x, sample_weight=w, n_resamples=3, random_state=seed, on_fit=numbers.append)
         for seed in (5, 5, 6)
     )
     np.testing.assert_array_equal(first.points, second.points)
     assert (first.points != other.points).any()
-    assert heard == 3 * [1, 2, 3]
+    assert numbers == 3 * [1, 2, 3]
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
     np.testing.assert_array_equal(model.cluster_centers_, centers)
@@ -203,7 +203,7 @@ BAD = {
     "pipeline": (
         lambda: stability(make_pipeline(StandardScaler(), SoftKMeans(2)).fit(X), X),
         InputError,
-        "a Pipeline came, expected a fitted SoftKMeans or FuzzyCMeans; of a pipeline, give the last step",
+        "model is of type Pipeline, expected a fitted SoftKMeans or FuzzyCMeans: for a pipeline, give its last step",
     ),
     "not fitted": (lambda: stability(SoftKMeans(2), X), NotFittedError, "not fitted"),
     "resample": (
@@ -214,65 +214,72 @@ BAD = {
     "none": (lambda: stability(FITTED["soft"].fit(X), X, n_resamples=0), InputError, "n_resamples=0: give a whole"),
     "features": (lambda: stability(FITTED["soft"].fit(X), X[:, :1]), ValueError, "X has 1 features"),
     "weights": (lambda: stability(FITTED["soft"].fit(X), X, sample_weight=[1.0]), InputError, "expected \\(90,\\)"),
-    "doubts of a pipeline": (
+    "diagnostics of a pipeline": (
         lambda: diagnose(make_pipeline(SoftKMeans(2)).fit(X)),
         InputError,
-        "a Pipeline came, expected a fitted SoftKMeans or FuzzyCMeans; of a pipeline, give the last step",
+        "model is of type Pipeline, expected a fitted SoftKMeans or FuzzyCMeans: for a pipeline, give its last step",
     ),
-    "doubts before a fit": (lambda: diagnose(SoftKMeans(2)), NotFittedError, "not fitted"),
+    "diagnostics before a fit": (lambda: diagnose(SoftKMeans(2)), NotFittedError, "not fitted"),
     "summary before a fit": (lambda: summarize(SoftKMeans(2)), NotFittedError, "not fitted"),
-    "summary of a layer": (lambda: summarize(SoftKMeansLayer(2, 1)), InputError, "a SoftKMeansLayer came, expected a"),
+    "summary of a layer": (
+        lambda: summarize(SoftKMeansLayer(2, 1)),
+        InputError,
+        "the model is of type SoftKMeansLayer, expected a",
+    ),
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_what_can_be_wrong_is_said_in_a_line(bad):
+def test_errors_are_one_line(bad):
     call, kind, message = BAD[bad]
     with pytest.raises(kind, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 
 
-# Doubts.
+# Diagnostics.
 
-NEAR = blobs(3, sep=2.5)  # clusters that are soft at the temperature that suits them
+NEAR = blobs(3, sep=2.5)  # overlapping clusters, whose memberships are soft at the likeliest temperature
 
 
 def started(*starts):
-    """An init that goes through some starts."""
-    left = iter(starts)
-    return lambda rows, n_clusters, random_state: next(left)
+    """Return an init function that returns each of the starts in turn."""
+    remaining = iter(starts)
+    return lambda rows, n_clusters, random_state: next(remaining)
 
 
 GOOD, POOR = X[[0, 31, 62]], X[[0, 1, 62]] + [[0, 0], [1, 1], [0, 0]]
-# Two of three centers in one of the blobs that are far from the third: EM does not get out of it.
+# The second start has two of three centers in one of two blobs that are far from the third: EM cannot leave it.
 FAR = np.vstack([X[:30], X[30:60] + 60, X[60:] + 70])
-UNLIKE = FAR[[0, 31, 62]], FAR[[0, 1, 45]]
+DISAGREEING_STARTS = FAR[[0, 31, 62]], FAR[[0, 1, 45]]
 LAYER = torch.tensor([[0.0], [5.0], [5.0]])
 
 
-def unlike(kind, **given):
-    return lambda: kind(3, n_init=2, init=started(*UNLIKE), **given).fit(FAR)
+def disagreeing(kind, **given):
+    """Return a function that fits two restarts with different optima."""
+    return lambda: kind(3, n_init=2, init=started(*DISAGREEING_STARTS), **given).fit(FAR)
 
 
 def exhausted():
+    """Return a model that did not converge."""
     with pytest.warns(ConvergenceWarning, match="did not converge"):
         return SoftKMeans(3, max_iter=1, random_state=0).fit(NEAR)
 
 
-DISSOLVED = Stability(np.array([0.9, 0.31, 0.555]), np.ones(90))
-DOUBTS = {
+UNSTABLE = Stability(np.array([0.9, 0.31, 0.555]), np.ones(90))
+WARNINGS = {
     "all coincide": (
         lambda: SoftKMeans(3, temperature=1e4, random_state=0).fit(X),
-        "all 3 centers coincide: at temperature 1e+04 rows do not part into clusters; lower it",
+        "all 3 centers coincide, because temperature 1e+04 is too high to separate clusters: lower the temperature",
     ),
     "some coincide": (
         lambda: SoftKMeans.from_layer(SoftKMeansLayer(3, 1, centroids=LAYER, temperature=2.0)),
-        "2 or more of 3 centers coincide: at temperature 2 rows do not part into clusters; lower it",
+        "2 or more of 3 centers coincide, because temperature 2 is too high to separate clusters: lower the "
+        "temperature",
     ),
-    "coincide though T is learned": (
+    "coincide, T learned": (
         lambda: SoftKMeans.from_layer(SoftKMeansLayer(3, 1, centroids=LAYER, temperature=2.0, learn_temperature=True)),
-        "2 or more of 3 centers coincide: at temperature 2 rows do not part into clusters; lower n_clusters",
+        "2 or more of 3 centers coincide, because temperature 2 is too high to separate clusters: lower n_clusters",
     ),
     "hard": (
         lambda: SoftKMeans(3, temperature=1e-3, random_state=0).fit(NEAR),
@@ -295,44 +302,42 @@ DOUBTS = {
         "the temperature given is so low that memberships are hard",
     ),
     "restarts": (
-        unlike(SoftKMeans),
-        "restarts disagree: 1 of 2 found the lowest optimum; set local_search, or raise n_",
+        disagreeing(SoftKMeans),
+        "restarts disagree, only 1 of 2 reached the lowest objective: set local_search, or raise n_",
     ),
     "restarts, searched": (
-        unlike(SoftKMeans, local_search=True),
-        "restarts disagree: 1 of 2 found the lowest optimum; raise n_init",
+        disagreeing(SoftKMeans, local_search=True),
+        "restarts disagree, only 1 of 2 reached the lowest objective: raise n_init",
     ),
     "restarts, fuzzy": (
-        unlike(FuzzyCMeans, fuzzifier=1.1),
-        "restarts disagree: 1 of 2 found the lowest optimum; raise n_init",
+        disagreeing(FuzzyCMeans, fuzzifier=1.1),
+        "restarts disagree, only 1 of 2 reached the lowest objective: raise n_init",
     ),
     "not converged": (exhausted, "the fit did not converge: raise max_iter"),
 }
 
 
-@pytest.mark.parametrize("name", DOUBTS)
-def test_doubts_one_by_one(name):
-    make, message = DOUBTS[name]
+@pytest.mark.parametrize("name", WARNINGS)
+def test_each_warning(name):
+    make, message = WARNINGS[name]
     (found,) = diagnose(make())
     assert found.startswith(message)
     assert "\n" not in found
 
 
-def test_clusters_that_dissolve_are_named():
-    expected = (
-        "clusters [1, 2] do not survive resampling (Jaccard 0.31, 0.56, to be trusted from 0.6): lower n_clusters"
-    )
-    assert diagnose(FITTED["soft"].fit(X), DISSOLVED) == [expected.replace("0.56", f"{0.555:.2f}")]
-    assert DISSOLVED.doubtful == [1, 2]
-    assert Stability(np.array([0.6, 0.59999]), np.ones(2)).doubtful == [1]
+def test_unstable_clusters_are_named():
+    expected = "clusters [1, 2] are not stable under resampling (Jaccard index 0.31, 0.56, below 0.6): lower n_clusters"
+    assert diagnose(FITTED["soft"].fit(X), UNSTABLE) == [expected.replace("0.56", f"{0.555:.2f}")]
+    assert UNSTABLE.unstable == [1, 2]
+    assert Stability(np.array([0.6, 0.59999]), np.ones(2)).unstable == [1]
 
 
 TRUSTED = {
     "soft": lambda: FITTED["soft"].fit(X),
     "fuzzy": lambda: FITTED["fuzzy"].fit(X),
     "noise": lambda: FITTED["noise"].fit(X),
-    "T learned, and hard as clusters are clear": lambda: SoftKMeans(3, n_init=2, random_state=0).fit(100 * X),
-    "T given, and hard as clusters are clear": lambda: SoftKMeans(3, temperature=2.0, random_state=0).fit(X),
+    "T learned, hard because clusters are well separated": lambda: SoftKMeans(3, n_init=2, random_state=0).fit(100 * X),
+    "T given, hard because clusters are well separated": lambda: SoftKMeans(3, temperature=2.0, random_state=0).fit(X),
     "T learned each": lambda: SoftKMeans(3, temperature="per-cluster", random_state=0).fit(X),
     "calibrated": lambda: SoftKMeans(3, temperature="calibrated", random_state=0).fit(X),
     "one cluster": lambda: SoftKMeans(1, temperature=1e-3).fit(X),
@@ -344,7 +349,7 @@ TRUSTED = {
 
 
 @pytest.mark.parametrize("name", TRUSTED)
-def test_nothing_speaks_against_a_good_fit(name):
+def test_a_good_fit_has_no_warnings(name):
     model = TRUSTED[name]()
     assert diagnose(model) == []
     assert "warning" not in summarize(model)
@@ -352,18 +357,18 @@ def test_nothing_speaks_against_a_good_fit(name):
     assert diagnose(model, good) == []
 
 
-def test_several_doubts_come_one_a_line():
+def test_several_warnings_have_one_line_each():
     with pytest.warns(ConvergenceWarning):
-        model = SoftKMeans(3, temperature=1e-3, max_iter=1, n_init=2, init=started(*UNLIKE)).fit(FAR)
-    found = diagnose(model, DISSOLVED)
+        model = SoftKMeans(3, temperature=1e-3, max_iter=1, n_init=2, init=started(*DISAGREEING_STARTS)).fit(FAR)
+    found = diagnose(model, UNSTABLE)
     begins = [
         "the temperature given",
         "restarts disagree",
         "the fit did not converge",
-        "clusters [1, 2] do not survive",
+        "clusters [1, 2] are not stable",
     ]
     assert [line[: len(begin)] for line, begin in zip(found, begins, strict=True)] == begins
-    text = summarize(model, DISSOLVED).splitlines()
+    text = summarize(model, UNSTABLE).splitlines()
     assert text[-4:] == [f"warning: {line}" for line in found]
     assert not [line for line in text[:-4] if "warning" in line]
 
@@ -372,8 +377,8 @@ def test_several_doubts_come_one_a_line():
 
 
 @pytest.mark.parametrize("name", ["all coincide", "hard", "hard, one each", "hard, with noise", "not converged"])
-def test_doubts_are_saved_with_a_model(name, tmp_path):
-    model = DOUBTS[name][0]()
+def test_a_saved_model_has_the_same_warnings(name, tmp_path):
+    model = WARNINGS[name][0]()
     save(model, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
     assert diagnose(again) == diagnose(model)
@@ -391,35 +396,35 @@ def test_loaded_models_are_as_stable(name, tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["cluster_weights_", "noise_weight_", "restarts_", "converged_", "entropy_"])
-def test_what_an_older_file_has_not_is_not_doubted(missing):
-    model = DOUBTS["hard"][0]()
+def test_attributes_that_older_files_lack_cause_no_warning(missing):
+    model = WARNINGS["hard"][0]()
     delattr(model, missing)
     assert len(diagnose(model)) == (missing not in ("cluster_weights_", "entropy_"))
 
 
-def test_a_summary_of_a_pipeline_is_in_the_units_of_the_data():
+def test_a_summary_of_a_pipeline_has_the_units_of_the_data():
     x = NEAR * [1, 1000] + [0, 5e4]
     model = make_pipeline(StandardScaler(), SoftKMeans(3, temperature=1e-4, random_state=0)).fit(x)
-    text = summarize(model, DISSOLVED).splitlines()
+    text = summarize(model, UNSTABLE).splitlines()
     means = np.array([x[model.predict(x) == k].mean(0) for k in range(3)])
     cells = " ".join(text[:-2]).split()
     for mean in means.ravel():
         assert f"{mean:.4g}" in cells
     assert any(line.startswith("temperature") and "0.0001 (of standardized data)" in line for line in text)
     assert text[-2].startswith("warning: the temperature given is so low that memberships are hard")
-    assert text[-1].startswith("warning: clusters [1, 2] do not survive resampling")
+    assert text[-1].startswith("warning: clusters [1, 2] are not stable under resampling")
 
 
 def test_a_summary_of_a_fuzzy_model():
-    text = summarize(FITTED["fuzzy"].fit(X), DISSOLVED).splitlines()
+    text = summarize(FITTED["fuzzy"].fit(X), UNSTABLE).splitlines()
     assert text[0].split()[0] == "cluster"
     assert any(line.split() == ["fuzzifier", "2"] for line in text)
     assert not any(line.startswith(("temperature", "free energy")) for line in text)
     assert text[-1].startswith("warning: clusters [1, 2]")
 
 
-def test_the_stability_of_another_model_is_refused():
+def test_the_stability_of_another_model_raises():
     x = np.random.default_rng(0).normal(size=(40, 2))
     two, three = (SoftKMeans(k, random_state=0).fit(x) for k in (2, 3))
-    with pytest.raises(InputError, match="stability is that of 2 clusters, and the model has 3"):
+    with pytest.raises(InputError, match="stability has 2 clusters, expected the 3 of the model"):
         diagnose(three, stability(two, x, n_resamples=2, random_state=0))

@@ -1,4 +1,4 @@
-"""Solvers x objectives x distances x dtypes: one optimum."""
+"""Every solver reaches the same optimum, for all objectives, distances and dtypes."""
 
 import functools
 
@@ -29,17 +29,17 @@ def optimum(**settings):
 def test_every_solver_reaches_the_same_optimum(solver, distance, learned, dtype):
     settings = {"temperature": "auto" if learned else FIXED[distance], "distance": distance}
     best = optimum(**settings)
-    by_batches = as_solver(solver).by_batches  # of nine rows here: from pass to pass they bring it a little nearer
-    passes, nearness = (20, 5e-5) if by_batches else (5000, 1e-6)
+    by_batches = as_solver(solver).by_batches  # here, of nine rows, so that the solver converges slowly
+    passes, tolerance = (20, 5e-5) if by_batches else (5000, 1e-6)
     x = torch.tensor(X, dtype=dtype)
-    found = fit(x, 4, solver=solver, max_iter=passes, random_state=0, tol=1e-10, **settings)
-    gap = abs(found.objective - best.objective) / best.distortion
-    assert gap < nearness
-    np.testing.assert_allclose(found.centers.numpy(), best.centers.numpy(), atol=2e-2)
-    assert found.temperature == pytest.approx(best.temperature, rel=2e-3)
+    result = fit(x, 4, solver=solver, max_iter=passes, random_state=0, tol=1e-10, **settings)
+    gap = abs(result.objective - best.objective) / best.distortion
+    assert gap < tolerance
+    np.testing.assert_allclose(result.centers.numpy(), best.centers.numpy(), atol=2e-2)
+    assert result.temperature == pytest.approx(best.temperature, rel=2e-3)
 
 
-def test_adam_on_the_distortion_finds_its_own_optimum():
+def test_adam_minimizes_the_distortion():
     start = X[[0, 50, 100, 150]]
     result = fit(X, 4, temperature=8.0, objective="distortion", solver="adam", init=start, tol=1e-9, max_iter=3000)
     c = torch.tensor(start, requires_grad=True)
@@ -57,17 +57,19 @@ def test_adam_on_the_distortion_finds_its_own_optimum():
     assert result.objective == pytest.approx(float(loss().detach()), rel=1e-6)
     assert result.objective == pytest.approx(result.distortion, rel=1e-12)
     em = fit(X, 4, temperature=8.0, init=start, tol=0, max_iter=2000)
-    assert result.distortion < em.distortion  # what EM minimizes is F
+    assert result.distortion < em.distortion  # EM minimizes F instead
 
 
 @pytest.mark.parametrize("solver", ["em", "lbfgs", "online"])
-def test_only_adam_minimises_the_distortion(solver):
-    with pytest.raises(InputError, match="choose solver='adam'"):
+def test_only_adam_minimizes_the_distortion(solver):
+    with pytest.raises(
+        InputError, match=f"solver='{solver}' does not support objective='distortion'.*choose solver='adam'"
+    ):
         fit(X, 4, temperature=8.0, objective="distortion", solver=solver)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_lbfgs_never_ends_above_em_by_more_than_rounding_on_iris(seed):
+def test_lbfgs_ends_at_most_rounding_above_em_on_iris(seed):
     x = load_iris().data
     start = x[np.random.default_rng(seed).choice(len(x), 3, replace=False)]
     em = fit(x, 3, temperature=0.3, init=start, tol=1e-12, max_iter=5000)
@@ -86,8 +88,8 @@ def test_lbfgs_survives_a_start_where_em_barely_moves():
 OVERLAPPING, _ = make_blobs(1500, n_features=2, centers=8, cluster_std=4.0, random_state=0)
 
 
-def _reach(x, k, solver, target=-np.inf, **settings):
-    """Fit until the objective is at a target: the result."""
+def _fit_to_target(x, k, solver, target=-np.inf, **settings):
+    """Return the result of a fit that stops when the objective reaches a target."""
 
     class Reached(Callback):
         def on_step(self, step):
@@ -98,18 +100,18 @@ def _reach(x, k, solver, target=-np.inf, **settings):
 
 @pytest.mark.parametrize("temperature", [16.0, "auto"])
 @pytest.mark.parametrize("seed", range(3))
-def test_auto_takes_at_most_half_of_ems_passes_where_clusters_overlap(seed, temperature):
+def test_auto_needs_at_most_half_of_the_passes_of_em_if_clusters_overlap(seed, temperature):
     start = OVERLAPPING[np.random.default_rng(seed).choice(len(OVERLAPPING), 8, replace=False)]
     settings = {"temperature": temperature, "init": start}
     end = fit(OVERLAPPING, 8, solver="em", tol=1e-13, max_iter=20_000, **settings)
     slack = 1e-6 * end.distortion / (end.temperature if temperature == "auto" else 1)
-    em, auto = (_reach(OVERLAPPING, 8, solver, end.objective + slack, **settings) for solver in ("em", "auto"))
+    em, auto = (_fit_to_target(OVERLAPPING, 8, solver, end.objective + slack, **settings) for solver in ("em", "auto"))
     assert em.n_iter > 50
     assert auto.n_iter <= em.n_iter / 2
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_auto_is_em_until_em_is_slow():
+def test_auto_equals_em_until_em_is_slow():
     settings = {"temperature": 16.0, "init": OVERLAPPING[:8], "tol": 0, "max_iter": 200}
     em, auto = (fit(OVERLAPPING, 8, solver=solver, **settings) for solver in ("em", "auto"))
     values = [[step.objective for step in result.history] for result in (em, auto)]
@@ -118,7 +120,7 @@ def test_auto_is_em_until_em_is_slow():
     assert not all(same)
 
 
-def test_auto_is_em_where_each_row_belongs_to_one_cluster():
+def test_auto_equals_em_if_each_row_belongs_to_one_cluster():
     settings = {"temperature": 1e-3, "random_state": 0, "tol": 0}
     em, auto = (fit(X, 4, solver=solver, **settings) for solver in ("em", "auto"))
     assert torch.equal(em.centers, auto.centers)
@@ -126,14 +128,14 @@ def test_auto_is_em_where_each_row_belongs_to_one_cluster():
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
-def test_accelerated_fits_never_report_a_rise(solver):
+def test_accelerated_fits_never_report_an_increase(solver):
     for seed in range(5):
         result = fit(OVERLAPPING, 8, temperature=10.0, solver=solver, random_state=seed, tol=0, max_iter=300)
         values = np.array([step.objective for step in result.history])
         assert (np.diff(values) <= 1e-12 * result.distortion).all()
 
 
-def test_auto_turns_to_adam_for_the_distortion():
+def test_auto_uses_adam_for_the_distortion():
     auto, adam = (
         fit(X, 4, temperature=8.0, objective="distortion", solver=solver, random_state=0, tol=1e-3)
         for solver in ("auto", "adam")
@@ -141,10 +143,10 @@ def test_auto_turns_to_adam_for_the_distortion():
     assert torch.equal(auto.centers, adam.centers)
 
 
-def test_lbfgs_remembers_less_of_many_numbers(monkeypatch):
+def test_lbfgs_stores_fewer_steps_if_they_are_large(monkeypatch):
     settings = {"temperature": 16.0, "init": OVERLAPPING[:8], "tol": 1e-12, "max_iter": 5000, "solver": "lbfgs"}
     plain = fit(OVERLAPPING, 8, **settings)
-    monkeypatch.setattr(lbfgs, "MOST_NUMBERS", 40)  # of 16 a move
+    monkeypatch.setattr(lbfgs, "MAX_STORED_NUMBERS", 40)  # a step has 16
     short = fit(OVERLAPPING, 8, **settings)
     assert short.objective == pytest.approx(plain.objective, rel=1e-9)
     assert short.n_iter != plain.n_iter

@@ -1,4 +1,4 @@
-"""The calibrated temperature in closed form, what it must not depend on, and whether memberships mean what they say."""
+"""The calibrated temperature: closed forms, invariances, and the calibration of memberships."""
 
 import numpy as np
 import pytest
@@ -12,34 +12,32 @@ from softkmeans.temperature.calibrated import calibrated_temperature
 
 
 def temperature(centers, weight, covariance):
-    found = calibrated_temperature(
-        *(torch.as_tensor(np.asarray(part, float)) for part in (centers, weight, covariance))
-    )
-    assert isinstance(found, float)
-    return found
+    t = calibrated_temperature(*(torch.as_tensor(np.asarray(part, float)) for part in (centers, weight, covariance)))
+    assert isinstance(t, float)
+    return t
 
 
 def line(*centers, weight=None, within=1.0):
-    """Clusters on a line, as the arguments."""
+    """Return centers, weights and covariance of clusters on a line."""
     c, w = np.array(centers, float), np.ones(len(centers)) if weight is None else np.array(weight, float)
     covariance = within + np.cov(c, aweights=w, bias=True)
     return c[:, None], w, np.atleast_2d(covariance)
 
 
 def problem(seed=0, n=300, k=4, d=3):
-    """Centers, weights and covariance of rows under some memberships."""
+    """Return centers, weights and covariance of random rows with random memberships."""
     rng = np.random.default_rng(seed)
     x, resp = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)), rng.dirichlet(np.full(k, 0.1), n)
     return resp.T @ x / resp.sum(0)[:, None], resp.sum(0), np.cov(x.T, bias=True)
 
 
 def spread_out(centers, weight, covariance):
-    """The same clusters farther apart, in the same variance within."""
-    apart = np.cov(centers.T, aweights=weight, bias=True)
-    return 9 * centers, weight, covariance + 80 * apart
+    """Return the same clusters farther apart, with the same variance within."""
+    between = np.cov(centers.T, aweights=weight, bias=True)
+    return 9 * centers, weight, covariance + 80 * between
 
 
-# In closed form.
+# Closed forms
 
 
 @pytest.mark.parametrize("gap", [2.0, 3.0, 10.0, 1e3])
@@ -51,7 +49,7 @@ def test_two_clusters_on_a_line(gap, weight, within):
 
 
 @pytest.mark.parametrize("gap", [1e-3, 0.5, 1.0, 1.9])
-def test_two_clusters_of_one_mode(gap):
+def test_two_clusters_with_one_mode(gap):
     assert temperature(*line(0, gap)) == pytest.approx(1 + gap**2 / 4)  # half the critical temperature
 
 
@@ -62,7 +60,7 @@ def test_two_clusters_across_and_along():
     assert temperature([-along, along], [1, 1], covariance) == pytest.approx(2 * unit @ within @ unit)
 
 
-def test_pairs_are_weighted_by_what_lies_between():
+def test_pairs_are_weighted_by_their_overlap():
     within, c = np.diag([1.0, 4.0]), np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 6.0]])
     weight = np.array([0.5, 0.2, 0.3])
     variances, gaps = np.array([1.0, 4.0, 1 / 5 + 4 * 4 / 5]), np.array([9.0, 36.0, 45.0])
@@ -72,15 +70,15 @@ def test_pairs_are_weighted_by_what_lies_between():
     assert temperature(c, 70 * weight, covariance) == pytest.approx(expected)
 
 
-def test_far_clusters_do_no_harm():
+def test_far_clusters_have_no_effect():
     c, w, covariance = line(0, 3)
     far = np.append(c, [[1e6]], 0)
-    apart = np.cov(far.T, aweights=[1, 1, 1e-3], bias=True).reshape(1, 1)
-    assert temperature(far, [*w, 1e-3], apart + 1) == pytest.approx(temperature(c, w, covariance), rel=1e-3)
-    assert temperature(*line(0, 1e4, 3e4)) == pytest.approx(2, rel=1e-6)  # however far they all are
+    between = np.cov(far.T, aweights=[1, 1, 1e-3], bias=True).reshape(1, 1)
+    assert temperature(far, [*w, 1e-3], between + 1) == pytest.approx(temperature(c, w, covariance), rel=1e-3)
+    assert temperature(*line(0, 1e4, 3e4)) == pytest.approx(2, rel=1e-6)  # also if all are far apart
 
 
-# What it does not depend on.
+# Invariances
 
 
 @pytest.mark.parametrize("clusters", [problem(), spread_out(*problem(1)), problem(2, k=2), problem(3, k=8, d=2)])
@@ -106,10 +104,10 @@ def test_features_in_which_centers_do_not_differ(clusters):
 
 
 @pytest.mark.parametrize("times", [2, 5])
-def test_repeated_features_are_one_piece_of_evidence(times):
+def test_repeated_features_do_not_change_memberships(times):
     c, w, covariance = problem(6)
-    found = temperature(np.tile(c, times), w, np.tile(covariance, (times, times)))
-    assert found == pytest.approx(times * temperature(c, w, covariance), rel=1e-11)  # as squared distances are
+    repeated = temperature(np.tile(c, times), w, np.tile(covariance, (times, times)))
+    assert repeated == pytest.approx(times * temperature(c, w, covariance), rel=1e-11)  # like squared distances
 
 
 def test_other_types_and_tensors_with_a_gradient():
@@ -118,28 +116,28 @@ def test_other_types_and_tensors_with_a_gradient():
     assert calibrated_temperature(*(part.detach().float() for part in given)) == pytest.approx(expected, rel=1e-5)
 
 
-# Where there is little to go by.
+# Degenerate cases
 
 
 @pytest.mark.parametrize("centers", [[[1.0, 2.0]], [[1.0, 2.0]] * 3, [[1.0, 2.0], [1.0 + 1e-12, 2.0]]])
-def test_without_a_direction_it_is_the_mean_variance(centers):
+def test_without_distinct_centers_it_is_twice_the_mean_variance(centers):
     assert temperature(centers, np.ones(len(centers)), [[1.0, 0.5], [0.5, 3.0]]) == pytest.approx(4)
 
 
-def test_centers_that_coincide_leave_it_to_the_others():
+def test_coinciding_centers_have_no_effect_on_the_others():
     assert temperature(*line(0, 0, 3)) == pytest.approx(2)
 
 
-def test_an_empty_cluster_plays_no_part():
+def test_an_empty_cluster_has_no_effect():
     c, w, covariance = problem()
-    astray = np.append(c, [[1e3, -1e3, 5.0]], 0)
-    assert temperature(astray, [*w, 0], covariance) == pytest.approx(temperature(c, w, covariance), rel=1e-12)
-    assert temperature(astray, np.zeros(5), covariance) == pytest.approx(2 * np.trace(covariance) / 3)
+    with_empty = np.append(c, [[1e3, -1e3, 5.0]], 0)
+    assert temperature(with_empty, [*w, 0], covariance) == pytest.approx(temperature(c, w, covariance), rel=1e-12)
+    assert temperature(with_empty, np.zeros(5), covariance) == pytest.approx(2 * np.trace(covariance) / 3)
 
 
 def test_clusters_without_variance():
     assert temperature(*line(0, 3, within=0.0)) == pytest.approx(0, abs=1e-12)
-    c, w, covariance = line(0, 3, within=-1e-3)  # of centers that are no means of these rows
+    c, w, covariance = line(0, 3, within=-1e-3)  # these centers are not the means of the rows
     assert temperature(c, w, covariance) == 0
     assert temperature([[0.0], [0.0]], [1, 1], [[0.0]]) == 0
 
@@ -148,13 +146,13 @@ def test_a_thousand_clusters():
     assert np.isfinite(temperature(*problem(7, n=3000, k=1000, d=40)))
 
 
-# What it is for.
+# Calibration of memberships
 
 
 def calibrated(x, centers, passes=300):
-    """EM with T following the centers, pass by pass; gives T, the number of passes, and memberships (n, k)."""
+    """Run EM with T recomputed in each pass; return T, the number of passes, and memberships (n, k)."""
     covariance, c, t = torch.tensor(np.cov(x.T, bias=True)).reshape(x.shape[1], -1), torch.tensor(centers), 1e-3
-    for n_passes in range(1, passes + 1):  # noqa: B007 -- it is given back
+    for n_passes in range(1, passes + 1):  # noqa: B007 -- returned below
         stats = accumulate(x, c, t)
         c, last = stats.weighted_sum / stats.weight[:, None], t
         t = calibrated_temperature(c, stats.weight, covariance)
@@ -170,7 +168,7 @@ def memberships(x, centers, t):
 
 
 def mixture(gap, copies, heavy=False, seed=0, n=4000):
-    """Two clusters on a line, a feature across, and copies of both; with heavy tails, t of 5 degrees of freedom."""
+    """Return two clusters on a line and a second feature, both repeated; heavy tails have 5 degrees of freedom."""
     rng = np.random.default_rng(seed)
     labels, x = rng.integers(2, size=n), rng.normal(size=(n, 2))
     x = x / np.sqrt(rng.chisquare(5, (n, 1)) / 3) if heavy else x
@@ -184,18 +182,18 @@ def error(resp, labels):
 
 @pytest.mark.parametrize("copies", [1, 8])
 @pytest.mark.parametrize("gap", [2.5, 4.0])
-def test_memberships_mean_what_they_say(gap, copies):
+def test_memberships_are_calibrated(gap, copies):
     x, labels = mixture(gap, copies)
     t, passes, resp = calibrated(x, x[[labels.argmin(), labels.argmax()]])
     assert t == pytest.approx(2 * copies, rel=0.15)
     assert passes < 300
     assert error(resp, labels) < 0.02
-    if copies > 1:  # where the likeliest temperature is 2
+    if copies > 1:  # the maximum-likelihood temperature is 2
         assert error(memberships(x, [x[labels == j].mean(0) for j in (0, 1)], 2.0), labels) > 2 * error(resp, labels)
 
 
 @pytest.mark.parametrize("gap", [2.0, 2.5])
-def test_heavy_tails_do_not_melt_clusters_into_one(gap):
+def test_heavy_tails_do_not_merge_clusters(gap):
     x, labels = mixture(gap, 4, heavy=True)
     _, passes, resp = calibrated(x, x[[labels.argmin(), labels.argmax()]])
     assert passes < 300
@@ -203,7 +201,7 @@ def test_heavy_tails_do_not_melt_clusters_into_one(gap):
     assert error(resp, labels) < 0.08
 
 
-def test_two_clusters_of_one_normal_distribution_stay_in_doubt():
+def test_two_clusters_of_one_normal_distribution_have_soft_memberships():
     x = np.random.default_rng(1).normal(size=(4000, 1))
     t, _, resp = calibrated(x, np.array([[-1.0], [1.0]]))
     assert t == pytest.approx(1, rel=0.05)

@@ -43,7 +43,7 @@ SETS = {
 
 
 def memberships(x, model):
-    """Memberships (n, k), or (n, k + 1) with a cluster of noise, by the definition."""
+    """Return memberships (n, k), or (n, k + 1) with the noise cluster, by their definition."""
     t, p = model.temperature_, model.priors_
     logits = np.log(p) - ref.distances(x, model.cluster_centers_, model.distance) / t
     if model.noise_distance is not None:
@@ -53,7 +53,7 @@ def memberships(x, model):
 
 
 def perplexity(x, model, w=None):
-    """Over how many clusters a row is spread."""
+    """Return the mean perplexity of the memberships."""
     r = memberships(x, model)
     return np.exp(-np.average(xlogy(r, r).sum(1), weights=w))
 
@@ -71,54 +71,53 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("share", [0, 0.5, 0.97])
+@pytest.mark.parametrize("fraction", [0, 0.5, 0.97])
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("case", SETTINGS)
-def test_rows_are_spread_as_asked_for(case, name, share):
+def test_memberships_have_the_given_perplexity(case, name, fraction):
     (x, k), options = SETS[name], dict(SETTINGS[case])
     if "noise_distance" in options:
         options["noise_distance"] *= x.var()
     w = np.random.default_rng(1).uniform(0.1, 3, len(x)) if options.pop("sample_weight", False) else None
-    wanted = max(1.02, share * k)
-    if "priors" in options and share > 0.6:
-        return  # see the test of what learned priors forbid
-    model = SoftKMeans(k, temperature=f"perplexity:{wanted}", random_state=0, **options).fit(x, sample_weight=w)
+    expected = max(1.02, fraction * k)
+    if "priors" in options and fraction > 0.6:
+        return  # not possible with learned priors: see the next test
+    model = SoftKMeans(k, temperature=f"perplexity:{expected}", random_state=0, **options).fit(x, sample_weight=w)
     assert model.converged_
-    assert perplexity(x, model, w) == pytest.approx(wanted, rel=0.01)
+    assert perplexity(x, model, w) == pytest.approx(expected, rel=0.01)
     centers = model.cluster_centers_
-    if not options:  # centers are where EM would leave them
-        far = np.abs(ref.em_step(x, centers, model.temperature_, w) - centers).max()
-        assert far < 0.02 * x.std()
+    if not options:  # the centers are a fixed point of EM
+        step = np.abs(ref.em_step(x, centers, model.temperature_, w) - centers).max()
+        assert step < 0.02 * x.std()
 
 
 @pytest.mark.parametrize("name", ["blobs", "iris"])
-def test_what_learned_priors_forbid_is_said(name):
+def test_a_perplexity_that_learned_priors_make_impossible_is_reported(name):
     x, k = SETS[name]
-    with pytest.warns(ConvergenceWarning, match="found no temperature that solves its rule's equation"):
+    with pytest.warns(ConvergenceWarning, match="found no temperature that satisfies the temperature rule"):
         model = SoftKMeans(k, temperature=f"perplexity:{0.97 * k}", priors="learned", random_state=0).fit(x)
     assert not model.converged_
-    # Coinciding clusters of these priors are as soft as it gets.
+    # Coinciding clusters with these priors have the largest possible perplexity.
     assert np.exp(-xlogy(model.priors_, model.priors_).sum()) < 0.97 * k
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_fit_that_claims_to_have_converged_has_the_perplexity(name):
-    """With noise and priors both learned, one often takes all of the other, and then no T will do."""
+def test_a_converged_fit_has_the_perplexity(name):
+    """With noise and learned priors, often one cluster gets all the weight, and then no T is a solution."""
     x, k = SETS[name]
-    for share in (0.1, 0.4, 0.7):
-        model = SoftKMeans(
-            k, temperature=Perplexity(1 + share * (k - 1)), priors="learned", noise_distance=4 * x.var(), random_state=0
-        )
-        with warnings.catch_warnings(record=True) as said:
+    for fraction in (0.1, 0.4, 0.7):
+        rule = Perplexity(1 + fraction * (k - 1))
+        model = SoftKMeans(k, temperature=rule, priors="learned", noise_distance=4 * x.var(), random_state=0)
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(x)
-        assert model.converged_ == (not said)
+        assert model.converged_ == (not caught)
         if model.converged_:
-            assert perplexity(x, model) == pytest.approx(1 + share * (k - 1), rel=0.01)
+            assert perplexity(x, model) == pytest.approx(1 + fraction * (k - 1), rel=0.01)
 
 
-def test_where_the_way_to_a_perplexity_is_a_jump_no_fit_has_it():
-    """A far group of a few rows loses its cluster all at once as T rises, by a transition of first order."""
+def test_a_perplexity_within_a_jump_is_not_reached():
+    """As T rises, a few far rows lose their cluster in a first-order transition, so that the perplexity jumps."""
     rng = np.random.default_rng(0)
     x = np.vstack([rng.normal(size=(200, 2)), rng.normal(size=(5, 2)) + 100])
     with pytest.warns(ConvergenceWarning, match="found no temperature"):
@@ -146,7 +145,7 @@ def test_an_integer_weight_is_a_repeated_row(seed, value, distance):
 
 @pytest.mark.parametrize("noise", [None, 2.0])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_how_entropy_answers_to_temperature_is_its_derivative(distance, noise):
+def test_entropy_slope_is_the_derivative_of_the_entropy(distance, noise):
     rng = np.random.default_rng(0)
     x, w, c, b = rng.normal(size=(50, 3)), rng.uniform(0, 2, 50), rng.normal(size=(4, 3)), rng.normal(size=5)
     if distance == "cosine":
@@ -169,7 +168,7 @@ def test_how_entropy_answers_to_temperature_is_its_derivative(distance, noise):
 
 
 @pytest.mark.parametrize("value", [0.5, 1, 4, 7.5])
-def test_perplexities_that_no_clustering_has_are_refused(value):
+def test_impossible_perplexities_are_refused(value):
     with pytest.raises(InputError, match=rf"perplexity={value:g} with 4 clusters: give a number between 1 and 4$"):
         SoftKMeans(4, temperature=f"perplexity:{value}").fit(APART)
 
@@ -185,7 +184,7 @@ ASSIGNMENTS = [
 
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6])
 @pytest.mark.parametrize("rule", [*ASSIGNMENTS, "schedule"])
-def test_units_change_temperatures_and_nothing_else(rule, factor):
+def test_units_change_only_temperatures(rule, factor):
     def fitted(s):
         t = Schedule.geometric(30 * s**2, 2 * s**2, 6) if rule == "schedule" else rule
         return SoftKMeans(4, temperature=t, random_state=0).fit(APART * s)
@@ -217,17 +216,17 @@ def test_critical_temperature_of_many_features():
     x = rng.normal(size=(40, 1100)) * np.linspace(1, 3, 1100) + 7
     w = rng.uniform(0.1, 2, 40)
     centered = x - np.average(x, axis=0, weights=w)
-    gram = np.sqrt(np.outer(w, w)) * (centered @ centered.T) / w.sum()  # has the covariance's eigenvalues
+    gram = np.sqrt(np.outer(w, w)) * (centered @ centered.T) / w.sum()  # it has the eigenvalues of the covariance
     assert critical_temperature(x, w) == pytest.approx(2 * np.linalg.eigvalsh(gram)[-1], rel=1e-5)
 
 
 @pytest.mark.parametrize("d", [1, 3, 1100])
-def test_critical_temperature_of_one_row_many_times_is_0(d):
+def test_critical_temperature_of_identical_rows_is_0(d):
     assert critical_temperature(np.full((5, d), 7.0)) == 0
 
 
 @pytest.mark.parametrize("rule", [Critical(0.5), Calibrated(), Perplexity(1.5)])
-def test_rows_that_are_all_the_same_are_no_failure(rule):
+def test_identical_rows_are_supported(rule):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = SoftKMeans(2, temperature=rule, random_state=0).fit(np.full((5, 1100), 7.0))
@@ -237,16 +236,16 @@ def test_rows_that_are_all_the_same_are_no_failure(rule):
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
-def test_one_cluster_comes_apart_below_the_critical_temperature_only(factor):
+def test_one_cluster_splits_only_below_the_critical_temperature(factor):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 3)) * [3, 1, 1] + 5
     axis = np.linalg.eigh(np.cov(x.T, bias=True))[1][:, -1]
     start = x.mean(0) + 0.01 * np.outer([1, -1], axis)
-    found = fit(
+    centers = fit(
         x, 2, temperature=factor * critical_temperature(x), init=start, solver="em", tol=0, max_iter=5000
     ).centers.numpy()
-    apart = np.linalg.norm(found[0] - found[1])
-    assert apart > 0.1 if factor < 1 else apart < 1e-4
+    gap = np.linalg.norm(centers[0] - centers[1])
+    assert gap > 0.1 if factor < 1 else gap < 1e-4
 
 
 @pytest.mark.parametrize("factor", [0.2, 0.5, 1.5])
@@ -261,17 +260,17 @@ def test_a_multiple_of_the_critical_temperature(factor):
 
 
 BAD_SCHEDULES = {
-    "rises": (lambda: Schedule([3, 1, 2]), "goes from 1 to 2: give temperatures that fall"),
-    "stays": (lambda: Schedule([3, 2, 2]), "goes from 2 to 2: give temperatures that fall"),
-    "empty": (lambda: Schedule([]), r"shape \(0,\) came"),
-    "a number": (lambda: Schedule(5.0), r"shape \(\) came"),
-    "a table": (lambda: Schedule([[2, 1]]), r"shape \(1, 2\) came"),
-    "a word": (lambda: Schedule("hot"), "schedule 'hot' came, expected a series"),
+    "rises": (lambda: Schedule([3, 1, 2]), "goes from 1 to 2: give decreasing temperatures"),
+    "stays": (lambda: Schedule([3, 2, 2]), "goes from 2 to 2: give decreasing temperatures"),
+    "empty": (lambda: Schedule([]), r"the schedule has shape \(0,\), expected"),
+    "a number": (lambda: Schedule(5.0), r"the schedule has shape \(\), expected"),
+    "a table": (lambda: Schedule([[2, 1]]), r"the schedule has shape \(1, 2\), expected"),
+    "a word": (lambda: Schedule("hot"), "schedule 'hot' is not numeric, expected a sequence"),
     "negative": (lambda: Schedule([2, -1]), "a temperature of the schedule=-1.0: give a finite number above 0"),
     "zero": (lambda: Schedule([2, 0]), "schedule=0.0: give a finite"),
     "nan": (lambda: Schedule([2, np.nan]), "schedule=nan: give a finite"),
-    "made rising": (lambda: Schedule.geometric(1, 2), "give temperatures that fall"),
-    "made of one": (lambda: Schedule.geometric(2, 1, 1), "number=1 of temperatures from 2 to 1: give 2 or more"),
+    "made rising": (lambda: Schedule.geometric(1, 2), "give decreasing temperatures"),
+    "made of one": (lambda: Schedule.geometric(2, 1, 1), "number=1 is too few temperatures for 2 to 1: give 2 or more"),
     "made of half": (lambda: Schedule.geometric(2, 1, 2.5), "number=2.5: give a whole number"),
     "made of none": (lambda: Schedule.geometric(2, 1, -3), "number=-3: give a whole number"),
     "made to zero": (lambda: Schedule.geometric(2, 0), "last=0: give a finite number above 0"),
@@ -279,10 +278,10 @@ BAD_SCHEDULES = {
 
 
 @pytest.mark.parametrize("case", BAD_SCHEDULES)
-def test_a_schedule_that_does_not_fall_is_refused(case):
-    make, message = BAD_SCHEDULES[case]
+def test_invalid_schedules_are_refused(case):
+    create, message = BAD_SCHEDULES[case]
     with pytest.raises(InputError, match=message) as caught:
-        make()
+        create()
     assert "\n" not in str(caught.value)
 
 
@@ -292,14 +291,14 @@ def test_a_geometric_schedule():
 
 
 def temperatures_passed(history):
-    """The temperatures of the passes, those that follow each other made one."""
+    """Return the temperatures of the passes, without consecutive repetitions."""
     t = [step.temperature for step in history]
     return [value for value, before in zip(t, [None, *t], strict=False) if value != before]
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("solver", ["auto", "adam"])
-def test_a_fit_goes_through_a_schedule_in_order(solver, distance):
+def test_a_fit_runs_at_the_temperatures_of_a_schedule_in_order(solver, distance):
     scale_of = {"sqeuclidean": 9.0, "euclidean": 2.0, "cosine": 0.1}[distance]
     schedule = Schedule.geometric(4 * scale_of, scale_of / 4, 5)
     model = SoftKMeans(4, temperature=schedule, distance=distance, solver=solver, random_state=0, max_iter=100)
@@ -312,18 +311,18 @@ def test_a_fit_goes_through_a_schedule_in_order(solver, distance):
     assert {step.n_rows for step in model.history_} == {len(APART)}
 
 
-def test_a_schedule_ends_where_em_stays():
+def test_a_schedule_ends_at_a_fixed_point_of_em():
     found = fit(APART, 4, temperature=Schedule.geometric(40, 3, 6), random_state=0, tol=1e-9)
     c = found.centers.numpy()
     np.testing.assert_allclose(ref.em_step(APART, c, 3.0), c, atol=1e-3)
     assert found.free_energy == pytest.approx(ref.free_energy(APART, c, 3.0))
 
 
-def test_clusters_that_were_one_while_hot_part_again():
-    hot = 3 * critical_temperature(APART)
-    molten = fit(APART, 4, temperature=hot, random_state=0, tol=1e-9).centers
-    assert np.ptp(molten.numpy(), axis=0).max() < 1e-3
-    found = fit(APART, 4, temperature=Schedule([hot, 30.0, 3.0]), random_state=0)
+def test_clusters_that_coincide_at_a_high_temperature_separate_later():
+    high = 3 * critical_temperature(APART)
+    coinciding = fit(APART, 4, temperature=high, random_state=0, tol=1e-9).centers
+    assert np.ptp(coinciding.numpy(), axis=0).max() < 1e-3
+    found = fit(APART, 4, temperature=Schedule([high, 30.0, 3.0]), random_state=0)
     direct = min(fit(APART, 4, temperature=3.0, random_state=s).free_energy for s in range(5))
     assert found.free_energy == pytest.approx(direct, rel=1e-3)
 
@@ -334,16 +333,16 @@ def test_a_schedule_of_one_is_a_fixed_temperature():
     assert torch.equal(one.centers, fixed.centers)
 
 
-def test_samples_cool_and_all_rows_come_last():
-    many = np.repeat(APART, 30, axis=0)
+def test_a_growing_sample_runs_the_schedule_and_all_rows_only_its_end():
+    repeated = np.repeat(APART, 30, axis=0)
     schedule = Schedule.geometric(60, 3, 5)
-    found = fit(many, 4, temperature=schedule, random_state=0, growing_sample=True)
+    found = fit(repeated, 4, temperature=schedule, random_state=0, growing_sample=True)
     assert temperatures_passed(found.history) == pytest.approx(schedule.temperatures)
     sizes = [step.n_rows for step in found.history]
     assert sizes == sorted(sizes)
     assert {step.n_rows for step in found.history if step.temperature > 3.001} == {256, 1024}
     assert {step.n_rows for step in found.history if step.temperature < 3.001} == {9000}
-    assert found.free_energy == pytest.approx(ref.free_energy(many, found.centers.numpy(), 3.0))
+    assert found.free_energy == pytest.approx(ref.free_energy(repeated, found.centers.numpy(), 3.0))
 
 
 class StopAt(Callback):
@@ -356,7 +355,7 @@ class StopAt(Callback):
         return step.n_iter >= self.n_iter
 
 
-def test_stopped_while_it_cools_a_fit_says_what_the_last_temperature_makes_of_it():
+def test_a_fit_stopped_within_a_schedule_is_evaluated_at_its_end():
     schedule = Schedule.geometric(60, 3, 5)
     stopped = fit(APART, 4, temperature=schedule, random_state=0, callbacks=[StopAt(3)])
     with pytest.raises(FitInterrupted) as caught:
@@ -371,7 +370,7 @@ def test_stopped_while_it_cools_a_fit_says_what_the_last_temperature_makes_of_it
 
 
 def mixture(kind, seed=0):
-    """Three normal components; isotropic, or each of two coordinates measured four times over."""
+    """Return rows of three normal components; isotropic, or with each of two coordinates measured four times."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, 6000)
     x = np.array([[0, 0], [3, 0], [0, 3.5]])[labels] + rng.normal(size=(6000, 2))
@@ -385,26 +384,27 @@ def calibration_error(x, labels, temperature):
     return expected_calibration_error(resp[:, align(np.eye(3)[labels], resp)], labels)
 
 
-@pytest.mark.parametrize(("kind", "most"), [("isotropic", 0.02), ("correlated", 0.05)])
-def test_calibrated_memberships_mean_what_they_say(kind, most):
+@pytest.mark.parametrize(("kind", "limit"), [("isotropic", 0.02), ("correlated", 0.05)])
+def test_memberships_are_calibrated(kind, limit):
     x, labels = mixture(kind)
     calibrated, likeliest = (calibration_error(x, labels, t) for t in ("calibrated", "auto"))
-    assert calibrated < most
+    assert calibrated < limit
     if kind == "correlated":
         assert calibrated < likeliest / 4
 
 
 @pytest.mark.parametrize("distance", sorted(set(DISTANCES) - {"sqeuclidean"}))
-@pytest.mark.parametrize(("rule", "message"), [("calibrated", "is for squared"), ("critical:0.5", "is for squared")])
-def test_rules_of_squared_distances_refuse_others(rule, message, distance):
-    with pytest.raises(InputError, match=f"{message} Euclidean distances, not for '{distance}'"):
+@pytest.mark.parametrize("rule", ["calibrated", "critical:0.5"])
+def test_rules_for_squared_distances_refuse_others(rule, distance):
+    message = f"temperature='{rule}' needs squared Euclidean distances, not '{distance}': use another temperature"
+    with pytest.raises(InputError, match=message):
         SoftKMeans(3, temperature=rule, distance=distance).fit(APART)
 
 
-# Spelling
+# Names
 
 
-SPELLINGS = {
+NAMES = {
     "auto": MaximumLikelihood(),
     "per-cluster": MaximumLikelihood(per_cluster=True),
     "calibrated": Calibrated(),
@@ -415,69 +415,78 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize("name", NAMES)
 def test_names_are_rules(name):
-    assert as_temperature(name) == SPELLINGS[name]
-    assert as_temperature(SPELLINGS[name]) is SPELLINGS[name]
+    assert as_temperature(name) == NAMES[name]
+    assert as_temperature(NAMES[name]) is NAMES[name]
 
 
 def test_every_rule_has_a_name():
-    assert {name.partition(":")[0] for name in SPELLINGS} == {*TEMPERATURES, *PARAMETRIC}
+    assert {name.partition(":")[0] for name in NAMES} == {*TEMPERATURES, *PARAMETRIC}
 
 
-OTHERS = "one of auto, per-cluster, calibrated, perplexity:NUMBER, critical:NUMBER"
+KNOWN = "one of auto, per-cluster, calibrated, perplexity:NUMBER, critical:NUMBER"
 BAD_NAMES = {
-    "perplexity": OTHERS,
-    "perplexity:": OTHERS,
-    "perplexity:x": OTHERS,
-    "perplexity:1:2": OTHERS,
+    "perplexity": KNOWN,
+    "perplexity:": KNOWN,
+    "perplexity:x": KNOWN,
+    "perplexity:1:2": KNOWN,
     "perplexity:-2": "perplexity=-2.0: give a finite number above 0",
     "perplexity:nan": "perplexity=nan: give a finite number above 0",
-    "critical": OTHERS,
+    "critical": KNOWN,
     "critical:-1": "critical temperature=-1.0: give a finite number above 0",
     "critical:0": "critical temperature=0.0: give a finite number above 0",
     "critical:inf": "critical temperature=inf: give a finite number above 0",
-    "nonsense:2": OTHERS,
-    "auto:2": OTHERS,
-    "": OTHERS,
+    "nonsense:2": KNOWN,
+    "auto:2": KNOWN,
+    "": KNOWN,
 }
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_what_is_no_rule_is_named_in_one_line(name):
+def test_unknown_names_are_refused(name):
     with pytest.raises(InputError, match=BAD_NAMES[name]) as caught:
         as_temperature(name)
     assert "\n" not in str(caught.value)
 
 
 REFUSED = {
-    "lbfgs": ({"temperature": "perplexity:1.5", "solver": "lbfgs"}, "solver='lbfgs' knows no temperature that solves"),
-    "adam": ({"temperature": "calibrated", "solver": "adam"}, "solver='adam' knows no temperature that solves"),
-    "objective": ({"temperature": "calibrated", "objective": "nll"}, "objective='nll' does not go with"),
+    "lbfgs": (
+        {"temperature": "perplexity:1.5", "solver": "lbfgs"},
+        "solver='lbfgs' does not support temperatures defined by an equation",
+    ),
+    "adam": (
+        {"temperature": "calibrated", "solver": "adam"},
+        "solver='adam' does not support temperatures defined by an equation",
+    ),
+    "objective": ({"temperature": "calibrated", "objective": "nll"}, "objective='nll' is not supported with"),
     "mean": (
         {"temperature": "perplexity:1.5", "update": "mean", "distance": "euclidean"},
-        "update='mean' follows no objective that temperature",
+        "update='mean' minimizes no objective by which temperature",
     ),
-    "fuzzy": ({"temperature": "critical:0.5", "assignment": "fuzzy"}, "fuzzy memberships know no temperature"),
+    "fuzzy": (
+        {"temperature": "critical:0.5", "assignment": "fuzzy"},
+        "temperature='critical:0.5' is not supported with fuzzy memberships",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_go_together_is_refused(case):
+def test_unsupported_combinations_are_refused(case):
     options, message = REFUSED[case]
     with pytest.raises(InputError, match=message) as caught:
         fit(APART, 3, **options)
     assert "\n" not in str(caught.value)
 
 
-# As a parameter of the estimator
+# Rules as parameters of the estimator
 
 
-OBJECTS = [*SPELLINGS, *SPELLINGS.values(), Schedule([3.0, 1.0]), Schedule([2.0]), Fixed(2.0)]
+OBJECTS = [*NAMES, *NAMES.values(), Schedule([3.0, 1.0]), Schedule([2.0]), Fixed(2.0)]
 
 
 @pytest.mark.parametrize("rule", OBJECTS, ids=str)
-def test_a_rule_is_a_parameter_as_any_other(rule):
+def test_rules_are_estimator_parameters(rule):
     model = SoftKMeans(3, temperature=rule, random_state=0)
     assert model.get_params()["temperature"] is rule
     copy = clone(model)
@@ -490,7 +499,7 @@ def test_a_rule_is_a_parameter_as_any_other(rule):
 @pytest.mark.parametrize(
     ("rule", "free"), [("perplexity:1.4", 1), ("calibrated", 1), ("auto", 1), (2.0, 0), (Schedule([4.0, 2.0]), 0)]
 )
-def test_a_temperature_that_was_solved_for_is_a_parameter(rule, free):
+def test_a_learned_or_solved_temperature_counts_as_a_parameter(rule, free):
     model = SoftKMeans(3, temperature=rule, random_state=0).fit(APART)
     likelihood = model.score(APART) * len(APART)
     assert (model.aic(APART) + 2 * likelihood) / 2 == pytest.approx(3 * 3 + free)

@@ -1,1 +1,1 @@
-"""Small helpers without knowledge of clustering: checks, atomic files, reductions, forks, signals."""
+"""Helpers that do not depend on clustering: parameter checks, atomic files, reductions, forks and signals."""

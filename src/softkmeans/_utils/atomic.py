@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files: readers see the old file or the complete new one."""
 
 __all__ = ["atomic_write", "check_writable"]
 
@@ -14,22 +14,22 @@ from ..errors import InputError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file so that it appears under its name only when it is complete.
+    """Write a file that appears under its name only when it is complete.
 
-    The caller writes to a hidden temporary file in the same folder. When the block ends well the temporary file
-    takes the place of ``path`` in one step; when it ends in any exception, Ctrl-C too, the temporary file is removed
-    and what stood at ``path`` stays as it was. A link is followed: the file that it points to is replaced.
+    The caller writes to a hidden temporary file in the same folder. If the ``with`` block succeeds, the temporary file
+    replaces ``path`` in one step. If it raises any exception, including KeyboardInterrupt, the temporary file is
+    removed and ``path`` remains unchanged. A symbolic link is followed: the file that it points to is replaced.
 
     Parameters
     ----------
     path : str or path-like
-        The file to write. A new file gets the permissions that ``open`` would give it; a file that is replaced keeps
-        its own.
+        The file to write. A new file gets the permissions that ``open`` would give it; a replaced file keeps its
+        permissions.
 
     Yields
     ------
     pathlib.Path
-        An empty file with the suffixes of ``path``, to be written.
+        An empty file with the suffixes of ``path``, for the caller to write.
 
     Raises
     ------
@@ -56,27 +56,28 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush_to_disk(temporary)
         temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)  # already gone when all went well
+        temporary.unlink(missing_ok=True)  # after success it has been renamed
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise an InputError that says why a file can't be written here, before long work is done for it."""
+    """Raise an InputError if a file can't be written at this path; call it before a long computation."""
     target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.exists():
         raise InputError(f"can't write {target}: there is no folder {folder}; create it first")
     if not folder.is_dir():
-        raise InputError(f"can't write {target}: {folder} is not a folder")
+        raise InputError(f"can't write {target}: {folder} is not a folder; choose another path")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"can't write {target}: the folder {folder} is not writable; choose another")
     if target.exists() and not target.is_file():
-        raise InputError(f"can't write {target}: it is {'a folder' if target.is_dir() else 'not a plain file'}")
+        kind = "a folder" if target.is_dir() else "not a plain file"
+        raise InputError(f"can't write {target}: it is {kind}; choose another path")
     if target.exists() and not os.access(target, os.W_OK):
-        raise InputError(f"can't write {target}: the file is read-only")
+        raise InputError(f"can't write {target}: the file is read-only; choose another path")
 
 
 def _create_like(target: Path, temporary: Path) -> None:
-    temporary.touch(exist_ok=False)  # mode 0666 less the umask, where tempfile's would be 0600
+    temporary.touch(exist_ok=False)  # mode 0666 minus the umask; tempfile would use 0600
     if target.exists():
         shutil.copymode(target, temporary)
 

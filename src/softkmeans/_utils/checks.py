@@ -1,4 +1,4 @@
-"""Checks of parameters that several parts share."""
+"""Parameter checks that several modules share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import InputError
 
 
 def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None) -> None:
-    """Raise an InputError unless value is a whole number from 1 to ``at_most`` of something."""
+    """Raise an InputError unless value is an integer of 1 or more; ``at_most`` is a limit and what it counts."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
     if at_most is not None and int(value) > at_most[0]:
@@ -21,14 +21,14 @@ def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None
 
 
 def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:
-    """Raise an InputError unless value is one of the options; ``otherwise`` names what else it may be."""
+    """Raise an InputError unless value is one of the options; ``otherwise`` describes other valid values."""
     known = list(options)
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{name}={value!r} is not known: choose one of {', '.join(known)}{otherwise}")
 
 
 def check_positive(name: str, value: Any, otherwise: str = "") -> None:
-    """Raise an InputError unless value is a finite number above 0; ``otherwise`` names what else it may be."""
+    """Raise an InputError unless value is a finite number above 0; ``otherwise`` describes other valid values."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise InputError(f"{name}={value!r}: give a finite number above 0{otherwise}")
 

@@ -1,4 +1,4 @@
-"""Life in a forked process."""
+"""Support for forked processes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import os
 
 import torch
 
-_IN_CHILD = False
+_is_forked_child = False
 
 
-def _note() -> None:
-    global _IN_CHILD
-    _IN_CHILD = True
+def _mark_as_child() -> None:
+    global _is_forked_child
+    _is_forked_child = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note)
+    os.register_at_fork(after_in_child=_mark_as_child)
 
 
 def survive_fork() -> None:
-    """Let PyTorch work in one thread if this process was forked: it would wait for its parent's threads for ever."""
-    if _IN_CHILD and torch.get_num_threads() > 1:
+    """Limit PyTorch to one thread in a forked process, where it would wait forever for threads of the parent."""
+    if _is_forked_child and torch.get_num_threads() > 1:
         torch.set_num_threads(1)

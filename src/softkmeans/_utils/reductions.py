@@ -1,4 +1,7 @@
-"""Sums that have the same bits whatever the number of threads: PyTorch's and BLAS's split up differently."""
+"""Sums that are bitwise identical for any number of threads.
+
+PyTorch and BLAS split a sum according to the number of threads, which changes the rounding.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor
 
 
 def total(x: Tensor) -> Tensor:
-    """Sum over the first dimension, in the same order every time.
+    """Sum over the first dimension, always in the same order.
 
     Examples
     --------
@@ -20,11 +23,12 @@ def total(x: Tensor) -> Tensor:
     if x.device.type != "cpu":
         return x.sum(0)
     array = x.numpy()
-    return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array))  # quicker on short rows
+    # einsum is faster than sum for short rows.
+    return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array))
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:
-    """Inner product of vectors (m,).
+    """Return the inner product of vectors (m,).
 
     Examples
     --------

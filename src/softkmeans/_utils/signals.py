@@ -1,8 +1,12 @@
-"""Signals that ask a fit to end: as Ctrl-C does, or, where several processes have to end at the same pass, in time."""
+"""Handlers for the signals that end a fit: SIGINT (Ctrl-C) and SIGTERM.
+
+A signal interrupts a single process at once. With several processes it can be deferred, so that all processes end
+after the same pass.
+"""
 
 from __future__ import annotations
 
-__all__ = ["answer", "deferred", "exit_status", "is_pending", "terminable"]
+__all__ = ["clear_pending", "deferred", "exit_status", "is_pending", "terminable"]
 
 import signal
 import threading
@@ -12,22 +16,22 @@ from types import FrameType
 from typing import Any
 
 _pending = threading.Event()
-_last = [signal.SIGINT]  # that was handled here
+_last_signal = [signal.SIGINT]  # last one handled by this module
 
 
 def is_pending() -> bool:
-    """Whether a signal came while it was `deferred`, and was not yet answered."""
+    """Return whether a signal was received while `deferred`, and not cleared since."""
     return _pending.is_set()
 
 
-def answer() -> None:
-    """Say that what the signal asked for is being done."""
+def clear_pending() -> None:
+    """Clear the pending signal, because the fit is being interrupted."""
     _pending.clear()
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM interrupt as Ctrl-C does, unless someone else handles it; outside the main thread, change nothing."""
+    """Handle SIGTERM like Ctrl-C, unless it has another handler; do nothing outside the main thread."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
@@ -37,37 +41,37 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Take note of the first SIGINT or SIGTERM only, for `is_pending`; the second interrupts at once."""
+    """Record the first SIGINT or SIGTERM for `is_pending`; raise KeyboardInterrupt at the second."""
 
-    def note(number: int, frame: FrameType | None) -> None:
-        _last[0] = signal.Signals(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        _last_signal[0] = signal.Signals(number)
         if is_pending():
             raise KeyboardInterrupt
         _pending.set()
 
     _pending.clear()
-    with _handled(note, signal.SIGINT, signal.SIGTERM):
+    with _handled(record, signal.SIGINT, signal.SIGTERM):
         yield
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _last[0] = signal.Signals(number)
+    _last_signal[0] = signal.Signals(number)
     raise KeyboardInterrupt
 
 
 def exit_status() -> int:
-    """Give the status, by convention, of a program that ends because of the last signal: Ctrl-C's, or SIGTERM's."""
-    return 128 + _last[0]
+    """Return the conventional exit status of a program that ends because of the last signal (SIGINT or SIGTERM)."""
+    return 128 + _last_signal[0]
 
 
 @contextmanager
-def _handled(by: Callable[[int, FrameType | None], Any], *signals: signal.Signals) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], Any], *signals: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, by) for number in signals}
+    previous = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous_handler in previous.items():
+            signal.signal(number, previous_handler)

@@ -1,4 +1,4 @@
-"""What looks for better optima than a single descent finds: annealing, and a local search."""
+"""Deterministic annealing: the annealing path, and splitting and pruning of clusters."""
 
 from __future__ import annotations
 

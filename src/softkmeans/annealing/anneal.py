@@ -1,4 +1,4 @@
-"""Deterministic annealing: follow the optimum as T falls, and give a cluster a second center once it asks for one."""
+"""Deterministic annealing: follow the optimum as T falls, and split each cluster when it becomes unstable."""
 
 from __future__ import annotations
 
@@ -26,37 +26,47 @@ from ..temperature.moments import principal_axis
 from .pruning import prune, renormalize_priors
 from .splitting import SplitDirections, power_iteration_step, split_clusters, split_directions
 
-MAX_ITER, TOL = 200, 1e-3  # of the fit at each temperature: clusters part, and optima disappear, ever so slowly
-ROUGHLY = 5  # passes between one split and the look for the next
-COOLING, LEVELS = 0.8, 200  # from each temperature to the next, and how often, in search of k clusters
-SHRINKING = 5  # passes after some were let go
-MARGIN = 1.002  # growth from which a cluster is split: that of rounding and of what the pairs leave out is below
-PARTING = 0.5  # squared distance, in units of T, under which two centers are parting still: neither splits again
-MERGED = 1e-4  # squared distance, in units of T, under which two centers are one
-SURER = 0.1  # tol of the fits that tell a jump from a delay, in that of the path
-HARD = 1e-12  # mean entropy of a row, in nats, under which clusters are hard
-FAR, BISECTIONS = 1.0, 3  # how far a center moves, in standard deviations √(T / 2), before a jump is looked for
+# The fit at each temperature. It may need many passes near a transition.
+MAX_PASSES = 200
+TOL = 1e-3
+GAIN_FRACTION = 0.1  # the fit also stops if the next EM step would gain less than this fraction of the tolerance
+
+# Splits
+SPLIT_GROWTH = 1.002  # a cluster is split above this growth: 1 plus a margin for rounding and linearization errors
+SPLIT_PASSES = 5  # passes between one split and the next search for unstable clusters
+MIN_SPLIT_DISTANCE = 0.5  # squared, in units of T; centers closer than this are still separating, and neither splits
+MERGE_DISTANCE = 1e-4  # squared, in units of T; centers closer than this are merged
+HARD_ENTROPY = 1e-12  # mean entropy of a row, in nats, below which clusters are hard
+
+# Jumps
+JUMP_DISTANCE = 1.0  # a center that moves farther, in standard deviations √(T / 2) of a cluster, may have jumped
+N_BISECTIONS = 3  # of the temperature of a jump
+JUMP_TOL_FRACTION = 0.1  # tolerance of the fits during the bisection, as a fraction of that of the path
+
+# Initial centers by annealing
+TEMPERATURE_RATIO = 0.8  # of each temperature to the one before
+MAX_TEMPERATURES = 200
+PRUNING_PASSES = 5  # passes after each removal of clusters
 
 
 class AnnealingState(NamedTuple):
-    """What was found at a temperature; in the space of the fit.
+    """The optimum at one temperature, in the units of the scaled data.
 
     Attributes
     ----------
-    found : Evaluation
-        The optimum, one center for each distinct cluster.
+    evaluation : Evaluation
+        The optimum, with one center for each distinct cluster.
     directions : SplitDirections
-        How these would part.
+        Splitting directions of these clusters.
     parents : Tensor (k,) of int64
-        The cluster of the temperature before that each came from.
+        For each cluster, the cluster at the previous temperature that it comes from.
     splits : tuple of (int, float)
-        Clusters of the temperature before that were split, and the temperatures where they lost their stability.
+        Clusters at the previous temperature that were split, and the temperatures at which they became unstable.
     jumps : tuple of (int, float)
-        Clusters of the temperature before whose center is far from where it was however small the step of temperature,
-        and the temperatures where that happens.
+        Clusters at the previous temperature whose center moved discontinuously, and the temperatures of these jumps.
     """
 
-    found: Evaluation
+    evaluation: Evaluation
     directions: SplitDirections
     parents: Tensor
     splits: tuple[tuple[int, float], ...] = ()
@@ -64,41 +74,46 @@ class AnnealingState(NamedTuple):
 
 
 def initial_state(objective: Objective, source: Source) -> AnnealingState:
-    """Begin: all rows in one cluster, at its critical temperature."""
+    """Return the state with all rows in one cluster, at its critical temperature."""
     zero, distance = objective.scaling.shift.new_zeros(1), objective.scaling.distance
-    middle = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
-    start = Params(distance.embed((zero * middle)[None] if distance.translates else middle[None]), zero + 1, zero)
-    found = _settle(objective, source, start)
-    directions = _first_directions(objective, source, found)
-    critical = _root(objective, source, found, directions).clamp_min(1e-300)
-    at_critical = found._replace(params=found.params._replace(temperature=critical))
+    weighted_sum = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
+    # Scaled data has its mean at 0 if the distance is translation invariant.
+    center = distance.embed((zero * weighted_sum)[None] if distance.translates else weighted_sum[None])
+    evaluation = _fit(objective, source, Params(center, zero + 1, zero))
+    directions = _initial_directions(objective, source, evaluation)
+    critical = _critical_temperature(objective, source, evaluation, directions).clamp_min(1e-300)
+    at_critical = evaluation._replace(params=evaluation.params._replace(temperature=critical))
     return AnnealingState(at_critical, directions._replace(growth=torch.ones_like(critical)), zero.long())
 
 
-def _first_directions(objective: Objective, source: Source, found: Evaluation) -> SplitDirections:
-    """How all rows would come apart: along their principal axis, if distances are squared ones."""
+def _initial_directions(objective: Objective, source: Source, evaluation: Evaluation) -> SplitDirections:
+    """Return the splitting direction of all rows: for squared Euclidean distances, their principal axis."""
     if objective.scaling.distance.name != "sqeuclidean":
-        return split_directions(objective, source, found)
+        return split_directions(objective, source, evaluation)
     variance, axis = principal_axis(source)
-    return SplitDirections(axis[None], 2 * variance / found.params.temperature)
+    return SplitDirections(axis[None], 2 * variance / evaluation.params.temperature)
 
 
-def _root(objective: Objective, source: Source, found: Evaluation, directions: SplitDirections) -> Tensor:
-    """Temperature (1,) at which the growth, at T = 1 as given, is 1: it is α + β / T.
+def _critical_temperature(
+    objective: Objective, source: Source, evaluation: Evaluation, directions: SplitDirections
+) -> Tensor:
+    """Return the temperature (1,) at which the growth of a single cluster is 1, given the growth at T = 1.
 
-    α is 0 but for distances whose pull on a center depends on where it is.
+    The growth is α + β / T, where α is 0 if the distance is linear in the squared distance.
     """
     if isinstance(objective.scaling.distance.slope(torch.ones(1)), float):
         return directions.growth
-    hot = found._replace(params=_at(found.params, torch.full_like(directions.growth, 2.0)))
-    beta = 2 * (directions.growth - power_iteration_step(objective, source, hot, directions.vector).growth)
+    hot_params = _at_temperature(evaluation.params, torch.full_like(directions.growth, 2.0))
+    hot = power_iteration_step(objective, source, evaluation._replace(params=hot_params), directions.vector)
+    beta = 2 * (directions.growth - hot.growth)
     return beta / (1 - (directions.growth - beta))
 
 
 def with_equal_priors(scaling: Scaling, source: Source, state: AnnealingState, tol: float) -> AnnealingState:
-    """Find the optimum with equal masses near by: that of plain soft k-means."""
+    """Return the nearby optimum with equal priors, which is that of plain soft k-means."""
     plain = FreeEnergy(scaling, Fixed(1.0))
-    return state._replace(found=_settle(plain, source, renormalize_priors(plain, state.found.params), tol))
+    start = renormalize_priors(plain, state.evaluation.params)
+    return state._replace(evaluation=_fit(plain, source, start, tol))
 
 
 def anneal(
@@ -110,188 +125,202 @@ def anneal(
     *,
     tol: float = TOL,
 ) -> Iterator[AnnealingState]:
-    """Follow the optimum through falling temperatures.
+    """Yield the optimum at each of a series of decreasing temperatures.
 
     Parameters
     ----------
     objective : Objective
-        What is minimized: F, with learned priors, or two centers in place of one would count as two clusters.
+        Objective to minimize: F with learned priors. With equal priors, two coinciding centers would count as two
+        clusters.
     source : Source
-        The rows, in the objective's space.
+        The rows, shifted and scaled.
     start : AnnealingState
-        Where to begin.
+        State to start from.
     temperatures : iterable of float
-        In the objective's space.
+        Temperatures in the units of the scaled data.
     max_clusters : int
-        How many clusters there are to be, at most.
-    tol : float
-        A pass that lowers F by no more than this share of E is the last at a temperature.
+        Maximum number of clusters.
+    tol : float, default=1e-3
+        Tolerance of the fit at each temperature, relative to E.
 
     Yields
     ------
     AnnealingState
-        For each temperature.
+        State at each temperature.
     """
-    last = start
+    state = start
     for temperature in temperatures:
-        t = last.found.params.temperature.new_full((1,), temperature)
-        last = _anneal_to(objective, source, last, t, max_clusters, tol)
-        yield last
+        t = state.evaluation.params.temperature.new_full((1,), temperature)
+        state = _anneal_to(objective, source, state, t, max_clusters, tol)
+        yield state
 
 
 def annealed_centers(scaling: Scaling, source: Source, n_clusters: int) -> Tensor:
-    """Cool until there are twice as many clusters as asked for, then let go of those that are missed least.
+    """Return k centers found by annealing, or fewer if there is no cluster left to split.
 
-    What loses its stability first is what is widest; that is not always what has several clusters in it. With clusters
-    to spare, all that is apart has come apart. Gives k centers, or fewer if there is nothing left to split.
+    Lower the temperature until there are 2 k clusters, then remove those whose removal costs least. The first cluster
+    to become unstable is the widest one, which is not always one that consists of several groups. With twice as many
+    clusters as needed, such groups have been separated, too.
     """
     objective = FreeEnergy(scaling, Fixed(1.0), ModelSpec(learn_priors=True))
-    last = initial_state(objective, source)
-    critical = float(last.found.params.temperature[0])
-    for state in anneal(objective, source, last, (critical * COOLING**s for s in range(1, LEVELS)), 2 * n_clusters):
-        last = state
-        if len(last.parents) == 2 * n_clusters:
+    state = start = initial_state(objective, source)
+    critical = float(start.evaluation.params.temperature[0])
+    temperatures = (critical * TEMPERATURE_RATIO**i for i in range(1, MAX_TEMPERATURES))
+    for state in anneal(objective, source, start, temperatures, 2 * n_clusters):
+        if len(state.parents) == 2 * n_clusters:
             break
-    found = last.found
-    while (excess := len(found.params.centers) - n_clusters) > 0:
-        found = _settle(objective, source, prune(objective, source, found, (excess + 1) // 2), max_iter=SHRINKING)
-    return found.params.centers
+    evaluation = state.evaluation
+    while (n_excess := len(evaluation.params.centers) - n_clusters) > 0:
+        pruned = prune(objective, source, evaluation, (n_excess + 1) // 2)
+        evaluation = _fit(objective, source, pruned, max_passes=PRUNING_PASSES)
+    return evaluation.params.centers
 
 
 def _anneal_to(
     objective: Objective, source: Source, last: AnnealingState, t: Tensor, max_clusters: int, tol: float
 ) -> AnnealingState:
-    """Go on to a temperature (1,): first with the clusters there are, then with those that these split into."""
-    before = last.found.params
-    if len(before.centers) >= max_clusters and objective.mean_entropy(before, last.found.sums) < HARD:
-        return _colder(objective, last, t)
-    found = _settle(objective, source, _at(before, t), tol)
-    jumps = _jumps(objective, source, before, found.params, _fresh(last), SURER * tol)
-    found, parents = _without_twins(objective, source, found)
-    directions, splits = _of(last.directions, parents), dict[int, float]()
+    """Return the state at a lower temperature (1,): fit the present clusters, then split those that are unstable."""
+    before = last.evaluation.params
+    if len(before.centers) >= max_clusters and objective.mean_entropy(before, last.evaluation.sums) < HARD_ENTROPY:
+        return _cool_hard_clusters(objective, last, t)
+    evaluation = _fit(objective, source, _at_temperature(before, t), tol)
+    jumps = _find_jumps(objective, source, before, evaluation.params, _is_newly_split(last), JUMP_TOL_FRACTION * tol)
+    evaluation, parents = _merge_coinciding(objective, source, evaluation)
+    directions, splits = _select(last.directions, parents), dict[int, float]()
     while len(parents) < max_clusters:
-        directions = power_iteration_step(objective, source, found, directions.vector)
-        which = _unstable(found, directions, max_clusters - len(parents))
-        if not len(which):
+        directions = power_iteration_step(objective, source, evaluation, directions.vector)
+        unstable = _unstable_clusters(evaluation, directions, max_clusters - len(parents))
+        if not len(unstable):
             break
-        for cluster, parent in zip(which.tolist(), parents[which].tolist(), strict=True):
-            splits.setdefault(parent, _critical(last, t, directions, cluster, parent, fresh=bool(splits)))
+        for cluster, parent in zip(unstable.tolist(), parents[unstable].tolist(), strict=True):
+            temperature = _split_temperature(last, t, directions, cluster, parent, is_new=bool(splits))
+            splits.setdefault(parent, temperature)
         n_before = len(parents)
-        found = _settle(objective, source, split_clusters(objective, found, directions, which), max_iter=ROUGHLY)
-        found, kept = _without_twins(objective, source, found)
-        parents = torch.cat([parents, parents[which]])[kept]
-        directions = _inherited(directions, which, kept)
-        if len(parents) <= n_before:  # they came together again: rows are too near each other to be told apart
+        start = split_clusters(objective, evaluation, directions, unstable)
+        evaluation, kept = _merge_coinciding(objective, source, _fit(objective, source, start, max_passes=SPLIT_PASSES))
+        parents = torch.cat([parents, parents[unstable]])[kept]
+        directions = _perturbed_directions(directions, unstable, kept)
+        if len(parents) <= n_before:  # the pairs have merged again: their rows are too close for float64 arithmetic
             break
     if splits:
-        found = _settle(objective, source, found.params, tol)
-        found, kept = _without_twins(objective, source, found)
-        parents, directions = parents[kept], _of(directions, kept)
-    return AnnealingState(found, directions, parents, tuple(splits.items()), jumps)
+        evaluation = _fit(objective, source, evaluation.params, tol)
+        evaluation, kept = _merge_coinciding(objective, source, evaluation)
+        parents, directions = parents[kept], _select(directions, kept)
+    return AnnealingState(evaluation, directions, parents, tuple(splits.items()), jumps)
 
 
-def _colder(objective: Objective, last: AnnealingState, t: Tensor) -> AnnealingState:
-    """Go on with hard clusters: each row stays where it is, and a pass would find the same sums."""
-    stats, params = last.found.sums.stats, _at(last.found.params, t)
+def _cool_hard_clusters(objective: Objective, last: AnnealingState, t: Tensor) -> AnnealingState:
+    """Return the state of hard clusters at a lower temperature (1,), without a pass: the memberships do not change."""
+    stats, params = last.evaluation.sums.stats, _at_temperature(last.evaluation.params, t)
     b, _ = objective.logit_offsets(params)
     sums = PassStats(replace(stats, objective=b @ stats.weight - stats.distortion.sum() / t[0]))
-    growth = last.directions.growth * last.found.params.temperature / t
-    found = Evaluation(params, sums, objective.value(params, sums))
-    return AnnealingState(found, last.directions._replace(growth=growth), torch.arange(len(b)))
+    growth = last.directions.growth * last.evaluation.params.temperature / t
+    evaluation = Evaluation(params, sums, objective.value(params, sums))
+    return AnnealingState(evaluation, last.directions._replace(growth=growth), torch.arange(len(b)))
 
 
-def _of(directions: SplitDirections, which: Tensor) -> SplitDirections:
-    return SplitDirections(directions.vector[which], directions.growth[which])
+def _select(directions: SplitDirections, clusters: Tensor) -> SplitDirections:
+    """Return the splitting directions of some clusters (m,)."""
+    return SplitDirections(directions.vector[clusters], directions.growth[clusters])
 
 
-def _at(params: Params, t: Tensor) -> Params:
+def _at_temperature(params: Params, t: Tensor) -> Params:
+    """Return the parameters with another temperature (1,)."""
     return params._replace(temperature=t.expand(len(params.centers)))
 
 
-def _settle(
-    objective: Objective, source: Source, start: Params, tol: float = TOL, max_iter: int = MAX_ITER
+def _fit(
+    objective: Objective, source: Source, start: Params, tol: float = TOL, max_passes: int = MAX_PASSES
 ) -> Evaluation:
-    """Minimize at a temperature; a pass that finds the centers where EM would put them is the last."""
+    """Minimize the objective at a fixed temperature; stop early if the next EM step would gain almost nothing."""
 
-    def on_step(_: int, found: Evaluation) -> bool:
-        stats = found.sums.stats
-        gain = stats.irls_weight @ em_step(found.params, stats).square().sum(
-            1
-        )  # by which the next step lowers F at least
-        return float(gain) <= 0.1 * tol * objective.tolerance_scale(found.sums)
+    def is_stationary(_: int, evaluation: Evaluation) -> bool:
+        stats = evaluation.sums.stats
+        squared_steps = em_step(evaluation.params, stats).square().sum(1)
+        min_gain = stats.irls_weight @ squared_steps  # the next EM step lowers F by at least this
+        return float(min_gain) <= GAIN_FRACTION * tol * objective.tolerance_scale(evaluation.sums)
 
-    return minimize(objective, source, start, SOLVERS["auto"], max_iter=max_iter, tol=tol, on_step=on_step).best
-
-
-def _unstable(found: Evaluation, directions: SplitDirections, room: int) -> Tensor:
-    """Numbers (m,) of the clusters to split, those that it helps most first."""
-    c, t = found.params.centers, found.params.temperature
-    gaps = torch.cdist(c, c).square().fill_diagonal_(torch.inf).amin(1)
-    order = (found.sums.stats.weight * (directions.growth - 1)).argsort(descending=True, stable=True)
-    return order[((directions.growth > MARGIN) & (gaps > PARTING * t))[order]][:room]
+    solver = SOLVERS["auto"]
+    return minimize(objective, source, start, solver, max_iter=max_passes, tol=tol, on_step=is_stationary).best
 
 
-def _critical(
-    last: AnnealingState, t: Tensor, directions: SplitDirections, cluster: int, parent: int, *, fresh: bool
+def _unstable_clusters(evaluation: Evaluation, directions: SplitDirections, max_splits: int) -> Tensor:
+    """Return the numbers (m,) of the clusters to split, those with the largest gain first."""
+    c, t = evaluation.params.centers, evaluation.params.temperature
+    nearest = torch.cdist(c, c).square().fill_diagonal_(torch.inf).amin(1)  # squared distance to the nearest center
+    is_unstable = (directions.growth > SPLIT_GROWTH) & (nearest > MIN_SPLIT_DISTANCE * t)
+    order = (evaluation.sums.stats.weight * (directions.growth - 1)).argsort(descending=True, stable=True)
+    return order[is_unstable[order]][:max_splits]
+
+
+def _split_temperature(
+    last: AnnealingState, t: Tensor, directions: SplitDirections, cluster: int, parent: int, *, is_new: bool
 ) -> float:
-    """Give the temperature at which a cluster's growth became 1; between two, growths are powers of T."""
-    hot, cold, after = float(last.found.params.temperature[0]), float(t), float(directions.growth[cluster])
-    before = 1.0 if fresh else float(last.directions.growth[parent])
-    if not 0 < before < after:
-        return min(hot, cold * after)
-    return cold * math.exp(math.log(hot / cold) * min(1.0, math.log(after) / math.log(after / before)))
+    """Return the temperature at which the growth of a cluster was 1.
 
-
-def _jumps(
-    objective: Objective, source: Source, hot: Params, cold: Params, fresh: Tensor, tol: float
-) -> tuple[tuple[int, float], ...]:
-    """Bisect for the temperature where centers jump, if they do: a way that is continuous shortens with its span.
-
-    Clusters fresh from a split go a long way, and are left out.
+    Between the last temperature and the present one (1,), the growth is interpolated as a power of T. A cluster that
+    is new at the present temperature had a growth of 1 at the last one.
     """
-    if not bool((_moved(hot, cold) > FAR)[~fresh].any()):
+    hot, cold = float(last.evaluation.params.temperature[0]), float(t)
+    growth_before = 1.0 if is_new else float(last.directions.growth[parent])
+    growth_after = float(directions.growth[cluster])
+    if not 0 < growth_before < growth_after:
+        return min(hot, cold * growth_after)
+    exponent = min(1.0, math.log(growth_after) / math.log(growth_after / growth_before))
+    return cold * math.exp(math.log(hot / cold) * exponent)
+
+
+def _find_jumps(
+    objective: Objective, source: Source, hot: Params, cold: Params, is_new: Tensor, tol: float
+) -> tuple[tuple[int, float], ...]:
+    """Return the clusters whose center jumps between two temperatures, and the temperatures of the jumps.
+
+    The temperature interval is bisected. In a shorter interval, a center that moves continuously moves less, and a
+    center that jumps moves as far as before. Clusters that are new after a split (k,) move far, and are left out.
+    """
+    if not bool((_relative_moves(hot, cold) > JUMP_DISTANCE)[~is_new].any()):
         return ()
 
-    def settled(params: Params) -> Params:
-        return _settle(objective, source, params, tol).params
+    def refine(params: Params) -> Params:
+        return _fit(objective, source, params, tol).params
 
-    hot = settled(hot)  # or what it was short of would pass for a jump
-    moved = _moved(hot, cold)
-    for _ in range(BISECTIONS):
-        t = (hot.temperature[:1] * cold.temperature[:1]).sqrt()
-        middle = settled(_at(hot, t))
-        first_half = bool(_moved(hot, middle).max() > _moved(middle, cold).max())
-        hot, cold = (hot, middle) if first_half else (middle, cold)
-    jumped = ~fresh & (moved > FAR) & (_moved(hot, cold) > moved / 2)
-    return tuple((cluster, float(cold.temperature[0])) for cluster in jumped.nonzero()[:, 0].tolist())
+    hot = refine(hot)  # otherwise, the last bit of convergence could look like a jump
+    moves = _relative_moves(hot, cold)
+    for _ in range(N_BISECTIONS):
+        middle_t = (hot.temperature[:1] * cold.temperature[:1]).sqrt()
+        middle = refine(_at_temperature(hot, middle_t))
+        is_in_hot_half = bool(_relative_moves(hot, middle).max() > _relative_moves(middle, cold).max())
+        hot, cold = (hot, middle) if is_in_hot_half else (middle, cold)
+    has_jumped = ~is_new & (moves > JUMP_DISTANCE) & (_relative_moves(hot, cold) > moves / 2)
+    return tuple((cluster, float(cold.temperature[0])) for cluster in has_jumped.nonzero()[:, 0].tolist())
 
 
-def _fresh(state: AnnealingState) -> Tensor:
-    """Which clusters (k,) came of a split."""
+def _is_newly_split(state: AnnealingState) -> Tensor:
+    """Return whether each cluster (k,) is the result of a split at this temperature."""
     return torch.isin(state.parents, torch.tensor([cluster for cluster, _ in state.splits], dtype=torch.long))
 
 
-def _moved(hot: Params, cold: Params) -> Tensor:
-    """How far centers (k,) moved, in standard deviations of a cluster at that temperature."""
-    far: Tensor = torch.linalg.vector_norm(cold.centers - hot.centers, dim=1) / (cold.temperature / 2).sqrt()
-    return far
+def _relative_moves(hot: Params, cold: Params) -> Tensor:
+    """Return how far centers (k,) move between two temperatures, in standard deviations of a cluster at the lower."""
+    moves: Tensor = torch.linalg.vector_norm(cold.centers - hot.centers, dim=1) / (cold.temperature / 2).sqrt()
+    return moves
 
 
-def _inherited(directions: SplitDirections, which: Tensor, kept: Tensor) -> SplitDirections:
-    """Guess the directions of clusters just split: that of the split, turned a little at random."""
-    vector = torch.cat([directions.vector, directions.vector[which]])[kept]
-    turn = torch.randn(vector.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    turned = vector + turn.to(vector) / math.sqrt(vector.shape[1])
-    growth = torch.cat([directions.growth, directions.growth[which]])[kept]
-    return SplitDirections(normalize(turned), growth)
+def _perturbed_directions(directions: SplitDirections, split: Tensor, kept: Tensor) -> SplitDirections:
+    """Return first guesses of the directions after some clusters were split: the old ones, perturbed at random."""
+    vector = torch.cat([directions.vector, directions.vector[split]])[kept]
+    noise = torch.randn(vector.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    perturbed = vector + noise.to(vector) / math.sqrt(vector.shape[1])
+    growth = torch.cat([directions.growth, directions.growth[split]])[kept]
+    return SplitDirections(normalize(perturbed), growth)
 
 
-def _without_twins(objective: Objective, source: Source, found: Evaluation) -> tuple[Evaluation, Tensor]:
-    """Make one of centers that coincide, and give the numbers of those that stay."""
-    c, t, log_prior = found.params
-    owner = (torch.cdist(c, c).square() < MERGED * t[0]).int().argmax(1)  # the first that each coincides with
-    kept = torch.unique(owner)
+def _merge_coinciding(objective: Objective, source: Source, evaluation: Evaluation) -> tuple[Evaluation, Tensor]:
+    """Merge clusters whose centers coincide; return the evaluation, and the numbers (m,) of the clusters kept."""
+    c, t, log_prior = evaluation.params
+    representative = (torch.cdist(c, c).square() < MERGE_DISTANCE * t[0]).int().argmax(1)  # the first one that is close
+    kept = torch.unique(representative)
     if len(kept) == len(c):
-        return found, kept
-    prior = torch.zeros_like(log_prior).index_add(0, owner, log_prior.exp())[kept]
+        return evaluation, kept
+    prior = torch.zeros_like(log_prior).index_add(0, representative, log_prior.exp())[kept]
     return evaluate(objective, source, Params(c[kept], t[kept], prior.log())), kept

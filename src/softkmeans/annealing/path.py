@@ -1,4 +1,4 @@
-"""The annealing path: from one cluster to many as the temperature falls, with all that happens on the way."""
+"""The annealing path: the optimum at a series of decreasing temperatures, with its splits and jumps."""
 
 from __future__ import annotations
 
@@ -25,31 +25,37 @@ from ..objectives import FreeEnergy
 from ..temperature import Fixed, Schedule
 from .anneal import AnnealingState, anneal, initial_state, with_equal_priors
 
-MANY, CLOSE, ROUGH = 10_000, 1e-5, 1e-3  # rows from which on passes are dear, and how closely to look
-HOTTEST, COLDEST = 1.05, 1e-3  # in critical temperatures: where a path begins and ends by default
+LARGE_N_ROWS = 10_000  # with more rows, passes are expensive, and the default tolerance is larger
+TOL_SMALL = 1e-5
+TOL_LARGE = 1e-3
+# First and last temperature of a path by default, in units of the critical temperature.
+FIRST_TEMPERATURE = 1.05
+LAST_TEMPERATURE = 1e-3
+MIN_CRITICAL_TEMPERATURE = 1e-30  # in the units of the scaled data; below, all rows are equal up to rounding
 
 
 class Level(NamedTuple):
-    """The optimum at a temperature.
+    """The optimum at one temperature of an annealing path.
 
     Attributes
     ----------
     temperature : float
         T, in the data's units.
     centers : ndarray (k, d)
-        One for each distinct cluster.
+        Centers of the distinct clusters.
     priors : ndarray (k,)
-        The clusters' priors, learned; at the last level of a path all the same.
+        Learned priors of the clusters; equal at the last level of a path.
     shares : ndarray (k,)
-        The clusters' weights Σ w r over Σw.
+        Cluster weights Σ w r, divided by Σw.
     parents : ndarray (k,) of int
-        The cluster of the level before that each came from; -1 at the first level.
+        For each cluster, its parent cluster in the level before; -1 at the first level.
     instability : ndarray (k,)
-        2 λ_max / T of each cluster, or what comes in its place for other distances: above 1, it splits. As it was last
-        looked at, which is where the path ran out of room for more clusters.
+        2 λ_max / T of each cluster, or the corresponding quantity for other distances: above 1, the cluster splits. It
+        is no longer updated once the path has reached ``max_clusters``.
     free_energy, distortion, entropy : float
-        F = -T Σ w log Σ_k π_k exp(-d / T), with the masses π, E and H, summed over the rows. F does not change where a
-        cluster becomes two in the same place; where masses are equal, plain soft k-means' F is lower by T Σw log k.
+        F = -T Σ w log Σ_k π_k exp(-d / T) with the priors π, E and H, summed over the rows. F does not change if a
+        cluster is replaced by two with the same center. If priors are equal, the F of plain soft k-means is lower by
+        T Σw log k.
     """
 
     temperature: float
@@ -64,18 +70,19 @@ class Level(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """A change of the optimum that is more than a drift.
+    """A split of a cluster, or a jump of its center.
 
     Attributes
     ----------
     temperature : float
-        Where it happens: for a split, where the cluster loses its stability.
+        Temperature of the transition; for a split, the temperature at which the cluster becomes unstable.
     level : int
-        Number of the first level after it.
+        Number of the first level after the transition.
     cluster : int
         Number of the cluster in the level before.
     kind : {"split", "jump"}
-        A cluster lost its stability and became several; or its center is suddenly elsewhere, though it did not.
+        "split": the cluster became unstable and was replaced by several. "jump": its center moved discontinuously,
+        although it was stable.
     """
 
     temperature: float
@@ -85,18 +92,18 @@ class Transition(NamedTuple):
 
 
 class AnnealingPath(NamedTuple):
-    """Optima at falling temperatures, each followed from the one before.
+    """The optima at a series of decreasing temperatures, each found from the one before.
 
     Attributes
     ----------
     levels : tuple of Level
-        One for each temperature; the last with equal masses, as the optimum of plain soft k-means.
+        One level per temperature; the last one has equal priors and is an optimum of plain soft k-means.
     transitions : tuple of Transition
-        What happened between them, by falling temperature.
+        Splits and jumps between the levels, by decreasing temperature.
     critical_temperature : float
-        T_c, below which one cluster is no longer stable.
+        T_c, below which a single cluster is unstable.
     weight : float
-        Σw, the number of rows where nothing is weighted.
+        Total weight Σw; the number of rows if they have no weights.
     """
 
     levels: tuple[Level, ...]
@@ -106,38 +113,38 @@ class AnnealingPath(NamedTuple):
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
-        """T (m,) of the levels."""
+        """Temperature (m,) of each level."""
         return np.array([level.temperature for level in self.levels])
 
     @property
     def n_clusters(self) -> NDArray[np.int64]:
-        """How many distinct clusters (m,) there are at the levels."""
+        """Number of distinct clusters (m,) at each level."""
         return np.array([len(level.centers) for level in self.levels])
 
     @property
     def perplexity(self) -> NDArray[np.float64]:
-        """Over how many clusters (m,) a row is spread: exp(H / Σw)."""
+        """Effective number of clusters (m,) that a row belongs to at each level: exp(H / Σw)."""
         return np.exp([level.entropy / self.weight for level in self.levels])
 
     def lifetimes(self) -> dict[int, float]:
-        """Say for how long, in log temperature, there were k clusters, for each k that came and went.
+        """Return the lifetime of each number of clusters k: the width of its temperature range in log T.
 
-        One cluster is left out, which there is up to any temperature, and so is the last number, which has no end.
+        One cluster and the last number of clusters are left out, because their temperature ranges are unbounded.
         """
-        found = dict[int, float]()
+        lifetimes = dict[int, float]()
         for (hot, k), (cold, _) in pairwise(self.changes()):
-            found[k] = found.get(k, 0.0) + math.log(hot / cold)
-        return found
+            lifetimes[k] = lifetimes.get(k, 0.0) + math.log(hot / cold)
+        return lifetimes
 
     def changes(self) -> list[tuple[float, int]]:
-        """List the temperatures, falling, at which the number of clusters changes, and to what it does."""
+        """Return the temperatures at which the number of clusters changes, in decreasing order, with the new number."""
         changes = list[tuple[float, int]]()
-        for number, (before, after) in enumerate(pairwise(self.n_clusters.tolist()), 1):
-            at = [t.temperature for t in self.transitions if (t.level, t.kind) == (number, "split")]
+        for level, (before, after) in enumerate(pairwise(self.n_clusters.tolist()), 1):
+            temperatures = [t.temperature for t in self.transitions if (t.level, t.kind) == (level, "split")]
             if before != after:
-                at = at or [self.levels[number].temperature]  # centers came to coincide
-                counts = np.linspace(before, after, len(at) + 1).round().astype(int)[1:]
-                changes += zip(at, counts.tolist(), strict=True)
+                temperatures = temperatures or [self.levels[level].temperature]  # without a split, clusters have merged
+                counts = np.linspace(before, after, len(temperatures) + 1).round().astype(int)[1:]
+                changes += zip(temperatures, counts.tolist(), strict=True)
         return changes
 
 
@@ -155,9 +162,8 @@ def annealing_path(
 ) -> AnnealingPath:
     """Follow the optimum from above the critical temperature down to hard clustering.
 
-    There is one center for each distinct cluster, with a mass of its own; a cluster whose covariance's largest
-    eigenvalue exceeds T / 2 is no longer stable and is split. Nothing is drawn at random, so that a path is always the
-    same.
+    There is one center for each distinct cluster, with its own prior. A cluster is unstable and is split when the
+    largest eigenvalue of its covariance exceeds T / 2. The path is deterministic: it does not depend on random numbers.
 
     Rose, "Deterministic annealing for clustering, compression, classification, regression, and related optimization
     problems", Proc. IEEE 1998, in the mass-constrained version.
@@ -165,36 +171,36 @@ def annealing_path(
     Parameters
     ----------
     X : array-like, sparse matrix, frame, Tensor (n, d) or Source
-        Rows.
-    temperatures : sequence of float or Schedule, optional
-        Falling, in the data's units; by default ``n_temperatures`` from 1.05 to 0.001 times the critical one, each the
-        same share of the one before.
-    n_temperatures : int
-        How many, if they are not given.
-    max_clusters : int
-        How many distinct clusters there are to be at most; once there are, the path goes on without splits.
-    tol : float, optional
-        A pass that lowers F by no more than this share of E is the last at a temperature. Near a transition clusters
-        part slowly, and a low tol follows them closely, in more passes: by default it is 1e-5, and 1e-3 for more than
-        10,000 rows.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        What is between rows and centers.
-    sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows.
-    device : str or torch.device, optional
-        Where the work is done; where X is, by default.
-    on_level : callable, optional
-        Is given every `Level` as soon as it is found.
+        The rows.
+    temperatures : sequence of float or Schedule, default=None
+        Decreasing temperatures, in the data's units. By default, ``n_temperatures`` values in geometric progression
+        from 1.05 to 0.001 times the critical temperature.
+    n_temperatures : int, default=50
+        Number of temperatures, if they are not given.
+    max_clusters : int, default=32
+        Maximum number of distinct clusters. Once it is reached, the path continues without splits.
+    tol : float, default=None
+        Tolerance: the fit at each temperature stops after a pass that lowers F by no more than ``tol`` times E. Near a
+        transition, clusters separate slowly; a small ``tol`` follows them closely, but needs more passes. By default,
+        1e-5, or 1e-3 for more than 10,000 rows.
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
+        Distance between rows and centers.
+    sample_weight : array-like or Tensor (n,), default=None
+        Weights of the rows; all 1 by default.
+    device : str or torch.device, default=None
+        Device for the computation; by default, the device of X.
+    on_level : callable, default=None
+        Called with every `Level` as soon as it is computed.
 
     Returns
     -------
     AnnealingPath
-        Levels, and the transitions between them.
+        The levels, and the transitions between them.
 
     Raises
     ------
     InputError
-        If the data or a parameter can't be used, temperatures rise, or all rows are the same.
+        If the data or a parameter is invalid, if the temperatures do not decrease, or if all rows are the same.
 
     Examples
     --------
@@ -208,19 +214,21 @@ def annealing_path(
     source = as_source(X, sample_weight, device=device)
     check_count("n_temperatures", n_temperatures)
     check_count("max_clusters", max_clusters)
-    tol = (CLOSE if source.n_rows <= MANY else ROUGH) if tol is None else tol
+    if tol is None:
+        tol = TOL_SMALL if source.n_rows <= LARGE_N_ROWS else TOL_LARGE
     check_tol(tol)
     scaling = Scaling.of(source, as_distance(distance))
     goal, view = FreeEnergy(scaling, Fixed(1.0), ModelSpec(learn_priors=True)), scaling.view(source)
     start = initial_state(goal, view)
-    critical = float(start.found.params.temperature[0])
-    if critical < 1e-30:
-        raise InputError("all rows are the same: there is one cluster at any temperature")
+    critical = float(start.evaluation.params.temperature[0])
+    if critical < MIN_CRITICAL_TEMPERATURE:
+        raise InputError("all rows are the same: an annealing path needs at least two distinct rows")
     if temperatures is None:
-        schedule = np.geomspace(HOTTEST * critical, COLDEST * critical, n_temperatures).tolist()
+        first, last = FIRST_TEMPERATURE * critical, LAST_TEMPERATURE * critical
+        schedule = np.geomspace(first, last, n_temperatures).tolist()
     else:
-        given = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
-        schedule = [*given.stages(scaling), given.start(scaling, lambda: 0.0)]
+        rule = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
+        schedule = [*rule.stages(scaling), rule.start(scaling, lambda: 0.0)]
     levels, transitions = list[Level](), list[Transition]()
     for state in anneal(goal, view, start, schedule, max_clusters, tol=tol):
         if len(levels) == len(schedule) - 1:
@@ -229,12 +237,13 @@ def annealing_path(
         levels.append(_level(goal, state, is_first=not levels))
         if on_level is not None:
             on_level(levels[-1])
-    weight = float(start.found.sums.stats.n)
+    weight = float(start.evaluation.sums.stats.n)
     return AnnealingPath(tuple(levels), tuple(transitions), critical * scaling.unit, weight)
 
 
 def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
-    params, sums, value = state.found
+    """Return a level of the path, in the data's units."""
+    params, sums, value = state.evaluation
     unit, t = goal.scaling.unit, float(params.temperature[0])
     return Level(
         temperature=t * unit,
@@ -250,7 +259,7 @@ def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
 
 
 def _transitions(state: AnnealingState, level: int, unit: float) -> list[Transition]:
-    """List what led to a level, hottest first."""
-    kinds = {"split": state.splits, "jump": state.jumps}
-    found = [Transition(t * unit, level, cluster, kind) for kind, events in kinds.items() for cluster, t in events]
-    return sorted(found, key=lambda transition: -transition.temperature)
+    """Return the transitions between a level and the one before, by decreasing temperature."""
+    splits = [Transition(t * unit, level, cluster, "split") for cluster, t in state.splits]
+    jumps = [Transition(t * unit, level, cluster, "jump") for cluster, t in state.jumps]
+    return sorted(splits + jumps, key=lambda transition: -transition.temperature)

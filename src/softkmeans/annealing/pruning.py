@@ -1,4 +1,4 @@
-"""Which clusters are missed least."""
+"""Remove the clusters whose removal increases the objective least."""
 
 from __future__ import annotations
 
@@ -17,57 +17,64 @@ from ..model.params import Evaluation, Params
 from ..objectives import Objective
 
 
-def prune(objective: Objective, source: Source, found: Evaluation, m: int) -> Params:
-    """Leave out the m clusters whose loss costs least; others take the places of those that had one before."""
-    c, t, log_prior = found.params
-    k = len(c) - m
-    cost = source.sum(
-        lambda block: block.sum(lambda piece: removal_costs(piece, objective, found.params), width=len(c))
+def prune(objective: Objective, source: Source, evaluation: Evaluation, n_removed: int) -> Params:
+    """Return the parameters without the clusters whose removal costs least.
+
+    The other clusters keep their numbers as far as possible: the last ones take the numbers that become free.
+    """
+    c, t, log_prior = evaluation.params
+    n_kept = len(c) - n_removed
+    costs = source.sum(
+        lambda block: block.sum(lambda piece: removal_costs(piece, objective, evaluation.params), width=len(c))
     )
-    gone = _least(cost, c, m)
-    stays = torch.ones(len(c), dtype=torch.bool)
-    stays[gone] = False
-    places = torch.arange(k)
-    places[~stays[:k]] = k + stays[k:].nonzero()[:, 0]
-    noise = torch.arange(len(c), len(log_prior))
-    return renormalize_priors(objective, Params(c[places], t[places], log_prior[torch.cat([places, noise])]))
+    is_kept = torch.ones(len(c), dtype=torch.bool)
+    is_kept[_cheapest(costs, c, n_removed)] = False
+    kept = torch.arange(n_kept)
+    kept[~is_kept[:n_kept]] = n_kept + is_kept[n_kept:].nonzero()[:, 0]
+    noise = torch.arange(len(c), len(log_prior))  # the noise cluster, if there is one
+    return renormalize_priors(objective, Params(c[kept], t[kept], log_prior[torch.cat([kept, noise])]))
 
 
 def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
-    """How much less (k,) the rows' Σ w logsumexp would be without each of the clusters.
+    """Return by how much (k,) the rows' Σ w logsumexp decreases if each of the clusters is removed.
 
     Parameters
     ----------
     piece : Block
         A few rows.
     objective : Objective
-        Gives the logits.
+        Objective that defines the logits.
     params : Params
-        The clusters.
+        Parameters of all clusters.
     """
     b, rule = objective.logit_offsets(params)
     logits = b - distances(piece, params.centers, objective.scaling.distance) / params.temperature  # (m, k)
-    most, which = logits.max(1, keepdim=True)
-    rest = logits.scatter(1, which, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.outside))
-    whole = most.logaddexp(rest)
-    lost = -torch.log1p(-(logits - whole).exp().clamp_max(0.5))  # right for all but the likeliest, of which 1 - r
-    return total(piece.w[:, None] * lost.scatter(1, which, whole - rest))  # may be no more than rounding
+    largest, likeliest = logits.max(1, keepdim=True)  # (m, 1)
+    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.outside))
+    log_sum = largest.logaddexp(others)
+    # A cluster with membership r costs -log(1 - r). For the likeliest cluster, 1 - r may be nothing but rounding error;
+    # its cost is computed from the logits of the others.
+    costs = -torch.log1p(-(logits - log_sum).exp().clamp_max(0.5))
+    return total(piece.w[:, None] * costs.scatter(1, likeliest, log_sum - others))
 
 
-def _least(cost: Tensor, c: Tensor, m: int) -> list[int]:
-    """Numbers of the m least costs, but of two nearest neighbors only one: without it, the other costs more."""
+def _cheapest(costs: Tensor, c: Tensor, m: int) -> list[int]:
+    """Return the numbers of the m clusters with the lowest costs, but only one of two nearest neighbors.
+
+    If one of two neighbors is removed, the removal of the other costs more.
+    """
     nearest = torch.cdist(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
-    chosen, spared = list[int](), set[int]()
-    order = cost.argsort(stable=True).tolist()
+    chosen, protected = list[int](), set[int]()
+    order = costs.argsort(stable=True).tolist()
     for j in order:
-        if len(chosen) < m and j not in spared and nearest[j] not in chosen:
+        if len(chosen) < m and j not in protected and nearest[j] not in chosen:
             chosen.append(j)
-            spared.add(nearest[j])
+            protected.add(nearest[j])
     return (chosen + [j for j in order if j not in chosen])[:m]
 
 
 def renormalize_priors(objective: Objective, params: Params) -> Params:
-    """Give the priors of another number of clusters: the same for all, unless they are learned."""
+    """Return the parameters with priors that sum to 1; they are equal unless the objective learns them."""
     if objective.spec.learn_priors:
         return params._replace(log_prior=torch.log_softmax(params.log_prior, 0))
     return params._replace(log_prior=torch.full_like(params.log_prior, -math.log(len(params.log_prior))))

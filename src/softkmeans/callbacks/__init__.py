@@ -1,4 +1,4 @@
-"""Small objects that watch a fit: progress bars, a printed or logged loss, a recording, what stops it, or your own."""
+"""Callbacks of a fit: progress bars, printed or logged losses, recording, early stopping, or your own."""
 
 from __future__ import annotations
 

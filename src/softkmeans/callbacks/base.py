@@ -1,4 +1,4 @@
-"""What a pass says, and who hears of it."""
+"""The `Step` record and the `Callback` interface."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._utils.checks import check_positive
 
-if TYPE_CHECKING:  # what watches a fit needs no torch before there is one
+if TYPE_CHECKING:  # callbacks can be imported without importing torch
     from torch import Tensor
 
 
 class Step(NamedTuple):
-    """What one pass over the data found, in the data's units.
+    """The result of one pass over the data, in the data's units.
 
-    Where a solver guessed and found nothing better, it is the best so far, to which the solver goes back.
+    If a solver tries parameters that bring no improvement, it returns to the best parameters so far, and the step
+    describes those.
 
     Attributes
     ----------
     n_iter : int
         Number of the pass, from 1.
     objective : float
-        What the fit minimizes, as a sum over the rows: F, NLL or E; or how far it is from what it looks for.
+        The minimized objective, as a sum over the rows: F, NLL, E or J; or the squared distance from a fixed point.
     mean : float
-        The objective over Σw: the loss per row.
+        The objective divided by Σw: the loss per row.
     distortion : float
         Expected distortion E.
     temperature : float
-        T; the mean by weight where each cluster has its own, NaN for fuzzy memberships, which know none.
+        Temperature T; the weighted mean over clusters if they differ, NaN for fuzzy memberships.
     restart : int
         Number of the restart, from 0.
     n_rows : int
-        How many rows the pass looked at: all, but for the first passes of a fit with ``growing_sample``.
+        Number of rows in the pass: all, except in the first passes of a fit with ``growing_sample``.
     centers : Tensor (k, d) or None
-        A copy of the centers that the pass looked at, for callbacks; a fit's history does without.
+        Copy of the centers at which the pass was made, for callbacks; None in the history of a fit.
     """
 
     n_iter: int
@@ -49,15 +50,15 @@ class Step(NamedTuple):
 
 
 class Callback:
-    """Watch a fit: override what you need.
+    """Base class of callbacks: override the methods that you need.
 
-    Callbacks are called in the order given, and every one hears of every pass, also of one after which another asks to
-    stop. An object may watch several fits, one after the other: begin anew in `on_fit_begin`.
+    Callbacks are called in the given order. All are called after every pass, even if one of them asks to stop. A
+    callback can be used for several fits, one after the other: reset its state in `on_fit_begin`.
 
-    What a callback raises ends the fit, all restarts, as Ctrl-C does: the other callbacks still hear `on_fit_end`, the
-    estimator keeps the best centers so far (those of the start, if need be), and the exception comes out of
-    `SoftKMeans.fit` as it was raised; the first, if there are several. `softkmeans.fit` has no estimator to keep
-    anything in and raises a ``CallbackError`` with the ``result``, whose ``__cause__`` is the exception.
+    If a callback raises an exception, the fit and all its restarts end, as after Ctrl-C. `on_fit_end` of the other
+    callbacks is still called, the estimator keeps the best centers so far (the initial ones, if there are no others),
+    and `SoftKMeans.fit` raises the exception; the first, if there are several. `softkmeans.fit` has no estimator and
+    raises a ``CallbackError`` instead: its ``result`` is the best so far, its ``__cause__`` the exception.
 
     Examples
     --------
@@ -71,47 +72,47 @@ class Callback:
     """
 
     def on_resume(self, n_passes: int) -> None:
-        """Called before the first restart of a fit that is to go on from a checkpoint.
+        """Handle the start of a fit with ``resume=True``; called before the first restart.
 
-        Of the passes made before, callbacks are told as if they were made again.
+        The passes in the checkpoint are replayed: `on_step` is called for each of them again.
 
         Parameters
         ----------
         n_passes : int
-            How many the checkpoint knows of; 0 where there is no checkpoint, and the fit starts afresh.
+            Number of passes in the checkpoint; 0 if there is none and the fit starts from the beginning.
         """
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Called before the first pass of every restart.
+        """Handle the start of a restart; called before its first pass.
 
         Parameters
         ----------
         max_iter : int
-            Passes over all rows, at most.
+            Maximum number of passes over the rows.
         """
 
     def on_step(self, step: Step) -> bool | None:
-        """Called after every pass.
+        """Handle a pass; called after every pass.
 
         Parameters
         ----------
         step : Step
-            What the pass found.
+            Result of the pass.
 
         Returns
         -------
         bool or None
-            Anything true ends this restart, with the best centers so far; restarts still to come are not affected.
+            Any true value ends this restart with the best centers so far. Later restarts are not affected.
         """
 
     def on_fit_end(self, result: Any) -> None:
-        """Called after the last pass of every restart, also when the fit was interrupted or a callback failed.
+        """Handle the end of a restart; called after its last pass, also if the fit is interrupted or a callback fails.
 
         Parameters
         ----------
         result : Result or None
-            What the restart found, clusters in the order they started in; None if it found nothing, because the data
-            could not be read, say, or Ctrl-C came before the first pass.
+            Result of the restart, with the clusters in their initial order; None if there is none, for example because
+            the data could not be read or Ctrl-C was pressed before the first pass.
         """
 
 

@@ -1,4 +1,4 @@
-"""The loss in lines of text, printed or logged."""
+"""Callbacks that print or log the loss."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class LossPrinter(Callback):
     Parameters
     ----------
     every : int, default=10
-        Passes between two lines; the first pass and the last one are always printed.
+        Number of passes between two lines; the first and the last pass are always printed.
     write : callable, default=print
-        Takes a line of text.
+        Function that is called with each line of text.
 
     Raises
     ------
@@ -43,21 +43,21 @@ class LossPrinter(Callback):
         self._last: Step | None = None
 
     def on_resume(self, n_passes: int) -> None:
-        """Print where the fit goes on."""
-        self.write(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting afresh")
+        """Print the pass from which the fit resumes."""
+        self.write(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting from the beginning")
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Forget the fit before."""
+        """Reset the state."""
         self._last = None
 
     def on_step(self, step: Step) -> None:
-        """Print every few passes."""
+        """Print the loss every ``every`` passes."""
         self._last = step
         if step.n_iter == 1 or step.n_iter % self.every == 0:
             self._print(step)
 
     def on_fit_end(self, result: Any) -> None:
-        """Print the last pass."""
+        """Print the loss of the last pass."""
         if self._last is not None and self._last.n_iter != 1 and self._last.n_iter % self.every:
             self._print(self._last)
 
@@ -66,26 +66,26 @@ class LossPrinter(Callback):
 
 
 class LossLogger(Callback):
-    """Log the loss at intervals, and the fit's begin and end, through the standard library's ``logging``.
+    """Log the start and end of a fit, and the loss at intervals, with the standard library's ``logging``.
 
-    Which lines are seen, and where, is up to the program: no handler is added and no level set here. Python shows
-    none below WARNING until told to, by ``logging.basicConfig(level=logging.INFO)``, say.
+    The program decides which messages are shown, and where: this class adds no handler and sets no level. By default,
+    Python shows no messages below WARNING; ``logging.basicConfig(level=logging.INFO)`` shows them.
 
     Parameters
     ----------
     every : int, optional
-        Passes between two lines; 10 if ``seconds`` isn't given either.
+        Number of passes between two messages. Default is 10, unless ``seconds`` is given.
     seconds : float, optional
-        Seconds between two lines, at least. With both, a pass is logged if either asks for it.
+        Minimum number of seconds between two messages. With both, a pass is logged if either condition holds.
     logger : str, Logger or LoggerAdapter, default="softkmeans"
-        Where lines go, or its name.
+        The logger, or its name.
     level : int, default=logging.INFO
-        Level of the lines.
+        Level of the messages.
 
     Raises
     ------
     InputError
-        If a parameter can't be used.
+        If a parameter is invalid.
 
     Examples
     --------
@@ -94,9 +94,9 @@ class LossLogger(Callback):
     >>> logger = logging.getLogger("clusters")
     >>> logger.setLevel(logging.INFO)
     >>> logger.addHandler(logging.StreamHandler(sys.stdout))
-    >>> watch = LossLogger(every=1, logger=logger)
-    >>> model = SoftKMeans(1, init=[[0.0]], temperature=1.0, callbacks=[watch]).fit([[0.0], [1.0], [2.0]])
-    fit begins, of at most 300 passes
+    >>> loss_logger = LossLogger(every=1, logger=logger)
+    >>> model = SoftKMeans(1, init=[[0.0]], temperature=1.0, callbacks=[loss_logger]).fit([[0.0], [1.0], [2.0]])
+    fit begins (at most 300 passes)
     restart 0, pass 1: loss 1.6666667, temperature 1
     restart 0, pass 2: loss 0.66666667, temperature 1
     restart 0, pass 3: loss 0.66666667, temperature 1
@@ -115,30 +115,32 @@ class LossLogger(Callback):
         if seconds is not None:
             check_positive("seconds", seconds)
         if not isinstance(logger, str | logging.Logger | logging.LoggerAdapter):
-            raise InputError(f"logger={logger!r}: give a logger of the logging module, or its name")
+            raise InputError(f"logger={logger!r}: expected a logger of the logging module, or its name")
         check_count("level", level)
         self.every = 10 if every is None and seconds is None else every
         self.seconds, self.logger, self.level = seconds, logger, level
 
     def on_resume(self, n_passes: int) -> None:
-        """Log where the fit goes on."""
-        self._log("resumed at pass %d" if n_passes else "no checkpoint yet (%d passes): starting afresh", n_passes)
+        """Log the pass from which the fit resumes."""
+        self._log(
+            "resumed at pass %d" if n_passes else "no checkpoint yet (%d passes): starting from the beginning", n_passes
+        )
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Log how long it may last."""
-        self._log("fit begins, of at most %d passes", max_iter)
+        """Log the start of a restart and its maximum number of passes."""
+        self._log("fit begins (at most %d passes)", max_iter)
 
     def on_step(self, step: Step) -> None:
-        """Log the pass if it is time."""
+        """Log the pass if it is due."""
         if self._is_due(step):
-            text, figures = "restart %d, pass %d: loss %.8g", (step.restart, step.n_iter, step.mean)
-            if step.temperature != step.temperature:  # NaN, where there is none; nothing is formatted here
-                self._log(text, *figures)
+            message, values = "restart %d, pass %d: loss %.8g", (step.restart, step.n_iter, step.mean)
+            if step.temperature != step.temperature:  # NaN: fuzzy memberships have no temperature
+                self._log(message, *values)
             else:
-                self._log(text + ", temperature %.6g", *figures, step.temperature)
+                self._log(message + ", temperature %.6g", *values, step.temperature)
 
     def on_fit_end(self, result: Any) -> None:
-        """Log how it ended."""
+        """Log the end of the restart."""
         if result is None:
             self._log("fit ends without a result")
         else:
@@ -146,10 +148,11 @@ class LossLogger(Callback):
             self._log("fit ends after %d passes, %s: objective %.8g", result.n_iter, ending, result.objective)
 
     def _is_due(self, step: Step) -> bool:
-        by_number = self.every is not None and step.n_iter % self.every == 0
-        return by_number or (self.seconds is not None and monotonic() - self._logged >= self.seconds)
+        if self.every is not None and step.n_iter % self.every == 0:
+            return True
+        return self.seconds is not None and monotonic() - self._last_message_time >= self.seconds
 
-    def _log(self, text: str, *figures: object) -> None:
-        self._logged = monotonic()
+    def _log(self, message: str, *values: object) -> None:
+        self._last_message_time = monotonic()
         logger = logging.getLogger(self.logger) if isinstance(self.logger, str) else self.logger
-        logger.log(self.level, text, *figures)  # which puts text and figures together only if somebody listens
+        logger.log(self.level, message, *values)  # formats the message only if it is shown

@@ -1,4 +1,4 @@
-"""A progress bar."""
+"""The progress bar callback."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tqdm import TqdmWarning
 
 from .base import Callback, Step, check_not_negative
 
-with warnings.catch_warnings():  # a notebook without ipywidgets has a bar of text, which is no reason to warn
+with warnings.catch_warnings():  # in a notebook without ipywidgets, tqdm warns and shows a text bar, which is fine
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
 
 
 class ProgressBar(Callback):
-    """A progress bar, at a terminal or in a notebook, for fits that take more than a moment.
+    """Show a progress bar in a terminal or a notebook.
 
-    It is wiped when the fit ends. Where standard error is neither (a log file, the pane of an editor), it is written
-    anew every ten seconds only; `LossLogger` writes proper lines.
+    The bar is cleared when the fit ends. If standard error is neither a terminal nor a notebook (for example, a log
+    file), the bar is updated only every ten seconds; `LossLogger` is better there.
 
     Parameters
     ----------
     delay : float, default=1.0
-        Seconds before it shows.
+        Number of seconds before the bar appears, so that short fits show none.
 
     Raises
     ------
     InputError
-        If ``delay`` is not a finite number of 0 or more.
+        If ``delay`` is not a finite number of at least 0.
 
     Examples
     --------
@@ -46,14 +46,21 @@ class ProgressBar(Callback):
 
     def on_fit_begin(self, max_iter: int) -> None:
         """Open the bar."""
-        self._close()  # the bar of a fit that broke off
-        when = {"delay": self.delay, "mininterval": 0.1 if _is_watched() else 10.0, "disable": sys.stderr is None}
-        self._bar = tqdm(total=max_iter, desc="soft k-means", unit="pass", leave=False, **when)
+        self._close()  # a fit that failed may have left its bar open
+        self._bar = tqdm(
+            total=max_iter,
+            desc="soft k-means",
+            unit="pass",
+            leave=False,
+            delay=self.delay,
+            mininterval=0.1 if _is_interactive() else 10.0,
+            disable=sys.stderr is None,
+        )
 
     def on_step(self, step: Step) -> None:
         """Advance the bar."""
         if step.restart:
-            self._bar.set_description(f"restart {step.restart}", refresh=False)  # leave room for the bar
+            self._bar.set_description(f"restart {step.restart}", refresh=False)  # short, to leave room for the bar
         self._bar.set_postfix(objective=f"{step.mean:.6g}", refresh=False)
         self._bar.update()
 
@@ -67,9 +74,9 @@ class ProgressBar(Callback):
         self._bar = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_bar": None}  # a bar belongs to its terminal, and a copy opens its own
+        return self.__dict__ | {"_bar": None}  # a bar cannot be copied; the copy opens its own
 
 
-def _is_watched() -> bool:
-    """Say whether standard error is a terminal or a notebook, where a line can be written over."""
+def _is_interactive() -> bool:
+    """Return whether standard error is a terminal or a notebook, where a line can be overwritten."""
     return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""A fit's passes, kept for looking at afterward."""
+"""A callback that records all passes of a fit."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .base import Callback, Step
 
 
 class Recorder(Callback):
-    """Keep the centers, the temperature and the loss of every pass, so that a training can be replayed.
+    """Record the centers, the temperature and the loss of every pass.
 
-    Of several restarts, it is that with the lowest objective, as in ``history_``. Centers are kept in memory, k d
-    numbers a pass. `softkmeans.plots.animate_training` makes a film of it.
+    With several restarts, the record is that of the restart with the lowest objective, as in ``history_``. The centers
+    need memory for k d numbers per pass. `softkmeans.plots.animate_training` makes an animation of the record.
 
     Attributes
     ----------
     steps : list of Step
-        What each pass found, with its centers, on the CPU; filled when a restart ends.
+        One entry for each pass, with its centers on the CPU; updated when a restart ends.
     centers : ndarray (passes, k, d)
-        Centers in the data's units, clusters in the order they started in.
+        Centers in the data's units, with the clusters in their initial order.
     temperatures : ndarray (passes,)
-        T; NaN for fuzzy memberships.
+        Temperature T; NaN for fuzzy memberships.
     losses : ndarray (passes,)
-        The loss per row, ``Step.mean``.
+        Loss per row, ``Step.mean``.
 
     Examples
     --------
@@ -43,17 +43,17 @@ class Recorder(Callback):
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._heard: list[Step] = []
+        self._current: list[Step] = []
         self._lowest = math.inf
 
     @property
     def centers(self) -> NDArray[np.float64]:
-        """Centers (passes, k, d)."""
+        """Centers of each pass (passes, k, d)."""
         return np.array([step.centers for step in self.steps if step.centers is not None], dtype=np.float64)
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
-        """T of each pass (passes,)."""
+        """Temperature of each pass (passes,)."""
         return np.array([step.temperature for step in self.steps])
 
     @property
@@ -62,16 +62,16 @@ class Recorder(Callback):
         return np.array([step.mean for step in self.steps])
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Begin a restart."""
-        self._heard = []
+        """Start the record of a restart."""
+        self._current = []
 
     def on_step(self, step: Step) -> None:
-        """Keep the pass."""
-        if (step.restart, step.n_iter) == (0, 1):  # another fit
+        """Record the pass."""
+        if (step.restart, step.n_iter) == (0, 1):  # a new fit
             self.steps, self._lowest = [], math.inf
-        self._heard.append(step if step.centers is None else step._replace(centers=step.centers.detach().cpu()))
+        self._current.append(step if step.centers is None else step._replace(centers=step.centers.detach().cpu()))
 
     def on_fit_end(self, result: Any) -> None:
         """Keep the restart if it is the best so far."""
         if result is not None and result.objective < self._lowest:
-            self.steps, self._lowest = self._heard, result.objective
+            self.steps, self._lowest = self._current, result.objective

@@ -1,4 +1,4 @@
-"""Reasons to stop before a fit's own."""
+"""Callbacks that stop a fit: when the loss no longer falls, or after some time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from .base import Callback, Step, check_not_negative
 
 
 class EarlyStopping(Callback):
-    """Stop when the loss has ceased to fall.
+    """Stop a restart when the loss no longer decreases.
 
-    A fit's own ``tol`` suits objectives that fall steadily. This has patience, for Adam's ups and downs, and measures
-    by what was gained since the first pass: F crosses zero and NLL shifts with the data's units, so that neither means
-    anything relative to itself. Each restart is judged on its own, and so is each sample of ``growing_sample`` and each
+    The parameter ``tol`` of a fit suits objectives that decrease steadily. Early stopping tolerates some passes without
+    improvement, which are common with Adam. Improvements are relative to the total decrease since the first pass. They
+    cannot be relative to the loss itself: the free energy crosses zero, and the negative log-likelihood depends on the
+    data's units. The decrease is measured separately for each restart, each sample of ``growing_sample`` and each
     temperature of a ``Schedule``.
 
     Parameters
     ----------
     patience : int, default=5
-        So many passes in a row that bring nothing end the fit.
+        Stop after this many consecutive passes without improvement.
     min_delta : float, default=1e-4
-        A pass brings something if it lowers the best loss by more than this, relative to all that was gained before.
+        Minimum improvement: a pass must lower the best loss by more than ``min_delta`` times the total decrease before.
 
     Raises
     ------
     InputError
-        If ``patience`` is not a whole number of 1 or more, or ``min_delta`` not a finite number of 0 or more.
+        If ``patience`` is not an integer of at least 1, or ``min_delta`` not a finite number of at least 0.
 
     Examples
     --------
@@ -49,37 +50,42 @@ class EarlyStopping(Callback):
         self._last: Step
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Forget the fit before."""
+        """Reset the state."""
         self._first = None
 
     def on_step(self, step: Step) -> bool:
-        """Ask to stop once patience is spent."""
-        if self._first is None or self._is_another(step):
+        """Return whether ``patience`` passes in a row have brought no improvement."""
+        if self._first is None or not self._is_comparable(step):
             self._first = self._last = step
-            self._best, self._waited = step.mean, 0
+            self._best, self._n_without_improvement = step.mean, 0
             return False
         self._last = step
-        gained = self._first.mean - self._best
-        improved = self._best - step.mean > self.min_delta * gained
-        self._best, self._waited = (step.mean, 0) if improved else (self._best, self._waited + 1)
-        return self._waited >= self.patience
+        decrease = self._first.mean - self._best
+        if self._best - step.mean > self.min_delta * decrease:
+            self._best, self._n_without_improvement = step.mean, 0
+        else:
+            self._n_without_improvement += 1
+        return self._n_without_improvement >= self.patience
 
-    def _is_another(self, step: Step) -> bool:
-        """Whether losses do not compare: those of other rows, or of a T whose change has made the loss rise."""
+    def _is_comparable(self, step: Step) -> bool:
+        """Return whether the loss can be compared with the previous one.
+
+        It cannot if the rows have changed, or if T has changed and the loss has risen.
+        """
         changed = abs(step.temperature - self._last.temperature) > 0.01 * self._last.temperature
-        return step.n_rows != self._last.n_rows or (changed and step.mean > self._last.mean)
+        return step.n_rows == self._last.n_rows and not (changed and step.mean > self._last.mean)
 
 
 class TimeLimit(Callback):
-    """Stop a fit after some time.
+    """Stop a fit after a given time.
 
-    The time is that of all restarts together. A pass is never broken off, and restarts that are still to come when
-    time is up make one pass each.
+    The limit applies to all restarts together. A pass is never interrupted. Restarts that have not begun when the time
+    is up make one pass each.
 
     Parameters
     ----------
     seconds : float
-        How long.
+        Time limit in seconds.
 
     Raises
     ------
@@ -95,14 +101,14 @@ class TimeLimit(Callback):
     def __init__(self, seconds: float) -> None:
         check_positive("seconds", seconds)
         self.seconds = seconds
-        self._begun = self._started = monotonic()
+        self._restart_time = self._fit_time = monotonic()
 
     def on_fit_begin(self, max_iter: int) -> None:
-        """Look at the clock."""
-        self._begun = monotonic()
+        """Record the time at which the restart begins."""
+        self._restart_time = monotonic()
 
     def on_step(self, step: Step) -> bool:
-        """Ask to stop once time is up."""
-        if (step.restart, step.n_iter) == (0, 1):  # later restarts go on with the clock of the first
-            self._started = self._begun
-        return monotonic() - self._started >= self.seconds
+        """Return whether the time is up."""
+        if (step.restart, step.n_iter) == (0, 1):  # the time counts from the first restart of a fit
+            self._fit_time = self._restart_time
+        return monotonic() - self._fit_time >= self.seconds

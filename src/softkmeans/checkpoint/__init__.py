@@ -1,1 +1,1 @@
-"""Checkpoints: what an interrupted fit needs to continue, on disk."""
+"""Checkpoints on disk, from which an interrupted fit continues."""

@@ -1,8 +1,8 @@
-"""Checkpoints on disk: a safetensors file each, whole or not at all, of which the last two are kept."""
+"""Checkpoint files: one safetensors file each, written completely or not at all; the last two are kept."""
 
 from __future__ import annotations
 
-__all__ = ["Content", "begin", "last_number", "read_latest", "write"]
+__all__ = ["Content", "last_number", "prepare_folder", "read_latest", "write"]
 
 import hashlib
 import json
@@ -19,24 +19,29 @@ from torch import Tensor
 from .._utils.atomic import atomic_write, check_writable
 from ..errors import InputError, warn
 
-FORMAT, VERSION = "softkmeans checkpoint", 1
-NAME = re.compile(r"\d{8}\.safetensors")
-KEPT = 2
+FORMAT = "softkmeans checkpoint"
+VERSION = 1
+FILE_NAME = re.compile(r"\d{8}\.safetensors")
+N_KEPT = 2  # checkpoints kept in a folder
+
+# Errors that reading a damaged checkpoint raises.
+_DAMAGE_ERRORS = (safetensors.SafetensorError, OSError, LookupError, RuntimeError, TypeError, ValueError)
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
 
 
 class Content(NamedTuple):
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes
     ----------
     about : dict of str
-        What is fitted to what.
+        The data and the settings of the fit, by name.
     seed : int
-        Where random numbers were drawn from, if the fit was given nothing.
+        The seed of the fit if its ``random_state`` is None.
     step : int
-        How many passes were made.
+        The number of passes so far.
     sums : list of (str, str, list of Tensor)
-        The fingerprint of what was summed, the kind of the sum, and its numbers.
+        For each sum over the data: the fingerprint of the function, the kind of the sum, and its tensors.
     """
 
     about: dict[str, str]
@@ -45,83 +50,82 @@ class Content(NamedTuple):
     sums: list[tuple[str, str, list[Tensor]]]
 
 
-def begin(folder: Path) -> None:
-    """Make the folder ready for the checkpoints of a new fit.
+def prepare_folder(folder: Path) -> None:
+    """Create the folder for the checkpoints of a new fit.
 
     Raises
     ------
     InputError
-        If there are checkpoints already, or it can't be made or written.
+        If it holds checkpoints already, or can't be created or written.
     """
-    _make(folder)
-    if _files(folder):
-        raise InputError(f"{folder} has checkpoints already: go on from them with resume=True, or give another folder")
+    _create(folder)
+    if _checkpoint_files(folder):
+        raise InputError(f"{folder} already holds checkpoints: continue with resume=True, or give another folder")
 
 
 def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
-    """Read the last checkpoint that is whole, if there is one.
+    """Read the last undamaged checkpoint; return None if the folder has none.
 
     Raises
     ------
     InputError
-        If it is of another fit, the first difference being named, or none of those that are there can be read.
+        If it is from another fit (the message names the first difference), or no checkpoint can be read.
     """
-    _make(folder)
-    files = _files(folder)
+    _create(folder)
+    files = _checkpoint_files(folder)
     for file in reversed(files):
         try:
             content = _read(file)
-        except _DAMAGE as error:
-            warn(
-                f"{file} can't be read, and the checkpoint before is taken: {' '.join(str(error).split())}", UserWarning
-            )
+        except _DAMAGE_ERRORS as error:
+            reason = " ".join(str(error).split())
+            warn(f"{file} can't be read, trying the previous checkpoint: {reason}", UserWarning)
             continue
-        _refuse_others(folder, content.about, about)
+        _check_same_fit(folder, content.about, about)
         return content
     if files:
-        raise InputError(f"no checkpoint in {folder} can be read: start afresh, in another folder")
+        raise InputError(f"no checkpoint in {folder} can be read: start a new fit in another folder")
     return None
 
 
 def last_number(folder: Path) -> int:
-    """Give the number of the last checkpoint, 0 if there is none."""
-    files = _files(folder)
+    """Return the number of the last checkpoint, 0 if there is none."""
+    files = _checkpoint_files(folder)
     return int(files[-1].stem) if files else 0
 
 
 def write(folder: Path, content: Content) -> None:
-    """Write a checkpoint, and let go of all but the last two."""
-    parts = [part for *_, parts in content.sums for part in parts]
-    numbers = torch.cat([part.double().flatten() for part in parts]) if parts else torch.empty(0)
-    shapes = [(key, kind, [(tuple(p.shape), _name(p.dtype)) for p in parts]) for key, kind, parts in content.sums]
-    said = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": shapes})
-    metadata = {"format": FORMAT, "version": str(VERSION), "content": said, "digest": _digest(said, numbers)}
+    """Write a checkpoint, and delete all but the last two."""
+    tensors = [tensor for *_, tensors in content.sums for tensor in tensors]
+    numbers = torch.cat([tensor.double().flatten() for tensor in tensors]) if tensors else torch.empty(0)
+    sums = [
+        (key, kind, [(tuple(tensor.shape), _dtype_name(tensor.dtype)) for tensor in tensors])
+        for key, kind, tensors in content.sums
+    ]
+    text = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": sums})
+    metadata = {"format": FORMAT, "version": str(VERSION), "content": text, "digest": _digest(text, numbers)}
     try:
         with atomic_write(folder / f"{last_number(folder) + 1:08d}.safetensors") as temporary:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
     except OSError as error:
-        kept = "; those before are kept" if folder.is_dir() else ""
+        kept = "; earlier checkpoints are kept" if folder.is_dir() else ""
         raise InputError(f"can't write the checkpoint in {folder}: {error.strerror}{kept}") from error
-    for file in _files(folder)[:-KEPT]:
+    for file in _checkpoint_files(folder)[:-N_KEPT]:
         file.unlink(missing_ok=True)
 
 
-_DAMAGE = (safetensors.SafetensorError, OSError, LookupError, RuntimeError, TypeError, ValueError)
-
-
-def _make(folder: Path) -> None:
+def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"can't make the folder {folder} for checkpoints: {error.strerror}") from None
+        raise InputError(f"can't create the checkpoint folder {folder}: {error.strerror}") from None
     check_writable(folder / "00000000.safetensors")
-    for left in folder.glob(".softkmeans-*.safetensors"):  # of a fit that was killed while it wrote
-        left.unlink(missing_ok=True)
+    for temporary in folder.glob(".softkmeans-*.safetensors"):  # left by a fit that was killed while writing
+        temporary.unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Checkpoints in a folder, in the order they were written."""
-    return sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
+def _checkpoint_files(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, in the order they were written."""
+    return sorted(file for file in folder.iterdir() if FILE_NAME.fullmatch(file.name))
 
 
 def _read(file: Path) -> Content:
@@ -130,31 +134,28 @@ def _read(file: Path) -> Content:
     if metadata["format"] != FORMAT or metadata["version"] != str(VERSION):
         raise ValueError(f"its format is {metadata['format']!r} {metadata['version']}, expected {FORMAT!r} {VERSION}")
     if metadata["digest"] != _digest(metadata["content"], numbers):
-        raise ValueError("its content is not what was written")
-    said = json.loads(metadata["content"])
-    pieces = iter(numbers.split([prod(shape) for *_, parts in said["sums"] for shape, _ in parts]))
+        raise ValueError("its content does not match its digest")
+    content = json.loads(metadata["content"])
+    pieces = iter(numbers.split([prod(shape) for *_, tensors in content["sums"] for shape, _ in tensors]))
     sums = [
-        (key, kind, [next(pieces).view(shape).to(_DTYPES[dtype]) for shape, dtype in parts])
-        for key, kind, parts in said["sums"]
+        (key, kind, [next(pieces).view(shape).to(_DTYPES[dtype]) for shape, dtype in tensors])
+        for key, kind, tensors in content["sums"]
     ]
-    return Content(said["about"], int(said["seed"]), int(said["step"]), sums)
+    return Content(content["about"], int(content["seed"]), int(content["step"]), sums)
 
 
-_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
-
-
-def _name(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _refuse_others(folder: Path, was: dict[str, str], now: dict[str, str]) -> None:
+def _check_same_fit(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
     for name in now:
-        if was.get(name) != now[name]:
-            found = f"{name} was {was.get(name)}, and is {now[name]}"
+        if before.get(name) != now[name]:
             raise InputError(
-                f"{folder} has checkpoints of another fit, where {found}: give the same, or another folder"
+                f"{folder} holds checkpoints of another fit: {name} was {before.get(name)} and is now {now[name]}; "
+                "use the same settings and data, or another folder"
             )
 
 
-def _digest(said: str, numbers: Tensor) -> str:
-    return hashlib.sha256(said.encode() + numbers.numpy().tobytes()).hexdigest()
+def _digest(text: str, numbers: Tensor) -> str:
+    return hashlib.sha256(text.encode() + numbers.numpy().tobytes()).hexdigest()

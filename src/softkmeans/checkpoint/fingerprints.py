@@ -1,8 +1,8 @@
-"""What tells parameters, and what is done to rows, from others of another process: words, and digests."""
+"""Stable descriptions and hashes of parameters and functions, to compare fits across processes."""
 
 from __future__ import annotations
 
-__all__ = ["described", "fingerprint"]
+__all__ = ["describe", "fingerprint"]
 
 import functools
 import hashlib
@@ -17,34 +17,34 @@ from torch import Tensor
 
 from ..data.source import Source
 
-LENGTH = 12  # hexadecimal digits of a digest in words
+DIGEST_LENGTH = 12  # hexadecimal digits of a digest in a description
 
 
-def described(value: Any) -> str:
-    """Say in words what a parameter is, so that the same words mean the same parameter.
+def describe(value: Any) -> str:
+    """Return a description of a parameter as text; equal parameters have equal descriptions.
 
     Examples
     --------
-    >>> described("auto"), described(2.0)
+    >>> describe("auto"), describe(2.0)
     ("'auto'", '2.0')
     """
     if value is None or isinstance(value, str | bool | int | float | np.number | np.bool_ | torch.device):
         return repr(value)
     if isinstance(value, np.random.Generator):
-        return f"a Generator in state {fingerprint(value.bit_generator.state)[:LENGTH]}"
+        return f"a Generator in state {fingerprint(value.bit_generator.state)[:DIGEST_LENGTH]}"
     if is_dataclass(value) or isinstance(value, list | tuple):
         return repr(value)
     if isinstance(value, np.ndarray | Tensor) or hasattr(value, "__array__"):
         array = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value)
-        return f"an array of shape {array.shape} and digest {fingerprint(array)[:LENGTH]}"
+        return f"an array of shape {array.shape} and digest {fingerprint(array)[:DIGEST_LENGTH]}"
     kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def fingerprint(value: Any) -> str:
-    """Give a digest of a function and all that it refers to: centers, temperatures, objectives.
+    """Return a digest of a function and of everything that it refers to: centers, temperatures, objectives.
 
-    It is the same in every process that does the same. What it knows nothing of only counts by its type.
+    The digest is the same in every process. Of values that can't be inspected, only the type is included.
 
     Examples
     --------
@@ -54,13 +54,13 @@ def fingerprint(value: Any) -> str:
     (True, False)
     """
     digest = hashlib.blake2b(digest_size=16)
-    for part in _parts(value, set()):
+    for part in _bytes_of(value, set()):
         digest.update(part)
     return digest.hexdigest()
 
 
-def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
-    """Give the bytes that a value is made of, each thing once."""
+def _bytes_of(value: Any, visited: set[int]) -> Iterator[bytes]:
+    """Yield the bytes of a value and of everything that it refers to, each object once."""
     yield type(value).__qualname__.encode()
     if value is None or isinstance(value, str | bool | int | float | np.number | torch.dtype | torch.device):
         yield repr(value).encode()
@@ -68,14 +68,14 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
         yield repr((array.shape, array.dtype.str)).encode()
         yield np.ascontiguousarray(array).tobytes()
-    elif id(value) not in seen and not isinstance(value, Source | type | types.ModuleType):
-        seen.add(id(value))
-        for inner in _inside(value):
-            yield from _parts(inner, seen)
+    elif id(value) not in visited and not isinstance(value, Source | type | types.ModuleType):
+        visited.add(id(value))
+        for inner in _references(value):
+            yield from _bytes_of(inner, visited)
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    """Give what a thing refers to."""
+def _references(value: Any) -> Iterator[Any]:
+    """Yield the values that an object refers to."""
     if isinstance(value, types.FunctionType):
         yield value.__qualname__
         yield from (cell.cell_contents for cell in value.__closure__ or ())

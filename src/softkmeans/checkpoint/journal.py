@@ -1,8 +1,8 @@
-"""Fits that go on where they were stopped.
+"""Checkpoints and resuming.
 
-All that data says enters a fit through `Source.sum`, and everything else follows from that. So a checkpoint is the sums
-so far; a fit goes on by being made again, with these sums in place of passes over the data. It ends with the same bits
-as if it had never been stopped, whatever the solver, and callbacks hear of every pass.
+A fit sees the data only through sums over rows, by `Source.sum`, and everything else follows from these sums. So a
+checkpoint holds the sums so far. A resumed fit runs again from the beginning, with these sums in place of passes over
+the data. Its result is bit for bit that of an uninterrupted fit, whatever the solver, and callbacks see every pass.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from ..callbacks import Callback, Step
 from ..data.block import Block
 from ..data.convert import as_source
 from ..data.serialize import build, kind_of, leaves
-from ..data.source import Source, Wrapped
+from ..data.source import Source, WrappedSource
 from ..errors import InputError, warn
-from .files import Content, begin, last_number, read_latest, write
-from .fingerprints import described, fingerprint
+from .files import Content, last_number, prepare_folder, read_latest, write
+from .fingerprints import describe, fingerprint
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 VERSIONS = {f"the version of {package}": version(package) for package in ("softkmeans", "numpy", "torch")}
-SAME = 1e-9  # relative: what rounding may do to sums of the same rows that are shared out otherwise
-SHARE = 0.05  # of a fit's time, that goes into writing where nobody says how often
+SUMS_RTOL = 1e-9  # relative rounding error allowed between sums of the same rows, which may be divided in another way
+MAX_WRITE_FRACTION = 0.05  # fraction of a fit's time spent on writing, if neither every nor seconds is given
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a fit keeps checkpoints, and how often it writes one.
+    """The folder in which a fit keeps checkpoints, and how often it writes one.
 
     Parameters
     ----------
     folder : str or path-like
-        Made if it is missing; it holds the last two checkpoints of one fit. Each has the sums of all passes so far,
-        8 k (d + 4) bytes a pass.
+        Created if it is missing; it holds the last two checkpoints of one fit. Each holds the sums of all passes so
+        far, 8 k (d + 4) bytes a pass.
     every : int, optional
-        Passes over the data from one checkpoint to the next.
+        Number of passes over the data between checkpoints.
     seconds : float, optional
-        Time from one to the next; with both, whatever is due first. With neither, there is a checkpoint whenever
-        writing has taken no more than a twentieth of the fit's time.
+        Time between checkpoints in seconds; if ``every`` is given too, whichever comes first. If neither is given,
+        checkpoints are written so often that writing takes about a twentieth of the fit's time.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class Checkpoint:
         try:
             object.__setattr__(self, "folder", Path(self.folder))
         except TypeError:
-            raise InputError(f"checkpoint={self.folder!r}: give the name of a folder") from None
+            raise InputError(f"checkpoint={self.folder!r}: expected the name of a folder") from None
         if self.every is not None:
             check_count("every", self.every)
         if self.seconds is not None:
@@ -85,98 +85,107 @@ class Checkpoint:
 
 
 def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
-    """Make a `Checkpoint` of the name of a folder; None stays None."""
+    """Return a `Checkpoint` for a folder name; None stays None."""
     if resume and checkpoint is None:
-        raise InputError("resume=True came without a checkpoint: say where the fit keeps its checkpoints")
+        raise InputError("resume=True needs a checkpoint folder: set checkpoint to the folder of the fit to continue")
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
 class Journal(Callback):
-    """The sums of a fit: those of an earlier run first, as long as they last. It writes a checkpoint after a pass.
+    """The sums of a fit, first those of the earlier run that is resumed; writes a checkpoint after a pass when due.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where they are kept.
+        The folder of the checkpoints, and how often they are written.
     source : Source
-        The rows, which say who writes.
+        The rows; of several processes, the source determines the one that writes.
     about : dict of str
-        What is fitted to what, in words: a checkpoint of something else is refused.
+        The data and the settings of the fit, by name: a checkpoint of another fit is refused.
     resume : bool
-        Whether to go on from what is in the folder.
+        Whether to continue from the checkpoints in the folder.
     """
 
     def __init__(self, checkpoint: Checkpoint, source: Source, about: dict[str, str], *, resume: bool) -> None:
         self.checkpoint, self.source = checkpoint, source
         about = about | VERSIONS
 
-        def found() -> Content | None:
+        def open_folder() -> Content | None:
             if not resume:
-                begin(checkpoint.folder)
+                prepare_folder(checkpoint.folder)
                 return None
             return read_latest(checkpoint.folder, about)
 
-        self.content: Content = source.everywhere(found) or Content(about, source.everywhere(_any_seed), 0, [])
-        self.number = last_number(checkpoint.folder) if source.is_first else 0  # of the last one there is to be
-        self.resumed_at, self.step = self.content.step, 0
-        self.found, self.place = len(self.content.sums), 0  # how many there were, and which comes next
-        self.kept = self.found  # how many are on disk, or were to be
-        self.written, self.written_at, self.cost = self.resumed_at, time.monotonic(), 0.0
+        self.content: Content = source.broadcast(open_folder) or Content(about, source.broadcast(_any_seed), 0, [])
+        # Number of the last checkpoint that this fit expects in the folder.
+        self.number = last_number(checkpoint.folder) if source.is_first else 0
+        self.resumed_at = self.content.step
+        self.step = 0
+        self.n_earlier = len(self.content.sums)  # sums of the earlier run
+        self.next_sum = 0  # index of the sum that is asked for next
+        self.n_written = self.n_earlier  # sums on disk, or in a checkpoint that could not be written
+        self.written_step = self.resumed_at
+        self.written_at = time.monotonic()
+        self.write_seconds = 0.0
 
-    def sum(self, key: str, of: Callable[[], T]) -> T:
-        """Give the next sum: what an earlier run found by the same function, or what this one gives."""
-        place, self.place = self.place, self.place + 1
-        if place < self.found:
-            was, kind, parts = self.content.sums[place]
-            if was == key:
-                kept: T = build(kind, iter([part.to(self.source.device) for part in parts]))
-                if place == 0:  # the data are looked at once, whether they are the same
-                    _check_same(kept, of(), self.checkpoint.folder)
-                return kept
-            del self.content.sums[place:]  # a callback or Ctrl-C took the earlier run elsewhere from here on
-            self.found = self.kept = place
-        value = of()
+    def sum(self, key: str, compute: Callable[[], T]) -> T:
+        """Return the next sum: that of the earlier run if it is of the same function, else the computed one."""
+        index = self.next_sum
+        self.next_sum += 1
+        if index < self.n_earlier:
+            earlier_key, kind, tensors = self.content.sums[index]
+            if earlier_key == key:
+                earlier: T = build(kind, iter([tensor.to(self.source.device) for tensor in tensors]))
+                if index == 0:  # compute one sum anyway, to check that the data is the same
+                    _check_same_data(earlier, compute(), self.checkpoint.folder)
+                return earlier
+            # The earlier run differs from here on, for example because of a callback or Ctrl-C.
+            del self.content.sums[index:]
+            self.n_earlier = self.n_written = index
+        value = compute()
         self.content.sums.append((key, kind_of(value), [leaf.cpu() for leaf in leaves(value)]))
         return value
 
     @override
     def on_step(self, step: Step) -> None:
         self.step += 1
-        if self.place >= self.found and self._is_due():
+        if self.next_sum >= self.n_earlier and self._is_due():
             self.write()
 
     def _is_due(self) -> bool:
-        passes, waited = self.step - self.written, time.monotonic() - self.written_at
+        n_passes = self.step - self.written_step
+        elapsed = time.monotonic() - self.written_at
         every, seconds = self.checkpoint.every, self.checkpoint.seconds
         if every is None and seconds is None:
-            return self.cost <= SHARE * waited
-        return (every is not None and passes >= every) or (seconds is not None and waited >= seconds)
+            return self.write_seconds <= MAX_WRITE_FRACTION * elapsed
+        return (every is not None and n_passes >= every) or (seconds is not None and elapsed >= seconds)
 
     def write(self) -> None:
-        """Write a checkpoint of all sums so far; of several processes, the first does."""
+        """Write a checkpoint of all sums so far; of several processes, only the first writes."""
         began = time.monotonic()
-        self.kept = self.place  # what can't be written now is not tried again when the fit has ended
+        self.n_written = self.next_sum  # if writing fails now, it is not tried again at the end of the fit
         self.content = self.content._replace(step=self.step)
         if self.source.is_first:
-            self._check_alone()
+            self._check_only_writer()
             write(self.checkpoint.folder, self.content)
-        self.written, self.written_at = self.step, time.monotonic()
-        self.cost = self.written_at - began
+        self.written_step = self.step
+        self.written_at = time.monotonic()
+        self.write_seconds = self.written_at - began
 
-    def _check_alone(self) -> None:
-        """Refuse to write where another fit does: of its checkpoints and ours, only two would be kept."""
+    def _check_only_writer(self) -> None:
+        """Raise an InputError if another fit writes to the folder: only two checkpoints of both fits would be kept."""
         folder = self.checkpoint.folder
         last = last_number(folder) if folder.is_dir() else self.number
-        if last not in (self.number, self.number - 1):  # the latter where writing failed
-            raise InputError(f"another fit writes checkpoints to {folder}, too: give each a folder of its own")
+        if last not in (self.number, self.number - 1):  # the latter if writing failed
+            raise InputError(f"another fit is writing checkpoints to {folder}: use a separate folder for each fit")
         self.number = last + 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Leave a checkpoint, however the fit ended. If that fails, what ended the fit is still what counts."""
-        if self.place <= max(self.found, self.kept):
+        """Write a last checkpoint, however the fit ended; if writing fails after an error of the fit, only warn."""
+        if self.next_sum <= max(self.n_earlier, self.n_written):
             return
         try:
             self.write()
@@ -186,8 +195,8 @@ class Journal(Callback):
             warn(str(failure), UserWarning)
 
 
-class JournaledSource(Wrapped):
-    """Another source's rows, whose sums a journal keeps."""
+class JournaledSource(WrappedSource):
+    """The rows of another source, with the sums recorded in a journal."""
 
     def __init__(self, source: Source, journal: Journal) -> None:
         super().__init__(source)
@@ -212,27 +221,28 @@ def _any_seed() -> int:
 
 
 def journaled(fit: Callable[P, T]) -> Callable[P, T]:
-    """Give a fit's arguments ``checkpoint`` and ``resume`` their meaning; the fit itself need not know of them.
+    """Implement the arguments ``checkpoint`` and ``resume`` of a fit function.
 
     Parameters
     ----------
     fit : callable
-        Takes ``x``, ``sample_weight`` and ``device``, of which it gets a Source, ``random_state`` and ``callbacks``.
+        Function with these two arguments and ``x``, ``sample_weight``, ``device``, ``random_state`` and ``callbacks``.
+        It is called with a Source as ``x``, and without weights and device.
     """
     signature = inspect.signature(fit)
 
     @functools.wraps(fit)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = signature.bind(*args, **kwargs)
-        given.apply_defaults()
-        named = given.arguments
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        named = bound.arguments
         checkpoint = as_checkpoint(named["checkpoint"], named["resume"])
         source = as_source(named["x"], named["sample_weight"], device=named["device"])
         named |= {"sample_weight": None, "device": None, "x": source}
         if checkpoint is None:
             if named["random_state"] is None:
-                named["random_state"] = source.everywhere(_any_seed)
-            return fit(*given.args, **given.kwargs)
+                named["random_state"] = source.broadcast(_any_seed)
+            return fit(*bound.args, **bound.kwargs)
         with terminable(), Journal(checkpoint, source, _about(source, named), resume=named["resume"]) as journal:
             named["x"] = JournaledSource(source, journal)
             if named["random_state"] is None:
@@ -241,28 +251,30 @@ def journaled(fit: Callable[P, T]) -> Callable[P, T]:
                 for callback in named["callbacks"]:
                     callback.on_resume(journal.resumed_at)
             named["callbacks"] = [journal, *named["callbacks"]]
-            return fit(*given.args, **given.kwargs)
+            return fit(*bound.args, **bound.kwargs)
 
     return wrapped
 
 
 def _about(source: Source, named: dict[str, Any]) -> dict[str, str]:
-    """Say in words what is fitted to what."""
-    columns = "none" if source.columns is None else ", ".join(source.columns)
-    rows = {"the number of rows": source.n_rows, "that of features": source.n_features, "their names": columns}
-    others = ("x", "sample_weight", "device", "callbacks", "checkpoint", "resume")
-    settings = {name: described(value) for name, value in named.items() if name not in others}
-    return {name: str(value) for name, value in rows.items()} | settings
+    """Return descriptions of the data and of the settings of a fit, by name."""
+    data = {
+        "the number of rows": str(source.n_rows),
+        "the number of features": str(source.n_features),
+        "the names of the features": "none" if source.columns is None else ", ".join(source.columns),
+    }
+    not_settings = ("x", "sample_weight", "device", "callbacks", "checkpoint", "resume")
+    return data | {name: describe(value) for name, value in named.items() if name not in not_settings}
 
 
-def _check_same(kept: Any, found: Any, folder: Path) -> None:
-    """Refuse other data than those a checkpoint is of, by their first sum: Σw, Σw |x| and Σwx."""
+def _check_same_data(earlier: Any, current: Any, folder: Path) -> None:
+    """Raise an InputError if the first sums of two fits (Σw, Σw |x| and Σwx) differ: they are of different data."""
     same = all(
-        one.shape == other.shape and torch.allclose(one, other, rtol=SAME, atol=SAME * float(one.abs().max()))
-        for one, other in zip(leaves(kept), leaves(found), strict=True)
+        one.shape == other.shape and torch.allclose(one, other, rtol=SUMS_RTOL, atol=SUMS_RTOL * float(one.abs().max()))
+        for one, other in zip(leaves(earlier), leaves(current), strict=True)
     )
     if not same:
         raise InputError(
-            f"{folder} has checkpoints of a fit to other data, whose weights or values add up to something else: "
-            "give the same data, or another folder"
+            f"{folder} holds checkpoints of a fit to other data (the weighted sums differ): "
+            "use the same data, or another folder"
         )

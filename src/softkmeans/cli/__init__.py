@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. One file for a command or a few; what they share is beside them."""
+"""The `softkmeans` command: one module per command, and shared modules for options, inputs and outputs."""
 
 from __future__ import annotations
 

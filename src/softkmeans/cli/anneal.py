@@ -1,4 +1,4 @@
-"""The command that follows clusters from hot to cold."""
+"""The `anneal` command: follow clusters along falling temperatures."""
 
 from __future__ import annotations
 
@@ -14,51 +14,57 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import check_rows, report_rows, standardized
+from .inputs import check_rows, report_rows, standardize
 from .options import Columns, Data, DistanceName, Scale, WeightColumn, split_names
-from .outputs import PICTURES, TABLES, check_outputs, picture_of, write_and_say
+from .outputs import PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
 
-HEADS = ("what happens", "temperature", "T / T_c", "clusters then", "lifetime in log T")
+TRANSITION_HEADERS = ("event", "temperature", "T / T_c", "clusters after", "lifetime in log T")
 
 
 def anneal(
     file: Data,
-    max_clusters: Annotated[int, typer.Option(help="Distinct clusters, at most.")] = 32,
-    n_temperatures: Annotated[int, typer.Option(help="Temperatures, if they are not given.")] = 50,
+    max_clusters: Annotated[int, typer.Option(help="Maximum number of distinct clusters.")] = 32,
+    n_temperatures: Annotated[int, typer.Option(help="Number of temperatures, unless --temperatures is given.")] = 50,
     temperatures: Annotated[
         str | None,
         typer.Option(
-            help="Falling temperatures, as 10,5,2; by default from just above the critical one to a thousandth of it.",
+            help="Decreasing temperatures, for example 10,5,2; by default from just above the critical temperature T_c "
+            "to T_c / 1000.",
             show_default=False,
         ),
     ] = None,
     table: Annotated[
         Path | None,
         typer.Option(
-            help="Write a row for each cluster at each temperature here (CSV, TSV or Parquet).", show_default=False
+            help="Write one row per cluster and temperature to this file (CSV, TSV or Parquet).", show_default=False
         ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the clusters as a tree here (PNG, PDF, SVG or JPG).", show_default=False)
+        Path | None,
+        typer.Option(help="Plot the clusters as a tree to this file (PNG, PDF, SVG or JPG).", show_default=False),
     ] = None,
     energies: Annotated[
-        Path | None, typer.Option(help="Draw F, E and H here (PNG, PDF, SVG or JPG).", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Plot free energy F, distortion E and entropy H to this file (PNG, PDF, SVG or JPG).",
+            show_default=False,
+        ),
     ] = None,
     columns: Columns = None,
     weight_column: WeightColumn = None,
     scale: Scale = "none",
     distance: DistanceName = "sqeuclidean",
 ) -> None:
-    """Follow clusters from above the critical temperature down, and say where they split."""
+    """Follow clusters from the critical temperature down to lower ones, and report where they split."""
     check_outputs(file, [(table, TABLES), (picture, PICTURES), (energies, PICTURES)])
-    schedule = _numbers(temperatures)
+    schedule = _parse_temperatures(temperatures)
     n_levels = n_temperatures if schedule is None else len(schedule)
     if picture and n_levels == 1:
-        raise InputError("--picture with one temperature: a tree grows over two or more")
-    read = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
-    check_rows(read.x, 1)
-    scaler, rows = standardized(read, scale)
+        raise InputError("--picture is not supported with one temperature: give two or more")
+    data = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
+    check_rows(data.x, 1)
+    scaler, rows = standardize(data, scale)
     with progress(n_levels, "temperatures", "level") as bar:
         path = sk.annealing_path(
             rows,
@@ -66,73 +72,79 @@ def anneal(
             n_temperatures=n_temperatures,
             max_clusters=max_clusters,
             distance=distance,
-            sample_weight=read.weights,
+            sample_weight=data.weights,
             on_level=lambda _: bar.update(),
         )
-    report_rows(read)
+    report_rows(data)
     if path.transitions:
-        sk.selection.summary.print_columns(_transitions(path))
-    sk.selection.summary.print_figures(_findings(path, "" if scaler is None else " (of standardized data)"))
-    write_and_say(
+        sk.selection.summary.print_columns(_transition_table(path))
+    sk.selection.summary.print_figures(_summary(path, "" if scaler is None else " (of standardized data)"))
+    write_and_report(
         {
-            table: lambda file: sk.data.write_table(file, _levels(path, scaler, read.columns)),
-            picture: picture_of(lambda: sk.plots.BifurcationDisplay.from_path(path)),
-            energies: picture_of(lambda: sk.plots.EnergyDisplay.from_path(path)),
+            table: lambda file: sk.data.write_table(file, _level_table(path, scaler, data.columns)),
+            picture: figure_writer(lambda: sk.plots.BifurcationDisplay.from_path(path)),
+            energies: figure_writer(lambda: sk.plots.EnergyDisplay.from_path(path)),
         }
     )
 
 
-def _numbers(text: str | None) -> list[float] | None:
+def _parse_temperatures(text: str | None) -> list[float] | None:
+    """Convert comma-separated numbers to a list, or return None for None."""
     try:
         return None if text is None else [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--temperatures {text!r}: give numbers that fall, as 10,5,2") from None
+        raise InputError(f"--temperatures {text!r}: expected decreasing numbers, for example 10,5,2") from None
 
 
-def _transitions(path: Any) -> dict[str, list[str]]:
-    """What happens at which temperature; beside it how many clusters there are then, and for how long."""
+def _transition_table(path: Any) -> dict[str, list[str]]:
+    """Return the columns of the printed table: each event, its temperature, and the number of clusters after it."""
     rows, lifetimes, critical = list[tuple[str, ...]](), path.lifetimes(), path.critical_temperature
-    events = zip(path.transitions, _counts(path), strict=True)
-    for (t, kind), group in groupby(events, lambda event: (event[0].temperature, event[0].kind)):
-        found = list(group)
-        k = found[-1][1]
+    transitions = zip(path.transitions, _n_clusters_after(path), strict=True)
+    for (t, kind), group in groupby(transitions, lambda item: (item[0].temperature, item[0].kind)):
+        simultaneous = list(group)
+        k = simultaneous[-1][1]
         lifetime = f"{lifetimes[k]:.2f}" if kind == "split" and k in lifetimes else ""
-        said = _said(kind, [event.cluster for event, _ in found])
-        rows.append((said, f"{t:.4g}", f"{t / critical:.4f}", str(k), lifetime))
-    return dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
+        event = _describe_event(kind, [transition.cluster for transition, _ in simultaneous])
+        rows.append((event, f"{t:.4g}", f"{t / critical:.4f}", str(k), lifetime))
+    return dict(zip(TRANSITION_HEADERS, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _said(kind: str, clusters: list[int]) -> str:
+def _describe_event(kind: str, clusters: list[int]) -> str:
+    """Return a text such as "cluster 0 splits" or "clusters 1, 2 split"."""
     numbers = ", ".join(map(str, sorted(set(clusters))))
     return f"cluster {numbers} {kind}s" if len(set(clusters)) == 1 else f"clusters {numbers} {kind}"
 
 
-def _counts(path: Any) -> list[int]:
-    """How many clusters there are after each transition; splits on the way to one level share its new ones."""
-    found = list[int]()
+def _n_clusters_after(path: Any) -> list[int]:
+    """Return the number of clusters after each transition; splits before a level divide its new clusters evenly."""
+    counts = list[int]()
     for level, group in groupby(path.transitions, lambda t: t.level):
         splits = np.cumsum([t.kind == "split" for t in group])
-        before, after = path.n_clusters[level - 1] if level else 1, path.n_clusters[level]
-        found += np.round(before + (after - before) * splits / max(splits[-1], 1)).astype(int).tolist()
-    return found
+        before = path.n_clusters[level - 1] if level else 1
+        after = path.n_clusters[level]
+        counts += np.round(before + (after - before) * splits / max(splits[-1], 1)).astype(int).tolist()
+    return counts
 
 
-def _findings(path: Any, units: str) -> dict[str, str]:
+def _summary(path: Any, units: str) -> dict[str, str]:
+    """Return names and values that describe a path."""
     hot, cold = path.temperatures[0], path.temperatures[-1]
-    found = {
+    summary = {
         "critical temperature": f"{path.critical_temperature:.6g}{units}",
         "levels": f"{len(path.levels)}, from {hot:.4g} to {cold:.4g}",
-        "clusters at the end": f"{path.n_clusters[-1]} (a row is spread over {path.perplexity[-1]:.2f})",
+        "clusters at the end": f"{path.n_clusters[-1]} (perplexity of the memberships {path.perplexity[-1]:.2f})",
     }
     lifetimes = path.lifetimes()
     if lifetimes:
         longest = max(lifetimes, key=lambda k: lifetimes[k])
-        found["longest-lived"] = f"{longest} clusters, while T fell to 1 / {np.exp(lifetimes[longest]):.3g}"
-    return found
+        summary["longest lifetime"] = (
+            f"{longest} clusters, while T fell by a factor of {np.exp(lifetimes[longest]):.3g}"
+        )
+    return summary
 
 
-def _levels(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[str, Any]:
-    """Columns with a row for each cluster at each level; centers in the data's units."""
+def _level_table(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[str, Any]:
+    """Return the columns of the output table, one row per cluster and level; centers in the data's units."""
     levels = path.levels
     sizes = [len(level.centers) for level in levels]
     centers = np.concatenate([level.centers for level in levels])

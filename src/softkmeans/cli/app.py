@@ -1,4 +1,4 @@
-"""Where the command line begins and ends: the commands, and what becomes of their errors."""
+"""The Typer application: its commands, and how their errors are printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._utils.signals import exit_status, terminable
 from ..errors import InputError, MissingExtraError, RankLostError, SharedError
 from .anneal import anneal
 from .demo import demo
-from .distributed import number
+from .distributed import process_rank
 from .fit import fit
 from .info import info
 from .messages import as_options
@@ -27,7 +27,7 @@ from .predict import predict
 from .select import select
 
 app = typer.Typer(
-    help="Soft k-means clustering: a probability for every cluster.",
+    help="Soft k-means clustering: the probability of every cluster for every row.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,7 +38,10 @@ COMMANDS = (demo, fit, select, anneal, predict, plot, info)
 
 
 def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Have interruptions come to `main`: Typer would end without a word, by the status of Ctrl-C for SIGTERM too."""
+    """Convert KeyboardInterrupt to typer.Abort, which `main` handles.
+
+    Typer itself would exit silently, with the status of Ctrl-C for SIGTERM, too.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -70,22 +73,22 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line: errors are one line on standard error, with exit status 2."""
+    """Run the command line; print an error as one line on standard error, and exit with status 2."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         with terminable():
             sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:
         *names, last = [command.__name__ for command in COMMANDS]
-        _fail(error.format_message() or f"give a command: {', '.join(names)} or {last}")
+        _fail(error.format_message() or f"no command given: choose {', '.join(names)} or {last}")
     except SharedError as error:
-        if number():  # the first says it
+        if process_rank():  # the first process prints the error for all
             sys.exit(2)
         _fail(as_options(str(error)))
     except (InputError, MissingExtraError, OSError, RankLostError) as error:
         _fail(as_options(str(error)))
     except (KeyboardInterrupt, typer.Abort):
-        if not number():  # the first says it
+        if not process_rank():  # only the first process prints
             typer.echo("interrupted: nothing was written", err=True)
         sys.exit(exit_status())
 

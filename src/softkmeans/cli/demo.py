@@ -1,4 +1,4 @@
-"""The command for those who would rather see first."""
+"""The `demo` command: cluster synthetic data and plot the result."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ from typing import Annotated
 
 import typer
 
-import softkmeans as sk  # loads its parts when they are used, so that --help answers at once
+import softkmeans as sk  # its parts load lazily, which keeps --help fast
 
 from ..errors import InputError
 from .options import Clusters, MaxIter, Seed
-from .outputs import PICTURES, TABLES, check_folder, picture_of, require, write_all
+from .outputs import PICTURES, TABLES, check_folder, check_packages, figure_writer, write_all
 
 
 def demo(
-    n_samples: Annotated[int, typer.Option(help="Number of points.")] = 600,
+    n_samples: Annotated[int, typer.Option(help="Number of samples.")] = 600,
     n_features: Annotated[int, typer.Option(help="Number of features.")] = 2,
     n_clusters: Clusters = 4,
-    cluster_std: Annotated[float, typer.Option(help="Standard deviation of every blob.")] = 1.0,
+    cluster_std: Annotated[float, typer.Option(help="Standard deviation of each blob.")] = 1.0,
     temperature: Annotated[
-        float | None, typer.Option(help="Temperature; by default twice the blobs' variance.", show_default=False)
+        float | None, typer.Option(help="Temperature; by default twice the variance of a blob.", show_default=False)
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="distortion, free_energy or nll; by default what suits the solver.", show_default=False),
+        typer.Option(
+            help="Objective: distortion, free_energy or nll; by default distortion for adam, free_energy otherwise.",
+            show_default=False,
+        ),
     ] = None,
-    solver: Annotated[str, typer.Option(help="adam, auto, em or lbfgs.")] = "adam",
+    solver: Annotated[str, typer.Option(help="Solver: adam, auto, em or lbfgs.")] = "adam",
     max_iter: MaxIter = 300,
-    log_every: Annotated[int, typer.Option(help="Steps between two printed losses.", min=1)] = 20,
+    log_every: Annotated[int, typer.Option(help="Number of steps between printed losses.", min=1)] = 20,
     seed: Seed = 0,
-    out_dir: Annotated[Path, typer.Option(help="Folder for data, pictures, model and assignments.")] = Path("demo"),
+    out_dir: Annotated[Path, typer.Option(help="Folder for the data, plots, model and assignments.")] = Path("demo"),
 ) -> None:
-    """Make blobs, train the PyTorch module on them, draw the clusters."""
+    """Generate Gaussian blobs, train the PyTorch module on them and plot the clusters."""
     x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
     if temperature is None and not cluster_std:
-        raise InputError("--cluster-std 0 leaves no temperature to choose: give --temperature")
+        raise InputError("--cluster-std 0 is not supported without --temperature: set --temperature")
     layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
     check_folder(out_dir)
-    require(PICTURES)
-    require(TABLES)
+    check_packages(PICTURES)
+    check_packages(TABLES)
     typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
-    began = time.perf_counter()
+    start = time.perf_counter()
     result = sk.train_layer(
         layer,
         x,
@@ -57,17 +60,17 @@ def demo(
         random_state=seed,
         callbacks=[sk.LossPrinter(log_every, typer.echo)],
     )
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     model = sk.SoftKMeans.from_layer(layer, result)
     out_dir.mkdir(parents=True, exist_ok=True)
     blobs = {f"x{j}": column for j, column in enumerate(x.numpy().T)} | {"blob": [f"blob {label}" for label in y]}
     outputs = {
         out_dir / "blobs.csv": lambda path: sk.data.write_table(path, blobs),
         out_dir / "assignments.csv": lambda path: sk.write_assignments(model, x, path),
-        out_dir / "clusters.png": picture_of(
+        out_dir / "clusters.png": figure_writer(
             lambda: sk.ClusterDisplay.from_estimator(model, x, regions=n_features == 2)
         ),
-        out_dir / "loss.png": picture_of(
+        out_dir / "loss.png": figure_writer(
             lambda: sk.LossDisplay.from_estimator(model, name=f"{objective.replace('_', ' ')} per row")
         ),
         out_dir / "model.safetensors": lambda path: sk.save(model, path),

@@ -1,4 +1,4 @@
-"""The command that clusters a file."""
+"""The `fit` command: cluster the rows of files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import softkmeans as sk
 
 from .._utils.signals import exit_status
 from ..errors import InputError
-from .distributed import joined, number
-from .messages import warn_of
+from .distributed import process_group, process_rank
+from .messages import print_warnings
 from .options import (
     Clusters,
     Columns,
@@ -32,16 +32,16 @@ from .options import (
     number_or_name,
     split_names,
 )
-from .outputs import MODELS, PICTURES, TABLES, check_outputs, picture_of, write_and_say
+from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
-from .rows import Rows, opened
+from .rows import Rows, open_rows
 
 
-class _ResumeTeller(sk.callbacks.Callback):
-    """Print where a fit goes on."""
+class _ResumePrinter(sk.callbacks.Callback):
+    """Print at which step a fit resumes."""
 
     def on_resume(self, n_passes: int) -> None:
-        typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting afresh")
+        typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting from the beginning")
 
 
 def fit(
@@ -49,51 +49,69 @@ def fit(
     n_clusters: Clusters = 8,
     out: Out = None,
     assignments: Annotated[
-        Path | None, typer.Option(help="Write labels and probabilities here (CSV, TSV or Parquet).", show_default=False)
+        Path | None,
+        typer.Option(help="Write labels and memberships to this file (CSV, TSV or Parquet).", show_default=False),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the clusters here (PNG, PDF, SVG or JPG).", show_default=False)
+        Path | None, typer.Option(help="Plot the clusters to this file (PNG, PDF, SVG or JPG).", show_default=False)
     ] = None,
     columns: Columns = None,
     label_column: Annotated[
-        str | None, typer.Option(help="Known classes, only compared with.", show_default=False)
+        str | None,
+        typer.Option(help="Column with known classes, used only to report agreement.", show_default=False),
     ] = None,
     weight_column: WeightColumn = None,
     scale: Scale = "none",
     temperature: Temperature = "auto",
     priors: Priors = "uniform",
     fuzzifier: Annotated[
-        float | None, typer.Option(help="Above 1: fuzzy c-means, without a temperature.", show_default=False)
+        float | None,
+        typer.Option(help="Fuzzifier above 1: fit fuzzy c-means, which has no temperature.", show_default=False),
     ] = None,
     noise_distance: Annotated[
-        float | None, typer.Option(help="Rows farther than this from all centers are noise.", show_default=False)
+        float | None,
+        typer.Option(
+            help="Distance to a noise cluster: rows farther than this from all centers are noise.", show_default=False
+        ),
     ] = None,
     distance: DistanceName = "sqeuclidean",
-    solver: Annotated[str, typer.Option(help="auto, em, lbfgs, online or adam.")] = "auto",
-    init: Annotated[str, typer.Option(help="k-means++, k-means||, random or annealing.")] = "k-means++",
-    n_init: Annotated[int, typer.Option(help="Restarts, the best of which is kept.")] = 1,
-    local_search: Annotated[bool, typer.Option("--local-search", help="Move centers to where they help more.")] = False,
+    solver: Annotated[str, typer.Option(help="Solver: auto, em, lbfgs, online or adam.")] = "auto",
+    init: Annotated[
+        str, typer.Option(help="Initialization of the centers: k-means++, k-means||, random or annealing.")
+    ] = "k-means++",
+    n_init: Annotated[int, typer.Option(help="Number of restarts; the best one is kept.")] = 1,
+    local_search: Annotated[
+        bool,
+        typer.Option("--local-search", help="After fitting, relocate a few centers at a time to escape local optima."),
+    ] = False,
     max_iter: MaxIter = 300,
-    tol: Annotated[float, typer.Option(help="Relative improvement that still counts.")] = 1e-4,
-    growing_sample: Annotated[bool, typer.Option(help="Look at samples of the rows first.")] = False,
-    stability: Annotated[int, typer.Option(help="Resamples by which to say how stable clusters are.", min=0)] = 0,
+    tol: Annotated[float, typer.Option(help="Relative tolerance for convergence.")] = 1e-4,
+    growing_sample: Annotated[
+        bool, typer.Option(help="Fit to a small sample of the rows first, and enlarge it until it has all rows.")
+    ] = False,
+    stability: Annotated[
+        int, typer.Option(help="Number of resamples to measure the stability of the clusters with.", min=0)
+    ] = 0,
     stream: Stream = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder where the fit keeps what it needs to go on.", show_default=False)
+        Path | None, typer.Option(help="Folder for checkpoints, from which --resume continues.", show_default=False)
     ] = None,
     checkpoint_every: Annotated[
         int | None,
-        typer.Option(help="Passes between checkpoints; by default as often as takes little time.", show_default=False),
+        typer.Option(
+            help="Passes between checkpoints; by default often, but with little of the time spent writing.",
+            show_default=False,
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default cpu.", show_default=False)] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that processes of torchrun wait for each other.")] = 300.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    device: Annotated[str | None, typer.Option(help="Device: cpu or cuda; by default cpu.", show_default=False)] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that torchrun processes wait for each other.")] = 300.0,
     seed: Seed = 0,
 ) -> None:
-    """Cluster the rows of a file, a folder of files, or files of a pattern; with torchrun, by several processes."""
+    """Cluster the rows of a file, a folder or a pattern of file names; with torchrun, on several processes."""
     check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
     if checkpoint is None and checkpoint_every is not None:
-        raise InputError("--checkpoint-every came without --checkpoint: say where the fit keeps its checkpoints")
+        raise InputError("--checkpoint-every requires --checkpoint: set --checkpoint to a folder")
     settings: dict[str, Any] = {
         "solver": solver,
         "init": init,
@@ -104,8 +122,8 @@ def fit(
         "noise_distance": noise_distance,
         "growing_sample": growing_sample,
         "random_state": seed,
-        "verbose": int(sys.stderr.isatty() and not number()),
-        "callbacks": [_ResumeTeller()],
+        "verbose": int(sys.stderr.isatty() and not process_rank()),
+        "callbacks": [_ResumePrinter()],
         "checkpoint": None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),
         "resume": resume,
     }
@@ -116,29 +134,33 @@ def fit(
     elif (temperature, priors, local_search) == ("auto", "uniform", False):
         estimator = sk.FuzzyCMeans(n_clusters, fuzzifier=fuzzifier, **settings)
     else:
-        raise InputError("--fuzzifier goes with neither --temperature, --priors nor --local-search: leave one out")
-    with joined(device, timeout) as place:
+        raise InputError(
+            "--fuzzifier is not supported with --temperature, --priors or --local-search: remove one of them"
+        )
+    with process_group(device, timeout) as own_device:
         names = {"columns": split_names(columns), "weight_column": weight_column}
-        needs = "--label-column" if label_column else "--stability" if stability else None
-        rows = opened(file, stream, device=place, label_column=label_column, needs=needs, **names)
+        in_memory_option = "--label-column" if label_column else "--stability" if stability else None
+        rows = open_rows(
+            file, stream, device=own_device, label_column=label_column, in_memory_option=in_memory_option, **names
+        )
         model, interruption = rows.fit(estimator, scale)
-    left_out = {"verbose": 0, "callbacks": None, "checkpoint": None, "resume": False, "device": None}
-    estimator.set_params(**left_out)  # which are no part of a model
+    # the saved model must not contain settings that concern only this run
+    estimator.set_params(verbose=0, callbacks=None, checkpoint=None, resume=False, device=None)
     if not rows.is_first:
         raise typer.Exit(exit_status() if interruption else 0)
     if interruption:
         typer.echo(f"interrupted: {interruption}", err=True)
-    found = _stability(model, rows.table, stability, seed) if stability and not interruption else None
+    measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
     rows.report()
-    sk.selection.summary.print_centers(model, found)
+    sk.selection.summary.print_centers(model, measured)
     sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
-    if not interruption:  # which says enough
-        warn_of(estimator, found)
-    write_and_say(
+    if not interruption:  # an interrupted fit has not converged, which needs no warning
+        print_warnings(estimator, measured)
+    write_and_report(
         {
             out: lambda path: sk.save(model, path),
             assignments: lambda path: rows.write(model, path),
-            picture: picture_of(lambda: rows.draw(model)),
+            picture: figure_writer(lambda: rows.draw(model)),
         }
     )
     if interruption:
@@ -146,13 +168,13 @@ def fit(
 
 
 def _agreement(rows: Rows, model: Any) -> dict[str, str]:
-    """How well clusters agree with known classes, if there are some."""
+    """Return how well the clusters agree with the known classes; nothing if there are none."""
     known = None if rows.table is None else rows.table.labels
     return {} if known is None else sk.selection.summary.agreement(known, model.predict(rows.table.frame()))
 
 
 def _stability(model: Any, table: Any, n_resamples: int, seed: int) -> Any:
-    """Fit resamples of the rows, as the model's last step sees them."""
+    """Return the stability of the clusters, from fits to resamples of the rows, scaled as the model scales them."""
     scaler, estimator = sk.estimators.parts(model)
     rows = table.frame() if scaler is None else scaler.transform(table.frame())
     with progress(n_resamples, "resamples", "fit") as bar:

@@ -1,4 +1,4 @@
-"""The command that describes a saved model."""
+"""The `info` command: describe a saved model."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ __all__ = ["info"]
 
 import softkmeans as sk
 
-from .messages import warn_of
+from .messages import print_warnings
 from .options import ModelFile
 
 
 def info(model_file: ModelFile) -> None:
-    """Say what is in a model."""
+    """Print the centers, parameters and fit results of a saved model."""
     model = sk.load(model_file)
     scaler, estimator = sk.estimators.parts(model)
     sk.selection.summary.print_centers(model)
-    about = {
+    properties = {
         "features": str(estimator.n_features_in_),
         "scaling": "none" if scaler is None else "standard",
         "distance": str(estimator.distance),
     }
-    sk.selection.summary.print_figures(about | sk.selection.summary.figures(model))
-    warn_of(estimator)
+    sk.selection.summary.print_figures(properties | sk.selection.summary.figures(model))
+    print_warnings(estimator)

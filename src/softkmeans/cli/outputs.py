@@ -1,4 +1,4 @@
-"""What commands write: files of every kind, all of them or none."""
+"""Writing of output files: either all files of a command are written, or none."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = [
     "TABLES",
     "check_folder",
     "check_outputs",
+    "check_packages",
     "draw_clusters",
-    "picture_of",
-    "require",
+    "figure_writer",
     "write_all",
-    "write_and_say",
+    "write_and_report",
 ]
 
 import os
@@ -38,31 +38,31 @@ Write = Callable[[Path], None]
 
 
 def write_all(outputs: Mapping[Path, Write]) -> None:
-    """Write all files or, if anything goes wrong with one, none."""
+    """Write all files, or none if one of them fails."""
     with ExitStack() as stack:
         for path, write in outputs.items():
             temporary = stack.enter_context(atomic_write(path))
             try:
                 write(temporary)
-            except InputError as error:  # users know it by its name
+            except InputError as error:  # name the file as the user did
                 raise InputError(str(error).replace(str(temporary), str(path))) from error
 
 
-def write_and_say(outputs: Mapping[Path | None, Write]) -> None:
-    """Write the files that were asked for, and say which."""
-    wanted = {path: write for path, write in outputs.items() if path}
-    write_all(wanted)
-    for path in wanted:
+def write_and_report(outputs: Mapping[Path | None, Write]) -> None:
+    """Write the files whose path is not None, and print their names."""
+    requested = {path: write for path, write in outputs.items() if path}
+    write_all(requested)
+    for path in requested:
         typer.echo(f"wrote {path}")
 
 
-def picture_of(display: Callable[[], Any]) -> Write:
-    """Make a writer of what draws a display."""
+def figure_writer(display: Callable[[], Any]) -> Write:
+    """Return a function that draws a display and writes its figure to a file."""
     return lambda path: display().figure_.savefig(path, dpi=150)
 
 
 def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
-    """Draw one or two features in their own units, more by the principal axes of what the model saw."""
+    """Draw rows and clusters: one or two features in the data's units, more on principal axes of the scaled data."""
     scaler, estimator = sk.estimators.parts(model)
     rows, centers = table.x, sk.estimators.centers_in_units(model)  # (n, d), (k, d)
     if scaler is not None and rows.shape[1] > 2:
@@ -78,48 +78,54 @@ def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
 
 
 def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, ...]]]) -> None:
-    """Refuse, before any work, what can't be written, would be written over, or read as input the next time."""
-    taken = _inputs(source)
+    """Raise an InputError, before any computation, for an output that can't be written.
+
+    It must have a supported ending, must not overwrite an input or another output, and must not become an input of the
+    next run.
+    """
+    taken = _input_files(source)
     for path, endings in outputs:
         if path is None:
             continue
         if endings and not path.name.lower().endswith(endings):
-            raise InputError(f"can't write {path}: its ending must be one of {', '.join(endings)}")
+            raise InputError(f"can't write {path}: the file name must end with one of {', '.join(endings)}")
         if path.resolve() in taken:
-            raise InputError(f"can't write {path}: it is the input, or another output; give it a name of its own")
-        if _would_be_input(path, source):
-            raise InputError(f"can't write {path}: it would be read as input of {source} next time; put it elsewhere")
+            raise InputError(f"can't write {path}: it is the input or another output: choose another name")
+        if _is_future_input(path, source):
+            raise InputError(
+                f"can't write {path}: the next run would read it as input from {source}: choose another folder"
+            )
         check_writable(path)
         taken.add(path.resolve())
-        require(endings)
+        check_packages(endings)
 
 
-def _inputs(source: Path) -> set[Path]:
-    """Give the files that are read, whether one, those of a folder or those of a pattern."""
+def _input_files(source: Path) -> set[Path]:
+    """Return the files that are read: one file, those in a folder, or those that match a pattern."""
     if source.exists() and not source.is_dir():
         return {source.resolve()}
-    from ..data.files.readers.open import READERS  # here, so that --help answers at once
+    from ..data.files.readers.open import READERS  # imported here to keep --help fast
     from ..data.files.readers.paths import find_files
 
     return {file.path.resolve() for file in find_files(source, READERS) or ()}
 
 
-def _would_be_input(path: Path, source: Path) -> bool:
-    """Whether a file that is not there yet would be among those of a folder or a pattern."""
+def _is_future_input(path: Path, source: Path) -> bool:
+    """Return whether an output, once written, would be among the files of a folder or pattern."""
     if source.is_dir():
         return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith((*TABLES, ".npy"))
-    return not source.exists() and path.resolve().match(os.path.abspath(source))  # noqa: PTH100 - of no real file
+    return not source.exists() and path.resolve().match(os.path.abspath(source))  # noqa: PTH100 - a pattern is not a file
 
 
-def require(endings: tuple[str, ...]) -> None:
-    """Say before any work if the package that writes such files is missing."""
+def check_packages(endings: tuple[str, ...]) -> None:
+    """Raise a MissingExtraError if the package that writes files with these endings is missing."""
     if endings == PICTURES:
-        _ = sk.plots
+        _ = sk.plots  # loads Matplotlib
     elif endings == TABLES:
         arrow("csv")
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder for outputs that can't be made or written, without making it yet."""
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    check_writable(there / "model.safetensors")
+    """Raise an InputError for an output folder that can't be created or written to; don't create it yet."""
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    check_writable(existing / "model.safetensors")

@@ -1,4 +1,4 @@
-"""The command that writes labels and memberships."""
+"""The `predict` command: write labels and memberships."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def predict(
     model_file: ModelFile,
     file: DataFiles,
     out: Annotated[
-        Path | None, typer.Option(help="CSV, TSV or Parquet; standard output by default.", show_default=False)
+        Path | None,
+        typer.Option(help="Output file: CSV, TSV or Parquet; by default standard output.", show_default=False),
     ] = None,
     stream: Stream = None,
 ) -> None:
-    """Write each row's label and its probability for every cluster."""
+    """Write the label of each row and its membership in every cluster."""
     check_outputs(file, [(out, TABLES)])
     model = sk.load(model_file)
     rows = scan_for(model, file) if is_read_in_blocks(file, stream) else read_for(model, file).frame()

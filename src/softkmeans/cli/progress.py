@@ -1,4 +1,4 @@
-"""A progress bar for what fits many times."""
+"""A progress bar for commands that fit many times."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str) -> Iterator[Any]:
-    """Give a bar to ``update``, shown at a terminal if it takes more than a second, and wiped in the end."""
-    from tqdm import tqdm  # here, so that --help answers at once
+def progress(total: int, description: str, unit: str) -> Iterator[Any]:
+    """Yield a bar to ``update``; it is shown only on a terminal, after a second, and erased at the end."""
+    from tqdm import tqdm  # imported here to keep --help fast
 
-    with tqdm(total=total, desc=what, unit=unit, leave=False, delay=1.0, disable=None) as bar:
+    with tqdm(total=total, desc=description, unit=unit, leave=False, delay=1.0, disable=None) as bar:
         yield bar

@@ -1,8 +1,8 @@
-"""The rows a command works on: in memory, or too many for that and read in blocks, by one process or several."""
+"""The rows of a command: in memory, or read in blocks by one process or several."""
 
 from __future__ import annotations
 
-__all__ = ["BlockRows", "Rows", "TableRows", "is_read_in_blocks", "opened"]
+__all__ = ["BlockRows", "Rows", "TableRows", "is_read_in_blocks", "open_rows"]
 
 import warnings
 from abc import ABC, abstractmethod
@@ -16,21 +16,21 @@ from typing_extensions import override
 import softkmeans as sk
 
 from ..errors import FitInterrupted, InputError
-from .distributed import is_one_of_several
+from .distributed import has_several_processes
 from .inputs import check_rows, report_rows
 from .outputs import draw_clusters
 
-LARGE = 2**30  # bytes of a file from which on it is read in blocks
-DRAWN = 5000  # rows of a picture, where they are not all in memory
+MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
+N_ROWS_IN_PICTURE = 5000  # rows sampled for a picture if they are not all in memory
 
 
 class Rows(ABC):
-    """The rows of a command, and what is done with them.
+    """The rows of a command, and the operations on them.
 
     Attributes
     ----------
     is_first : bool
-        Whether this process speaks and writes for all.
+        Whether this process prints and writes files.
     table : Table or None
         The rows, if they are in memory.
     """
@@ -40,19 +40,22 @@ class Rows(ABC):
 
     @abstractmethod
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
-        """Fit an estimator; give it, or a pipeline of a scaler and it, and what interrupted the fit, if anything."""
+        """Fit an estimator.
+
+        Return the estimator, or a pipeline of a scaler and the estimator, and the message of an interruption, or "".
+        """
 
     @abstractmethod
     def report(self) -> None:
-        """Print how many rows there are."""
+        """Print the numbers of rows and features."""
 
     @abstractmethod
     def write(self, model: Any, target: Any) -> None:
-        """Write what a model says of each row."""
+        """Write the label and memberships of each row."""
 
     @abstractmethod
     def draw(self, model: Any) -> Any:
-        """Draw the rows as a model clusters them."""
+        """Draw the rows, colored by their memberships, and the centers."""
 
 
 class TableRows(Rows):
@@ -88,11 +91,14 @@ class TableRows(Rows):
 
 
 class BlockRows(Rows):
-    """Rows of files that are read in blocks; of several processes, each fits its share, and the first does the rest."""
+    """Rows of files that are read in blocks.
+
+    With several processes, each reads its share of the rows for the fit; the first process does everything else.
+    """
 
     def __init__(self, open_scan: Callable[[], Any]) -> None:
-        self.source: Any = sk.distributed(open_scan) if is_one_of_several() else open_scan()
-        self.scan: Any = open_scan() if is_one_of_several() else self.source
+        self.source: Any = sk.distributed(open_scan) if has_several_processes() else open_scan()
+        self.scan: Any = open_scan() if has_several_processes() else self.source
         self.is_first = self.source.is_first
 
     @override
@@ -107,9 +113,9 @@ class BlockRows(Rows):
     @override
     def report(self) -> None:
         if self.scan.ignored:
-            typer.echo(f"left out, not numeric: {', '.join(name or '(unnamed)' for name in self.scan.ignored)}")
-        shared = f" by {self.source.size} processes" if is_one_of_several() and self.source.size > 1 else ""
-        typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{shared}")
+            typer.echo(f"ignored non-numeric columns: {', '.join(name or '(unnamed)' for name in self.scan.ignored)}")
+        processes = f" by {self.source.size} processes" if has_several_processes() and self.source.size > 1 else ""
+        typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{processes}")
 
     @override
     def write(self, model: Any, target: Any) -> None:
@@ -117,19 +123,19 @@ class BlockRows(Rows):
 
     @override
     def draw(self, model: Any) -> Any:
-        from ..data.sampling import draw_rows  # here, so that --help answers at once
+        from ..data.sampling import draw_rows  # imported here to keep --help fast
 
-        rows, _ = draw_rows(self.scan, DRAWN, lambda block: block.w * 0 + 1, seed=0)
+        rows, _ = draw_rows(self.scan, N_ROWS_IN_PICTURE, lambda block: block.w * 0 + 1, seed=0)
         if len(rows) < self.scan.n_rows:
-            typer.echo(f"the picture shows {len(rows)} of the rows, drawn at random")
+            typer.echo(f"the picture shows a random sample of {len(rows)} rows")
         return draw_clusters(model, sk.data.Table(rows.cpu().numpy(), self.scan.columns, None, None, ()))
 
 
 def _interruption(fit: Callable[[], object]) -> str:
-    """Fit, and say what interrupted it, if anything did; the model then has the best centers so far."""
+    """Fit; return the message of an interruption, after which the model has the best centers so far, or ""."""
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the fit did not converge")  # which is among the doubts
+            warnings.filterwarnings("ignore", "the fit did not converge")  # print_warnings reports this
             fit()
     except FitInterrupted as interrupted:
         return str(interrupted)
@@ -137,21 +143,32 @@ def _interruption(fit: Callable[[], object]) -> str:
 
 
 def is_read_in_blocks(file: Path, stream: bool | None) -> bool:
-    """Whether rows are read in blocks: if asked to, by several processes, and files that are many or large."""
-    if stream is False and is_one_of_several():
-        raise InputError("--no-stream does not go with several processes, each of which reads its part: leave it out")
-    if stream is not None or is_one_of_several():
-        return stream or is_one_of_several()
+    """Return whether to read in blocks: if requested, with several processes, and for several or large files."""
+    if stream is False and has_several_processes():
+        raise InputError(
+            "--no-stream is not supported with several processes, each of which reads its part of the rows: remove it"
+        )
+    if stream is not None or has_several_processes():
+        return stream or has_several_processes()
     several = file.is_dir() or (not file.exists() and any(sign in str(file) for sign in "*?["))
-    return several or (file.is_file() and file.stat().st_size >= LARGE)
+    return several or (file.is_file() and file.stat().st_size >= MIN_BLOCK_FILE_SIZE)
 
 
-def opened(
-    file: Path, stream: bool | None, *, device: str | None, label_column: str | None, needs: str | None, **choice: Any
+def open_rows(
+    file: Path,
+    stream: bool | None,
+    *,
+    device: str | None,
+    label_column: str | None,
+    in_memory_option: str | None,
+    **columns: Any,
 ) -> Rows:
-    """Open a file, folder or pattern of names; ``needs`` says which option has to have all rows in memory."""
+    """Open a file, folder or pattern of file names.
+
+    ``in_memory_option`` names a requested option that needs all rows in memory; reading in blocks then is an error.
+    """
     if not is_read_in_blocks(file, stream):
-        return TableRows(sk.data.read_table(file, label_column=label_column, **choice), device)
-    if needs:
-        raise InputError(f"{needs} needs all rows in memory, and these are read in blocks: leave it out")
-    return BlockRows(lambda: sk.data.scan(file, device=device, **choice))
+        return TableRows(sk.data.read_table(file, label_column=label_column, **columns), device)
+    if in_memory_option:
+        raise InputError(f"{in_memory_option} is not supported with rows that are read in blocks: remove it")
+    return BlockRows(lambda: sk.data.scan(file, device=device, **columns))

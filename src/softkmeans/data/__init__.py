@@ -1,4 +1,4 @@
-"""Where data comes from: synthetic blobs, files, arrays."""
+"""Data sources: arrays and data frames, files, streams, and synthetic data."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Blocks: some rows as they lie in memory, and where they are looked at from."""
+"""A block of rows in its original memory layout, converted, centered and scaled on access."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..distances import Distance
 
-BLOCK = 2**18  # numbers of a piece: 2 MB in float64, which caches hold
+BLOCK = 2**18  # numbers in a piece of a block: 2 MB in float64, which fits into a CPU cache
 
 T = TypeVar("T")
 
@@ -26,16 +26,16 @@ Rows: TypeAlias = "NDArray[Any] | Tensor | scipy.sparse.csr_array"  # or a csr_m
 
 
 class RowScaling(Protocol):
-    """Where rows are looked at from: embedded by a distance after a shift, and division by a scale.
+    """Interface of centering and scaling: subtract a shift, divide by a scale, and embed for a distance.
 
     Attributes
     ----------
     distance : Distance
-        What embeds rows.
+        Distance whose embedding is applied to the rows.
     shift : Tensor (d,)
-        What is taken off them first.
+        Subtracted from the rows.
     scale : float
-        What they are then divided by; a power of two.
+        Divisor of the shifted rows; a power of two.
     """
 
     @property
@@ -46,26 +46,26 @@ class RowScaling(Protocol):
     def scale(self) -> float: ...  # noqa: D102
 
     def transform(self, x: Tensor) -> Tensor:
-        """Bring rows (m, d) into the frame."""
+        """Center, scale and embed rows (m, d)."""
         ...
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows and their weights; nothing is copied or converted before it is looked at.
+    """Rows and their weights; they are copied and converted only on access to ``x`` and ``w``.
 
     Attributes
     ----------
     rows : ndarray, Tensor or SciPy's CSR (m, d)
-        Real numbers of any type, as they lie in memory.
+        Real numbers of any type, in their original memory layout.
     weights : ndarray or Tensor (m,) or None
-        Their weights, if not all are 1.
+        Weights of the rows; None if all are 1.
     device, dtype : torch.device, torch.dtype
-        Where ``x`` and ``w`` are given, and in what type.
+        Device and type of ``x`` and ``w``.
     scaling : RowScaling or None
-        Where the rows are looked at from; None takes them as they are.
+        Centering and scaling applied by ``x``; None leaves the rows unchanged.
     start : int
-        The number of the first row among all of its source.
+        Index of the first row in its source.
     """
 
     rows: Rows
@@ -80,20 +80,20 @@ class Block:
 
     @property
     def x(self) -> Tensor:
-        """The rows (m, d) in the frame, converted."""
+        """The rows (m, d), converted, centered and scaled."""
         x = self._convert(self.rows)
         return x if self.scaling is None else self.scaling.transform(x)
 
     @property
     def is_sparse(self) -> bool:
-        """Whether only what is not zero lies in memory."""
+        """True if the rows are a sparse matrix."""
         return bool(scipy.sparse.issparse(self.rows))
 
     @property
     def zero(self) -> Tensor:
-        """What most entries of sparse rows are in the frame (d,)."""
+        """A row of zeros (d,) after centering and scaling: the value of the entries that a sparse matrix omits."""
         zero = torch.zeros(1, self.rows.shape[1], device=self.device, dtype=self.dtype)
-        if self.scaling is not None and self.scaling.distance.translates:  # others keep zeros, and refuse rows of zeros
+        if self.scaling is not None and self.scaling.distance.translates:  # others keep 0, but reject rows of zeros
             zero = self.scaling.transform(zero)
         return zero[0]
 
@@ -108,72 +108,72 @@ class Block:
         return as_tensor(part).detach().to(self.device, self.dtype)
 
     def part(self, start: int, stop: int) -> Block:
-        """Give some of the rows, by their places."""
+        """Return the rows from start to stop."""
         weights = None if self.weights is None else self.weights[start:stop]
         return replace(self, rows=self.rows[start:stop], weights=weights, start=self.start + start)
 
     def starting_at(self, start: int) -> Block:
-        """Give the same rows, the first of another number."""
+        """Return the same rows with another index of the first row."""
         return replace(self, start=start)
 
     def subsample(self, n_rows: int) -> Block:
-        """Give every so-manyth of the rows, about as many as asked for."""
+        """Subsample the rows at a regular stride, to about n_rows."""
         step = max(1, len(self) // n_rows)
         weights = None if self.weights is None else self.weights[::step]
         return replace(self, rows=self.rows[::step], weights=weights)
 
     def take(self, rows: Tensor) -> Block:
-        """Give some of the rows, by their numbers (r,) among these."""
+        """Return the rows at the given indices (r,) of this block."""
         weights = None if self.weights is None else pick(self.weights, rows)
         return replace(self, rows=pick(self.rows, rows), weights=weights)
 
     def split(self, n_rows: int) -> Iterator[Block]:
-        """Cut into pieces of so many rows."""
+        """Yield pieces of n_rows rows each; the last may have fewer."""
         return (self.part(start, start + n_rows) for start in range(0, len(self), n_rows))
 
     def pieces(self, width: int) -> Iterator[Block]:
-        """Cut into pieces so small that m * width stays small."""
+        """Yield pieces of m rows with m * width at most `BLOCK`; m is at least 1."""
         return self.split(max(1, BLOCK // width))
 
     def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
-        """Sum an additive function of a block over pieces so small that m * width is; d is the default width."""
+        """Sum an additive function of a block over `pieces`; the default width is d."""
         return functools.reduce(operator.add, map(fn, self.pieces(width or self.rows.shape[1])))
 
     def scaled_by(self, scaling: RowScaling) -> Block:
-        """Give the same rows, looked at from a frame."""
+        """Return the same rows with the given centering and scaling."""
         return replace(self, scaling=scaling)
 
 
 def working_dtype(device: torch.device) -> torch.dtype:
-    """Return the type a pass computes in: float64, except on Apple's GPUs, which have none."""
+    """Return the type that a pass computes in: float64, or float32 on Apple GPUs, which do not support float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def join(parts: Iterable[Tensor], n_rows: int) -> Tensor:
-    """Put parts (m, ...) of n rows one below the other, each as soon as it comes.
+    """Concatenate parts (m, ...) that have n_rows rows in all.
 
-    Kept until the end, small ones would lie between what was large and is gone, and the heap would grow with each.
+    Each part is copied as soon as it is computed: collecting the parts first would fragment the heap.
     """
-    answer, start = torch.empty(0), 0
+    joined, start = torch.empty(0), 0
     for part in parts:
         if start == 0:
-            answer = part.new_empty(n_rows, *part.shape[1:])
-        answer[start : start + len(part)] = part
+            joined = part.new_empty(n_rows, *part.shape[1:])
+        joined[start : start + len(part)] = part
         start += len(part)
-    return answer
+    return joined
 
 
 def pick(array: Rows, rows: Tensor) -> Rows:
-    """Copy some rows, by their numbers (r,)."""
+    """Copy the rows at the given indices (r,)."""
     return array[rows.to(array.device)] if isinstance(array, Tensor) else array[rows.cpu().numpy()]
 
 
 def as_tensor(array: Rows) -> Tensor:
-    """Make a tensor of an array, sharing its memory but for arrays that PyTorch does not take; CSR becomes dense."""
+    """Convert an array to a tensor; copy only arrays that PyTorch does not support. CSR becomes dense."""
     if not isinstance(array, np.ndarray | Tensor) and scipy.sparse.issparse(array):
         array = array.toarray()
     if isinstance(array, np.ndarray):
-        odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
-        if odd or not (array.flags.writeable and array.dtype.isnative):
+        unsupported_strides = any(stride < 0 or stride % array.itemsize for stride in array.strides)
+        if unsupported_strides or not (array.flags.writeable and array.dtype.isnative):
             array = array.astype(array.dtype.newbyteorder("="))
     return torch.as_tensor(array)

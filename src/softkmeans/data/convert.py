@@ -1,4 +1,4 @@
-"""From what users hold in memory to a Source, with all that can be wrong with it said."""
+"""Convert the user's data to a Source, and results back to the user's kind of array."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
 from .files.readers.streams import is_stream
 from .files.scan import as_device, scan
-from .frames import as_rows, dtype_of, is_dask, is_foreign
+from .frames import as_rows, dtype_of, is_array_api, is_dask
 from .source import ArraySource, Source
 from .validation import check_finite, check_matrix, check_weights
 
-Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library's
+Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library
 
 
 def as_source(
@@ -31,41 +31,42 @@ def as_source(
     device: str | torch.device | None = None,
     finite: bool = True,
 ) -> Source:
-    """Make a Source of rows in memory, of Dask's, or of those that a loader gives. A Source passes through.
+    """Convert in-memory data, a Dask collection or a loader to a Source; return a Source unchanged.
 
     Parameters
     ----------
     x : table (n, d)
-        Rows of finite real numbers: an array, a tensor, another array of the array API standard, a data frame that
-        narwhals knows (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or data frame. Or
-        what gives tables one after the other, and is read by ``softkmeans.data.scan``: a DataLoader, an
-        IterableDataset, or a function that makes an iterator at every call.
+        Rows of finite real numbers: an array, a tensor, another array that follows the array API standard, a data
+        frame that narwhals supports (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or
+        data frame. Also supported are objects that yield one table after another, which ``softkmeans.data.scan``
+        reads: a DataLoader, an IterableDataset, or a function that returns an iterator at every call.
     sample_weight : column (n,), optional
-        Weights, not negative and not all 0, of any of these kinds; a weight of 2 is as good as a repeated row. Those
-        of Dask come in the partitions of x.
+        Weights of the rows, 0 or more and not all 0, in any of these formats; a weight of 2 is equivalent to a
+        repeated row. Dask weights must have the partitions of x.
     device : str or torch.device, optional
-        Where the work is done; where a tensor is, or on the CPU, by default. Dask's partitions stay on theirs.
+        Device of the computation. The default is the device of a tensor, and the CPU for all other data. Not
+        supported with Dask data, which the workers' CPUs process.
     finite : bool, default=True
-        Whether to look for NaN and infinity.
+        Whether to check for NaN and infinity.
 
     Returns
     -------
     Source
-        The rows with their weights.
+        The rows and their weights.
 
     Raises
     ------
     InputError
-        If the rows or the weights are none; columns that are not numeric are named.
+        If the rows or the weights are not valid; the message names columns that are not numeric.
 
     Notes
     -----
-    Nothing is ever changed. Taken as they lie in memory, and converted block by block while they are looked at: arrays
-    of any layout and of NumPy's booleans, integers and floats up to float64, memory-mapped ones too; tensors; arrays of
-    other libraries; CSR; and frames whose columns have one type and lie in one array, as pandas frames made of an array
-    do, and Polars frames made of one with its columns one after the other. Copied once: all other frames, lists,
-    records, objects, masked arrays with something masked and long doubles; as CSR, other sparse matrices and pandas
-    frames of sparse columns.
+    The data is never modified. Some kinds of data are used in place and converted block by block: NumPy arrays of any
+    layout with booleans, integers or floats up to float64, including memory-mapped files; tensors; arrays of other
+    libraries; CSR matrices; and data frames whose columns have one type and share one array, such as pandas frames
+    built from an array and Polars frames built from an array in column-major order. All other kinds are copied once:
+    other data frames, lists, structured arrays, object arrays, masked arrays with masked entries, and long doubles.
+    Other sparse matrices and pandas frames of sparse columns are copied to CSR.
 
     Examples
     --------
@@ -74,15 +75,15 @@ def as_source(
     """
     survive_fork()
     if isinstance(x, Source):
-        return _as_it_is(x, sample_weight, device)
+        return _check_source_arguments(x, sample_weight, device)
     if is_dask(x):
         if device is not None and torch.device(device).type != "cpu":
-            raise InputError(f"device={device!r} came with Dask's rows, which the workers' CPUs work on: leave it out")
+            raise InputError(f"device={device!r} is not supported with Dask data, which workers' CPUs process: omit it")
         return DaskSource(x, sample_weight, finite=finite)
     if is_stream(x):
         if sample_weight is not None:
             raise InputError(
-                "sample_weight came with a loader or a function: use weight_column of softkmeans.data.scan"
+                "sample_weight is not supported with a loader or a function: use weight_column of softkmeans.data.scan"
             )
         return scan(x, device=device)
     rows = as_rows(x)
@@ -90,46 +91,51 @@ def as_source(
     if finite:
         check_finite(rows)
     weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
-    place = _device(device, rows)
-    return ArraySource(rows, weights, place, working_dtype(place))
+    used_device = _choose_device(device, rows)
+    return ArraySource(rows, weights, used_device, working_dtype(used_device))
 
 
-def _as_it_is(source: Source, sample_weight: Any, device: Any) -> Source:
-    """Refuse what a source has already."""
+def _check_source_arguments(source: Source, sample_weight: Any, device: Any) -> Source:
+    """Return the source, or raise an InputError if weights or another device are given with it."""
     if sample_weight is not None:
-        raise InputError("sample_weight came with a Source, which has its own: give it where the Source is made")
+        raise InputError(
+            "sample_weight is not supported with a Source, which has its own weights: set it when creating the Source"
+        )
     if device is not None:
-        place = as_device(device)
-        if place.type != source.device.type or place.index not in (None, source.device.index):
-            raise InputError(f"device={device!r} came with a Source on {source.device}: give it where that is made")
+        requested = as_device(device)
+        if requested.type != source.device.type or requested.index not in (None, source.device.index):
+            raise InputError(
+                f"device={device!r} is not supported with a Source on {source.device}: set it when creating the Source"
+            )
     return source
 
 
-def _device(device: Any, rows: Rows) -> torch.device:
+def _choose_device(device: Any, rows: Rows) -> torch.device:
+    """Return the requested device; by default, that of a tensor, else the CPU."""
     return rows.device if device is None and isinstance(rows, Tensor) else as_device(device)
 
 
-def like(example: Any, answer: Tensor) -> Array:
-    """Give what came, on its device: a tensor, an array of another library's, and NumPy's for all other tables."""
+def like(example: Any, result: Tensor) -> Array:
+    """Convert a result to the kind of array of the example, on its device; to a NumPy array for all other tables."""
     if isinstance(example, Tensor):
-        return answer.to(example.device)
-    if is_foreign(example):
-        return example.__array_namespace__().from_dlpack(answer, device=example.device)
-    return answer.cpu().numpy()
+        return result.to(example.device)
+    if is_array_api(example):
+        return example.__array_namespace__().from_dlpack(result, device=example.device)
+    return result.cpu().numpy()
 
 
 def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
-    """Give the type of centers: the one asked for, else that of the rows if they are floats, else float64."""
-    found = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
-    if dtype is not None and not (found and found.is_floating_point):
-        raise InputError(f"dtype={dtype!r}: give a floating type, such as 'float32'")
-    if found == torch.bfloat16 and not isinstance(rows, Tensor):
-        raise InputError(f"dtype={dtype!r}: NumPy has no bfloat16; give a tensor, or another type")
-    return found if found and found.is_floating_point else torch.float64
+    """Return the type of the centers: dtype if it is given, else that of the rows if they are floats, else float64."""
+    torch_dtype = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
+    if dtype is not None and not (torch_dtype and torch_dtype.is_floating_point):
+        raise InputError(f"dtype={dtype!r} is not a floating-point type: use one, such as 'float32'")
+    if torch_dtype == torch.bfloat16 and not isinstance(rows, Tensor):
+        raise InputError("dtype='bfloat16' is not supported by NumPy: pass the data as a tensor, or use another dtype")
+    return torch_dtype if torch_dtype and torch_dtype.is_floating_point else torch.float64
 
 
 def _torch_dtype(dtype: Any) -> torch.dtype | None:
-    """Find PyTorch's name of a type that is PyTorch's own, NumPy's, or a name of one."""
+    """Return the PyTorch type for a PyTorch type, a NumPy type or a name; None if there is none."""
     if isinstance(dtype, torch.dtype):
         return dtype
     try:
@@ -137,5 +143,5 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
         name = name if name == "bfloat16" else np.dtype(name if isinstance(dtype, str) else dtype).name
     except TypeError:
         return None
-    found = getattr(torch, name, None)
-    return found if isinstance(found, torch.dtype) else None
+    torch_dtype = getattr(torch, name, None)
+    return torch_dtype if isinstance(torch_dtype, torch.dtype) else None

@@ -1,12 +1,12 @@
-"""From every kind of table to rows that the library works on: an array, a tensor, or a CSR matrix.
+"""Conversion of every supported kind of table to an array, a tensor or a CSR matrix.
 
-This is the one place that knows kinds of table. Data frames are narwhals' business, so that none of their libraries is
+Only this module depends on the kind of table. Data frames are read through narwhals, so that no data frame library is
 imported here.
 """
 
 from __future__ import annotations
 
-__all__ = ["as_frame", "as_rows", "as_vector", "dtype_of", "is_dask", "is_foreign"]
+__all__ = ["as_frame", "as_rows", "as_vector", "dtype_of", "is_array_api", "is_dask"]
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -22,21 +22,21 @@ from torch import Tensor
 from ..errors import InputError
 from .block import Rows
 
-SHOWN = 5  # names in a message
-HUGE = (nw.Int128, nw.UInt128)  # integers that NumPy lacks
+MAX_COLUMNS_SHOWN = 5  # in an error message
+INT128_TYPES = (nw.Int128, nw.UInt128)  # NumPy does not support them
 
 
 class _NotNumericError(InputError, TypeError):
-    """Also a TypeError, as scikit-learn has it for arrays of objects that are no numbers."""
+    """Error for columns that are not numeric; also a TypeError, as scikit-learn raises for arrays of such objects."""
 
 
 def as_rows(x: Any) -> Rows:
-    """Give a table's rows as an array, a tensor or a CSR matrix of any shape and type, missing values as NaN.
+    """Convert a table to an array, a tensor or a CSR matrix of any shape and type, with missing values as NaN.
 
     Raises
     ------
     InputError
-        If columns are not numeric: the message names them. If rows are not in memory, or x is no table at all.
+        If columns are not numeric (the message names them), the rows are not in memory, or x is not a table.
     """
     if isinstance(x, Tensor):
         return x.detach()
@@ -44,27 +44,27 @@ def as_rows(x: Any) -> Rows:
         return _from_array(x)
     if scipy.sparse.issparse(x):
         return _from_sparse(x)
-    if is_foreign(x):
-        return _from_foreign(x)
+    if is_array_api(x):
+        return _from_array_api(x)
     frame = as_frame(x)
     return _from_array(_from_sequence(x)) if frame is None else _from_frame(frame)
 
 
 def as_vector(x: Any, name: str) -> NDArray[Any] | Tensor:
-    """Give a column of numbers, such as weights, as an array or a tensor, missing values as NaN.
+    """Convert a column of numbers, such as weights, to an array or a tensor, with missing values as NaN.
 
     Raises
     ------
     InputError
-        If they are no numbers.
+        If the values are not numbers.
     """
     series = nw.from_native(x, pass_through=True, allow_series=True)
     if isinstance(series, nw.Series):
-        column: Any = _column(series)
+        column: Any = _series_values(series)
     else:
         column = as_rows(x)
         column = column.toarray() if scipy.sparse.issparse(column) else column
-        column = _numbers(column) if isinstance(column, np.ndarray) and column.ndim == 1 else column
+        column = _to_numbers(column) if isinstance(column, np.ndarray) and column.ndim == 1 else column
     if isinstance(column, Tensor) and column.is_complex():
         column = str(column.dtype)
     if isinstance(column, str):
@@ -73,12 +73,12 @@ def as_vector(x: Any, name: str) -> NDArray[Any] | Tensor:
 
 
 def as_frame(x: Any) -> nw.DataFrame[Any] | None:
-    """Give a data frame as narwhals has it, or None if x is none.
+    """Convert a data frame to a narwhals data frame; return None if x is not a data frame.
 
     Raises
     ------
     InputError
-        If it is not in memory, or its columns have the same name.
+        If it is not in memory, or two columns have the same name.
     """
     pyarrow = nw.dependencies.get_pyarrow()
     if pyarrow is not None and isinstance(x, pyarrow.RecordBatch):
@@ -86,29 +86,29 @@ def as_frame(x: Any) -> nw.DataFrame[Any] | None:
     try:
         frame = nw.from_native(x, pass_through=True)
     except DuplicateError as error:
-        raise InputError(f"the data has columns of the same name: rename them ({_one_line(error)})") from None
+        raise InputError(f"the data has duplicate column names: rename them ({_one_line(error)})") from None
     if isinstance(frame, nw.LazyFrame):
         raise InputError(f"the data is a {type(x).__name__}, whose rows are not in memory yet: use x.collect()")
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def is_foreign(x: Any) -> bool:
-    """Whether x is an array of another library that keeps to the array API standard."""
+def is_array_api(x: Any) -> bool:
+    """Return whether x is an array of another library that follows the array API standard."""
     return hasattr(x, "__array_namespace__") and not isinstance(x, np.ndarray | np.generic)
 
 
 def is_dask(x: Any) -> bool:
-    """Whether x is one of Dask's collections, whose rows are not in memory."""
+    """Return whether x is a Dask collection, whose rows are not in memory."""
     return type(x).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 def dtype_of(x: Any) -> Any:
-    """Give the type that a table's rows have, which Dask's frames only say by an example."""
+    """Return the type of a table's rows; for a Dask data frame, that of its example rows."""
     return as_rows(x._meta_nonempty).dtype if is_dask(x) and hasattr(x, "columns") else x.dtype
 
 
-def _from_foreign(x: Any) -> NDArray[Any] | Tensor:
-    """Share the memory of another library's array, on its device if PyTorch knows that."""
+def _from_array_api(x: Any) -> NDArray[Any] | Tensor:
+    """Share the memory of another library's array, on its device if PyTorch supports that."""
     try:
         return torch.utils.dlpack.from_dlpack(x)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
@@ -124,41 +124,43 @@ def _from_sparse(x: Any) -> Any:
     if x.ndim != 2:
         raise InputError(f"the data has shape {x.shape}, expected (n, d): use x.reshape(-1, 1) for one feature")
     rows = x.tocsr()
-    return rows.astype(np.float64) if _is_long(rows.dtype) else rows
+    return rows.astype(np.float64) if _is_long_double(rows.dtype) else rows
 
 
 def _from_sequence(x: Any) -> NDArray[Any]:
-    """Make an array of lists, or of what NumPy makes one of."""
+    """Convert lists, or other objects that NumPy accepts, to an array."""
     try:
         rows = np.asarray(x)
     except ValueError as error:
-        raise InputError(f"the data's rows are not alike: give as many numbers in each ({_one_line(error)})") from None
+        raise InputError(
+            f"the data's rows differ in length: give each row the same number of values ({_one_line(error)})"
+        ) from None
     if rows.ndim == 0 and rows.dtype == object:
         raise InputError(f"the data is a {type(x).__name__}, expected a table of numbers (n, d)")
-    return np.array(x, dtype=object) if rows.dtype.kind in "US" else rows  # else [[1, "a"]] would be text altogether
+    return np.array(x, dtype=object) if rows.dtype.kind in "US" else rows  # NumPy would convert [[1, "a"]] to text
 
 
 def _from_array(x: NDArray[Any]) -> NDArray[Any]:
-    """Give an array of numbers: the array itself, if it is one."""
+    """Convert an array to an array of numbers; return it unchanged if it is one."""
     if np.ma.is_masked(x):
         x = np.ma.filled(x.astype(np.result_type(x, np.float32)), np.nan)
     x = np.asarray(x)
     if x.dtype.names and x.ndim == 1:
-        return _side_by_side(x.dtype.names, (_numbers(x[name]) for name in x.dtype.names))
+        return _stack_columns(x.dtype.names, (_to_numbers(x[name]) for name in x.dtype.names))
     if x.dtype.kind in "OUS" and x.ndim == 2 and x.size:
         return _from_objects(x)
-    return x.astype(np.float64) if _is_long(x.dtype) else x
+    return x.astype(np.float64) if _is_long_double(x.dtype) else x
 
 
 def _from_objects(x: NDArray[Any]) -> NDArray[Any]:
     try:
-        return _side_by_side(range(x.shape[1]), map(_numbers, x.T))
-    except _NotNumericError as complaint:
-        raise _NotNumericError(f"{complaint}{_words_of_float(x)}") from None
+        return _stack_columns(range(x.shape[1]), map(_to_numbers, x.T))
+    except _NotNumericError as error:
+        raise _NotNumericError(f"{error}{_conversion_error(x)}") from None
 
 
-def _words_of_float(x: NDArray[Any]) -> str:
-    """What Python says of objects that are no numbers, which scikit-learn expects to hear."""
+def _conversion_error(x: NDArray[Any]) -> str:
+    """Return Python's message for objects that are not numbers, which scikit-learn's checks expect in the error."""
     try:
         x.astype(np.float64)
     except TypeError as error:
@@ -169,47 +171,47 @@ def _words_of_float(x: NDArray[Any]) -> str:
 
 
 def _from_frame(frame: nw.DataFrame[Any]) -> Rows:
-    """Give a frame's rows: a view where all columns have one type and lie in one array, else a copy."""
+    """Return a data frame's rows: a view if its columns have one type and share one array, else a copy."""
     if 0 in frame.shape:
         return np.empty(frame.shape)
     native = frame.to_native()
     if nw.dependencies.is_pandas_dataframe(native) and all(_is_sparse(dtype) for dtype in native.dtypes):
         return native.sparse.to_coo().tocsr()
-    if len(set(frame.schema.values())) == 1 and _is_plain(frame.schema[frame.columns[0]]):
+    if len(set(frame.schema.values())) == 1 and _is_numpy_type(frame.schema[frame.columns[0]]):
         rows = frame.to_numpy()
-        if rows.dtype.kind in "fiub":  # not objects, which missing values may come as
+        if rows.dtype.kind in "fiub":  # missing values may turn a column into objects
             return rows
-    return _side_by_side(frame.columns, (_column(frame.get_column(name)) for name in frame.columns))
+    return _stack_columns(frame.columns, (_series_values(frame.get_column(name)) for name in frame.columns))
 
 
-def _is_plain(dtype: nw.dtypes.DType) -> bool:
-    """Whether NumPy has such a type."""
-    return dtype.is_float() or (dtype.is_integer() and dtype not in HUGE) or dtype == nw.Boolean
+def _is_numpy_type(dtype: nw.dtypes.DType) -> bool:
+    """Return whether NumPy has this numeric type."""
+    return dtype.is_float() or (dtype.is_integer() and dtype not in INT128_TYPES) or dtype == nw.Boolean
 
 
-def _column(column: nw.Series[Any]) -> NDArray[Any] | str:
-    """A column's numbers, or what it has instead."""
-    dtype = column.dtype
-    if dtype in HUGE:
-        column = column.cast(nw.Float64)
+def _series_values(series: nw.Series[Any]) -> NDArray[Any] | str:
+    """Return a series' numbers; if it is not numeric, the name of its type."""
+    dtype = series.dtype
+    if dtype in INT128_TYPES:
+        series = series.cast(nw.Float64)
     if dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown):
-        found = _numbers(column.to_numpy())
-        native = column.to_native()
-        return str(getattr(native, "dtype", found)) if dtype == nw.Unknown and isinstance(found, str) else found
+        values = _to_numbers(series.to_numpy())
+        native = series.to_native()
+        return str(getattr(native, "dtype", values)) if dtype == nw.Unknown and isinstance(values, str) else values
     return type(dtype).__name__.lower()
 
 
-def _numbers(values: NDArray[Any]) -> NDArray[Any] | str:
-    """Numbers (n,), also out of objects, missing ones as NaN; or what there is instead."""
+def _to_numbers(values: NDArray[Any]) -> NDArray[Any] | str:
+    """Convert values (n,), also objects, to numbers with NaN for missing ones; else return the name of their type."""
     if values.dtype.kind in "fiub":
-        return values.astype(np.float64) if _is_long(values.dtype) else values
+        return values.astype(np.float64) if _is_long_double(values.dtype) else values
     if values.dtype.kind != "O":
         return "string" if values.dtype.kind in "US" else values.dtype.name
     pandas = nw.dependencies.get_pandas()
     missing = np.array([value is None for value in values]) if pandas is None else pandas.isna(values)
-    odd = [value for value in values[~missing] if not _is_number(value)]
-    if odd:
-        return "string" if isinstance(odd[0], str) else type(odd[0]).__name__
+    not_numeric = [value for value in values[~missing] if not _is_number(value)]
+    if not_numeric:
+        return "string" if isinstance(not_numeric[0], str) else type(not_numeric[0]).__name__
     return np.where(missing, np.nan, values).astype(np.float64)
 
 
@@ -221,31 +223,34 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, str | bytes)
 
 
-def _is_long(dtype: np.dtype[Any]) -> bool:
-    """Whether these are floats that PyTorch lacks."""
+def _is_long_double(dtype: np.dtype[Any]) -> bool:
+    """Return whether this is a float type with more than 64 bits, which PyTorch does not support."""
     return dtype.kind == "f" and dtype.itemsize > 8
 
 
 def _is_sparse(dtype: Any) -> bool:
-    """Whether it is pandas' type of a column that is mostly zero."""
+    """Return whether this is the type of a numeric pandas column that stores only values other than zero."""
     return type(dtype).__name__ == "SparseDtype" and dtype.kind in "fiub" and dtype.fill_value == 0
 
 
-def _side_by_side(names: Iterable[Hashable], columns: Iterable[NDArray[Any] | str]) -> NDArray[Any]:
-    """Put columns (n,) of numbers together; a str says what a column has instead."""
-    found = dict(zip(names, columns, strict=True))
-    odd = {name: kind for name, kind in found.items() if isinstance(kind, str)}
-    if odd:
-        raise _NotNumericError(_complaint(odd))
-    return np.column_stack(list(found.values()))
+def _stack_columns(names: Iterable[Hashable], columns: Iterable[NDArray[Any] | str]) -> NDArray[Any]:
+    """Stack columns (n,) of numbers.
+
+    A column that is not numeric is given as the name of its type; the error names all such columns.
+    """
+    by_name = dict(zip(names, columns, strict=True))
+    not_numeric = {name: kind for name, kind in by_name.items() if isinstance(kind, str)}
+    if not_numeric:
+        raise _NotNumericError(_not_numeric_message(not_numeric))
+    return np.column_stack(list(by_name.values()))
 
 
-def _complaint(odd: dict[Hashable, str]) -> str:
-    """Name the columns that are not numeric."""
-    shown = [f"{name!r} ({kind})" for name, kind in list(odd.items())[:SHOWN]]
-    if len(odd) > SHOWN:
-        shown.append(f"{len(odd) - SHOWN} more")
-    if len(odd) == 1:
+def _not_numeric_message(kinds: dict[Hashable, str]) -> str:
+    """Return an error message with the names and types of the columns that are not numeric."""
+    shown = [f"{name!r} ({kind})" for name, kind in list(kinds.items())[:MAX_COLUMNS_SHOWN]]
+    if len(kinds) > MAX_COLUMNS_SHOWN:
+        shown.append(f"{len(kinds) - MAX_COLUMNS_SHOWN} more")
+    if len(kinds) == 1:
         return f"column {shown[0]} is not numeric: leave it out or encode it"
     return f"columns {', '.join(shown[:-1])} and {shown[-1]} are not numeric: leave them out or encode them"
 

@@ -1,4 +1,4 @@
-"""Rows in lexicographic order, whatever order they came in: where random numbers are used up along the rows."""
+"""Lexicographic row order, so that weighted sampling does not depend on the order of the input."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .block import Block
 from .convert import as_source
 from .source import Source
 
-KEYS = 2**24  # numbers to sort by that are held at a time: 128 MB
+MAX_KEY_ENTRIES = 2**24  # numbers in the sort keys that are held in memory at a time: 128 MB
 
 
 class SortedRows(NamedTuple):
-    """The order of a source's rows.
+    """The lexicographic order of a source's rows.
 
     Attributes
     ----------
     order : Tensor (n,) of int64
-        The rows' numbers in lexicographic order of the rows.
+        Row indices, sorted so that the rows are in lexicographic order.
     begins : Tensor (n,) of bool
-        Whether the row at a place in this order differs from the one before.
+        Whether a group of equal rows begins at a position of this order.
     weight : Tensor (n,) or None
-        Weights by number, if not all are 1.
+        Weights by row index; None if all are 1.
     """
 
     order: Tensor
@@ -39,28 +39,28 @@ class SortedRows(NamedTuple):
 
     @property
     def n_distinct(self) -> int:
-        """How many distinct rows of a weight above 0 there are."""
+        """The number of distinct rows with a positive weight."""
         if self.weight is None:
             return int(self.begins.sum())
         return len(torch.unique(self.begins.cumsum(0)[self.weight[self.order] > 0]))
 
-    def mass(self, closest: Tensor | None = None) -> Tensor:
-        """Give the weight (n,), times another mass by number, place by place, in float64."""
-        parts = [part for part in (self.weight, closest) if part is not None]
-        mass = parts[0][self.order].double() if parts else torch.ones(len(self.order), dtype=torch.float64)
-        return mass if len(parts) < 2 else mass.mul_(parts[1][self.order])
+    def sampling_weights(self, factor: Tensor | None = None) -> Tensor:
+        """Return the weights (n,), times an optional factor by row index, in sorted order and in float64."""
+        parts = [part for part in (self.weight, factor) if part is not None]
+        weights = parts[0][self.order].double() if parts else torch.ones(len(self.order), dtype=torch.float64)
+        return weights if len(parts) < 2 else weights.mul_(parts[1][self.order])
 
-    def draw(self, closest: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
-        """Draw rows by weight times a mass by number, or by weight alone if that is 0 everywhere: their numbers."""
-        mass = self.mass(closest)
-        return self.order[draw(mass if mass.any() else self.mass(), size, rng)]
+    def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
+        """Draw row indices (size,) by weight times a factor by row index, or by weight alone if all products are 0."""
+        weights = self.sampling_weights(factor)
+        return self.order[draw(weights if weights.any() else self.sampling_weights(), size, rng)]
 
 
 def sorted_rows(source: Source) -> SortedRows:
-    """Sort the rows of a source; takes memory of the order of n.
+    """Sort the rows of a source lexicographically, with O(n) memory.
 
-    It sorts by one key at a time, and each time only what the keys before left undecided: of real numbers, that is
-    little after the first.
+    The rows are sorted by one key at a time. Each key sorts only the rows that are tied in all previous keys; with
+    real numbers, few are tied after the first.
 
     Parameters
     ----------
@@ -74,74 +74,75 @@ def sorted_rows(source: Source) -> SortedRows:
     """
     keys = _entries if any(block.is_sparse for block in source.blocks()) else _columns
     order, begins, start = _unsorted(source) if keys is _entries else _by_first_column(source)
-    while start < source.n_features and len(tied := _tied(begins)):
-        stop = start + max(1, min(start + 1, KEYS // len(tied)))  # twice as many each time, if memory allows
-        rows, by, new = order[tied], torch.arange(len(tied)), begins[tied]
-        columns = _of_rows(source, rows, partial(keys, start=start, stop=stop))
+    while start < source.n_features and len(tied := _tied_positions(begins)):
+        stop = start + max(1, min(start + 1, MAX_KEY_ENTRIES // len(tied)))  # double the keys, if memory allows
+        rows, tied_order, tied_begins = order[tied], torch.arange(len(tied)), begins[tied]
+        columns = _keys_of_rows(source, rows, partial(keys, start=start, stop=stop))
         for column in columns.T:
-            if len(still := _tied(new)):
-                _refine(by, new, still, column)
-        order[tied], begins[tied], start = rows[by], new, stop
+            if len(still_tied := _tied_positions(tied_begins)):
+                _refine(tied_order, tied_begins, still_tied, column)
+        order[tied], begins[tied], start = rows[tied_order], tied_begins, stop
         if keys is _entries and not columns.any():
-            break  # all entries have been seen
+            break  # no row has further entries
     return SortedRows(order.to(source.device), begins.to(source.device), source.weight())
 
 
 def _unsorted(source: Source) -> tuple[Tensor, Tensor, int]:
-    """Give the rows' order, where in it rows begin to differ, and how many keys that takes account of: none."""
+    """Return the rows' original order, where rows differ from the previous one, and the number of keys used (0)."""
     return torch.arange(source.n_rows), torch.arange(source.n_rows) == 0, 0
 
 
 def _by_first_column(source: Source) -> tuple[Tensor, Tensor, int]:
-    """Give the same for rows in the order of their first column, which settles nearly all of real numbers."""
+    """Return the same for the order by the first column, which sorts nearly all rows of real numbers."""
     first = source.map(lambda block: block.x[:, 0], width=source.n_features).cpu()
     order = torch.from_numpy(np.argsort(first.numpy()))
-    return order, _differs(first[order]), 1
+    return order, _differs_from_previous(first[order]), 1
 
 
 def _refine(order: Tensor, begins: Tensor, tied: Tensor, key: Tensor) -> None:
-    """Sort, in place, the rows at the places that are tied by one more key (n,), by number."""
+    """Sort, in place, the rows at the tied positions by one more key (n,), given by row index."""
     values, group = key[order[tied]].numpy(), begins.cumsum(0)[tied].numpy()
-    by = torch.from_numpy(np.lexsort((values, group)) if group[-1] > 1 else np.argsort(values))
-    order[tied] = order[tied[by]]
-    begins[tied] |= _differs(torch.from_numpy(values)[by])  # where the group differs as well, that was known
+    permutation = torch.from_numpy(np.lexsort((values, group)) if group[-1] > 1 else np.argsort(values))
+    order[tied] = order[tied[permutation]]
+    begins[tied] |= _differs_from_previous(torch.from_numpy(values)[permutation])
 
 
-def _of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor]) -> Tensor:
-    """Give keys (m, ...) of some rows by their numbers (m,), in one pass over the source."""
-    wanted = torch.zeros(source.n_rows, dtype=torch.bool)
-    wanted[rows] = True
-    place = wanted.cumsum(0) - 1  # of each row among those wanted, by number
-    found, start = torch.empty(0), 0  # filled in as it goes: many small parts would leave the heap in pieces
+def _keys_of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor]) -> Tensor:
+    """Return the keys (m, ...) of the rows with the given indices (m,), in one pass over the source."""
+    is_requested = torch.zeros(source.n_rows, dtype=torch.bool)
+    is_requested[rows] = True
+    position = is_requested.cumsum(0) - 1  # of each row among the requested ones, by row index
+    result, start = torch.empty(0), 0  # filled block by block: collecting small parts would fragment the heap
     for block in source.blocks():
         for piece in block.pieces(source.n_features):
-            here = wanted[start : start + len(piece)].nonzero()[:, 0]
-            if len(here):
-                part = keys(piece if len(here) == len(piece) else piece.take(here)).cpu()
-                found = found if len(found) else part.new_empty(len(rows), part.shape[1])
-                found[place[start + here]] = part
+            requested = is_requested[start : start + len(piece)].nonzero()[:, 0]
+            if len(requested):
+                part = keys(piece if len(requested) == len(piece) else piece.take(requested)).cpu()
+                result = result if len(result) else part.new_empty(len(rows), part.shape[1])
+                result[position[start + requested]] = part
             start += len(piece)
-    return found[place[rows]]
+    return result[position[rows]]
 
 
 def _columns(block: Block, start: int, stop: int) -> Tensor:
-    """Some columns (m, columns), the keys of dense rows."""
+    """Return the columns (m, stop - start) of a block: the sort keys of dense rows."""
     return block.x[:, start:stop]
 
 
 def _entries(block: Block, start: int, stop: int) -> Tensor:
-    """Where some of each row's entries that are not zero are, and what they are, (m, 2 entries): keys of sparse rows.
+    """Return the columns and values of each row's nonzero entries start to stop, (m, 2 entries): keys of sparse rows.
 
-    Two rows are first told apart by an entry that one of them does not have, or not so. It makes its row the lesser if
-    it is below what zero is in the frame, the greater if above, the more so the sooner it comes; its place, counted
-    from the end and signed, says so. Missing entries have place 0, between the two.
+    Lexicographic order compares two rows in the first column where they differ. An entry less than the scaled zero
+    sorts its row before rows without an entry in that column, and a greater one after them. The first key of an entry
+    is therefore its column, counted from the end, and negative for values less than the scaled zero. It is 0, between
+    the two, for a row without further entries. The second key is the value.
     """
     x, zero = block.x, block.zero
     row, column = (x != zero).nonzero(as_tuple=True)
-    number = torch.bincount(row, minlength=len(x))
-    rank = torch.arange(len(row), device=x.device) - (number.cumsum(0) - number)[row]
-    some = (rank >= start) & (rank < stop)
-    row, column, rank = row[some], column[some], rank[some] - start
+    n_entries = torch.bincount(row, minlength=len(x))
+    rank = torch.arange(len(row), device=x.device) - (n_entries.cumsum(0) - n_entries)[row]  # of the entry in its row
+    selected = (rank >= start) & (rank < stop)
+    row, column, rank = row[selected], column[selected], rank[selected] - start
     value, from_end = x[row, column], x.shape[1] - column
     keys = x.new_zeros(len(x), stop - start, 2)
     keys[row, rank, 0] = torch.where(value < zero[column], -from_end, from_end).to(x)
@@ -149,13 +150,13 @@ def _entries(block: Block, start: int, stop: int) -> Tensor:
     return keys.flatten(1)
 
 
-def _differs(values: Tensor) -> Tensor:
-    """Whether each value differs from the one before."""
+def _differs_from_previous(values: Tensor) -> Tensor:
+    """Return whether each value differs from the previous one; True for the first."""
     return torch.cat([torch.ones(1, dtype=torch.bool), values[1:] != values[:-1]])
 
 
-def _tied(begins: Tensor) -> Tensor:
-    """Places of rows that equal a neighbor, as far as is known."""
+def _tied_positions(begins: Tensor) -> Tensor:
+    """Return the positions of rows that equal a neighbor in all keys so far."""
     return (~(begins & torch.cat([begins[1:], begins.new_ones(1)]))).nonzero()[:, 0]
 
 
@@ -165,7 +166,7 @@ def count_distinct(x: ArrayLike | Tensor | Source) -> int:
     Parameters
     ----------
     x : table or Source (n, d)
-        Rows, of any kind that a fit takes.
+        Rows, in any format that `as_source` supports.
 
     Examples
     --------
@@ -175,24 +176,25 @@ def count_distinct(x: ArrayLike | Tensor | Source) -> int:
     return sorted_rows(as_source(x)).n_distinct
 
 
-def draw(mass: Tensor, size: int, rng: np.random.Generator) -> Tensor:
-    """Draw places (size,) with probabilities proportional to mass (n,), by inverting the distribution function.
+def draw(weights: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+    """Draw positions (size,) with probabilities proportional to weights (n,), by inverting the distribution function.
 
     Parameters
     ----------
-    mass : Tensor (n,)
-        Not negative, and not all 0.
+    weights : Tensor (n,)
+        Weights, 0 or more and not all 0.
     size : int
-        How many, with replacement.
+        Number of draws, with replacement.
     rng : numpy Generator
-        Where numbers are drawn from.
+        Source of random numbers.
 
     Examples
     --------
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), 4, np.random.default_rng(0))
     tensor([1, 1, 1, 1])
     """
-    cumulative = mass.cumsum(0)
-    u = torch.from_numpy(rng.random(size)).to(mass) * cumulative[-1]
-    last = int(torch.searchsorted(cumulative, cumulative[-1:]))  # rounding may lead past the last place that has mass
+    cumulative = weights.cumsum(0)
+    u = torch.from_numpy(rng.random(size)).to(weights) * cumulative[-1]
+    # Rounding can lead past the last position with a positive weight.
+    last = int(torch.searchsorted(cumulative, cumulative[-1:]))
     return torch.searchsorted(cumulative, u, right=True).clamp_max(last)

@@ -1,7 +1,7 @@
-"""Rows drawn from a stream: those that come first in a race, whose numbers are drawn by the rows' own numbers.
+"""Weighted sampling without replacement from a stream of rows (Efraimidis & Spirakis, 2006).
 
-Every row has a number of its own, whatever block, file or machine it is in, and so who comes first does not depend on
-how rows are shared out.
+The random number of a row depends only on its index in the data. The sample therefore does not depend on how the rows
+are divided into blocks, files or processes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from torch import Tensor
 from .block import Block
 from .source import Source
 
-TOGETHER = 4  # random numbers that Philox gives at a time
+PHILOX_BLOCK_SIZE = 4  # random numbers per value of the Philox counter
 
 
 @dataclass(frozen=True)
 class Reservoir:
-    """The first few rows of a race. Those of two sets of rows add up to those of both.
+    """A sample of m rows with the smallest random times. The sum of two samples is the sample of all their rows.
 
     Attributes
     ----------
     time : Tensor (m,)
-        When each row came in, rising; infinite where there is none.
+        Random time of each row, ascending; infinite for unused entries.
     rows : Tensor (m, d)
         The rows.
     weight : Tensor (m,)
-        Their weights.
+        Weights of the rows.
     """
 
     time: Tensor
@@ -46,29 +46,29 @@ class Reservoir:
         return Reservoir(time[first], rows[first], weight[first])
 
 
-def draw_rows(source: Source, size: int, mass: Callable[[Block], Tensor], seed: int) -> tuple[Tensor, Tensor]:
-    """Draw rows without replacement, with probabilities proportional to a mass, in one pass over the source.
+def draw_rows(source: Source, size: int, weights: Callable[[Block], Tensor], seed: int) -> tuple[Tensor, Tensor]:
+    """Draw rows without replacement, with probabilities proportional to sampling weights, in one pass over the source.
 
-    Each row gets an exponential time at the rate of its mass, and the first ones are drawn (Efraimidis & Spirakis,
-    "Weighted random sampling with a reservoir", 2006).
+    Each row gets an exponentially distributed time whose rate is its sampling weight, and the rows with the smallest
+    times are drawn (Efraimidis & Spirakis, "Weighted random sampling with a reservoir", 2006).
 
     Parameters
     ----------
     source : Source
         The rows.
     size : int
-        How many; fewer come where fewer have mass.
-    mass : callable
-        Gives the mass (m,) of a block's rows, 0 or more.
+        Number of rows to draw; fewer are returned if fewer have a positive sampling weight.
+    weights : callable
+        Function that returns the sampling weights (m,) of a block's rows, 0 or more.
     seed : int
-        Where numbers are drawn from.
+        Seed of the random numbers.
 
     Returns
     -------
     rows : Tensor (at most size, d)
-        In the order they came in.
+        The rows, in the order of their times.
     weight : Tensor (at most size,)
-        Their weights.
+        Weights of the rows in the source.
 
     Examples
     --------
@@ -77,28 +77,28 @@ def draw_rows(source: Source, size: int, mass: Callable[[Block], Tensor], seed: 
     >>> rows[:, 0], weight
     (tensor([2., 1.], dtype=torch.float64), tensor([5., 1.], dtype=torch.float64))
     """
-    found = source.sum(lambda block: _first(block, size, mass(block), seed))
-    some = found.time.isfinite()
-    return found.rows[some], found.weight[some]
+    reservoir = source.sum(lambda block: _draw_from_block(block, size, weights(block), seed))
+    drawn = reservoir.time.isfinite()
+    return reservoir.rows[drawn], reservoir.weight[drawn]
 
 
-def _first(block: Block, size: int, mass: Tensor, seed: int) -> Reservoir:
-    """Let a block's rows race."""
-    waits = torch.from_numpy(_exponential(block.start, len(block), seed)).to(mass.device)
-    time = torch.where(mass > 0, waits / mass.double(), torch.inf)
+def _draw_from_block(block: Block, size: int, weights: Tensor, seed: int) -> Reservoir:
+    """Draw rows of one block."""
+    exponentials = torch.from_numpy(_exponential(block.start, len(block), seed)).to(weights.device)
+    time = torch.where(weights > 0, exponentials / weights.double(), torch.inf)
     order = time.topk(min(size, len(block)), largest=False).indices
-    first = block.take(order[time[order].isfinite()])
-    missing = size - len(first)
-    time = torch.cat([time[order][: len(first)], time.new_full((missing,), torch.inf)])
-    return Reservoir(time, _padded(first.x, missing), _padded(first.w, missing))
+    drawn = block.take(order[time[order].isfinite()])
+    n_missing = size - len(drawn)
+    time = torch.cat([time[order][: len(drawn)], time.new_full((n_missing,), torch.inf)])
+    return Reservoir(time, _pad(drawn.x, n_missing), _pad(drawn.w, n_missing))
 
 
-def _padded(x: Tensor, missing: int) -> Tensor:
-    return torch.cat([x, x.new_zeros(missing, *x.shape[1:])])
+def _pad(x: Tensor, n_missing: int) -> Tensor:
+    return torch.cat([x, x.new_zeros(n_missing, *x.shape[1:])])
 
 
-def _exponential(start: int, number: int, seed: int) -> np.ndarray:
-    """Exponential random numbers (number,) of the rows numbered from ``start`` on, the same in whatever block."""
-    skip = start % TOGETHER
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=start // TOGETHER))
-    return -np.log1p(-generator.random(skip + number)[skip:])
+def _exponential(start: int, n_rows: int, seed: int) -> np.ndarray:
+    """Draw exponential random numbers (n_rows,) for the rows from index ``start``; they depend on seed and index."""
+    skip = start % PHILOX_BLOCK_SIZE
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=start // PHILOX_BLOCK_SIZE))
+    return -np.log1p(-generator.random(skip + n_rows)[skip:])

@@ -1,4 +1,4 @@
-"""The space a fit works in: the data's rows shifted and scaled so that no square overflows, underflows or cancels."""
+"""Centering and scaling of the data, so that squares do not overflow or underflow and differences do not cancel."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from .validation import check_signs
 
 
 class Scaling(NamedTuple):
-    """A shift and a power of two that bring rows near the origin at a spread near 1; only the fit's edges know of it.
+    """Centering by a shift and scaling by a power of two: the result is near the origin and has a spread near 1.
+
+    Fits compute with centered and scaled rows; parameters and results are converted at the start and the end of a fit.
 
     Attributes
     ----------
     distance : Distance
-        Taken between embedded rows and centers.
+        Distance between the embedded rows and the centers.
     shift : Tensor (d,)
-        What is taken off the rows: their weighted mean, or 0 where the distance minds translation.
+        Subtracted from the rows: their weighted mean, or 0 if the distance is not invariant to translation.
     scale : float
-        What the rows are then divided by; a power of two, so that nothing is rounded.
+        Divisor of the shifted rows; a power of two, so that the division does not round.
     variance : float
-        Weighted variance, mean over features, of the rows in this space; 0 where all are the same.
+        Weighted variance of the scaled rows, averaged over features; 0 if all rows are equal.
     """
 
     distance: Distance
@@ -43,101 +45,103 @@ class Scaling(NamedTuple):
 
     @classmethod
     def of(cls, source: Source, distance: Distance) -> Scaling:
-        """Measure the rows of a source, in two passes.
+        """Compute shift, scale and variance from the rows of a source, in two passes.
 
         Raises
         ------
         InputError
-            If the rows span more than float64 can hold, or have no direction where the distance needs one.
+            If the values exceed the range of float64, or the distance needs more features.
         """
         check_features(distance, source.n_features)
-        sizes, mean = _mean(source)
+        magnitudes, mean = _mean_magnitudes_and_mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
-        rough = _power_of_two(float(sizes.max()))
-        squares = _weighted(source, lambda x: ((x - mean) / rough).square())
+        rough_scale = _power_of_two(float(magnitudes.max()))  # keeps the squares in range until the spread is known
+        squares = _weighted_sums(source, lambda x: ((x - mean) / rough_scale).square())
         variances = squares[1:] / squares[0]
-        varies = variances.sqrt() > 1e-15 * sizes / rough  # else it is what rounding makes of equal entries
+        varies = variances.sqrt() > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
         variance = float(torch.where(varies, variances, 0.0).mean())
-        if not (sizes.isfinite().all() and variances.isfinite().all()):
+        if not (magnitudes.isfinite().all() and variances.isfinite().all()):
             raise InputError("the data's values are too large for float64 arithmetic: divide them by a power of ten")
         if variance == 0:
-            return cls(distance, shift, min(max(rough, 1e-150), 1e150), 0.0)
-        if distance.translates and not 1e-150 < rough * math.sqrt(variance) < 1e150:
-            spread = f"{rough * math.sqrt(variance):.3g}"
-            raise InputError(f"the data's spread is {spread}, the square of which float64 can't hold: rescale the data")
-        scale = rough * (_power_of_two(math.sqrt(variance)) if distance.translates else 1.0)
-        return cls(distance, shift, scale, variance * (rough / scale) ** 2 if distance.translates else 1.0)
+            return cls(distance, shift, min(max(rough_scale, 1e-150), 1e150), 0.0)
+        if not distance.translates:
+            return cls(distance, shift, rough_scale, 1.0)
+        spread = rough_scale * math.sqrt(variance)
+        if not 1e-150 < spread < 1e150:
+            raise InputError(f"the data's spread is {spread:.3g}, whose square is out of range for float64: rescale it")
+        scale = rough_scale * _power_of_two(math.sqrt(variance))
+        return cls(distance, shift, scale, variance * (rough_scale / scale) ** 2)
 
     @classmethod
     def around(cls, distance: Distance, centers: Tensor, temperature: float) -> Scaling:
-        """Derive a space from fitted centers (k, d) alone, good for looking at any rows from there."""
+        """Compute shift and scale from fitted centers (k, d) alone, for use with any rows."""
         if not distance.translates:
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
-        middle = centers.median(0).values  # a center far astray is not to drown the others
-        spread = (centers - middle).abs().max().item()
+        median = centers.median(0).values  # unlike the mean, not moved by one center that is far away
+        spread = (centers - median).abs().max().item()
         scale = _power_of_two(max(spread, temperature ** (1 / distance.power), 1e-150))
         if scale > 1e150:
             raise InputError(
-                f"the centers lie {spread:.3g} apart, the square of which float64 can't hold: rescale them"
+                f"the centers are {spread:.3g} apart, whose square is out of range for float64: rescale the data"
             )
-        return cls(distance, middle, scale)
+        return cls(distance, median, scale)
 
     def transform(self, x: Tensor) -> Tensor:
-        """Bring rows or centers (m, d) in the data's units into this space.
+        """Center and scale rows or centers (m, d) in the data's units, and embed them for the distance.
 
         Raises
         ------
         InputError
-            If a row is all zeros where the distance goes by directions.
+            If a row is all zeros and the distance compares directions.
         """
         z = self.distance.embed((x - self.shift) / self.scale)
         if not self.distance.translates and not z.any(-1).all():
             raise InputError(
-                f"the {self.distance.name} distance goes by directions, and at least {int((~z.any(-1)).sum())} rows "
-                "are all zeros: leave such rows out"
+                f"the {self.distance.name} distance compares directions, but at least {int((~z.any(-1)).sum())} rows "
+                "are all zeros: drop these rows"
             )
         return z
 
     def inverse_transform(self, c: Tensor) -> Tensor:
-        """Give centers (k, d) back in the data's units."""
+        """Convert scaled centers (k, d) to the data's units."""
         return c * self.scale + self.shift if self.distance.translates else c
 
     def inverse_transform_stats(self, stats: Stats) -> Stats:
-        """Give sums over rows in the data's units."""
+        """Convert sums over scaled rows to the data's units."""
         if not self.distance.translates:
             return stats
-        slope = self.scale ** (self.distance.power - 2)  # what the distance's slope in the squared one is measured in
+        slope = self.scale ** (self.distance.power - 2)  # unit of the distance's derivative by the squared distance
         weighted_sum = (stats.weighted_sum * self.scale + stats.irls_weight[:, None] * self.shift) * slope
         distortion = stats.distortion * self.unit
         return replace(stats, irls_weight=stats.irls_weight * slope, weighted_sum=weighted_sum, distortion=distortion)
 
     def view(self, source: Source) -> Source:
-        """See a source's rows as they are in this space."""
+        """Return a source of the same rows, centered and scaled."""
         return ScaledView(source, self)
 
     @property
     def unit(self) -> float:
-        """What a distance, or temperature, of 1 in this space is in the data's units."""
+        """Value in the data's units of a distance, or temperature, of 1 between scaled rows."""
         return self.scale**self.distance.power
 
 
-def _mean(source: Source) -> tuple[Tensor, Tensor]:
-    """Weighted mean size (d,) and mean (d,) of each feature."""
-    sums = _weighted(source, lambda x: torch.cat([x.abs(), x], 1))
-    check_signs(0, int(sums[0] != 0))  # here, as each of several processes may have had rows without weight only
-    sizes, mean = (sums[1:] / sums[0]).chunk(2)
-    return sizes, mean
+def _mean_magnitudes_and_mean(source: Source) -> tuple[Tensor, Tensor]:
+    """Return the weighted means (d,) of each feature's absolute values and of its values."""
+    sums = _weighted_sums(source, lambda x: torch.cat([x.abs(), x], 1))
+    check_signs(0, int(sums[0] != 0))  # checked here: single processes or blocks may have zero weights only
+    magnitudes, mean = (sums[1:] / sums[0]).chunk(2)
+    return magnitudes, mean
 
 
-def _weighted(source: Source, of: Callable[[Tensor], Tensor]) -> Tensor:
-    """Give Σ w, followed by Σ w f(x) of a function of rows (m, d)."""
+def _weighted_sums(source: Source, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return Σ w, followed by Σ w f(x) for a function f of rows (m, d)."""
 
     def sums(piece: Block) -> Tensor:
-        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * of(piece.x))])
+        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * fn(piece.x))])
 
     return source.sum(lambda block: block.sum(sums))
 
 
-def _power_of_two(size: float) -> float:
-    """Return the power of two next below a size; 1 for a size of 0 or one that is not finite."""
-    return 2.0 ** (math.frexp(size)[1] - 1) if 0 < size < math.inf else 1.0
+def _power_of_two(value: float) -> float:
+    """Return the greatest power of two up to a value; 1 if the value is 0 or not finite."""
+    return 2.0 ** (math.frexp(value)[1] - 1) if 0 < value < math.inf else 1.0

@@ -1,4 +1,4 @@
-"""What is summed over rows, as tensors: so it travels between processes, and lies on disk."""
+"""Flatten additive values to tensors, for all-reduce and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .sampling import Reservoir
 
 
 class Kind(NamedTuple):
-    """A kind of value that adds up.
+    """A type of additive value.
 
     Attributes
     ----------
     type : type
-        Its type.
+        Type of the value.
     parts : dict of str
-        The kinds of its fields, in order; none for a tensor.
+        Kinds of the fields, in order; empty for a tensor.
     elementwise : bool
-        Whether its ``+`` is that of its numbers, one by one, as an all-reduce adds them.
+        Whether ``+`` adds the values elementwise, as an all-reduce does.
     """
 
     type: Callable[..., Any]
@@ -41,7 +41,7 @@ KINDS = {
 
 
 def kind_of(value: Any) -> str:
-    """Name the kind of a value.
+    """Return the name of a value's kind.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def kind_of(value: Any) -> str:
 
 
 def leaves(value: Any) -> list[Tensor]:
-    """Take a value apart into tensors.
+    """Return the tensors of a value.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def leaves(value: Any) -> list[Tensor]:
 
 
 def build(kind: str, tensors: Iterator[Tensor]) -> Any:
-    """Put a value of some kind together again.
+    """Build a value of a kind from its tensors.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""A Source gives rows in blocks and sums an additive function over them: the one seam between data and algorithms."""
+"""The Source interface, through which algorithms read data: blocks of rows, and sums of a function over all blocks."""
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "BlockSource", "Mapped", "ScaledView", "Source", "Wrapped"]
+__all__ = ["ArraySource", "BlockSource", "MappedSource", "ScaledView", "Source", "WrappedSource"]
 
 import functools
 import itertools
@@ -22,29 +22,30 @@ from .block import Block, Rows, RowScaling, join, pick
 
 T = TypeVar("T")
 
-BATCH, BATCHES = 2**14, 32  # rows of a batch at most, and batches of rows in memory at least
+MAX_BATCH_ROWS = 2**14
+MIN_N_BATCHES = 32  # of in-memory rows
 
 
 class Source(ABC):
-    """Rows of data, wherever they are.
+    """Rows of data in memory, in files, or in other processes.
 
     Attributes
     ----------
     n_rows, n_features : int
-        n and d.
+        Numbers of rows n and features d.
     device : torch.device
-        Where the kernels work.
+        Device of the computation.
     dtype : torch.dtype
-        The type that ``Block.x`` and ``Block.w`` have.
+        Type of ``Block.x`` and ``Block.w``.
     columns : tuple of d str, or None
-        Names of the features, if they have some.
+        Names of the features, if there are any.
     in_memory : bool
-        Whether rows can be had by their numbers, and answers as long as the rows are many be held. Where not, all that
-        algorithms do with rows goes through ``sum``.
+        Whether rows can be read by index, and results with a value per row fit into memory. If not, algorithms use
+        only ``sum``.
     paths : tuple of Path
-        Files that are read at every pass: nothing may be written there.
+        Files that every pass reads; they must not be overwritten.
     is_first : bool
-        Whether this is the first, or only, process that works on the rows: the one that writes files.
+        Whether this is the first, or only, process that works on the rows; it alone writes files.
     """
 
     n_rows: int
@@ -58,61 +59,64 @@ class Source(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
-        """Give the rows block by block, in the same order every time; a block may be as large as memory has it."""
+        """Yield the rows in blocks, in the same order every time; a block may contain all rows."""
 
     def batches(self) -> Iterator[Source]:
-        """Give sources of some rows each, all of them once, to step after each."""
+        """Yield sources of a part of the rows each; together they contain every row once.
+
+        The online solver makes a step after each.
+        """
         return map(BlockSource, self.blocks(), itertools.repeat(self))
 
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
-        """Make a source of some rows, by their numbers (m,), with their own weights or others (m,)."""
+        """Return a source of the rows with the given indices (m,), with their own weights or other weights (m,)."""
         raise InputError(
-            f"this needs rows by their numbers, and a {type(self).__name__} gives them one after the other: read them "
-            "into memory, as softkmeans.data.read_table does"
+            f"this operation needs rows by index, but a {type(self).__name__} only reads them in order: read them into "
+            "memory, for example with softkmeans.data.read_table"
         )
 
     def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
         kind = type(self).__name__
-        raise InputError(
-            f"an array is needed here, and a {kind} came, which gives rows in blocks: read them into memory"
-        )
+        raise InputError(f"expected an array, got a {kind}, which reads rows in blocks: read them into memory")
 
     def take(self, rows: Tensor) -> Tensor:
-        """Give some rows (m, d) by their numbers (m,)."""
+        """Return the rows (m, d) with the given indices (m,)."""
         return torch.cat([block.x for block in self.sample(rows).blocks()])
 
     def weight(self) -> Tensor | None:
-        """Give the weights (n,), or None if all are 1."""
-        weights = [(block.weights is not None, block) for block in self.blocks()]
-        return torch.cat([block.w for _, block in weights]) if any(weighted for weighted, _ in weights) else None
+        """Return the weights (n,), or None if all are 1."""
+        blocks = list(self.blocks())
+        if all(block.weights is None for block in blocks):
+            return None
+        return torch.cat([block.w for block in blocks])
 
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all blocks."""
         return functools.reduce(operator.add, map(fn, self.blocks()))
 
-    def everywhere(self, fn: Callable[[], T]) -> T:
-        """Give what a function gives, the same to all processes that work on these rows."""
+    def broadcast(self, fn: Callable[[], T]) -> T:
+        """Call a function in the first process, and return its result in all processes that work on these rows."""
         return fn()
 
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
-        """Join what a function of a block gives for its rows (m, ...); blocks are cut so that m * width stays small."""
+        """Concatenate a function's values (m, ...) for the rows of blocks; m * width is kept small."""
         pieces = (piece for block in self.blocks() for piece in block.pieces(width))
         return join(map(fn, pieces), self.n_rows)
 
 
 class ArraySource(Source):
-    """An array, tensor or CSR matrix in memory, or mapped there from a file; neither copied nor changed.
+    """An array, tensor or CSR matrix in memory or in a memory-mapped file; it is neither copied nor modified.
 
     Parameters
     ----------
     x : ndarray, Tensor or SciPy's CSR (n, d)
         Rows of real numbers.
     w : ndarray or Tensor (n,), optional
-        Weights, 1 where not given.
+        Weights; the default is 1 for all rows.
     device : torch.device
-        Where the work is done.
+        Device of the computation.
     dtype : torch.dtype
-        The type that rows are converted to.
+        Type that the rows are converted to.
     """
 
     def __init__(self, x: Rows, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype) -> None:
@@ -125,10 +129,10 @@ class ArraySource(Source):
 
     @override
     def batches(self) -> Iterator[Source]:
-        """Give `BATCH` rows at a time, or fewer so that there are `BATCHES`, drawn alike every time from all places."""
+        """Yield random batches, the same at every call: at least `MIN_N_BATCHES`, of up to `MAX_BATCH_ROWS` rows."""
         order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(0))
-        number = min(self.n_rows, max(BATCHES, -(-self.n_rows // BATCH)))
-        return (self.sample(rows.sort().values) for rows in order.tensor_split(number))
+        n_batches = min(self.n_rows, max(MIN_N_BATCHES, -(-self.n_rows // MAX_BATCH_ROWS)))
+        return (self.sample(rows.sort().values) for rows in order.tensor_split(n_batches))
 
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> ArraySource:
@@ -136,8 +140,8 @@ class ArraySource(Source):
         return ArraySource(pick(self.x, rows), weight if w is None else pick(w, rows), self.device, self.dtype)
 
 
-class Wrapped(Source):
-    """Another source's rows, as they are; those that build on this say what they change.
+class WrappedSource(Source):
+    """The rows of another source, unchanged; a base for classes that change part of its behavior.
 
     Parameters
     ----------
@@ -156,54 +160,54 @@ class Wrapped(Source):
         return self.source.blocks()
 
     @override
-    def everywhere(self, fn: Callable[[], T]) -> T:
-        return self.source.everywhere(fn)
+    def broadcast(self, fn: Callable[[], T]) -> T:
+        return self.source.broadcast(fn)
 
     @override
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
         return self.source.map(fn, width)
 
 
-class Mapped(Wrapped):
-    """Another source's rows, each of its blocks as a function gives it.
+class MappedSource(WrappedSource):
+    """The rows of another source, with a function applied to each block.
 
     Parameters
     ----------
     source : Source
         The rows.
-    of : callable
-        From a block to one of as many rows and features.
+    transform : callable
+        Maps a block to a block with the same number of rows and features.
     """
 
-    def __init__(self, source: Source, of: Callable[[Block], Block]) -> None:
+    def __init__(self, source: Source, transform: Callable[[Block], Block]) -> None:
         super().__init__(source)
-        self.of = of
+        self.transform = transform
 
     @override
     def blocks(self) -> Iterator[Block]:
-        return map(self.of, self.source.blocks())
+        return map(self.transform, self.source.blocks())
 
     @override
     def batches(self) -> Iterator[Source]:
-        return (Mapped(batch, self.of) for batch in self.source.batches())
+        return (MappedSource(batch, self.transform) for batch in self.source.batches())
 
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
-        return Mapped(self.source.sample(rows, weight), self.of)
+        return MappedSource(self.source.sample(rows, weight), self.transform)
 
     @override
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
-        of = self.of
-        return self.source.map(lambda block: fn(of(block)), width)
+        transform = self.transform
+        return self.source.map(lambda block: fn(transform(block)), width)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        of = self.of  # alone: it may travel where the source is
-        return self.source.sum(lambda block: fn(of(block)))
+        transform = self.transform  # not self, which would be pickled with the lambda and sent to workers
+        return self.source.sum(lambda block: fn(transform(block)))
 
 
-class ScaledView(Mapped):
-    """Another source's rows, looked at from a frame."""
+class ScaledView(MappedSource):
+    """The rows of another source, centered and scaled."""
 
     def __init__(self, source: Source, scaling: RowScaling) -> None:
         super().__init__(source, lambda block: block.scaled_by(scaling))
@@ -211,14 +215,14 @@ class ScaledView(Mapped):
 
 
 class BlockSource(Source):
-    """A block of a source's rows.
+    """A single block of another source.
 
     Parameters
     ----------
     block : Block
         The rows.
     source : Source
-        What they are of.
+        The source that the block belongs to.
     """
 
     def __init__(self, block: Block, source: Source) -> None:

@@ -22,38 +22,38 @@ def make_blobs(
     random_state: int | np.random.RandomState | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw points from round Gaussian clusters of equal size.
+    """Draw samples from isotropic Gaussian clusters of equal size.
 
-    The same call to :func:`sklearn.datasets.make_blobs` draws the same points; here they come as tensors.
+    The same call to :func:`sklearn.datasets.make_blobs` draws the same samples; this function returns tensors.
 
     Parameters
     ----------
     n_samples : int, default=300
-        Number of points ``n``, shared out evenly; at least one for every cluster.
+        Number of samples ``n``, divided evenly among the clusters; at least one per cluster.
     n_features : int, default=2
-        Number of dimensions ``d``.
+        Number of features ``d``.
     n_clusters : int, default=3
         Number of clusters ``k``.
     cluster_std : float or sequence of k floats, default=1.0
-        Standard deviation of every cluster, or of each one. The temperature that fits it is ``2 * cluster_std**2``.
+        Standard deviation of all clusters, or of each one. The matching temperature is ``2 * cluster_std**2``.
     center_box : tuple of two floats, default=(-10.0, 10.0)
-        The centers are drawn uniformly between these two, in every dimension.
+        Bounds of each coordinate of the centers, which are drawn uniformly.
     random_state : int, numpy.random.RandomState or None, default=None
-        Give an int for the same points at every call. ``None`` takes NumPy's global generator.
+        Seed or generator; an int gives the same samples at every call. ``None`` uses NumPy's global generator.
     dtype : torch.dtype, default=torch.float32
-        Floating-point type of the points.
+        Floating-point type of the samples.
 
     Returns
     -------
     x : torch.Tensor of shape (n, d) and type ``dtype``
-        The points, in random order.
+        Samples, in random order.
     y : torch.Tensor of shape (n,) and type torch.int64
-        The cluster that each point was drawn from, 0 to k - 1.
+        Cluster of each sample, 0 to k - 1.
 
     Raises
     ------
     InputError
-        If an argument is out of its range; the message names it.
+        If an argument is invalid; the message names it.
 
     Examples
     --------
@@ -82,9 +82,9 @@ def make_blobs(
     return torch.from_numpy(x).to(dtype), torch.from_numpy(y).to(torch.int64)
 
 
-def _check_count(name: str, value: object, least: int, because: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise InputError(f"{name} must be an int of at least {least}{because}, got {value!r}")
+def _check_count(name: str, value: object, minimum: int, meaning: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise InputError(f"{name} must be an int of at least {minimum}{meaning}, got {value!r}")
 
 
 def _checked_std(value: float | Sequence[float], n_clusters: int) -> list[float]:
@@ -99,7 +99,7 @@ def _checked_std(value: float | Sequence[float], n_clusters: int) -> list[float]
 
 def _checked_box(box: Sequence[float]) -> tuple[float, float]:
     try:
-        low, high = (float(end) for end in box)
+        low, high = (float(bound) for bound in box)
     except (TypeError, ValueError):
         raise InputError(f"center_box must be two numbers (low, high), got {box!r}") from None
     if not -np.inf < low <= high < np.inf:

@@ -1,4 +1,4 @@
-"""Whether rows in memory, and their weights, are fit for use."""
+"""Validation of in-memory rows and weights: shape, type, finiteness, sign."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ from .frames import as_vector
 
 
 def check_finite(x: Rows, name: str = "the data") -> None:
-    """Raise an InputError that says how many entries of x (n, d) are NaN or infinite, and where the first is."""
+    """Raise an InputError if entries of x (n, d) are NaN or infinite; it says how many, and where the first is."""
     count, first = find_not_finite(x)
     if first is not None:
         raise_not_finite(name, count, x.shape[0] * x.shape[1], f"in row {first[0]}, column {first[1]}")
 
 
 def find_not_finite(x: Rows) -> tuple[int, tuple[int, int] | None]:
-    """Count the entries of x (n, d) that are NaN or infinite, and give the first one's row and column."""
+    """Return the number of NaN or infinite entries of x (n, d), and the row and column of the first one."""
     count, first = 0, None
-    for places in _not_finite(x):
-        if len(places):
-            first = first or tuple(places[0].tolist())
-            count += len(places)
+    for positions in _not_finite_positions(x):
+        if len(positions):
+            first = first or tuple(positions[0].tolist())
+            count += len(positions)
     return count, first
 
 
-def raise_not_finite(name: str, count: int, size: int, place: str) -> NoReturn:
-    """Say how many of so many entries are NaN or infinite, and where the first is."""
+def raise_not_finite(name: str, count: int, size: int, position: str) -> NoReturn:
+    """Raise an InputError: count of size entries are NaN or infinite, the first at the given position."""
     raise InputError(
-        f"{name} contains NaN or infinity: {count} of {size} entries, the first {place} (counted from 0): fill them in "
-        "or leave those rows out"
+        f"{name} contains NaN or infinity: {count} of {size} entries, the first {position} (counted from 0): fill in "
+        "these values or drop the rows"
     )
 
 
-def _not_finite(x: Rows) -> Iterator[NDArray[np.intp]]:
-    """Give the rows and columns (m, 2) of what is not finite, part by part."""
+def _not_finite_positions(x: Rows) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows and columns (m, 2) of the entries that are not finite, piece by piece."""
     if not isinstance(x, np.ndarray | Tensor):
-        places = np.flatnonzero(~np.isfinite(x.data))
-        row = np.searchsorted(x.indptr, places, "right") - 1
-        yield np.stack(np.divmod(np.sort(row * x.shape[1] + x.indices[places]), x.shape[1]), 1)
+        stored = np.flatnonzero(~np.isfinite(x.data))  # indices into the stored entries of the CSR matrix
+        row = np.searchsorted(x.indptr, stored, "right") - 1
+        yield np.stack(np.divmod(np.sort(row * x.shape[1] + x.indices[stored]), x.shape[1]), 1)
         return
     size = max(1, BLOCK // x.shape[1])
     for start in range(0, len(x), size):
-        part = x[start : start + size]
-        bad = ~torch.isfinite(part).cpu().numpy() if isinstance(part, Tensor) else ~np.isfinite(part)
-        if bad.any():
-            yield np.argwhere(bad) + np.array([start, 0])
+        piece = x[start : start + size]
+        not_finite = ~torch.isfinite(piece).cpu().numpy() if isinstance(piece, Tensor) else ~np.isfinite(piece)
+        if not_finite.any():
+            yield np.argwhere(not_finite) + np.array([start, 0])
 
 
 def check_matrix(x: Rows) -> None:
-    """Raise an InputError unless x is a matrix (n, d) of real numbers, with something in it."""
+    """Raise an InputError unless x is a matrix (n, d) of real numbers with at least one row and one column."""
     if isinstance(x, Tensor) and x.layout != torch.strided:
-        raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense one: use x.to_dense()")
+        raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense tensor: use x.to_dense()")
     if isinstance(x, Tensor) and x.is_floating_point() and x.element_size() == 1:
-        raise InputError(f"the data is of type {x.dtype}, with which PyTorch can't calculate: use x.float()")
+        raise InputError(f"the data is of type {x.dtype}, which PyTorch arithmetic does not support: use x.float()")
     if x.ndim != 2:
         raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
     if 0 in x.shape:
@@ -73,19 +73,20 @@ def check_matrix(x: Rows) -> None:
 
 
 def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
-    """Give weights (n,) of any kind as an array or a tensor, or raise an InputError."""
+    """Convert weights (n,) to an array or a tensor; raise an InputError if they are not valid."""
     w = as_vector(sample_weight, "sample_weight")
-    w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)  # as NumPy takes it
+    # NumPy does not support tensors with the negative bit.
+    w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)
     if tuple(w.shape) != (n,):
-        raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight a row")
+        raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight per row")
     check_finite(w[:, None], "sample_weight")
     check_signs(int((w < 0).sum()), int((w > 0).sum()))
     return w
 
 
 def check_signs(n_negative: int, n_positive: int) -> None:
-    """Raise an InputError unless no weights are negative and some are positive."""
+    """Raise an InputError if weights are negative or none is positive."""
     if n_negative:
-        raise InputError(f"sample_weight has {n_negative} negative values: weights are 0 or more")
+        raise InputError(f"sample_weight has {n_negative} negative values: weights must be 0 or more")
     if not n_positive:
-        raise InputError("sample_weight is zero for every row: give at least one row some weight")
+        raise InputError("sample_weight is zero for every row: give at least one row a positive weight")

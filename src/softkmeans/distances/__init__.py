@@ -1,4 +1,4 @@
-"""The distances, each with its probability density."""
+"""Distances between rows and centers, each with its probability density."""
 
 from __future__ import annotations
 

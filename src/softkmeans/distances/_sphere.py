@@ -8,5 +8,5 @@ import math
 
 
 def log_sphere_area(n_features: int) -> float:
-    """Log of the area of the unit sphere in d dimensions, 2 π^(d/2) / Γ(d/2)."""
+    """Return the log of the area of the unit sphere in d dimensions, 2 π^(d/2) / Γ(d/2)."""
     return math.log(2) + n_features / 2 * math.log(math.pi) - math.lgamma(n_features / 2)

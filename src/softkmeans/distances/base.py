@@ -14,18 +14,20 @@ Array = NDArray[np.float64]
 
 
 class Distance(ABC):
-    """A distance d(x, c) and the density exp(-d / T) / Z(T) whose equal mixture makes soft k-means a likelihood.
+    """A distance d(x, c) and its probability density exp(-d / T) / Z(T).
+
+    The equivalent mixture model of soft k-means has one such density for each center, all with the same weight.
 
     Attributes
     ----------
     name : str
-        Its key in ``DISTANCES``.
+        Key of the distance in ``DISTANCES``.
     power : int
-        Scaling the data by s scales the distance, and with it the temperature, by s ** power.
+        If the data is multiplied by s, the distance and the temperature are multiplied by s ** power.
     translates : bool
-        Whether moving data and centers together leaves the distance unchanged.
+        Whether the distance stays the same if data and centers are shifted together.
     min_features : int
-        The fewest features it has a meaning for.
+        Smallest number of features for which the distance is defined.
     """
 
     name: str
@@ -34,36 +36,36 @@ class Distance(ABC):
     min_features = 1
 
     def embed(self, x: Tensor) -> Tensor:
-        """Bring rows (n, d), or centers (k, d), to where the distance is taken: the unit sphere for cosine."""
+        """Map rows (n, d) or centers (k, d) to where the distance is computed: to the unit sphere for cosine."""
         return x
 
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
-        """Keep of a gradient (k, d) what moves the centers within their space."""
+        """Project a gradient (k, d) onto the directions in which embedded centers (k, d) can move."""
         return gradient
 
     def between(self, z: Tensor, c: Tensor) -> Tensor:
-        """Distances (..., n, k) of embedded rows (..., n, d) to embedded centers (k, d); differentiable, finite."""
+        """Return the finite, differentiable distances (..., n, k) of embedded rows (..., n, d) to embedded centers."""
         return self.of_squared(squared_distances(z, c))
 
     @abstractmethod
     def of_squared(self, squared: Tensor) -> Tensor:
-        """Give the distance as a function of the squared Euclidean one between embedded points; differentiable."""
+        """Convert squared Euclidean distances between embedded rows and centers to this distance; differentiable."""
 
     @abstractmethod
     def slope(self, d: Tensor) -> Tensor | float:
-        """Give that function's derivative at distances d (n, k); infinite on a center where it has a kink there."""
+        """Return the derivative of `of_squared` at distances d (n, k); infinite at d = 0 if the distance has a kink."""
 
     @abstractmethod
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
-        """Give log Z(T) = log ∫ exp(-d(x, c) / T) dx, differentiable in T."""
+        """Return log Z(T) = log ∫ exp(-d(x, c) / T) dx, differentiable in T."""
 
     @abstractmethod
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        """Give the mean distance under the density, T² ∂ log Z / ∂T."""
+        """Return the mean distance under the density, T² ∂ log Z / ∂T."""
 
     @abstractmethod
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        """T at which the density's mean distortion is the one given: the maximum-likelihood T at fixed memberships."""
+        """Return the maximum-likelihood T at fixed memberships: that at which the density has this mean distortion."""
 
     @abstractmethod
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
@@ -71,7 +73,9 @@ class Distance(ABC):
 
 
 def squared_distances(z: Tensor, c: Tensor) -> Tensor:
-    """Squared Euclidean distances (..., n, k) by one matrix product; callers see to it that the origin lies amid z.
+    """Return squared Euclidean distances (..., n, k), computed by one matrix product.
+
+    They are accurate only if the origin is near the rows: shift rows and centers first.
 
     Parameters
     ----------
@@ -82,6 +86,7 @@ def squared_distances(z: Tensor, c: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> squared_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0]]))
     tensor([[ 0.],
             [25.]])

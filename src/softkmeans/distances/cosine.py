@@ -17,12 +17,15 @@ from .base import Array, Distance
 
 
 class Cosine(Distance):
-    """1 - cos(x, c), rows and centers taken as directions; the density is von Mises-Fisher's with κ = 1 / T."""
+    """The cosine distance 1 - cos(x, c), in which only the directions of rows and centers count.
+
+    Its density is the von Mises-Fisher distribution with κ = 1 / T.
+    """
 
     name = "cosine"
     power = 0
     translates = False
-    min_features = 2  # in one, all directions are +1 or -1
+    min_features = 2  # with one feature, the only directions are +1 and -1
 
     @override
     def embed(self, x: Tensor) -> Tensor:
@@ -55,13 +58,16 @@ class Cosine(Distance):
 
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        def excess(log_temperature: float) -> float:
+        def residual(log_temperature: float) -> float:
             return self.mean_distortion(math.exp(log_temperature), n_features) - mean_distortion
 
-        low, high = math.log(1e-18), math.log(1e6)
-        if excess(low) >= 0 or excess(high) <= 0:  # all rows on their centers, or spread as if there were none
-            return math.exp(low if excess(low) >= 0 else high)
-        return math.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+        low = math.log(1e-18)
+        high = math.log(1e6)
+        if residual(low) >= 0:  # all rows are on their centers
+            return math.exp(low)
+        if residual(high) <= 0:  # the rows are uniform on the sphere
+            return math.exp(high)
+        return math.exp(scipy.optimize.brentq(residual, low, high, xtol=1e-14, rtol=1e-14))
 
     @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
@@ -72,30 +78,33 @@ class Cosine(Distance):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Rows (..., d) at length 1; a zero row, which has no direction, stays 0 with a finite gradient."""
-    largest = x.detach().abs().amax(-1, keepdim=True)  # taken out first, so that no square overflows or underflows
+    """Scale rows (..., d) to length 1; a row of zeros stays 0, with a finite gradient."""
+    largest = x.detach().abs().amax(-1, keepdim=True)  # dividing by it first, so that no square over- or underflows
     scaled = x / torch.where(largest > 0, largest, 1.0)
     norm = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
     return scaled / torch.where(norm > 0, norm, 1.0)
 
 
 def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> Tensor:
-    """Log of exp((cos a - 1) / T) sin(a)^(d-2), written so that small angles keep their digits."""
+    """Return log[exp((cos a - 1) / T) sin(a)^(d-2)], in a form that is accurate for small angles."""
     return -2 * (angle / 2).sin().square() / temperature + (n_features - 2) * angle.sin().log()
 
 
-NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(128))  # on [-1, 1]
-
-
-LOG_WEIGHTS = WEIGHTS.log()
+_nodes, _weights = np.polynomial.legendre.leggauss(128)  # Gauss-Legendre quadrature on [-1, 1]
+QUADRATURE_NODES = torch.from_numpy(_nodes)
+QUADRATURE_LOG_WEIGHTS = torch.from_numpy(_weights).log()
 
 
 def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
-    """Angles and log-weights of a Gauss-Legendre rule over the one peak of the polar density, in tensors alone."""
+    """Return angles and log-weights of a Gauss-Legendre quadrature over the single peak of the polar density.
+
+    It uses tensor operations only.
+    """
     spread = (n_features - 2) * temperature
     cosine = 2 / (spread + (spread.square() + 4).sqrt())  # at the peak, sin² a = (d - 2) T cos a
     peak = (spread * cosine).clamp_max(1.0).sqrt().asin()
-    reach = 12 * (temperature / (cosine + 1 / cosine)).sqrt()  # 12 widths, by the curvature there
-    low, high = (peak - reach).clamp_min(0.0), (peak + reach).clamp_max(math.pi)
+    reach = 12 * (temperature / (cosine + 1 / cosine)).sqrt()  # 12 standard deviations, from the curvature at the peak
+    low = (peak - reach).clamp_min(0.0)
+    high = (peak + reach).clamp_max(math.pi)
     half = (high - low) / 2
-    return low + half * (1 + NODES), LOG_WEIGHTS + half.log()
+    return low + half * (1 + QUADRATURE_NODES), QUADRATURE_LOG_WEIGHTS + half.log()

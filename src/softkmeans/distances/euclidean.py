@@ -16,7 +16,10 @@ from .base import Array, Distance
 
 
 class SquaredEuclidean(Distance):
-    """‖x - c‖², the classical soft k-means: centers are weighted means, densities Gaussians of variance T / 2."""
+    """The squared Euclidean distance ‖x - c‖² of classical soft k-means.
+
+    Centers are weighted means. The density is a Gaussian of variance T / 2.
+    """
 
     name = "sqeuclidean"
     power = 2
@@ -48,9 +51,9 @@ class SquaredEuclidean(Distance):
 
 
 class Euclidean(Distance):
-    """‖x - c‖: robust to far points, centers are weighted geometric medians.
+    """The Euclidean distance ‖x - c‖, which is robust to outliers: centers are weighted geometric medians.
 
-    Its density falls off as exp(-‖x - c‖ / T), so the radius follows a Gamma(d, T) law.
+    Under its density, proportional to exp(-‖x - c‖ / T), the radius has a Gamma(d, T) distribution.
     """
 
     name = "euclidean"
@@ -59,8 +62,8 @@ class Euclidean(Distance):
 
     @override
     def of_squared(self, squared: Tensor) -> Tensor:
-        apart = squared > 0  # the root's derivative at 0 is infinite, so it is never taken there
-        return torch.where(apart, squared, 1.0).sqrt() * apart
+        positive = squared > 0  # at 0 the derivative of the root is infinite, so the root is not taken there
+        return torch.where(positive, squared, 1.0).sqrt() * positive
 
     @override
     def slope(self, d: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Any distance, with centers that move to plain weighted means."""
+"""A distance whose centers move to plain weighted means."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from .base import Array, Distance
 
 
 class MeanUpdate(Distance):
-    """Another distance, whose centers move to plain weighted means, as in the textbook, whatever the distance.
+    """A wrapper of a distance that moves centers to plain weighted means, as textbooks do for every distance.
 
-    Where the mean is not what minimizes the weighted distances, no objective falls with these steps.
+    If the mean does not minimize the weighted distances, this update minimizes no objective.
 
     Parameters
     ----------
     distance : Distance
-        The other one.
+        The wrapped distance.
     """
 
     def __init__(self, distance: Distance) -> None:
-        self.distance, self.name, self.power = distance, distance.name, distance.power
-        self.translates, self.min_features = distance.translates, distance.min_features
+        self.distance = distance
+        self.name = distance.name
+        self.power = distance.power
+        self.translates = distance.translates
+        self.min_features = distance.min_features
 
     @override
     def embed(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The distances by name. A new distance is a class, and an entry in `DISTANCES`."""
+"""The distances by name. A new distance is a class and an entry in `DISTANCES`."""
 
 from __future__ import annotations
 
@@ -14,39 +14,40 @@ DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclid
 
 
 def check_features(distance: Distance, n_features: int) -> None:
-    """Raise an InputError if a distance has no meaning for so few features.
+    """Raise an InputError if a distance is not defined for this number of features.
 
     Parameters
     ----------
     distance : Distance
         The distance.
     n_features : int
-        How many features the data has.
+        Number of features of the data.
 
     Examples
     --------
     >>> check_features(DISTANCES["cosine"], 1)
     Traceback (most recent call last):
-    softkmeans.errors.InputError: the cosine distance needs 2 features or more, got 1
+    softkmeans.errors.InputError: distance='cosine' needs at least 2 features, got 1: use another distance
     """
     if n_features < distance.min_features:
         raise InputError(
-            f"the {distance.name} distance needs {distance.min_features} features or more, got {n_features}"
+            f"distance={distance.name!r} needs at least {distance.min_features} features, got {n_features}: "
+            "use another distance"
         )
 
 
 def as_distance(distance: object) -> Distance:
-    """Look a distance up by name; a ``Distance`` passes through.
+    """Return the distance with a given name; a `Distance` is returned unchanged.
 
     Parameters
     ----------
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        Its name, or itself.
+        Name of the distance, or the distance itself.
 
     Raises
     ------
     InputError
-        If there is no distance of that name, or it is a callable, from which fits can't learn where centers move.
+        If no distance has this name, or if it is a callable: a fit would not know how to update the centers.
 
     Examples
     --------
@@ -57,15 +58,15 @@ def as_distance(distance: object) -> Distance:
         return distance
     if callable(distance) and not isinstance(distance, type):
         raise InputError(
-            f"distance is the callable {distance_name(distance)}, by which fits can't move centers: give one of "
-            f"{', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in a loop of your own"
+            f"distance={distance_name(distance)} is a callable, for which fits have no center update: use one of "
+            f"{', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in your own loop"
         )
     check_known("distance", distance, DISTANCES)
     return DISTANCES[str(distance)]
 
 
 def distance_name(distance: object) -> str:
-    """Give the name of a distance: its own, or a function's, or else its type's.
+    """Return the name of a distance: its ``name``, the name of a function, or the name of its type.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def distance_name(distance: object) -> str:
 
     Examples
     --------
+    >>> import torch
     >>> distance_name(DISTANCES["cosine"]), distance_name(torch.cdist), distance_name(torch.nn.PairwiseDistance())
     ('cosine', 'cdist', 'PairwiseDistance')
     """
@@ -82,7 +84,7 @@ def distance_name(distance: object) -> str:
 
 
 def name_or_distance(distance: Distance) -> str | Distance:
-    """Return the name of a registered distance, and any other distance itself.
+    """Return the name of a registered distance; return any other distance unchanged.
 
     Parameters
     ----------

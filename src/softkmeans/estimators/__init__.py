@@ -1,4 +1,4 @@
-"""The scikit-learn estimators, alone or behind a standardizer."""
+"""Scikit-learn estimators, alone or in a pipeline after a ``StandardScaler``."""
 
 from __future__ import annotations
 

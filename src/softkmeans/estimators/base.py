@@ -1,4 +1,4 @@
-"""What the estimators share: how they are fitted, by scikit-learn's conventions over `fit`."""
+"""Base class of the estimators: scikit-learn's conventions on top of `fit`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..fitting.fit import fit
 from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from .predictor import Predictor
-from .validation import validated
+from .validation import validate_rows
 
-# Parameters that are handed on as they are.
-SETTINGS = (
+# Parameters of the estimators that are passed to `fit` unchanged.
+FIT_PARAMETERS = (
     "solver",
     "n_init",
     "max_iter",
@@ -38,9 +38,9 @@ SETTINGS = (
 
 
 class SoftClusterer(Predictor):
-    """An estimator of centers that gives every row a membership in every cluster.
+    """Base class of estimators that fit cluster centers and compute the memberships of rows.
 
-    What sets one apart from another is said in three places: ``_member``, ``_clustering`` and ``_keep_figures``.
+    Subclasses implement ``_model_parameters`` and ``_clustering``, and extend ``_set_statistics``.
     """
 
     def __init__(
@@ -85,41 +85,42 @@ class SoftClusterer(Predictor):
         self.resume = resume
 
     @abstractmethod
-    def _member(self, *, warm: bool) -> dict[str, Any]:
-        """Give what `fit` is to know besides ``SETTINGS``; in a warm start, what to begin with."""
+    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
+        """Return the parameters of `fit` besides ``FIT_PARAMETERS``; with ``warm``, also the initial values."""
 
-    def _keep_figures(self, result: Result) -> None:
-        """Set the fitted attributes that are no arrays of the kind of X."""
+    def _set_statistics(self, result: Result) -> None:
+        """Set the fitted attributes whose type does not depend on that of X."""
         self.objective_, self.distortion_ = result.objective, result.distortion
         self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
         self.restarts_ = result.restarts
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
-        """Find the centers.
+        """Fit the centers to the data.
 
         Parameters
         ----------
         X : array-like, sparse matrix, frame, Tensor (n, d), Dask array or frame, or Source
-            Rows of finite real numbers; never changed, and copied only where `data.as_source` says so. Rows that are
-            not in memory, Dask's or those of a Source such as `data.scan` gives, are gone through block by block, and
-            leave no ``labels_``.
+            Rows of finite real numbers. They are never modified, and copied only where `data.as_source` says so. Rows
+            that are not in memory (Dask collections, or a Source such as `data.scan` returns) are read block by block;
+            the fit then sets no ``labels_``.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
-            Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+            Weights of the rows, 0 or more. A weight of 2 is equivalent to a repeated row.
 
         Returns
         -------
         self
-            The fitted estimator itself.
+            The fitted estimator.
 
         Raises
         ------
         InputError
-            A ``ValueError``, if the data or a parameter can't be used.
+            A ``ValueError``, if the data or a parameter is invalid.
         FitInterrupted
-            A ``KeyboardInterrupt``, on Ctrl-C. Then, and when a callback raises, attributes hold the best so far.
+            A ``KeyboardInterrupt``, on Ctrl-C. Then, and if a callback raises an exception, the fitted attributes hold
+            the best centers so far.
 
         Examples
         --------
@@ -127,12 +128,12 @@ class SoftClusterer(Predictor):
         >>> SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]]).labels_
         array([1, 1, 0, 0, 0])
         """
-        rows = validated(self, X, reset=True)
+        rows = validate_rows(self, X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
-        floating_dtype(self.dtype, rows)  # refuse a wrong one before the work
-        result, failure = self._result(source)
-        self._progress: OnlineState | None = None  # what was learned batch by batch is of no use now
-        self._keep(result, X, rows, source)
+        floating_dtype(self.dtype, rows)  # raises for an invalid dtype, before the expensive work
+        result, failure = self._fit_result(source)
+        self._progress: OnlineState | None = None  # the state of earlier partial_fit calls is obsolete
+        self._set_fitted_attributes(result, X, rows, source)
         if failure is not None:
             raise failure
         return self
@@ -140,12 +141,17 @@ class SoftClusterer(Predictor):
     def fit_predict(
         self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None
     ) -> Array:
-        """Fit, and give the likeliest cluster (n,) of each row.
+        """Fit the centers and return the most probable cluster (n,) of each row.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
+
+        Returns
+        -------
+        labels : ndarray, Tensor or, if X is a Dask collection, lazy Dask array (n,) of int64
+            Cluster indices; -1 for noise.
 
         Examples
         --------
@@ -159,39 +165,40 @@ class SoftClusterer(Predictor):
     def partial_fit(
         self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None
     ) -> Self:
-        """Step by online EM, from what was learned before or, in the first call, from a start that X gives.
+        """Update the model with a batch of rows by online EM.
 
-        Whatever ``solver`` is; ``solver=softkmeans.solvers.Online(forgetting=0.05)`` follows rows that change.
+        The first call chooses initial centers from the batch. The algorithm is online EM whatever ``solver`` is; set
+        ``solver=softkmeans.solvers.Online(forgetting=0.05)`` for data whose distribution changes over time.
 
         Parameters
         ----------
         X : array-like, sparse matrix, frame, Tensor (n, d) or Source
-            A batch of rows; the first needs ``n_clusters`` rows, and is better if it has many for each cluster. A
-            Source of rows that are not in memory is a batch for every block. Batches are best of mixed rows: shuffle
-            streams that are sorted.
+            A batch of rows. The first batch needs at least ``n_clusters`` rows, and should have many for each cluster.
+            If a Source is not in memory, each of its blocks is a batch. Batches should be random samples of the data:
+            shuffle sorted streams.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
-            Weights of the rows, on the same scale in all calls: that of the first batch is the unit of time.
+            Weights of the rows, on the same scale in all calls: the weight of the first batch is the unit of time.
 
         Returns
         -------
         self
-            The estimator itself. ``labels_``, ``inertia_``, ``cluster_weights_``, ``objective_`` and all figures like
-            these are those of X at the centers reached; ``history_`` has one entry, of X; ``n_iter_`` counts the calls,
-            on from the passes of a fit; ``converged_`` is False. Clusters keep their numbers.
+            The updated estimator. ``labels_``, ``inertia_``, ``cluster_weights_``, ``objective_`` and the other sums
+            describe X at the new centers. ``history_`` has one entry, for X. ``n_iter_`` counts the calls, in addition
+            to the passes of a previous fit. ``converged_`` is False. The clusters keep their order.
 
         Raises
         ------
         InputError
-            A ``ValueError``, if the data or a parameter can't be used. The model is then as it was.
+            A ``ValueError``, if the data or a parameter is invalid. The model is then unchanged.
 
         Notes
         -----
-        After ``fit``, and after `load` of a model that was fitted, the fit counts as a first batch of all its rows.
-        ``n_init``, ``max_iter``, ``tol``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints have no
-        meaning here, and of a `temperature.Schedule` the last temperature counts. The first batches may leave centers
-        where they are while rows of some cluster are still missing (see `softkmeans.solvers.Online`).
+        After ``fit``, or after `load` of a fitted model, the fit counts as a first batch of all its rows. ``n_init``,
+        ``max_iter``, ``tol``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints have no effect. Of a
+        `temperature.Schedule`, the last temperature is used. During the first batches, the centers may stay unchanged
+        until there are rows of every cluster (see `softkmeans.solvers.Online`).
 
         Examples
         --------
@@ -205,10 +212,11 @@ class SoftClusterer(Predictor):
                [5.]])
         """
         fitted = FittedModel.of(vars(self))
-        rows = validated(self, X, reset=fitted is None)
+        rows = validate_rows(self, X, reset=fitted is None)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)
-        names, member = ("solver", "distance", "noise_distance", "frozen"), self._member(warm=fitted is not None)
+        names = ("solver", "distance", "noise_distance", "frozen")
+        model_parameters = self._model_parameters(warm=fitted is not None)
         result, progress = partial_fit(
             source,
             self.n_clusters,
@@ -216,59 +224,63 @@ class SoftClusterer(Predictor):
             init=self.init,
             random_state=self._seed(source) if fitted is None else None,
             **{name: getattr(self, name) for name in names},
-            **{name: value for name, value in member.items() if name != "local_search"},
+            **{name: value for name, value in model_parameters.items() if name != "local_search"},
         )
         n_iter = getattr(self, "n_iter_", 0) + 1
         steps = tuple(step._replace(n_iter=n_iter) for step in result.history)
-        self._keep(result._replace(n_iter=n_iter, history=steps), X, rows, source)
+        self._set_fitted_attributes(result._replace(n_iter=n_iter, history=steps), X, rows, source)
         self._progress = progress
         return self
 
-    def _result(self, source: Source) -> tuple[Result, BaseException | None]:
-        """Give what a fit found, and what ended it before its time, if something did."""
+    def _fit_result(self, source: Source) -> tuple[Result, BaseException | None]:
+        """Return the result of a fit, and the exception that ended it early, if any."""
         warm = self.warm_start and hasattr(self, "cluster_centers_")
-        if warm and tuple(self.cluster_centers_.shape) != (self.n_clusters, source.n_features):
-            found = f"centers of shape {tuple(self.cluster_centers_.shape)} from the last fit"
-            raise InputError(
-                f"warm_start has {found}, expected {(self.n_clusters, source.n_features)}: set it to False"
-            )
+        if warm:
+            shape, expected = tuple(self.cluster_centers_.shape), (self.n_clusters, source.n_features)
+            if shape != expected:
+                raise InputError(
+                    f"warm_start=True with centers of shape {shape} from the previous fit, expected {expected}: "
+                    "set it to False"
+                )
         try:
             return fit(
                 source,
                 self.n_clusters,
                 init=as_tensor(self.cluster_centers_) if warm else self.init,
                 random_state=self._seed(source),
-                callbacks=[*_watchers(self.verbose), *(self.callbacks or ())],
-                **{name: getattr(self, name) for name in SETTINGS},
-                **self._member(warm=warm),
+                callbacks=[*_verbose_callbacks(self.verbose), *(self.callbacks or ())],
+                **{name: getattr(self, name) for name in FIT_PARAMETERS},
+                **self._model_parameters(warm=warm),
             ), None
-        except FitInterrupted as interrupted:
-            return interrupted.result, interrupted
-        except CallbackError as stopped:
-            return stopped.result, stopped.__cause__
+        except FitInterrupted as interruption:
+            return interruption.result, interruption
+        except CallbackError as failure:
+            return failure.result, failure.__cause__
 
     def _seed(self, source: Source) -> int | None:
-        """Draw a seed; where one is to be the same in several processes, and none is given, the fit sees to it."""
-        own = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
-        return None if own else check_random_state(self.random_state).randint(2**31)
+        """Draw a seed; None if `fit` must draw it, so that checkpoints and several processes agree on it."""
+        drawn_by_fit = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
+        return None if drawn_by_fit else check_random_state(self.random_state).randint(2**31)
 
-    def _keep(self, result: Result, X: Any, rows: Rows | Source, source: Source) -> None:
-        """Set the fitted attributes, arrays of the kind of X."""
+    def _set_fitted_attributes(self, result: Result, X: Any, rows: Rows | Source, source: Source) -> None:
+        """Set the fitted attributes, as arrays or tensors like X."""
         centers = result.centers.to(floating_dtype(self.dtype, rows))
         if not centers.isfinite().all():
-            raise InputError(f"the centers are too large for {centers.dtype}: give a dtype of more bits")
+            raise InputError(f"dtype={centers.dtype} cannot represent the centers, which overflow: use a wider dtype")
         self.cluster_centers_ = like(X, centers)
-        self._keep_figures(result)
+        self._set_statistics(result)
         clustering = self._clustering(source)
         if not source.in_memory:
             self.inertia_ = clustering.inertia(source)
             if hasattr(self, "labels_"):
-                delattr(self, "labels_")  # those of rows fitted before
+                delattr(self, "labels_")  # the labels of an earlier fit
             return
-        labels, self.inertia_ = clustering.harden(source)
+        labels, self.inertia_ = clustering.nearest(source)
         self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))
 
 
-def _watchers(verbose: int) -> list[Callback]:
-    """Give what ``verbose`` asks for."""
-    return [ProgressBar()] if verbose == 1 else [LossPrinter()] if verbose > 1 else []
+def _verbose_callbacks(verbose: int) -> list[Callback]:
+    """Return the callbacks that ``verbose`` stands for."""
+    if verbose == 1:
+        return [ProgressBar()]
+    return [LossPrinter()] if verbose > 1 else []

@@ -18,41 +18,45 @@ from .inference import Clustering
 
 
 class FuzzyCMeans(SoftClusterer):
-    """Fuzzy c-means: memberships fall with a power of the distance, whatever its scale.
+    """Fuzzy c-means clustering: memberships fall with a power of the distance.
 
-    They are proportional to d ** (-1 / (m - 1)), where d is the squared distance to the center and m the fuzzifier, and
-    minimize J = Σ w u^m d. Unlike those of soft k-means, they go to 1 / k far from all centers.
+    The memberships u are proportional to d ** (-1 / (m - 1)), where d is the squared distance to the center and m the
+    fuzzifier. The fit minimizes J = Σ w u^m d. Memberships do not depend on the scale of the data; unlike those of
+    soft k-means, they approach 1 / k far from all centers.
 
     Parameters
     ----------
     n_clusters : int, default=8
-        k, from 1 to the number of rows.
+        Number of clusters k, from 1 to the number of rows.
     fuzzifier : float, default=2.0
-        m > 1: how fuzzy; hard k-means as it goes to 1.
+        Fuzzifier m > 1: the larger it is, the fuzzier the memberships. As m goes to 1, they become those of hard
+        k-means.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        What d is. The classical algorithm, which other libraries call Euclidean, has the squared distance in J.
+        Distance d between rows and centers. The classical algorithm, which other libraries call Euclidean, has the
+        squared distance in J.
     solver, init, n_init, max_iter, tol, frozen, growing_sample
         As for `SoftKMeans`; ``tol`` is relative to J.
     noise_distance : float, default=None
-        The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
-        centers belong to none. Memberships then sum to less than 1.
+        Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers belong
+        to the noise. Memberships then sum to less than 1.
     random_state, warm_start, device, dtype, verbose, callbacks, checkpoint, resume
         As for `SoftKMeans`.
 
     Attributes
     ----------
     cluster_centers_ : ndarray or Tensor (k, d)
-        The centers, in order of falling weight Σ w u; where ``init`` or ``warm_start`` gave centers, in that order.
+        Cluster centers, sorted by decreasing weight Σ w u. If ``init`` or ``warm_start`` gave the centers, their order
+        is kept.
     labels_ : ndarray or Tensor (n,) of int64
-        The cluster of largest membership of every row, or -1 where that is the one of noise.
+        Cluster with the largest membership of each row; -1 for noise.
     objective_, distortion_ : float
-        J, as a weighted sum over the rows.
+        The objective J, a weighted sum over the rows.
     inertia_ : float
-        Hard k-means' objective: the weighted sum of distances to the nearest centers.
+        Objective of hard k-means: weighted sum of the distances to the nearest centers.
     cluster_weights_ : ndarray (k,) of float64
-        Σ w u of each cluster.
+        Weight Σ w u of each cluster.
     noise_weight_ : float
-        Σ w u of the cluster of noise, 0 without one.
+        Weight Σ w u of the noise cluster; 0 without one.
     n_iter_, converged_, history_, restarts_, n_features_in_, feature_names_in_
         As for `SoftKMeans`.
 
@@ -106,16 +110,16 @@ class FuzzyCMeans(SoftClusterer):
         )  # fmt: skip
         self.fuzzifier = fuzzifier
 
-    def _member(self, *, warm: bool) -> dict[str, Any]:
+    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
         return {"assignment": Fuzzy(self.fuzzifier)}
 
     def _clustering(self, source: Source) -> Clustering:
         centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        found, rule = as_distance(self.distance), Fuzzy(self.fuzzifier)
-        return Clustering(centers, 1.0, found, noise_distance=self.noise_distance, rule=rule)
+        distance, rule = as_distance(self.distance), Fuzzy(self.fuzzifier)
+        return Clustering(centers, 1.0, distance, noise_distance=self.noise_distance, rule=rule)
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give minus the weighted mean of Σ u^m d over rows; higher is better.
+        """Return minus the weighted mean of Σ u^m d over rows; higher is better.
 
         Parameters
         ----------
@@ -129,7 +133,7 @@ class FuzzyCMeans(SoftClusterer):
         Returns
         -------
         float
-            -J / Σw. It grows with the number of clusters and with the fuzzifier, and compares neither.
+            -J / Σw. It grows with the number of clusters and with the fuzzifier, so it cannot be used to choose them.
 
         Examples
         --------
@@ -138,5 +142,5 @@ class FuzzyCMeans(SoftClusterer):
         >>> round(model.score(X), 4)
         -0.01
         """
-        total, n = self._total(X, sample_weight)
+        total, n = self._total_objective(X, sample_weight)
         return total / n

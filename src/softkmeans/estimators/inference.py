@@ -1,4 +1,4 @@
-"""What fitted centers say of rows: memberships, labels, distances, likelihoods."""
+"""Per-row results of a fitted model: memberships, labels, distances, likelihoods."""
 
 from __future__ import annotations
 
@@ -31,37 +31,41 @@ from ..temperature import MaximumLikelihood, NoTemperature
 
 Array = NDArray[np.float64]
 
-FARTHEST = 1e150  # beyond, squares overflow
+MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
 
 
-class _NotTooFar(Scaling):
-    """A space that refuses rows whose squares would overflow."""
+class _OverflowCheckedScaling(Scaling):
+    """A scaling that rejects rows whose squares would overflow."""
 
     @override
     def transform(self, x: Tensor) -> Tensor:
         z = super().transform(x)
-        if not z.abs().max() <= FARTHEST:
-            raise InputError(f"rows lie more than {FARTHEST:g} times the centers' spread away: look for wrong values")
+        if not z.abs().max() <= MAX_SCALED_VALUE:
+            raise InputError(
+                f"rows are more than {MAX_SCALED_VALUE:g} times the centers' spread away from the centers: "
+                "check the data for wrong values"
+            )
         return z
 
 
 class Clustering:
-    """Fitted centers and what says how rows belong to them, ready to look at any rows block by block.
+    """A fitted model that computes memberships, labels, distances and likelihoods of rows, block by block.
 
     Parameters
     ----------
     centers : Tensor (k, d)
-        In the data's units; float64, on the device of the rows.
+        Centers in the data's units; float64, on the device of the rows.
     temperature : float, ndarray or Tensor (k,)
-        T > 0, or that of each cluster, in the data's units; for fuzzy memberships without meaning.
+        T > 0, or that of each cluster, in the data's units; ignored for fuzzy memberships.
     distance : Distance
-        Between rows and centers.
+        Distance between rows and centers.
     priors : ndarray or Tensor (k,), optional
-        Share of each cluster; they leave a share for noise where there is such a cluster. All the same by default.
+        Prior probability of each cluster; with a noise cluster, 1 minus their sum is the prior of noise. By default,
+        all are equal.
     noise_distance : float, optional
-        How far the cluster of noise is from every row, in the data's units, if there is one.
+        Distance of the noise cluster from every row, in the data's units; by default, there is no noise cluster.
     rule : AssignmentRule
-        From logits to memberships.
+        Assignment rule, which turns logits into memberships.
     """
 
     def __init__(
@@ -74,136 +78,143 @@ class Clustering:
         noise_distance: float | None = None,
         rule: AssignmentRule = PLAIN,
     ) -> None:
-        given = temperature if isinstance(temperature, Tensor) else np.asarray(temperature, dtype=np.float64)
-        t = as_tensor(given).to(centers)
-        size = (noise_distance or 1.0) if isinstance(rule, Fuzzy) else float(t.max())
-        self.distance, self.scaling = distance, Scaling.around(distance, centers, size)
+        if not isinstance(temperature, Tensor):
+            temperature = np.asarray(temperature, dtype=np.float64)
+        t = as_tensor(temperature).to(centers)
+        largest = (noise_distance or 1.0) if isinstance(rule, Fuzzy) else float(t.max())
+        self.distance, self.scaling = distance, Scaling.around(distance, centers, largest)
         self.centers = self.scaling.transform(centers)
         noise = None if noise_distance is None else noise_distance / self.scaling.unit
         log_prior = _log_prior(priors, len(centers), noise).to(centers)
-        goal = _objective(self.scaling, t.ndim > 0, rule, noise)
-        self.temperature = (
-            centers.new_ones(len(centers)) if isinstance(rule, Fuzzy) else t.expand(len(centers)) / self.scaling.unit
-        )
+        objective = _make_objective(self.scaling, t.ndim > 0, rule, noise)
+        if isinstance(rule, Fuzzy):
+            self.temperature = centers.new_ones(len(centers))
+        else:
+            self.temperature = t.expand(len(centers)) / self.scaling.unit
         params = Params(self.centers, self.temperature, log_prior)
         self.beta = 1 / self.temperature
-        self.b, self.rule = goal.logit_offsets(params)
-        # Log-densities are the rule's objective less this; per unit of volume, in the data's units.
-        self.level = goal.in_data_units(goal.level(params), 1.0) if isinstance(goal, NegativeLogLikelihood) else 0.0
+        self.b, self.rule = objective.logit_offsets(params)
+        # A row's log-density, per unit volume in the data's units, is its log-sum-exp of logits minus this constant.
+        self._log_normalizer = 0.0
+        if isinstance(objective, NegativeLogLikelihood):
+            self._log_normalizer = objective.in_data_units(objective.level(params), 1.0)
 
     @property
     def is_plain(self) -> bool:
-        """Whether the likeliest cluster is the one whose center is nearest, and every row has one."""
+        """Return whether the most probable cluster of every row is the one with the nearest center."""
         equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
         return equal and self.rule.outside == -math.inf
 
-    def _view(self, source: Source) -> Source:
-        return ScaledView(source, _NotTooFar(*self.scaling))
+    def _scaled(self, source: Source) -> Source:
+        return ScaledView(source, _OverflowCheckedScaling(*self.scaling))
 
     def _assign(self, block: Block) -> Tensor:
         return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
     def stats(self, source: Source) -> Stats:
-        """Sum up rows into Stats, in the space."""
+        """Sum the rows into Stats, in scaled units."""
 
-        def of(block: Block) -> Stats:
+        def accumulate_block(block: Block) -> Stats:
             return kernels.accumulate(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
-        return self._view(source).sum(of)
+        return self._scaled(source).sum(accumulate_block)
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
-        """Memberships (n, k), of the type asked for."""
-        return self._view(source).map(lambda block: self._assign(block).to(dtype), width=len(self.centers))
+        """Compute memberships (n, k) of the given dtype."""
+        return self._scaled(source).map(lambda block: self._assign(block).to(dtype), width=len(self.centers))
 
     def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
-        """Give the m largest memberships (n, m) of each row, falling, and the clusters (n, m) they are in."""
+        """Compute the m largest memberships (n, m) of each row, in decreasing order, and their clusters (n, m)."""
         labels: list[Tensor] = []
 
-        def of(block: Block) -> Tensor:
+        def largest_memberships(block: Block) -> Tensor:
             largest = self._assign(block).topk(m)
             labels.append(largest.indices)
             return largest.values.to(dtype)
 
-        values = self._view(source).map(of, width=len(self.centers))
+        values = self._scaled(source).map(largest_memberships, width=len(self.centers))
         return values, torch.cat(labels)
 
     def labels(self, source: Source, reject_below: float | None = None) -> Tensor:
-        """Give each row's likeliest cluster (n,); -1 where noise is likelier, or it is not likely enough."""
+        """Compute the most probable cluster (n,) of each row; -1 for noise, or for memberships below a threshold."""
         if self.is_plain and reject_below is None:
-            return self.harden(source)[0]
-        least = -1.0 if reject_below is None else reject_below
+            return self.nearest(source)[0]
+        threshold = -1.0 if reject_below is None else reject_below
 
-        def of(block: Block) -> Tensor:
+        def label_block(block: Block) -> Tensor:
             resp = self._assign(block)
             largest, label = resp.max(1)
-            unsure = largest < least
+            rejected = largest < threshold
             if self.rule.outside > -math.inf:
-                unsure |= largest < 1 - resp.sum(1)
-            return label.masked_fill(unsure, -1)
+                rejected |= largest < 1 - resp.sum(1)
+            return label.masked_fill(rejected, -1)
 
-        return self._view(source).map(of, width=len(self.centers))
+        return self._scaled(source).map(label_block, width=len(self.centers))
 
-    def harden(self, source: Source) -> tuple[Tensor, float]:
-        """Give each row's nearest center (n,), and the rows' weighted distance to these: hard k-means' objective."""
+    def nearest(self, source: Source) -> tuple[Tensor, float]:
+        """Compute the index (n,) of the center nearest to each row, and the inertia."""
         inertia = 0.0
 
-        def of(block: Block) -> Tensor:
+        def label_block(block: Block) -> Tensor:
             nonlocal inertia
-            label, near = nearest(block, self.centers, self.distance)
-            inertia += float(dot(block.w, near))
+            label, distance = nearest(block, self.centers, self.distance)
+            inertia += float(dot(block.w, distance))
             return label
 
-        labels = self._view(source).map(of)
+        labels = self._scaled(source).map(label_block)
         return labels, inertia * self.scaling.unit
 
     def inertia(self, source: Source) -> float:
-        """Give the rows' weighted distance to their nearest centers: hard k-means' objective."""
+        """Compute the objective of hard k-means: the weighted sum of the distances to the nearest centers."""
 
-        def of(block: Block) -> Tensor:
+        def block_inertia(block: Block) -> Tensor:
             return dot(block.w, nearest(block, self.centers, self.distance)[1])
 
-        return float(self._view(source).sum(of)) * self.scaling.unit
+        return float(self._scaled(source).sum(block_inertia)) * self.scaling.unit
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
-        """Distances (n, k) in the data's units, Euclidean ones where the distance is their square."""
+        """Compute distances (n, k) in the data's units; Euclidean if the model's distance is squared Euclidean."""
+        unit = self.scaling.scale if self.distance.translates else 1.0
 
-        def of(block: Block) -> Tensor:
+        def block_distances(block: Block) -> Tensor:
             d = distances(block, self.centers, self.distance)
             return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
 
-        unit = self.scaling.scale if self.distance.translates else 1.0
-        return self._view(source).map(of, width=len(self.centers))
+        return self._scaled(source).map(block_distances, width=len(self.centers))
 
     def objective(self, source: Source) -> Tensor:
-        """Log-density (n,) of each row under the equivalent mixture; with fuzzy memberships, minus Σ u^m d."""
-        return self._view(source).map(self._objective)
+        """Compute each row's log-density (n,) under the equivalent mixture; for fuzzy memberships, minus Σ u^m d."""
+        return self._scaled(source).map(self._block_objective)
 
-    def total(self, source: Source) -> tuple[float, float]:
-        """Give the rows' weighted sum of these, and Σw."""
+    def total_objective(self, source: Source) -> tuple[float, float]:
+        """Compute the weighted sum of `objective` over the rows, and Σw."""
 
-        def of(block: Block) -> Tensor:
-            return torch.stack([dot(block.w, self._objective(block)), total(block.w)])
+        def weighted_sums(block: Block) -> Tensor:
+            return torch.stack([dot(block.w, self._block_objective(block)), total(block.w)])
 
-        value, weight = self._view(source).sum(of).tolist()
+        value, weight = self._scaled(source).sum(weighted_sums).tolist()
         return value, weight
 
-    def _objective(self, block: Block) -> Tensor:
+    def _block_objective(self, block: Block) -> Tensor:
         unit = self.scaling.unit if isinstance(self.rule, Fuzzy) else 1.0
-        return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule) * unit - self.level
+        log_sum = lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule)
+        return log_sum * unit - self._log_normalizer
 
 
 def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:
+    """Return the log-priors (k,), or (k + 1,) with that of the noise cluster."""
     if priors is None:
         n = k + (noise is not None)
         return torch.full((n,), -math.log(n), dtype=torch.float64)
-    found = as_tensor(priors).double()
+    probabilities = as_tensor(priors).double()
     if noise is not None:
-        found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0.0)])
-    return found.clamp_min(MIN_PRIOR).log()
+        noise_prior = (1 - probabilities.sum(0, keepdim=True)).clamp_min(0.0)
+        probabilities = torch.cat([probabilities, noise_prior])
+    return probabilities.clamp_min(MIN_PRIOR).log()
 
 
-def _objective(scaling: Scaling, per_cluster: bool, rule: AssignmentRule, noise: float | None) -> Objective:
-    """Give the objective that knows what b and β are; nothing is minimized here."""
+def _make_objective(scaling: Scaling, per_cluster: bool, rule: AssignmentRule, noise: float | None) -> Objective:
+    """Build the objective of the model, which computes the logit offsets; it is not minimized here."""
     if isinstance(rule, Fuzzy):
         return FuzzyDistortion(scaling, NoTemperature(), ModelSpec(rule, noise=noise))
     return NegativeLogLikelihood(scaling, MaximumLikelihood(per_cluster=per_cluster), ModelSpec(rule, noise=noise))
@@ -217,7 +228,9 @@ def accumulate(
     *,
     distance: str | Distance = "sqeuclidean",
 ) -> Stats:
-    """Sum up rows at some centers and temperature: one pass of EM, whose centers are ``weighted_sum / pull``.
+    """Compute the sufficient statistics of rows at given centers and temperature, as in the E-step of EM.
+
+    The M-step's new centers are ``weighted_sum / irls_weight``.
 
     Parameters
     ----------
@@ -226,22 +239,22 @@ def accumulate(
     c : array-like or Tensor (k, d)
         Centers, in the units of the rows.
     temperature : float
-        T > 0, in the units of the distance.
+        Temperature T > 0, in the units of the distance.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows, 0 or more.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        What is between rows and centers.
+    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
+        Distance between rows and centers.
 
     Returns
     -------
     Stats
-        Sums over the rows in float64, in the data's units; for "cosine", of rows of length 1. Sums of parts of the data
-        add up to those of the whole.
+        Sums over the rows, float64, in the data's units; for "cosine", the rows are first normalized to length 1. The
+        sums of disjoint parts of the data add up to those of the whole.
 
     Raises
     ------
     InputError
-        If the data or a parameter can't be used.
+        If the data or a parameter is invalid.
 
     Examples
     --------
@@ -253,16 +266,16 @@ def accumulate(
     """
     source = as_source(x, sample_weight, finite=False)
     check_positive("temperature", temperature)
-    found = as_distance(distance)
-    check_features(found, source.n_features)
+    distance = as_distance(distance)
+    check_features(distance, source.n_features)
     centers = as_tensor(c if isinstance(c, Tensor) else np.asarray(c)).to(source.device, source.dtype)
     if centers.ndim != 2 or centers.shape[1] != source.n_features:
         raise InputError(f"the centers have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
     check_finite(centers, "the centers")
-    clustering = Clustering(centers, float(temperature), found)
+    clustering = Clustering(centers, float(temperature), distance)
     try:
         return clustering.scaling.inverse_transform_stats(clustering.stats(source))
-    except InputError:  # squares overflowed: perhaps rows were not finite to begin with
+    except InputError:  # squares overflowed; if the rows are not finite, say so instead
         for block in source.blocks():
             check_finite(block.rows)
         raise
@@ -276,7 +289,7 @@ def sample_mixture(
     n_samples: int,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw rows (n_samples, d), and their clusters, from densities around centers (k, d) of temperatures (k,)."""
+    """Draw rows (n_samples, d) and their clusters (n_samples,) from the mixture with the given parameters."""
     labels = rng.choice(len(centers), size=n_samples, p=priors / priors.sum())
     rows = np.empty((n_samples, centers.shape[1]))
     for k, (center, t) in enumerate(zip(centers, temperature.tolist(), strict=True)):

@@ -1,4 +1,4 @@
-"""What soft k-means says as the mixture of distributions that it is: likelihoods, criteria, samples."""
+"""Soft k-means as a mixture model: log-likelihood, information criteria, sampling."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .inference import sample_mixture
 
 
 class Mixture(SoftClusterer):
-    """An estimator whose clusters are densities, each with a share: it has a likelihood."""
+    """Base class of estimators that are mixture models and have a likelihood."""
 
     temperature: Any
     priors: Any
 
     def score_samples(self, X: ArrayLike | Tensor) -> Array:
-        """Give the log-likelihood of each row under the equivalent mixture.
+        """Return the log-likelihood of each row under the equivalent mixture.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class Mixture(SoftClusterer):
         Returns
         -------
         log_likelihood : ndarray, Tensor or Dask array (n,)
-            Logarithms of densities per unit of the data's volume.
+            Log-density of each row, per unit volume in the data's units.
 
         Examples
         --------
@@ -48,15 +48,15 @@ class Mixture(SoftClusterer):
         >>> model.score_samples([[0.1]]).round(4)  # half of a standard normal density at its mean
         array([-1.6121])
         """
-        return self._answer(X, lambda clustering, source: clustering.objective(source))
+        return self._map_rows(X, lambda clustering, source: clustering.objective(source))
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.
+        """Return the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.
 
         Parameters
         ----------
         X : array-like, sparse matrix, frame or Tensor (n, d)
-            Rows, usually held out from the fit.
+            Rows, usually held-out data.
         y : None
             Ignored.
         sample_weight : array-like or Tensor (n,), optional
@@ -74,16 +74,23 @@ class Mixture(SoftClusterer):
         >>> round(model.score([[0.1], [9.1]]), 4)
         -1.6121
         """
-        total, n = self._total(X, sample_weight)
+        total, n = self._total_objective(X, sample_weight)
         return total / n
 
     def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the Bayesian information criterion on rows X (n, d), with Σw for their number; lower is better.
+        """Return the Bayesian information criterion on rows X (n, d); lower is better.
+
+        The number of rows is their total weight Σw.
 
         Parameters
         ----------
         X, sample_weight
             As for `score`.
+
+        Returns
+        -------
+        float
+            ``n_parameters() * log(Σw) - 2 * log_likelihood``.
 
         Examples
         --------
@@ -92,16 +99,21 @@ class Mixture(SoftClusterer):
         >>> [round(SoftKMeans(k, random_state=0).fit(X).bic(X), 1) for k in (1, 2, 3)]
         [38.7, 9.0, 11.5]
         """
-        total, n = self._total(X, sample_weight)
+        total, n = self._total_objective(X, sample_weight)
         return self.n_parameters() * math.log(n) - 2 * total
 
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-        """Give the Akaike information criterion on rows X (n, d), with Σw for their number; lower is better.
+        """Return the Akaike information criterion on rows X (n, d); lower is better.
 
         Parameters
         ----------
         X, sample_weight
             As for `score`.
+
+        Returns
+        -------
+        float
+            ``2 * n_parameters() - 2 * log_likelihood``.
 
         Examples
         --------
@@ -110,7 +122,7 @@ class Mixture(SoftClusterer):
         >>> [round(SoftKMeans(k, random_state=0).fit(X).aic(X), 1) for k in (1, 2, 3)]
         [39.1, 9.6, 12.3]
         """
-        total, _ = self._total(X, sample_weight)
+        total, _ = self._total_objective(X, sample_weight)
         return 2 * self.n_parameters() - 2 * total
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
@@ -119,16 +131,16 @@ class Mixture(SoftClusterer):
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows to draw.
         random_state : int, RandomState or None, default=None
-            Where they are drawn from.
+            Seed or random number generator.
 
         Returns
         -------
         X : ndarray or Tensor (n_samples, d)
-            Rows, in no order.
+            Rows, in random order.
         y : ndarray or Tensor (n_samples,)
-            The cluster each was drawn from. Noise is not drawn.
+            Cluster that each row was drawn from. No rows are drawn from the noise cluster.
 
         Examples
         --------
@@ -143,22 +155,29 @@ class Mixture(SoftClusterer):
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
         temperature = np.broadcast_to(self.temperature_, len(centers))
-        found = as_distance(self.distance)
-        rows, labels = sample_mixture(centers, temperature, self.priors_, found, n_samples, rng)
+        distance = as_distance(self.distance)
+        rows, labels = sample_mixture(centers, temperature, self.priors_, distance, n_samples, rng)
         return like(self.cluster_centers_, rows.to(self._dtype)), like(self.cluster_centers_, labels)
 
     @property
     def beta_(self) -> Any:
-        """The inverse temperature β = 1 / T, a float or ndarray (k,)."""
+        """Inverse temperature β = 1 / T, a float or ndarray (k,)."""
         return 1 / self.temperature_
 
     @property
     def sigma_(self) -> Any:
-        """Standard deviation σ = √(T / 2) of the mixture's Gaussians, for squared Euclidean distances."""
+        """Standard deviation σ = √(T / 2) of the Gaussian components, for squared Euclidean distances."""
         return (self.temperature_ / 2) ** 0.5
 
     def n_parameters(self) -> int:
-        """Count what was learned: the centers' coordinates (a direction has one fewer), and what else was.
+        """Return the number of free parameters: center coordinates, and learned temperatures and priors.
+
+        Frozen centers do not count. A direction (cosine distance) has one coordinate fewer.
+
+        Returns
+        -------
+        int
+            The number of free parameters.
 
         Examples
         --------
@@ -167,9 +186,11 @@ class Mixture(SoftClusterer):
         4
         """
         n_clusters, n_features = self.cluster_centers_.shape
-        free = n_features if as_distance(self.distance).translates else n_features - 1
-        fixed = 0 if self.frozen is None else int(np.asarray(self.frozen).sum())
-        rule, noise = as_temperature(self.temperature), self.noise_distance is not None
-        of_temperature = (rule.learned or rule.solved) * (n_clusters if rule.per_cluster else 1)
-        of_priors = (n_clusters - 1 + noise) if isinstance(self.priors, str) and self.priors == "learned" else 0
-        return (n_clusters - fixed) * free + of_temperature + of_priors
+        n_free_centers = n_clusters - (0 if self.frozen is None else int(np.asarray(self.frozen).sum()))
+        n_coordinates = n_features if as_distance(self.distance).translates else n_features - 1
+        temperature_rule = as_temperature(self.temperature)
+        learns_temperature = temperature_rule.learned or temperature_rule.solved
+        n_temperatures = learns_temperature * (n_clusters if temperature_rule.per_cluster else 1)
+        learns_priors = isinstance(self.priors, str) and self.priors == "learned"
+        n_priors = n_clusters - 1 + (self.noise_distance is not None) if learns_priors else 0
+        return n_free_centers * n_coordinates + n_temperatures + n_priors

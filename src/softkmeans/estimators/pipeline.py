@@ -1,4 +1,4 @@
-"""A model with or without standardizing before it: what the two have in common for those who save, draw or report."""
+"""Helpers for models that are an estimator, or a pipeline of a ``StandardScaler`` and an estimator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from .._utils.checks import check_known
 from .._utils.reductions import total
 from ..data.block import Block, as_tensor
-from ..data.source import Mapped, Source
+from ..data.source import MappedSource, Source
 from ..data.validation import check_signs
 from ..errors import InputError
 from ..nn.layer import SoftKMeansLayer
@@ -28,24 +28,24 @@ SCALES = ("none", "standard")
 
 
 def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
-    """Put a ``StandardScaler`` before an estimator, or not.
+    """Return a pipeline of a ``StandardScaler`` and an estimator, or the estimator alone.
 
     Parameters
     ----------
     estimator : SoftKMeans or FuzzyCMeans
         The estimator.
     scale : {"none", "standard"}
-        "standard" brings every feature to mean 0 and variance 1.
+        "standard" scales every feature to mean 0 and variance 1; "none" returns the estimator.
 
     Returns
     -------
     SoftKMeans, FuzzyCMeans or Pipeline
-        The estimator itself, or a pipeline of the two.
+        The estimator itself, or a pipeline.
 
     Raises
     ------
     InputError
-        If there is no scaling of that name.
+        If ``scale`` is unknown.
 
     Examples
     --------
@@ -58,17 +58,24 @@ def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
 
 
 def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
-    """Take a model apart into its scaler, if any, and its estimator.
+    """Split a model into its scaler, if any, and its estimator.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted or not.
+        A model, fitted or not.
+
+    Returns
+    -------
+    scaler : StandardScaler or None
+        The scaler, if the model is a pipeline.
+    estimator : SoftKMeans or FuzzyCMeans
+        The estimator.
 
     Raises
     ------
     InputError
-        If it is no estimator of ours, nor a pipeline of a StandardScaler and one.
+        If the model is neither an estimator of this package nor a pipeline of a StandardScaler and one.
 
     Examples
     --------
@@ -82,18 +89,23 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
             return None, estimator
         case [StandardScaler() as scaler, SoftClusterer() as estimator]:
             return scaler, estimator
-    hint = "; SoftKMeans.from_layer makes one of a module" if isinstance(model, SoftKMeansLayer) else ""
+    hint = ": use SoftKMeans.from_layer to convert it" if isinstance(model, SoftKMeansLayer) else ""
     expected = "a SoftKMeans, a FuzzyCMeans or a pipeline of StandardScaler and one of these"
-    raise InputError(f"a {type(model).__name__} came, expected {expected}{hint}")
+    raise InputError(f"the model is of type {type(model).__name__}, expected {expected}{hint}")
 
 
 def centers_in_units(model: Model) -> NDArray[Any]:
-    """Give the centers (k, d) in the data's own units, standardizing undone.
+    """Return the centers (k, d) in the data's original units, before standardization.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted.
+        A fitted model.
+
+    Returns
+    -------
+    ndarray (k, d)
+        The centers.
 
     Examples
     --------
@@ -108,12 +120,12 @@ def centers_in_units(model: Model) -> NDArray[Any]:
 
 
 def feature_names(model: Model) -> list[str] | None:
-    """Give the names of the columns the model was fitted on, or None if they had none.
+    """Return the names of the columns that the model was fitted on, or None if they had no names.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted.
+        A fitted model.
 
     Examples
     --------
@@ -135,6 +147,11 @@ def fitted_scaler(source: Source) -> StandardScaler:
     source : Source
         The rows, with their weights.
 
+    Returns
+    -------
+    StandardScaler
+        The fitted scaler.
+
     Examples
     --------
     >>> from softkmeans.data import as_source
@@ -143,19 +160,21 @@ def fitted_scaler(source: Source) -> StandardScaler:
     """
 
     def moments(center: torch.Tensor) -> torch.Tensor:
-        def of(piece: Block) -> torch.Tensor:
+        """Return the weighted means of x - center and of its square, and Σw, for each feature (3, d)."""
+
+        def weighted_sums(piece: Block) -> torch.Tensor:
             x, w = piece.x - center, piece.w[:, None]
             return torch.stack([total(w * x), total(w * x * x), total(w.expand_as(x))])
 
-        first, second, weight = source.sum(lambda block: block.sum(of))
+        first, second, weight = source.sum(lambda block: block.sum(weighted_sums))
         check_signs(0, int(weight.any()))
         return torch.stack([first / weight, second / weight, weight])
 
     mean = moments(torch.zeros(source.n_features, dtype=source.dtype, device=source.device))[0]
-    rest, squares, weight = moments(mean)
-    variance = squares - rest * rest
+    offset, squares, weight = moments(mean)  # offset: the rounding error of the mean
+    variance = squares - offset * offset
     rounding = weight * torch.finfo(mean.dtype).eps
-    constant = variance <= rounding * variance + (rounding * mean) ** 2  # as scikit-learn tells it
+    constant = variance <= rounding * variance + (rounding * mean) ** 2  # scikit-learn's criterion
     scaler = StandardScaler()
     scaler.mean_, scaler.var_ = mean.cpu().numpy(), variance.cpu().numpy()
     scaler.scale_ = torch.where(constant, 1.0, variance.sqrt()).cpu().numpy()
@@ -166,14 +185,19 @@ def fitted_scaler(source: Source) -> StandardScaler:
 
 
 def scaled(source: Source, scaler: StandardScaler) -> Source:
-    """Give a source's rows as a fitted ``StandardScaler`` leaves them.
+    """Return a source whose rows are standardized by a fitted ``StandardScaler`` when they are read.
 
     Parameters
     ----------
     source : Source
         The rows.
     scaler : StandardScaler
-        Fitted to as many features.
+        A scaler fitted to data with the same number of features.
+
+    Returns
+    -------
+    Source
+        The standardized rows, float64, without column names.
 
     Examples
     --------
@@ -185,10 +209,10 @@ def scaled(source: Source, scaler: StandardScaler) -> Source:
     mean = 0.0 if scaler.mean_ is None else as_tensor(scaler.mean_).to(source.device)
     scale = 1.0 if scaler.scale_ is None else as_tensor(scaler.scale_).to(source.device)
 
-    def of(block: Block) -> Block:
+    def standardize(block: Block) -> Block:
         rows = as_tensor(block.rows).to(source.device, torch.float64)
         return replace(block, rows=(rows - mean) / scale)
 
-    found = Mapped(source, of)
-    found.columns = None  # as scikit-learn's scalers give arrays
-    return found
+    standardized = MappedSource(source, standardize)
+    standardized.columns = None  # scikit-learn's scalers return arrays, which have no column names
+    return standardized

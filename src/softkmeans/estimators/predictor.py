@@ -1,4 +1,4 @@
-"""What fitted estimators say of rows: scikit-learn's conventions over `Clustering`."""
+"""Prediction with fitted estimators: scikit-learn's conventions on top of `Clustering`."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from torch import Tensor
 from .._utils.checks import check_count, check_share
 from ..data.block import as_tensor
 from ..data.convert import Array, as_source, like
-from ..data.distributed.dask_source import by_partition
+from ..data.distributed.dask_source import map_partitions
 from ..data.frames import is_dask
 from ..data.source import Source
 from ..errors import InputError
 from .inference import Clustering
-from .validation import validated
+from .validation import validate_rows
 
 
 class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
-    """An estimator of centers, ``cluster_centers_``, that gives every row a membership in every cluster."""
+    """Base class of estimators that compute the memberships of rows from fitted ``cluster_centers_``."""
 
     device: Any
 
     @abstractmethod
     def _clustering(self, source: Source) -> Clustering:
-        """Make ready what was fitted to look at a source's rows."""
+        """Return the fitted model as a `Clustering`, on the device and with the dtype of a source."""
 
     def predict(self, X: ArrayLike | Tensor, reject_below: float | None = None) -> Array:
-        """Give the likeliest cluster of each row.
+        """Return the most probable cluster of each row.
 
         Parameters
         ----------
         X : array-like, sparse matrix, frame or Tensor (n, d)
             Rows.
         reject_below : float, optional
-            From 0 to 1: rows whose largest membership is less get -1.
+            Threshold from 0 to 1: rows whose largest membership is smaller get the label -1.
 
         Returns
         -------
-        labels : ndarray, Tensor or, if X is Dask's, lazy Dask array (n,) of int64
-            Numbers of clusters; -1 also where a row likelier belongs to none, if there is a cluster of noise.
+        labels : ndarray, Tensor or, if X is a Dask collection, lazy Dask array (n,) of int64
+            Cluster indices; with a noise cluster, -1 also for rows that are most probably noise.
 
         Examples
         --------
@@ -61,22 +61,23 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         """
         if reject_below is not None:
             check_share("reject_below", reject_below)
-        return self._answer(X, lambda clustering, source: clustering.labels(source, reject_below))
+        return self._map_rows(X, lambda clustering, source: clustering.labels(source, reject_below))
 
     def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:
-        """Give the membership of each row in every cluster.
+        """Return the membership of each row in every cluster.
 
         Parameters
         ----------
         X : array-like, sparse matrix, frame or Tensor (n, d)
             Rows.
         top : int, optional
-            How many of the largest memberships of a row to give, where all would be too many to hold.
+            Number of memberships to return for each row, the largest ones; the others are omitted. This saves memory
+            if k is large.
 
         Returns
         -------
         resp : ndarray, Tensor or Dask array (n, k), or SciPy csr_array (n, k) with ``top``
-            Rows sum to 1; to less where there is a cluster of noise, or memberships were left out.
+            Memberships. Rows sum to 1, or to less with a noise cluster or with ``top``.
 
         Examples
         --------
@@ -88,22 +89,22 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         array([[0.  , 0.73]])
         """
         if top is None:
-            dtype = self._dtype  # alone: it may travel where the rows are
-            return self._answer(X, lambda clustering, source: clustering.resp(source, dtype))
+            dtype = self._dtype  # a local variable, so that Dask need not send the estimator to its workers
+            return self._map_rows(X, lambda clustering, source: clustering.resp(source, dtype))
         if is_dask(X):
-            raise InputError(f"top={top} gives one SciPy matrix, and X is Dask's: give one partition at a time")
-        clustering, source = self._look_at(X)
+            raise InputError(f"top={top} is not supported with Dask collections: predict one partition at a time")
+        clustering, source = self._prepare(X)
         k = len(clustering.centers)
-        check_count("top", top, at_most=(k, "clusters there are"))
-        dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy has none of half the size
-        values, labels = (part.cpu().numpy() for part in clustering.top(source, dtype, top))
-        rows = range(0, labels.size + 1, top)
-        found = csr_array((values.ravel(), labels.ravel(), list(rows)), shape=(len(labels), k))
-        found.sort_indices()
-        return found
+        check_count("top", top, at_most=(k, "clusters"))
+        dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy does not support half precision
+        values, labels = (tensor.cpu().numpy() for tensor in clustering.top(source, dtype, top))
+        row_starts = list(range(0, labels.size + 1, top))
+        resp = csr_array((values.ravel(), labels.ravel(), row_starts), shape=(len(labels), k))
+        resp.sort_indices()
+        return resp
 
     def transform(self, X: ArrayLike | Tensor) -> Array:
-        """Give the distance of each row to every center, in the data's units.
+        """Return the distance of each row to every center, in the data's units.
 
         Parameters
         ----------
@@ -113,7 +114,8 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         Returns
         -------
         distances : ndarray, Tensor or Dask array (n, k)
-            Euclidean distances, not squared, where the distance is "sqeuclidean" or "euclidean"; cosine distances else.
+            Euclidean distances, not squared, if the distance is "sqeuclidean" or "euclidean"; cosine distances if it is
+            "cosine".
 
         Examples
         --------
@@ -123,35 +125,37 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         array([[4.8, 0.2]])
         """
         dtype = self._dtype
-        return self._answer(X, lambda clustering, source: clustering.distances(source, dtype))
+        return self._map_rows(X, lambda clustering, source: clustering.distances(source, dtype))
 
-    def _answer(self, X: ArrayLike | Tensor, of: Callable[[Clustering, Source], Tensor]) -> Array:
-        """Give what is found of each row, as an array of the kind of X: of Dask's rows one that is not computed yet."""
+    def _map_rows(self, X: ArrayLike | Tensor, function: Callable[[Clustering, Source], Tensor]) -> Array:
+        """Return a function of each row, as an array or tensor like X; as a lazy array if X is a Dask collection."""
         if not is_dask(X):
-            clustering, source = self._look_at(X)
-            return like(X, of(clustering, source))
+            clustering, source = self._prepare(X)
+            return like(X, function(clustering, source))
         check_is_fitted(self)
         example = as_source(as_tensor(self.cluster_centers_).cpu())
         clustering = self._clustering(example)
-        return by_partition(validated(self, X, reset=False), partial(of, clustering), of(clustering, example)[:0])
+        empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
+        return map_partitions(validate_rows(self, X, reset=False), partial(function, clustering), empty)
 
-    def _look_at(
+    def _prepare(
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
     ) -> tuple[Clustering, Source]:
+        """Return the fitted model and the validated rows of X as a Source."""
         check_is_fitted(self)
-        source = as_source(validated(self, X, reset=False), sample_weight, device=self.device)
+        source = as_source(validate_rows(self, X, reset=False), sample_weight, device=self.device)
         return self._clustering(source), source
 
     @property
     def _dtype(self) -> torch.dtype:
-        """Type of what is answered: that of the centers."""
+        """Type of the memberships and distances that are returned: that of the centers."""
         check_is_fitted(self)
         return as_tensor(self.cluster_centers_).dtype
 
-    def _total(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
-        """Weighted sum over the rows of X of what the rule maximizes, and Σw."""
-        clustering, source = self._look_at(X, sample_weight)
-        return clustering.total(source)
+    def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
+        """Return the weighted sum of `Clustering.objective` over the rows of X, and Σw."""
+        clustering, source = self._prepare(X, sample_weight)
+        return clustering.total_objective(source)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -25,108 +25,121 @@ from .mixture import Mixture
 class SoftKMeans(Mixture):
     """Soft k-means clustering: every row gets a probability for every cluster.
 
-    The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the center and the
-    temperature T says how soft. It is the equal-weight mixture of Gaussians of variance T / 2, and hard k-means as T
-    goes to 0.
+    The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the center. The
+    temperature T sets how soft the clustering is. The model is equivalent to an equal-weight mixture of Gaussians of
+    variance T / 2; as T goes to 0, it becomes hard k-means.
 
     Parameters
     ----------
     n_clusters : int, default=8
-        k, from 1 to the number of rows.
+        Number of clusters k, from 1 to the number of rows.
     temperature : float, sequence of k floats, str or TemperatureRule, default="auto"
-        T > 0, in the units of the distance (of squared data, by default); "auto" learns it by maximum likelihood, and
-        "per-cluster" one for each cluster: the mixture of spherical Gaussians. "calibrated" makes memberships mean what
-        they say where features are correlated, "perplexity:1.5" spreads rows over 1.5
-        clusters on average, "critical:0.5" is half the temperature at which one cluster comes apart, and a
-        `temperature.Schedule` is passed through from hot to cold.
+        Temperature T > 0, in the units of the distance (squared data units, by default), or how to choose it:
+
+        - "auto": learn T by maximum likelihood.
+        - "per-cluster": learn one T for each cluster, as in a mixture of spherical Gaussians.
+        - "calibrated": choose T so that memberships are calibrated probabilities where features are correlated.
+        - "perplexity:1.5": choose T so that exp(H / Σw) = 1.5: rows are spread over 1.5 clusters on average.
+        - "critical:0.5": 0.5 times the critical temperature, at which a single cluster splits.
+        - `temperature.Schedule`: decrease T through a series of values (annealing).
     priors : {"uniform", "learned"} or array-like (k,), default="uniform"
-        Share of the rows that a cluster has before one looks at them.
+        Prior probability (mixing weight) of each cluster.
     solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver, default="auto"
-        "auto" is expectation-maximization, accelerated by L-BFGS once it is slow; "em" never is, "lbfgs" is at once;
-        "adam" is gradient descent; "online" steps after every batch of rows, as `partial_fit` does (`solvers.Online`).
+        Optimization algorithm:
+
+        - "auto": expectation-maximization (EM), accelerated by L-BFGS once it becomes slow.
+        - "em": EM without acceleration.
+        - "lbfgs": L-BFGS from the start.
+        - "adam": gradient descent by Adam.
+        - "online": one step after every batch of rows, as in `partial_fit` (see `solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
-        Where centers start. A callable takes ``(X, n_clusters, random_state)`` and gives an array.
+        Initial centers, or the method to choose them. A callable takes ``(X, n_clusters, random_state)`` and returns
+        an array (k, d).
     n_init : int, default=1
-        Restarts, of which the one with the lowest objective is kept; a given array is one start.
+        Number of restarts; the one with the lowest objective is kept. If ``init`` is an array, there is only one.
     max_iter : int, default=300
-        Passes over all rows in one restart, at most; if they run out, one more looks at where the last one led.
+        Maximum number of passes over the rows per restart; if it is reached, one extra pass evaluates the final
+        parameters.
     tol : float, default=1e-4
-        A pass that lowers the objective by no more than this ends the fit: relative to the expected distortion at a
-        fixed temperature, to n_features Σw where T is learned. With 0, the fit runs on until nothing changes.
+        Tolerance: the fit stops after a pass that lowers the objective by no more than ``tol`` times the expected
+        distortion if the temperature is fixed, or ``tol`` times n_features Σw if it is learned. With 0, the fit runs
+        until nothing changes.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        What is between rows and centers. With "euclidean" centers are weighted geometric medians, with "cosine"
-        directions.
+        Distance between rows and centers. With "euclidean", centers are weighted geometric medians; with "cosine",
+        they are directions.
     update : {"exact", "mean"}, default="exact"
-        Where centers move to: where the objective is least, or to weighted means whatever the distance, as the textbook
-        has it. They differ for "euclidean"; "mean" then follows no objective and needs a fixed temperature.
+        How centers are updated: "exact" minimizes the objective; "mean" takes the weighted mean of the rows whatever
+        the distance, as in the textbook. They differ for "euclidean", where "mean" minimizes no objective and needs a
+        fixed temperature.
     noise_distance : float, default=None
-        The distance (a squared one, by default) of one more cluster, of noise, from every row: rows far from all
-        centers belong to none. Memberships then sum to less than 1.
+        Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers belong
+        to the noise. Memberships then sum to less than 1.
     frozen : array-like (k,) of bool, default=None
-        Which of the centers given as ``init`` stay where they are.
+        Mask of the centers given as ``init`` that must not move.
     growing_sample : bool, default=False
-        Whether first passes look at samples of the rows, each larger than the last: quicker, and more up to chance.
+        Whether the first passes use growing random samples of the rows. This is faster, but the result depends more on
+        chance.
     local_search : bool, default=False
-        Whether to look for a better optimum where the best restart ended, by moving a few centers at a time from where
-        they are missed least to where they help most. Where clusters are many, it finds what restarts do not.
+        Whether to continue with a local search from the best restart: move a few centers at a time from where removing
+        them costs least to where adding them gains most. With many clusters, it finds better optima than restarts.
     random_state : int, RandomState or None, default=None
-        Where the starts and samples are drawn from.
+        Seed or random number generator for initial centers and samples.
     warm_start : bool, default=False
-        Whether ``fit`` starts from the centers, and a learned T, of the last fit.
+        Whether ``fit`` starts from the centers of the previous fit, and from its T if T is learned.
     device : str or torch.device, default=None
-        Where the work is done; by default where a tensor is, and on the CPU for arrays.
+        Device for the computation. By default, the device of the data if it is a tensor, else the CPU.
     dtype : numpy or torch floating dtype, or its name, default=None
-        Type of the centers and probabilities; by default the data's own, and float64 for integers.
+        Type of the centers and probabilities. By default, the data's type, and float64 for integers.
     verbose : int, default=0
         1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.
     callbacks : sequence of Callback, default=None
-        Objects that watch the fit.
+        Callbacks, called after every pass.
     checkpoint : str, path-like or Checkpoint, default=None
-        The folder where ``fit`` keeps what it needs to go on, should it be stopped: see `checkpoints.Checkpoint`.
+        Folder for checkpoints, from which an interrupted fit can be resumed; see `Checkpoint`.
     resume : bool, default=False
-        Whether ``fit`` goes on from the last checkpoint, if there is one: it ends with the same bits as if it had never
-        been stopped. It is refused if the data, a parameter or a version is another.
+        Whether ``fit`` resumes from the last checkpoint, if there is one. The result is bit for bit the same as
+        without the interruption. The checkpoint is rejected if the data, a parameter or a version has changed.
 
     Attributes
     ----------
     cluster_centers_ : ndarray or Tensor (k, d)
-        The centers, in order of falling weight Σ w r, clusters of equal weight (to a millionth) in lexicographic order
-        of their centers; where ``init``, ``warm_start``, or priors or temperatures given one a cluster name them,
-        in that order.
+        Cluster centers, sorted by decreasing weight Σ w r; clusters of equal weight (to a millionth) are sorted by the
+        coordinates of their centers. If ``init`` or ``warm_start`` gave the centers, or if priors or temperatures were
+        given for each cluster, the given order is kept.
     labels_ : ndarray or Tensor (n,) of int64
-        The likeliest cluster of every row, or -1 where that is the one of noise.
+        The most probable cluster of each row; -1 for noise.
     temperature_ : float or ndarray (k,)
-        The temperature T, or that of each cluster, in the data's units.
+        Temperature T, or that of each cluster, in the data's units.
     priors_ : ndarray (k,) of float64
-        Share of each cluster; with a cluster of noise they leave it the rest.
+        Prior probability of each cluster; with a noise cluster, 1 minus their sum is the prior of noise.
     inertia_ : float
-        Hard k-means' objective: the weighted sum of distances to the nearest centers.
+        Objective of hard k-means: weighted sum of the distances to the nearest centers.
     objective_, free_energy_, distortion_, entropy_ : float
-        What was minimized, and F, E and H, as weighted sums over the rows; E = F + T H for equal priors. There is no F,
-        but NaN, where clusters differ in temperature. Where T solves an equation ("calibrated", "perplexity:1.5"), the
-        objective is how far, squared, centers and T are from where they stay.
+        The minimized objective, free energy F, expected distortion E and entropy H, as weighted sums over the rows;
+        E = F + T H for equal priors. F is NaN if the temperatures of the clusters differ. If T solves an equation
+        ("calibrated", "perplexity:1.5"), the objective is the squared distance of the centers and T from a fixed point.
     cluster_weights_ : ndarray (k,) of float64
-        Each cluster's share Σ w r of the rows.
+        Weight Σ w r of each cluster.
     noise_weight_ : float
-        The share of the cluster of noise, 0 without one.
+        Weight of the noise cluster; 0 without one.
     n_iter_ : int
-        Passes in the best restart, over samples included; one more for every call of ``partial_fit``.
+        Number of passes in the best restart, including passes over samples. Each call of ``partial_fit`` adds one.
     converged_ : bool
-        Whether the last passes brought no improvement beyond ``tol``.
+        Whether the fit converged: the last passes brought no improvement beyond ``tol``.
     history_ : tuple of Step
-        What each of these passes found.
+        One entry for each of these passes.
     restarts_ : tuple of float
-        By how much each restart ended above the lowest, relative to what ``tol`` is relative to.
+        Objective of each restart minus the lowest, divided by the quantity that ``tol`` is relative to.
     n_features_in_ : int
-        d.
+        Number of features d.
     feature_names_in_ : ndarray (d,)
-        Names of the columns, if X had names.
+        Names of the columns, if X has names.
 
     Notes
     -----
-    After ``partial_fit`` all figures are those of the rows it was given last, and clusters have the numbers they had.
-    Arrays are answered as arrays, tensors as tensors. After Ctrl-C, or when a callback raises, fitted attributes hold
-    the best centers so far.
+    After ``partial_fit``, all sums describe the last batch, and the clusters keep their order.
+    Results are arrays if X is an array, and tensors if X is a tensor. After Ctrl-C, or if a callback raises an
+    exception, the fitted attributes hold the best centers so far.
 
     References
     ----------
@@ -183,43 +196,53 @@ class SoftKMeans(Mixture):
         self.update = update
         self.local_search = local_search
 
-    def _member(self, *, warm: bool) -> dict[str, Any]:
+    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
         names = ("temperature", "priors", "update", "local_search")
-        member = {name: getattr(self, name) for name in names}
+        parameters = {name: getattr(self, name) for name in names}
         if warm:
-            member |= {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
-        return member
+            parameters |= {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
+        return parameters
 
     def _warm_temperature(self) -> Any:
-        """T to go on from; the clusters' mean where each had its own, and now all are to share one."""
+        """Return T of the previous fit; the weighted mean over clusters if they differed and one T is now needed."""
         if np.ndim(self.temperature_) and not as_temperature(self.temperature).per_cluster:
             return float(np.average(self.temperature_, weights=self.cluster_weights_))
         return self.temperature_
 
     def _clustering(self, source: Source) -> Clustering:
         centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        found, noise = as_distance(self.distance), self.noise_distance
-        return Clustering(centers, self.temperature_, found, priors=self.priors_, noise_distance=noise)
+        return Clustering(
+            centers,
+            self.temperature_,
+            as_distance(self.distance),
+            priors=self.priors_,
+            noise_distance=self.noise_distance,
+        )
 
-    def _keep_figures(self, result: Result) -> None:
-        super()._keep_figures(result)
+    def _set_statistics(self, result: Result) -> None:
+        super()._set_statistics(result)
         t = result.temperature
         self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
         self.priors_ = result.priors.cpu().numpy()
         self.free_energy_, self.entropy_ = result.free_energy, result.entropy
 
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
-        """Make a PyTorch module with the fitted centers and temperature.
+        """Convert the fitted model to a PyTorch module with the same centers and temperature.
 
         Parameters
         ----------
         learn_temperature : bool, default=False
-            Whether the module is to go on learning T.
+            Whether T is a parameter of the module, which training then changes.
+
+        Returns
+        -------
+        SoftKMeansLayer
+            The module; it copies the centers.
 
         Raises
         ------
         InputError
-            If the model has what a module knows nothing of: a temperature per cluster, unequal priors, noise.
+            If the module does not support the model: a temperature per cluster, unequal priors, or a noise cluster.
 
         Examples
         --------
@@ -232,23 +255,35 @@ class SoftKMeans(Mixture):
         centers = as_tensor(self.cluster_centers_)
         if np.ndim(self.temperature_) or self.noise_distance is not None or np.ptp(self.priors_) > 0:
             raise InputError(
-                "the layer knows one temperature, equal priors and no noise, and this model has more than that: "
-                "softkmeans.export_onnx takes it as it is"
+                "cannot convert this model to a layer, which supports one temperature, equal priors and no noise "
+                "cluster: use softkmeans.export_onnx"
             )
-        kept: dict[str, Any] = {"centroids": centers, "dtype": centers.dtype, "device": centers.device}
-        kept |= {"distance": self.distance, "learn_temperature": learn_temperature}
-        return SoftKMeansLayer(len(centers), centers.shape[1], float(self.temperature_), **kept)
+        return SoftKMeansLayer(
+            len(centers),
+            centers.shape[1],
+            float(self.temperature_),
+            distance=self.distance,
+            learn_temperature=learn_temperature,
+            centroids=centers,
+            device=centers.device,
+            dtype=centers.dtype,
+        )
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
-        """Make an estimator that predicts with a module's centroids and temperature; arrays in, arrays out.
+        """Build a fitted estimator from a module's centroids and temperature.
 
         Parameters
         ----------
         layer : SoftKMeansLayer
-            Copied, not changed.
+            The module; its centroids are copied.
         result : Result, optional
-            What `train_layer` gave, to keep its figures as fitted attributes.
+            Return value of `train_layer`; its sums and history become fitted attributes.
+
+        Returns
+        -------
+        SoftKMeans
+            The estimator; its fitted attributes are NumPy arrays.
 
         Examples
         --------
@@ -258,7 +293,7 @@ class SoftKMeans(Mixture):
         array([1])
         """
         centers, temperature = layer.centroids.detach().cpu(), float(layer.temperature.detach())
-        centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # which NumPy lacks
+        centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # NumPy has no bfloat16
         model = cls(
             layer.n_clusters,
             temperature="auto" if layer.learn_temperature else temperature,
@@ -268,5 +303,5 @@ class SoftKMeans(Mixture):
         model.priors_ = np.full(len(centers), 1 / len(centers))
         model.n_features_in_ = layer.n_features
         if result is not None:
-            model._keep_figures(result)
+            model._set_statistics(result)
         return model

@@ -1,8 +1,8 @@
-"""What an estimator does with the X it is given: rows as the library takes them, their features counted and named."""
+"""Validate the X of an estimator: convert it to rows, check its feature count and feature names."""
 
 from __future__ import annotations
 
-__all__ = ["validated"]
+__all__ = ["validate_rows"]
 
 from os import PathLike
 from typing import Any
@@ -21,11 +21,12 @@ from ..data.validation import check_matrix
 from ..errors import InputError
 
 
-def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Rows of any table, with their number of features (and names) kept by the estimator, or compared.
+def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return the rows of any table, a Source, or a Dask collection, after checking them.
 
-    A Source passes through, and a loader becomes one. Of Dask's collections, only what they say of themselves is looked
-    at.
+    With ``reset``, the number and names of the features are stored in the estimator; otherwise they are compared with
+    the stored ones. A Source is returned as it is, and a data loader as a Source. Of Dask collections, only the
+    metadata is checked.
     """
     if is_dask(X):
         check_collection(X)
@@ -34,7 +35,7 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
         return X
     if isinstance(X, str | PathLike):
         raise InputError(
-            f"the data is the name {str(X)!r}: give softkmeans.data.scan of it, or read_table(...).frame()"
+            f"X={str(X)!r} is a file name, expected rows: use softkmeans.data.scan(X) or read_table(X).frame()"
         )
     if isinstance(X, Source) or is_stream(X):
         source = as_source(X, device=estimator.device)
@@ -42,20 +43,22 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Any:
         return source
     frame = as_frame(X)
     rows = as_rows(X)
-    if not isinstance(rows, Tensor):  # scikit-learn's words come first
+    if not isinstance(rows, Tensor):  # before our checks, so that users see scikit-learn's messages
         check_array(rows, accept_sparse="csr", dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
     check_matrix(rows)
-    named = rows if frame is None else frame.to_native()
-    validate_data(estimator, named, reset=reset, skip_check_array=True)
+    rows_with_names = rows if frame is None else frame.to_native()
+    validate_data(estimator, rows_with_names, reset=reset, skip_check_array=True)
     return rows
 
 
 def _validate_source(estimator: Any, source: Source, *, reset: bool) -> None:
     names = None if source.columns is None else np.array(source.columns, dtype=object)
-    known = getattr(estimator, "feature_names_in_", None)
-    if reset or names is None or known is None:
+    fitted_names = getattr(estimator, "feature_names_in_", None)
+    if reset or names is None or fitted_names is None:
         validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
         if reset and names is not None:
             estimator.feature_names_in_ = names
-    elif list(names) != list(known):
-        raise InputError(f"the columns are {list(names)}, but the model was fitted on {list(known)}: choose these")
+    elif list(names) != list(fitted_names):
+        raise InputError(
+            f"the columns are {list(names)}, but the model was fitted on {list(fitted_names)}: select these columns"
+        )

@@ -1,1 +1,1 @@
-"""Fit a model from start to end: initialize, run the loop, report the result."""
+"""Fit a model from start to end: initialize, run the loop, return the result."""

@@ -1,4 +1,4 @@
-"""A better optimum: take in a few centers where they help most, let go as many where they are missed least."""
+"""Local search: add centers where they gain most, remove as many where they cost least (breathing k-means)."""
 
 from __future__ import annotations
 
@@ -12,68 +12,71 @@ from ..data.source import Source
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import Run, minimize
+from ..solvers.loop import LoopResult, minimize
 
-BREATH = 0.1  # of all centers, that the first breath takes in
-LOOKS = 3  # passes of the power iteration that says where more centers would help
-SETTLING, ROUGHLY = 10, 1e-3  # passes after taking in and after letting go, and how closely to look
+FIRST_MOVED_FRACTION = 0.1  # of the centers, which the first move adds and removes
+DIRECTION_PASSES = 3  # passes of the power iteration that computes the splitting directions
+EM_PASSES = 10  # maximum number of EM passes after adding centers, and after removing them
+EM_TOL = 1e-3  # tolerance of these passes
 
 
 def search_locally(
     objective: Objective, source: Source, start: Evaluation, *, tol: float, on_pass: Callable[[Evaluation], bool]
-) -> Run:
-    """Look for a lower optimum than the one found, until no single center would be better off elsewhere.
+) -> LoopResult:
+    """Search for a lower optimum, until moving a single center does not lower the objective any more.
 
-    A breath splits those m clusters that gain most by it, settles, lets go of the m clusters whose loss costs least,
-    and settles again. One that leads lower is kept, and another taken; after one that does not, m is halved.
+    A move splits the m clusters that gain most, runs EM, removes the m clusters whose removal costs least, and runs EM
+    again. If it lowers the objective, it is kept, and the next move starts from there; if not, m is halved.
 
-    Fritzke, "The breathing k-means algorithm", 2020. Here gain and loss are those in the free energy: what it gains to
-    part a cluster, by the variance along its axis, and what it costs to lose one while the others stay, exactly.
+    Fritzke, "The breathing k-means algorithm", 2020. Here, gains and costs are those in the free energy: the gain of
+    splitting a cluster comes from its variance along the splitting direction, and the cost of removing a cluster is
+    exact for fixed other clusters.
 
     Parameters
     ----------
     objective : Objective
-        What is minimized, by softmax memberships.
+        Objective to minimize, with softmax memberships.
     source : Source
-        The rows, in the objective's space.
+        The rows, shifted and scaled.
     start : Evaluation
         An optimum.
     tol : float
-        By how much a breath must lower the objective, as for `minimize`.
+        Minimum decrease of the objective by a move, as for `minimize`.
     on_pass : callable
-        Is told of the best point after every pass; something true ends the search.
+        Called after every pass with the best evaluation so far. If it returns True, the search stops.
 
     Returns
     -------
-    Run
-        Its best point is near an optimum that is lower, or the one that came.
+    LoopResult
+        Its best evaluation is close to a lower optimum, or ``start`` itself.
     """
-    best, m, ending = start, max(1, round(BREATH * len(start.params.centers))), "converged"
+    best, ending = start, "converged"
+    n_moved = max(1, round(FIRST_MOVED_FRACTION * len(start.params.centers)))
 
-    def settled(params: Params) -> Evaluation:
+    def run_em(params: Params) -> Evaluation:
         nonlocal ending
-        run = minimize(
-            objective, source, params, SOLVERS["em"], max_iter=SETTLING, tol=ROUGHLY, on_step=lambda *_: on_pass(best)
+        result = minimize(
+            objective, source, params, SOLVERS["em"], max_iter=EM_PASSES, tol=EM_TOL, on_step=lambda *_: on_pass(best)
         )
-        ending = run.ending if run.ending in ("stopped", "interrupted") else ending
-        return run.best
+        if result.ending in ("stopped", "interrupted"):
+            ending = result.ending
+        return result.best
 
-    while m > 0 and ending == "converged":
-        larger = settled(_with_more(objective, source, best, m))
+    while n_moved > 0 and ending == "converged":
+        enlarged = run_em(_add_centers(objective, source, best, n_moved))
         if ending != "converged":
             break
-        trial = settled(prune(objective, source, larger, m))
+        trial = run_em(prune(objective, source, enlarged, n_moved))
         if trial.value < best.value - tol * objective.tolerance_scale(trial.sums):
             best = trial
         else:
-            m //= 2
-    return Run(best, ending)
+            n_moved //= 2
+    return LoopResult(best, ending)
 
 
-def _with_more(objective: Objective, source: Source, found: Evaluation, m: int) -> Params:
-    """Split the m clusters that gain most: in F, their weight times what λ exceeds T / 2 by."""
-    directions = split_directions(objective, source, found, LOOKS)
-    gain = found.sums.stats.weight * found.params.temperature * (directions.growth - 1)
-    return renormalize_priors(
-        objective, split_clusters(objective, found, directions, gain.argsort(descending=True, stable=True)[:m])
-    )
+def _add_centers(objective: Objective, source: Source, evaluation: Evaluation, n_added: int) -> Params:
+    """Split the clusters whose split gains most: the gain in F is the cluster weight times λ - T / 2."""
+    directions = split_directions(objective, source, evaluation, DIRECTION_PASSES)
+    gains = evaluation.sums.stats.weight * evaluation.params.temperature * (directions.growth - 1)
+    clusters = gains.argsort(descending=True, stable=True)[:n_added]
+    return renormalize_priors(objective, split_clusters(objective, evaluation, directions, clusters))

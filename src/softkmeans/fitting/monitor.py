@@ -1,4 +1,4 @@
-"""A descent and those who watch it."""
+"""Run one restart, and call the callbacks after every pass."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from typing import Any, TypeAlias
 from ..callbacks import Callback, Step
 from ..model.params import Evaluation
 from ..objectives import Objective
-from ..solvers.loop import Run
+from ..solvers.loop import LoopResult
 from .results import make_result, make_step
 
-OnPass: TypeAlias = Callable[
-    [Evaluation, int], bool
-]  # what a pass over so many rows found; whether that is to be the last
+# Called after a pass with its evaluation and its number of rows; returns whether the fit must stop.
+OnPass: TypeAlias = Callable[[Evaluation, int], bool]
 
 
 class CallbackList:
-    """The callbacks of a fit. What the first to fail raises is kept until the fit has stopped.
+    """The callbacks of a fit. The first exception that one raises is kept in ``failure`` until the fit has stopped.
 
     Parameters
     ----------
     callbacks : sequence of Callback
-        Who is told.
+        The callbacks, in the order in which they are called.
     """
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
         self.callbacks = callbacks
         self.failure: Exception | None = None
 
-    def tell(self, event: str, said: Any) -> bool:
-        """Tell every callback; give whether one wants the fit to end, or failed."""
+    def call(self, event: str, argument: Any) -> bool:
+        """Call a method of every callback; return whether one asked to stop, or one has failed."""
         answers = []
         for callback in self.callbacks:
             try:
-                answers.append(getattr(callback, event)(said))
+                answers.append(getattr(callback, event)(argument))
             except Exception as error:  # noqa: BLE001 -- raised again when the fit has stopped
                 self.failure = self.failure or error
         return any(answers) or self.failure is not None
@@ -44,26 +43,47 @@ class CallbackList:
 
 def run_monitored(
     goal: Objective,
-    audience: CallbackList,
+    callbacks: CallbackList,
     restart: int,
     max_iter: int,
-    descend: Callable[[OnPass], Run],
+    run: Callable[[OnPass], LoopResult],
     history: tuple[Step, ...] = (),
-) -> Run:
-    """Run a descent, telling the callbacks of its passes; they go on from those there were already."""
+) -> LoopResult:
+    """Run one restart; record every pass and call the callbacks after it.
+
+    Parameters
+    ----------
+    goal : Objective
+        Objective of the fit.
+    callbacks : CallbackList
+        The callbacks.
+    restart : int
+        Number of the restart, from 0.
+    max_iter : int
+        Maximum number of passes over all rows, for the callbacks.
+    run : callable
+        Runs the restart. It takes the function to call after every pass.
+    history : tuple of Step
+        Earlier passes that the restart continues.
+
+    Returns
+    -------
+    LoopResult
+        The result of ``run``, with the history of all passes.
+    """
     steps = list(history)
 
-    def tell(found: Evaluation, n_rows: int) -> bool:
-        steps.append(make_step(goal, len(steps) + 1, found, restart, n_rows))
-        centers = goal.scaling.inverse_transform(found.params.centers).clone() if audience.callbacks else None
-        return audience.failure is not None or audience.tell("on_step", steps[-1]._replace(centers=centers))
+    def on_pass(evaluation: Evaluation, n_rows: int) -> bool:
+        steps.append(make_step(goal, len(steps) + 1, evaluation, restart, n_rows))
+        centers = goal.scaling.inverse_transform(evaluation.params.centers).clone() if callbacks.callbacks else None
+        return callbacks.failure is not None or callbacks.call("on_step", steps[-1]._replace(centers=centers))
 
     try:
-        audience.tell("on_fit_begin", max_iter)
-        run = descend(tell)
-    except BaseException:  # nothing was found, but what callbacks have opened is to be closed
-        audience.tell("on_fit_end", None)
+        callbacks.call("on_fit_begin", max_iter)
+        result = run(on_pass)
+    except BaseException:  # there is no result, but callbacks may have resources to release
+        callbacks.call("on_fit_end", None)
         raise
-    run = run._replace(history=tuple(steps))
-    audience.tell("on_fit_end", make_result(run, goal, in_given_order=True))
-    return run
+    result = result._replace(history=tuple(steps))
+    callbacks.call("on_fit_end", make_result(result, goal, in_given_order=True))
+    return result

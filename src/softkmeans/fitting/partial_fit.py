@@ -1,4 +1,4 @@
-"""Models that go on learning, batch by batch, from rows that come later."""
+"""Update a fitted model with further batches of rows, by online EM."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from ..objectives import Objective
 from ..objectives.setup import first_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
 from ..solvers import Online
-from ..solvers.loop import Run, evaluate, run_batches
+from ..solvers.loop import LoopResult, evaluate, run_batches
 from ..solvers.online import RunningStats, stationary_stats
 from ..temperature import Critical, Fixed, as_temperature
 from .results import Result, make_result, make_step
 
 
 class OnlineState(NamedTuple):
-    """What a model that learns batch by batch knows besides its parameters, and the space that is said in.
+    """State of online learning besides the model parameters: running statistics, and the scaling of the data.
 
     Attributes
     ----------
     kind : str
-        Of which distance and rule the sums are.
+        The distance, the center update and the assignment rule that the statistics belong to.
     shift : Tensor (d,)
-        That of the space, which is the first batch's.
+        Shift of the scaling, which is that of the first batch.
     scale, variance : float
-        And what else it has.
+        Scale and variance of the scaling (see `Scaling`).
     running : RunningStats
-        The sums of all rows so far.
+        Running statistics over all rows so far.
     """
 
     kind: str
@@ -53,36 +53,36 @@ class OnlineState(NamedTuple):
     running: RunningStats
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give all of it but the kind as tensors, by name."""
+        """Return everything except the kind as tensors, by name."""
         numbers = [self.scale, self.variance, self.running.seen, self.running.unit]
         stats = {f.name: getattr(self.running.stats, f.name).cpu() for f in fields(Stats)}
         return {"shift": self.shift.cpu(), "numbers": torch.tensor(numbers, dtype=torch.float64)} | stats
 
     @classmethod
     def of(cls, kind: str, tensors: dict[str, Tensor]) -> OnlineState:
-        """Put together again what `tensors` took apart."""
+        """Build the state from what `tensors` returned."""
         scale, variance, seen, unit = tensors["numbers"].tolist()
         stats = Stats(*(tensors[f.name] for f in fields(Stats)))
         return cls(kind, tensors["shift"], scale, variance, RunningStats(stats, seen, unit))
 
 
 class FittedModel(NamedTuple):
-    """A fitted model to go on from, in the data's units.
+    """A fitted model to continue from, in the data's units.
 
     Attributes
     ----------
     centers : Tensor (k, d)
-        Its centers.
+        Cluster centers.
     temperature : float or ndarray (k,)
-        T, or that of each cluster; without meaning for fuzzy memberships.
+        T, or the temperature of each cluster; not used for fuzzy memberships.
     weights : ndarray (k,) or None
-        Each cluster's share Σ w r of the rows it was fitted to, if that is known.
+        Weight Σ w r of each cluster over the rows of the fit, if known.
     n : float
-        Σ w of these rows.
+        Total weight Σ w of these rows.
     distortion : float
-        E of these rows.
+        Distortion E of these rows.
     progress : OnlineState or None
-        What it has learned batch by batch.
+        State of online learning, if the model has been updated by `partial_fit` before.
     """
 
     centers: Tensor
@@ -94,10 +94,10 @@ class FittedModel(NamedTuple):
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> FittedModel | None:
-        """Take what there is to go on from, if there is something, from the attributes of an estimator."""
+        """Build the fitted model from the attributes of an estimator; return None if it is not fitted."""
         if "cluster_centers_" not in attributes:
             return None
-        weights = attributes.get("cluster_weights_")  # what came from a layer has none
+        weights = attributes.get("cluster_weights_")  # missing if the estimator was built from a layer
         return cls(
             as_tensor(attributes["cluster_centers_"]),
             attributes.get("temperature_", 1.0),
@@ -128,95 +128,108 @@ def partial_fit(
     distance: str | Distance = "sqeuclidean",
     random_state: Any = None,
 ) -> tuple[Result, OnlineState]:
-    """Step from a fitted model, or from a start that the rows give, by online EM.
+    """Update a model with some rows by online EM, starting from a fitted model or from initial centers.
 
-    Rows in memory are one batch. Others are as many as they come in blocks.
+    Rows in memory are one batch. In other sources, every block is a batch.
 
     Parameters
     ----------
     source : Source
         The rows.
     n_clusters : int
-        k.
+        Number of clusters k.
     fitted : FittedModel or None
-        What to go on from.
-    solver : str or Solver
-        An `Online` with settings of its own, or anything else for one without.
+        Model to continue from. If None, the rows determine the initial centers.
+    solver : str or Solver, default="online"
+        An `Online` solver with its own settings. Any other value means `Online` with its defaults.
     temperature, assignment, priors, noise_distance, frozen, update, init, init_temperature, init_priors, distance, random_state
         As for `fit`.
 
     Returns
     -------
     result : Result
-        What the rows look like from where the steps led, clusters in the order they had.
+        Result for these rows at the updated parameters, with the clusters in their previous order.
     progress : OnlineState
-        What to go on with.
+        State to continue from in the next call.
     """  # noqa: E501
-    found, rule = with_center_update(as_distance(distance), update), as_assignment(assignment)
-    kind = f"{found.name} {update} {rule}"
-    _check(source, n_clusters, fitted)
+    updated_distance = with_center_update(as_distance(distance), update)
+    assignment_rule = as_assignment(assignment)
+    kind = f"{updated_distance.name} {update} {assignment_rule}"
+    _check_shapes(source, n_clusters, fitted)
     if fitted is not None and fitted.progress is not None and fitted.progress.kind != kind:
-        fitted = fitted._replace(progress=None)  # sums of another distance or rule say nothing here
+        fitted = fitted._replace(progress=None)  # statistics of another distance or assignment rule are of no use
     if fitted is not None and isinstance(as_temperature(temperature), Critical):
-        temperature = Fixed(fitted.temperature)  # as it came out for the first batch
-    scaling = _scaling(source, found, fitted)
+        temperature = Fixed(fitted.temperature)  # the value computed from the first batch
+    scaling = _scaling(source, updated_distance, fitted)
     goal, log_prior = make_objective(
-        source, scaling, n_clusters, temperature=temperature, assignment=rule, priors=priors,
+        source, scaling, n_clusters, temperature=temperature, assignment=assignment_rule, priors=priors,
         noise_distance=noise_distance, frozen=frozen, init=init, init_priors=init_priors,
     )  # fmt: skip
-    _check_goal(goal)
-    method, view = solver if isinstance(solver, Online) else Online(), scaling.view(source)
+    _check_objective(goal)
+    method = solver if isinstance(solver, Online) else Online()
+    view = scaling.view(source)
     if fitted is None:
         centers = next(iter(initial_centers(init, 1, n_clusters, source, scaling, np.random.default_rng(random_state))))
     else:
         centers = scaling.transform(fitted.centers.to(scaling.shift))
     start = Params(centers, first_temperature(init_temperature, goal.temperature, scaling, view, centers), log_prior)
-    state = (
-        method.init(goal, start) if fitted is None else method.init(goal, start, _running_stats(goal, start, fitted))
-    )
+    running = None if fitted is None else _running_stats(goal, start, fitted)
+    state = method.init(goal, start, running)
     state, _ = run_batches(goal, [view] if source.in_memory else view.batches(), method, state)
     if not all(part.isfinite().all() for part in state.params):
-        raise InputError("rows lie too far from the centers for float64 arithmetic: look for wrong values")
-    end = evaluate(goal, view, state.params)
-    run = Run(end, "exhausted", (make_step(goal, 1, end, 0, source.n_rows),))
+        raise InputError("rows are too far from the centers for float64 arithmetic: check the data for wrong values")
+    final = evaluate(goal, view, state.params)
+    run = LoopResult(final, "exhausted", (make_step(goal, 1, final, 0, source.n_rows),))
     progress = OnlineState(kind, scaling.shift, scaling.scale, scaling.variance, state.running)
     return make_result(run, goal, in_given_order=True), progress
 
 
-def _check(source: Source, n_clusters: int, fitted: FittedModel | None) -> None:
+def _check_shapes(source: Source, n_clusters: int, fitted: FittedModel | None) -> None:
+    """Raise an InputError unless the first batch has enough rows, or later ones match the fitted centers."""
     if fitted is None:
         check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows of the first batch (n_samples)"))
     elif tuple(fitted.centers.shape) != (n_clusters, source.n_features):
-        shape = f"centers of shape {tuple(fitted.centers.shape)} from what was learned before"
-        raise InputError(f"partial_fit has {shape}, expected {(n_clusters, source.n_features)}: call fit to begin anew")
+        raise InputError(
+            f"partial_fit has centers of shape {tuple(fitted.centers.shape)} from earlier calls, expected "
+            f"{(n_clusters, source.n_features)}: call fit to start again"
+        )
 
 
-def _check_goal(goal: Objective) -> None:
+def _check_objective(goal: Objective) -> None:
+    """Raise an InputError unless online EM supports the objective."""
     if goal.temperature.solved:
-        raise InputError(f"partial_fit can't solve for temperature={goal.temperature!r}: give a number, or 'auto'")
+        raise InputError(
+            f"partial_fit does not support temperature={goal.temperature!r}, which is defined by an equation: use a "
+            "number or 'auto'"
+        )
     if not goal.has_gradient:
-        raise InputError("partial_fit needs an objective, and update='mean' has none: leave it 'exact', or call fit")
+        raise InputError(
+            "partial_fit does not support update='mean', which minimizes no objective: use update='exact', or call fit"
+        )
 
 
 def _scaling(source: Source, distance: Distance, fitted: FittedModel | None) -> Scaling:
-    """Give the space of the first batch; where there was none, one in which the fitted centers lie well."""
+    """Return the scaling of the first batch; for a model that was fitted otherwise, one that suits its centers."""
     if fitted is None:
         return Scaling.of(source, distance)
     if fitted.progress is None:
-        size = float(np.max(fitted.temperature))
-        return Scaling.around(distance, fitted.centers.to(source.device, source.dtype), size)
+        temperature = float(np.max(fitted.temperature))
+        return Scaling.around(distance, fitted.centers.to(source.device, source.dtype), temperature)
     _, shift, scale, variance, _ = fitted.progress
     return Scaling(distance, shift.to(source.device, source.dtype), scale, variance)
 
 
 def _running_stats(goal: Objective, start: Params, fitted: FittedModel) -> RunningStats | None:
-    """Give what is known already: a fit is as good as a first batch of its rows, were they where its centers are."""
+    """Return the running statistics to continue from, if they are known.
+
+    The rows of a full fit count as the first batch. Their statistics are approximated by statistics for which an EM
+    update does not change the parameters.
+    """
     if fitted.progress is not None:
         stats, seen, unit = fitted.progress.running
         return RunningStats(Stats(*(getattr(stats, f.name).to(start.centers) for f in fields(Stats))), seen, unit)
     if fitted.weights is None or not fitted.n > 0:
         return None
-    shares = start.centers.new_tensor(fitted.weights) / fitted.n
-    return RunningStats(
-        stationary_stats(goal, start, shares, fitted.distortion / fitted.n / goal.scaling.unit), fitted.n, fitted.n
-    )
+    weights = start.centers.new_tensor(fitted.weights) / fitted.n
+    mean_distance = fitted.distortion / fitted.n / goal.scaling.unit
+    return RunningStats(stationary_stats(goal, start, weights, mean_distance), fitted.n, fitted.n)

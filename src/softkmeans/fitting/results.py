@@ -1,4 +1,4 @@
-"""What a fit says in the end, in the data's units."""
+"""The result of a fit, in the data's units, and warnings about it."""
 
 from __future__ import annotations
 
@@ -17,39 +17,43 @@ from ..callbacks import Step
 from ..errors import warn
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
-from ..solvers.loop import Run
+from ..solvers.loop import LoopResult
 from ..temperature import NoTemperature
+
+ORDER_STEPS = 1e6  # weights and coordinates are sorted in steps of a millionth, so that rounding cannot break ties
+EMPTY_WEIGHT = 1e-6  # a cluster is empty if its weight is below this fraction of the mean weight of a row
+FLOOR_MARGIN = 1.001  # a temperature is at its floor if it is at most this multiple of the floor
 
 
 class Result(NamedTuple):
-    """What a fit found, in the data's units.
+    """Result of a fit, in the data's units.
 
     Attributes
     ----------
     centers : Tensor (k, d)
-        Float64.
+        Cluster centers, in float64.
     temperature : float or Tensor (k,)
-        T, or that of each cluster; NaN for fuzzy memberships, which know none.
+        T, or the temperature of each cluster; NaN for fuzzy memberships, which have no temperature.
     priors : Tensor (k,)
-        Each cluster's prior; they sum to 1, or to less with a cluster of noise.
+        Prior of each cluster. They sum to 1, or to less with a noise cluster.
     objective : float
-        What was minimized, summed over the rows: F at a fixed temperature, NLL where T is learned, E, or fuzzy J; where
-        T solves an equation, how far, squared, centers and T are from where they stay.
+        The minimized objective, summed over the rows: F at a fixed temperature, NLL if T is learned, E, or the fuzzy
+        objective J. If T is defined by an equation, it is the squared distance of centers and T from their fixed point.
     free_energy, distortion, entropy : float
-        F, E and H at the centers, summed over the rows, E = F + T H for equal priors. NaN where there is none: F where
-        clusters differ in temperature, F and H for fuzzy memberships.
+        F, E and H at the centers, summed over the rows; E = F + T H for equal priors. F is NaN if clusters have
+        different temperatures, F and H are NaN for fuzzy memberships.
     weight : Tensor (k,)
-        Each cluster's share Σ w r.
+        Weight Σ w r of each cluster.
     noise_weight : float
-        The share of the cluster of noise, 0 without one.
+        Weight of the noise cluster, 0 without one.
     n_iter : int
-        Passes in the best restart, over samples of the data included.
+        Number of passes in the best restart, including those over samples of the data.
     converged : bool
         Whether the last passes brought no improvement beyond ``tol``.
     history : tuple of Step
-        One entry a pass of the best restart.
+        One record per pass of the best restart.
     restarts : tuple of float
-        By how much each restart ended above the lowest, relative to what ``tol`` is relative to.
+        How far each restart ended above the best one, relative to the scale of ``tol``.
     """
 
     centers: Tensor
@@ -67,40 +71,42 @@ class Result(NamedTuple):
     restarts: tuple[float, ...] = ()
 
 
-def best_of(runs: Sequence[Run], goal: Objective) -> Run:
-    """Give the run that ended lowest; of those as low, the first."""
+def best_of(runs: Sequence[LoopResult], goal: Objective) -> LoopResult:
+    """Return the run with the lowest final value; the first of those that are equal."""
     return min(runs, key=lambda run: goal.selection_value(run.best.params, run.best.sums))
 
 
-def make_step(goal: Objective, n_iter: int, found: Evaluation, restart: int, n_rows: int) -> Step:
-    """Say what a pass found."""
-    stats, unit = found.sums.stats, goal.scaling.unit
-    value = goal.in_data_units(found.value, float(stats.n))
-    mean, temperature = value / float(stats.n), _mean_temperature(goal, found.params, stats.weight)
+def make_step(goal: Objective, n_iter: int, evaluation: Evaluation, restart: int, n_rows: int) -> Step:
+    """Return the record of a pass, in the data's units."""
+    stats, unit = evaluation.sums.stats, goal.scaling.unit
+    value = goal.in_data_units(evaluation.value, float(stats.n))
+    mean, temperature = value / float(stats.n), _mean_temperature(goal, evaluation.params, stats.weight)
     return Step(n_iter, value, mean, goal.distortion(stats) * unit, temperature, restart, n_rows)
 
 
 def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
-    """T in the data's units; where each cluster has one, their mean by the clusters' weights."""
+    """Return T in the data's units; if each cluster has its own, their mean by cluster weight."""
     if isinstance(goal.temperature, NoTemperature):
         return math.nan
     t = params.temperature
     return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.scaling.unit
 
 
-def make_result(run: Run, goal: Objective, *, in_given_order: bool, restarts: Sequence[Run] = ()) -> Result:
-    """Say what a run found, clusters in canonical order unless theirs was given."""
+def make_result(
+    run: LoopResult, goal: Objective, *, in_given_order: bool, restarts: Sequence[LoopResult] = ()
+) -> Result:
+    """Return the result of a run in the data's units; clusters are sorted unless their order was given."""
     params, sums, value = run.best
     stats, unit, k = sums.stats, goal.scaling.unit, len(params.centers)
-    order = torch.arange(k) if in_given_order else _canonical(params.centers, stats.weight)
-    own = goal.temperature.per_cluster
-    without = isinstance(goal.temperature, NoTemperature)
+    order = torch.arange(k) if in_given_order else _canonical_order(params.centers, stats.weight)
+    per_cluster = goal.temperature.per_cluster
+    has_temperature = not isinstance(goal.temperature, NoTemperature)
     return Result(
         centers=goal.scaling.inverse_transform(params.centers)[order],
-        temperature=params.temperature[order] * unit if own else _mean_temperature(goal, params, stats.weight),
+        temperature=params.temperature[order] * unit if per_cluster else _mean_temperature(goal, params, stats.weight),
         priors=params.log_prior[:k][order].exp(),
         objective=goal.in_data_units(value, float(stats.n)),
-        free_energy=math.nan if without else goal.free_energy(params, sums) * unit,
+        free_energy=goal.free_energy(params, sums) * unit if has_temperature else math.nan,
         distortion=goal.distortion(stats) * unit,
         entropy=goal.entropy(params, sums),
         weight=stats.weight[order],
@@ -108,37 +114,41 @@ def make_result(run: Run, goal: Objective, *, in_given_order: bool, restarts: Se
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,
-        restarts=tuple(_above(restarts, goal)),
+        restarts=tuple(_excess_values(restarts, goal)),
     )
 
 
-def _above(runs: Sequence[Run], goal: Objective) -> list[float]:
-    ends = [goal.selection_value(run.best.params, run.best.sums) for run in runs]
-    return [(e - min(ends)) / (goal.tolerance_scale(r.best.sums) or 1.0) for e, r in zip(ends, runs, strict=True)]
+def _excess_values(runs: Sequence[LoopResult], goal: Objective) -> list[float]:
+    """Return how far each run ended above the lowest one, relative to the tolerance scale."""
+    values = [goal.selection_value(run.best.params, run.best.sums) for run in runs]
+    return [
+        (value - min(values)) / (goal.tolerance_scale(run.best.sums) or 1.0)
+        for value, run in zip(values, runs, strict=True)
+    ]
 
 
-def _canonical(centers: Tensor, weight: Tensor) -> Tensor:
-    """Order (k,) by falling weight, then by center; both to a millionth, so that rounding can't tell ties apart."""
-    falling = -(weight / weight.sum() * 1e6).round()
-    columns = (centers / centers.abs().max().clamp_min(1e-300) * 1e6).round().T.flip(0)
-    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), falling.cpu().numpy())))
+def _canonical_order(centers: Tensor, weight: Tensor) -> Tensor:
+    """Return the order (k,) of the clusters by decreasing weight, then by the coordinates of their centers."""
+    descending = -(weight / weight.sum() * ORDER_STEPS).round()
+    columns = (centers / centers.abs().max().clamp_min(1e-300) * ORDER_STEPS).round().T.flip(0)
+    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), descending.cpu().numpy())))
 
 
-def warn_about(result: Result, run: Run, goal: Objective, max_iter: int, n_rows: int) -> None:
-    """Warn of what went less well than hoped."""
+def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, n_rows: int) -> None:
+    """Issue a ConvergenceWarning for each problem of a fit."""
     if run.ending == "exhausted":
         warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
     if run.ending == "stalled":
-        asked = "the fit found no temperature that solves its rule's equation, and keeps the nearest to that"
-        warn(f"{asked}: lower what the rule asks for, or leave priors 'uniform'", ConvergenceWarning)
-    starved = (result.weight < 1e-6 * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
-    if starved:
-        stay = "have lost all their rows, and their centers stay where they were"
-        warn(f"clusters {starved} {stay}: lower n_clusters, or start elsewhere", ConvergenceWarning)
+        problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
+        warn(f"{problem}: lower the target of the rule or use priors='uniform'", ConvergenceWarning)
+    empty = (result.weight < EMPTY_WEIGHT * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
+    if empty:
+        problem = f"clusters {empty} have lost all their rows, and their centers no longer move"
+        warn(f"{problem}: lower n_clusters, or use other initial centers", ConvergenceWarning)
     if isinstance(result.temperature, Tensor) and goal.temperature.learned:
-        coldest = goal.temperature.update(goal.scaling, math.nan, 0.0) * goal.scaling.unit
-        collapsed = (result.temperature <= coldest * 1.001).nonzero()[:, 0].tolist()
+        floor = goal.temperature.update(goal.scaling, math.nan, 0.0) * goal.scaling.unit
+        collapsed = (result.temperature <= floor * FLOOR_MARGIN).nonzero()[:, 0].tolist()
         if collapsed:
-            shrunk = f"clusters {collapsed} have shrunk to a point, where the likelihood has no bound"
-            hint = "lower n_clusters, or give MaximumLikelihood(per_cluster=True, floor=...) a higher floor"
-            warn(f"{shrunk}: {hint}", ConvergenceWarning)
+            problem = f"clusters {collapsed} have collapsed to a point, where the likelihood is unbounded"
+            hint = "lower n_clusters, or set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)"
+            warn(f"{problem}: {hint}", ConvergenceWarning)

@@ -1,4 +1,4 @@
-"""From a start to an optimum, stage by stage, and on to a better one."""
+"""One restart of a fit: passes over samples, decreasing temperatures, the full fit, and an optional local search."""
 
 from __future__ import annotations
 
@@ -16,34 +16,36 @@ from ..errors import InputError
 from ..model.params import Evaluation, Params
 from ..objectives import FixedPoint, FreeEnergy, FuzzyDistortion, Objective
 from ..solvers import Solver
-from ..solvers.loop import Run, minimize
+from ..solvers.loop import LoopResult, minimize
 from ..temperature import Fixed
 from .local_search import search_locally
 from .monitor import OnPass
 from .results import best_of
 
-SAMPLE_PASSES, SAMPLE_TOL = 10, 1e-2  # how long, and how closely, to look at a sample
-COOLING_PASSES, COOLING_TOL = 10, 1e-3  # and at a temperature on the way to the last
-SHAKE = 0.01  # how far centers are moved before they cool, in the length that T stands for
+SAMPLE_PASSES = 10  # maximum number of passes over each sample
+SAMPLE_TOL = 1e-2
+ANNEALING_PASSES = 10  # maximum number of passes at each temperature before the last
+ANNEALING_TOL = 1e-3
+NOISE_SIZE = 0.01  # standard deviation of the noise added to centers before annealing, in units of the length √T
 
 
 class Stages(NamedTuple):
-    """How a fit goes down.
+    """The settings of a fit that all its stages share, and the stages as methods.
 
     Attributes
     ----------
     goal : Objective
-        What is minimized.
+        Objective to minimize.
     view : Source
-        All rows, in the goal's space.
+        All rows, shifted and scaled.
     solver : Solver
-        What steps.
+        Solver of every stage.
     max_iter : int
-        Passes over all rows, at most.
+        Maximum number of passes over all rows.
     tol : float
-        The improvement that still counts.
+        Tolerance of the last stage.
     rng : numpy Generator
-        What shakes the centers.
+        Random number generator for the noise added to centers.
     """
 
     goal: Objective
@@ -53,69 +55,89 @@ class Stages(NamedTuple):
     tol: float
     rng: np.random.Generator
 
-    def down(self, start: Params, samples: Iterable[Source], temperatures: Sequence[float], tell: OnPass) -> Run:
-        """Descend on samples first, the largest of which cools through hotter temperatures, then on all rows.
+    def run(
+        self, start: Params, samples: Iterable[Source], temperatures: Sequence[float], on_pass: OnPass
+    ) -> LoopResult:
+        """Fit on the samples first, then anneal through the temperatures, then fit on all rows.
 
-        Without samples, all rows cool. In the end comes the temperature of the start.
+        Annealing uses the largest sample, or all rows if there are no samples. The last stage uses the temperature of
+        the initial parameters.
         """
         t, params = start.temperature, start
         hottest = torch.full_like(t, temperatures[0]) if temperatures else t
         *smaller, largest = [*samples] or [self.view]
         if not temperatures and largest is not self.view:
             smaller.append(largest)
-        first = [(sample, hottest, SAMPLE_PASSES, SAMPLE_TOL) for sample in smaller]
-        first += [(largest, torch.full_like(t, hot), COOLING_PASSES, COOLING_TOL) for hot in temperatures]
-        for source, hot, passes, tol in first:
-            params = self._at(hot, params) if temperatures else params
-            run = self._minimize(source, params, passes, max(tol, self.tol), tell)
-            params = run.best.params
-            if run.ending in ("stopped", "interrupted"):  # a pass over all rows says what has been reached
-                one = self._minimize(self.view, params._replace(temperature=t), 1, self.tol, tell)
-                return one._replace(ending=run.ending)
-        return self._minimize(self.view, self._at(t, params) if temperatures else params, self.max_iter, self.tol, tell)
+        stages = [(sample, hottest, SAMPLE_PASSES, SAMPLE_TOL) for sample in smaller]
+        stages += [(largest, torch.full_like(t, hot), ANNEALING_PASSES, ANNEALING_TOL) for hot in temperatures]
+        for source, stage_t, max_iter, tol in stages:
+            params = self._at_temperature(stage_t, params) if temperatures else params
+            result = self._minimize(source, params, max_iter, max(tol, self.tol), on_pass)
+            params = result.best.params
+            if result.ending in ("stopped", "interrupted"):  # evaluate on all rows what has been reached
+                final = self._minimize(self.view, params._replace(temperature=t), 1, self.tol, on_pass)
+                return final._replace(ending=result.ending)
+        params = self._at_temperature(t, params) if temperatures else params
+        return self._minimize(self.view, params, self.max_iter, self.tol, on_pass)
 
-    def on(self, search: Objective, found: Run, tell: OnPass) -> Run:
-        """Look for a better optimum than a run's, by the objective of a search, and descend to it."""
+    def run_local_search(self, search_objective: Objective, result: LoopResult, on_pass: OnPass) -> LoopResult:
+        """Search for a better optimum from the result of a restart, and fit again from there."""
 
-        def valued(by: Objective, point: Evaluation) -> Evaluation:
-            return point._replace(value=by.value(point.params, point.sums))  # Stats hold what both need
+        def with_value_of(objective: Objective, evaluation: Evaluation) -> Evaluation:
+            # Both objectives are functions of the same statistics.
+            return evaluation._replace(value=objective.value(evaluation.params, evaluation.sums))
 
-        start = valued(search, found.best)
-        run = search_locally(
-            search, self.view, start, tol=self.tol, on_pass=lambda best: tell(valued(self.goal, best), self.view.n_rows)
+        start = with_value_of(search_objective, result.best)
+        search = search_locally(
+            search_objective,
+            self.view,
+            start,
+            tol=self.tol,
+            on_pass=lambda best: on_pass(with_value_of(self.goal, best), self.view.n_rows),
         )
-        if run.best is start:
-            return found._replace(ending=found.ending if run.ending == "converged" else run.ending)
-        if run.ending != "converged":
-            return Run(valued(self.goal, run.best), run.ending)
-        lower = self._minimize(self.view, run.best.params, self.max_iter, self.tol, tell)
-        return best_of([found, lower], self.goal)
+        if search.best is start:
+            return result._replace(ending=result.ending if search.ending == "converged" else search.ending)
+        if search.ending != "converged":
+            return LoopResult(with_value_of(self.goal, search.best), search.ending)
+        refined = self._minimize(self.view, search.best.params, self.max_iter, self.tol, on_pass)
+        return best_of([result, refined], self.goal)
 
-    def _minimize(self, source: Source, params: Params, max_iter: int, tol: float, tell: OnPass) -> Run:
+    def _minimize(self, source: Source, params: Params, max_iter: int, tol: float, on_pass: OnPass) -> LoopResult:
         return minimize(
             self.goal, source, params, self.solver, max_iter=max_iter, tol=tol,
-            on_step=lambda _, found: tell(found, source.n_rows),
+            on_step=lambda _, evaluation: on_pass(evaluation, source.n_rows),
         )  # fmt: skip
 
-    def _at(self, t: Tensor, params: Params) -> Params:
-        """Set the temperatures (k,), and shake the centers: those that coincide while T is high are to part later."""
-        c, distance, frozen = params.centers, self.goal.scaling.distance, self.goal.spec.frozen
-        step = c.new_tensor(self.rng.normal(size=c.shape)) * SHAKE * t[:, None] ** (1 / (distance.power or 2))
-        moved = distance.embed(c + step)
-        return Params(moved if frozen is None else torch.where(frozen[:, None], c, moved), t, params.log_prior)
+    def _at_temperature(self, t: Tensor, params: Params) -> Params:
+        """Return the parameters at temperatures (k,), with noise on the centers.
+
+        Centers may coincide at high temperatures; without noise, they would never separate again.
+        """
+        centers, distance, frozen = params.centers, self.goal.scaling.distance, self.goal.spec.frozen
+        noise = centers.new_tensor(self.rng.normal(size=centers.shape))
+        noise = noise * NOISE_SIZE * t[:, None] ** (1 / (distance.power or 2))
+        moved = distance.embed(centers + noise)
+        if frozen is not None:
+            moved = torch.where(frozen[:, None], centers, moved)
+        return Params(moved, t, params.log_prior)
 
 
 def local_search_objective(goal: Objective, priors: Any) -> Objective:
-    """Give the objective that a local search goes by, if it can: it changes which clusters there are.
+    """Return the objective that a local search minimizes: the objective of the fit, or else the free energy.
 
     Raises
     ------
     InputError
-        If clusters have a number that says what else is theirs, or EM lowers nothing.
+        If there are settings for individual clusters, which a local search replaces, or if EM minimizes no objective.
     """
-    several = isinstance(goal.temperature, Fixed) and goal.temperature.per_cluster
-    if goal.spec.frozen is not None or not isinstance(priors, str) or several:
-        raise InputError("local_search moves any center: frozen ones, priors and temperatures one a cluster forbid it")
+    has_temperatures = isinstance(goal.temperature, Fixed) and goal.temperature.per_cluster
+    if goal.spec.frozen is not None or not isinstance(priors, str) or has_temperatures:
+        raise InputError(
+            "local_search does not support frozen centers, or priors or temperatures given for each cluster: leave "
+            "these or local_search out"
+        )
     if isinstance(goal, FuzzyDistortion) or type(goal) is FixedPoint:
-        raise InputError("local_search goes by the free energy: fuzzy memberships and update='mean' have none")
+        raise InputError(
+            "local_search does not support fuzzy memberships or update='mean', which have no free energy: leave it out"
+        )
     return goal if goal.has_update and goal.has_gradient else FreeEnergy(goal.scaling, goal.temperature, goal.spec)

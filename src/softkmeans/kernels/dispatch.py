@@ -1,8 +1,8 @@
-"""Choose between the compiled CPU kernels and the reference ones, for each pass over a block."""
+"""Choose between the compiled CPU kernels and the reference kernels, for each pass over a block."""
 
 from __future__ import annotations
 
-__all__ = ["LARGE", "accumulate", "assign", "distances", "lognorm", "min_distances", "nearest"]
+__all__ = ["COMPILED_MIN_WORK", "accumulate", "assign", "distances", "lognorm", "min_distances", "nearest"]
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,107 +20,113 @@ from .reference import PLAIN
 
 T = TypeVar("T")
 
-LARGE = 2e6  # a pass's n k (d + 8), in multiplications and exponentials, from which on a kernel is worth loading
+COMPILED_MIN_WORK = 2e6  # n k (d + 8), about the operations of a pass: with less, loading a kernel does not pay off
+
+_warned: set[str] = set()  # the unsupported features that this process has warned of
 
 
-_said: set[str] = set()  # what has been warned of in this process
-
-
-def _best(
+def _dispatch(
     block: Block,
     c: Tensor,
     distance: Distance,
     beta: Tensor | None,
-    compiled: Callable[[Any], T],
-    obvious: Callable[[], T],
+    run_compiled: Callable[[Any], T],
+    run_reference: Callable[[], T],
     rule: AssignmentRule = PLAIN,
 ) -> T:
-    """Do a pass by the compiled kernels, which come as a module, if they serve here, else the obvious way."""
-    if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= LARGE:
-        from .cpu import api  # loading LLVM takes time, too
+    """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
 
-        missing = api.lacks(distance, beta, rule)
-        if missing:
-            _say_once(missing)
+    ``run_compiled`` is called with the module `cpu.api`.
+    """
+    if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= COMPILED_MIN_WORK:
+        from .cpu import api  # imported late, since it loads LLVM
+
+        feature = api.unsupported_feature(distance, beta, rule)
+        if feature:
+            _warn_once(feature)
         else:
             try:
-                return compiled(api)
+                return run_compiled(api)
             except api.OutOfRangeError:
                 pass
-    return obvious()
+    return run_reference()
 
 
-def _say_once(missing: str) -> None:
-    if missing not in _said:
-        _said.add(missing)
-        warn(f"the compiled kernels don't know {missing}: PyTorch does the work, more slowly", PerformanceWarning)
+def _warn_once(feature: str) -> None:
+    """Warn of a feature that the compiled kernels do not support, once per process."""
+    if feature not in _warned:
+        _warned.add(feature)
+        warn(
+            f"the compiled kernels do not support {feature}: using the slower PyTorch implementation",
+            PerformanceWarning,
+        )
 
 
 def accumulate(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Stats:
-    """See `reference.accumulate`."""
-    found: Stats = _best(
+    """Return the sufficient statistics of a block's rows: see `reference.accumulate`."""
+    stats: Stats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate(block, c, beta, b, distance),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
-    return found
+    return stats
 
 
 def assign(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Tensor:
-    """See `reference.assign`."""
-    found: Tensor = _best(
+    """Return the memberships of rows in clusters: see `reference.assign`."""
+    resp: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.describe(block, c, beta, b, distance, wanted=True).resp,
+        lambda api: api.assign(block, c, beta, b, distance, with_resp=True).resp,
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
-    return found
+    return resp
 
 
 def lognorm(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Tensor:
-    """See `reference.lognorm`."""
-    found: Tensor = _best(
+    """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
+    log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.describe(block, c, beta, b, distance).lognorm,
+        lambda api: api.assign(block, c, beta, b, distance).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
-    return found
+    return log_normalizer
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """See `reference.nearest`."""
-    found: tuple[Tensor, Tensor] = _best(
+    """Return the index and the distance of each row's nearest center: see `reference.nearest`."""
+    label_and_distance: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
-        lambda api: api.describe(block, c, None, c.new_zeros(len(c)), distance)[:2],
+        lambda api: api.assign(block, c, None, c.new_zeros(len(c)), distance)[:2],
         lambda: reference.nearest(block, c, distance),
     )  # fmt: skip
-    return found
+    return label_and_distance
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """See `reference.min_distances`."""
-    found: tuple[Tensor, Tensor] = _best(
+    """Evaluate candidates for the next center: see `reference.min_distances`."""
+    distances_and_potential: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, closest, distance),
         lambda: reference.min_distances(block, c, closest, distance),
     )  # fmt: skip
-    return found
+    return distances_and_potential
 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
-    """See `reference.distances`."""
-    nothing = torch.full((len(block),), torch.inf)
-    found: Tensor = _best(
+    """Return the distances of a block's rows to centers: see `reference.distances`."""
+    no_center_yet = torch.full((len(block),), torch.inf)
+    d: Tensor = _dispatch(
         block, c, distance, None,
-        lambda api: api.min_distances(block, c, nothing, distance)[0].T.to(c.dtype),
+        lambda api: api.min_distances(block, c, no_center_yet, distance)[0].T.to(c.dtype),
         lambda: reference.distances(block, c, distance),
     )  # fmt: skip
-    return found
+    return d

@@ -1,11 +1,34 @@
-"""The obvious PyTorch version of the kernels: the oracle that faster ones are tested against.
+"""Reference kernels: soft k-means on a block of rows, in plain PyTorch.
 
-It works in float64 whatever the data's type, tile by tile, so that at most ``TILE`` numbers a temporary are held.
+The compiled kernels are tested against these functions. For row i and cluster k:
+
+=================  ======================================================
+distance           d_ik = d(x_i, c_k)
+logit              b_k - beta_k d_ik, where beta_k = 1 / T_k
+membership         r_ik = exp(logit_ik) / Σ_j exp(logit_ij)
+log-normalizer     log Σ_k exp(logit_ik)
+`Stats`            sums over rows, such as Σ w r, Σ w r x and Σ w r d
+=================  ======================================================
+
+Memberships and log-normalizers are those of the softmax, the default assignment rule; other rules replace them.
+
+All functions compute in float64, whatever the type of the data (float32 on Apple's GPUs, which have no float64). They
+process a block tile by tile, so that each temporary array has at most ``TILE_ENTRIES`` numbers and stays in cache.
 """
 
 from __future__ import annotations
 
-__all__ = ["accumulate", "assign", "distances", "lognorm", "min_distances", "nearest", "tiles"]
+__all__ = [
+    "PLAIN",
+    "accumulate",
+    "assign",
+    "distances",
+    "entropy_slope",
+    "lognorm",
+    "min_distances",
+    "nearest",
+    "tiles",
+]
 
 import functools
 import math
@@ -17,102 +40,101 @@ from torch import Tensor
 
 from ..data.block import Block, join
 from ..distances import Distance, squared_distances
-from ..model.assignment import AssignmentRule, Softmax
+from ..model.assignment import Assignment, AssignmentRule, Softmax
 from ..model.stats import Stats
 
-PLAIN = Softmax()
-TILE = 2**18  # rows times clusters: 2 MB in float64, about a core's second-level cache
+PLAIN = Softmax()  # the default assignment rule
+TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
+MIN_PRODUCT_RATIO = 1e-7  # squared distances below this part of the squared norms are computed from differences
 
 
 def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
-    """Cut a block so that an array of a tile's rows by clusters stays in cache."""
-    return block.split(max(1, TILE // max(n_clusters, block.rows.shape[1])))
+    """Split a block into tiles, so small that an array (rows of a tile, clusters) stays in cache."""
+    return block.split(max(1, TILE_ENTRIES // max(n_clusters, block.rows.shape[1])))
 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (m, k) of a block's rows to centers (k, d) in its frame, good to half their digits or better."""
-    return join((_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))), len(block))
+    """Return the distances (m, k) of a block's m rows to centers (k, d).
 
-
-def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Compare the rows' distances to centers (k, d) with what they have, ``closest`` (m,), as seeding does.
-
-    Returns
-    -------
-    distances : Tensor (k, m)
-        What each row would have if one center were added.
-    potential : Tensor (k,) of float64
-        Their weighted sums.
+    Centers are transformed like the rows: centered, scaled, and embedded by the distance. At least half of the digits
+    are correct.
     """
-    options = torch.minimum(distances(block, c, distance).mT, closest)
-    return options, (options @ block.w).double()
+    return join((_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))), len(block))
 
 
 def assign(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Tensor:
-    """Memberships of rows in clusters.
+    """Return the memberships of rows in clusters.
 
     Parameters
     ----------
     block : Block
         m rows.
     c : Tensor (k, d)
-        Embedded centers, in the block's frame.
+        Centers, transformed like the block's rows.
     beta, b : Tensor (k,)
-        The logits are b_k - beta_k d_ik.
+        Coefficients of the logits b_k - beta_k d_ik: the inverse temperatures and the log-priors.
     distance : Distance
-        Gives d_ik.
+        The distance d_ik.
     rule : AssignmentRule
-        From logits to memberships.
+        The assignment rule, which turns logits into memberships.
 
     Returns
     -------
     resp : Tensor (m, k)
-        Memberships; rows sum to 1, or less where they may belong to no cluster.
+        Memberships. Rows sum to 1, or to less if there is a noise cluster, whose membership is the rest.
     """
-    return join((rule(_logits(tile.x, c, beta, b, distance), 0).resp.mT for tile in tiles(block, len(c))), len(block))
-
-
-def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give the number (m,) of each row's nearest center, the lower one where two are as near, and its distance (m,)."""
-    found = (_distances(tile.x, c, distance).min(0) for tile in tiles(block, len(c)))
-    both = join((torch.stack([near.indices.to(near.values), near.values], 1) for near in found), len(block))
-    label, far = both.mT.contiguous()
-    return label.long(), far
+    return join((_assignment(tile.x, c, beta, b, distance, rule).resp.mT for tile in tiles(block, len(c))), len(block))
 
 
 def lognorm(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Tensor:
-    """Give the log-normalizer (m,) of each row's memberships; the parameters are those of `assign`."""
-    return join((rule(_logits(tile.x, c, beta, b, distance), 0).objective for tile in tiles(block, len(c))), len(block))
+    """Return the log-normalizer (m,) of each row's memberships; the parameters are those of `assign`."""
+    return join(
+        (_assignment(tile.x, c, beta, b, distance, rule).objective for tile in tiles(block, len(c))), len(block)
+    )
 
 
 def accumulate(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
 ) -> Stats:
-    """Sum up a block's rows into Stats; the parameters are those of `assign`."""
-    parts = (_tile(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
+    """Return the sufficient statistics of a block's rows; the parameters are those of `assign`."""
+    parts = (_tile_stats(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
     return functools.reduce(operator.add, parts)
 
 
-def _tile(z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule) -> Stats:
-    d = _distances(z, c, distance)  # (k, m): clusters first, so that what is done along them runs over long rows
-    shares = rule(b[:, None] - beta[:, None] * d, 0)
-    update_weight = shares.update_weight * w
-    slope = distance.slope(d)  # () or (k, m)
-    kink = slope.isinf() if isinstance(slope, Tensor) else torch.zeros((), dtype=torch.bool)
-    irls_weight = update_weight * (slope.masked_fill(kink, 0.0) if isinstance(slope, Tensor) else slope)
-    return Stats(
-        weight=shares.resp @ w,
-        irls_weight=irls_weight.sum(1),
-        weighted_sum=irls_weight @ z,
-        kink_weight=(update_weight * kink).sum(1) if kink.any() else torch.zeros_like(beta),
-        distortion=(update_weight * d).sum(1),
-        objective=w @ shares.objective,
-        n=w.sum(),
-    )
+def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Return the index (m,) of each row's nearest center, the lower index in a tie, and its distance (m,)."""
+    parts = (_nearest(tile.x, c, distance) for tile in tiles(block, len(c)))
+    label, min_distance = join(parts, len(block)).mT.contiguous()
+    return label.long(), min_distance
+
+
+def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Evaluate candidates for the next center, as k-means++ seeding does.
+
+    Parameters
+    ----------
+    block : Block
+        m rows.
+    c : Tensor (k, d)
+        Candidate centers, transformed like the block's rows.
+    closest : Tensor (m,)
+        Distance of each row to the nearest of the centers chosen so far.
+    distance : Distance
+        The distance.
+
+    Returns
+    -------
+    distances : Tensor (k, m)
+        Distance of each row to its nearest center if one candidate were added to the centers.
+    potential : Tensor (k,) of float64
+        Weighted sums of these distances over rows.
+    """
+    updated = torch.minimum(distances(block, c, distance).mT, closest)
+    return updated, (updated @ block.w).double()
 
 
 def entropy_slope(
@@ -124,36 +146,89 @@ def entropy_slope(
     rule: AssignmentRule = PLAIN,
     noise: float = 0.0,
 ) -> Tensor:
-    """Sum up how much (1,) a block's entropy rises as log T rises by 1 and centers stay: Σ w Cov_r(d / T, -logit).
+    """Return the derivative (1,) of a block's entropy in log T, at fixed centers: Σ w Cov_r(d / T, -logit).
 
-    The parameters are those of `assign`; ``noise`` is the d / T of belonging to no cluster, whose logit the rule has.
+    The parameters are those of `assign`, and ``noise``: d / T of the noise cluster, whose logit is an attribute of the
+    assignment rule.
     """
-
-    def of(z: Tensor, w: Tensor) -> Tensor:
-        logit_scale = beta[:, None] * _distances(z, c, distance)  # (k, m)
-        logits = b[:, None] - logit_scale
-        resp = rule(logits, 0).resp
-        if rule.outside > -math.inf:
-            logit_scale, logits = (
-                torch.cat([each, each.new_full((1, len(z)), value)])
-                for each, value in ((logit_scale, noise), (logits, rule.outside))
-            )
-            resp = torch.cat([resp, (1 - resp.sum(0, keepdim=True)).clamp_min(0.0)])
-        return (w @ (resp * (logit_scale - (resp * logit_scale).sum(0)) * ((resp * logits).sum(0) - logits)).sum(0))[
-            None
-        ]
-
-    return functools.reduce(operator.add, (of(tile.x, tile.w) for tile in tiles(block, len(c))))
+    parts = (_tile_entropy_slope(tile.x, tile.w, c, beta, b, distance, rule, noise) for tile in tiles(block, len(c)))
+    return functools.reduce(operator.add, parts)
 
 
-def _logits(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Tensor:
-    return b[:, None] - beta[:, None] * _distances(z, c, distance)
+# The rest works on one tile: rows z (m, d) and weights w (m,). Arrays are (k, m), with clusters first: a sum over
+# clusters then adds up long, contiguous rows.
 
 
 def _distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
-    """Distances (k, m) of embedded centers to embedded rows; by differences where the product cancels."""
+    """Return the distances (k, m) of centers (k, d) to rows (m, d)."""
     squared = squared_distances(c, z)
     norms = c.square().sum(1, keepdim=True) + z.square().sum(1)
-    if (squared < 1e-7 * norms).any():  # both are far from the origin and near each other
+    if (squared < MIN_PRODUCT_RATIO * norms).any():  # a matrix product loses these to cancellation
         squared = torch.cdist(c, z, compute_mode="donot_use_mm_for_euclid_dist").square()
     return distance.of_squared(squared)
+
+
+def _logits(d: Tensor, beta: Tensor, b: Tensor) -> Tensor:
+    """Return the logits (k, m) at distances (k, m)."""
+    return b[:, None] - beta[:, None] * d
+
+
+def _assignment(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule) -> Assignment:
+    """Apply the assignment rule to a tile; clusters come first in what it returns."""
+    return rule(_logits(_distances(z, c, distance), beta, b), 0)
+
+
+def _nearest(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
+    """Return the nearest center's index and distance as an array (m, 2) of floats."""
+    nearest_center = _distances(z, c, distance).min(0)
+    return torch.stack([nearest_center.indices.to(nearest_center.values), nearest_center.values], 1)
+
+
+def _tile_stats(
+    z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule
+) -> Stats:
+    """Return the sufficient statistics of a tile."""
+    d = _distances(z, c, distance)
+    assignment = rule(_logits(d, beta, b), 0)
+    update_weight = assignment.update_weight * w
+    slope = distance.slope(d)  # a number, or (k, m)
+    kink_weight = torch.zeros_like(beta)
+    if isinstance(slope, Tensor):
+        at_kink = slope.isinf()  # rows exactly on a center, where the distance has no derivative
+        slope = slope.masked_fill(at_kink, 0.0)
+        if at_kink.any():
+            kink_weight = (update_weight * at_kink).sum(1)
+    irls_weight = update_weight * slope
+    return Stats(
+        weight=assignment.resp @ w,
+        irls_weight=irls_weight.sum(1),
+        weighted_sum=irls_weight @ z,
+        kink_weight=kink_weight,
+        distortion=(update_weight * d).sum(1),
+        objective=w @ assignment.objective,
+        n=w.sum(),
+    )
+
+
+def _tile_entropy_slope(
+    z: Tensor,
+    w: Tensor,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule,
+    noise: float,
+) -> Tensor:
+    """Return the derivative (1,) of a tile's entropy in log T."""
+    scaled = beta[:, None] * _distances(z, c, distance)  # d / T
+    logits = b[:, None] - scaled
+    resp = rule(logits, 0).resp
+    if rule.outside > -math.inf:  # the noise cluster is one more cluster
+        scaled = torch.cat([scaled, scaled.new_full((1, len(z)), noise)])
+        logits = torch.cat([logits, logits.new_full((1, len(z)), rule.outside)])
+        resp = torch.cat([resp, (1 - resp.sum(0, keepdim=True)).clamp_min(0.0)])
+    mean_scaled = (resp * scaled).sum(0)
+    mean_logit = (resp * logits).sum(0)
+    covariance = (resp * (scaled - mean_scaled) * (mean_logit - logits)).sum(0)
+    return (w @ covariance)[None]

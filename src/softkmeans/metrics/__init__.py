@@ -1,9 +1,9 @@
-"""How sharp, how well apart and how alike soft clusterings are: pure functions of memberships ``resp`` (n, k).
+"""Metrics of soft clusterings: fuzziness, separation, agreement and calibration of memberships ``resp`` (n, k).
 
-A row of ``resp`` may sum to less than 1, where there is a noise cluster: the rest belongs to none. Functions of one
-clustering leave that part out: a row that sums to s counts as s of a row with memberships resp / s. Functions that
-compare two, and ``uncertainty``, count it as one more cluster, as scikit-learn does with the label -1. ``align`` does
-not look at it.
+A row of ``resp`` may sum to less than 1 if the model has a noise cluster: the rest belongs to no cluster. Metrics of
+one clustering ignore that part: a row that sums to s counts as s rows with memberships resp / s. Metrics that compare
+two clusterings, and ``uncertainty``, count it as one more cluster, as scikit-learn does with the label -1. ``align``
+ignores it.
 """
 
 from __future__ import annotations

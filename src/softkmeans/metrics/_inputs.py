@@ -1,18 +1,18 @@
-"""What all metrics begin with: memberships checked, and read in pieces, beside the same rows of other tables."""
+"""Inputs of the metrics: check memberships, and read them in small blocks beside the same rows of other tables."""
 
 from __future__ import annotations
 
 __all__ = [
-    "Part",
+    "NormalizedBlock",
     "Table",
+    "aligned_blocks",
     "as_memberships",
     "as_table",
-    "average",
     "check_same_rows",
-    "parts",
-    "pieces",
-    "sums",
-    "with_noise",
+    "normalized_blocks",
+    "weighted_mean",
+    "weighted_sum",
+    "with_noise_column",
 ]
 
 from collections.abc import Iterable, Iterator
@@ -30,33 +30,33 @@ from ..errors import InputError
 
 Table: TypeAlias = "ArrayLike | Tensor | Source"
 
-ROUNDING = 1e-5  # memberships that were written as text, or went through float32, may be so far off
+MEMBERSHIP_TOLERANCE = 1e-5  # memberships that were written as text or stored as float32 can be off by this much
 
 
-class Part(NamedTuple):
-    """Some rows, as far as they belong to clusters.
+class NormalizedBlock(NamedTuple):
+    """Some rows, with memberships that are normalized to sum to 1 over the clusters.
 
     Attributes
     ----------
     p : Tensor (m, k)
-        Memberships over their sum; rows sum to 1, or to 0 where nothing belongs to a cluster.
+        Memberships divided by their sum; rows sum to 1, or to 0 if the row belongs to no cluster.
     w : Tensor (m,)
         The rows' weights times the sums of their memberships.
-    copy : Tensor (m,)
-        What one copy of the row has of ``w``. A row of weight 2 is two rows, each of which has the other as a
-        neighbor; a row of weight 1 or less has none in itself.
+    copy_weight : Tensor (m,)
+        The part of ``w`` that belongs to one copy of the row. A row of weight 2 counts as two rows, which are
+        neighbors of each other; a row of weight 1 or less has no copy as a neighbor.
     others : tuple of Tensor (m, ...)
         The same rows of other tables.
     """
 
     p: Tensor
     w: Tensor
-    copy: Tensor
+    copy_weight: Tensor
     others: tuple[Tensor, ...]
 
 
 def as_table(rows: Table, sample_weight: ArrayLike | Tensor | None = None, name: str = "X") -> Source:
-    """Make a source of a table, called by its name where something is wrong with it."""
+    """Convert a table to a source; error messages call it by ``name``."""
     try:
         return as_source(rows, sample_weight)
     except InputError as error:
@@ -64,80 +64,83 @@ def as_table(rows: Table, sample_weight: ArrayLike | Tensor | None = None, name:
 
 
 def as_memberships(resp: Table, sample_weight: ArrayLike | Tensor | None = None, name: str = "resp") -> Source:
-    """Make a source of memberships (n, k), which are found to be such."""
+    """Convert memberships (n, k) to a source and check their values."""
     if getattr(resp, "ndim", None) == 1:
         raise InputError(f"{name} has one dimension, expected memberships (n, k): for labels, give np.eye(k)[labels]")
     source, start = as_table(resp, sample_weight, name), 0
-    for (piece,) in pieces(source):
-        _check(piece, name, start)
-        start += len(piece)
+    for (block,) in aligned_blocks(source):
+        _check_block(block, name, start)
+        start += len(block)
     return source
 
 
-def _check(piece: Block, name: str, start: int) -> None:
-    r, tol = piece.x, _rounding(piece)
-    fits = ((r >= -tol) & (r <= 1 + tol)).all(1)
-    if not fits.all():
-        where = start + int((~fits).nonzero()[0])
+def _check_block(block: Block, name: str, start: int) -> None:
+    """Raise an InputError unless entries are in [0, 1] and rows sum to at most 1; the first row has index ``start``."""
+    r, tol = block.x, _tolerance(block)
+    is_valid = ((r >= -tol) & (r <= 1 + tol)).all(1)
+    if not is_valid.all():
+        row = start + int((~is_valid).nonzero()[0])
         raise InputError(
-            f"{name} has entries outside [0, 1], the first in row {where} (counted from 0): give memberships, "
+            f"{name} has entries outside [0, 1], the first in row {row} (counted from 0): give memberships, "
             "such as those of predict_proba"
         )
-    over = (r.sum(1) > 1 + tol).nonzero()
-    if len(over):
+    too_large = (r.sum(1) > 1 + tol).nonzero()
+    if len(too_large):
         raise InputError(
-            f"row {start + int(over[0])} of {name} (counted from 0) sums to {float(r[over[0]].sum()):.6g}, expected 1 "
-            "at most: divide rows by their sums"
+            f"row {start + int(too_large[0])} of {name} (counted from 0) sums to {float(r[too_large[0]].sum()):.6g}, "
+            "expected at most 1: divide rows by their sums"
         )
 
 
-def _rounding(piece: Block) -> float:
-    return max(ROUNDING, 8 * torch.finfo(floating_dtype(None, piece.rows)).eps)
+def _tolerance(block: Block) -> float:
+    """Return the rounding error to expect in a block's memberships."""
+    return max(MEMBERSHIP_TOLERANCE, 8 * torch.finfo(floating_dtype(None, block.rows)).eps)
 
 
 def check_same_rows(**sources: Source) -> None:
-    """Raise an InputError unless tables have as many rows."""
+    """Raise an InputError unless the sources have the same number of rows."""
     if len({source.n_rows for source in sources.values()}) > 1:
-        found = " and ".join(f"{name} has {source.n_rows} rows" for name, source in sources.items())
-        raise InputError(f"{found}: give the same rows in both")
+        counts = " and ".join(f"{name} has {source.n_rows} rows" for name, source in sources.items())
+        raise InputError(f"{counts}: give the same rows in both")
 
 
-def pieces(first: Source, *others: Source, at_most: int = BLOCK) -> Iterator[tuple[Block, ...]]:
-    """Cut sources, which may have blocks of any size, into small pieces of the same rows; the first has the weights."""
+def aligned_blocks(first: Source, *others: Source, max_rows: int = BLOCK) -> Iterator[tuple[Block, ...]]:
+    """Yield small blocks of the same rows of all sources, whose own blocks may have any size; ``first`` has weights."""
     sources = (first, *others)
-    size = max(1, min(at_most, BLOCK // sum(source.n_features for source in sources)))
+    size = max(1, min(max_rows, BLOCK // sum(source.n_features for source in sources)))
     streams = [source.blocks() for source in sources]
     blocks = [next(stream) for stream in streams]
     while True:
         if any(block.weights is not None for block in blocks[1:]):
-            raise InputError("weights came with a Source of another argument than resp: give them as sample_weight")
+            raise InputError("weights in a Source are supported only for resp or resp_a: give them as sample_weight")
         m = min(size, *map(len, blocks))
         yield tuple(block.part(0, m) for block in blocks)
-        for place, block in enumerate(blocks):
-            rest = block.part(m, len(block)) if len(block) > m else next(streams[place], None)
+        for index, block in enumerate(blocks):
+            rest = block.part(m, len(block)) if len(block) > m else next(streams[index], None)
             if rest is None:
                 return
-            blocks[place] = rest
+            blocks[index] = rest
 
 
-def parts(resp: Source, *others: Source, at_most: int = BLOCK) -> Iterator[Part]:
-    """Go through rows piece by piece, as far as they belong to clusters."""
-    for piece, *rest in pieces(resp, *others, at_most=at_most):
-        r, w = piece.x.clamp(0, 1), piece.w
-        belongs = r.sum(1)
-        p = r / belongs.clamp_min(torch.finfo(r.dtype).tiny)[:, None]
-        yield Part(p, w * belongs, w.clamp_max(1) * belongs, tuple(other.x.to(r.device) for other in rest))
+def normalized_blocks(resp: Source, *others: Source, max_rows: int = BLOCK) -> Iterator[NormalizedBlock]:
+    """Yield the rows in small blocks, with normalized memberships and the same rows of other sources."""
+    for block, *other_blocks in aligned_blocks(resp, *others, max_rows=max_rows):
+        r, w = block.x.clamp(0, 1), block.w
+        row_sum = r.sum(1)
+        p = r / row_sum.clamp_min(torch.finfo(r.dtype).tiny)[:, None]
+        other_rows = tuple(other.x.to(r.device) for other in other_blocks)
+        yield NormalizedBlock(p, w * row_sum, w.clamp_max(1) * row_sum, other_rows)
 
 
-def with_noise(piece: Block) -> Tensor:
-    """Memberships (m, k + 1), the last of them what belongs to no cluster; 0 where that may be rounding."""
-    r = piece.x.clamp(0, 1)
+def with_noise_column(block: Block) -> Tensor:
+    """Return the memberships (m, k + 1); the last column is noise, 1 minus the others, or 0 if that may be rounding."""
+    r = block.x.clamp(0, 1)
     noise = 1 - r.sum(1, keepdim=True)
-    return torch.cat([r, noise * (noise > _rounding(piece))], 1)
+    return torch.cat([r, noise * (noise > _tolerance(block))], 1)
 
 
-def sums(terms: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, float]:
-    """Sum values (m,) or (m, k) times weights (m,), and the weights, in float64."""
+def weighted_sum(terms: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, float]:
+    """Return the sum of values (m,) or (m, k) times weights (m,), and the sum of the weights, both in float64."""
     numerator: Any = 0.0
     weight = 0.0
     for values, w in terms:
@@ -146,9 +149,9 @@ def sums(terms: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, float]:
     return numerator, weight
 
 
-def average(terms: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Give the mean of values (m,) or (m, k) by weights (m,)."""
-    numerator, weight = sums(terms)
+def weighted_mean(terms: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the mean of values (m,) or (m, k) with weights (m,)."""
+    numerator, weight = weighted_sum(terms)
     if weight == 0:
-        raise InputError("resp is 0 in all rows that have weight: expected a row that belongs to a cluster")
+        raise InputError("resp is 0 in all rows that have weight: give at least one row that belongs to a cluster")
     return numerator / weight

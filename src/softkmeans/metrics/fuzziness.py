@@ -1,4 +1,4 @@
-"""How sharp memberships are: functions of ``resp`` alone."""
+"""Fuzziness of memberships: metrics that need only ``resp``."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from torch.special import entr
 from .._utils.checks import check_known
 from ..data.convert import Array, floating_dtype, like
 from ..errors import InputError
-from ._inputs import Table, as_memberships, average, parts, pieces, with_noise
+from ._inputs import Table, aligned_blocks, as_memberships, normalized_blocks, weighted_mean, with_noise_column
 
 
 def partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give Bezdek's partition coefficient, the mean of Σ_k r².
+    """Return Bezdek's partition coefficient, the mean of Σ_k r².
 
-    It is the chance that a row's cluster, drawn twice by its memberships, is the same: 1 for crisp memberships and
-    1 / k where all are equal. It tends to fall as k grows: see `modified_partition_coefficient`.
+    It is the probability that two clusters drawn from a row's memberships are the same: 1 for crisp memberships and
+    1 / k if all memberships are equal. It tends to fall as k grows: see `modified_partition_coefficient`.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships. A row that sums to s < 1 counts as s of a row with memberships resp / s.
+        Memberships. A row that sums to s < 1 counts as s rows with memberships resp / s.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Tensor | No
     Raises
     ------
     InputError
-        If ``resp`` or the weights can't be used, or no row belongs to a cluster.
+        If ``resp`` or the weights are invalid, or no row belongs to a cluster.
 
     References
     ----------
@@ -57,28 +57,29 @@ def partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Tensor | No
     >>> partition_coefficient([[1.0, 0.0], [0.5, 0.5]])
     0.75
     """
-    return float(average((part.p.square().sum(1), part.w) for part in parts(as_memberships(resp, sample_weight))))
+    blocks = normalized_blocks(as_memberships(resp, sample_weight))
+    return float(weighted_mean((block.p.square().sum(1), block.w) for block in blocks))
 
 
 def modified_partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give Davé's modified partition coefficient, 1 - k / (k - 1) (1 - PC): 0 where all memberships are equal.
+    """Return Davé's modified partition coefficient, 1 - k / (k - 1) (1 - PC): 0 if all memberships are equal.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships in two clusters or more. A row that sums to s < 1 counts as s of a row with memberships resp / s.
+        Memberships in two clusters or more. A row that sums to s < 1 counts as s rows with memberships resp / s.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
     float
-        From 0 to 1, which crisp memberships have.
+        From 0 to 1; crisp memberships have 1.
 
     Raises
     ------
     InputError
-        If ``resp`` or the weights can't be used, no row belongs to a cluster, or there is but one cluster.
+        If ``resp`` or the weights are invalid, no row belongs to a cluster, or there is only one cluster.
 
     References
     ----------
@@ -92,29 +93,31 @@ def modified_partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Te
     source = as_memberships(resp, sample_weight)
     k = source.n_features
     if k == 1:
-        raise InputError("resp has one column, and one cluster has no modified coefficient: give two clusters or more")
+        raise InputError(
+            "resp has one column, but the coefficient is not defined for one cluster: give two clusters or more"
+        )
     return 1 - k / (k - 1) * (1 - partition_coefficient(source))
 
 
 def partition_entropy(resp: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give Bezdek's partition entropy, the mean of -Σ_k r log r, in nats.
+    """Return Bezdek's partition entropy, the mean of -Σ_k r log r, in nats.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships. A row that sums to s < 1 counts as s of a row with memberships resp / s.
+        Memberships. A row that sums to s < 1 counts as s rows with memberships resp / s.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
     float
-        From 0, which crisp memberships have, to log k, where all are equal.
+        From 0 for crisp memberships to log k if all memberships are equal.
 
     Raises
     ------
     InputError
-        If ``resp`` or the weights can't be used, or no row belongs to a cluster.
+        If ``resp`` or the weights are invalid, or no row belongs to a cluster.
 
     References
     ----------
@@ -125,21 +128,22 @@ def partition_entropy(resp: Table, *, sample_weight: ArrayLike | Tensor | None =
     >>> round(partition_entropy([[1.0, 0.0], [0.5, 0.5]]), 4)  # log(2) / 2
     0.3466
     """
-    return float(average((_entropy(part.p), part.w) for part in parts(as_memberships(resp, sample_weight))))
+    blocks = normalized_blocks(as_memberships(resp, sample_weight))
+    return float(weighted_mean((_entropy(block.p), block.w) for block in blocks))
 
 
 def effective_n_clusters(resp: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give how many clusters are in use: exp of the entropy of the mean membership, its perplexity.
+    """Return the effective number of clusters: the exponential of the entropy (perplexity) of the mean memberships.
 
-    k clusters of the same size count as k, an empty one as none. It says how even the sizes are, not how sharp the
-    memberships: clusters that share every row count in full.
+    k clusters of the same weight count as k, and an empty cluster does not count. The value measures how equal the
+    cluster weights are, not how crisp the memberships are: k clusters with equal memberships in every row count as k.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships. A row that sums to s < 1 counts as s of a row with memberships resp / s.
+        Memberships. A row that sums to s < 1 counts as s rows with memberships resp / s.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
@@ -149,7 +153,7 @@ def effective_n_clusters(resp: Table, *, sample_weight: ArrayLike | Tensor | Non
     Raises
     ------
     InputError
-        If ``resp`` or the weights can't be used, or no row belongs to a cluster.
+        If ``resp`` or the weights are invalid, or no row belongs to a cluster.
 
     References
     ----------
@@ -160,20 +164,24 @@ def effective_n_clusters(resp: Table, *, sample_weight: ArrayLike | Tensor | Non
     >>> round(effective_n_clusters([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), 12)
     2.0
     """
-    size = average((part.p, part.w) for part in parts(as_memberships(resp, sample_weight)))
-    return math.exp(float(entr(size).sum()))
+    blocks = normalized_blocks(as_memberships(resp, sample_weight))
+    mean_memberships = weighted_mean((block.p, block.w) for block in blocks)
+    return math.exp(float(entr(mean_memberships).sum()))
 
 
 def _complement(p: Tensor) -> Tensor:
+    """Return 1 minus the largest membership of each row (m,)."""
     return 1 - p.amax(1)
 
 
 def _margin(p: Tensor) -> Tensor:
+    """Return 1 minus the difference of the two largest memberships of each row (m,)."""
     first, second = p.topk(2, 1).values.unbind(1)
     return 1 - (first - second)
 
 
 def _entropy(p: Tensor) -> Tensor:
+    """Return the entropy of each row's memberships (m,), in nats."""
     entropy: Tensor = entr(p).sum(1)
     return entropy
 
@@ -186,26 +194,27 @@ UNCERTAINTIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def uncertainty(resp: Table, *, kind: str = "complement") -> Array:
-    """Give how unsure each row's cluster is, from 0 where its memberships are crisp.
+    """Return how uncertain the cluster of each row is; 0 for crisp memberships.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships. What a row lacks to 1 counts as one more cluster: a row that is noise for certain is not unsure.
+        Memberships. If a row sums to less than 1, the rest counts as one more cluster, noise: a row that is certainly
+        noise has uncertainty 0.
     kind : {"complement", "margin", "entropy"}
-        What is measured. "complement" (default) is 1 - max r: the chance that the likeliest cluster is wrong, at most
-        1 - 1 / k. "margin" is 1 - (first - second): 1 where the two likeliest are as likely. "entropy" is
-        -Σ r log r / log k: 1 where all are equal; if any row lacks something to 1, k counts the noise.
+        The measure. "complement" (default) is 1 - max r: the probability that the likeliest cluster is wrong, at most
+        1 - 1 / k. "margin" is 1 - (first - second): 1 if the two largest memberships are equal. "entropy" is
+        -Σ r log r / log k: 1 if all memberships are equal; if any row sums to less than 1, k includes the noise.
 
     Returns
     -------
     ndarray or Tensor (n,)
-        A tensor where one came, of its type; weights play no part in it.
+        A tensor of the same type if ``resp`` is a tensor. Weights have no influence.
 
     Raises
     ------
     InputError
-        If ``resp`` can't be used, or the kind is not known.
+        If ``resp`` or ``kind`` is invalid.
 
     References
     ----------
@@ -220,10 +229,13 @@ def uncertainty(resp: Table, *, kind: str = "complement") -> Array:
     array([0. , 0.5])
     """
     check_known("kind", kind, UNCERTAINTIES)
-    source, found, noisy, dtype = as_memberships(resp), list[Tensor](), False, torch.float64
-    for (piece,) in pieces(source):
-        p, dtype = with_noise(piece), floating_dtype(None, piece.rows)
-        found.append(UNCERTAINTIES[kind](p))
-        noisy = noisy or bool(p[:, -1].any())
-    most = math.log(max(2, source.n_features + noisy)) if kind == "entropy" else 1.0  # one cluster leaves no doubt
-    return like(resp, (torch.cat(found) / most).to(dtype))
+    source = as_memberships(resp)
+    values, has_noise, dtype = list[Tensor](), False, torch.float64
+    for (block,) in aligned_blocks(source):
+        p, dtype = with_noise_column(block), floating_dtype(None, block.rows)
+        values.append(UNCERTAINTIES[kind](p))
+        has_noise = has_noise or bool(p[:, -1].any())
+    scale = 1.0
+    if kind == "entropy":
+        scale = math.log(max(2, source.n_features + has_noise))  # at least 2: one cluster has entropy 0 and log 1 = 0
+    return like(resp, (torch.cat(values) / scale).to(dtype))

@@ -1,4 +1,4 @@
-"""Whether memberships mean what they say: of rows that are 80% of a cluster, 80% are to be of its class."""
+"""Calibration of memberships: of the rows with membership 0.8 in a cluster, 80% should belong to its class."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..data.convert import as_source
 from ..data.frames import as_vector
 from ..data.source import Source
 from ..errors import InputError
-from ._inputs import Table, as_memberships, check_same_rows, pieces, with_noise
+from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 
 class Reliability(NamedTuple):
-    """How often rows are of the cluster they are said to be of: a reliability diagram, and what it comes to.
+    """The values of a reliability diagram, and the expected calibration error.
 
     Attributes
     ----------
     stated : ndarray (b,)
-        Mean largest membership of the rows in each bin that has weight, in rising order.
+        Mean largest membership of the rows in each bin that has weight, in increasing order.
     frequency : ndarray (b,)
-        Share of these rows whose label is the cluster with the largest membership; equal to ``stated`` if memberships
-        mean what they say.
+        Fraction of these rows whose label is the cluster with the largest membership. It equals ``stated`` if the
+        memberships are calibrated.
     weight : ndarray (b,)
-        Weight of these rows.
+        Total weight of these rows.
     error : float
         The expected calibration error, Σ weight |stated - frequency| / Σ weight.
     """
@@ -45,23 +45,22 @@ class Reliability(NamedTuple):
 def reliability(
     resp: Table, labels: ArrayLike | Tensor, *, n_bins: int = 10, sample_weight: ArrayLike | Tensor | None = None
 ) -> Reliability:
-    """Compare what memberships state with how often it is so, where the rows' true classes are known.
+    """Compare memberships with the frequencies of the true classes, for a reliability diagram.
 
-    Rows are sorted into bins of equal width by their largest membership, and in each bin its mean is held against the
-    share of rows that are of the class of that column. Clusters come in no order that classes know of: match them first
-    with `align`, as below.
+    Rows are sorted into bins of equal width by their largest membership. In each bin, the mean of the largest
+    memberships is compared with the fraction of rows whose class is the column with the largest membership. The order
+    of clusters is arbitrary, so first match them to the classes with `align`, as in the example.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships. What a row lacks to 1 counts as one more cluster, of noise, that of the label -1.
+        Memberships. If a row sums to less than 1, the rest counts as one more cluster, noise, with the label -1.
     labels : array-like or Tensor (n,)
-        The rows' classes, as numbers of the columns, 0 to k - 1; -1 for a row that belongs to none of them.
+        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them.
     n_bins : int, default=10
-        Into how many bins [0, 1] is cut. The largest of k memberships is at least 1 / k, so that the lower ones are
-        empty.
+        Number of bins that divide [0, 1]. The largest of k memberships is at least 1 / k, so the lower bins are empty.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
@@ -71,12 +70,12 @@ def reliability(
     Raises
     ------
     InputError
-        If ``resp``, the labels, the weights or the number of bins can't be used.
+        If ``resp``, the labels, the weights or the number of bins are invalid.
 
     Notes
     -----
-    A value on the border of two bins is in the lower one. Where rows are few, so are those of a bin, and even the best
-    memberships have an error of about √(bins / n) / 3.
+    A value on the border of two bins is in the lower bin. With few rows, bins contain few rows, too, and even perfectly
+    calibrated memberships have an error of about √(bins / n) / 3.
 
     References
     ----------
@@ -89,46 +88,47 @@ def reliability(
     >>> from softkmeans.metrics import align
     >>> labels = np.array([0, 0, 0, 1, 1])
     >>> resp = np.array([[0.1, 0.9], [0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.9, 0.1]])
-    >>> resp = resp[:, align(np.eye(2)[labels], resp)]  # column 0 is now the cluster that class 0 is in
-    >>> found = reliability(resp, labels)
-    >>> found.stated, found.frequency, found.weight
+    >>> resp = resp[:, align(np.eye(2)[labels], resp)]  # column 0 is now the cluster of class 0
+    >>> result = reliability(resp, labels)
+    >>> result.stated, result.frequency, result.weight
     (array([0.6, 0.9]), array([0.5, 1. ]), array([2., 3.]))
-    >>> round(found.error, 12)  # (2 · 0.1 + 3 · 0.1) / 5
+    >>> round(result.error, 12)  # (2 · 0.1 + 3 · 0.1) / 5
     0.1
     """
     check_count("n_bins", n_bins)
     source = as_memberships(resp, sample_weight)
-    weight, stated, hits = _binned(source, _as_labels(labels, source.n_features), n_bins)
-    seen = weight > 0
-    weight, stated, frequency = weight[seen], stated[seen] / weight[seen], hits[seen] / weight[seen]
+    weight, stated_sum, hits = _bin_sums(source, _as_labels(labels, source.n_features), n_bins)
+    has_weight = weight > 0
+    weight, stated_sum, hits = weight[has_weight], stated_sum[has_weight], hits[has_weight]
+    stated, frequency = stated_sum / weight, hits / weight
     return Reliability(stated, frequency, weight, float(np.average(np.abs(stated - frequency), weights=weight)))
 
 
 def expected_calibration_error(
     resp: Table, labels: ArrayLike | Tensor, *, n_bins: int = 10, sample_weight: ArrayLike | Tensor | None = None
 ) -> float:
-    """Give by how much memberships are off: the mean of |stated - frequency| over the bins of `reliability`.
+    """Return the expected calibration error: the mean of |stated - frequency| over the bins of `reliability`.
 
     Parameters
     ----------
     resp : array-like or Tensor (n, k)
-        Memberships, their columns matched with the classes: see `reliability`.
+        Memberships, with columns matched to the classes: see `reliability`.
     labels : array-like or Tensor (n,)
-        The rows' classes, 0 to k - 1, or -1 for a row that belongs to none of them.
+        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them.
     n_bins : int, default=10
-        Into how many bins [0, 1] is cut.
+        Number of bins that divide [0, 1].
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
     float
-        From 0, which memberships have that mean what they say, to 1.
+        From 0, for calibrated memberships, to 1.
 
     Raises
     ------
     InputError
-        If ``resp``, the labels, the weights or the number of bins can't be used.
+        If ``resp``, the labels, the weights or the number of bins are invalid.
 
     References
     ----------
@@ -142,35 +142,35 @@ def expected_calibration_error(
     return reliability(resp, labels, n_bins=n_bins, sample_weight=sample_weight).error
 
 
-def _binned(resp: Source, labels: Source, n_bins: int) -> NDArray[np.float64]:
-    """Sum weight, stated membership and hits over the rows of each bin (3, n_bins)."""
+def _bin_sums(resp: Source, labels: Source, n_bins: int) -> NDArray[np.float64]:
+    """Return the sums of weights, largest memberships and hits over the rows of each bin (3, n_bins)."""
     check_same_rows(resp=resp, labels=labels)
     sums = torch.zeros(3, n_bins, dtype=torch.float64)
-    for piece, label in pieces(resp, labels):
-        terms, bins = _judged(piece, label, n_bins)
+    for block, label_block in aligned_blocks(resp, labels):
+        terms, bins = _row_terms(block, label_block, n_bins)
         sums.index_add_(1, bins, terms)
     return sums.numpy()
 
 
-def _judged(piece: Block, label: Block, n_bins: int) -> tuple[Tensor, Tensor]:
-    """Weight, stated membership and hit, times weight, of some rows (3, m), and their bins (m,)."""
-    stated, column = with_noise(piece).cpu().double().max(1)
-    truth = label.x.cpu()[:, 0].long() % (piece.x.shape[1] + 1)  # -1 is the column of noise, the last
+def _row_terms(block: Block, label_block: Block, n_bins: int) -> tuple[Tensor, Tensor]:
+    """Return 1, largest membership and hit of each row, times its weight (3, m), and its bin (m,)."""
+    stated, column = with_noise_column(block).cpu().double().max(1)
+    true_column = label_block.x.cpu()[:, 0].long() % (block.x.shape[1] + 1)  # -1 is the column of noise, the last one
     bins = (stated * n_bins).ceil().long().clamp(1, n_bins) - 1
-    return torch.stack([torch.ones_like(stated), stated, column == truth]) * piece.w.cpu(), bins
+    return torch.stack([torch.ones_like(stated), stated, column == true_column]) * block.w.cpu(), bins
 
 
 def _as_labels(labels: ArrayLike | Tensor, k: int) -> Source:
-    """Make a source of labels (n, 1), which are found to be numbers of columns, or -1."""
+    """Convert labels to a source (n, 1), and check that each is a column index or -1."""
     column = as_tensor(as_vector(labels, "labels")).detach()
     column = column.to(torch.int64) if column.dtype == torch.bool else column
     if column.ndim != 1 or not len(column):
-        raise InputError(f"labels has shape {tuple(column.shape)}, expected (n,): give one label a row")
-    wrong = ((column != column.round()) | (column < -1) | (column >= k)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
+        raise InputError(f"labels has shape {tuple(column.shape)}, expected (n,): give one label per row")
+    invalid = ((column != column.round()) | (column < -1) | (column >= k)).nonzero()
+    if len(invalid):
+        row = int(invalid[0])
         raise InputError(
-            f"labels has {column[row].item():g} in row {row} (counted from 0), expected the number of one of the {k} "
-            f"columns of resp, 0 to {k - 1}, or -1 for none"
+            f"labels has {column[row].item():g} in row {row} (counted from 0): give the index of one of the {k} "
+            f"columns of resp, 0 to {k - 1}, or -1 for no cluster"
         )
     return as_source(column[:, None])

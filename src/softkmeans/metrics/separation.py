@@ -1,4 +1,4 @@
-"""How far apart clusters are, and how close to their rows: functions of ``X`` and ``resp``."""
+"""Compactness and separation of clusters: metrics of ``X`` and ``resp``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from .._utils.checks import check_known
 from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import InputError
-from ._inputs import Part, Table, as_memberships, as_table, average, check_same_rows, parts, sums
+from ._inputs import (
+    NormalizedBlock,
+    Table,
+    as_memberships,
+    as_table,
+    check_same_rows,
+    normalized_blocks,
+    weighted_mean,
+    weighted_sum,
+)
 
 
 def xie_beni(
@@ -32,24 +41,25 @@ def xie_beni(
     fuzzifier: float = 2.0,
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> float:
-    """Give Xie and Beni's index: how far rows are from their centers, over how far centers are from each other.
+    """Return Xie and Beni's index: the compactness of the clusters divided by the separation of their centers.
 
-    It is the mean of Σ_k r^m ‖x - c_k‖² over the least ‖c_j - c_k‖², j ≠ k. Lower is better. Their m is 2; Pal and
-    Bezdek take that of the clustering. With m = 1, the mean is that of soft k-means' expected distortion.
+    It is the mean of Σ_k r^m ‖x - c_k‖² divided by the smallest ‖c_j - c_k‖², j ≠ k. Lower is better. Xie and Beni use
+    m = 2; Pal and Bezdek use the fuzzifier of the clustering. With m = 1, the mean is the expected distortion of soft
+    k-means per row.
 
     Parameters
     ----------
     X : array-like, Tensor (n, d) or Source
         Rows of finite real numbers.
     resp : array-like or Tensor (n, k)
-        Their memberships in two clusters or more. A row that sums to s < 1 counts as s of a row with memberships
+        Their memberships in two clusters or more. A row that sums to s < 1 counts as s rows with memberships
         resp / s.
     centers : array-like or Tensor (k, d)
         The clusters' centers.
     fuzzifier : float, default=2.0
-        m, 1 or more.
+        The exponent m, 1 or more.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
@@ -59,7 +69,7 @@ def xie_beni(
     Raises
     ------
     InputError
-        If an argument can't be used, shapes do not match, no row belongs to a cluster, or there is but one cluster.
+        If an argument is invalid, shapes do not match, no row belongs to a cluster, or there is only one cluster.
 
     References
     ----------
@@ -73,13 +83,14 @@ def xie_beni(
     0.012345...
     """
     _check_at_least("fuzzifier", fuzzifier, 1)
-    x, source = _checked(X, resp, sample_weight)
-    c = _checked_centers(centers, source, x)
-    near = average(
-        ((part.p**fuzzifier * _distances(part.others[0], c).square()).sum(1), part.w) for part in parts(source, x)
+    x, source = _check_rows(X, resp, sample_weight)
+    c = _check_centers(centers, source, x)
+    compactness = weighted_mean(
+        ((block.p**fuzzifier * _distances(block.others[0], c).square()).sum(1), block.w)
+        for block in normalized_blocks(source, x)
     )
-    apart = float(_distances(c, c).fill_diagonal_(math.inf).min()) ** 2
-    return float(near) / apart if apart else math.inf
+    separation = float(_distances(c, c).fill_diagonal_(math.inf).min()) ** 2
+    return float(compactness) / separation if separation else math.inf
 
 
 def fuzzy_silhouette(
@@ -91,40 +102,42 @@ def fuzzy_silhouette(
     variant: str = "centers",
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> float:
-    """Give Campello and Hruschka's fuzzy silhouette: silhouette widths, averaged by how sure rows are of their cluster.
+    """Return Campello and Hruschka's fuzzy silhouette: silhouette widths, with less weight for rows between clusters.
 
-    A row's width is (b - a) / max(a, b), with a its Euclidean distance to its own cluster, the likeliest, and b that
-    to the nearest other one. Its weight in the average is (first - second)^alpha of the row's two largest memberships.
+    A row's width is (b - a) / max(a, b), where a is its Euclidean distance to its likeliest cluster, and b is the
+    distance to the nearest other cluster. Its weight in the mean is (first - second)^alpha, where first and second are
+    the row's two largest memberships.
 
     Parameters
     ----------
     X : array-like, Tensor (n, d) or Source
         Rows of finite real numbers.
     resp : array-like or Tensor (n, k)
-        Their memberships in two clusters or more. A row that sums to s < 1 counts as s of a row with memberships
+        Their memberships in two clusters or more. A row that sums to s < 1 counts as s rows with memberships
         resp / s.
     centers : array-like or Tensor (k, d), optional
-        The clusters' centers, for the variant "centers"; by default the means of X by the memberships.
+        The clusters' centers, for the variant "centers"; by default the means of X weighted by the memberships.
     alpha : float, default=1.0
-        0 or more. 0 weighs all rows alike, as the crisp silhouette does; the larger it is, the less weight have rows
-        between clusters.
+        Exponent of the weights, 0 or more. With 0 all rows have the same weight, as in the crisp silhouette; the larger
+        it is, the less weight rows between clusters have.
     variant : {"centers", "exact"}
-        What the distance to a cluster is. "centers" (default), the simplified silhouette, takes that to its center, in
-        O(n k) of time. "exact" takes the mean of those to the cluster's other rows, in O(n²) of time but never of
-        memory. Clusters have the rows of which they are the likeliest.
+        The distance from a row to a cluster. "centers" (default), the simplified silhouette, uses the distance to the
+        center; it takes O(n k) time. "exact" uses the mean distance to the cluster's other rows; it takes O(n²) time,
+        but not O(n²) memory. Each row is assigned to its likeliest cluster.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is as good as a repeated row.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
 
     Returns
     -------
     float
-        From -1 to 1; higher is better. A width is 0 where it has no meaning: a row alone in its cluster ("exact"), no
-        other cluster that has rows, all distances 0. The whole is 0 if no row has a likeliest cluster.
+        From -1 to 1; higher is better. An undefined width counts as 0: that of the only row of a cluster ("exact"),
+        without another cluster that has rows, or with all distances 0. The result is 0 if no row has a likeliest
+        cluster.
 
     Raises
     ------
     InputError
-        If an argument can't be used, shapes do not match, or there is but one cluster.
+        If an argument is invalid, shapes do not match, or there is only one cluster.
 
     References
     ----------
@@ -141,9 +154,9 @@ def fuzzy_silhouette(
     0.7533
     """
     _check_at_least("alpha", alpha, 0)
-    found = _silhouettes(X, resp, centers, variant, sample_weight)
-    widths, weight = sums((widths, part.w * _lead(part.p) ** alpha) for part, widths in found)
-    return float(widths) / weight if weight else 0.0
+    blocks = _silhouette_blocks(X, resp, centers, variant, sample_weight)
+    width_sum, weight = weighted_sum((widths, block.w * _membership_gap(block.p) ** alpha) for block, widths in blocks)
+    return float(width_sum) / weight if weight else 0.0
 
 
 def silhouette_samples(
@@ -154,125 +167,137 @@ def silhouette_samples(
     variant: str = "centers",
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> NDArray[np.float64]:
-    """Give the silhouette width of each row, of which `fuzzy_silhouette` is a mean.
+    """Return the silhouette width of each row; `fuzzy_silhouette` is their weighted mean.
 
     Parameters
     ----------
     X, resp, centers, variant
-        As for `fuzzy_silhouette`. With "exact" and memberships of 0 and 1, these are scikit-learn's
+        As for `fuzzy_silhouette`. With "exact" and memberships of 0 and 1, the result equals that of scikit-learn's
         ``silhouette_samples``.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, where the distance to a cluster is a mean of those to its rows.
+        Weights of the rows, used where distances to rows ("exact") or the rows themselves (default centers) are
+        averaged.
 
     Returns
     -------
     ndarray (n,)
-        (b - a) / max(a, b), from -1 to 1: a is the distance to the row's likeliest cluster and b that to the nearest
-        other one. 0 where it has no meaning.
+        (b - a) / max(a, b), from -1 to 1: a is the distance to the row's likeliest cluster, and b is the distance to
+        the nearest other cluster. 0 if undefined.
 
     Raises
     ------
     InputError
-        If an argument can't be used, shapes do not match, or there is but one cluster.
+        If an argument is invalid, shapes do not match, or there is only one cluster.
 
     Examples
     --------
     >>> silhouette_samples([[0.0], [1.0], [9.0]], [[1, 0], [1, 0], [0, 1]], centers=[[0.5], [9.5]]).round(4)
     array([0.9474, 0.9412, 0.9412])
     """
-    found = _silhouettes(X, resp, centers, variant, sample_weight)
-    return torch.cat([widths.cpu().double() for _, widths in found]).numpy()
+    blocks = _silhouette_blocks(X, resp, centers, variant, sample_weight)
+    return torch.cat([widths.cpu().double() for _, widths in blocks]).numpy()
 
 
-def _silhouettes(
+def _silhouette_blocks(
     X: Table, resp: Table, centers: Table | None, variant: str, sample_weight: ArrayLike | Tensor | None
-) -> Iterator[tuple[Part, Tensor]]:
-    """Go through the rows with their silhouette widths (m,)."""
+) -> Iterator[tuple[NormalizedBlock, Tensor]]:
+    """Yield blocks of rows with their silhouette widths (m,)."""
     check_known("variant", variant, VARIANTS)
-    x, source = _checked(X, resp, sample_weight)
-    c = None if centers is None else _checked_centers(centers, source, x)
-    for part, to_clusters in VARIANTS[variant](source, x, c):
-        yield part, _widths(to_clusters, _own(part))
+    x, source = _check_rows(X, resp, sample_weight)
+    c = None if centers is None else _check_centers(centers, source, x)
+    for block, distances in VARIANTS[variant](source, x, c):
+        yield block, _widths(distances, _is_likeliest(block))
 
 
-def _to_centers(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[Part, Tensor]]:
-    """Distances (m, k) to centers."""
-    c = _means(resp, x) if c is None else c
-    for part in parts(resp, x):
-        yield part, _distances(part.others[0], c)
+def _center_distances(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[NormalizedBlock, Tensor]]:
+    """Yield blocks of rows with their distances to the centers (m, k)."""
+    c = _membership_means(resp, x) if c is None else c
+    for block in normalized_blocks(resp, x):
+        yield block, _distances(block.others[0], c)
 
 
-def _to_rows(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[Part, Tensor]]:
-    """Mean distances (m, k) to clusters' rows, other than the row itself; infinite where there are none."""
-    side = math.isqrt(BLOCK)  # of a tile of distances
-    size = functools.reduce(operator.add, (_crisp(part).sum(0) for part in parts(resp)))
-    for part in parts(resp, x, at_most=side):
-        tiles = (_distances(part.others[0], other.others[0]) @ _crisp(other) for other in parts(resp, x, at_most=side))
-        far = functools.reduce(operator.add, tiles)
-        mass = size - _own(part) * part.copy[:, None]
-        yield part, torch.where(mass > 0, far / mass, math.inf)
+def _mean_row_distances(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[NormalizedBlock, Tensor]]:
+    """Yield blocks of rows with their mean distances to the other rows of each cluster (m, k); infinite if none."""
+    side = math.isqrt(BLOCK)  # of a tile of the distance matrix
+    cluster_weights = functools.reduce(
+        operator.add, (_crisp_weights(block).sum(0) for block in normalized_blocks(resp))
+    )
+    for block in normalized_blocks(resp, x, max_rows=side):
+        tiles = (
+            _distances(block.others[0], other.others[0]) @ _crisp_weights(other)
+            for other in normalized_blocks(resp, x, max_rows=side)
+        )
+        distance_sums = functools.reduce(operator.add, tiles)
+        other_weights = cluster_weights - _is_likeliest(block) * block.copy_weight[:, None]
+        yield block, torch.where(other_weights > 0, distance_sums / other_weights, math.inf)
 
 
-VARIANTS: dict[str, Callable[[Source, Source, Tensor | None], Iterator[tuple[Part, Tensor]]]] = {
-    "centers": _to_centers,
-    "exact": _to_rows,
+VARIANTS: dict[str, Callable[[Source, Source, Tensor | None], Iterator[tuple[NormalizedBlock, Tensor]]]] = {
+    "centers": _center_distances,
+    "exact": _mean_row_distances,
 }
 
 
-def _own(part: Part) -> Tensor:
-    """Whether a cluster is a row's likeliest (m, k)."""
-    return one_hot(part.p.argmax(1), part.p.shape[1]).bool()
+def _is_likeliest(block: NormalizedBlock) -> Tensor:
+    """Return a mask of each row's likeliest cluster (m, k)."""
+    return one_hot(block.p.argmax(1), block.p.shape[1]).bool()
 
 
-def _crisp(part: Part) -> Tensor:
-    """Weights of rows in their likeliest clusters (m, k)."""
-    return _own(part) * part.w[:, None]
+def _crisp_weights(block: NormalizedBlock) -> Tensor:
+    """Return the rows' weights in their likeliest clusters, 0 in all others (m, k)."""
+    return _is_likeliest(block) * block.w[:, None]
 
 
-def _lead(p: Tensor) -> Tensor:
+def _membership_gap(p: Tensor) -> Tensor:
+    """Return the difference of the two largest memberships of each row (m,)."""
     first, second = p.topk(2, 1).values.unbind(1)
     return first - second
 
 
-def _widths(d: Tensor, own: Tensor) -> Tensor:
-    """Silhouette widths (m,) from distances to clusters (m, k); 0 for 0 / 0 and inf / inf."""
-    a, b = d[own], d.masked_fill(own, math.inf).amin(1)
+def _widths(distances: Tensor, is_likeliest: Tensor) -> Tensor:
+    """Return the silhouette widths (m,) from distances to clusters (m, k); 0 for 0 / 0 and inf / inf."""
+    a, b = distances[is_likeliest], distances.masked_fill(is_likeliest, math.inf).amin(1)
     return torch.nan_to_num((b - a) / torch.maximum(a, b))
 
 
-def _means(resp: Source, x: Source) -> Tensor:
-    """Centers (k, d) of clusters by their memberships; infinitely far where nothing belongs to one."""
-    summed = functools.reduce(operator.add, map(_weighted_sums, parts(resp, x)))
-    return torch.where(summed[:, -1:] > 0, summed[:, :-1] / summed[:, -1:], math.inf)
+def _membership_means(resp: Source, x: Source) -> Tensor:
+    """Return the means (k, d) of the rows weighted by the memberships; infinite for clusters without weight."""
+    sums = functools.reduce(operator.add, map(_cluster_sums, normalized_blocks(resp, x)))
+    return torch.where(sums[:, -1:] > 0, sums[:, :-1] / sums[:, -1:], math.inf)
 
 
-def _weighted_sums(part: Part) -> Tensor:
-    """Sums of rows, and the weights (k, d + 1), in each cluster."""
-    (x,) = part.others
-    return (part.p.mT * part.w) @ torch.cat([x, torch.ones_like(part.w)[:, None]], 1)
+def _cluster_sums(block: NormalizedBlock) -> Tensor:
+    """Return the weighted sums of rows, and the weights, of each cluster (k, d + 1)."""
+    (x,) = block.others
+    return (block.p.mT * block.w) @ torch.cat([x, torch.ones_like(block.w)[:, None]], 1)
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """Euclidean distances (m, l), by differences, which keep their digits far from the origin."""
+    """Return the Euclidean distances (m, l), computed from differences, which are accurate far from the origin, too."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _checked(X: Table, resp: Table, sample_weight: ArrayLike | Tensor | None) -> tuple[Source, Source]:
+def _check_rows(X: Table, resp: Table, sample_weight: ArrayLike | Tensor | None) -> tuple[Source, Source]:
+    """Return sources of X and of resp, after a check that they have the same rows, and two clusters or more."""
     x, source = as_table(X, name="X"), as_memberships(resp, sample_weight)
     check_same_rows(X=x, resp=source)
     if source.n_features == 1:
-        raise InputError("resp has one column, and one cluster is apart from nothing: give two clusters or more")
+        raise InputError(
+            "resp has one column, but separation is not defined for one cluster: give two clusters or more"
+        )
     return x, source
 
 
-def _checked_centers(centers: Table, resp: Source, x: Source) -> Tensor:
+def _check_centers(centers: Table, resp: Source, x: Source) -> Tensor:
+    """Return the centers (k, d), after a check of their shape."""
     source = as_table(centers, name="centers")
-    found, expected = (source.n_rows, source.n_features), (resp.n_features, x.n_features)
-    if found != expected:
-        raise InputError(f"centers has shape {found}, expected (k, d) = {expected}: give one center for each cluster")
+    shape, expected = (source.n_rows, source.n_features), (resp.n_features, x.n_features)
+    if shape != expected:
+        raise InputError(f"centers has shape {shape}, expected (k, d) = {expected}: give one center for each cluster")
     return source.map(lambda block: block.x).to(resp.device)
 
 
-def _check_at_least(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= float(value) < math.inf:
-        raise InputError(f"{name}={value!r}: give a finite number of {least} or more")
+def _check_at_least(name: str, value: Any, minimum: int) -> None:
+    """Raise an InputError unless value is a finite number of ``minimum`` or more."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not minimum <= float(value) < math.inf:
+        raise InputError(f"{name}={value!r}: give a finite number of {minimum} or more")

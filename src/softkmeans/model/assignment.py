@@ -1,4 +1,4 @@
-"""The assignment rules: from logits to memberships. A new rule is a class and a line in the table."""
+"""The assignment rules, which turn logits into memberships. A new rule is a class and an entry in `ASSIGNMENTS`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ..errors import InputError
 
 
 class Assignment(NamedTuple):
-    """How rows are shared among clusters.
+    """The memberships of rows in clusters, and what follows from them for the centers and the objective.
 
     Attributes
     ----------
     resp : Tensor (..., k)
-        Memberships. Rows sum to 1, or to less where they may belong to no cluster.
+        Memberships. Rows sum to 1, or to less if there is a noise cluster.
     update_weight : Tensor (..., k)
-        What a row counts for in the sums that centers are made of.
+        Weight of a row in the sums that determine the centers.
     objective : Tensor (...,)
-        What the rule maximizes at given logits, row by row.
+        The largest value of the rule's objective for each row, at the given logits.
     """
 
     resp: Tensor
@@ -37,38 +37,38 @@ class Assignment(NamedTuple):
 
 
 class AssignmentRule(ABC):
-    """From logits b_k - β_k d_ik to memberships."""
+    """A function from logits b_k - β_k d_ik to memberships."""
 
-    outside: float  # the logit of belonging to no cluster, -inf if every row belongs to some
+    outside: float  # the logit of the noise cluster, -inf if there is none
 
     @abstractmethod
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
-        """Share rows among clusters.
+        """Compute the memberships of rows in clusters.
 
         Parameters
         ----------
         logits : Tensor (..., k)
-            One a row and cluster.
+            One for each row and cluster.
         dim : int
-            Along which the clusters lie, also in what is returned.
+            The dimension of the clusters, in the logits and in the memberships.
         """
 
 
 @dataclass(frozen=True)
 class Softmax(AssignmentRule):
-    """Responsibilities exp(logits) over their sum, whose log is the objective: the classical soft k-means.
+    """The softmax of the logits, as in classical soft k-means. The objective is the log-partition function.
 
     Parameters
     ----------
     outside : float
-        The logit of belonging to no cluster.
+        The logit of the noise cluster.
     """
 
     outside: float = -math.inf
 
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
-        # Not exp(logits - lognorm): where the logits are large, lognorm has no digits left for the sum.
+        # exp(logits - lognorm) would be inaccurate: for large logits, lognorm has no digits left for the sum.
         peak = logits.detach().amax(dim, keepdim=True).clamp_min(self.outside)
         weight = torch.exp(logits - peak)
         total = weight.sum(dim, keepdim=True)
@@ -80,19 +80,19 @@ class Softmax(AssignmentRule):
 
 @dataclass(frozen=True)
 class Fuzzy(AssignmentRule):
-    """Fuzzy c-means: memberships u proportional to d ** (-1 / (m - 1)), the minimizers of Σ u^m d; logits are -d.
+    """The memberships u of fuzzy c-means, which minimize Σ u^m d: u is proportional to d ** (-1 / (m - 1)).
 
-    Rows on a center belong to it alone, or in equal parts to all the centers there.
+    The logits are -d. A row that coincides with centers belongs to these alone, in equal parts.
 
-    Bezdek, "Pattern recognition with fuzzy objective function algorithms", 1981; the cluster of noise is Davé's,
+    Bezdek, "Pattern recognition with fuzzy objective function algorithms", 1981. The noise cluster is from Davé,
     "Characterization and detection of noise in clustering", Pattern Recognition Letters 1991.
 
     Parameters
     ----------
     fuzzifier : float
-        m > 1: how fuzzy; hard k-means as it goes to 1.
+        m > 1. The larger, the fuzzier the memberships; as m goes to 1 they become those of hard k-means.
     outside : float
-        Minus the distance of every row from the cluster of noise.
+        Minus the distance of every row from the noise cluster.
     """
 
     fuzzifier: float = 2.0
@@ -107,32 +107,32 @@ class Fuzzy(AssignmentRule):
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         power = 1 / (self.fuzzifier - 1)
         d = -logits
-        nearest = d.detach().amin(dim, keepdim=True).clamp_max(-self.outside)  # (..., 1)
-        apart = d > 0
-        ratio = torch.where(apart, nearest / torch.where(apart, d, 1.0), 1.0)
+        smallest = d.detach().amin(dim, keepdim=True).clamp_max(-self.outside)  # (..., 1)
+        positive = d > 0
+        ratio = torch.where(positive, smallest / torch.where(positive, d, 1.0), 1.0)
         weight = ratio**power
         total = weight.sum(dim, keepdim=True)
         if self.outside > -math.inf:
-            total = total + (nearest / -self.outside) ** power
+            total = total + (smallest / -self.outside) ** power
         resp = weight / total
-        return Assignment(resp, resp**self.fuzzifier, -(nearest / total ** (self.fuzzifier - 1)).squeeze(dim))
+        return Assignment(resp, resp**self.fuzzifier, -(smallest / total ** (self.fuzzifier - 1)).squeeze(dim))
 
 
 ASSIGNMENTS: dict[str, type[Softmax | Fuzzy]] = {"softmax": Softmax, "fuzzy": Fuzzy}
 
 
 def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
-    """Look a rule up by name; a ``AssignmentRule`` with settings of its own passes through.
+    """Return the assignment rule with a given name; an `AssignmentRule` is returned unchanged.
 
     Parameters
     ----------
     rule : {"softmax", "fuzzy"} or AssignmentRule
-        Its name, or itself.
+        Name of the rule, or the rule itself.
 
     Raises
     ------
     InputError
-        If there is no rule of that name.
+        If no rule has this name.
 
     Examples
     --------
@@ -146,6 +146,6 @@ def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
 
 
 def softmax(logits: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:
-    """Give responsibilities (..., k) and the log of their normalizer (...,), from logits (..., k)."""
-    shares = Softmax()(logits, dim)
-    return shares.resp, shares.objective
+    """Return the softmax (..., k) of logits (..., k), and their log-partition function (...,)."""
+    assignment = Softmax()(logits, dim)
+    return assignment.resp, assignment.objective

@@ -1,4 +1,4 @@
-"""Parameters of a model, and what a pass computes at them."""
+"""The parameters of a model, and what one pass over the data computes at them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .stats import Stats
 
 
 class Params(NamedTuple):
-    """A point of the search, in the space the fit works in.
+    """The parameters that a fit optimizes, in the units of the scaled data.
 
     Attributes
     ----------
     centers : Tensor (k, d)
-        Embedded centers.
+        Centers, embedded by `Distance.embed`.
     temperature : Tensor (k,)
-        T > 0 of each cluster; all the same unless the rule says otherwise.
+        T > 0 of each cluster; all equal unless the temperature rule is per cluster.
     log_prior : Tensor (k,) or (k + 1,)
-        Log of each cluster's prior; with a cluster of noise, that comes last.
+        Log of the prior of each cluster; that of the noise cluster, if there is one, is the last.
     """
 
     centers: Tensor
@@ -32,18 +32,18 @@ class Params(NamedTuple):
 
 
 class ModelSpec(NamedTuple):
-    """Which member of the family is fitted; the default is soft k-means itself.
+    """The variant of the model that is fitted; the default is plain soft k-means.
 
     Attributes
     ----------
     rule : AssignmentRule
-        From logits to memberships.
+        Maps logits to memberships.
     learn_priors : bool
-        Whether priors are learned with the centers.
+        Whether priors are learned together with the centers.
     noise : float or None
-        The distance at which the cluster of noise is from every row, in the space the fit works in, if there is one.
+        Distance of the noise cluster from every row, in the units of the scaled data; None without a noise cluster.
     frozen : Tensor (k,) of bool or None
-        Which centers stay where they start.
+        True for the centers that keep their initial values.
     """
 
     rule: AssignmentRule = Softmax()
@@ -53,15 +53,15 @@ class ModelSpec(NamedTuple):
 
 
 class PassStats(NamedTuple):
-    """Stats of some rows at some Params, and what more an objective needs of them.
+    """The Stats of some rows at given Params, and the further sums that some objectives need.
 
     Attributes
     ----------
     stats : Stats
-        All that the free energy and the likelihood need.
+        The sums that every objective needs.
     extra : Tensor
-        ∂E/∂c (k, d) where the distortion E is the objective, ∂H/∂log T (1,) where T solves for the entropy; else
-        nothing (0,).
+        ∂E/∂c (k, d) if the distortion E is the objective, ∂H/∂log T (1,) if T is determined by the entropy H; otherwise
+        empty (0,).
     """
 
     stats: Stats
@@ -72,7 +72,7 @@ class PassStats(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A point, the summary of all rows there, and the objective."""
+    """Parameters, the sums over all rows at these parameters, and the value of the objective."""
 
     params: Params
     sums: PassStats

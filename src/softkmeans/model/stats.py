@@ -1,4 +1,4 @@
-"""The one additive summary through which data enters every algorithm."""
+"""The additive sufficient statistics through which data enters every algorithm."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a fit needs to know of some rows, given centers and a temperature. Stats of two sets of rows add up.
+    """Sufficient statistics of some rows, given centers and a temperature. Stats of two sets of rows can be added.
 
     Attributes
     ----------
     weight : Tensor (k,)
-        W_k = Σ w r, each cluster's share of the rows.
+        W_k = Σ w r, the cluster weights.
     irls_weight : Tensor (k,)
-        A_k = Σ w r g, where g is the distance's slope in the squared distance: how firmly a cluster's rows hold its
-        center. Equal to ``weight`` for squared Euclidean distances.
+        A_k = Σ w r g, where g is the derivative of the distance in the squared Euclidean distance: the weights of
+        iteratively reweighted least squares. Equal to ``weight`` for squared Euclidean distances.
     weighted_sum : Tensor (k, d)
-        S_k = Σ w r g x. The center that EM moves to is S_k / A_k, and ∂F/∂c_k = 2 (A_k c_k - S_k).
+        S_k = Σ w r g x. The EM update of a center is S_k / A_k, and ∂F/∂c_k = 2 (A_k c_k - S_k).
     kink_weight : Tensor (k,)
-        Σ w r over rows that sit exactly on the center where the distance has a kink there (Euclidean), else 0.
+        Σ w r over the rows that coincide with the center, if the distance has a kink there (Euclidean); otherwise 0.
     distortion : Tensor (k,)
-        Σ w r d; its total is E.
+        Σ w r d, which sums to the distortion E.
     objective : Tensor ()
-        Σ w logsumexp of the logits, so that F = -T times this.
+        Σ w logsumexp of the logits; the free energy F is -T times this.
     n : Tensor ()
-        Σ w, the number of rows where nothing is weighted.
+        Σ w; the number of rows if they have no weights.
 
     Examples
     --------
@@ -51,5 +51,5 @@ class Stats:
         return Stats(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __mul__(self, factor: float) -> Stats:
-        """Give what the same rows add up to with weights so many times as large."""
+        """Return the statistics of the same rows, with their weights multiplied by a factor."""
         return Stats(*(getattr(self, f.name) * factor for f in fields(self)))

@@ -1,1 +1,1 @@
-"""Soft k-means as a PyTorch module, and its training."""
+"""Soft k-means as a PyTorch module, and a function that trains it."""

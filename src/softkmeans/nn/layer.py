@@ -19,41 +19,42 @@ from ..functional import AnyDistance, DistanceFunction
 
 
 class SoftKMeansLayer(nn.Module):
-    """Soft assignment of rows to centroids that backpropagation can learn.
+    """Soft assignment of rows to learnable centroids.
 
     Parameters
     ----------
     n_clusters : int
-        k.
+        Number of clusters k.
     n_features : int
-        d.
+        Number of features d.
     temperature : float, default=1.0
-        T > 0: how soft; it divides the *squared* distance by default. β = 1/T is its inverse.
+        Temperature T > 0: the higher, the softer the assignment. By default, it divides the *squared* distance. Its
+        inverse is β = 1/T.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
-        What is between rows and centroids. A callable takes rows (..., n, d) and centroids (k, d) to distances
-        (..., n, k), and is differentiated; an ``nn.Module`` becomes a submodule, whose parameters train with the
-        centroids. As it has no density, it has no "nll" and no T to learn.
+        Distance between rows and centroids. A callable takes rows (..., n, d) and centroids (k, d), returns distances
+        (..., n, k), and must be differentiable. An ``nn.Module`` becomes a submodule, whose parameters are trained
+        with the centroids. A callable has no density, so it does not support "nll" or ``learn_temperature=True``.
     learn_temperature : bool, default=False
-        Whether T is learned with the centroids, as its logarithm; only ``loss(x, "nll")`` has a T to learn.
+        Whether log T is a parameter that is learned with the centroids. Only ``loss(x, "nll")`` can learn T.
     centroids : Tensor (k, d), optional
-        Where they start, copied; standard normal numbers by default. Rows of the data are a better start: see
-        `softkmeans.train_layer`, which also seeds by k-means++.
+        Initial centroids; they are copied. Standard normal by default. Rows of the data are better initial centroids:
+        see `softkmeans.train_layer`, which also supports k-means++.
     generator : torch.Generator, optional
-        Where the default start is drawn from; PyTorch's own generator otherwise.
+        Random number generator for the default centroids. By default, PyTorch's global generator.
     device, dtype
-        Where the parameters are made, and their type, as for PyTorch's modules.
+        Device and type of the parameters, as for PyTorch's own modules.
 
     Attributes
     ----------
     centroids : nn.Parameter (k, d)
-        The centers.
+        The centroids.
     log_temperature : nn.Parameter or Tensor ()
-        log T; a parameter if it is learned, else a buffer.
+        log T: a parameter if ``learn_temperature`` is True, else a buffer.
 
     Raises
     ------
     InputError
-        If a parameter can't be used.
+        If an argument is invalid.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class SoftKMeansLayer(nn.Module):
     >>> layer.centroids.detach().flatten().round(decimals=2)
     tensor([0.1000, 5.1000])
 
-    A distance that learns which features matter:
+    A distance with learnable feature weights:
 
     >>> class Weighted(torch.nn.Module):
     ...     def __init__(self):
@@ -104,51 +105,59 @@ class SoftKMeansLayer(nn.Module):
         check_positive("temperature", temperature)
         self.n_clusters, self.n_features = n_clusters, n_features
         self.distance, self.learn_temperature = functional.find_distance(distance), learn_temperature
-        made: dict[str, Any] = {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
         if centroids is None:
-            start = torch.randn(n_clusters, n_features, generator=generator, **made)
+            initial = torch.randn(n_clusters, n_features, generator=generator, **options)
         else:
-            start = torch.as_tensor(centroids).detach().clone().to(**made)
-            self._check_start(start)
-        if not torch.finfo(start.dtype).tiny <= temperature <= torch.finfo(start.dtype).max:
-            raise InputError(f"temperature={temperature!r} is out of {start.dtype}'s range: use float64, or rescale")
-        self._check_distance(start if centroids is not None else None)
-        self.centroids = nn.Parameter(start)
-        log_t = torch.tensor(math.log(temperature), device=start.device, dtype=start.dtype)
+            initial = torch.as_tensor(centroids).detach().clone().to(**options)
+            self._check_centroids(initial)
+        if not torch.finfo(initial.dtype).tiny <= temperature <= torch.finfo(initial.dtype).max:
+            raise InputError(
+                f"temperature={temperature!r} is out of the range of {initial.dtype}: use float64, or rescale the data"
+            )
+        self._check_distance(initial if centroids is not None else None)
+        self.centroids = nn.Parameter(initial)
+        log_t = torch.tensor(math.log(temperature), device=initial.device, dtype=initial.dtype)
         if learn_temperature:
             self.log_temperature = nn.Parameter(log_t)
         else:
             self.register_buffer("log_temperature", log_t)
 
-    def _check_start(self, start: Tensor) -> None:
+    def _check_centroids(self, centroids: Tensor) -> None:
         expected = self.n_clusters, self.n_features
-        if start.shape != expected:
-            raise InputError(f"centroids have shape {tuple(start.shape)}, expected {expected}")
-        if not (start.is_meta or start.isfinite().all()):
-            raise InputError("centroids contain NaN or infinity: give finite ones")
+        if centroids.shape != expected:
+            raise InputError(f"centroids have shape {tuple(centroids.shape)}, expected {expected}")
+        if not (centroids.is_meta or centroids.isfinite().all()):
+            raise InputError("centroids contain NaN or infinity, expected finite values")
 
-    def _check_distance(self, given: Tensor | None) -> None:
+    def _check_distance(self, centroids: Tensor | None) -> None:
+        """Raise an InputError if the distance is invalid; ``centroids`` are those that the user gave."""
         if isinstance(self.distance, Distance):
             check_features(self.distance, self.n_features)
         elif self.learn_temperature:
             functional.with_density(self.distance, "learn_temperature=True", "learn_temperature=False")
-        # Random centroids may lie where it has no meaning, and a module's parameters may be moved or loaded yet.
-        elif given is not None and not isinstance(self.distance, nn.Module):
-            functional.check_function(self.distance, given)
+        # A callable may be undefined at random centroids, and the parameters of a module may still be moved or loaded.
+        elif centroids is not None and not isinstance(self.distance, nn.Module):
+            functional.check_function(self.distance, centroids)
 
     @property
     def temperature(self) -> Tensor:
-        """T, a Tensor (); differentiable where it is learned."""
+        """Temperature T, a Tensor (); differentiable if it is learned."""
         return self.log_temperature.exp()
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        """Give the responsibilities (..., n, k) of the clusters for rows (..., n, d).
+        """Compute the memberships of rows in the clusters.
 
         Parameters
         ----------
         x : Tensor (..., n, d)
             Rows.
+
+        Returns
+        -------
+        Tensor (..., n, k)
+            Memberships; those of a row sum to 1.
 
         Examples
         --------
@@ -157,19 +166,22 @@ class SoftKMeansLayer(nn.Module):
         tensor([[0.8808, 0.1192],
                 [0.5000, 0.5000]])
         """
-        x = self._checked(x)
+        x = self._validate(x)
         return functional.assign(x, self.centroids, self.temperature, self.distance)
 
     def loss(self, x: Tensor, objective: str = "free_energy", *, sample_weight: Tensor | None = None) -> Tensor:
-        """Give an objective's mean over a batch.
+        """Compute the mean of an objective over a batch of rows.
 
         Parameters
         ----------
         x : Tensor (..., n, d)
             Rows.
         objective : {"free_energy", "distortion", "nll"}, default="free_energy"
-            "free_energy" is what EM lowers. "distortion" is Σ_k r d, backpropagated through r too. "nll" is the
-            negative log-likelihood of the equivalent mixture, which alone can learn T.
+            Objective to average:
+
+            - "free_energy": -T log Σ_k exp(-d / T), which EM minimizes.
+            - "distortion": Σ_k r d, with gradients also through the memberships r.
+            - "nll": negative log-likelihood of the equivalent mixture. It is the only objective that can learn T.
         sample_weight : Tensor (..., n), optional
             Weights of the rows in the mean.
 
@@ -181,8 +193,8 @@ class SoftKMeansLayer(nn.Module):
         Raises
         ------
         InputError
-            If there is no such objective, it can't learn T, it needs a density that a callable distance has not, or x
-            has other features.
+            If the objective is unknown or cannot learn T, if it needs a density and the distance is a callable, or if
+            x has a wrong shape.
 
         Examples
         --------
@@ -191,36 +203,38 @@ class SoftKMeansLayer(nn.Module):
         >>> layer.loss(x).item(), layer.loss(x, "distortion").item()  # 1 - 2 log 2, and 1
         (-0.386..., 1.0)
         """
-        x = self._checked(x)
+        x = self._validate(x)
         if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
             raise InputError(f"sample_weight has shape {tuple(sample_weight.shape)}, expected {tuple(x.shape[:-1])}")
-        each: Tensor = self._objective(objective)(x, self.centroids, self.temperature, self.distance, reduction="none")
+        function = self._objective_function(objective)
+        losses: Tensor = function(x, self.centroids, self.temperature, self.distance, reduction="none")
         if sample_weight is None:
-            return each.mean()
-        return (sample_weight * each).sum() / sample_weight.sum()
+            return losses.mean()
+        return (sample_weight * losses).sum() / sample_weight.sum()
 
-    def _objective(self, name: str) -> Any:
-        runaway = {"free_energy": "infinity (∂F/∂T = -H < 0)", "distortion": "0 (∂E/∂T > 0)"}
-        if self.learn_temperature and name in runaway:
+    def _objective_function(self, name: str) -> Any:
+        temperature_limits = {"free_energy": "infinity (∂F/∂T = -H < 0)", "distortion": "0 (∂E/∂T > 0)"}
+        if self.learn_temperature and name in temperature_limits:
             raise InputError(
-                f"objective={name!r} can't learn a temperature, which would run off to {runaway[name]}: "
-                "choose objective='nll', or learn_temperature=False"
+                f"objective={name!r} cannot learn a temperature, which would go to {temperature_limits[name]}: "
+                "use objective='nll', or learn_temperature=False"
             )
-        check_known("objective", name, (*runaway, "nll"))
+        check_known("objective", name, (*temperature_limits, "nll"))
         return getattr(functional, name)
 
-    def _checked(self, x: Tensor) -> Tensor:
+    def _validate(self, x: Tensor) -> Tensor:
+        """Return x in the dtype of the centroids; raise an InputError if its type, shape or dtype is wrong."""
         if not isinstance(x, Tensor):
             raise InputError(f"x is of type {type(x).__name__}, expected a tensor: use torch.as_tensor(x)")
         if x.ndim < 2 or x.shape[-1] != self.n_features:
             raise InputError(f"x has shape {tuple(x.shape)}, expected (..., n, {self.n_features})")
         if x.dtype == self.centroids.dtype or torch.is_autocast_enabled(x.device.type):
             return x.to(self.centroids.dtype)
-        raise InputError(f"x is {x.dtype}, the centroids are {self.centroids.dtype}: use x.to(layer.centroids.dtype)")
+        raise InputError(f"x has dtype {x.dtype}, expected {self.centroids.dtype}: use x.to(layer.centroids.dtype)")
 
     @override
     def extra_repr(self) -> str:
-        """Say what the module is made of, for its representation.
+        """Return the arguments that the module's representation shows.
 
         Examples
         --------

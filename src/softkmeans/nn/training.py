@@ -1,4 +1,4 @@
-"""Training of the module by the library's own fit loop, and the way there and back between module and estimator."""
+"""Train the PyTorch module with the library's own fit loop."""
 
 from __future__ import annotations
 
@@ -39,48 +39,51 @@ def train_layer(
     checkpoint: Any = None,
     resume: bool = False,
 ) -> Result:
-    """Train a layer's centroids, and its temperature if that is learned, on all rows; step sizes follow the data.
+    """Train a layer's centroids, and its temperature if it is learned, on all rows.
 
-    A plain PyTorch loop over ``layer.loss(x, objective)`` does the same; this one also scales steps to the data's
-    spread, works through the rows block by block, keeps the best centroids, stops by itself and can be watched.
+    This minimizes the same loss as a plain PyTorch loop over ``layer.loss(x, objective)``. In addition, it adapts the
+    step size to the spread of the data, reads the rows block by block, keeps the best centroids, stops when the loss
+    no longer improves, and supports callbacks and checkpoints.
 
     Parameters
     ----------
     layer : SoftKMeansLayer
-        Changed in place: its centroids, and its temperature where it learns that.
+        The layer. Its centroids are changed in place, and its temperature if that is learned.
     x : Tensor or array-like (n, d)
         Rows.
     objective : {"free_energy", "distortion", "nll"}, optional
-        What is minimized: by default "nll" if the layer learns its temperature, else "free_energy". "distortion" is
-        backpropagated through the layer's own functions.
+        Objective to minimize, as in `SoftKMeansLayer.loss`. By default, "nll" if the layer learns its temperature,
+        else "free_energy".
     solver : {"adam", "auto", "em", "lbfgs", "online"} or Solver, default="adam"
-        All others take far fewer passes than "adam", which alone can minimize the distortion.
+        Optimization algorithm, as for `SoftKMeans`. "adam" is the only one that can minimize the distortion; all
+        others need far fewer passes.
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, optional
-        Where the centroids start: where they are, by default; "k-means++" finds better places in the data.
+        Initial centroids, or the method to choose them. By default, the layer's current centroids; "k-means++" usually
+        gives a better optimum.
     max_iter : int, default=300
-        Passes over the data, at most.
+        Maximum number of passes over the rows; if it is reached, one extra pass evaluates the final parameters.
     tol : float, default=1e-6
-        Relative improvement of the objective that still counts, as for `SoftKMeans`.
+        Tolerance of the relative improvement, below which the training stops, as for `SoftKMeans`.
     sample_weight : Tensor or array-like (n,), optional
         Weights of the rows.
-    random_state : int, numpy Generator or None
-        Where a seeding draws from.
-    callbacks : sequence of Callback
-        Objects that watch the training, such as `LossPrinter`.
+    random_state : int, numpy Generator or None, default=None
+        Seed or random number generator for initial centroids.
+    callbacks : sequence of Callback, default=()
+        Callbacks, called after every pass, such as `LossPrinter`.
     checkpoint : str, path-like or Checkpoint, optional
-        The folder where the training keeps what it needs to go on, should it be stopped.
+        Folder for checkpoints, from which interrupted training can be resumed; see `Checkpoint`.
     resume : bool, default=False
-        Whether to go on from the last checkpoint, if there is one.
+        Whether to resume from the last checkpoint, if there is one.
 
     Returns
     -------
     Result
-        What the fit found. If it is interrupted, or fails, the layer is left as it was.
+        The result of the fit. If the training is interrupted or fails, the layer is unchanged.
 
     Raises
     ------
     InputError
-        If the data or a parameter can't be used.
+        If the data or a parameter is invalid.
 
     Examples
     --------
@@ -95,7 +98,7 @@ def train_layer(
     temperature, distance = float(layer.temperature.detach()), as_distance(layer.distance)
     source = as_source(x, sample_weight, device=layer.centroids.device)
     if source.n_features != layer.n_features:
-        raise InputError(f"x has {source.n_features} features, expected the {layer.n_features} of the layer")
+        raise InputError(f"x has {source.n_features} features, expected {layer.n_features} like the layer")
     result = fit(
         source,
         layer.n_clusters,

@@ -1,4 +1,4 @@
-"""What a fit minimizes, in terms of Stats."""
+"""The objectives that a fit minimizes, computed from Stats."""
 
 from __future__ import annotations
 

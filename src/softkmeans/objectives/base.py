@@ -1,8 +1,8 @@
-"""What solvers ask of an objective, in terms of Stats: value, gradient and EM's update."""
+"""The interface of an objective: value, gradient and EM update, computed from Stats."""
 
 from __future__ import annotations
 
-__all__ = ["MIN_PRIOR", "Objective", "each"]
+__all__ = ["MIN_PRIOR", "Objective", "map_values"]
 
 import math
 from abc import ABC, abstractmethod
@@ -21,39 +21,41 @@ from ..model.params import ModelSpec, Params, PassStats
 from ..model.stats import Stats
 from ..temperature import TemperatureRule
 
-MIN_PRIOR = 1e-300  # what a cluster's prior may fall to: its logarithm is to be finite
+MIN_PRIOR = 1e-300  # lower bound of a learned prior, so that its logarithm is finite
+MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
 
 
 class Objective(ABC):
-    """An objective over Params. Solvers see points as flat vectors: the centers, then what else is learned.
+    """An objective as a function of Params.
 
-    That is log T, of all clusters or of each, and the logits of the priors.
+    For solvers that need vectors, `pack` flattens Params to one: the centers, then log T if it is learned (one for all
+    clusters or one for each), then the logits of the priors if they are learned.
 
     Parameters
     ----------
     scaling : Scaling
-        The space the fit works in.
+        Centering and scaling of the data.
     temperature : TemperatureRule
-        How T follows the data.
+        Determines T from the data.
     spec : ModelSpec
-        Which member of the family is fitted.
+        The variant of the model.
     """
 
     name: str
-    has_update = True  # whether EM's update lowers it
+    has_update = True  # whether the EM update lowers this objective
     has_gradient = True
-    patience = 1  # how many updates in a row may bring no improvement before that is the end
+    patience = 1  # number of consecutive updates without improvement after which a fit ends
 
     def __init__(self, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec | None = None) -> None:
         self.scaling, self.temperature, self.spec = scaling, temperature, spec or ModelSpec()
 
     def accumulate(self, block: Block, params: Params) -> PassStats:
-        """Sum up a block at a point; the sums of all blocks give value, gradient and update."""
+        """Compute the sums over a block's rows at given parameters; their total gives value, gradient and update."""
         b, rule = self.logit_offsets(params)
         return PassStats(accumulate(block, params.centers, 1 / params.temperature, b, self.scaling.distance, rule))
 
     def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
-        """Give b (k,), and the rule with its logit of belonging to no cluster; b = 0 for equal priors."""
+        """Return b (k,), which is 0 for equal priors, and the assignment rule with the logit of the noise cluster."""
         bias = params.log_prior + math.log(len(params.log_prior))
         if self.spec.noise is None:
             return bias, self.spec.rule
@@ -61,34 +63,34 @@ class Objective(ABC):
 
     @abstractmethod
     def value(self, params: Params, sums: PassStats) -> float:
-        """Give the objective at a point."""
+        """Return the objective at given parameters, from the sums there."""
 
     @abstractmethod
     def tolerance_scale(self, sums: PassStats) -> float:
-        """Give what ``tol`` is relative to; the objective itself may cross zero and is none."""
+        """Return the scale that ``tol`` is relative to; not the objective itself, which may cross zero."""
 
     def is_met(self, value: float, sums: PassStats, tol: float) -> bool:
-        """Whether nothing can be gained beyond a value, which few objectives know."""
+        """Return whether a value is close enough to the minimum to stop, for objectives whose minimum is known."""
         return False
 
     def is_reached(self, params: Params, sums: PassStats) -> bool:
-        """Whether a point where nothing improves any more is what was looked for."""
+        """Return whether parameters from which the value no longer improves are a solution."""
         return True
 
     @abstractmethod
     def logit_scale(self, params: Params) -> float:
-        """Give what a logit of 1 is worth in this objective."""
+        """Return the scale between logits and the objective: T for the free energy, 1 for the likelihood."""
 
     @abstractmethod
     def in_data_units(self, value: float, n: float) -> float:
-        """Give a value, of rows of weight n in all, in the data's units."""
+        """Convert a value, for rows of total weight n, to the data's units."""
 
     def selection_value(self, params: Params, sums: PassStats) -> float:
-        """Give what restarts are compared by, lower being better."""
+        """Return the value by which restarts are compared; lower is better."""
         return self.value(params, sums)
 
     def gradient(self, params: Params, sums: PassStats) -> Tensor:
-        """Give the gradient over the flat vector."""
+        """Return the gradient with respect to the vector of `pack`."""
         stats, logit_scale = sums.stats, self.logit_scale(params)
         centers = self._tangent(params, -2 * stats.irls_weight[:, None] * em_step(params, stats))
         parts = [(centers / (params.temperature / logit_scale)[:, None]).flatten()]
@@ -99,84 +101,87 @@ class Objective(ABC):
         return torch.cat(parts)
 
     def _tangent(self, params: Params, gradient: Tensor) -> Tensor:
-        """Keep of a gradient (k, d) what moves the centers that move within their space."""
+        """Project a gradient (k, d) onto the directions in which centers can move; it is 0 for frozen centers."""
         gradient = self.scaling.distance.tangent(params.centers, gradient)
         frozen = self.spec.frozen
         return gradient if frozen is None else gradient.masked_fill(frozen[:, None], 0.0)
 
     def _temperature_gradient(self, params: Params, stats: Stats) -> Tensor:
-        """∂NLL/∂log T (k,) or (1,)."""
+        """Return ∂NLL/∂log T: (k,) if each cluster has a temperature, otherwise (1,)."""
 
-        def own(t: float) -> float:
+        def mean_distortion(t: float) -> float:
             return self.scaling.distance.mean_distortion(t, len(self.scaling.shift))
 
         t = params.temperature
         if self.temperature.per_cluster:
-            return (stats.weight * each(own, t) - stats.distortion) / t
-        return t.new_tensor([(float(stats.n) * own(float(t[0])) - self.distortion(stats)) / float(t[0])])
+            return (stats.weight * map_values(mean_distortion, t) - stats.distortion) / t
+        shared = float(t[0])
+        return t.new_tensor([(float(stats.n) * mean_distortion(shared) - self.distortion(stats)) / shared])
 
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
-        """Inverse curvatures over the flat vector with which a gradient step is, to first order, EM's update."""
+        """Return inverse curvatures, in the order of `pack`, with which a gradient step is a first-order EM update."""
         stats, logit_scale = sums.stats, self.logit_scale(params)
         irls_weight = stats.irls_weight.clamp_min(torch.finfo(params.centers.dtype).tiny)
         parts = [(0.5 / irls_weight * (params.temperature / logit_scale))[:, None].expand_as(params.centers).flatten()]
         if self.temperature.learned:
-            parts.append(
-                1 / (self._shared(stats.distortion, stats) / params.temperature[self._which]).clamp_min(1e-300)
-            )
+            curvature = self._pooled(stats.distortion, stats) / params.temperature[self._temperature_index]
+            parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
         if self.spec.learn_priors:
-            parts.append(1 / (logit_scale * float(stats.n) * params.log_prior.exp()).clamp_min(1e-300))
+            curvature = logit_scale * float(stats.n) * params.log_prior.exp()
+            parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
         return torch.cat(parts)
 
     @property
-    def _which(self) -> slice:
-        """Which temperatures are coordinates: each cluster's, or the first, which is that of all."""
+    def _temperature_index(self) -> slice:
+        """The temperatures that are independent parameters: all, or only the first if clusters share one."""
         return slice(None) if self.temperature.per_cluster else slice(1)
 
-    def _shared(self, distortion: Tensor, stats: Stats) -> Tensor:
-        """Distortions (k,) as they are, or their sum (1,) if all share a temperature, that of noise included."""
+    def _pooled(self, distortion: Tensor, stats: Stats) -> Tensor:
+        """Return distortions (k,) unchanged, or if clusters share a temperature, their sum (1,) including the noise."""
         if self.temperature.per_cluster:
             return distortion
-        return (distortion.sum() + self._noise(stats)).expand(1)
+        return (distortion.sum() + self._noise_distortion(stats)).expand(1)
 
     def noise_weight(self, stats: Stats) -> float:
-        """Give the weight of the cluster of noise, 0 where only rounding is left of it."""
-        left = float(stats.n - stats.weight.sum())
-        return left if self.spec.noise is not None and left > 1e-12 * float(stats.n) else 0.0
+        """Return the weight of the noise cluster; 0 if it is no larger than rounding errors."""
+        remainder = float(stats.n - stats.weight.sum())
+        return remainder if self.spec.noise is not None and remainder > 1e-12 * float(stats.n) else 0.0
 
-    def _noise(self, stats: Stats) -> float:
+    def _noise_distortion(self, stats: Stats) -> float:
         return (self.spec.noise or 0.0) * self.noise_weight(stats)
 
     def distortion(self, stats: Stats) -> float:
-        """Give E, that of the cluster of noise included."""
-        return float(stats.distortion.sum()) + self._noise(stats)
+        """Return the distortion E, including that of the noise cluster."""
+        return float(stats.distortion.sum()) + self._noise_distortion(stats)
 
     def _cluster_weights(self, stats: Stats) -> Tensor:
-        """Weights (k,) of the clusters, or (k + 1,) with that of noise."""
+        """Return the cluster weights: (k,), or (k + 1,) with that of the noise cluster."""
         if self.spec.noise is None:
             return stats.weight
         return torch.cat([stats.weight, stats.weight.new_tensor([self.noise_weight(stats)])])
 
     def entropy(self, params: Params, sums: PassStats) -> float:
-        """Give H, Σ w (objective - Σ r logit); 0 where T is so low that only rounding is left of the difference."""
+        """Return the entropy H = Σ w (lognorm - Σ r logit); 0 if T is so low that H is below rounding errors."""
         stats = sums.stats
         b, rule = self.logit_offsets(params)
-        logit_scale = float((stats.distortion / params.temperature).sum())
-        outside = 0.0 if self.spec.noise is None else rule.outside * float(self._cluster_weights(stats)[-1])
-        most = float(stats.n) * math.log(len(params.log_prior))
-        found = logit_scale + float(stats.objective) - float(b @ stats.weight) - outside
-        return min(max(0.0, found), most) if logit_scale * 1e-14 < most else 0.0
+        scaled_distortion = float((stats.distortion / params.temperature).sum())
+        noise_logit = 0.0 if self.spec.noise is None else rule.outside * float(self._cluster_weights(stats)[-1])
+        largest = float(stats.n) * math.log(len(params.log_prior))
+        if not scaled_distortion * 1e-14 < largest:
+            return 0.0
+        entropy = scaled_distortion + float(stats.objective) - float(b @ stats.weight) - noise_logit
+        return min(max(0.0, entropy), largest)
 
     def mean_entropy(self, params: Params, sums: PassStats) -> float:
-        """Give the mean entropy of a row, in nats."""
+        """Return the mean entropy of a row's memberships, in nats."""
         return self.entropy(params, sums) / float(sums.stats.n)
 
     def free_energy(self, params: Params, sums: PassStats) -> float:
-        """Give F in this space; there is none where clusters differ in temperature."""
+        """Return the free energy F in the units of the scaled data; NaN if each cluster has a temperature."""
         return math.nan if self.temperature.per_cluster else -float(params.temperature[0] * sums.stats.objective)
 
     def update(self, params: Params, sums: PassStats) -> Params:
-        """EM's M-step: the centers, and T and priors if learned, that are best at fixed responsibilities."""
+        """Return the M-step of EM: the best centers, and T and priors if learned, at fixed memberships."""
         stats, frozen = sums.stats, self.spec.frozen
         centers = self.scaling.distance.embed(params.centers + em_step(params, stats))
         if frozen is not None:
@@ -184,45 +189,46 @@ class Objective(ABC):
         log_prior = params.log_prior
         if self.spec.learn_priors:
             log_prior = (self._cluster_weights(stats) / stats.n).clamp_min(MIN_PRIOR).log()
-        return Params(centers, self._likeliest(centers, params, stats), log_prior)
+        return Params(centers, self._temperature_update(centers, params, stats), log_prior)
 
-    def _likeliest(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
-        """Temperatures (k,) after a step to new centers; clusters without weight keep theirs."""
+    def _temperature_update(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
+        """Return the temperatures (k,) after a step to new centers; clusters without weight keep theirs."""
         if not self.temperature.learned:
             return params.temperature
         weights = stats.weight if self.temperature.per_cluster else stats.n[None]
-        distortion = self._shared(distortion_after(centers, params, stats), stats)
-        found = [
+        distortion = self._pooled(distortion_after(centers, params, stats), stats)
+        before = params.temperature[self._temperature_index]
+        temperatures = [
             self.temperature.update(self.scaling, t, e / w) if w > 0 else t
-            for t, e, w in zip(
-                params.temperature[self._which].tolist(), distortion.tolist(), weights.tolist(), strict=True
-            )
+            for t, e, w in zip(before.tolist(), distortion.tolist(), weights.tolist(), strict=True)
         ]
-        return params.temperature.new_tensor(found).expand_as(params.temperature)
+        return params.temperature.new_tensor(temperatures).expand_as(params.temperature)
 
     def pack(self, params: Params) -> Tensor:
-        """Flatten a point."""
+        """Flatten parameters to a vector."""
         parts = [params.centers.flatten()]
         if self.temperature.learned:
-            parts.append(params.temperature[self._which].log())
+            parts.append(params.temperature[self._temperature_index].log())
         if self.spec.learn_priors:
             parts.append(params.log_prior)
         return torch.cat(parts)
 
     def unpack(self, vector: Tensor, like: Params) -> Params:
-        """Make a point of a flat vector."""
-        centers, rest = vector[: like.centers.numel()].view_as(like.centers), vector[like.centers.numel() :]
+        """Convert a vector of `pack` back to parameters; what is not learned is taken from ``like``."""
+        n_coordinates = like.centers.numel()
+        centers = vector[:n_coordinates].view_as(like.centers)
+        rest = vector[n_coordinates:]
         temperature, log_prior = like.temperature, like.log_prior
         if self.temperature.learned:
-            n = len(temperature[self._which])
-            logs, rest = rest[:n], rest[n:]
-            coldest = self.temperature.update(self.scaling, float(temperature[0]), 0.0)
-            temperature = logs.clamp_max(400.0).exp().clamp_min(coldest).expand_as(temperature)
+            n = len(temperature[self._temperature_index])
+            log_temperature, rest = rest[:n], rest[n:]
+            lowest = self.temperature.update(self.scaling, float(temperature[0]), 0.0)
+            temperature = log_temperature.clamp_max(400.0).exp().clamp_min(lowest).expand_as(temperature)
         if self.spec.learn_priors:
             log_prior = torch.log_softmax(rest, 0).clamp_min(math.log(MIN_PRIOR))
         return Params(self.scaling.distance.embed(centers), temperature, log_prior)
 
 
-def each(of: Callable[[float], float], values: Tensor) -> Tensor:
-    """Give a function's value at each of some numbers (m,)."""
-    return values.new_tensor([of(value) for value in values.tolist()])
+def map_values(function: Callable[[float], float], values: Tensor) -> Tensor:
+    """Return the values of a scalar function at each of the numbers (m,)."""
+    return values.new_tensor([function(value) for value in values.tolist()])

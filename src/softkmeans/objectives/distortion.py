@@ -1,4 +1,4 @@
-"""The expected distortion, with its full gradient."""
+"""The expected distortion as an objective."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from .free_energy import FreeEnergy
 
 
 class Distortion(FreeEnergy):
-    """E = Σ w r d with its full gradient, through r; by autograd, and for solvers that need no more than a gradient."""
+    """The expected distortion E = Σ w r d, for solvers that need only a gradient.
+
+    The gradient includes that of the memberships r and is computed by autograd.
+    """
 
     name = "distortion"
-    has_update = False  # EM lowers F
+    has_update = False  # EM minimizes F, not E
 
     @override
     def accumulate(self, block: Block, params: Params) -> PassStats:
@@ -27,8 +30,8 @@ class Distortion(FreeEnergy):
         gradient = torch.zeros_like(params.centers)
         with torch.enable_grad():
             for tile in tiles(block, len(c)):
-                each = functional.distortion(tile.x, c, t, self.scaling.distance, reduction="none")
-                gradient += torch.autograd.grad(tile.w @ each, c)[0]
+                distortion = functional.distortion(tile.x, c, t, self.scaling.distance, reduction="none")
+                gradient += torch.autograd.grad(tile.w @ distortion, c)[0]
         return super().accumulate(block, params)._replace(extra=gradient)
 
     @override

@@ -1,4 +1,4 @@
-"""Fits that have no objective: the squared distance to a fixed point takes its place."""
+"""Objectives for fits that minimize none: the squared distance to a fixed point of the update."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from ..model.stats import Stats
 from .free_energy import FreeEnergy
 from .likelihood import NegativeLogLikelihood
 
-ASTRAY = 0.01  # how far off, in logarithms, the temperature kept may be from solving its rule's equation
-
-
-THIN = 512  # rows of a block that show how the entropy answers to T: how soon it is met depends on that, and no more
+MAX_LOG_TEMPERATURE_ERROR = 0.01  # largest residual of the equation for log T at which a fit counts as converged
+ENTROPY_SLOPE_N_ROWS = 512  # rows of a block for an estimate of ∂H/∂log T, which affects only the speed of convergence
 
 
 class FixedPoint(FreeEnergy):
-    """How far, squared, centers are from the means that the update moves them to, summed over the rows' shares.
+    """The squared length of the update of the centers, summed with the cluster weights.
 
-    What the textbook's update lowers where it lowers no objective: it ends where this is 0.
+    It measures the progress of textbook updates (`MeanUpdate`) that minimize no objective; it is 0 at a fixed point.
     """
 
     name = "fixed_point"
     has_gradient = False
-    patience = 10  # it may rise for a while
+    patience = 10  # the value may rise for a few updates
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:
@@ -51,7 +49,7 @@ class FixedPoint(FreeEnergy):
 
 
 class Equilibrium(FixedPoint):
-    """How far, squared, centers and the temperature that solves its rule's equation are from where they stay."""
+    """The squared distance of the centers, and of a temperature defined by an equation, from a fixed point."""
 
     name = "equilibrium"
     patience = 30
@@ -67,36 +65,36 @@ class Equilibrium(FixedPoint):
         if not self.temperature.needs_entropy_slope:
             return sums
         b, rule = self.logit_offsets(params)
-        some = block.subsample(THIN)
+        sample = block.subsample(ENTROPY_SLOPE_N_ROWS)
         noise = (self.spec.noise or 0.0) / float(params.temperature[0])
-        slope = entropy_slope(some, params.centers, 1 / params.temperature, b, self.scaling.distance, rule, noise)
-        return sums._replace(extra=slope * (len(block) / len(some)))
+        slope = entropy_slope(sample, params.centers, 1 / params.temperature, b, self.scaling.distance, rule, noise)
+        return sums._replace(extra=slope * (len(block) / len(sample)))
 
     def _solve(self, params: Params, sums: PassStats) -> tuple[float, float]:
-        """See `TemperatureRule.solve`; what is found is remembered, as a pass is asked for it several times."""
+        """Return the result of `TemperatureRule.solve`, cached because each pass uses it several times."""
         if self._solved is None or self._solved[0] is not sums.stats:
             entropy, slope = self.entropy(params, sums), float(sums.extra.sum())
-            found = self.temperature.solve(self.scaling, params, sums.stats, entropy, slope)
-            self._solved = (sums.stats, found)
+            solution = self.temperature.solve(self.scaling, params, sums.stats, entropy, slope)
+            self._solved = (sums.stats, solution)
         return self._solved[1]
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:
-        off = 10 * self._solve(params, sums)[0]  # so that a tol of 1e-4 asks for T to a thousandth
-        return super().value(params, sums) + float(sums.stats.n) * self.scaling.variance * off**2
+        residual = 10 * self._solve(params, sums)[0]  # the factor 10 makes tol=1e-4 mean T to one part in a thousand
+        return super().value(params, sums) + float(sums.stats.n) * self.scaling.variance * residual**2
 
     @override
     def update(self, params: Params, sums: PassStats) -> Params:
-        """EM's step of the centers, and Newton's of log T, by no more than 1."""
-        excess, slope = self._solve(params, sums)
-        move = max(-1.0, min(1.0, excess / max(slope, 0.1)))
-        return super().update(params, sums)._replace(temperature=params.temperature * math.exp(move))
+        """Return the EM update of the centers and a Newton step of log T, limited to 1."""
+        residual, slope = self._solve(params, sums)
+        step = max(-1.0, min(1.0, residual / max(slope, 0.1)))
+        return super().update(params, sums)._replace(temperature=params.temperature * math.exp(step))
 
     @override
     def is_reached(self, params: Params, sums: PassStats) -> bool:
-        return abs(self._solve(params, sums)[0]) <= ASTRAY
+        return abs(self._solve(params, sums)[0]) <= MAX_LOG_TEMPERATURE_ERROR
 
     @override
     def selection_value(self, params: Params, sums: PassStats) -> float:
-        """Give the NLL: F at other temperatures is another scale."""
+        """Return the NLL: values of F at different temperatures are not comparable."""
         return NegativeLogLikelihood(self.scaling, self.temperature, self.spec).value(params, sums)

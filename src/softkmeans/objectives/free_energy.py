@@ -11,7 +11,7 @@ from .base import Objective
 
 
 class FreeEnergy(Objective):
-    """F = -T Σ w log Σ exp(b - d / T), at a temperature that is not learned."""
+    """The free energy F = -T Σ w log Σ exp(b - d / T), at a temperature that is not learned."""
 
     name = "free_energy"
 

@@ -18,7 +18,7 @@ from .free_energy import FreeEnergy
 
 
 class FuzzyDistortion(FreeEnergy):
-    """J = Σ w u^m d, fuzzy c-means' objective at its best memberships; there is no temperature, T stays 1."""
+    """The objective J = Σ w u^m d of fuzzy c-means, at the optimal memberships u; it has no temperature, T is 1."""
 
     name = "fuzzy"
 
@@ -38,7 +38,7 @@ class FuzzyDistortion(FreeEnergy):
 
     @override
     def entropy(self, params: Params, sums: PassStats) -> float:
-        return math.nan  # the sums don't hold it
+        return math.nan  # cannot be computed from the sums
 
     @override
     def mean_entropy(self, params: Params, sums: PassStats) -> float:

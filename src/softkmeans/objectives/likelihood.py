@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from ..model.assignment import AssignmentRule
 from ..model.params import Params, PassStats
-from .base import Objective, each
+from .base import Objective, map_values
 
 
 class NegativeLogLikelihood(Objective):
-    """NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, the objective that can learn T."""
+    """The NLL = F / T + Σw (log k + log Z(T)) of the equivalent mixture, by which T can be learned."""
 
     name = "nll"
 
@@ -29,16 +29,16 @@ class NegativeLogLikelihood(Objective):
         return b - log_z + log_z.min(), rule
 
     def _log_partitions(self, params: Params) -> Tensor:
-        """Log Z(T) of each cluster (k,), or (1,) if all share a temperature."""
+        """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
 
         def log_z(t: float) -> float:
-            one = torch.tensor(t, dtype=torch.float64)
-            return float(self.scaling.distance.log_partition(one, len(self.scaling.shift)))
+            temperature = torch.tensor(t, dtype=torch.float64)
+            return float(self.scaling.distance.log_partition(temperature, len(self.scaling.shift)))
 
-        return each(log_z, params.temperature[self._which])
+        return map_values(log_z, params.temperature[self._temperature_index])
 
     def level(self, params: Params) -> float:
-        """Give what a row's log-density is less than its logsumexp of the logits."""
+        """Return the normalization constant: a row's log-density is the logsumexp of its logits minus this."""
         return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
 
     @override
@@ -55,6 +55,6 @@ class NegativeLogLikelihood(Objective):
 
     @override
     def in_data_units(self, value: float, n: float) -> float:
-        # A density over rows s times as wide is s ** -d as high; on the sphere nothing changes.
-        widening = math.log(self.scaling.scale) if self.scaling.distance.translates else 0.0
-        return value + n * len(self.scaling.shift) * widening
+        # If rows are multiplied by s, densities are multiplied by s ** -d; on the sphere they stay the same.
+        log_scale = math.log(self.scaling.scale) if self.scaling.distance.translates else 0.0
+        return value + n * len(self.scaling.shift) * log_scale

@@ -1,4 +1,4 @@
-"""From parameters to the member of the family that is fitted: its objective, its variant, its first priors."""
+"""Build the objective, the model variant and the initial parameters from the user's settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = [
     "first_temperature",
     "make_objective",
     "make_spec",
-    "make_temperature_rule",
     "select_objective",
+    "select_temperature_rule",
     "with_center_update",
 ]
 
@@ -40,10 +40,10 @@ UPDATES = ("exact", "mean")
 
 
 def with_center_update(distance: Distance, update: str) -> Distance:
-    """Give the distance whose centers move as asked for: "exact", to where their objective is least, or "mean"."""
+    """Return the distance with a given center update: "exact" minimizes the objective, "mean" takes weighted means."""
     check_known("update", update, UPDATES)
-    is_mean_anyway = isinstance(distance.slope(torch.ones(1)), float)
-    return distance if update == "exact" or is_mean_anyway else MeanUpdate(distance)
+    exact_is_mean = isinstance(distance.slope(torch.ones(1)), float)
+    return distance if update == "exact" or exact_is_mean else MeanUpdate(distance)
 
 
 def make_objective(
@@ -60,141 +60,157 @@ def make_objective(
     init_priors: Any,
     objective: str | None = None,
 ) -> tuple[Objective, Tensor]:
-    """Give what is minimized where rows are looked at from a space, and the log of the priors to begin with."""
-    sharing = as_assignment(assignment)
-    rule = make_temperature_rule(temperature, sharing).bind(scaling.view(source), scaling, n_clusters)
-    spec = make_spec(sharing, priors, noise_distance, frozen, scaling, rule, init)
-    goal = select_objective(objective, scaling, rule, spec)
-    check_fuzzifier(sharing, n_clusters)
-    return goal, first_log_prior(priors, init_priors, n_clusters, spec, scaling)
+    """Return the objective to minimize on the scaled data, and the log of the initial priors."""
+    assignment_rule = as_assignment(assignment)
+    temperature_rule = select_temperature_rule(temperature, assignment_rule)
+    temperature_rule = temperature_rule.bind(scaling.view(source), scaling, n_clusters)
+    spec = make_spec(assignment_rule, priors, noise_distance, frozen, scaling, temperature_rule, init)
+    selected = select_objective(objective, scaling, temperature_rule, spec)
+    check_fuzzifier(assignment_rule, n_clusters)
+    return selected, first_log_prior(priors, init_priors, n_clusters, spec, scaling)
 
 
-def check_fuzzifier(rule: AssignmentRule, n_clusters: int) -> None:
-    """Raise an InputError if memberships of 1 / k to the power of the fuzzifier are nothing in float64."""
-    if isinstance(rule, Fuzzy) and rule.fuzzifier * math.log(n_clusters) > 600:
+def check_fuzzifier(assignment_rule: AssignmentRule, n_clusters: int) -> None:
+    """Raise an InputError if memberships of 1 / k to the power of the fuzzifier underflow in float64."""
+    if isinstance(assignment_rule, Fuzzy) and assignment_rule.fuzzifier * math.log(n_clusters) > 600:
+        m = f"{assignment_rule.fuzzifier:g}"
         raise InputError(
-            f"fuzzifier={rule.fuzzifier:g} with {n_clusters} clusters leaves nothing of memberships to that power: "
-            "lower it"
+            f"fuzzifier={m} with {n_clusters} clusters underflows ({n_clusters} ** -{m}): use a smaller fuzzifier"
         )
 
 
-def make_temperature_rule(temperature: Any, rule: AssignmentRule) -> TemperatureRule:
-    """Look a temperature up; fuzzy memberships know none."""
-    if not isinstance(rule, Fuzzy):
+def select_temperature_rule(temperature: Any, assignment_rule: AssignmentRule) -> TemperatureRule:
+    """Return the temperature rule for a parameter; fuzzy memberships have no temperature."""
+    if not isinstance(assignment_rule, Fuzzy):
         return as_temperature(temperature)
     if not (isinstance(temperature, str) and temperature == "auto"):
-        raise InputError(f"temperature={temperature!r}: fuzzy memberships know no temperature, but a fuzzifier")
+        raise InputError(f"temperature={temperature!r} is not supported with fuzzy memberships: set fuzzifier instead")
     return NoTemperature()
 
 
 def make_spec(
-    rule: AssignmentRule,
+    assignment_rule: AssignmentRule,
     priors: Any,
     noise_distance: float | None,
     frozen: Any,
     scaling: Scaling,
-    temperature: TemperatureRule,
+    temperature_rule: TemperatureRule,
     init: Any,
 ) -> ModelSpec:
-    """Check what is asked for, and say it in the units of the space a fit works in."""
+    """Check the parameters of the model variant, and convert them to the units of the scaled data."""
     if noise_distance is not None:
         check_positive("noise_distance", noise_distance, ", in the units of the distance")
-        if temperature.per_cluster:
-            raise InputError("noise_distance needs one temperature: clusters here have each their own")
+        if temperature_rule.per_cluster:
+            raise InputError(
+                f"noise_distance={noise_distance:g} is not supported with a temperature per cluster: "
+                "use one temperature for all"
+            )
     uniform = isinstance(priors, str) and priors == "uniform"
-    if isinstance(rule, Fuzzy) and not uniform:
-        raise InputError(f"priors={priors!r}: fuzzy memberships know no priors, leave them 'uniform'")
+    if isinstance(assignment_rule, Fuzzy) and not uniform:
+        raise InputError(f"priors={priors!r} is not supported with fuzzy memberships: leave it at 'uniform'")
     noise = None if noise_distance is None else float(noise_distance) / scaling.unit
     learn_priors = isinstance(priors, str) and priors == "learned"
-    return ModelSpec(rule, learn_priors, noise, _mask(frozen, init, scaling))
+    return ModelSpec(assignment_rule, learn_priors, noise, _frozen_mask(frozen, init, scaling))
 
 
-def _mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:
+def _frozen_mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:
     if frozen is None:
         return None
     if init is None or isinstance(init, str) or callable(init):
-        raise InputError("frozen says which of the centers in init stay: give init an array (k, d)")
+        raise InputError("frozen needs initial centers: set init to an array (k, d)")
     mask = as_vector(frozen, "frozen")
     if "bool" not in str(mask.dtype) or tuple(mask.shape) != (len(init),):
-        found = f"type {mask.dtype} and shape {tuple(mask.shape)}"
-        raise InputError(f"frozen is of {found}, expected a bool for each of the {len(init)} centers")
+        raise InputError(
+            f"frozen has type {mask.dtype} and shape {tuple(mask.shape)}, "
+            f"expected one bool for each of the {len(init)} centers"
+        )
     return as_tensor(mask).to(scaling.shift.device)
 
 
 def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, spec: ModelSpec, scaling: Scaling) -> Tensor:
-    """Give the log of the priors to begin with: (k,), or (k + 1,) with a cluster of noise."""
+    """Return the log of the initial priors: (k,), or (k + 1,) with the noise cluster."""
     n = n_clusters + (spec.noise is not None)
-    if priors is None or isinstance(priors, str):
-        check_known("priors", priors, PRIORS, ", or an array (k,)")
-        given, name = (None, "") if init_priors is None or priors == "uniform" else (init_priors, "init_priors")
-    else:
-        given, name = priors, "priors"
-    if given is None:
+    if priors is not None and not isinstance(priors, str):
+        return _checked_priors(priors, "priors", n_clusters, n).log().to(scaling.shift)
+    check_known("priors", priors, PRIORS, ", or an array (k,)")
+    if init_priors is None or priors == "uniform":
         return scaling.shift.new_full((n,), -math.log(n))
-    return _checked(given, name, n_clusters, n).log().to(scaling.shift)
+    return _checked_priors(init_priors, "init_priors", n_clusters, n).log().to(scaling.shift)
 
 
-def _checked(given: Any, name: str, n_clusters: int, n: int) -> Tensor:
-    """Priors (k,), or (k + 1,) with what they leave for noise."""
-    found = as_tensor(as_vector(given, name)).detach().cpu().double()
-    if found.shape != (n_clusters,) or not (found > 0).all() or not found.isfinite().all():
-        raise InputError(f"{name}={given!r}: give {n_clusters} numbers above 0, one for each cluster")
-    total = float(found.sum())
+def _checked_priors(value: Any, name: str, n_clusters: int, n: int) -> Tensor:
+    """Return priors (k,), or (k + 1,) with the remainder to 1 for the noise cluster."""
+    priors = as_tensor(as_vector(value, name)).detach().cpu().double()
+    if priors.shape != (n_clusters,) or not (priors > 0).all() or not priors.isfinite().all():
+        raise InputError(f"{name}={value!r}: give {n_clusters} numbers above 0, one for each cluster")
+    total = float(priors.sum())
     if n == n_clusters:
         if name == "priors" and not abs(total - 1) < 1e-6:
             raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
-        return found / total
-    if name == "init_priors" and not total < 1 - 1e-9:  # but for rounding: there was no noise, or none was found
-        return torch.cat([found / total * (n_clusters / n), found.new_tensor([1 / n])])
+        return priors / total
+    # Priors from a fit without noise, or in which noise had no weight, sum to 1 up to rounding.
+    if name == "init_priors" and not total < 1 - 1e-9:
+        return torch.cat([priors / total * (n_clusters / n), priors.new_tensor([1 / n])])
     if not total < 1:
-        raise InputError(f"{name} sum to {total:.6g}, expected less than 1, which leaves a share for noise")
-    return torch.cat([found, found.new_tensor([1 - total])])
+        raise InputError(f"{name} sum to {total:.6g}, expected less than 1: the remainder is the prior of the noise")
+    return torch.cat([priors, priors.new_tensor([1 - total])])
 
 
 def select_objective(name: str | None, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec) -> Objective:
-    """Pair objective and variant: only under the likelihood has a learned temperature a sensible value."""
+    """Return the objective with a given name, or the default one of a model variant.
+
+    Only under the likelihood does a learned temperature have a finite positive optimum.
+    """
     if isinstance(spec.rule, Fuzzy):
         if isinstance(scaling.distance, MeanUpdate):
-            raise InputError("update='mean' does not go with fuzzy memberships: leave it 'exact'")
-        return _only("fuzzy memberships", FuzzyDistortion, name, scaling, temperature, spec)
+            raise InputError("update='mean' is not supported with fuzzy memberships: leave it at 'exact'")
+        return _required_objective("fuzzy memberships", FuzzyDistortion, name, scaling, temperature, spec)
     if isinstance(scaling.distance, MeanUpdate):
         if temperature.learned or temperature.solved or spec.learn_priors:
             raise InputError(
-                "update='mean' follows no objective that temperature or priors could be learned by: fix them"
+                "update='mean' minimizes no objective by which temperature or priors could be learned: "
+                "use fixed values for both"
             )
-        return _only("update='mean'", FixedPoint, name, scaling, temperature, spec)
+        return _required_objective("update='mean'", FixedPoint, name, scaling, temperature, spec)
     if temperature.solved:
-        return _only(f"temperature={temperature!r}", Equilibrium, name, scaling, temperature, spec)
-    objectives: dict[str, type[Objective]] = {
-        kind.name: kind for kind in (FreeEnergy, NegativeLogLikelihood, Distortion)
-    }
+        return _required_objective(f"temperature={temperature!r}", Equilibrium, name, scaling, temperature, spec)
+    objectives: dict[str, type[Objective]] = {cls.name: cls for cls in (FreeEnergy, NegativeLogLikelihood, Distortion)}
     chosen = name or ("nll" if temperature.learned or temperature.per_cluster else "free_energy")
     check_known("objective", chosen, objectives)
     if temperature.learned and chosen != "nll":
         raise InputError(
-            f"objective={chosen!r} needs a fixed temperature: learned with it, T would run off to infinity or to 0; "
-            "give temperature a number, or choose objective='nll'"
+            f"objective={chosen!r} needs a fixed temperature, as a learned one would diverge to infinity or go to 0: "
+            "set temperature to a number, or choose objective='nll'"
         )
     if temperature.per_cluster and chosen != "nll":
         raise InputError(f"objective={chosen!r} needs one temperature for all clusters: choose objective='nll'")
     if chosen == "distortion" and spec._replace(frozen=None) != ModelSpec():
-        raise InputError("objective='distortion' knows neither learned priors nor a cluster of noise: leave them out")
+        raise InputError("objective='distortion' does not support learned priors or a noise cluster: leave them out")
     return objectives[chosen](scaling, temperature, spec)
 
 
-def _only(
-    what: str, kind: type[Objective], name: str | None, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec
+def _required_objective(
+    setting: str,
+    cls: type[Objective],
+    name: str | None,
+    scaling: Scaling,
+    temperature: TemperatureRule,
+    spec: ModelSpec,
 ) -> Objective:
-    """Make the one objective that something goes with."""
+    """Return the only objective that a setting supports."""
     if name is not None:
-        raise InputError(f"objective={name!r} does not go with {what}, which has its own: leave it out")
-    return kind(scaling, temperature, spec)
+        raise InputError(f"objective={name!r} is not supported with {setting}, which has its own: leave it out")
+    return cls(scaling, temperature, spec)
 
 
 def first_temperature(
-    given: float | ArrayLike | Tensor | None, rule: TemperatureRule, scaling: Scaling, view: Source, centers: Tensor
+    given: float | ArrayLike | Tensor | None,
+    temperature_rule: TemperatureRule,
+    scaling: Scaling,
+    view: Source,
+    centers: Tensor,
 ) -> Tensor:
-    """Temperatures (k,) to begin with."""
+    """Return the initial temperatures (k,): those given if the rule changes them, otherwise those of the rule."""
 
     def mean_distortion() -> float:
         def sums(b: Block) -> Tensor:
@@ -203,17 +219,20 @@ def first_temperature(
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)
 
-    adapts = rule.learned or rule.solved
-    found: Any = _given(given, scaling) if adapts and given is not None else rule.start(scaling, mean_distortion)
-    several = np.ndim(found) > 0
-    if several and (not rule.per_cluster or len(found) != len(centers)):
-        expected = f"one for each of the {len(centers)} clusters" if rule.per_cluster else "one for all clusters"
-        raise InputError(f"{len(found)} temperatures came, expected {expected}")
-    return centers.new_tensor(found).expand(len(centers))
+    use_given = given is not None and (temperature_rule.learned or temperature_rule.solved)
+    start = temperature_rule.start
+    values: Any = _scaled_temperatures(given, scaling) if use_given else start(scaling, mean_distortion)
+    several = np.ndim(values) > 0
+    per_cluster = temperature_rule.per_cluster
+    if several and (not per_cluster or len(values) != len(centers)):
+        name = "init_temperature" if use_given else "temperature"
+        expected = f"one for each of the {len(centers)} clusters" if per_cluster else "one for all clusters"
+        raise InputError(f"{name} has {len(values)} values, expected {expected}")
+    return centers.new_tensor(values).expand(len(centers))
 
 
-def _given(temperature: Any, scaling: Scaling) -> list[float] | float:
-    """Check temperatures, and bring them into the space."""
+def _scaled_temperatures(temperature: Any, scaling: Scaling) -> list[float] | float:
+    """Check temperatures in the data's units, and convert them to the units of the scaled data."""
     values = temperature.tolist() if hasattr(temperature, "tolist") else temperature
     for value in [values] if np.ndim(values) == 0 else values:
         check_positive("init_temperature", value)

@@ -1,1 +1,1 @@
-"""Models and assignments on disk."""
+"""Saved models, exported models, and files of labels and memberships."""

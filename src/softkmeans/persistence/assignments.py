@@ -1,4 +1,4 @@
-"""What a model says of rows, written to a file block by block."""
+"""Writing of labels and memberships to a file, block by block."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ..estimators.pipeline import Model, parts, scaled
 
 
 def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str | os.PathLike[str] | BinaryIO) -> None:
-    """Write each row's label and its probability for every cluster, as columns ``label``, ``p0``, ``p1`` and so on.
+    """Write the label of each row and its membership in every cluster, as columns ``label``, ``p0``, ``p1`` and so on.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted; a pipeline of a ``StandardScaler`` and one of these.
+        A fitted model; a pipeline must be a ``StandardScaler`` and one of these.
     X : array-like, sparse matrix, frame, Tensor (n, d) or Source
-        Rows; those of a Source are read, and what is said of them is written, block by block.
+        The rows; those of a Source are read and processed block by block.
     target : str, path-like or binary file
-        A CSV, TSV or Parquet file, which appears whole or not at all; an open binary file gets CSV.
+        A CSV, TSV or Parquet file, which is written completely or not at all. An open binary file gets CSV.
 
     Raises
     ------
     InputError
-        If the rows can't be used, or the file can't be written, or is one that they are read from.
+        If the rows can't be used, or the file can't be written or is one of the input files.
 
     Examples
     --------
@@ -47,22 +47,22 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     0,1,...
     1,...
     """
-    estimator, pieces = _blocks(model, X) if isinstance(X, Source) else (model, iter([X]))
+    estimator, pieces = _pieces(model, X) if isinstance(X, Source) else (model, iter([X]))
     if isinstance(X, Source) and isinstance(target, str | os.PathLike):
-        _refuse_input(X, Path(target))
+        _check_not_input(X, Path(target))
     with table_writer(target) as write:
         for rows in pieces:
             probabilities = estimator.predict_proba(rows)
             write({"label": estimator.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)})
 
 
-def _refuse_input(source: Source, target: Path) -> None:
+def _check_not_input(source: Source, target: Path) -> None:
     if target.resolve() in {path.resolve() for path in source.paths}:
-        raise InputError(f"can't write {target}: rows are read from it; give it a name of its own")
+        raise InputError(f"can't write {target}: it is an input file; choose another name")
 
 
-def _blocks(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
-    """Give the estimator of a model, and pieces of the rows as it sees them."""
+def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
+    """Return the estimator of a model, and an iterator of pieces of the rows, scaled as the estimator expects them."""
     scaler, estimator = parts(model)
     rows = source if scaler is None else scaled(source, scaler)
     width = max(rows.n_features, len(estimator.cluster_centers_))

@@ -1,4 +1,4 @@
-"""Fitted models for other runtimes: one ONNX file, from rows to probabilities and labels."""
+"""Export of fitted models to ONNX: one file that computes probabilities and labels of rows."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from ..errors import InputError, MissingExtraError
 from ..estimators.inference import Clustering
 from ..estimators.pipeline import Model, feature_names, parts
 
-LARGEST = 2**31 - 1  # bytes that a protobuf message can have
+MAX_FILE_BYTES = 2**31 - 1  # limit of a protobuf message
 
 
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model to one ONNX file, whole or not at all, for runtimes without Python or PyTorch.
+    """Write a fitted model to one ONNX file, completely or not at all, for runtimes without Python or PyTorch.
 
-    Its input is ``rows`` (batch, d), float64 if the centers are, else float32. Its outputs are ``probabilities``
-    (batch, k) of that type, what ``predict_proba`` gives, and ``label`` (batch,) of int64, what ``predict`` gives. The
-    arithmetic between them is in float64. The columns' names, if they had any, are in the metadata under
-    ``feature_names``, in JSON.
+    The input is ``rows`` (batch, d), float64 if the centers are float64, else float32. The outputs are
+    ``probabilities`` (batch, k) of the same type, as returned by ``predict_proba``, and ``label`` (batch,) of type
+    int64, as returned by ``predict``. All computations are in float64. The column names, if there are any, are in the
+    metadata under ``feature_names``, in JSON.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted; or a pipeline of a ``StandardScaler`` and one, whose scaling becomes part of the file.
+        A fitted model. A pipeline must be a ``StandardScaler`` and one of these; the scaling becomes part of the file.
     path : str or path-like
-        Where to; ``.onnx`` is the usual ending. A file there is replaced.
+        The file to write, usually with the extension ``.onnx``. An existing file is replaced.
 
     Raises
     ------
     InputError
-        If the model is of another kind, or the file can't be written.
+        If the model has another type, or the file can't be written.
     MissingExtraError
-        Without the packages of the extra ``onnx``.
+        If the packages of the extra ``onnx`` are not installed.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
     Notes
     -----
-    Rows are taken as they come: where ``predict_proba`` refuses NaN, or rows of zeros for directions, the file's
-    answers mean nothing.
+    The exported model does not validate its input. For rows that ``predict_proba`` refuses, such as rows with NaN or,
+    with the cosine distance, rows of zeros, its output is meaningless.
 
     Examples
     --------
@@ -83,27 +83,27 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     clustering = estimator._clustering(as_source(centers, device="cpu"))
     dtype = torch.float64 if centers.dtype == torch.float64 else torch.float32
     graph = _graph(_Predictor(clustering, scaler, dtype), torch.zeros(2, centers.shape[1], dtype=dtype))
-    _describe(graph, feature_names(model))
+    _set_metadata(graph, feature_names(model))
     with atomic_write(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
 
 
 def _check_installed() -> None:
     try:
-        import onnx  # noqa: F401 -- torch.onnx does its work with both
+        import onnx  # noqa: F401 -- torch.onnx needs both
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("export_onnx", "onnx and onnxscript", "onnx") from error
 
 
 def _check_size(n_clusters: int, n_features: int) -> None:
-    if 8 * n_clusters * (n_clusters + n_features) > LARGEST:
+    if 8 * n_clusters * (n_clusters + n_features) > MAX_FILE_BYTES:
         shape = f"{n_clusters} clusters of {n_features} features"
-        raise InputError(f"{shape} make a file of more than 2 GB, which ONNX can't be: fit fewer clusters")
+        raise InputError(f"{shape} need more than 2 GB, the limit of an ONNX file: fit fewer clusters")
 
 
 class _Predictor(nn.Module):
-    """From rows (batch, d) to probabilities and labels, in tensors alone."""
+    """Probabilities and labels of rows (batch, d), computed with tensor operations only."""
 
     mean: Tensor
     deviation: Tensor
@@ -117,7 +117,7 @@ class _Predictor(nn.Module):
 
     def __init__(self, clustering: Clustering, scaler: StandardScaler | None, dtype: torch.dtype) -> None:
         super().__init__()
-        # Noise is one more column, whose logit is a tensor: numbers of Python's go into the file as float32.
+        # Noise is one more column with a tensor as its logit: the exporter stores Python floats as float32.
         self.distance, self.rule = clustering.distance, replace(clustering.rule, outside=-math.inf)  # type: ignore[type-var]
         self.is_plain, self.has_noise = clustering.is_plain, clustering.rule.outside > -math.inf
         scaling, centers = clustering.scaling, clustering.centers
@@ -127,7 +127,9 @@ class _Predictor(nn.Module):
             "shift": scaling.shift,
             "scale": torch.tensor(scaling.scale, dtype=torch.float64),
             "centers": centers,
-            "apart": torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").square(),  # (k, k)
+            "apart": torch.cdist(
+                centers, centers, compute_mode="donot_use_mm_for_euclid_dist"
+            ).square(),  # (k, k), between centers
             "beta": clustering.beta,
             "b": clustering.b,
             "outside": torch.tensor([clustering.rule.outside] * self.has_noise, dtype=torch.float64),  # (1,) or (0,)
@@ -137,7 +139,7 @@ class _Predictor(nn.Module):
 
     @override
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        rows = (rows - self.mean) / self.deviation  # in the rows' own type, as scikit-learn does it
+        rows = (rows - self.mean) / self.deviation  # in the dtype of the rows, as in scikit-learn
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
         d = self.distance.of_squared(self._squared(z))
         logits = torch.cat([self.b - self.beta * d, self.outside.expand(d.shape[0], -1)], 1)
@@ -145,22 +147,25 @@ class _Predictor(nn.Module):
         return resp.to(rows.dtype), self._label(d, resp)
 
     def _label(self, d: Tensor, resp: Tensor) -> Tensor:
-        """Likeliest cluster (batch,), -1 for noise, as `Clustering.labels` has it."""
+        """Return the most probable cluster (batch,), -1 for noise, as `Clustering.labels` does."""
         label = d.argmin(-1) if self.is_plain else resp.argmax(-1)
         noise = 1 - resp.sum(-1)
         return label.masked_fill(resp.amax(-1) < noise, -1) if self.has_noise else label
 
     def _squared(self, z: Tensor) -> Tensor:
-        """Squared distances (batch, k), taken from each row's nearest center, where small ones keep their digits."""
+        """Return squared distances (batch, k).
+
+        They are computed relative to the nearest center of each row, so that small distances keep their precision.
+        """
         nearest = squared_distances(z, self.centers).argmin(-1)
         y = z - self.centers[nearest]  # (batch, d)
-        along = y @ self.centers.mT
-        along = along - along.gather(1, nearest[:, None])
-        return (y.square().sum(-1, keepdim=True) + self.apart[nearest] - 2 * along).clamp_min(0)
+        products = y @ self.centers.mT
+        products = products - products.gather(1, nearest[:, None])  # y times the differences from the nearest center
+        return (y.square().sum(-1, keepdim=True) + self.apart[nearest] - 2 * products).clamp_min(0)
 
 
 def _graph(module: _Predictor, example: Tensor) -> Any:
-    """Trace the predictor into an ONNX ModelProto whose number of rows is left open."""
+    """Trace the predictor into an ONNX ModelProto with a variable number of rows."""
     try:
         with _quiet():
             program: Any = torch.onnx.export(
@@ -172,17 +177,18 @@ def _graph(module: _Predictor, example: Tensor) -> Any:
                 output_names=["probabilities", "label"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
-    except torch.onnx.OnnxExporterError as error:  # a distance of the user's own, not in tensors alone
-        name, reason = type(module.distance).__name__, str(error.__cause__ or error).strip().splitlines()[0]
+    except torch.onnx.OnnxExporterError as error:  # a user-defined distance that uses more than tensor operations
+        name = type(module.distance).__name__
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise InputError(
-            f"the distance {name} can't be told in ONNX ({reason}): use tensor operations alone"
+            f"the distance {name} can't be exported to ONNX ({reason}): use tensor operations only"
         ) from error
     return program.model_proto
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter from telling of its own affairs, and leave warnings and logging as they were."""
+    """Suppress log messages and warnings of the exporter, and restore the settings afterwards."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -194,10 +200,10 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _describe(proto: Any, names: list[str] | None) -> None:
-    """Put our own metadata in the place of the exporter's notes to itself, which tell of this machine."""
+def _set_metadata(proto: Any, names: list[str] | None) -> None:
+    """Replace the metadata of the exporter, which holds paths of this machine, by our own."""
     graph = proto.graph
-    graph.ClearField("value_info")  # the types of what lies between: runtimes infer them
+    graph.ClearField("value_info")  # types of intermediate values, which runtimes infer
     for part in (graph, *graph.input, *graph.output, *graph.node):
         part.ClearField("metadata_props")
     proto.producer_name, proto.producer_version = "softkmeans", ""

@@ -1,4 +1,4 @@
-"""Pictures of a soft clustering: clusters and their certainty, losses, temperature paths, and how well it all fits."""
+"""Plots of a soft clustering: clusters, memberships, losses, annealing paths, and measures of quality."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 from ..errors import MissingExtraError
 
 try:
-    import matplotlib  # noqa: F401 -- asked for before all others, which need it
+    import matplotlib  # noqa: F401 -- imported first, as all modules below need it
 except ImportError as error:
     raise MissingExtraError("softkmeans.plots", "matplotlib", "plot") from error
 

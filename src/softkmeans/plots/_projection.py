@@ -1,4 +1,4 @@
-"""Data on the plane: projected, with room for it, and with numbered centroids."""
+"""Projection of data to a plane, and drawing of samples and numbered centers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ __all__ = [
     "draw_centers",
     "draw_plane",
     "draw_points",
+    "drawing_order",
     "names_of",
     "principal_plane",
     "project",
     "resp_on_grid",
-    "shuffled",
 ]
 
 from collections.abc import Callable, Iterable
@@ -25,24 +25,24 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from ..errors import InputError
-from ._axes import Array, Style, axes, probabilities
-from ._colors import spread
+from ._axes import Array, Style, as_memberships, axes
+from ._colors import separate_discs
 
-GRID = 200  # grid points along each side of a map
+GRID_SIZE = 200  # grid points along each side of a map
 
 
 def names_of(X: Any, given: Iterable[str] | None) -> list[str] | None:
-    """Give the names of features: those given, or those that a table has."""
-    options = (given, getattr(X, "column_names", None), getattr(X, "columns", None))  # given, pyarrow's, pandas'
-    return next(([str(name) for name in names] for names in options if names is not None), None)
+    """Return the names of features: the given ones, else the column names of a table, else None."""
+    candidates = (given, getattr(X, "column_names", None), getattr(X, "columns", None))  # of pyarrow, of pandas
+    return next(([str(name) for name in names] for names in candidates if names is not None), None)
 
 
 def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, Array, str, str | None]:
-    """Put data and centroids on the plane, and say what its axes are."""
+    """Return data and centers projected to the plane, and the labels of its axes."""
     d = X.shape[1]
     names = [f"feature {i}" for i in range(d)] if names is None else names
     if len(names) != d:
-        raise InputError(f"feature_names has {len(names)} names for {d} features; give one for each")
+        raise InputError(f"feature_names has {len(names)} names for {d} features; give one name per feature")
     if d == 1:
         jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
         return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
@@ -50,35 +50,35 @@ def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, A
 
 
 def principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
-    """Put data and centroids on the plane of the largest variance, and say what its axes are."""
+    """Return data and centers projected to the plane of the largest variance, and the labels of its axes."""
     if not np.ptp(X, axis=0).any():
-        raise InputError(f"X has {len(X)} points, all the same, expected some variance; give two features to draw")
-    mean = X.mean(axis=0)  # taken off first: in PCA's covariance a large mean drowns the variance
+        raise InputError(f"X has {len(X)} equal rows, expected some variance; give two features to plot")
+    mean = X.mean(axis=0)  # subtracted first, as rounding of a large mean would hide the variance in PCA
     pca = PCA(2, random_state=0).fit(X - mean)
     one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
     return pca.transform(X - mean), pca.transform(centers - mean), one, two
 
 
 def resp_on_grid(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
-    """Evaluate the responsibilities on a grid a little larger than the data: its extent, and (rows, columns, k)."""
+    """Return the extent of a grid a little larger than the data, and the memberships (rows, columns, k) on it."""
     if X.shape[1] != 2 or predict_proba is None:
-        found = f"{X.shape[1]} features and {'no' if predict_proba is None else 'a'} predict_proba"
-        raise InputError(f"regions came with {found}, expected 2 features and a predict_proba; leave regions out")
+        actual = f"{X.shape[1]} features and {'no' if predict_proba is None else 'a'} predict_proba"
+        raise InputError(f"regions=True with {actual}, expected 2 features and a predict_proba; set regions=False")
     low, high = X.min(axis=0), X.max(axis=0)
     margin = np.where(high > low, 0.06 * (high - low), 1.0)
-    x, y = np.linspace(low - margin, high + margin, GRID).T
+    x, y = np.linspace(low - margin, high + margin, GRID_SIZE).T
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    resp = probabilities(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
-    return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID, GRID, k)
+    resp = as_memberships(predict_proba(grid), "predict_proba(grid)", (len(grid), k))
+    return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID_SIZE, GRID_SIZE, k)
 
 
 def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) -> tuple[Axes, Any]:
-    """Give axes for points (n, 2), of scales that suit them; `ylabel` is None if y has no meaning."""
+    """Return axes for samples (n, 2), and their figure; `ylabel` is None if y has no meaning."""
     spans = np.ptp(points, axis=0)
-    # equal scales show distances as they are; but no slivers where features are far apart in scale
+    # equal scales show true distances, but would make a very narrow plot if the spans differ much
     equal = ylabel is not None and spans.max() < 3 * spans.min()
     width, height = plt.rcParams["figure.figsize"]
-    if equal:  # fit the new figure, with room for key and labels in inches
+    if equal:  # choose the size of the new figure, with inches for color bar and labels
         box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
         width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
     ax, figure = axes(ax, (width, height / 2 if ylabel is None else height))
@@ -89,9 +89,9 @@ def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) 
 
 
 def draw_points(ax: Axes, points: Array, colors: Array, kwargs: Style) -> Any:
-    """Draw points (n, 2), shuffled, so that none of a kind lie on top; `kwargs` may have other colors."""
+    """Draw samples (n, 2) in random order, so that no cluster lies on top; `kwargs` may override the colors."""
     n = len(points)
-    order = shuffled(n)
+    order = drawing_order(n)
     size = np.clip(250 / np.sqrt(n), 1.2, 25)
     style: Style = {"s": size, "linewidths": 0, "rasterized": n > 5000, "zorder": 1} | kwargs
     if not {"c", "color", "facecolors"} & style.keys():
@@ -100,13 +100,13 @@ def draw_points(ax: Axes, points: Array, colors: Array, kwargs: Style) -> Any:
     return ax.scatter(x, y, **style)
 
 
-def shuffled(n: int) -> NDArray[np.int64]:
-    """Give the order in which points are drawn."""
+def drawing_order(n: int) -> NDArray[np.int64]:
+    """Return the random order (n,) in which samples are drawn."""
     return np.random.default_rng(0).permutation(n)
 
 
 class Centers(NamedTuple):
-    """Centroids as drawn: dots where they are, and numbered discs beside them where they would overlap."""
+    """The artists of drawn centers: dots, and numbered discs that are moved apart where they would overlap."""
 
     dots: Any
     discs: Any
@@ -115,18 +115,18 @@ class Centers(NamedTuple):
 
 
 def draw_centers(ax: Axes, centers: Array, discs_kw: Style, numbers_kw: Style) -> Centers:
-    """Draw centroids (k, 2) with their numbers."""
+    """Draw centers (k, 2) with their numbers."""
     k = len(centers)
     font = float(np.clip(9.3 - k / 15, 5, 9))  # points
     width = font * (1.15 + 0.45 * len(str(k - 1)))
-    ax.apply_aspect()  # else the pixels are not yet where they will be
-    pixels = spread(ax.transData.transform(centers), 1.1 * width * ax.figure.dpi / 72)
-    places = ax.transData.inverted().transform(pixels)
-    lines = LineCollection(list(np.stack([centers, places], axis=1)), colors="black", linewidths=0.7, zorder=2)
+    ax.apply_aspect()  # otherwise pixel positions are not final yet
+    pixels = separate_discs(ax.transData.transform(centers), 1.1 * width * ax.figure.dpi / 72)
+    positions = ax.transData.inverted().transform(pixels)
+    lines = LineCollection(list(np.stack([centers, positions], axis=1)), colors="black", linewidths=0.7, zorder=2)
     leaders = ax.add_collection(lines, autolim=False)
     dots = ax.scatter(centers[:, 0], centers[:, 1], s=8, c="black", linewidths=0, zorder=2)
     disc: Style = {"facecolors": "white", "edgecolors": "black", "linewidths": 0.8, "zorder": 3, "clip_on": False}
-    discs = ax.scatter(places[:, 0], places[:, 1], **(disc | {"s": width**2} | discs_kw))
+    discs = ax.scatter(positions[:, 0], positions[:, 1], **(disc | {"s": width**2} | discs_kw))
     text: Style = {"fontsize": font, "ha": "center", "va": "center_baseline", "zorder": 4}
-    numbers = [ax.text(x, y, str(i), **(text | numbers_kw)) for i, (x, y) in enumerate(places)]
+    numbers = [ax.text(x, y, str(i), **(text | numbers_kw)) for i, (x, y) in enumerate(positions)]
     return Centers(dots, discs, leaders, numbers)

@@ -1,4 +1,4 @@
-"""A training, replayed."""
+"""An animation of a recorded fit or training."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ..callbacks import Recorder
 from ..distances import Distance
 from ..errors import InputError
 from ..functional import DistanceFunction, assign
-from ._axes import Array, lab_of, matrix
+from ._axes import Array, as_matrix, cluster_colors
 from ._colors import blend
-from ._projection import draw_centers, draw_plane, draw_points, names_of, project, shuffled
+from ._projection import draw_centers, draw_plane, draw_points, drawing_order, names_of, project
 
-PAUSE = 1.5  # seconds on the last frame
+FINAL_PAUSE = 1.5  # seconds on the last frame
 DPI = 100
 
 
@@ -42,33 +42,35 @@ def animate_training(
     fps: float = 10.0,
     max_frames: int = 100,
 ) -> None:
-    """Write a recorded training as an animated GIF: points in the colors of their memberships, and centroids' ways.
+    """Write an animated GIF of a recorded fit: samples colored by their memberships, and the paths of the centers.
 
-    Memberships are those of the recorded centers and temperature, with equal priors. The file appears when it is whole.
+    Memberships are computed from the recorded centers and temperature, with equal priors. The file appears only once
+    it is complete.
 
     Parameters
     ----------
     recorder : Recorder
-        That was among the callbacks of a fit or a training.
+        A recorder that was among the callbacks of a fit or a training.
     X : array, tensor or table of shape (n, d)
-        The data. Two features are drawn as they are, one is spread along y, more are projected by PCA.
+        The data. Two features are plotted directly, one with random y positions, and more are projected by PCA.
     path : str or path-like
-        Where to; it ends with ``.gif``.
+        The file to write; its name must end with ``.gif``.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
-        What was between rows and centers.
+        Distance between rows and centers in the fit.
     feature_names : d strings or None
-        For the axis labels; by default the columns of a table.
+        Names for the axis labels; by default the column names of a table.
     colors : k colors or None
-        By default safe for color-blind readers.
+        Colors of the clusters; by default readable for color-blind people.
     fps : float, default=10.0
-        Frames a second.
+        Frames per second.
     max_frames : int, default=100
-        Of more passes than this, those are shown between which centers move and time goes by about evenly.
+        Maximum number of frames. Of more passes, those are shown between which the centers' movement plus the number
+        of passes is about equal.
 
     Raises
     ------
     InputError
-        If nothing was recorded, or nothing that memberships follow from, or an argument can't be used.
+        If nothing was recorded, the fit has no temperature, or an argument is invalid.
 
     Examples
     --------
@@ -84,83 +86,87 @@ def animate_training(
     check_count("max_frames", max_frames)
     _check_file(path)
     _check_recorded(recorder)
-    film = _Film(recorder, X, distance, feature_names, colors)
+    animated = _TrainingFigure(recorder, X, distance, feature_names, colors)
     try:
-        film.settle()
+        animated.freeze_layout()
         with atomic_write(path) as temporary:
             writer = PillowWriter(fps=fps)  # type: ignore[arg-type]
-            with writer.saving(film.figure, temporary, DPI):
-                for number in chosen_frames(recorder.centers, max_frames):
-                    film.show(number)
+            with writer.saving(animated.figure, temporary, DPI):
+                for number in choose_frames(recorder.centers, max_frames):
+                    animated.show(number)
                     writer.grab_frame()
-                for _ in range(round(PAUSE * fps)):
+                for _ in range(round(FINAL_PAUSE * fps)):
                     writer.grab_frame()
     finally:
-        plt.close(film.figure)
+        plt.close(animated.figure)
 
 
-def chosen_frames(centers: Array, at_most: int) -> NDArray[np.int64]:
-    """Choose passes from centers (passes, k, d), the first and the last among them, about evenly by way and by time."""
+def choose_frames(centers: Array, max_frames: int) -> NDArray[np.int64]:
+    """Return the indices of passes to show, given centers (passes, k, d).
+
+    They include the first and the last pass. Between them, the movement of the centers and the number of passes count
+    equally.
+    """
     n = len(centers)
-    if n <= at_most:
+    if n <= max_frames:
         return np.arange(n)
     moves = np.linalg.norm(np.diff(centers, axis=0), axis=(1, 2))
-    way = np.append(0.0, np.cumsum(moves)) / max(float(moves.sum()), 1e-300)
-    progress = way + np.linspace(0, 1, n)
-    return np.unique(np.searchsorted(progress, np.linspace(0, progress[-1], at_most)))
+    movement = np.append(0.0, np.cumsum(moves)) / max(float(moves.sum()), 1e-300)
+    progress = movement + np.linspace(0, 1, n)
+    return np.unique(np.searchsorted(progress, np.linspace(0, progress[-1], max_frames)))
 
 
-class _Film:
-    """A picture that can be set to any pass of a training."""
+class _TrainingFigure:
+    """A figure that can show any pass of a training."""
 
     def __init__(self, recorder: Recorder, X: Any, distance: Any, names: Iterable[str] | None, colors: Any) -> None:
         self.steps, self.centers, self.distance = recorder.steps, recorder.centers, distance
         passes, k, d = self.centers.shape
         names = names_of(X, names)
-        rows = matrix(X, "X", f"(n, {d})")
+        rows = as_matrix(X, "X", f"(n, {d})")
         if rows.shape[1] != d:
-            raise InputError(f"X has {rows.shape[1]} features and the centers {d}; give what was trained on")
+            raise InputError(f"X has {rows.shape[1]} features and the centers {d}; give the data of the fit")
         self.rows = torch.from_numpy(rows.copy())
-        points, places, xlabel, ylabel = project(rows, self.centers.reshape(-1, d), names)
-        self.places = places.reshape(passes, k, 2)
-        self.lab = lab_of(colors, self.places[-1])
-        self.ax, self.figure = draw_plane(None, np.vstack([points, places]), xlabel, ylabel)
+        points, positions, xlabel, ylabel = project(rows, self.centers.reshape(-1, d), names)
+        self.positions = positions.reshape(passes, k, 2)
+        self.lab = cluster_colors(colors, self.positions[-1])
+        self.ax, self.figure = draw_plane(None, np.vstack([points, positions]), xlabel, ylabel)
         self.points = draw_points(self.ax, points, np.full((len(points), 3), 0.9), {})
-        self.ax.update_datalim(places)
+        self.ax.update_datalim(positions)
         self.ax.autoscale_view(scaley=ylabel is not None)
         self.ax.set_autoscale_on(False)
         self.trails = LineCollection([], colors="0.15", linewidths=1.0, zorder=2)
         self.ax.add_collection(self.trails, autolim=False)
-        self.drawn: list[Any] = []
+        self.center_artists: list[Any] = []
 
-    def settle(self) -> None:
-        """Lay the picture out once and for all: nothing is to move but the centroids."""
+    def freeze_layout(self) -> None:
+        """Compute the layout once, so that only the centers move."""
         self.show(0)
         self.figure.canvas.draw()
         self.figure.set_layout_engine("none")
 
     def show(self, number: int) -> None:
         """Show the pass with this index."""
-        for artist in self.drawn:
+        for artist in self.center_artists:
             artist.remove()
-        step, places = self.steps[number], self.places
+        step, positions = self.steps[number], self.positions
         resp = assign(self.rows, torch.from_numpy(self.centers[number]), step.temperature, self.distance)
-        self.points.set_facecolors(blend(resp.numpy(), self.lab)[shuffled(len(self.rows))])
-        self.trails.set_segments(list(places[: number + 1].swapaxes(0, 1)))
-        found = draw_centers(self.ax, places[number], {}, {})
-        self.drawn = [found.dots, found.discs, found.leaders, *found.numbers]
-        words = f"pass {step.n_iter} of {self.steps[-1].n_iter}   loss {step.mean:.4g}   T {step.temperature:.3g}"
-        self.ax.set_title(Formatter.fix_minus(words), fontsize="medium", loc="left")
+        self.points.set_facecolors(blend(resp.numpy(), self.lab)[drawing_order(len(self.rows))])
+        self.trails.set_segments(list(positions[: number + 1].swapaxes(0, 1)))
+        centers = draw_centers(self.ax, positions[number], {}, {})
+        self.center_artists = [centers.dots, centers.discs, centers.leaders, *centers.numbers]
+        title = f"pass {step.n_iter} of {self.steps[-1].n_iter}   loss {step.mean:.4g}   T {step.temperature:.3g}"
+        self.ax.set_title(Formatter.fix_minus(title), fontsize="medium", loc="left")
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:
     if Path(path).suffix.lower() != ".gif":
-        raise InputError(f"path={os.fspath(path)!r} came, expected a GIF; let it end with .gif")
+        raise InputError(f"path={os.fspath(path)!r} is not a GIF; give a name that ends with .gif")
     check_writable(path)
 
 
 def _check_recorded(recorder: Recorder) -> None:
     if not len(recorder.centers):
-        raise InputError("the recorder has heard of no pass; give it to a fit: SoftKMeans(..., callbacks=[recorder])")
+        raise InputError("recorder has no recorded passes; give it to a fit: SoftKMeans(..., callbacks=[recorder])")
     if not np.isfinite(recorder.temperatures).all():
-        raise InputError("a training without a temperature came, expected one of SoftKMeans or SoftKMeansLayer")
+        raise InputError("recorder is from a fit without a temperature; give one from SoftKMeans or SoftKMeansLayer")

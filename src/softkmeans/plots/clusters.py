@@ -1,4 +1,4 @@
-"""The clusters of a soft clustering, with their certainty."""
+"""A scatter plot of a soft clustering, colored by memberships."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from scipy.spatial.distance import cdist
 
-from ._axes import Array, Style, checked, fitted, lab_of, predictor
+from ._axes import Array, Style, check_predictions, cluster_colors, fitted_attribute, proba_function
 from ._colors import blend
 from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
 class ClusterDisplay:
-    """Points colored by their responsibilities, with numbered centroids.
+    """A scatter plot of samples colored by their memberships, with numbered centers.
 
-    A point's color is the mixture of the cluster colors by its responsibilities, and the paler the smaller the margin
-    between the largest two. Usually made by :meth:`from_estimator` or :meth:`from_predictions`.
+    The color of a sample is the mixture of the cluster colors by its memberships. It is paler if the difference of the
+    two largest memberships is smaller. Usually created by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     points, centers : ndarray of shape (n, 2) and (k, 2)
-        Data and centroids on the plane.
+        Samples and centers on the plane.
     resp : ndarray of shape (n, k)
-        Responsibilities.
+        Memberships.
     xlabel, ylabel : str
-        Labels of the axes; `ylabel` is None if y has no meaning and only spreads the points.
+        Labels of the axes; `ylabel` is None if y is random and only separates the samples.
     regions : tuple (extent, resp) or None
-        Decision regions: (left, right, bottom, top), and responsibilities of shape (rows, columns, k) over it.
+        Decision regions: (left, right, bottom, top), and memberships on this rectangle, of shape (rows, columns, k).
 
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    points_ : PathCollection of the points, shuffled, so that neither certain nor uncertain ones lie on top.
-    dots_, discs_ : PathCollection of the centroids and of their discs, which move apart where they would overlap.
-    leaders_ : LineCollection from centroids to discs.
+    points_ : PathCollection of the samples, shuffled, so that neither certain nor uncertain ones lie on top.
+    dots_, discs_ : PathCollection of the centers and of their discs, which are moved apart where they would overlap.
+    leaders_ : LineCollection from centers to discs.
     numbers_ : list of Text, the columns of `resp`.
     regions_, key_ : AxesImage of the regions and Colorbar that explains the colors, or None.
 
@@ -75,47 +75,49 @@ class ClusterDisplay:
         predict_proba: Callable[[Array], Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw data with given responsibilities and centroids.
+        """Draw data with given memberships and centers.
 
         Parameters
         ----------
         X : array, tensor or table of shape (n, d)
-            The data. Two features are drawn as they are, one is spread along y, more are projected by PCA.
+            The data. Two features are plotted directly, one with random y positions, and more are projected by PCA.
         resp : array or tensor of shape (n, k)
-            Responsibilities; rows that add up to less than 1 (noise) fade accordingly.
+            Memberships; rows that add up to less than 1 (noise) are paler.
         centers : array or tensor of shape (k, d)
-            Centroids.
+            Centers.
         feature_names : d strings or None
-            For the axis labels; by default the columns of a table.
-        regions, predict_proba : bool, and callable or None
-            Whether to shade the plane by responsibility, for two features, and what takes points of shape (m, 2) to
-            responsibilities of shape (m, k).
+            Names for the axis labels; by default the column names of a table.
+        regions : bool
+            Whether to shade the plane by membership, for two features.
+        predict_proba : callable or None
+            Function from rows (m, 2) to memberships (m, k), for the regions.
         ax, **kwargs
             Passed to :meth:`plot`.
 
         Raises
         ------
         InputError
-            If shapes don't match, values are not finite, `resp` are no responsibilities, or regions can't be drawn.
+            If shapes don't match, values are not finite, `resp` has other values than memberships, or regions can't be
+            drawn.
         """
         names = names_of(X, feature_names)
-        X, resp, centers = checked(X, resp, centers)
-        points, places, xlabel, ylabel = project(X, centers, names)
-        shading = resp_on_grid(X, len(centers), predict_proba) if regions else None
-        return cls(points, resp, places, xlabel=xlabel, ylabel=ylabel, regions=shading).plot(ax, **kwargs)
+        X, resp, centers = check_predictions(X, resp, centers)
+        points, positions, xlabel, ylabel = project(X, centers, names)
+        regions_resp = resp_on_grid(X, len(centers), predict_proba) if regions else None
+        return cls(points, resp, positions, xlabel=xlabel, ylabel=ylabel, regions=regions_resp).plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: Any, *, ax: Axes | None = None, regions: bool = False, **kwargs: Any
     ) -> Self:
-        """Draw data of shape (n, d) as a fitted estimator clusters it.
+        """Draw data of shape (n, d) with the memberships and centers of a fitted estimator.
 
-        The estimator has ``predict_proba(X)``, ``cluster_centers_`` and perhaps ``feature_names_in_``; parameters and
-        errors (InputError) are those of :meth:`from_predictions`.
+        The estimator needs ``predict_proba(X)`` and ``cluster_centers_``, and may have ``feature_names_in_``. The other
+        parameters, and the errors (InputError), are those of :meth:`from_predictions`.
         """
         kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
-        kwargs.setdefault("predict_proba", predictor(estimator, X))
-        centers, resp = fitted(estimator, "cluster_centers_"), estimator.predict_proba(X)
+        kwargs.setdefault("predict_proba", proba_function(estimator, X))
+        centers, resp = fitted_attribute(estimator, "cluster_centers_"), estimator.predict_proba(X)
         return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, **kwargs)
 
     def plot(
@@ -129,33 +131,34 @@ class ClusterDisplay:
         regions_kw: Style | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw, on a new figure if `ax` is None, and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes or None
-            Where to draw.
+            Axes to draw on; None creates a new figure.
         colors : k colors or None
-            By default safe for color-blind readers; from eight clusters on they repeat, but never among neighbors.
+            Colors of the clusters. By default they are readable for color-blind people; from eight clusters on they
+            repeat, but not among neighbors.
         key : bool
-            Whether to draw the bar that explains the colors.
+            Whether to draw a color bar that explains the colors.
         centers_kw, numbers_kw, regions_kw : dict or None
             Style of the discs (``Axes.scatter``), their numbers (``Axes.text``) and the regions (``Axes.imshow``).
         **kwargs
-            Style of the points (``Axes.scatter``).
+            Style of the samples (``Axes.scatter``).
 
         Raises
         ------
         InputError
-            If there is not one color for each cluster.
+            If the number of colors is not that of the clusters.
         """
-        lab = lab_of(colors, self.centers)
+        lab = cluster_colors(colors, self.centers)
         self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
         self.regions_ = None if self.regions is None else self._draw_regions(lab, regions_kw or {})
         self.points_ = draw_points(self.ax_, self.points, blend(self.resp, lab), kwargs)
         self.key_ = self._draw_key(lab) if key and len(lab) > 1 else None
-        drawn = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
-        self.dots_, self.discs_, self.leaders_, self.numbers_ = drawn
+        artists = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
+        self.dots_, self.discs_, self.leaders_, self.numbers_ = artists
         return self
 
     def _draw_regions(self, lab: Array, kwargs: Style) -> Any:
@@ -164,11 +167,11 @@ class ClusterDisplay:
         return self.ax_.imshow(blend(resp, lab), extent=extent, origin="lower", **(style | kwargs))
 
     def _draw_key(self, lab: Array) -> Any:
-        """Draw the way from one centroid to the one nearest by: neighbors, hence of different colors."""
+        """Draw a bar with the colors between the two closest centers, which have different colors as neighbors."""
         gaps = cdist(self.centers, self.centers) + np.diag(np.full(len(lab), np.inf))
         one, other = np.unravel_index(np.argmin(gaps), gaps.shape)  # one < other, as argmin takes the first
-        share = np.linspace(0, 1, 101)[:, None]
-        bar = ScalarMappable(cmap=ListedColormap(blend(np.hstack([1 - share, share]), lab[[one, other]])))
+        membership = np.linspace(0, 1, 101)[:, None]
+        bar = ScalarMappable(cmap=ListedColormap(blend(np.hstack([1 - membership, membership]), lab[[one, other]])))
         key = self.figure_.colorbar(bar, ax=self.ax_, shrink=0.35, aspect=9, pad=0.02)
         key.set_ticks([0, 0.5, 1], labels=[f"surely {one}", "tied", f"surely {other}"])
         key.outline.set_visible(False)

@@ -1,4 +1,4 @@
-"""Free energy, distortion and entropy along a temperature path."""
+"""Free energy, distortion and entropy along an annealing path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ __all__ = ["EnergyDisplay"]
 from typing import Any, Self
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
@@ -15,14 +14,16 @@ from ._axes import Style, panels
 from ._colors import PALETTE
 from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
 
-FEW, MANY = (1, 1.5, 2, 3, 4, 6), (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # perplexities that are named
+# ticks of the perplexity scale if the largest perplexity is small, and if it is large
+SMALL_PERPLEXITY_TICKS = (1, 1.5, 2, 3, 4, 6)
+LARGE_PERPLEXITY_TICKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class EnergyDisplay:
-    """Free energy F and distortion E, and below them the entropy H, per row, as it gets colder.
+    """A plot of free energy F and distortion E, and below them entropy H, per row, over falling temperature.
 
-    The entropy's second scale has the perplexity exp(H): among how many clusters a row wavers. The gray steps are how
-    many there are. Usually made by :meth:`from_path`.
+    The second scale of the entropy is the perplexity exp(H), the effective number of clusters of a row. The gray steps
+    are the logarithm of the number of clusters. Usually created by :meth:`from_path`.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class EnergyDisplay:
     n_clusters : array-like of shape (m,)
         Number of clusters of each level.
     critical_temperature : float or None
-        Above which there is one cluster.
+        The temperature above which there is one cluster.
 
     Attributes
     ----------
@@ -71,22 +72,25 @@ class EnergyDisplay:
         shapes = [column.shape for column in columns]
         if len(set(shapes)) > 1 or columns[0].ndim != 1 or not columns[0].size:
             raise InputError(
-                f"temperatures, F, E, H and n_clusters have shapes {shapes}, expected (m,); give one a level"
+                f"temperatures, F, E, H and n_clusters have shapes {shapes}, expected (m,); give one value per level"
             )
         if not (columns[0] > 0).all():
-            raise InputError(f"temperatures came down to {columns[0].min():g}, expected all above 0; leave others out")
+            raise InputError(
+                f"temperatures has values down to {columns[0].min():g}, expected all above 0; remove those levels"
+            )
         self.temperatures, self.free_energy, self.distortion, self.entropy, k = columns
         self.n_clusters, self.critical_temperature = k.astype(np.int64), critical_temperature
 
     @classmethod
     def from_path(cls, path: Any, *, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw a temperature path.
+        """Draw an annealing path.
 
         Parameters
         ----------
         path : object
-            With ``levels`` that have ``free_energy``, ``distortion`` and ``entropy``, sums over the rows, and with
-            ``temperatures``, ``n_clusters`` (m,), ``critical_temperature`` and ``weight``, that of all rows.
+            An `AnnealingPath`, or an object with ``levels``, ``temperatures`` (m,), ``n_clusters`` (m,),
+            ``critical_temperature`` and ``weight``, the total weight of the rows, like it. Each level has
+            ``free_energy``, ``distortion`` and ``entropy``, summed over the rows.
         ax, **kwargs
             Passed to :meth:`plot`.
         """
@@ -97,19 +101,19 @@ class EnergyDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes, two Axes or None
-            Where to draw; one is divided in two, and None makes a new figure.
+            Axes to draw on; a single Axes is divided in two, and None creates a new figure.
         **kwargs
             Style of the three curves (``Axes.plot``).
 
         Raises
         ------
         InputError
-            If other than two Axes came.
+            If the number of Axes is neither one nor two.
         """
         (self.ax_, self.entropy_ax_), self.figure_ = panels(ax, 2, 1, height_ratios=[3, 2])
         style: Style = {"linewidth": 1.5} | kwargs
@@ -119,17 +123,15 @@ class EnergyDisplay:
         draw_temperatures(self.entropy_ax_, self.temperatures)
         self.ax_.tick_params(labelbottom=False)
         draw_numbers_of_clusters(self.ax_, self.temperatures, self.n_clusters)
-        lines = [draw_critical(each, self.critical_temperature, label=each is self.ax_) for each in self._both()]
-        self.critical_ = None if lines[0] is None else lines
+        upper_line = draw_critical(self.ax_, self.critical_temperature)
+        lower_line = draw_critical(self.entropy_ax_, self.critical_temperature, label=False)
+        self.critical_ = None if upper_line is None else [upper_line, lower_line]
         return self
-
-    def _both(self) -> tuple[Axes, Axes]:
-        return self.ax_, self.entropy_ax_
 
     def _draw_energies(self, style: Style) -> None:
         ax, t = self.ax_, self.temperatures
-        (self.distortion_,) = ax.plot(t, self.distortion, **_named("distortion E", PALETTE[3], style))
-        (self.free_energy_,) = ax.plot(t, self.free_energy, **_named("free energy F", PALETTE[0], style))
+        (self.distortion_,) = ax.plot(t, self.distortion, **_labeled("distortion E", PALETTE[3], style))
+        (self.free_energy_,) = ax.plot(t, self.free_energy, **_labeled("free energy F", PALETTE[0], style))
         ax.set_ylabel("F and E per row")
         ax.legend(frameon=False, fontsize="small", loc="best")
 
@@ -137,7 +139,7 @@ class EnergyDisplay:
         ax, t = self.entropy_ax_, self.temperatures
         gray: Style = {"color": "0.6", "linewidth": 1.0, "drawstyle": "steps-pre", "label": "log k"}
         (self.limit_,) = ax.plot(t, np.log(self.n_clusters), **gray)
-        (self.entropy_,) = ax.plot(t, self.entropy, **_named("entropy H", PALETTE[2], style))
+        (self.entropy_,) = ax.plot(t, self.entropy, **_labeled("entropy H", PALETTE[2], style))
         ax.set_ylabel("entropy H per row")
         ax.legend(frameon=False, fontsize="small", loc="best")
         high = max(float(np.log(self.n_clusters).max()), float(self.entropy.max()), 0.1)
@@ -145,9 +147,9 @@ class EnergyDisplay:
         scale = ax.secondary_yaxis("right", functions=(np.exp, lambda p: np.log(np.maximum(p, 1e-9))))
         scale.set_ylabel("perplexity exp(H)")
         top = np.exp(1.1 * high)
-        ticks = [value for value in (FEW if top < 9 else MANY) if value <= top]
+        ticks = [value for value in (SMALL_PERPLEXITY_TICKS if top < 9 else LARGE_PERPLEXITY_TICKS) if value <= top]
         scale.set_yticks(ticks, labels=[f"{value:g}" for value in ticks])
 
 
-def _named(label: str, color: str, style: Style) -> Style:
+def _labeled(label: str, color: str, style: Style) -> Style:
     return {"label": label, "color": color} | style

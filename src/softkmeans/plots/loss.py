@@ -1,4 +1,4 @@
-"""The loss per step."""
+"""The loss over the steps of a fit."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..errors import InputError
-from ._axes import Style, axes, fitted
+from ._axes import Style, axes, fitted_attribute
 from ._colors import PALETTE
 
 
 class LossDisplay:
-    """The loss per step, with its last value marked.
+    """A plot of the loss over the steps, with its last value marked.
 
     Parameters
     ----------
     steps, losses : array-like of shape (m,)
-        Step numbers and the loss at each; losses that are not finite are left out.
+        Step numbers and the loss at each step; losses that are not finite are not drawn.
     name : str
-        What the loss is called on the axis.
+        Name of the loss, for the axis label.
 
     Attributes
     ----------
@@ -47,18 +47,19 @@ class LossDisplay:
     """
 
     def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss per row") -> None:
-        at, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
-        if at.shape != values.shape or at.ndim != 1:
-            raise InputError(f"steps has shape {at.shape} and losses {values.shape}; give one step for each loss, (m,)")
+        numbers, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+        if numbers.shape != values.shape or numbers.ndim != 1:
+            shapes = f"steps has shape {numbers.shape} and losses {values.shape}"
+            raise InputError(f"{shapes}, expected equal shapes (m,); give one step for each loss")
         if not np.isfinite(values).any():
-            raise InputError(f"none of the {len(values)} losses is finite, expected at least one; give a fit's history")
-        self.steps, self.losses, self.name = at, values, name
+            raise InputError(f"losses has {len(values)} values, none of them finite; give the history of a fit")
+        self.steps, self.losses, self.name = numbers, values, name
 
     @classmethod
     def from_history(
         cls, history: Sequence[Any], *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw a sequence of m objects with ``n_iter`` and ``mean``, the loss per row; InputError if it is empty."""
+        """Draw a sequence of objects with ``n_iter`` and ``mean``, the loss per row; empty ones raise an InputError."""
         steps, losses = [entry.n_iter for entry in history], [float(entry.mean) for entry in history]
         return cls(steps, losses, name=name).plot(ax, **kwargs)
 
@@ -66,11 +67,11 @@ class LossDisplay:
     def from_estimator(
         cls, estimator: Any, *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw the ``history_`` of a fitted estimator, as :meth:`from_history`."""
-        return cls.from_history(fitted(estimator, "history_"), name=name, ax=ax, **kwargs)
+        """Draw the ``history_`` of a fitted estimator; see :meth:`from_history`."""
+        return cls.from_history(fitted_attribute(estimator, "history_"), name=name, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw on `ax` or a new figure and return self; `kwargs` style the curve (``Axes.plot``)."""
+        """Draw on `ax` or a new figure and return self; `kwargs` are the style of the curve (``Axes.plot``)."""
         self.ax_, self.figure_ = axes(ax)
         finite = np.isfinite(self.losses)
         steps, losses = self.steps[finite], self.losses[finite]
@@ -81,8 +82,8 @@ class LossDisplay:
         self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.ticklabel_format(axis="y", useOffset=False)
         self.ax_.spines[["top", "right"]].set_visible(False)
-        # above the end of a falling curve there is room, and below that of a rising one
+        # there is room for the text above the end of a falling curve, and below that of a rising one
         rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
-        text, place = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
-        self.last_ = self.ax_.annotate(text, place, (0, rise), textcoords="offset points", ha="right", va=va)
+        text, position = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
+        self.last_ = self.ax_.annotate(text, position, (0, rise), textcoords="offset points", ha="right", va=va)
         return self

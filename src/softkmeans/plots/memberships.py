@@ -1,4 +1,4 @@
-"""Memberships as a heatmap."""
+"""A heatmap of memberships."""
 
 from __future__ import annotations
 
@@ -9,15 +9,26 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from ._axes import Array, Style, axes, fitted, mark_clusters, matrix, pooled, probabilities, ramp, rows_drawn
+from ._axes import (
+    Array,
+    Style,
+    as_matrix,
+    as_memberships,
+    average_neighbors,
+    axes,
+    describe_rows,
+    fitted_attribute,
+    label_clusters,
+    sequential_colormap,
+)
 from ._colors import PALETTE
 
 
 class MembershipDisplay:
-    """Memberships, a row each, sorted by cluster and within it from sure to unsure.
+    """A heatmap of memberships, one line per row, sorted by cluster and from certain to uncertain.
 
-    Usually made by :meth:`from_estimator` or :meth:`from_predictions`. Rows that are more than there are pixels for are
-    averaged with their neighbors, which the axis then says.
+    If there are more rows than pixels, neighboring rows are averaged, and the axis label shows how many. Usually
+    created by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -27,9 +38,9 @@ class MembershipDisplay:
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    image_ : AxesImage of the memberships, as many rows as are drawn.
+    image_ : AxesImage of the memberships, with the drawn (perhaps averaged) rows.
     order_ : ndarray of shape (n,), the rows from top to bottom.
-    separators_ : LineCollection between clusters, or None if there is but one.
+    separators_ : LineCollection between clusters, or None if there is only one.
     key_ : Colorbar, or None
 
     Examples
@@ -58,25 +69,25 @@ class MembershipDisplay:
         Raises
         ------
         InputError
-            If `resp` are no memberships.
+            If `resp` has other values than memberships.
         """
-        values = matrix(resp, "resp", "(n, k)")
-        return cls(probabilities(values, "resp", values.shape)).plot(ax, **kwargs)
+        values = as_matrix(resp, "resp", "(n, k)")
+        return cls(as_memberships(values, "resp", values.shape)).plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, *, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw the memberships that a fitted estimator gives data of shape (n, d); see :meth:`from_predictions`."""
-        return cls.from_predictions(fitted(estimator, "predict_proba")(X), ax=ax, **kwargs)
+        """Draw the memberships of data (n, d) in the clusters of a fitted estimator; see :meth:`from_predictions`."""
+        return cls.from_predictions(fitted_attribute(estimator, "predict_proba")(X), ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, key: bool = True, **kwargs: Any) -> Self:
-        """Draw and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes or None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         key : bool
-            Whether to draw the bar that explains the colors.
+            Whether to draw a color bar.
         **kwargs
             Style of the heatmap (``Axes.imshow``).
         """
@@ -84,22 +95,23 @@ class MembershipDisplay:
         n, k = self.resp.shape
         labels = self.resp.argmax(axis=1)
         self.order_ = np.lexsort((-self.resp.max(axis=1), labels))
-        drawn, share = pooled(self.resp[self.order_], int(self.ax_.get_window_extent().height))
-        style: Style = {"cmap": ramp(PALETTE[0]), "vmin": 0, "vmax": 1, "interpolation": "nearest"} | kwargs
+        drawn, rows_per_line = average_neighbors(self.resp[self.order_], int(self.ax_.get_window_extent().height))
+        cmap = sequential_colormap(PALETTE[0])
+        style: Style = {"cmap": cmap, "vmin": 0, "vmax": 1, "interpolation": "nearest"} | kwargs
         self.image_ = self.ax_.imshow(drawn, aspect="auto", extent=(-0.5, k - 0.5, n, 0), **style)
         self._draw_clusters(np.bincount(labels, minlength=k))
-        self.ax_.set(xlabel="cluster", ylabel=f"likeliest cluster\n({rows_drawn(n, share)})")
+        self.ax_.set(xlabel="cluster", ylabel=f"likeliest cluster\n({describe_rows(n, rows_per_line)})")
         self.key_ = self._draw_key() if key else None
         return self
 
     def _draw_clusters(self, sizes: Any) -> None:
-        ends, full = np.cumsum(sizes), np.flatnonzero(sizes)
-        mark_clusters(self.ax_, (ends - sizes / 2)[full], len(self.resp), full)
+        ends, nonempty = np.cumsum(sizes), np.flatnonzero(sizes)
+        label_clusters(self.ax_, (ends - sizes / 2)[nonempty], len(self.resp), nonempty)
         self.ax_.set_xticks(range(len(sizes)))
         self.ax_.tick_params(axis="x", length=0)
-        between = ends[full][:-1]
+        boundaries = ends[nonempty][:-1]
         style: Style = {"colors": "black", "linewidths": 0.8}
-        self.separators_ = self.ax_.hlines(between, -0.5, len(sizes) - 0.5, **style) if len(between) else None
+        self.separators_ = self.ax_.hlines(boundaries, -0.5, len(sizes) - 0.5, **style) if len(boundaries) else None
 
     def _draw_key(self) -> Any:
         key = self.figure_.colorbar(self.image_, ax=self.ax_, shrink=0.5, aspect=14, pad=0.02, label="membership")

@@ -1,4 +1,4 @@
-"""Whether memberships mean what they say."""
+"""A reliability diagram of memberships."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ..metrics import reliability
 from ._axes import Style, axes
 from ._colors import PALETTE
 
-LARGEST = 260.0  # points², of the marker of a bin with all rows
+MAX_MARKER_AREA = 260.0  # square typographic points, for a bin with all rows
 
 
 class ReliabilityDisplay:
-    """A reliability diagram: how often rows are of the cluster they are said to be of, over what is said.
+    """A reliability diagram: the observed frequency of the predicted cluster over its predicted membership.
 
-    On the diagonal, memberships mean what they say; below it they claim too much. Markers are as large as their bins
-    have rows. Usually made by :meth:`from_predictions`.
+    On the diagonal, memberships are calibrated; below it they are overconfident. The area of a marker grows with the
+    number of rows in its bin. Usually created by :meth:`from_predictions`.
 
     Parameters
     ----------
     stated, frequency, weight : array-like of shape (b,)
-        Of each bin, the mean membership stated, how often it came true, and the weight of its rows.
+        For each bin, the mean predicted membership, the observed frequency, and the weight of its rows.
 
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    points_ : PathCollection, one marker a bin.
+    points_ : PathCollection, one marker per bin.
     gaps_ : LineCollection from the markers to the diagonal.
     diagonal_ : Line2D
     error : float
-        The expected calibration error, the mean length of the gaps by weight; in the legend.
+        The expected calibration error, the weighted mean length of the gaps; it is shown in the legend.
 
     Raises
     ------
@@ -57,8 +57,8 @@ class ReliabilityDisplay:
         shapes = [column.shape for column in columns]
         if len(set(shapes)) > 1 or columns[0].ndim != 1 or not columns[2].sum() > 0:
             raise InputError(
-                f"stated, frequency and weight have shapes {shapes} and weigh {columns[2].sum():g}, expected (b,) and "
-                "more than 0; give one of each a bin"
+                f"stated, frequency and weight have shapes {shapes} and the total weight is {columns[2].sum():g}, "
+                "expected (b,) and more than 0; give one of each per bin"
             )
         self.stated, self.frequency, self.weight = columns
         self.error = float(np.average(np.abs(self.stated - self.frequency), weights=self.weight))
@@ -67,23 +67,25 @@ class ReliabilityDisplay:
     def from_predictions(
         cls, resp: Any, labels: Any, *, n_bins: int = 10, ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw memberships of shape (n, k) against the true classes (n,), numbers of their columns.
+        """Draw memberships of shape (n, k) against the true classes (n,), given as column numbers.
 
         Parameters
         ----------
         resp, labels, n_bins
-            As for `softkmeans.metrics.reliability`, which raises an InputError if they can't be used; its example
-            shows how clusters are matched with classes.
+            As in `softkmeans.metrics.reliability`, which raises an InputError if they are invalid. Its example shows
+            how to match clusters with classes.
         ax, **kwargs
             Passed to :meth:`plot`.
         """
-        found = reliability(resp, labels, n_bins=n_bins)
-        return cls(found.stated, found.frequency, found.weight).plot(ax, **kwargs)
+        bins = reliability(resp, labels, n_bins=n_bins)
+        return cls(bins.stated, bins.frequency, bins.weight).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw on `ax` or a new figure and return self; `kwargs` style the markers (``Axes.scatter``)."""
+        """Draw on `ax` or a new figure and return self; `kwargs` are the style of the markers (``Axes.scatter``)."""
         self.ax_, self.figure_ = axes(ax, (4.4, 4.2))
-        (self.diagonal_,) = self.ax_.plot([0, 1], [0, 1], "--", color="0.6", linewidth=1.0, zorder=0, label="as stated")
+        (self.diagonal_,) = self.ax_.plot(
+            [0, 1], [0, 1], "--", color="0.6", linewidth=1.0, zorder=0, label="perfect calibration"
+        )
         gaps: Style = {
             "colors": PALETTE[3],
             "linewidths": 1.2,
@@ -92,7 +94,7 @@ class ReliabilityDisplay:
         }
         self.gaps_ = self.ax_.vlines(self.stated, self.frequency, self.stated, **gaps)
         style: Style = {
-            "s": 12 + LARGEST * self.weight / self.weight.sum(),
+            "s": 12 + MAX_MARKER_AREA * self.weight / self.weight.sum(),
             "color": PALETTE[0],
             "zorder": 2,
             "clip_on": False,
@@ -100,7 +102,7 @@ class ReliabilityDisplay:
         self.points_ = self.ax_.scatter(self.stated, self.frequency, **({"linewidths": 0} | style | kwargs))
         low = min(0.5, 0.95 * float(min(self.stated.min(), self.frequency.min())))
         low = 0.0 if low < 0.3 else low
-        self.ax_.set(xlabel="membership stated", ylabel="share that came true", xlim=(low, 1.02), ylim=(low, 1.02))
+        self.ax_.set(xlabel="predicted membership", ylabel="observed frequency", xlim=(low, 1.02), ylim=(low, 1.02))
         self.ax_.set_aspect("equal")
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(frameon=False, fontsize="small", loc="upper left")

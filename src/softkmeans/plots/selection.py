@@ -1,4 +1,4 @@
-"""How many clusters there are, by each of several criteria."""
+"""A plot of criteria for the number of clusters."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from ..errors import InputError
 from ._axes import Style, panels
 from ._colors import PALETTE
 
-NAMES = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out score", "xie_beni": "Xie–Beni"}
+CRITERION_TITLES = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out score", "xie_beni": "Xie–Beni"}
 
 
 class SelectionDisplay:
-    """Criteria for the number of clusters, one small panel each, with what each would choose.
+    """A plot of criteria for the number of clusters, one panel each, with the choice of each criterion.
 
-    The line through all panels is at the number that was chosen; the criterion that chose it has a bold title. Usually
-    made by :meth:`from_selection`.
+    The line through all panels is at the chosen number; the criterion used to choose it has a bold title. Usually
+    created by :meth:`from_selection`.
 
     Parameters
     ----------
     n_clusters : array-like of shape (m,)
-        The numbers of clusters that were tried.
+        The numbers of clusters that were fitted.
     criteria : mapping from name to array-like of shape (m,)
-        Each criterion's values, NaN where it has none.
+        The values of each criterion, NaN where it is undefined.
     choices : mapping from name to int
-        The number of clusters that each criterion would choose.
+        The number of clusters that each criterion chooses.
     chosen : int
-        The number that was chosen.
+        The chosen number of clusters.
     criterion : str or None
-        Name of the criterion that it was chosen by.
+        Name of the criterion used to choose it.
     errors : mapping from name to array-like of shape (m,)
-        Standard errors of the criteria that have them.
+        Standard errors, for the criteria that have them.
 
     Attributes
     ----------
     ax_, axes_, figure_ : Axes of the first panel, dict from criterion to Axes, and Figure
-    lines_, marks_, chosen_ : dicts from criterion to Line2D: the curve, the choice, and the line at the number chosen.
+    lines_, marks_, chosen_ : dicts from criterion to Line2D: the curve, the choice, and the line at the chosen number.
 
     Raises
     ------
@@ -75,29 +75,28 @@ class SelectionDisplay:
         self.errors = {name: np.asarray(values, dtype=np.float64) for name, values in (errors or {}).items()}
         self.criterion = criterion
         if not self.criteria:
-            raise InputError("no criteria came, expected one or more; choose among them first")
+            raise InputError("criteria is empty, expected one or more; give the criteria of a selection")
         for name, values in (*self.criteria.items(), *self.errors.items()):
             if values.shape != self.n_clusters.shape or values.ndim != 1:
-                found = f"{name} has shape {values.shape} and n_clusters {self.n_clusters.shape}"
-                raise InputError(f"{found}; give one value for each number of clusters, (m,)")
+                shapes = f"{name} has shape {values.shape} and n_clusters {self.n_clusters.shape}"
+                raise InputError(f"{shapes}; give one value for each number of clusters, (m,)")
 
     @classmethod
     def from_selection(cls, selection: Any, *, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw what a choice of the number of clusters was made by.
+        """Draw the criteria of a selection of the number of clusters.
 
         Parameters
         ----------
         selection : object
-            With ``table``, a frame with a column "n_clusters" and one for each criterion, perhaps with standard errors
-            in one named like it and "_se"; ``choices``, a dict from criterion to number of clusters; ``n_clusters``
-            and ``criterion``, what was chosen and by which.
+            A `Selection`, or an object with ``table``, ``choices``, ``n_clusters`` and ``criterion`` like it. The table
+            has a column "n_clusters", one for each criterion, and may have standard errors in columns that end with
+            "_se"; ``choices`` is a dict from criterion to number of clusters.
         ax, **kwargs
             Passed to :meth:`plot`.
         """
         table = selection.table
-        columns = [
-            str(name) for name in getattr(table, "column_names", table)
-        ]  # pyarrow's, or what others iterate over
+        # pyarrow tables have column_names; data frames and dicts iterate over their columns
+        columns = [str(name) for name in getattr(table, "column_names", table)]
         criteria = {name: np.asarray(table[name]) for name in columns if name in selection.choices}
         errors = {name: np.asarray(table[f"{name}_se"]) for name in criteria if f"{name}_se" in columns}
         k, by = np.asarray(table["n_clusters"]), selection.criterion
@@ -105,35 +104,35 @@ class SelectionDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes, Axes for each panel, or None
-            Where to draw; one is divided, and None makes a new figure.
+            Axes to draw on; a single Axes is divided, and None creates a new figure.
         **kwargs
             Style of the curves (``Axes.plot``).
 
         Raises
         ------
         InputError
-            If other than one Axes, or one a panel, came.
+            If the number of Axes is neither one nor that of the panels.
         """
         self._lay_out(ax)
-        found = {name: self._draw_panel(name, kwargs) for name in self.criteria}
-        self.lines_, self.marks_, self.chosen_ = ({name: each[i] for name, each in found.items()} for i in range(3))
+        artists = {name: self._draw_panel(name, kwargs) for name in self.criteria}
+        self.lines_, self.marks_, self.chosen_ = ({name: panel[i] for name, panel in artists.items()} for i in range(3))
         return self
 
     def _lay_out(self, ax: Any) -> None:
         n = len(self.criteria)
-        at_most = 3 if n <= 6 else 4  # columns: seven criteria leave one place free, not two and a row
-        rows = math.ceil(n / at_most) if ax is None or isinstance(ax, Axes) else 1
+        max_columns = 3 if n <= 6 else 4  # with 4 columns, seven criteria leave only one panel empty
+        rows = math.ceil(n / max_columns) if ax is None or isinstance(ax, Axes) else 1
         columns = math.ceil(n / rows)
         drawn, self.figure_ = panels(ax, rows, columns, figsize=(2.2 * columns + 0.4, 1.7 * rows + 0.4))
-        for spare in drawn[n:]:
-            spare.remove()
+        for empty in drawn[n:]:
+            empty.remove()
         self.ax_, self.axes_ = drawn[0], dict(zip(self.criteria, drawn, strict=False))
-        for panel in drawn[n - columns : n]:  # the lowest of each column
+        for panel in drawn[n - columns : n]:  # the lowest panel of each column
             panel.set_xlabel("number of clusters")
             panel.tick_params(labelbottom=True)
 
@@ -144,8 +143,8 @@ class SelectionDisplay:
         if name in self.errors:
             ax.errorbar(self.n_clusters, values, self.errors[name], fmt="none", ecolor=style["color"], elinewidth=0.8)
         (line,) = ax.plot(self.n_clusters, values, **style)
-        at = self.n_clusters == choice
-        (mark,) = ax.plot(self.n_clusters[at], values[at], "o", color=PALETTE[3], markersize=7, zorder=3)
+        is_choice = self.n_clusters == choice
+        (mark,) = ax.plot(self.n_clusters[is_choice], values[is_choice], "o", color=PALETTE[3], markersize=7, zorder=3)
         ax.set_title(_title(name, choice), fontsize="medium", fontweight="bold" if name == self.criterion else None)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.tick_params(labelsize="small")
@@ -154,5 +153,6 @@ class SelectionDisplay:
 
 
 def _title(name: str, choice: int | None) -> str:
-    words = NAMES.get(name, name.replace("_", " "))
-    return words if choice is None else f"{words}: {choice}"
+    """Return the title of a criterion's panel, with its choice if it has one."""
+    title = CRITERION_TITLES.get(name, name.replace("_", " "))
+    return title if choice is None else f"{title}: {choice}"

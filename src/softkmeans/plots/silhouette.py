@@ -1,4 +1,4 @@
-"""The fuzzy silhouette, row by row."""
+"""A plot of the fuzzy silhouette of every row."""
 
 from __future__ import annotations
 
@@ -15,35 +15,45 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..metrics import fuzzy_silhouette, silhouette_samples
-from ._axes import Array, Style, axes, fitted, lab_of, mark_clusters, matrix, pooled, rows_drawn
-from ._colors import PAPER, to_rgb
+from ._axes import (
+    Array,
+    Style,
+    as_matrix,
+    average_neighbors,
+    axes,
+    cluster_colors,
+    describe_rows,
+    fitted_attribute,
+    label_clusters,
+)
+from ._colors import BACKGROUND, to_rgb
 
-PALEST = 0.2  # of a cluster's color is left where a row is as near to another
+MIN_SATURATION = 0.2  # fraction of a cluster's color that remains for a row with two equal largest memberships
 
 
 class SilhouetteDisplay:
-    """Silhouette widths, sorted in each cluster, the paler the less they count, and their weighted mean.
+    """A plot of silhouette widths, sorted within each cluster, and of their weighted mean, the fuzzy silhouette.
 
-    A row counts as much as its likeliest cluster leads: by the difference of its two largest memberships. Usually made
-    by :meth:`from_estimator` or :meth:`from_predictions`.
+    The weight of a row is the difference of its two largest memberships; rows of small weight are paler. Usually
+    created by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     widths : ndarray of shape (n,)
         Silhouette width of each row, from -1 to 1.
     labels : ndarray of shape (n,)
-        Its cluster.
+        Cluster of each row.
     certainty : ndarray of shape (n,)
-        What it counts for, from 0 to 1.
+        Weight of each row in the mean, from 0 to 1.
     score : float
         The fuzzy silhouette.
     n_clusters : int or None
-        k; by default as many as `labels` tell of.
+        Number of clusters k; by default the largest label plus 1.
 
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    bars_ : list of PolyCollection, one a cluster; None for a cluster without rows.
+    bars_ : list of PolyCollection, one per cluster; None for a cluster without rows.
     score_ : Line2D, dashed, at the fuzzy silhouette.
     key_ : Colorbar that explains the shades, or None
 
@@ -66,8 +76,8 @@ class SilhouetteDisplay:
         self, widths: Array, labels: NDArray[np.int64], certainty: Array, score: float, n_clusters: int | None = None
     ) -> None:
         if not (widths.shape == labels.shape == certainty.shape == (len(widths),) and len(widths)):
-            found = f"widths, labels and certainty have shapes {widths.shape}, {labels.shape} and {certainty.shape}"
-            raise InputError(f"{found}; give one of each for every row, (n,)")
+            shapes = f"widths, labels and certainty have shapes {widths.shape}, {labels.shape} and {certainty.shape}"
+            raise InputError(f"{shapes}; give one of each for every row, (n,)")
         self.widths, self.labels, self.certainty, self.score = widths, labels, certainty, score
         self.n_clusters = int(labels.max()) + 1 if n_clusters is None else n_clusters
 
@@ -89,55 +99,55 @@ class SilhouetteDisplay:
         X : array, tensor or table of shape (n, d)
             The data.
         resp : array or tensor of shape (n, k)
-            Memberships in two clusters or more.
+            Memberships in two or more clusters.
         centers : array or tensor of shape (k, d), or None
-            The clusters' centers; by default the means of X by the memberships.
+            Centers of the clusters; by default the means of X weighted by the memberships.
         variant : {"centers", "exact"}
-            What the distance to a cluster is: that to its center, or the mean of those to its rows.
+            Distance to a cluster: that to its center, or the mean distance to its rows.
         ax, **kwargs
             Passed to :meth:`plot`.
 
         Raises
         ------
         InputError
-            If shapes don't match, `resp` are no memberships, or there is but one cluster.
+            If shapes don't match, `resp` has other values than memberships, or there is only one cluster.
         """
         widths = silhouette_samples(X, resp, centers, variant=variant)
         score = fuzzy_silhouette(X, resp, centers, variant=variant)
-        shares = matrix(resp, "resp", "(n, k)")
-        second, first = np.sort(shares, axis=1)[:, -2:].T
-        certainty = (first - second) / np.maximum(shares.sum(axis=1), 1e-300)
-        return cls(widths, shares.argmax(axis=1), certainty, score, shares.shape[1]).plot(ax, **kwargs)
+        memberships = as_matrix(resp, "resp", "(n, k)")
+        second, first = np.sort(memberships, axis=1)[:, -2:].T
+        certainty = (first - second) / np.maximum(memberships.sum(axis=1), 1e-300)
+        return cls(widths, memberships.argmax(axis=1), certainty, score, memberships.shape[1]).plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: Any, *, variant: str = "centers", ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw the silhouette of data (n, d) as a fitted estimator clusters it; see :meth:`from_predictions`."""
-        resp, centers = fitted(estimator, "predict_proba")(X), fitted(estimator, "cluster_centers_")
+        """Draw the silhouette of data (n, d) in the clusters of a fitted estimator; see :meth:`from_predictions`."""
+        resp, centers = fitted_attribute(estimator, "predict_proba")(X), fitted_attribute(estimator, "cluster_centers_")
         return cls.from_predictions(X, resp, centers, variant=variant, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, colors: Any = None, key: bool = True, **kwargs: Any) -> Self:
-        """Draw and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes or None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         colors : k colors or None
-            By default safe for color-blind readers.
+            Colors of the clusters; by default readable for color-blind people.
         key : bool
-            Whether to draw the bar that explains the shades.
+            Whether to draw a color bar that explains the shades.
         **kwargs
             Style of the bars (``PolyCollection``).
 
         Raises
         ------
         InputError
-            If there is not one color for each cluster.
+            If the number of colors is not that of the clusters.
         """
         self.ax_, self.figure_ = axes(ax)
-        lab = lab_of(colors, np.column_stack([np.arange(self.n_clusters), np.zeros(self.n_clusters)]))
+        lab = cluster_colors(colors, np.column_stack([np.arange(self.n_clusters), np.zeros(self.n_clusters)]))
         self._draw_bars(lab, kwargs)
         style: Style = {"color": "black", "linestyle": "--", "linewidth": 1.0}
         self.score_ = self.ax_.axvline(self.score, label=f"fuzzy silhouette {self.score:.3f}", **style)
@@ -150,20 +160,21 @@ class SilhouetteDisplay:
 
     def _draw_bars(self, lab: Array, kwargs: Style) -> None:
         ax, n = self.ax_, len(self.widths)
-        gap, room = max(1.0, 0.02 * n), int(ax.get_window_extent().height)
+        gap, n_pixels = max(1.0, 0.02 * n), int(ax.get_window_extent().height)
         self.bars_: list[Any] = []
-        top, ticks, most = 0.0, [], 1.0
+        top, ticks, max_rows_per_line = 0.0, [], 1.0
         for i, color in enumerate(lab):
             rows = self._rows_of(i)
-            drawn, share = pooled(rows, max(1, room * len(rows) // n))
-            self.bars_.append(ax.add_collection(_bars(drawn, top, share, color, kwargs)) if len(rows) else None)
+            lines, rows_per_line = average_neighbors(rows, max(1, n_pixels * len(rows) // n))
+            bars = _bars(lines, top, rows_per_line, color, kwargs) if len(rows) else None
+            self.bars_.append(None if bars is None else ax.add_collection(bars))
             ticks.append(top + len(rows) / 2)
-            top, most = top + len(rows) + gap, max(most, share)
-        ax.set(ylim=(top, -gap), ylabel=f"cluster\n({rows_drawn(n, most)})")
-        mark_clusters(ax, np.array(ticks), top, range(self.n_clusters))
+            top, max_rows_per_line = top + len(rows) + gap, max(max_rows_per_line, rows_per_line)
+        ax.set(ylim=(top, -gap), ylabel=f"cluster\n({describe_rows(n, max_rows_per_line)})")
+        label_clusters(ax, np.array(ticks), top, range(self.n_clusters))
 
     def _rows_of(self, cluster: int) -> Array:
-        """Widths and certainties (m, 2) of a cluster's rows, by falling width."""
+        """Return widths and certainties (m, 2) of the rows of a cluster, by decreasing width."""
         own = np.flatnonzero(self.labels == cluster)
         own = own[np.argsort(-self.widths[own], kind="stable")]
         return np.column_stack([self.widths[own], self.certainty[own]])
@@ -178,14 +189,16 @@ class SilhouetteDisplay:
         return key
 
 
-def _bars(drawn: Array, top: float, share: float, color: Array, kwargs: Style) -> PolyCollection:
-    """Bars of width (m,) and shade (m,), `share` high each, from `top` downward."""
-    width, shade = drawn.T
-    y = top + share * np.arange(len(drawn))
-    corners = [(0 * width, y), (width, y), (width, y + share), (0 * width, y + share)]
-    style: Style = {"facecolors": _shaded(shade, color), "linewidths": 0, "antialiaseds": False} | kwargs
+def _bars(lines: Array, top: float, height: float, color: Array, kwargs: Style) -> PolyCollection:
+    """Return bars from `top` downward, each of the given height, for lines (m, 2) of width and certainty."""
+    width, certainty = lines.T
+    y = top + height * np.arange(len(lines))
+    corners = [(0 * width, y), (width, y), (width, y + height), (0 * width, y + height)]
+    style: Style = {"facecolors": _shaded(certainty, color), "linewidths": 0, "antialiaseds": False} | kwargs
     return PolyCollection(list(np.stack([np.column_stack(corner) for corner in corners], axis=1)), **style)
 
 
 def _shaded(certainty: Array, lab: Array) -> Array:
-    return to_rgb(PAPER + (PALEST + (1 - PALEST) * certainty[:, None]) * (lab - PAPER))
+    """Return a color as RGB (m, 3), paler for smaller certainty (m,)."""
+    saturation = MIN_SATURATION + (1 - MIN_SATURATION) * certainty[:, None]
+    return to_rgb(BACKGROUND + saturation * (lab - BACKGROUND))

@@ -1,4 +1,4 @@
-"""Where on the plane it is uncertain to which cluster something belongs."""
+"""A map of the uncertainty of cluster assignments."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from ._axes import Array, Style, checked, fitted, predictor, ramp
+from ._axes import Array, Style, check_predictions, fitted_attribute, proba_function, sequential_colormap
 from ._colors import PALETTE
 from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
 
 class UncertaintyDisplay:
-    """A map of the uncertainty, 1 minus the largest membership, with points and centroids on it.
+    """A map of the uncertainty, 1 minus the largest membership, with samples and centers on it.
 
-    Usually made by :meth:`from_estimator`.
+    Usually created by :meth:`from_estimator`.
 
     Parameters
     ----------
     points, centers : ndarray of shape (n, 2) and (k, 2)
-        Data and centroids on the plane.
+        Samples and centers on the plane.
     uncertainty : ndarray of shape (n,)
-        Of the points.
+        Uncertainty of the samples.
     xlabel, ylabel : str
-        Labels of the axes; `ylabel` is None if y has no meaning and only spreads the points.
+        Labels of the axes; `ylabel` is None if y is random and only separates the samples.
     field : tuple (extent, uncertainty) or None
-        What is known of the plane: (left, right, bottom, top), and uncertainties of shape (rows, columns) over it.
+        The map: (left, right, bottom, top), and uncertainties on this rectangle, of shape (rows, columns).
 
     Attributes
     ----------
     ax_, figure_ : Axes and Figure
-    points_ : PathCollection, shuffled; dark on a map, else of the colors of their uncertainty.
+    points_ : PathCollection of the samples, shuffled; dark on a map, otherwise colored by their uncertainty.
     field_ : AxesImage of the map, or None
-    dots_, discs_, leaders_, numbers_ : what centroids are drawn with, as in `ClusterDisplay`.
+    dots_, discs_, leaders_, numbers_ : artists of the centers, as in `ClusterDisplay`.
     key_ : Colorbar, or None
 
     Examples
@@ -68,17 +68,17 @@ class UncertaintyDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw how uncertain a fitted estimator is about data, and of two features about the plane around it.
+        """Draw the uncertainty of a fitted estimator for data; with two features also for the plane around it.
 
         Parameters
         ----------
         estimator : object
-            Fitted, with ``predict_proba(X)``, ``cluster_centers_`` and perhaps ``feature_names_in_``.
+            A fitted estimator with ``predict_proba(X)`` and ``cluster_centers_``, perhaps with ``feature_names_in_``.
         X : array, tensor or table of shape (n, d)
-            The data. Two features are drawn as they are, with a map. One is spread along y, and more are projected by
-            PCA: the points alone are then colored.
+            The data. Two features are plotted directly, with a map. One is plotted with random y positions, and more
+            are projected by PCA; then the samples are colored instead of a map.
         feature_names : d strings or None
-            For the axis labels; by default the columns of a table, or what the estimator was fitted with.
+            Names for the axis labels; by default the ``feature_names_in_`` of the estimator, or the columns of a table.
         ax, **kwargs
             Passed to :meth:`plot`.
 
@@ -88,15 +88,15 @@ class UncertaintyDisplay:
             If shapes don't match, values are not finite, or the estimator is not fitted.
         """
         names = names_of(X, getattr(estimator, "feature_names_in_", None) if feature_names is None else feature_names)
-        resp, centers = fitted(estimator, "predict_proba")(X), fitted(estimator, "cluster_centers_")
-        rows, resp, centers = checked(X, resp, centers)
-        points, places, xlabel, ylabel = project(rows, centers, names)
+        resp, centers = fitted_attribute(estimator, "predict_proba")(X), fitted_attribute(estimator, "cluster_centers_")
+        rows, resp, centers = check_predictions(X, resp, centers)
+        points, positions, xlabel, ylabel = project(rows, centers, names)
         field = None
         if rows.shape[1] == 2:
-            extent, around = resp_on_grid(rows, len(centers), predictor(estimator, X))
-            field = extent, 1 - around.max(axis=-1)
+            extent, grid_resp = resp_on_grid(rows, len(centers), proba_function(estimator, X))
+            field = extent, 1 - grid_resp.max(axis=-1)
         uncertainty = 1 - resp.max(axis=1)
-        return cls(points, places, uncertainty, xlabel=xlabel, ylabel=ylabel, field=field).plot(ax, **kwargs)
+        return cls(points, positions, uncertainty, xlabel=xlabel, ylabel=ylabel, field=field).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -108,31 +108,32 @@ class UncertaintyDisplay:
         numbers_kw: Style | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw and return self.
+        """Draw the plot and return self.
 
         Parameters
         ----------
         ax : Axes or None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         cmap : Colormap, str or None
-            Colors of uncertainty.
+            Colormap of the uncertainty.
         key : bool
-            Whether to draw the bar that explains them.
+            Whether to draw a color bar.
         centers_kw, numbers_kw : dict or None
-            Style of the centroids' discs (``Axes.scatter``) and numbers (``Axes.text``).
+            Style of the centers' discs (``Axes.scatter``) and numbers (``Axes.text``).
         **kwargs
-            Style of the points (``Axes.scatter``).
+            Style of the samples (``Axes.scatter``).
         """
         k = len(self.centers)
-        scale = ScalarMappable(Normalize(0, max(1 - 1 / k, 1e-12)), ramp(PALETTE[3]) if cmap is None else cmap)
+        cmap = sequential_colormap(PALETTE[3]) if cmap is None else cmap
+        scale = ScalarMappable(Normalize(0, max(1 - 1 / k, 1e-12)), cmap)
         self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
         self.field_ = None if self.field is None else self._draw_field(scale)
-        # dark on a map, which shows the uncertainty; else with a rim, as what is certain is white
+        # samples are dark on a map, which shows the uncertainty; otherwise they have an edge, as certain ones are white
         style: Style = {"edgecolors": "0.5", "linewidths": 0.4} if self.field is None else {"c": "0.25", "alpha": 0.7}
         self.points_ = draw_points(self.ax_, self.points, scale.to_rgba(self.uncertainty), style | kwargs)
         self.key_ = self._draw_key(scale) if key else None
-        drawn = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
-        self.dots_, self.discs_, self.leaders_, self.numbers_ = drawn
+        artists = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
+        self.dots_, self.discs_, self.leaders_, self.numbers_ = artists
         return self
 
     def _draw_field(self, scale: ScalarMappable) -> Any:

@@ -1,4 +1,4 @@
-"""Where centers start. A new rule is a function, and a line in the tables of `table`."""
+"""Initialization of the centers. To add a method, write functions and register them in `initial_centers`."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
-"""Starts for rows in memory.
+"""Initialization methods for rows in memory.
 
-An integer weight and a repeated row give the same start, and so does any order of the rows: numbers are drawn by
-inverting the distribution function along the rows sorted lexicographically, where equal rows stand together.
+The centers do not depend on the order of the rows, and a row of weight 2 counts as two equal rows: rows are drawn by
+inverting the cumulative distribution along the rows in lexicographic order, in which equal rows are neighbors.
 """
 
 from __future__ import annotations
 
 __all__ = [
-    "ROUNDS",
+    "KMEANS_PARALLEL_ROUNDS",
     "add_centers",
     "annealing",
     "kmeans_parallel",
     "kmeans_plusplus",
     "random_rows",
-    "warn_of_few_rows",
+    "warn_if_few_distinct_rows",
 ]
 
 import itertools
@@ -33,34 +33,37 @@ from ..distances import Distance
 from ..errors import warn
 from ..kernels import min_distances, nearest
 
-ROUNDS = 3  # of k-means||
+KMEANS_PARALLEL_ROUNDS = 3
 
 
 def kmeans_plusplus(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Greedy k-means++: each next center is the best of a few rows drawn by their distance to the centers so far.
+    """Yield initial centers by greedy k-means++.
+
+    Each next center is the best of a few candidate rows, which are drawn with probabilities proportional to their
+    distance from the centers so far. If there are fewer distinct rows than clusters, some centers coincide.
 
     Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, in its greedy form with
-    2 + log k candidates a step. Where rows are fewer than clusters, some centers coincide.
+    2 + log k candidates per center.
 
     Parameters
     ----------
     source : Source
         The data.
     rows : SortedRows
-        Its rows' order.
+        Lexicographic order of the rows.
     n_clusters, n_init : int
-        k, and how many sets of centers.
+        Number of clusters k, and number of sets of centers.
     distance : Distance
-        What is between rows.
+        Distance between rows and centers.
     rng : numpy Generator
-        Where rows are drawn from.
+        Random number generator.
 
     Yields
     ------
     Tensor (k, d)
-        Centers.
+        Initial centers.
 
     Examples
     --------
@@ -79,14 +82,14 @@ def kmeans_plusplus(
 def add_centers(
     source: Source, rows: SortedRows, centers: Tensor, n_clusters: int, distance: Distance, rng: np.random.Generator
 ) -> Tensor:
-    """Add rows to centers (j, d) until there are k, each as greedy k-means++ does it.
+    """Return given centers (j, d) and further ones, chosen from the rows by greedy k-means++, k centers in all.
 
     Parameters
     ----------
     source, rows, n_clusters, distance, rng
         As for `kmeans_plusplus`.
     centers : Tensor (j, d)
-        From 1 to k centers, in the frame of the source.
+        From 1 to k centers, in the units of the source.
 
     Examples
     --------
@@ -100,30 +103,35 @@ def add_centers(
     closest = _min_distances(source, centers, None, distance)[0].amin(0)  # (n,)
     while len(centers) < n_clusters:
         candidates = source.take(rows.draw(closest, 2 + int(math.log(n_clusters)), rng))
-        best, closest = _best(source, candidates, closest, distance)
+        best, closest = _best_candidate(source, candidates, closest, distance)
         centers = torch.cat([centers, best[None]])
     return centers
 
 
-def _best(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give the candidate (d,) that leaves rows nearest to a center, and how near (n,) they then are."""
-    options, potential = _min_distances(source, candidates, closest, distance)  # (candidates, n), (candidates,)
-    best = int(np.argmin(potential.cpu().numpy()))
-    return candidates[best], options[best].clone()  # the others are not to stay in memory
+def _best_candidate(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Return the candidate (d,) with the lowest sum of distances, and the distances (n,) to the nearest center then.
+
+    ``closest`` (n,) holds the distances to the nearest center so far.
+    """
+    distances, potentials = _min_distances(source, candidates, closest, distance)  # (candidates, n), (candidates,)
+    best = int(np.argmin(potentials.cpu().numpy()))
+    return candidates[best], distances[best].clone()  # a view would keep the distances of all candidates in memory
 
 
 def kmeans_parallel(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """k-means||: in few passes, draw many more rows than clusters, far from each other; then k-means++ among these.
+    """Yield initial centers by k-means||.
 
-    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows a round. The rows
-    drawn serve all ``n_init`` starts.
+    In few passes, draw many more rows than clusters, far from each other, and choose centers among these by k-means++.
+    All ``n_init`` sets of centers come from the same drawn rows.
+
+    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per round.
 
     Parameters
     ----------
     source, rows, n_clusters, n_init, distance, rng
-        As for `kmeans_plusplus`, and so is what it yields.
+        As for `kmeans_plusplus`, which yields the same.
 
     Examples
     --------
@@ -136,29 +144,30 @@ def kmeans_parallel(
     [0.0, 5.0, 9.0]
     """
     chosen = rows.draw(None, 1, rng)
-    owner, closest = _nearest(source, source.take(chosen), distance)
+    labels, closest = _nearest(source, source.take(chosen), distance)  # of the nearest chosen row, (n,)
     for round_ in itertools.count(1):
-        mass = rows.mass(closest)
-        if not mass.any() or (round_ > ROUNDS and len(chosen) >= n_clusters):
+        sampling_weights = rows.sampling_weights(closest)
+        if not sampling_weights.any() or (round_ > KMEANS_PARALLEL_ROUNDS and len(chosen) >= n_clusters):
             break
-        drawn = rows.order[torch.unique(draw(mass, 2 * n_clusters, rng))]
-        label, far = _nearest(source, source.take(drawn), distance)
-        owner = torch.where(far < closest, label + len(chosen), owner)
-        closest = torch.minimum(far, closest)
+        drawn = rows.order[torch.unique(draw(sampling_weights, 2 * n_clusters, rng))]
+        new_labels, new_distances = _nearest(source, source.take(drawn), distance)
+        labels = torch.where(new_distances < closest, new_labels + len(chosen), labels)
+        closest = torch.minimum(new_distances, closest)
         chosen = torch.cat([chosen, drawn])
-    sample = source.sample(chosen, torch.bincount(owner, rows.weight, len(chosen)).double())
+    # Each chosen row is weighted by the rows that it is nearest to.
+    sample = source.sample(chosen, torch.bincount(labels, rows.weight, len(chosen)).double())
     yield from kmeans_plusplus(sample, sorted_rows(sample), n_clusters, n_init, distance, rng)
 
 
 def random_rows(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Rows drawn by weight, no two equal as long as there are others.
+    """Yield random rows as initial centers, drawn by weight; they are distinct if there are enough distinct rows.
 
     Parameters
     ----------
     source, rows, n_clusters, n_init, distance, rng
-        As for `kmeans_plusplus`, and so is what it yields.
+        As for `kmeans_plusplus`, which yields the same.
 
     Examples
     --------
@@ -170,30 +179,33 @@ def random_rows(
     [0.0, 5.0, 9.0]
     [0.0, 5.0, 9.0]
     """
-    first = rows.begins.nonzero()[:, 0]
+    group_starts = rows.begins.nonzero()[:, 0]  # of equal rows, as positions in sorted order
     for _ in range(n_init):
-        mass, chosen = rows.mass(), list[int]()
+        weights, chosen = rows.sampling_weights(), list[int]()
         while len(chosen) < n_clusters:
-            for place in draw(mass if mass.any() else rows.mass(), n_clusters - len(chosen), rng).tolist():
-                if mass[place] or not mass.any():
-                    chosen.append(place)
-                    end = int(torch.searchsorted(first, place, right=True))
-                    mass[first[end - 1] : first[end] if end < len(first) else None] = 0  # all rows that equal it
+            available = weights if weights.any() else rows.sampling_weights()
+            for position in draw(available, n_clusters - len(chosen), rng).tolist():
+                if weights[position] or not weights.any():
+                    chosen.append(position)
+                    next_group = int(torch.searchsorted(group_starts, position, right=True))
+                    stop = group_starts[next_group] if next_group < len(group_starts) else None
+                    weights[group_starts[next_group - 1] : stop] = 0  # exclude all rows equal to this one
         yield source.take(rows.order[torch.tensor(chosen)])
 
 
 def annealing(
     source: Source, rows: SortedRows, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Deterministic annealing: from one cluster down in temperature to twice as many as asked for, and back to k.
+    """Yield initial centers by deterministic annealing.
 
-    The same centers whatever ``n_init`` and ``rng``, and so one start only. See `paths.annealing_path`. Where fewer
-    than k come apart, rows are added as in k-means++.
+    Lower the temperature until there are 2 k clusters, and prune them to k (see `annealing.anneal.annealed_centers`).
+    The centers do not depend on ``n_init`` and ``rng``, so that only one set is yielded. If annealing ends with fewer
+    than k clusters, rows are added as in k-means++.
 
     Parameters
     ----------
     source, rows, n_clusters, n_init, distance, rng
-        As for `kmeans_plusplus`, and so is what it yields.
+        As for `kmeans_plusplus`, which yields the same.
 
     Examples
     --------
@@ -205,29 +217,33 @@ def annealing(
     [0.0, 5.0, 9.0]
     """
     scaling = Scaling(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
-    # Where no cluster is to be split any more, there are fewer.
+    # Annealing returns fewer than k centers if there is no cluster left to split.
     yield add_centers(source, rows, annealed_centers(scaling, source, n_clusters), n_clusters, distance, rng)
 
 
 def _min_distances(source: Source, c: Tensor, closest: Tensor | None, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Compare rows with centers (k, d): distances (k, n) and their sums (k,). See `kernels.min_distances`."""
+    """Return the distances (k, n) to the nearest center if one of the centers (k, d) is added, and their sums (k,).
+
+    ``closest`` (n,) holds the distances to the nearest center so far; None if there is none. See
+    `kernels.min_distances`.
+    """
     parts, start = [], 0
     for block in source.blocks():
-        had = torch.full((len(block),), torch.inf) if closest is None else closest[start : start + len(block)]
-        parts.append(min_distances(block, c, had.to(block.device), distance))
+        so_far = torch.full((len(block),), torch.inf) if closest is None else closest[start : start + len(block)]
+        parts.append(min_distances(block, c, so_far.to(block.device), distance))
         start += len(block)
-    options, potentials = zip(*parts, strict=True)
-    return options[0] if len(parts) == 1 else torch.cat(options, 1), torch.stack(potentials).sum(0)
+    distances, potentials = zip(*parts, strict=True)
+    return distances[0] if len(parts) == 1 else torch.cat(distances, 1), torch.stack(potentials).sum(0)
 
 
 def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Give each row's nearest center (n,), and how far it is (n,)."""
-    labels, far = zip(*(nearest(block, c, distance) for block in source.blocks()), strict=True)
-    return torch.cat(labels), torch.cat(far)
+    """Return the index (n,) of the nearest center of each row, and the distance (n,) to it."""
+    labels, distances = zip(*(nearest(block, c, distance) for block in source.blocks()), strict=True)
+    return torch.cat(labels), torch.cat(distances)
 
 
-def warn_of_few_rows(n_distinct: int, n_clusters: int) -> None:
-    """Warn if distinct rows are fewer than clusters."""
+def warn_if_few_distinct_rows(n_distinct: int, n_clusters: int) -> None:
+    """Warn if there are fewer distinct rows than clusters."""
     if n_distinct < n_clusters:
-        few = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
-        warn(f"{few}: some centers will coincide", ConvergenceWarning)
+        problem = f"the data has {n_distinct} distinct rows, fewer than n_clusters={n_clusters}"
+        warn(f"{problem}: some centers will coincide", ConvergenceWarning)

@@ -1,4 +1,4 @@
-"""Where centers start: a table of rules, a given array, or a callable."""
+"""Initial centers, from a method with a name, a given array or a callable."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ SEEDINGS: dict[str, Seeding] = {
     "random": in_memory.random_rows,
     "annealing": in_memory.annealing,
 }
-# The same for rows that can't be had by their numbers.
+# Methods for rows that are read block by block, and not accessible by index.
 StreamSeeding = Callable[[Source, int, int, Distance, np.random.Generator], Iterator[Tensor]]
 STREAMED_SEEDINGS: dict[str, StreamSeeding] = {
-    "k-means++": streamed.kmeans_parallel,  # of which k-means++ is the last step
+    "k-means++": streamed.kmeans_parallel,  # k-means++ itself needs a pass per center; it is the last step of k-means||
     "k-means||": streamed.kmeans_parallel,
     "random": streamed.random_rows,
     "annealing": streamed.annealing,
@@ -41,30 +41,31 @@ STREAMED_SEEDINGS: dict[str, StreamSeeding] = {
 def initial_centers(
     init: Any, n_init: int, n_clusters: int, source: Source, scaling: Scaling, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Starting centers (k, d) in the fit's space, one set a restart.
+    """Yield initial centers in the units of the scaled data, one set per restart.
 
     Parameters
     ----------
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
-        A seeding's name, the centers, or what makes them, ``init(x, n_clusters, random_state=...)``.
+        Name of a method, the centers themselves, or a callable ``init(x, n_clusters, random_state=...)`` that returns
+        them. An array is one restart, whatever ``n_init``.
     n_init, n_clusters : int
-        How many sets of centers, and k.
+        Number of sets of centers, and number of clusters k.
     source : Source
-        The data.
+        The data, in its own units.
     scaling : Scaling
-        Where the fit works.
+        Shift and scale of the data.
     rng : numpy Generator
-        Where rows are drawn from.
+        Random number generator.
 
     Yields
     ------
     Tensor (k, d)
-        Centers.
+        Initial centers.
 
     Raises
     ------
     InputError
-        If there is no such seeding, or what was given are no k centers.
+        If no method has that name, or if the given centers are not finite or not of shape (k, d).
 
     Examples
     --------
@@ -82,30 +83,36 @@ def initial_centers(
         yield from seed(init, n_init, n_clusters, scaling.view(source), scaling.distance, rng)
     elif callable(init):
         if not source.in_memory:
-            raise InputError("init is a callable, which takes all rows at once, and these come in blocks: give a name")
-        rows_given = source.map(lambda block: block.x).cpu().numpy()
+            raise InputError(
+                "init is a callable, which needs all rows at once, but the data is read in blocks: use the name of a "
+                "method, such as 'k-means++'"
+            )
+        x = source.map(lambda block: block.x).cpu().numpy()
         for _ in range(n_init):
             random_state = np.random.RandomState(rng.integers(2**32))
-            yield _given(init(rows_given, n_clusters, random_state=random_state), n_clusters, source, scaling)
+            yield _checked_centers(init(x, n_clusters, random_state=random_state), n_clusters, source, scaling)
     else:
-        yield _given(init, n_clusters, source, scaling)
+        yield _checked_centers(init, n_clusters, source, scaling)
 
 
 def _in_memory(
     init: str, n_init: int, n_clusters: int, view: Source, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
+    """Yield initial centers by a method for rows in memory."""
     rows = sorted_rows(view)
-    in_memory.warn_of_few_rows(rows.n_distinct, n_clusters)
+    in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
     yield from SEEDINGS[init](view, rows, n_clusters, n_init, distance, rng)
 
 
 def _streamed(
     init: str, n_init: int, n_clusters: int, view: Source, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
+    """Yield initial centers by a method for rows that are read block by block."""
     yield from STREAMED_SEEDINGS[init](view, n_clusters, n_init, distance, rng)
 
 
-def _given(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:
+def _checked_centers(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:
+    """Return the given centers in the units of the scaled data, or raise an InputError if they are invalid."""
     try:
         centers = as_tensor(as_rows(init))
     except InputError as error:
@@ -114,5 +121,5 @@ def _given(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tens
     if tuple(centers.shape) != expected:
         raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
     if not torch.isfinite(centers).all():
-        raise InputError("init contains NaN or infinity: give finite starting centers")
+        raise InputError("init contains NaN or infinity: give finite initial centers")
     return scaling.transform(centers.to(scaling.shift))

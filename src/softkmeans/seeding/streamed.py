@@ -1,6 +1,7 @@
-"""Starts for rows that come one block after the other: all that is asked of them are sums.
+"""Initialization methods for rows that are read block by block; they use only sums over the rows.
 
-Random numbers go by the rows' numbers, so that starts do not depend on how rows are cut into blocks, or shared out.
+The random number of a row depends on its index in the data. The centers therefore do not depend on how the rows are
+split into blocks or distributed over processes.
 """
 
 from __future__ import annotations
@@ -28,25 +29,27 @@ from . import in_memory
 def kmeans_parallel(
     source: Source, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """k-means||: in few passes, draw many more rows than clusters, far from each other; then k-means++ among these.
+    """Yield initial centers by k-means||.
 
-    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows a round.
+    In few passes, draw many more rows than clusters, far from each other, and choose centers among these by k-means++.
+
+    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per round.
 
     Parameters
     ----------
     source : Source
         The data.
     n_clusters, n_init : int
-        k, and how many sets of centers.
+        Number of clusters k, and number of sets of centers.
     distance : Distance
-        What is between rows.
+        Distance between rows and centers.
     rng : numpy Generator
-        Where rows are drawn from.
+        Random number generator.
 
     Yields
     ------
     Tensor (k, d)
-        Centers.
+        Initial centers.
 
     Examples
     --------
@@ -58,35 +61,39 @@ def kmeans_parallel(
     [0.0, 5.0, 9.0]
     [0.0, 5.0, 9.0]
     """
-    chosen = _far_apart(source, n_clusters, distance, rng)
-    yield from in_memory.kmeans_plusplus(chosen, sorted_rows(chosen), n_clusters, n_init, distance, rng)
+    sample = _draw_distant_rows(source, n_clusters, distance, rng)
+    yield from in_memory.kmeans_plusplus(sample, sorted_rows(sample), n_clusters, n_init, distance, rng)
 
 
-def _far_apart(source: Source, n_clusters: int, distance: Distance, rng: np.random.Generator) -> Source:
-    """Draw rows, by how far they are from those drawn before; each weighs as much as the rows it is nearest to."""
+def _draw_distant_rows(source: Source, n_clusters: int, distance: Distance, rng: np.random.Generator) -> Source:
+    """Draw rows with probabilities proportional to their distance from the rows drawn so far.
+
+    In the returned source, each row has the total weight of the rows to which it is the nearest.
+    """
     rows, _ = draw_rows(source, 1, lambda block: block.w, _seed(rng))
     for round_ in itertools.count(1):
         drawn, _ = draw_rows(source, 2 * n_clusters, _weight_times_distance(rows, distance), _seed(rng))
         rows = torch.cat([rows, drawn])
-        if not len(drawn) or (round_ >= in_memory.ROUNDS and count_distinct(rows) >= n_clusters):
-            break  # no row is anywhere else, or there are enough
-    in_memory.warn_of_few_rows(count_distinct(rows), n_clusters)
+        has_enough = round_ >= in_memory.KMEANS_PARALLEL_ROUNDS and count_distinct(rows) >= n_clusters
+        if not len(drawn) or has_enough:  # nothing is drawn if every row equals one that was drawn before
+            break
+    in_memory.warn_if_few_distinct_rows(count_distinct(rows), n_clusters)
 
-    def shares(block: Block) -> Tensor:
+    def weights(block: Block) -> Tensor:
         return torch.bincount(nearest(block, rows, distance)[0], block.w, len(rows)).double()
 
-    return ArraySource(rows, source.sum(shares), source.device, source.dtype)
+    return ArraySource(rows, source.sum(weights), source.device, source.dtype)
 
 
 def random_rows(
     source: Source, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Rows drawn by weight, no two equal as long as there are others.
+    """Yield random rows as initial centers, drawn by weight; they are distinct if there are enough distinct rows.
 
     Parameters
     ----------
     source, n_clusters, n_init, distance, rng
-        As for `kmeans_parallel`, and so is what it yields.
+        As for `kmeans_parallel`, which yields the same.
 
     Examples
     --------
@@ -99,21 +106,21 @@ def random_rows(
     [0.0, 5.0, 9.0]
     """
     for _ in range(n_init):
-        yield _different_rows(source, n_clusters, distance, rng)
+        yield _draw_distinct_rows(source, n_clusters, distance, rng)
 
 
-def _different_rows(source: Source, n_clusters: int, distance: Distance, rng: np.random.Generator) -> Tensor:
-    """Draw k rows; where some are equal, further ones of those that equal none so far."""
+def _draw_distinct_rows(source: Source, n_clusters: int, distance: Distance, rng: np.random.Generator) -> Tensor:
+    """Draw k distinct rows by weight; if there are fewer distinct rows, repeat them."""
     rows = drawn = draw_rows(source, n_clusters, lambda block: block.w, _seed(rng))[0]
-    while len(rows := _first_of_equal(rows)) < n_clusters and len(drawn):
-        drawn, _ = draw_rows(source, n_clusters - len(rows), _weight_if_not_among(rows, distance), _seed(rng))
+    while len(rows := _without_duplicates(rows)) < n_clusters and len(drawn):
+        drawn, _ = draw_rows(source, n_clusters - len(rows), _weight_of_new_rows(rows, distance), _seed(rng))
         rows = torch.cat([rows, drawn])
-    in_memory.warn_of_few_rows(len(rows), n_clusters)
+    in_memory.warn_if_few_distinct_rows(len(rows), n_clusters)
     return rows.repeat(n_clusters, 1)[:n_clusters]
 
 
-def _first_of_equal(rows: Tensor) -> Tensor:
-    """Leave out rows (m, d) that equal one before."""
+def _without_duplicates(rows: Tensor) -> Tensor:
+    """Return the rows (m, d) without those that equal an earlier one."""
     equal = (rows[:, None] == rows[None]).all(2)
     return rows[~equal.tril(-1).any(1)]
 
@@ -121,12 +128,14 @@ def _first_of_equal(rows: Tensor) -> Tensor:
 def annealing(
     source: Source, n_clusters: int, n_init: int, distance: Distance, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Deterministic annealing, as for rows in memory. Where fewer than k clusters come apart, others are drawn.
+    """Yield initial centers by deterministic annealing, as for rows in memory.
+
+    If annealing ends with fewer than k clusters, rows are drawn and added as in k-means++.
 
     Parameters
     ----------
     source, n_clusters, n_init, distance, rng
-        As for `kmeans_parallel`, and so is what it yields.
+        As for `kmeans_parallel`, which yields the same.
 
     Examples
     --------
@@ -140,18 +149,21 @@ def annealing(
     scaling = Scaling(distance, torch.zeros(source.n_features, dtype=source.dtype, device=source.device), 1.0)
     centers = annealed_centers(scaling, source, n_clusters)
     if len(centers) < n_clusters:
-        chosen = _far_apart(source, n_clusters, distance, rng)
-        centers = in_memory.add_centers(chosen, sorted_rows(chosen), centers, n_clusters, distance, rng)
+        sample = _draw_distant_rows(source, n_clusters, distance, rng)
+        centers = in_memory.add_centers(sample, sorted_rows(sample), centers, n_clusters, distance, rng)
     yield centers
 
 
 def _weight_times_distance(rows: Tensor, distance: Distance) -> Callable[[Block], Tensor]:
+    """Return a function of a block: the weights of its rows times their distances from the nearest of some rows."""
     return lambda block: block.w * nearest(block, rows, distance)[1]
 
 
-def _weight_if_not_among(rows: Tensor, distance: Distance) -> Callable[[Block], Tensor]:
+def _weight_of_new_rows(rows: Tensor, distance: Distance) -> Callable[[Block], Tensor]:
+    """Return a function of a block: the weights of its rows, with 0 for those that equal one of some rows."""
     return lambda block: block.w * (nearest(block, rows, distance)[1] > 0)
 
 
 def _seed(rng: np.random.Generator) -> int:
+    """Draw a seed."""
     return int(rng.integers(2**63))

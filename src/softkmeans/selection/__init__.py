@@ -1,4 +1,4 @@
-"""How many clusters there are, and whether they can be trusted."""
+"""Choose the number of clusters, and check whether a clustering can be trusted."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""Likelihoods of clusters of three shapes: round, stretched along the axes, and stretched in any direction.
+"""Gaussian mixtures with one covariance for all clusters, of three shapes: spherical, diagonal and full ("tied").
 
-A fit knows round clusters only. Where clusters are not round, a mixture of round ones is the likelier the more there
-are of them, without end; the shapes' likelihoods, side by side, show it. This is the mixture family of Banfield &
-Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 1993, with one covariance for all clusters.
+Soft k-means fits spherical clusters only. If clusters are not spherical, the likelihood of a mixture of spherical
+clusters keeps increasing with their number. A comparison of the likelihoods of the three shapes reveals this. The
+mixtures are those of Banfield & Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 1993, with one
+covariance for all clusters.
 """
 
 from __future__ import annotations
 
-__all__ = ["SHAPES", "Shaped", "shaped"]
+__all__ = ["MIN_RELATIVE_VARIANCE", "SHAPES", "GaussianMixture", "gaussian_mixture"]
 
 import math
 from collections.abc import Callable
@@ -16,11 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-FLAT = 1e-12  # of the largest variance: clusters have no extent along a direction of less
+MIN_RELATIVE_VARIANCE = 1e-12  # of the largest variance; with less along some direction, clusters count as flat
 
 Shape = Callable[[Tensor], Tensor]
 
-# From the covariance (d, d) of the rows within their clusters to that of the shape; and how many numbers it has.
+# From the covariance (d, d) of the rows within their clusters to that of the shape; and its number of parameters.
 SHAPES: dict[str, tuple[Shape, Callable[[int], int]]] = {
     "spherical": (lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within), lambda d: 1),
     "diag": (lambda within: within.diagonal().diag(), lambda d: d),
@@ -28,55 +29,60 @@ SHAPES: dict[str, tuple[Shape, Callable[[int], int]]] = {
 }
 
 
-class Shaped(NamedTuple):
-    """Normal distributions of equal covariance around centers.
+class GaussianMixture(NamedTuple):
+    """A mixture of normal distributions that have one covariance.
 
     Attributes
     ----------
     centers : Tensor (k, d)
-        In coordinates where that covariance is the identity.
+        Means, in coordinates in which the covariance is the identity.
     axes : Tensor (d, d)
-        What rows are multiplied by to get there.
-    log_share : Tensor (k,)
-        Log of the clusters' shares.
-    level : float
-        What a row's log-density is more than its logsumexp.
+        Matrix that rows are multiplied by to get these coordinates.
+    log_priors : Tensor (k,)
+        Logarithms of the mixing weights.
+    log_normalizer : float
+        Log-density of a row minus its logsumexp over the clusters.
     """
 
     centers: Tensor
     axes: Tensor
-    log_share: Tensor
-    level: float
+    log_priors: Tensor
+    log_normalizer: float
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Log-density (m,) of rows (m, d)."""
-        squares = torch.cdist(x @ self.axes, self.centers, compute_mode="donot_use_mm_for_euclid_dist").square()
-        found: Tensor = (self.log_share - squares / 2).logsumexp(1) + self.level
-        return found
+        """Return the log-density (m,) of rows (m, d)."""
+        distances = torch.cdist(x @ self.axes, self.centers, compute_mode="donot_use_mm_for_euclid_dist").square()
+        result: Tensor = (self.log_priors - distances / 2).logsumexp(1) + self.log_normalizer
+        return result
 
 
-def shaped(shape: str, centers: Tensor, shares: Tensor, priors: Tensor, covariance: Tensor) -> Shaped | None:
-    """Give clusters of a shape, or None if some direction has no variance in it.
+def gaussian_mixture(
+    shape: str, centers: Tensor, fractions: Tensor, priors: Tensor, covariance: Tensor
+) -> GaussianMixture | None:
+    """Return the mixture of a shape, or None if the clusters have no variance along some direction.
 
     Parameters
     ----------
     shape : str
         One of `SHAPES`.
     centers : Tensor (k, d)
-        Means of the rows by their memberships.
-    shares : Tensor (k,)
-        Σ w r of the clusters over Σw.
+        Means of the rows weighted by their memberships.
+    fractions : Tensor (k,)
+        Cluster weights Σ w r divided by Σw.
     priors : Tensor (k,)
-        The clusters' shares in the mixture.
+        Mixing weights of the clusters.
     covariance : Tensor (d, d)
-        Of all rows.
+        Covariance of all rows.
     """
-    apart = centers - shares @ centers
-    within = SHAPES[shape][0](covariance - apart.T @ (shares[:, None] * apart))
-    along = within.diagonal()  # which are all there is, but for tied clusters
-    variances, axes = torch.linalg.eigh(within) if shape == "tied" else (along, torch.eye(len(along)).to(along))
-    if not variances.min() > FLAT * covariance.diagonal().max():
+    deviations = centers - fractions @ centers
+    within = SHAPES[shape][0](covariance - deviations.T @ (fractions[:, None] * deviations))
+    if shape == "tied":
+        variances, axes = torch.linalg.eigh(within)
+    else:  # the covariance is diagonal
+        variances = within.diagonal()
+        axes = torch.eye(len(variances)).to(variances)
+    if not variances.min() > MIN_RELATIVE_VARIANCE * covariance.diagonal().max():
         return None
     axes = axes / variances.sqrt()
-    level = -0.5 * (len(variances) * math.log(2 * math.pi) + float(variances.log().sum()))
-    return Shaped(centers @ axes, axes, priors.log(), level)
+    log_normalizer = -0.5 * (len(variances) * math.log(2 * math.pi) + float(variances.log().sum()))
+    return GaussianMixture(centers @ axes, axes, priors.log(), log_normalizer)

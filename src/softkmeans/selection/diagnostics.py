@@ -1,4 +1,4 @@
-"""What speaks against trusting a fit."""
+"""Diagnostics of a fitted model: reasons not to trust it, and what to do about them."""
 
 from __future__ import annotations
 
@@ -17,93 +17,113 @@ from ..errors import InputError
 from ..estimators.base import SoftClusterer
 from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import Fixed, as_temperature
-from .stability import TRUSTED, Stability
+from .stability import MIN_STABLE_JACCARD, Stability
 
-COINCIDE = 1e-4  # squared distance, in units of T, under which no row can tell two centers apart
-LOW = 0.5  # of the likeliest temperature, under which one given is low
-HARD = 1e-3  # what the number of clusters that a row is spread over exceeds 1 by where memberships are soft
+MAX_COINCIDENT_DISTANCE = 1e-4  # in units of T: for nearer centers, memberships of all rows are practically equal
+MIN_TEMPERATURE_RATIO = 0.5  # of a given temperature to the likeliest one; with less, the temperature is low
+MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # of exp(mean entropy) over 1; with less, memberships are hard
 
 
 def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[str]:
-    """Say what speaks against trusting a fit, a line each; nothing if nothing does.
+    """Return warnings about a fit, one line each; an empty list if there are none.
 
-    That is centers that coincide, as they do above the critical temperature; a temperature given, far under the
-    likeliest, at which memberships are hard; restarts of which only one found the lowest optimum; passes that ran out;
-    and clusters that do not survive resampling.
+    The warnings are about centers that coincide, as they do above the critical temperature; a given temperature far
+    below the likeliest one, at which memberships are hard; restarts of which only one reached the lowest objective; a
+    fit that did not converge; and clusters that are not stable under resampling.
 
     Parameters
     ----------
     model : SoftKMeans or FuzzyCMeans
-        Fitted.
+        A fitted model.
     stability : Stability, optional
-        What `stability` found for it.
+        The result of `stability` for this model.
 
     Returns
     -------
     list of str
-        What is the matter, and what to do.
+        The problem and what to do, in each line.
+
+    Raises
+    ------
+    InputError
+        If the model is of another class, or ``stability`` has another number of clusters.
 
     Examples
     --------
     >>> from softkmeans import SoftKMeans
     >>> diagnose(SoftKMeans(2, temperature=90.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))
-    ['all 2 centers coincide: at temperature 90 rows do not part into clusters; lower it']
+    ['all 2 centers coincide, because temperature 90 is too high to separate clusters: lower the temperature']
     """
     if not isinstance(model, SoftClusterer):
-        hint = "of a pipeline, give the last step"
-        raise InputError(f"a {type(model).__name__} came, expected a fitted SoftKMeans or FuzzyCMeans; {hint}")
+        raise InputError(
+            f"model is of type {type(model).__name__}, expected a fitted SoftKMeans or FuzzyCMeans: "
+            "for a pipeline, give its last step"
+        )
     check_is_fitted(model)
     if stability is not None and len(stability.clusters) != len(model.cluster_centers_):
-        came = f"stability is that of {len(stability.clusters)} clusters"
-        raise InputError(f"{came}, and the model has {len(model.cluster_centers_)}: give that of this model")
-    found = [check(model) for check in (_coinciding, _hard, _unlike_restarts, _not_converged)]
-    return [line for line in (*found, _dissolved(stability)) if line]
+        raise InputError(
+            f"stability has {len(stability.clusters)} clusters, expected the {len(model.cluster_centers_)} of the "
+            "model: give the stability of this model"
+        )
+    checks = (_coincident_centers, _hard_memberships, _disagreeing_restarts, _not_converged)
+    warnings = [check(model) for check in checks]
+    return [warning for warning in (*warnings, _unstable_clusters(stability)) if warning]
 
 
-def _coinciding(model: SoftClusterer) -> str:
+def _coincident_centers(model: SoftClusterer) -> str:
+    """Return a warning if centers coincide, else an empty string."""
     centers, t = as_tensor(model.cluster_centers_).cpu().double(), vars(model).get("temperature_", math.nan)
     if np.ndim(t) or not math.isfinite(t):
         return ""
-    near = cdist(centers, centers) ** (as_distance(model.distance).power or 2) < COINCIDE * t
-    n_more = len(centers) - len(np.unique(near.argmax(1)))  # than there are distinct ones
-    if not n_more:
+    coincide = cdist(centers, centers) ** (as_distance(model.distance).power or 2) < MAX_COINCIDENT_DISTANCE * t
+    n_redundant = len(centers) - len(np.unique(coincide.argmax(1)))
+    if not n_redundant:
         return ""
-    which = f"all {len(centers)}" if n_more == len(centers) - 1 else f"{n_more + 1} or more of {len(centers)}"
-    learned = isinstance(model, SoftKMeans) and as_temperature(model.temperature).learned
-    advice = "lower n_clusters" if learned else "lower it"
-    return f"{which} centers coincide: at temperature {t:.4g} rows do not part into clusters; {advice}"
+    all_coincide = n_redundant == len(centers) - 1
+    count = f"all {len(centers)}" if all_coincide else f"{n_redundant + 1} or more of {len(centers)}"
+    is_learned = isinstance(model, SoftKMeans) and as_temperature(model.temperature).learned
+    advice = "lower n_clusters" if is_learned else "lower the temperature"
+    return f"{count} centers coincide, because temperature {t:.4g} is too high to separate clusters: {advice}"
 
 
-def _hard(model: SoftClusterer) -> str:
+def _hard_memberships(model: SoftClusterer) -> str:
+    """Return a warning if the given temperature is so low that memberships are hard, else an empty string."""
     values, t = vars(model), model.get_params().get("temperature")
     n_clusters, n_features = model.cluster_centers_.shape
     if n_clusters == 1 or not isinstance(t, Real | Fixed) or not {"entropy_", "cluster_weights_"} <= values.keys():
         return ""
     weight = model.cluster_weights_.sum()
-    spread = math.exp(values["entropy_"] / (weight + values.get("noise_weight_", 0.0)))
-    likeliest = as_distance(model.distance).likeliest_temperature(model.distortion_ / weight, n_features)
-    if spread > 1 + HARD or not np.min(model.temperature_) < LOW * likeliest:  # clusters may as well be clear
+    perplexity = math.exp(values["entropy_"] / (weight + values.get("noise_weight_", 0.0)))
+    if perplexity > 1 + MIN_SOFT_PERPLEXITY_EXCESS:
         return ""
-    over = f"a row is spread over {spread:.4f} clusters"
-    return f"the temperature given is so low that memberships are hard ({over}): raise it, or choose 'calibrated'"
+    likeliest = as_distance(model.distance).likeliest_temperature(model.distortion_ / weight, n_features)
+    if not np.min(model.temperature_) < MIN_TEMPERATURE_RATIO * likeliest:  # clusters may simply be well separated
+        return ""
+    spread = f"a row is spread over {perplexity:.4f} clusters"
+    return f"the temperature given is so low that memberships are hard ({spread}): raise it, or choose 'calibrated'"
 
 
-def _unlike_restarts(model: SoftClusterer) -> str:
-    above = np.asarray(vars(model).get("restarts_", ()))
-    n_best = int((above <= max(10 * model.tol, 1e-6)).sum())
-    if len(above) < 2 or n_best > 1:
+def _disagreeing_restarts(model: SoftClusterer) -> str:
+    """Return a warning if only one of several restarts reached the lowest objective, else an empty string."""
+    excess = np.asarray(vars(model).get("restarts_", ()))
+    n_best = int((excess <= max(10 * model.tol, 1e-6)).sum())
+    if len(excess) < 2 or n_best > 1:
         return ""
     advice = "raise n_init" if getattr(model, "local_search", True) else "set local_search, or raise n_init"
-    return f"restarts disagree: 1 of {len(above)} found the lowest optimum; {advice}"
+    return f"restarts disagree, only 1 of {len(excess)} reached the lowest objective: {advice}"
 
 
 def _not_converged(model: SoftClusterer) -> str:
+    """Return a warning if the fit did not converge, else an empty string."""
     return "" if vars(model).get("converged_", True) else "the fit did not converge: raise max_iter"
 
 
-def _dissolved(stability: Stability | None) -> str:
-    if stability is None or not stability.doubtful:
+def _unstable_clusters(stability: Stability | None) -> str:
+    """Return a warning if clusters are not stable under resampling, else an empty string."""
+    if stability is None or not stability.unstable:
         return ""
-    values = ", ".join(f"{stability.clusters[k]:.2f}" for k in stability.doubtful)
-    measured = f"Jaccard {values}, to be trusted from {TRUSTED}"
-    return f"clusters {stability.doubtful} do not survive resampling ({measured}): lower n_clusters"
+    values = ", ".join(f"{stability.clusters[k]:.2f}" for k in stability.unstable)
+    return (
+        f"clusters {stability.unstable} are not stable under resampling (Jaccard index {values}, below "
+        f"{MIN_STABLE_JACCARD}): lower n_clusters"
+    )

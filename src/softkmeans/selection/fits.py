@@ -1,8 +1,8 @@
-"""Fits of one number of clusters after the other."""
+"""Fits of several numbers of clusters, on all rows and on the folds of a cross-validation."""
 
 from __future__ import annotations
 
-__all__ = ["one_after_another", "without_one"]
+__all__ = ["fit_each_number", "fit_folds"]
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ from ..estimators.soft_kmeans import SoftKMeans
 from ..seeding import add_centers
 
 
-def one_after_another(
+def fit_each_number(
     X: Any,
     source: Source,
     ks: Sequence[int],
@@ -36,60 +36,63 @@ def one_after_another(
     rng: np.random.Generator,
     on_fit: Callable[[int], Any] | None,
 ) -> dict[int, SoftKMeans]:
-    """Fit every number of clusters, afresh and from the centers of the one before and some more, as k-means++ has them.
+    """Fit each number of clusters twice, and return the model with the higher likelihood for each.
 
-    The likelier fit is kept. Where clusters are many, either may be stuck where the other is not.
+    One fit starts from the template's initialization, the other from the centers of the previous model and additional
+    ones that k-means++ draws. With many clusters, each of the two fits can end in a poor optimum that the other avoids.
     """
     distance = as_distance(template.distance)
     scaling = Scaling.of(source, distance)
-    view, models, last = scaling.view(source), dict[int, SoftKMeans](), None
+    view, models, previous = scaling.view(source), dict[int, SoftKMeans](), None
     rows = sorted_rows(view)
     for k in ks:
-        fitted = [clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))]
-        if last is not None:
-            before = scaling.transform(as_tensor(last.cluster_centers_).to(source.device, source.dtype))
-            centers = scaling.inverse_transform(add_centers(view, rows, before, k, distance, rng))
-            fitted.append(clone(fitted[0]).set_params(init=centers.cpu().numpy(), n_init=1))
-        for model in fitted:
+        fits = [clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))]
+        if previous is not None:
+            previous_centers = scaling.transform(as_tensor(previous.cluster_centers_).to(source.device, source.dtype))
+            centers = scaling.inverse_transform(add_centers(view, rows, previous_centers, k, distance, rng))
+            fits.append(clone(fits[0]).set_params(init=centers.cpu().numpy(), n_init=1))
+        for model in fits:
             model.fit(X, sample_weight=sample_weight)
-        models[k] = last = max(fitted, key=lambda model: _likelihood(model, source))
+        models[k] = previous = max(fits, key=lambda model: _rounded_likelihood(model, source))
         if on_fit is not None:
             on_fit(k)
     return models
 
 
-def _likelihood(model: SoftKMeans, source: Source) -> float:
-    """Mean log-density, to the digits that are no chance of the arithmetic."""
-    found = model._clustering(source).objective(source)
+def _rounded_likelihood(model: SoftKMeans, source: Source) -> float:
+    """Return the mean log-density, rounded to 9 digits so that rounding errors do not decide a comparison."""
+    log_density = model._clustering(source).objective(source)
     weight = source.weight()
-    mean = float(found.mean() if weight is None else weight @ found / weight.sum())
+    mean = float(log_density.mean() if weight is None else weight @ log_density / weight.sum())
     return round(mean, 9)
 
 
-def without_one(
+def fit_folds(
     X: Any, models: dict[int, SoftKMeans], cv: int, sample_weight: ArrayLike | Tensor | None, rng: np.random.Generator
 ) -> Iterator[tuple[Source, dict[int, SoftKMeans], Source]]:
-    """For each fold, give the rest of the rows, models fitted on it from where all rows led, and the fold's rows.
+    """Yield for each fold the other rows, models fitted on these, and the fold's rows.
 
-    Rows without weight are in no fold. Models of more clusters than the rest has distinct rows are left out.
+    The fits start from the centers of ``models``. Rows without weight are in no fold. Models with more clusters than
+    there are distinct rows outside the fold are left out.
     """
     rows, weights = as_rows(X), as_source(X, sample_weight).weight()
-    some = torch.arange(rows.shape[0]) if weights is None else weights.cpu().nonzero()[:, 0]
+    weighted = torch.arange(rows.shape[0]) if weights is None else weights.cpu().nonzero()[:, 0]
     folds = KFold(cv, shuffle=True, random_state=int(rng.integers(2**31)))
-    for split in folds.split(np.empty((len(some), 0))):
-        (rest, rest_weights), (fold, fold_weights) = (
-            (pick(rows, places), None if weights is None else weights[places.to(weights.device)])
-            for places in (some[torch.from_numpy(numbers)] for numbers in split)
+    for split in folds.split(np.empty((len(weighted), 0))):
+        (train, train_weights), (test, test_weights) = (
+            (pick(rows, indices), None if weights is None else weights[indices.to(weights.device)])
+            for indices in (weighted[torch.from_numpy(positions)] for positions in split)
         )
-        source = as_source(rest, rest_weights)
+        source = as_source(train, train_weights)
         n_distinct = count_distinct(source)
-        fitted = {k: _again(model, rest, rest_weights) for k, model in models.items() if k <= n_distinct}
-        yield source, fitted, as_source(fold, fold_weights)
+        fitted = {k: _refit(model, train, train_weights) for k, model in models.items() if k <= n_distinct}
+        yield source, fitted, as_source(test, test_weights)
 
 
-def _again(model: SoftKMeans, rows: Any, weights: Tensor | None) -> SoftKMeans:
-    again: SoftKMeans = clone(model).set_params(init=np.asarray(as_tensor(model.cluster_centers_).cpu()))
-    again.set_params(n_init=1, local_search=False)
-    with warnings.catch_warnings():  # a cluster may be in the fold altogether, which is no fault of the model's
+def _refit(model: SoftKMeans, rows: Any, weights: Tensor | None) -> SoftKMeans:
+    """Fit a copy of a model on other rows, starting from its centers."""
+    copy: SoftKMeans = clone(model).set_params(init=np.asarray(as_tensor(model.cluster_centers_).cpu()))
+    copy.set_params(n_init=1, local_search=False)
+    with warnings.catch_warnings():  # all rows of a cluster may be in the fold, which is not a problem of the model
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return again.fit(rows, sample_weight=weights)
+        return copy.fit(rows, sample_weight=weights)

@@ -1,8 +1,8 @@
-"""Likelihoods of fitted models, for several shapes of clusters, and of resamples of the rows."""
+"""Likelihoods of fitted models, for several shapes of clusters, on the rows and on resamples of them."""
 
 from __future__ import annotations
 
-__all__ = ["Candidate", "bayes", "candidates", "log_likelihoods"]
+__all__ = ["Candidate", "bic", "candidates", "log_likelihoods"]
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,23 +18,24 @@ from ..data.source import ArraySource, Source
 from ..distances import as_distance
 from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import as_temperature
-from ..temperature.moments import MOST, covariance
-from .covariance import FLAT, SHAPES, shaped
+from ..temperature.moments import MAX_COVARIANCE_FEATURES, covariance
+from .covariance import MIN_RELATIVE_VARIANCE, SHAPES, gaussian_mixture
 
 
 class Candidate(NamedTuple):
-    """A number of clusters, and a shape.
+    """A number of clusters and a shape of clusters, with the density of the fitted mixture.
 
     Attributes
     ----------
     n_clusters : int
-        k.
+        Number of clusters k.
     shape : str
-        One of `shapes.SHAPES`.
+        One of `covariance.SHAPES`.
     n_parameters : int
-        How many numbers were fitted.
+        Number of fitted parameters.
     log_density : callable or None
-        From some rows to their log-density (m,), in the data's units; None if clusters are flat.
+        Function from a block of rows to their log-density (m,), in the data's units; None if clusters have no variance
+        along some direction, and the density is unbounded.
     """
 
     n_clusters: int
@@ -44,22 +45,22 @@ class Candidate(NamedTuple):
 
 
 def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candidate]:
-    """Give the models fitted on a source's rows, and those of other shapes with the same memberships.
+    """Return the models fitted on a source's rows, each with every shape of clusters and the same memberships.
 
-    Other distances than the squared Euclidean one, clusters of noise, a single feature and very many of them know no
-    other shapes.
+    With another distance than the squared Euclidean one, a noise cluster, a single feature or more than
+    `MAX_COVARIANCE_FEATURES` features, return the models themselves only.
     """
     first = next(iter(models.values()))
-    others = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
-    if others or not 1 < source.n_features <= MOST:
-        return [_round(model, source) for model in models.values()]
+    has_one_shape = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
+    if has_one_shape or not 1 < source.n_features <= MAX_COVARIANCE_FEATURES:
+        return [_model_candidate(model, source) for model in models.values()]
     scaling = Scaling.of(source, as_distance("sqeuclidean"))
     total = covariance(scaling.view(source))
-    return [_shaped(model, shape, source, scaling, total) for model in models.values() for shape in SHAPES]
+    return [_shape_candidate(model, shape, source, scaling, total) for model in models.values() for shape in SHAPES]
 
 
-def _round(model: SoftKMeans, source: Source) -> Candidate:
-    """Give the model itself."""
+def _model_candidate(model: SoftKMeans, source: Source) -> Candidate:
+    """Return the model itself as a candidate."""
     clustering = model._clustering(source)
 
     def log_density(block: Block) -> Tensor:
@@ -68,29 +69,36 @@ def _round(model: SoftKMeans, source: Source) -> Candidate:
     return Candidate(len(model.cluster_centers_), "spherical", model.n_parameters(), log_density)
 
 
-def _shaped(model: SoftKMeans, shape: str, source: Source, scaling: Scaling, total: Tensor) -> Candidate:
+def _shape_candidate(model: SoftKMeans, shape: str, source: Source, scaling: Scaling, total: Tensor) -> Candidate:
+    """Return the candidate with a model's memberships and clusters of a shape; ``total`` is the covariance (d, d)."""
     if shape == "spherical":
-        found, rule = _round(model, source), as_temperature(model.temperature)
+        candidate, temperature_rule = _model_candidate(model, source), as_temperature(model.temperature)
         variance = float(np.min(model.temperature_)) / 2 / scaling.scale**2
-        flat = (rule.learned or rule.solved) and not variance > FLAT * float(total.diagonal().max())
-        return found._replace(log_density=None) if flat else found
-    centers, shares = _moments(model, source, scaling)
-    n_parameters = centers.numel() + len(centers) - 1 + SHAPES[shape][1](centers.shape[1])
-    fits = shape != "tied" or source.n_rows > source.n_features  # else a direction is flat, without looking
-    form = shaped(shape, centers, shares, shares.clamp_min(1e-300), total) if fits else None
-    if form is None:
-        return Candidate(len(centers), shape, n_parameters, None)
-    shift = centers.shape[1] * math.log(scaling.scale)
-    return Candidate(
-        len(centers), shape, n_parameters, lambda block: form.log_density(scaling.transform(block.x)) - shift
-    )
+        is_estimated = temperature_rule.learned or temperature_rule.solved
+        is_flat = is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(total.diagonal().max())
+        return candidate._replace(log_density=None) if is_flat else candidate
+    centers, fractions = _means(model, source, scaling)
+    n_clusters, n_features = centers.shape
+    n_parameters = centers.numel() + n_clusters - 1 + SHAPES[shape][1](n_features)
+    mixture = None
+    if shape != "tied" or source.n_rows > source.n_features:  # else some direction certainly has no variance
+        mixture = gaussian_mixture(shape, centers, fractions, fractions.clamp_min(1e-300), total)
+    if mixture is None:
+        return Candidate(n_clusters, shape, n_parameters, None)
+    log_volume = n_features * math.log(scaling.scale)
+
+    def log_density(block: Block) -> Tensor:
+        return mixture.log_density(scaling.transform(block.x)) - log_volume
+
+    return Candidate(n_clusters, shape, n_parameters, log_density)
 
 
-def _moments(model: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:
-    """Means (k, d) of the rows by their memberships, in a space, and the clusters' shares (k,) of Σw.
+def _means(model: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:
+    """Return the scaled means (k, d) of the rows weighted by their memberships, and the fractions (k,) of Σw.
 
-    The model's centers are such means but for its tolerance and its type. Both are too much where clusters are small
-    and far apart: the covariance within them is what little is left of that of all rows.
+    The model's centers are such means only up to the tolerance of the fit and the precision of their dtype. Both errors
+    are too large if clusters are small and far apart: the covariance within clusters is then a small difference from
+    that of all rows.
     """
     clustering = model._clustering(source)
     stats, own = clustering.stats(source), clustering.scaling
@@ -101,35 +109,34 @@ def _moments(model: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tenso
 def log_likelihoods(
     source: Source, options: list[Candidate], n_resamples: int = 0, rng: np.random.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sum log-densities over the rows, and over resamples of them: the rows' numbers are Poisson's there.
+    """Sum log-densities over the rows, and over resamples in which the count of each row is Poisson-distributed.
 
     Returns
     -------
     sums : Tensor (1 + n_resamples, options)
-        NaN for flat clusters.
+        Log-likelihoods; NaN for candidates without a density.
     weight : Tensor (1 + n_resamples,)
-        Σw.
+        Total weights Σw.
     """
 
-    def of(piece: Block) -> Tensor:
+    def block_sums(block: Block) -> Tensor:
         columns = [
-            piece.w.new_full((len(piece),), torch.nan) if option.log_density is None else option.log_density(piece)
+            block.w.new_full((len(block),), torch.nan) if option.log_density is None else option.log_density(block)
             for option in options
         ]
-        times = np.ones((1 + n_resamples, len(piece)))
+        counts = np.ones((1 + n_resamples, len(block)))
         if rng is not None:
-            times[1:] = rng.poisson(1.0, (n_resamples, len(piece)))
-        found: Tensor = (
-            torch.from_numpy(times).to(piece.w) * piece.w @ torch.stack([*columns, piece.w.new_ones(len(piece))], 1)
-        )
-        return found
+            counts[1:] = rng.poisson(1.0, (n_resamples, len(block)))
+        weights = torch.from_numpy(counts).to(block.w) * block.w
+        result: Tensor = weights @ torch.stack([*columns, block.w.new_ones(len(block))], 1)
+        return result
 
     width = max(source.n_features, len(options), n_resamples, max(option.n_clusters for option in options))
-    found = source.sum(lambda block: block.sum(of, width=width)).cpu()
-    return found[:, :-1], found[:, -1]
+    sums = source.sum(lambda block: block.sum(block_sums, width=width)).cpu()
+    return sums[:, :-1], sums[:, -1]
 
 
-def bayes(options: list[Candidate], sums: Tensor, weight: Tensor) -> Tensor:
-    """Give the Bayesian information criterion (1 + n_resamples, options)."""
-    sizes = sums.new_tensor([option.n_parameters for option in options])
-    return sizes * weight[:, None].log() - 2 * sums
+def bic(options: list[Candidate], sums: Tensor, weight: Tensor) -> Tensor:
+    """Return the Bayesian information criterion (1 + n_resamples, options) from the results of `log_likelihoods`."""
+    n_parameters = sums.new_tensor([option.n_parameters for option in options])
+    return n_parameters * weight[:, None].log() - 2 * sums

@@ -1,4 +1,4 @@
-"""How many clusters there are, by several criteria side by side."""
+"""Selection of the number of clusters, by several criteria."""
 
 from __future__ import annotations
 
@@ -25,59 +25,62 @@ from ..distances import as_distance
 from ..errors import InputError, MissingExtraError, warn
 from ..estimators.soft_kmeans import SoftKMeans
 from ..metrics import fuzzy_silhouette, modified_partition_coefficient, xie_beni
-from .fits import one_after_another, without_one
-from .likelihood import Candidate, bayes, candidates, log_likelihoods
+from .fits import fit_each_number, fit_folds
+from .likelihood import Candidate, bic, candidates, log_likelihoods
 
 Values = NDArray[np.float64]
-COLDEST = 1e-12  # of the critical temperature: no path is followed any further
+MIN_RELATIVE_TEMPERATURE = 1e-12  # of the critical temperature; an annealing path is not followed below it
 
 
-def _least(values: Values, errors: Values) -> int:
+def _argmin(values: Values, errors: Values) -> int:
+    """Return the index of the smallest value."""
     return int(np.nanargmin(values))
 
 
-def _most(values: Values, errors: Values) -> int:
+def _argmax(values: Values, errors: Values) -> int:
+    """Return the index of the largest value."""
     return int(np.nanargmax(values))
 
 
-def _first_as_good(values: Values, errors: Values) -> int:
-    """The fewest clusters that are no worse than the best by more than a standard error (Breiman et al. 1984)."""
+def _first_within_error(values: Values, errors: Values) -> int:
+    """Return the first index whose value is within a standard error of the largest one (Breiman et al. 1984)."""
     best = int(np.nanargmax(values))
     return int(np.argmax(values >= values[best] - errors))
 
 
-# A criterion: which of its values (m,), with the standard errors of their differences to the best, to choose.
+# For each criterion, a function that returns the index of the best of its values (m,), given the values and the
+# standard errors (m,) of their differences to the best one.
 CRITERIA: dict[str, Callable[[Values, Values], int]] = {
-    "bic": _least,
-    "icl": _least,
-    "held_out": _first_as_good,
-    "fuzzy_silhouette": _most,
-    "xie_beni": _least,
-    "partition_coefficient": _most,
-    "lifetime": _most,
+    "bic": _argmin,
+    "icl": _argmin,
+    "held_out": _first_within_error,
+    "fuzzy_silhouette": _argmax,
+    "xie_beni": _argmin,
+    "partition_coefficient": _argmax,
+    "lifetime": _argmax,
 }
 
 
 class Selection(NamedTuple):
-    """What several criteria say of the number of clusters.
+    """The selected number of clusters, with the choice and the scores of each criterion.
 
     Attributes
     ----------
     n_clusters : int
-        The number chosen.
+        The selected number of clusters.
     criterion : str
-        By which criterion.
+        The criterion that selected it.
     choices : dict of str to int
-        What each criterion chooses.
+        The number of clusters that each criterion selects.
     confidence : float
-        In which share of resamples of the rows BIC names the number chosen, from 0 to 1.
+        Fraction of resamples of the rows for which BIC selects the same number, from 0 to 1.
     shape : {"spherical", "diag", "tied"}
-        The shape of clusters that BIC finds likeliest: round, stretched along the features, or in any direction. If it
-        is not the first, ``temperature="calibrated"`` gives memberships that are not too sure.
+        The shape of clusters with the best BIC: spherical, stretched along the features, or stretched in any direction.
+        If it is not "spherical", use ``temperature="calibrated"`` to avoid overconfident memberships.
     scores : dict of str to ndarray (m,)
         The columns of ``table``.
     models : dict of int to SoftKMeans
-        The fitted model of each number of clusters.
+        The fitted model for each number of clusters.
     """
 
     n_clusters: int
@@ -90,7 +93,7 @@ class Selection(NamedTuple):
 
     @property
     def table(self) -> Any:
-        """The scores as a frame of pandas, Polars or PyArrow, whichever there is first."""
+        """The scores as a frame of pandas, Polars or PyArrow: the first of these that is installed."""
         for backend in ("pandas", "polars", "pyarrow"):
             try:
                 return nw.from_dict(self.scores, backend=backend).to_native()
@@ -100,7 +103,7 @@ class Selection(NamedTuple):
 
     @property
     def model(self) -> SoftKMeans:
-        """The model with the number of clusters chosen."""
+        """The model with the selected number of clusters."""
         return self.models[self.n_clusters]
 
     def __repr__(self) -> str:
@@ -122,60 +125,63 @@ def select_n_clusters(
     random_state: int | np.random.Generator | None = None,
     on_fit: Callable[[int], Any] | None = None,
 ) -> Selection:
-    """Fit every number of clusters, afresh and from the one before, and choose among them.
+    """Fit several numbers of clusters, and select the best one by a criterion.
 
-    The likelihood is that of the fitted clusters as round ones, as stretched along the features and as stretched in any
-    direction, all alike (see `shapes`), and counts for whichever of the three suits all numbers of clusters best. So
-    one cluster of correlated features is found to be one, where a mixture of round clusters would rather be many.
+    Each number is fitted twice, from a new initialization and from the centers of the previous number, and the fit with
+    the higher likelihood is kept. BIC, ICL and the held-out likelihood are computed for clusters of three shapes:
+    spherical, stretched along the features, and stretched in any direction, with one covariance for all clusters (see
+    `softkmeans.selection.covariance`). The shape with the best BIC is used for all numbers of clusters. So one cluster
+    of correlated features is recognized as one, which a mixture of spherical clusters would split into many.
 
     Parameters
     ----------
     X : array-like, sparse matrix, frame or Tensor (n, d)
-        Rows.
-    k_range : sequence of int
-        Numbers of clusters to try, rising.
+        Rows of finite real numbers.
+    k_range : sequence of int, default=range(1, 11)
+        Numbers of clusters to try, in increasing order.
     estimator : SoftKMeans, optional
-        Its parameters are those of every fit; ``SoftKMeans(local_search=True)`` by default. Temperature and, if so
-        asked, priors are learned anew for each number.
+        Template whose parameters are used for every fit; ``SoftKMeans(local_search=True)`` by default. The temperature
+        and, if learned, the priors are learned again for each number.
     criterion : {"bic", "icl", "held_out", "fuzzy_silhouette", "xie_beni", "partition_coefficient", "lifetime"}
-        What chooses; all are in the table.
+        The criterion that selects, "bic" by default; the table contains all of them.
 
-        - "bic": Bayesian information criterion, "icl": the same with twice the entropy added (Biernacki et al. 2000);
-          lower is better.
-        - "held_out": log-likelihood of a row left out of the fit; the fewest clusters that are within a standard error
-          of the best.
-        - "fuzzy_silhouette", "xie_beni", "partition_coefficient" (the modified one): see `softkmeans.metrics`. They say
-          nothing of one cluster.
-        - "lifetime": for how much of log T there are so many clusters on the annealing path, as far as it is followed.
-    cv : int
-        Folds of the cross-validation; 0 leaves it out. Rows without weight are in none of them.
-    path : bool
-        Whether to follow the annealing path.
-    n_resamples : int
-        Resamples of the rows by which to say how sure the choice is.
+        - "bic": Bayesian information criterion; "icl": BIC plus twice the entropy (Biernacki et al. 2000). Lower is
+          better.
+        - "held_out": mean log-likelihood of rows that are not used in the fit; selects the smallest number of clusters
+          that is within a standard error of the best.
+        - "fuzzy_silhouette", "xie_beni", "partition_coefficient" (the modified one): see `softkmeans.metrics`. They are
+          not defined for one cluster.
+        - "lifetime": length of the interval of log T in which the annealing path has this number of clusters, up to
+          the end of the path.
+    cv : int, default=5
+        Number of folds of the cross-validation; 0 disables it. Rows without weight are in no fold.
+    path : bool, default=True
+        Whether to compute the annealing path.
+    n_resamples : int, default=100
+        Number of resamples of the rows for ``confidence``.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows.
+        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
     random_state : int, numpy Generator or None
-        Where starts, folds and resamples are drawn from.
+        Source of randomness for initialization, folds and resamples.
     on_fit : callable, optional
-        Is given every number of clusters as soon as it is fitted.
+        Called with each number of clusters as soon as it is fitted.
 
     Returns
     -------
     Selection
-        The choice, what all criteria say, and the models.
+        The selected number, the choices and scores of all criteria, and the models.
 
     Raises
     ------
     InputError
-        If the data or a parameter can't be used: ``k_range`` is empty, does not rise, or asks for more clusters than
-        there are distinct rows.
+        If the data or a parameter is invalid: for example if ``k_range`` is empty, not increasing, or contains more
+        clusters than there are distinct rows.
 
     References
     ----------
     Schwarz, "Estimating the dimension of a model", Annals of Statistics 1978. Biernacki, Celeux & Govaert, "Assessing a
     mixture model for clustering with the integrated completed likelihood", IEEE TPAMI 2000. Kishino, Miyata & Hasegawa,
-    "Maximum likelihood inference of protein phylogeny", J. Mol. Evol. 1990, for resampling likelihoods.
+    "Maximum likelihood inference of protein phylogeny", J. Mol. Evol. 1990, for the resampling of likelihoods.
 
     Examples
     --------
@@ -187,37 +193,46 @@ def select_n_clusters(
     template = SoftKMeans(local_search=True) if estimator is None else estimator
     source = as_source(X, sample_weight)
     _check_settings(source, template, criterion, cv, path, n_resamples)
-    ks = _checked(source, k_range)
+    ks = _check_k_range(source, k_range)
     rng = np.random.default_rng(random_state)
-    models = one_after_another(X, source, ks, template, sample_weight, rng, on_fit)
+    models = fit_each_number(X, source, ks, template, sample_weight, rng, on_fit)
     options = candidates(source, models)
     sums, weight = log_likelihoods(source, options, n_resamples, rng)
-    information = bayes(options, sums, weight).numpy()
-    shape, by_shape = _shapes(options, information[0])
-    scores: dict[str, NDArray[Any]] = {"n_clusters": np.array(ks), "bic": by_shape[shape]}
+    bic_values = bic(options, sums, weight).numpy()  # (1 + n_resamples, options)
+    shape, bic_by_shape = _choose_shape(options, bic_values[0])
+    scores: dict[str, NDArray[Any]] = {"n_clusters": np.array(ks), "bic": bic_by_shape[shape]}
     scores["icl"] = scores["bic"] + 2 * np.array([model.entropy_ for model in models.values()])
     if cv:
         scores |= _held_out(X, models, shape, cv, sample_weight, rng)
     scores |= _soft_indices(X, models, sample_weight)
     if path:
-        found = _lifetimes(source, models)
-        scores["lifetime"] = np.array([math.nan if k == 1 else found.get(k, 0.0) for k in ks])
-    scores |= {f"bic_{name}": values for name, values in by_shape.items()} if len(by_shape) > 1 else {}
+        lifetimes = _lifetimes(source, models)
+        scores["lifetime"] = np.array([math.nan if k == 1 else lifetimes.get(k, 0.0) for k in ks])
+    if len(bic_by_shape) > 1:
+        scores |= {f"bic_{name}": values for name, values in bic_by_shape.items()}
     scores["temperature"] = np.array([_mean_temperature(model) for model in models.values()])
     scores["inertia"] = np.array([model.inertia_ for model in models.values()])
     choices = _choices(ks, scores)
     if criterion not in choices:
-        raise InputError(f"criterion={criterion!r} has no value for k_range={ks}: choose another, or more numbers")
-    named = np.array([option.n_clusters for option in options])[np.nanargmin(information[1:], 1)]
-    confidence = float((named == choices[criterion]).mean())
+        raise InputError(
+            f"criterion={criterion!r} has no value for k_range={ks}: choose another, or add numbers of clusters"
+        )
+    resampled_choices = np.array([option.n_clusters for option in options])[np.nanargmin(bic_values[1:], 1)]
+    confidence = float((resampled_choices == choices[criterion]).mean())
     return Selection(choices[criterion], criterion, choices, confidence, shape, scores, models)
 
 
 def _check_settings(source: Source, template: Any, criterion: Any, cv: Any, path: bool, n_resamples: Any) -> None:
+    """Raise an InputError unless the settings are valid and fit together."""
     check_known("criterion", criterion, CRITERIA)
     if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
-        came = f"a {type(template).__name__}" if not isinstance(template, SoftKMeans) else "one whose init is no name"
-        raise InputError(f"estimator: {came} came, expected a SoftKMeans whose init is the name of a seeding")
+        problem = f"is of type {type(template).__name__}"
+        if isinstance(template, SoftKMeans):
+            problem = f"has an init of type {type(template.init).__name__}"
+        raise InputError(
+            f"estimator {problem}, expected a SoftKMeans whose init is the name of a seeding: "
+            "give SoftKMeans(init='k-means++')"
+        )
     check_count("n_resamples", n_resamples)
     if cv:
         weight = source.weight()
@@ -225,118 +240,122 @@ def _check_settings(source: Source, template: Any, criterion: Any, cv: Any, path
         check_count("cv", cv, at_most=(n_rows, "rows that have weight"))
         if cv == 1:
             raise InputError("cv=1 leaves no rows to fit: give 2 folds or more, or 0 for no cross-validation")
-    for name, needed, setting in (("held_out", cv, f"cv={cv!r}"), ("lifetime", path, f"path={path!r}")):
-        if criterion == name and not needed:
-            raise InputError(f"criterion={name!r} is left out by {setting}: change one of the two")
+    for name, required, setting in (("held_out", cv, f"cv={cv!r}"), ("lifetime", path, f"path={path!r}")):
+        if criterion == name and not required:
+            raise InputError(f"criterion={name!r} is not supported with {setting}: change one of the two")
 
 
-def _checked(source: Source, k_range: Any) -> list[int]:
-    """Give the numbers of clusters to try."""
+def _check_k_range(source: Source, k_range: Any) -> list[int]:
+    """Return the numbers of clusters to try, after a check that they increase and are possible with these rows."""
     ks = list(k_range) if isinstance(k_range, Iterable) else []
     if not ks:
-        raise InputError(f"k_range={k_range!r} holds no number of clusters: give some, as range(1, 11)")
+        raise InputError(f"k_range={k_range!r} contains no number of clusters: give at least one, as in range(1, 11)")
     for k in ks:
         check_count("a number of clusters in k_range", k)
     for before, after in pairwise(ks):
         if not after > before:
-            raise InputError(f"k_range goes from {before} to {after}: give numbers of clusters that rise")
+            raise InputError(f"k_range goes from {before} to {after}: give numbers of clusters in increasing order")
     n_distinct = count_distinct(source)
     if n_distinct == 1:
-        raise InputError("all rows are the same: they are one cluster, and there is nothing to choose")
+        raise InputError("all rows are the same, expected 2 distinct rows or more: they can only form one cluster")
     if ks[-1] > n_distinct:
         raise InputError(
-            f"k_range goes up to {ks[-1]} clusters, but there are {n_distinct} distinct rows: end it there"
+            f"k_range goes up to {ks[-1]} clusters, expected at most the {n_distinct} distinct rows: lower its end"
         )
     return [int(k) for k in ks]
 
 
-def _shapes(options: list[Candidate], information: Values) -> tuple[str, dict[str, Values]]:
-    """Give the shape with the lowest BIC of all, and the BIC (m,) of each shape."""
-    by_shape: dict[str, list[float]] = {}
-    for option, value in zip(options, information.tolist(), strict=True):
-        by_shape.setdefault(option.shape, []).append(value)
-    found = {shape: np.array(values) for shape, values in by_shape.items()}
-    flat = np.isnan(np.array(list(found.values()))).all(0)  # (m,)
-    why = "clusters are single points, where the likelihood has no bound"
-    if flat.all():
-        raise InputError(f"{why}: leave out repeated rows, or lower k_range")
-    if flat.any():
+def _choose_shape(options: list[Candidate], bic_values: Values) -> tuple[str, dict[str, Values]]:
+    """Return the shape with the lowest BIC, and the BIC (m,) of each shape."""
+    lists: dict[str, list[float]] = {}
+    for option, value in zip(options, bic_values.tolist(), strict=True):
+        lists.setdefault(option.shape, []).append(value)
+    by_shape = {shape: np.array(values) for shape, values in lists.items()}
+    is_unbounded = np.isnan(np.array(list(by_shape.values()))).all(0)  # (m,)
+    reason = "the clusters have no variance, so the likelihood is unbounded"
+    if is_unbounded.all():
+        raise InputError(f"{reason}: remove repeated rows, or lower k_range")
+    if is_unbounded.any():
         ks = sorted({option.n_clusters for option in options})
-        warn(f"with {ks[int(flat.argmax())]} clusters or more, {why}: BIC and ICL can't choose them", UserWarning)
-    return min(found, key=lambda shape: np.nanmin(found[shape], initial=math.inf)), found
+        k = ks[int(is_unbounded.argmax())]
+        warn(f"with {k} clusters or more, {reason}: BIC and ICL cannot select these numbers", UserWarning)
+    return min(by_shape, key=lambda shape: np.nanmin(by_shape[shape], initial=math.inf)), by_shape
 
 
 def _held_out(
     X: Any, models: dict[int, SoftKMeans], shape: str, cv: int, sample_weight: Any, rng: np.random.Generator
 ) -> dict[str, Values]:
-    """Log-likelihood of a row left out (m,), and the standard error (m,) of what it is less than the best."""
+    """Return the mean log-likelihood of held-out rows (m,), and the standard error (m,) of its distance to the best."""
     means, weights = [], []
-    for rest, fitted, fold in without_one(X, models, cv, sample_weight, rng):
-        options = [option for option in candidates(rest, fitted) if option.shape == shape]
-        sums, weight = log_likelihoods(fold, options)
-        found = dict(zip(fitted, (sums[0] / weight[0]).tolist(), strict=True))
-        means.append([found.get(k, math.nan) for k in models])
+    for train, fitted, test in fit_folds(X, models, cv, sample_weight, rng):
+        options = [option for option in candidates(train, fitted) if option.shape == shape]
+        sums, weight = log_likelihoods(test, options)
+        fold_means = dict(zip(fitted, (sums[0] / weight[0]).tolist(), strict=True))
+        means.append([fold_means.get(k, math.nan) for k in models])
         weights.append(float(weight[0]))
     table = np.array(means)  # (cv, m)
     mean = np.average(table, axis=0, weights=weights)
-    below = table[:, [int(np.nanargmax(mean))]] - table if np.isfinite(mean).any() else table
-    return {"held_out": mean, "held_out_se": below.std(0, ddof=1) / math.sqrt(cv)}
+    differences = table[:, [int(np.nanargmax(mean))]] - table if np.isfinite(mean).any() else table
+    return {"held_out": mean, "held_out_se": differences.std(0, ddof=1) / math.sqrt(cv)}
 
 
 def _soft_indices(X: Any, models: dict[int, SoftKMeans], sample_weight: Any) -> dict[str, Values]:
+    """Return the metrics of the memberships, and their perplexity (m,), by name."""
     distance = as_distance(next(iter(models.values())).distance)
     rows: Any = as_rows(X)
-    if not distance.translates:  # centers are directions, and so are rows to be
+    if not distance.translates:  # the centers are directions, so the rows must be normalized, too
         source = as_source(X)
         rows = Scaling.of(source, distance).view(source)
 
-    def of(model: SoftKMeans) -> tuple[float, float, float, float]:
+    def indices(model: SoftKMeans) -> tuple[float, float, float, float]:
         resp = model.predict_proba(X)
-        spread = math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
+        perplexity = math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
         if resp.shape[1] == 1:
-            return math.nan, math.nan, math.nan, spread
+            return math.nan, math.nan, math.nan, perplexity
         return (
             fuzzy_silhouette(rows, resp, model.cluster_centers_, sample_weight=sample_weight),
             xie_beni(rows, resp, model.cluster_centers_, sample_weight=sample_weight),
             modified_partition_coefficient(resp, sample_weight=sample_weight),
-            spread,
+            perplexity,
         )
 
     names = ("fuzzy_silhouette", "xie_beni", "partition_coefficient", "perplexity")
-    return dict(zip(names, np.array([of(model) for model in models.values()]).T, strict=True))
+    return dict(zip(names, np.array([indices(model) for model in models.values()]).T, strict=True))
 
 
 def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, float]:
-    """Say for how much of log T there were so many clusters; for the last number, as far as the path was followed.
+    """Return the lifetime in log T of each number of clusters on the annealing path; the last ends with the path.
 
-    Where clusters are small and far apart, the path goes on to where the coldest of the models would split.
+    If clusters are small and far apart, the path is extended to the temperature at which the model with the lowest
+    temperature would split.
     """
     distance = next(iter(models.values())).distance
     settings: dict[str, Any] = {"max_clusters": max(models) + 1, "distance": distance}
     path = annealing_path(source, **settings)
-    hot, cold = path.temperatures[[0, -1]]
-    needed = max(min(float(np.min(model.temperature_)) for model in models.values()) / 2, COLDEST * hot)
-    if path.n_clusters.max() <= max(models) and needed < cold:
-        n_temperatures = math.ceil(len(path.levels) * math.log(hot / needed) / math.log(hot / cold))
-        path = annealing_path(source, np.geomspace(hot, needed, n_temperatures).tolist(), **settings)
-    found = path.lifetimes()
-    for start, last in path.changes()[-1:]:
-        found[last] = found.get(last, 0.0) + math.log(start / path.levels[-1].temperature)
-    return found
+    highest, lowest = path.temperatures[[0, -1]]
+    split_temperature = min(float(np.min(model.temperature_)) for model in models.values()) / 2
+    needed = max(split_temperature, MIN_RELATIVE_TEMPERATURE * highest)
+    if path.n_clusters.max() <= max(models) and needed < lowest:
+        n_temperatures = math.ceil(len(path.levels) * math.log(highest / needed) / math.log(highest / lowest))
+        path = annealing_path(source, np.geomspace(highest, needed, n_temperatures).tolist(), **settings)
+    lifetimes = path.lifetimes()
+    for start, n_last in path.changes()[-1:]:
+        lifetimes[n_last] = lifetimes.get(n_last, 0.0) + math.log(start / path.levels[-1].temperature)
+    return lifetimes
 
 
 def _mean_temperature(model: SoftKMeans) -> float:
-    """T; where each cluster has one, their mean by the clusters' weights."""
+    """Return T, or the mean of the clusters' temperatures weighted by the cluster weights."""
     t = model.temperature_
     return float(np.average(t, weights=model.cluster_weights_) if np.ndim(t) else t)
 
 
 def _choices(ks: Sequence[int], scores: Mapping[str, Values]) -> dict[str, int]:
-    """Let every criterion choose that has values."""
-    chosen = {}
+    """Return the number of clusters that each criterion selects, without criteria that have no values."""
+    choices = {}
     for name, choose in CRITERIA.items():
         values = scores.get(name, np.array([math.nan]))
         if np.isfinite(values).any():
             values = np.where(np.isfinite(values), values, math.nan)
-            chosen[name] = ks[choose(values, scores.get(f"{name}_se", np.zeros(len(values))))]
-    return chosen
+            choices[name] = ks[choose(values, scores.get(f"{name}_se", np.zeros(len(values))))]
+    return choices

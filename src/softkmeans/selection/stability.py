@@ -1,8 +1,8 @@
-"""Whether clusters and memberships survive when the rows are drawn anew."""
+"""Stability of clusters and memberships under resampling of the rows."""
 
 from __future__ import annotations
 
-__all__ = ["RESAMPLES", "TRUSTED", "Stability", "stability"]
+__all__ = ["MIN_STABLE_JACCARD", "RESAMPLES", "Stability", "stability"]
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,43 +21,45 @@ from ..estimators.base import SoftClusterer
 from ..metrics import align
 
 Array = NDArray[np.float64]
-TRUSTED = 0.6  # Jaccard's index below which Hennig would not trust a cluster
+MIN_STABLE_JACCARD = 0.6  # mean Jaccard index below which a cluster should not be trusted (Hennig 2007)
 
 
 def _bootstrap(n: int, rng: np.random.Generator) -> Array:
+    """Return the counts (n,) of rows in a sample of n rows with replacement."""
     return rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64)
 
 
 def _half(n: int, rng: np.random.Generator) -> Array:
+    """Return the counts (n,) of rows, 0 or 1, in a sample of half of the rows without replacement, rounded up."""
     weight = np.zeros(n)
     weight[rng.permutation(n)[: (n + 1) // 2]] = 1.0
     return weight
 
 
-# How often (n,) each row is in a resample.
+# Functions that draw a resample of n rows, as the count of each row (n,).
 RESAMPLES: dict[str, Callable[[int, np.random.Generator], Array]] = {"bootstrap": _bootstrap, "half": _half}
 
 
 class Stability(NamedTuple):
-    """How much of a clustering survives in resamples of the rows.
+    """Agreement of a clustering with fits of resamples of the rows.
 
     Attributes
     ----------
     clusters : ndarray (k,)
         Mean Jaccard index Σ w min(r, r') / Σ w max(r, r') of each cluster with its partner in the resamples, from 0
-        to 1. Below 0.5 a cluster is dissolved as often as not, below 0.6 it is not to be trusted, from 0.75 on it is a
-        pattern in the data (Hennig 2007).
+        to 1. From 0.75 on, a cluster is a pattern in the data; below 0.6 it should not be trusted; below 0.5 it
+        dissolves in about half of the resamples or more (Hennig 2007).
     points : ndarray (n,)
-        Mean membership that the resamples give each row in the partner of its likeliest cluster.
+        Mean membership of each row, over the resamples, in the partner of its likeliest cluster.
     """
 
     clusters: Array
     points: Array
 
     @property
-    def doubtful(self) -> list[int]:
-        """Numbers of the clusters that are not to be trusted."""
-        return [int(k) for k in np.flatnonzero(self.clusters < TRUSTED)]
+    def unstable(self) -> list[int]:
+        """Indices of the clusters with a mean Jaccard index below 0.6."""
+        return [int(k) for k in np.flatnonzero(self.clusters < MIN_STABLE_JACCARD)]
 
 
 def stability(
@@ -70,34 +72,38 @@ def stability(
     random_state: int | np.random.Generator | None = None,
     on_fit: Callable[[int], Any] | None = None,
 ) -> Stability:
-    """Fit resamples of the rows with a model's own settings, match their clusters with its, and compare.
+    """Measure how stable the clusters and memberships of a model are under resampling.
+
+    Fit resamples of the rows with the parameters of the model, match the clusters of each fit with those of the model,
+    and compare the memberships of all rows.
 
     Parameters
     ----------
     model : SoftKMeans or FuzzyCMeans
-        Fitted on X.
+        A model fitted on X.
     X : array-like, sparse matrix, frame or Tensor (n, d)
-        Rows.
-    n_resamples : int
-        How many.
+        Rows of finite real numbers.
+    n_resamples : int, default=20
+        Number of resamples.
     resample : {"bootstrap", "half"}
-        As many rows as have weight, drawn with replacement from them, or half of them.
+        "bootstrap" (default) draws as many rows as have weight, with replacement; "half" draws half of them, without
+        replacement.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows; resamples multiply them.
+        Weights of the rows, 0 or more; multiplied by the counts of a resample.
     random_state : int, numpy Generator or None
-        Where resamples and starts are drawn from.
+        Source of randomness for resamples and initialization.
     on_fit : callable, optional
-        Is given the number of every resample, from 1, as soon as it is fitted.
+        Called with the number of each resample, from 1, as soon as it is fitted.
 
     Returns
     -------
     Stability
-        Of each cluster and each row.
+        The stability of each cluster and of each row.
 
     Raises
     ------
     InputError
-        If the data or a parameter can't be used.
+        If the data or a parameter is invalid.
 
     References
     ----------
@@ -112,33 +118,40 @@ def stability(
     array([1., 1., 1.])
     """
     if not isinstance(model, SoftClusterer):
-        hint = "of a pipeline, give the last step and the data that it sees"
-        raise InputError(f"a {type(model).__name__} came, expected a fitted SoftKMeans or FuzzyCMeans; {hint}")
+        raise InputError(
+            f"model is of type {type(model).__name__}, expected a fitted SoftKMeans or FuzzyCMeans: "
+            "for a pipeline, give its last step and the data transformed by the other steps"
+        )
     check_is_fitted(model)
     check_count("n_resamples", n_resamples)
     check_known("resample", resample, RESAMPLES)
-    rng, own = np.random.default_rng(random_state), _memberships(model, X)
-    given = as_source(X, sample_weight).weight()
-    weight = np.ones(len(own)) if given is None else given.cpu().numpy()
-    some = np.flatnonzero(weight)
-    clusters, points, likeliest = np.zeros(own.shape[1]), np.zeros(len(own)), own.argmax(1)
+    rng = np.random.default_rng(random_state)
+    model_resp = _memberships(model, X)
+    n, n_clusters = model_resp.shape
+    given_weight = as_source(X, sample_weight).weight()
+    weight = np.ones(n) if given_weight is None else given_weight.cpu().numpy()
+    weighted_rows = np.flatnonzero(weight)
+    likeliest = model_resp.argmax(1)
+    cluster_sums, row_sums = np.zeros(n_clusters), np.zeros(n)
     for number in range(1, n_resamples + 1):
-        again = clone(model).set_params(random_state=int(rng.integers(2**31)), warm_start=False)
-        times = np.zeros(len(own))
-        times[some] = RESAMPLES[resample](len(some), rng)
-        resp = _memberships(again.fit(X, sample_weight=weight * times), X)
-        resp = resp[:, align(own, resp, sample_weight=weight)]
-        clusters += _jaccard(own, resp, weight)
-        points += resp[np.arange(len(own)), likeliest]
+        refit = clone(model).set_params(random_state=int(rng.integers(2**31)), warm_start=False)
+        counts = np.zeros(n)
+        counts[weighted_rows] = RESAMPLES[resample](len(weighted_rows), rng)
+        resp = _memberships(refit.fit(X, sample_weight=weight * counts), X)
+        resp = resp[:, align(model_resp, resp, sample_weight=weight)]
+        cluster_sums += _jaccard(model_resp, resp, weight)
+        row_sums += resp[np.arange(n), likeliest]
         if on_fit is not None:
             on_fit(number)
-    return Stability(clusters / n_resamples, points / n_resamples)
+    return Stability(cluster_sums / n_resamples, row_sums / n_resamples)
 
 
 def _memberships(model: SoftClusterer, X: Any) -> Array:
+    """Return the memberships (n, k) of the rows, in float64."""
     return np.asarray(as_tensor(model.predict_proba(X)).cpu().double())
 
 
-def _jaccard(own: Array, other: Array, weight: Array) -> Array:
-    both, either = weight @ np.minimum(own, other), weight @ np.maximum(own, other)
-    return np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+def _jaccard(resp_a: Array, resp_b: Array, weight: Array) -> Array:
+    """Return the Jaccard index of each cluster (k,) between two clusterings; 0 for a cluster that is empty in both."""
+    intersection, union = weight @ np.minimum(resp_a, resp_b), weight @ np.maximum(resp_a, resp_b)
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)

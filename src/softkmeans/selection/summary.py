@@ -1,4 +1,4 @@
-"""What the command line says of a model: small tables of text."""
+"""Summaries of a fitted model as small text tables, as the command line prints them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ from ..temperature import as_temperature
 from .diagnostics import diagnose
 from .stability import Stability
 
-MOST = 25  # rows of a table of centers
+MAX_FEATURE_ROWS = 25  # of a table of centers with one row per feature
 
 
 def figures(model: Model) -> dict[str, str]:
-    """Name and value of what a fit found; F, E and H are sums over the rows.
+    """Return the results of a fit as names and formatted values; F, E and H are sums over the rows.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted.
+        A fitted model.
+
+    Returns
+    -------
+    dict of str to str
+        Values by name; values that the model does not have are left out.
 
     Examples
     --------
@@ -41,37 +46,41 @@ def figures(model: Model) -> dict[str, str]:
     scaler, estimator = parts(model)
     values = vars(estimator)
     units = "" if scaler is None else " (of standardized data)"
-    temperature = values.get("temperature_", math.nan)
-    found: dict[str, str] = {
-        "temperature": f"{temperature:.6g}{units}" if np.ndim(temperature) == 0 else f"one a cluster{units}"
-    }
-    found |= {"fuzzifier": f"{values['fuzzifier']:g}"} if "fuzzifier" in values else {}
+    t = values.get("temperature_", math.nan)
+    result = {"temperature": f"{t:.6g}{units}" if np.ndim(t) == 0 else f"one per cluster{units}"}
+    if "fuzzifier" in values:
+        result["fuzzifier"] = f"{values['fuzzifier']:g}"
     if "history_" in values:
         n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
         entropy = values.get("entropy_", math.nan)
-        found |= {
-            **({} if _is_solved(values) else {"loss per row": f"{estimator.objective_ / n:.6g}"}),
-            "free energy F": f"{values.get('free_energy_', math.nan):.6g}",
-            "distortion E": f"{estimator.distortion_:.6g}",
-            "entropy H": f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)",
-            **({"noise": f"{values['noise_weight_']:.1f} rows"} if values["noise_distance"] else {}),
-            "steps": f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})",
-        }
-    return {name: value for name, value in found.items() if not value.startswith("nan")}  # what the model has not
+        if not _has_temperature_equation(values):  # else the objective is a residual, not a loss
+            result["loss per row"] = f"{estimator.objective_ / n:.6g}"
+        result["free energy F"] = f"{values.get('free_energy_', math.nan):.6g}"
+        result["distortion E"] = f"{estimator.distortion_:.6g}"
+        result["entropy H"] = f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)"
+        if values["noise_distance"]:
+            result["noise"] = f"{values['noise_weight_']:.1f} rows"
+        result["steps"] = f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})"
+    return {name: value for name, value in result.items() if not value.startswith("nan")}
 
 
-def _is_solved(values: Mapping[str, Any]) -> bool:
-    """Whether what the fit followed says how far it is from where it stays, and is no loss."""
+def _has_temperature_equation(values: Mapping[str, Any]) -> bool:
+    """Return whether the temperature is defined by an equation, so that the fit does not minimize an objective."""
     return "temperature" in values and as_temperature(values["temperature"]).solved
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
-    """Name and value of the adjusted Rand index (1 for the same partition, 0 for chance) between two labelings (n,).
+    """Return the name and formatted value of the adjusted Rand index between two labelings of the same rows.
 
     Parameters
     ----------
     known, found : array-like (n,)
         Labels.
+
+    Returns
+    -------
+    dict of str to str
+        The index: 1 for the same partition, about 0 for unrelated ones.
 
     Examples
     --------
@@ -82,14 +91,19 @@ def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
 
 
 def summarize(model: Model, stability: Stability | None = None) -> str:
-    """Give a text of what a fit found, with warnings of what speaks against trusting it (`selection.diagnose`).
+    """Return a text with the centers and results of a fit, and the warnings of `selection.diagnose`.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted.
+        A fitted model.
     stability : Stability, optional
-        What `softkmeans.stability` found for it.
+        The result of `softkmeans.stability` for this model.
+
+    Returns
+    -------
+    str
+        Lines of text.
 
     Examples
     --------
@@ -99,35 +113,37 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
     ...
     warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
     """
-    warnings = [f"warning: {doubt}" for doubt in diagnose(parts(model)[1], stability)]
+    warnings = [f"warning: {warning}" for warning in diagnose(parts(model)[1], stability)]
     return "\n".join([_centers(model, stability), _figures(figures(model)), *warnings])
 
 
 def print_figures(rows: Mapping[str, str]) -> None:
-    """Print names and values, one a line.
+    """Print names and values, one pair per line.
 
     Parameters
     ----------
     rows : mapping of str to str
-        What to print.
+        Values by name.
 
     Examples
     --------
     >>> print_figures({"temperature": "2"})
     temperature  2
     """
-    print(_figures(rows))  # noqa: T201 -- for standard output
+    print(_figures(rows))  # noqa: T201 -- meant for standard output
 
 
 def print_centers(model: Model, stability: Stability | None = None) -> None:
-    """Print the clusters' sizes Σ w r and stability, where known, and centers; clusters or features down, as suits.
+    """Print a table of the clusters: their weights Σ w r and stability, if known, and their centers.
+
+    The table has one row per cluster, or one row per feature if there are more features than clusters.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        Fitted.
+        A fitted model.
     stability : Stability, optional
-        What `softkmeans.stability` found for it.
+        The result of `softkmeans.stability` for this model.
 
     Examples
     --------
@@ -136,16 +152,16 @@ def print_centers(model: Model, stability: Stability | None = None) -> None:
     cluster  size  feature 0
     ...
     """
-    print(_centers(model, stability))  # noqa: T201 -- for standard output
+    print(_centers(model, stability))  # noqa: T201 -- meant for standard output
 
 
 def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
-    """Print a table of columns under their names, the first to the left.
+    """Print a table of columns with their names; the first column is left-aligned, the others right-aligned.
 
     Parameters
     ----------
     columns : mapping of str to sequence of str
-        What to print.
+        Cells of each column, by name.
 
     Examples
     --------
@@ -153,10 +169,11 @@ def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
     k  bic
     ...
     """
-    print(_table(list(columns), list(columns.values())))  # noqa: T201 -- for standard output
+    print(_table(list(columns), list(columns.values())))  # noqa: T201 -- meant for standard output
 
 
 def _figures(rows: Mapping[str, str]) -> str:
+    """Return the text of `print_figures`."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
         table.add_row(name, value)
@@ -164,9 +181,10 @@ def _figures(rows: Mapping[str, str]) -> str:
 
 
 def _centers(model: Model, stability: Stability | None) -> str:
+    """Return the text of `print_centers`."""
     centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
-    centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # what rounding leaves of 0
+    centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # hide rounding errors
     columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
     if stability is not None:
         columns = {"stability": [f"{value:.2f}" for value in stability.clusters]} | columns
@@ -174,15 +192,19 @@ def _centers(model: Model, stability: Stability | None) -> str:
         columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
     if np.ndim(vars(estimator).get("temperature_", 0.0)):
         columns |= {"temperature": [f"{t:.4g}" for t in estimator.temperature_]}
-    clusters = [str(number) for number in range(len(centers))]
+    clusters = [str(k) for k in range(len(centers))]
     if len(columns) <= len(clusters):
         return _table(["cluster", *columns], [clusters, *columns.values()])
-    rows = list(columns.items())[:MOST]
-    found = _table(["cluster", *clusters], [[n for n, _ in rows], *zip(*(v for _, v in rows), strict=True)])
-    return found if len(columns) <= MOST else f"{found}\n... and {len(columns) - MOST} more features"
+    rows = list(columns.items())[:MAX_FEATURE_ROWS]
+    row_names, row_values = [name for name, _ in rows], [values for _, values in rows]
+    text = _table(["cluster", *clusters], [row_names, *zip(*row_values, strict=True)])
+    if len(columns) > MAX_FEATURE_ROWS:
+        text += f"\n... and {len(columns) - MAX_FEATURE_ROWS} more features"
+    return text
 
 
 def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    """Return a table with a header as text."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for head in heads:
         table.add_column(head, justify="left" if head == heads[0] else "right")
@@ -192,7 +214,8 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
 
 
 def _text(table: Table) -> str:
-    # Never narrower than the table: a terminal may wrap lines, but no number is cut.
+    """Return the text of a table."""
+    # Wider than any table: a terminal may wrap lines, but no number is truncated.
     file = io.StringIO()
     Console(file=file, highlight=False, markup=False, width=10_000).print(table)
     return file.getvalue().removesuffix("\n")

@@ -1,4 +1,4 @@
-"""The solvers: each steps from the statistics of a pass to the next parameters. The loop is in `loop`."""
+"""Solvers, which compute the next parameters from the statistics of a pass, and the fit loop that runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adam: gradient descent with a step size per coordinate, as PyTorch users train."""
+"""Adam: gradient descent with an adaptive step size for each coordinate."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .base import Solver
 
 class _State(NamedTuple):
     params: Params
-    vector: torch.Tensor  # what the optimizer moves: the flattened params
+    vector: torch.Tensor  # the flattened parameters, which the optimizer changes in place
     optimizer: torch.optim.Adam
     scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
-    guess: bool = False
-    patience: int = 60  # Adam overshoots and swings back; it may take some dozen passes to beat its best
+    is_trial: bool = False
+    patience: int = 60  # Adam overshoots and returns; it may need dozens of passes to improve on its best value
 
 
 @dataclass(frozen=True)
 class Adam(Solver):
-    """Adam on the whole data, its step halved whenever the objective stops falling, so that it settles.
+    """Adam on the whole data. The step size is halved whenever the objective stops falling.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     Parameters
     ----------
-    lr : float
-        First step size, as a fraction of the data's spread.
+    lr : float, default=0.1
+        Initial step size, in units of the spread of the data.
     """
 
     lr: float = 0.1
@@ -53,5 +53,5 @@ class Adam(Solver):
         state.optimizer.step()
         state.scheduler.step(objective.value(state.params, sums))
         params = objective.unpack(state.vector, state.params)
-        state.vector.copy_(objective.pack(params))  # centers that live on a sphere are brought back to it
+        state.vector.copy_(objective.pack(params))  # unpacking projects centers back to the sphere, if they lie on one
         return state._replace(params=params)

@@ -1,4 +1,4 @@
-"""What the fit loop asks of a solver."""
+"""The interface between the fit loop and a solver."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from ..objectives import Objective
 
 
 class State(Protocol):
-    """A solver's memory between passes; all that the loop knows of it is this."""
+    """The state of a solver between passes. The loop reads only these three properties."""
 
     @property
     def params(self) -> Params:
-        """The point to evaluate next."""
+        """Return the parameters to evaluate next."""
         ...
 
     @property
-    def guess(self) -> bool:
-        """Whether the solver takes the point back if it does not lower the objective."""
+    def is_trial(self) -> bool:
+        """Return whether these parameters are a trial step, which is taken back unless it lowers the objective."""
         ...
 
     @property
     def patience(self) -> int:
-        """How many passes in a row, that at this point included, may bring no improvement before the fit has converged.
+        """Return the number of passes in a row without improvement, this one included, that mean convergence.
 
-        1 where the point is the best a step could do, more where it is a guess.
+        It is 1 if a step leads to the best parameters that the solver can reach, and larger if it is a trial.
         """
         ...
 
 
 class Solver(ABC):
-    """From the summary of a pass to the next point.
+    """An algorithm that computes the next parameters from the statistics of a pass.
 
     Attributes
     ----------
     needs_update : bool
-        Whether it builds on EM's update, which not every objective has.
+        Whether the solver uses the EM update of the objective. Not every objective has one.
     needs_gradient : bool
-        Whether it needs a gradient, which there is not without an objective.
+        Whether the solver uses the gradient of the objective. Not every objective has one.
     by_batches : bool
-        Whether it steps after every batch of a pass, and not once after all of them.
+        Whether the solver steps after every batch of rows instead of once per pass.
     """
 
     needs_update = False
@@ -52,12 +52,15 @@ class Solver(ABC):
 
     @abstractmethod
     def init(self, objective: Objective, params: Params) -> Any:
-        """Give the state (a `State`) to start from."""
+        """Return the initial state (a `State`) for some initial parameters."""
 
     @abstractmethod
     def step(self, objective: Objective, state: Any, sums: PassStats) -> Any:
-        """Give the next state, from the summary of all rows, or those of a batch, at ``state.params``."""
+        """Return the next state, from the statistics of all rows, or of one batch, at ``state.params``."""
 
-    def settle(self, objective: Objective, state: Any) -> tuple[Any, Params]:
-        """End a pass by batches: give the state for the next, and where a fit would end that ends here."""
+    def finish_pass(self, objective: Objective, state: Any) -> tuple[Any, Params]:
+        """Return the state for the next pass, and the parameters to keep if the fit ends here.
+
+        Called after the last batch of a pass, if the solver steps by batches.
+        """
         return state, state.params

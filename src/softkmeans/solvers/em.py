@@ -1,4 +1,4 @@
-"""Expectation-maximization, the fixed-point iteration of soft k-means."""
+"""Expectation-maximization (EM), the fixed-point iteration of soft k-means."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .base import Solver
 
 class _State(NamedTuple):
     params: Params
-    guess: bool = False
+    is_trial: bool = False
     patience: int = 1
 
 
 @dataclass(frozen=True)
 class Em(Solver):
-    """Every center moves to the responsibility-weighted mean of the rows; the objective never rises.
+    """Expectation-maximization: each center moves to the membership-weighted mean of the rows.
+
+    The objective never increases.
 
     Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 1977.
     """

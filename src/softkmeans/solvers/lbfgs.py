@@ -1,4 +1,4 @@
-"""L-BFGS whose first guess of the curvature is EM's, which begins as EM, and falls back on EM where a step fails."""
+"""L-BFGS preconditioned by EM: it starts with EM steps, and returns to them whenever a quasi-Newton step fails."""
 
 from __future__ import annotations
 
@@ -18,55 +18,62 @@ from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
 
-MOST_NUMBERS = 2**20  # that are remembered of moves, and as many of gradients: 16 MB
+MAX_STORED_NUMBERS = 2**20  # of the stored steps, and as many of the stored gradient changes: 16 MB in all
+MIN_CURVATURE_COSINE = 1e-12  # between a step and its gradient change; below, the pair has no usable curvature
 
 
 class _State(NamedTuple):
     params: Params  # to evaluate next
-    best: Params | None = None  # the last point that lowered the objective, with what was found there
+    best: Params | None = None  # the last parameters that lowered the objective; value and gradient are those there
     value: float = math.inf
-    fall: float = math.inf  # how much it lowered it
+    decrease: float = math.inf  # by how much they lowered the objective
     gradient: Tensor | None = None
-    em: Params | None = None
-    pairs: Pairs = ()  # the last moves and the changes of gradient they brought
-    begun: bool = False  # whether EM has become slow
-    failed: int = 0  # quasi-Newton steps, one after the other
-    rest: int = 0  # steps of EM before the next is tried
-    radius: float = 1.0  # how far to go, at most, in lengths of EM's step
+    em_params: Params | None = None  # where EM leads from the best parameters
+    pairs: Pairs = ()  # the last steps and the gradient changes along them
+    is_accelerated: bool = False  # whether EM has become slow, so that quasi-Newton steps are tried
+    n_failed: int = 0  # quasi-Newton steps in a row that did not lower the objective
+    n_waiting: int = 0  # EM steps before the next quasi-Newton step
+    radius: float = 1.0  # maximum length of a quasi-Newton step, in lengths of the EM step
 
     @property
-    def guess(self) -> bool:
-        return self.em is not None and self.params is not self.em
+    def is_trial(self) -> bool:
+        return self.em_params is not None and self.params is not self.em_params
 
     @property
     def patience(self) -> int:
-        return 2 if self.guess else 1  # EM's step is the best it can do
+        return 2 if self.is_trial else 1  # a failed trial is followed by the EM step, which may still improve
 
 
 @dataclass(frozen=True)
 class Lbfgs(Solver):
-    """Quasi-Newton steps of full length, preconditioned by EM; each must lower the objective, or EM steps instead.
+    """L-BFGS with EM as preconditioner and fallback.
 
-    Early on, far from the optimum, EM makes great strides, and where it leads should not depend on the solver. So with
-    the defaults quasi-Newton steps begin when EM is both slow and no longer far away.
+    The solver takes full quasi-Newton steps, without a line search. If a step does not lower the objective, the solver
+    takes the EM step instead.
+
+    Far from the optimum, EM makes fast progress, and the optimum that is reached should not depend on the solver. By
+    default, quasi-Newton steps therefore begin only when EM is slow and close to the optimum.
 
     Nocedal, "Updating quasi-Newton matrices with limited storage", Math. Comp. 1980; Jamshidian & Jennrich,
     "Acceleration of the EM algorithm by using quasi-Newton methods", JRSS B 1997.
 
     Parameters
     ----------
-    memory : int
-        How many moves the curvature is estimated from; fewer where they have more than `MOST_NUMBERS` numbers.
-    slow : float
-        EM is slow when a pass lowers the objective by more than this share of what the pass before did.
-    soft : float
-        What the mean entropy of a row, in nats, must exceed: where each belongs to one cluster, EM's is Newton's step.
-    late : float
-        EM is not far away when a pass lowers the objective by less than this, relative to what ``tol`` is relative to.
-    radius : float
-        How far the first quasi-Newton step may lead, in lengths of EM's step. Each that lowers the objective
-        doubles it, each that does not divides it by four. The more fail one after the other, the longer EM steps
-        before the next.
+    memory : int, default=10
+        Number of steps from which the curvature is estimated. It is smaller if they have more than
+        `MAX_STORED_NUMBERS` numbers.
+    slow : float, default=0.4
+        EM is slow if a pass lowers the objective by more than this fraction of the decrease in the pass before.
+        With 0, quasi-Newton steps begin at once.
+    soft : float, default=0.01
+        Minimum mean entropy of a row, in nats, for quasi-Newton steps. If each row belongs to one cluster, the EM step
+        already is the Newton step.
+    late : float, default=0.01
+        EM is close to the optimum if a pass lowers the objective by less than this, relative to the scale of ``tol``.
+    radius : float, default=32.0
+        Maximum length of the first quasi-Newton step, in lengths of the EM step. Each step that lowers the objective
+        doubles it, and each other step divides it by four. The more quasi-Newton steps fail in a row, the more EM steps
+        are taken before the next one.
     """
 
     memory: int = 10
@@ -78,63 +85,88 @@ class Lbfgs(Solver):
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
-        return _State(params, begun=self.slow == 0, radius=self.radius)
+        return _State(params, is_accelerated=self.slow == 0, radius=self.radius)
 
     @override
     def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
         value = objective.value(state.params, sums)
-        if state.guess and not value < state.value:
+        if state.is_trial and not value < state.value:
             return self._fall_back(state)
-        gradient, fall = objective.gradient(state.params, sums), state.value - value
-        soft = state.begun or objective.mean_entropy(state.params, sums) > self.soft
-        pairs = self._remember(objective, state, gradient) if soft else ()
-        slow = math.isfinite(state.fall) and fall > self.slow * state.fall  # never before two steps, to compare
-        late = fall < self.late * objective.tolerance_scale(sums)
-        begun = state.begun or (soft and slow and late)
-        radius, failed = (2 * state.radius, 0) if state.guess else (state.radius, state.failed)
-        em = objective.update(state.params, sums)
-        rest = max(0, state.rest - 1)
-        found = _State(em, state.params, value, fall, gradient, em, pairs, begun, failed, rest, radius)
-        is_ready = begun and pairs and not state.rest
-        return found._replace(params=_quasi_newton(objective, found, sums)) if is_ready else found
+        gradient = objective.gradient(state.params, sums)
+        decrease = state.value - value
+        is_soft = state.is_accelerated or objective.mean_entropy(state.params, sums) > self.soft
+        pairs = self._updated_pairs(objective, state, gradient) if is_soft else ()
+        is_slow = math.isfinite(state.decrease) and decrease > self.slow * state.decrease  # needs two steps to compare
+        is_late = decrease < self.late * objective.tolerance_scale(sums)
+        is_accelerated = state.is_accelerated or (is_soft and is_slow and is_late)
+        em_params = objective.update(state.params, sums)
+        after_em = _State(
+            params=em_params,
+            best=state.params,
+            value=value,
+            decrease=decrease,
+            gradient=gradient,
+            em_params=em_params,
+            pairs=pairs,
+            is_accelerated=is_accelerated,
+            n_failed=0 if state.is_trial else state.n_failed,
+            n_waiting=max(0, state.n_waiting - 1),
+            radius=2 * state.radius if state.is_trial else state.radius,
+        )
+        if is_accelerated and pairs and not state.n_waiting:
+            return after_em._replace(params=_quasi_newton_params(objective, after_em, sums))
+        return after_em
 
     def _fall_back(self, state: _State) -> _State:
-        """Give EM's step, which can't fail, and try less often what has failed repeatedly."""
-        assert state.em is not None  # noqa: S101 -- for mypy
-        radius = max(1.0, state.radius / 4)
-        return state._replace(params=state.em, pairs=(), failed=state.failed + 1, rest=state.failed, radius=radius)
+        """Return to the EM step, which cannot fail; after repeated failures, wait longer before the next trial."""
+        assert state.em_params is not None  # noqa: S101 -- for mypy
+        return state._replace(
+            params=state.em_params,
+            pairs=(),
+            n_failed=state.n_failed + 1,
+            n_waiting=state.n_failed,
+            radius=max(1.0, state.radius / 4),
+        )
 
-    def _remember(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
+    def _updated_pairs(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
+        """Return the stored pairs with that of the last step added; the oldest are dropped if memory is full."""
         if state.best is None or state.gradient is None:
             return ()
-        move = objective.pack(state.params) - objective.pack(state.best)
+        step = objective.pack(state.params) - objective.pack(state.best)
         change = gradient - state.gradient
-        if not dot(move, change) > 1e-12 * (dot(move, move) * dot(change, change)).sqrt():
-            return state.pairs  # no curvature to learn from there
-        return (*state.pairs, (move, change))[-min(self.memory, max(1, MOST_NUMBERS // len(move))) :]
+        if not dot(step, change) > MIN_CURVATURE_COSINE * (dot(step, step) * dot(change, change)).sqrt():
+            return state.pairs
+        n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
+        return (*state.pairs, (step, change))[-n_pairs:]
 
 
-def _quasi_newton(objective: Objective, state: _State, sums: PassStats) -> Params:
-    """Give the point that the curvature seen so far leads to, no farther than the radius."""
-    assert state.best is not None and state.em is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
-    here, inverse_curvature = objective.pack(state.best), objective.preconditioner(state.best, sums)
-    direction = _two_loops(state.gradient, state.pairs, inverse_curvature)
-    by_em, by_newton = (
-        float(dot(step, step / inverse_curvature).sqrt()) for step in (objective.pack(state.em) - here, direction)
-    )
-    if not math.isfinite(by_newton):
-        return state.em
-    return objective.unpack(here - direction * min(1.0, state.radius * by_em / max(by_newton, 1e-300)), state.best)
+def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params:
+    """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius."""
+    assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
+    best = objective.pack(state.best)
+    inverse_curvature = objective.preconditioner(state.best, sums)
+    direction = _inverse_hessian_product(state.gradient, state.pairs, inverse_curvature)
+    em_length = _length(objective.pack(state.em_params) - best, inverse_curvature)
+    newton_length = _length(direction, inverse_curvature)
+    if not math.isfinite(newton_length):
+        return state.em_params
+    scale = min(1.0, state.radius * em_length / max(newton_length, 1e-300))
+    return objective.unpack(best - direction * scale, state.best)
 
 
-def _two_loops(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
-    """Inverse Hessian times gradient, by Nocedal's two-loop recursion."""
-    direction, shares = gradient, []
-    for move, change in reversed(pairs):
-        share = dot(move, direction) / dot(move, change)
-        direction = direction - share * change
-        shares.append(share)
+def _length(step: Tensor, inverse_curvature: Tensor) -> float:
+    """Return the length of a step in the metric of the preconditioner."""
+    return float(dot(step, step / inverse_curvature).sqrt())
+
+
+def _inverse_hessian_product(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
+    """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
+    direction, coefficients = gradient, []
+    for step, change in reversed(pairs):
+        coefficient = dot(step, direction) / dot(step, change)
+        direction = direction - coefficient * change
+        coefficients.append(coefficient)
     direction = inverse_curvature * direction
-    for (move, change), share in zip(pairs, reversed(shares), strict=True):
-        direction = direction + (share - dot(change, direction) / dot(move, change)) * move
+    for (step, change), coefficient in zip(pairs, reversed(coefficients), strict=True):
+        direction = direction + (coefficient - dot(change, direction) / dot(step, change)) * step
     return direction

@@ -1,8 +1,11 @@
-"""THE loop: pass over the data and step, until nothing improves. Every fit in the library is one of these."""
+"""The fit loop: evaluate the parameters in a pass over the data, let the solver step, repeat until converged.
+
+Every fit in the library runs this loop.
+"""
 
 from __future__ import annotations
 
-__all__ = ["Run", "evaluate", "minimize", "run_batches"]
+__all__ = ["LoopResult", "evaluate", "minimize", "run_batches"]
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -13,12 +16,26 @@ from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from . import Solver
 
+ROUNDING = 1e-12  # values that differ by less, relative to the tolerance scale, are equal up to rounding
 
-class Run(NamedTuple):
-    """One descent: the best point found, and how it ended.
 
-    "converged"; "stalled", where nothing improves though what was looked for is not reached; "exhausted", "stopped" or
-    "interrupted".
+class LoopResult(NamedTuple):
+    """Result of one run of the loop.
+
+    Attributes
+    ----------
+    best : Evaluation
+        The best parameters found, and the objective there.
+    ending : {"converged", "stalled", "exhausted", "stopped", "interrupted"}
+        Why the loop ended:
+
+        - "converged": the objective no longer improves.
+        - "stalled": the objective no longer improves, but the parameters do not solve the objective's equations.
+        - "exhausted": ``max_iter`` passes were made.
+        - "stopped": ``on_step`` asked to stop.
+        - "interrupted": the user pressed Ctrl-C.
+    history : tuple of Step
+        One record per pass. The loop leaves it empty; `fitting.monitor` fills it in.
     """
 
     best: Evaluation
@@ -35,63 +52,104 @@ def minimize(
     max_iter: int,
     tol: float,
     on_step: Callable[[int, Evaluation], bool],
-) -> Run:
-    """Evaluate, remember the best, stop or step. Interrupted, it keeps the best so far."""
+) -> LoopResult:
+    """Minimize an objective from initial parameters.
 
-    def ended(best: Evaluation, how: str) -> Run:
-        # What a pass by batches finds is found at many points; one more says what the last of them is worth.
-        return Run(evaluate(objective, source, best.params) if solver.by_batches else best, how)
+    Parameters
+    ----------
+    objective : Objective
+        Objective to minimize.
+    source : Source
+        The rows, shifted and scaled.
+    start : Params
+        Initial parameters.
+    solver : Solver
+        Computes the next parameters from the statistics of a pass.
+    max_iter : int
+        Maximum number of passes. If it is reached, one extra pass evaluates the final parameters.
+    tol : float
+        A pass counts as an improvement if it lowers the objective by more than this times
+        ``objective.tolerance_scale``.
+    on_step : callable
+        Called after every pass with its number, from 1, and its evaluation. If it returns True, the loop stops.
 
-    state, best, stalled = solver.init(objective, start), None, 0
+    Returns
+    -------
+    LoopResult
+        The best parameters, and why the loop ended.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C before the end of the first pass. Later, Ctrl-C ends the loop, which returns the best so far.
+    """
+    state = solver.init(objective, start)
+    best: Evaluation | None = None
+    n_stalled = 0  # passes in a row without improvement
     try:
         for n_iter in range(1, max_iter + 1):
             if solver.by_batches:
-                state, found = run_batches(objective, source.batches(), solver, state)
+                state, current = run_batches(objective, source.batches(), solver, state)
             else:
-                found = evaluate(objective, source, state.params)
-            stalled = 0 if _improves(objective, found, best, tol) else stalled + 1
-            in_vain = state.guess and best is not None and not found.value < best.value
-            best = found if solver.by_batches else _better(objective, found, best)
-            if on_step(n_iter, best if in_vain else found):
-                return ended(best, "stopped")
-            if stalled >= state.patience or objective.is_met(found.value, found.sums, tol):
-                reached = objective.is_reached(best.params, best.sums)
-                return ended(best, "converged" if reached else "stalled")
-            if not solver.by_batches:
-                state = solver.step(objective, state, found.sums)
-        if solver.by_batches and best is not None:
-            return ended(best, "exhausted")
-        last = evaluate(objective, source, state.params)  # where the last step led
-        return Run(_better(objective, last, best), "exhausted")
+                current = evaluate(objective, source, state.params)
+            n_stalled = 0 if _improves(objective, current, best, tol) else n_stalled + 1
+            is_rejected = state.is_trial and best is not None and not current.value < best.value
+            best = current if solver.by_batches else _better(objective, current, best)
+
+            if on_step(n_iter, best if is_rejected else current):
+                return _finish(objective, source, solver, best, "stopped")
+            if n_stalled >= state.patience or objective.is_met(current.value, current.sums, tol):
+                is_solution = objective.is_reached(best.params, best.sums)
+                return _finish(objective, source, solver, best, "converged" if is_solution else "stalled")
+            if not solver.by_batches:  # else it has stepped already, after every batch
+                state = solver.step(objective, state, current.sums)
+
+        if not solver.by_batches:  # the parameters of the last step are not evaluated yet
+            best = _better(objective, evaluate(objective, source, state.params), best)
+        assert best is not None  # noqa: S101 -- for mypy: there was a pass
+        return _finish(objective, source, solver, best, "exhausted")
     except KeyboardInterrupt:
         if best is None:
             raise
-        return ended(best, "interrupted")
+        return _finish(objective, source, solver, best, "interrupted")
 
 
 def evaluate(objective: Objective, source: Source, params: Params) -> Evaluation:
-    """Make a pass: what all rows find at a point."""
+    """Compute the objective and its statistics at some parameters, in one pass over the rows."""
     sums = source.sum(lambda block: objective.accumulate(block, params))
     return Evaluation(params, sums, objective.value(params, sums))
 
 
 def run_batches(objective: Objective, batches: Iterable[Source], solver: Solver, state: Any) -> tuple[Any, Evaluation]:
-    """Step after every batch: the state then, where it leads, and what rows found in all, each where it was met."""
+    """Run a pass with a solver step after every batch; return the solver's state and the evaluation of the pass.
+
+    The evaluation holds the parameters at the end of the pass. Its sums and its objective add up those of the batches,
+    each at the parameters that were current when the batch was evaluated.
+    """
     value, sums = 0.0, None
     for batch in batches:
-        found = evaluate(objective, batch, state.params)
-        value, sums = value + found.value, found.sums if sums is None else sums + found.sums
-        state = solver.step(objective, state, found.sums)
-    assert sums is not None  # noqa: S101 -- for mypy: there are rows
-    state, params = solver.settle(objective, state)
+        current = evaluate(objective, batch, state.params)
+        value += current.value
+        sums = current.sums if sums is None else sums + current.sums
+        state = solver.step(objective, state, current.sums)
+    assert sums is not None  # noqa: S101 -- for mypy: there is at least one batch
+    state, params = solver.finish_pass(objective, state)
     return state, Evaluation(params, sums, value)
 
 
-def _improves(objective: Objective, found: Evaluation, best: Evaluation | None, tol: float) -> bool:
-    return best is None or best.value - found.value > tol * objective.tolerance_scale(found.sums)
+def _finish(objective: Objective, source: Source, solver: Solver, best: Evaluation, ending: str) -> LoopResult:
+    """Return the result of the loop; after passes by batches, evaluate the parameters on all rows first."""
+    if solver.by_batches:  # the value of such a pass belongs to many different parameters
+        best = evaluate(objective, source, best.params)
+    return LoopResult(best, ending)
 
 
-def _better(objective: Objective, found: Evaluation, best: Evaluation | None) -> Evaluation:
-    """Keep the lower of two points; the later one, being more finished, where only rounding tells them apart."""
-    rounding = 1e-12 * objective.tolerance_scale(found.sums)
-    return found if best is None or found.value <= best.value + rounding else best
+def _improves(objective: Objective, current: Evaluation, best: Evaluation | None, tol: float) -> bool:
+    """Return whether the current objective is lower than the best one by more than the tolerance."""
+    return best is None or best.value - current.value > tol * objective.tolerance_scale(current.sums)
+
+
+def _better(objective: Objective, current: Evaluation, best: Evaluation | None) -> Evaluation:
+    """Return the evaluation with the lower objective; if only rounding tells them apart, the later one."""
+    rounding = ROUNDING * objective.tolerance_scale(current.sums)
+    return current if best is None or current.value <= best.value + rounding else best

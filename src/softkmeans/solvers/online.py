@@ -1,4 +1,4 @@
-"""Online expectation-maximization: a step after every batch of rows, ever smaller."""
+"""Online expectation-maximization: a step after every batch of rows, with decreasing step sizes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from ..model.m_step import distortion_after
 from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from ..objectives import Objective
-from ..objectives.base import each
+from ..objectives.base import map_values
 from .base import Solver
 
-TRACE = 1e-9  # what a first batch leaves of the start: clusters that it lacks keep their centers, and can come back
-RARE = 0.01  # of an equal share of the rows: clusters that have less are still to be waited for
-PATIENCE = 4  # for how many batches, at most
+# Fraction of the initial statistics that is kept after the first batch: a cluster without rows there keeps its center,
+# and can get rows later.
+INITIAL_FRACTION = 1e-9
+RARE_WEIGHT = 0.01  # a cluster is rare if its weight is below this fraction of the mean cluster weight
+MAX_WAITING_BATCHES = 4  # number of first batches, at most, in which rare clusters delay the first step
 
 
 class RunningStats(NamedTuple):
-    """What is known of all rows so far.
+    """Running statistics over all batches so far.
 
     Attributes
     ----------
     stats : Stats
-        Their sums, per unit of weight, in which later rows count for more; the distortions are those at the present
-        centers.
+        Weighted mean of the statistics per unit of weight; later batches count for more. The distortions are those at
+        the current centers.
     seen : float
-        Their weight.
+        Total weight of all rows so far.
     unit : float
-        The weight of the first batch: one unit of time. 0 before there is one.
+        Weight of the first batch, the unit of time; 0 before the first batch.
     """
 
     stats: Stats
@@ -49,55 +51,55 @@ class RunningStats(NamedTuple):
 class _State(NamedTuple):
     params: Params
     running: RunningStats
-    whole: Stats | None = (
-        None  # of all batches of this pass, each row as it was met; distortions at the present centers
-    )
-    guess: bool = False
+    pass_stats: Stats | None = None  # sums of this pass so far, with the distortions at the current centers
+    is_trial: bool = False
     patience: int = 2
 
 
 @dataclass(frozen=True)
 class Online(Solver):
-    """Stochastic EM: sums of each batch are blended into running ones, from which centers, T and priors follow.
+    """Online EM: blend the statistics of each batch into running statistics, and compute the parameters from these.
 
-    Time t goes by weight, and is 1 after the first batch, of which the running sums then consist. A short time dt later
-    they have been replaced to a share of t^-kappa dt, so a batch of weight 2 counts for as much as that batch twice.
-    While first batches lack a cluster, up to four are waited for before anything moves. From its second pass over the
-    same rows on, a fit ends where EM leads from the sums of a whole pass: each row is in them once, and it does not
-    matter which came last.
+    Time t is the weight of all rows so far, divided by the weight of the first batch. After the first batch (t = 1),
+    the running statistics are those of this batch. In a short time dt, a fraction t^-kappa dt of them is replaced, so
+    that a batch of weight 2 counts as much as the same batch twice. If a cluster has almost no rows in the first
+    batches, the first step waits for up to four batches. From the second pass over the same rows on, the final
+    parameters are the EM update from the sums of the whole pass, in which each row counts once and the order of the
+    rows does not matter.
 
-    What a pass finds, which callbacks are told and ``tol`` goes by, is what batches found as they were met, each at the
-    centers of the time. Rows in memory are drawn into batches of up to 16384, at least 32, the same every time; other
-    sources step after each of their blocks.
+    Callbacks and ``tol`` use the objective as it is summed over the batches of a pass, each at the centers of its time.
+    Rows in memory are split at random into at least 32 batches of at most 16384 rows, the same in every pass; for other
+    sources, every block is a batch.
 
     Cappé & Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 2009.
 
     Parameters
     ----------
-    kappa : float
-        Above 0.5 and at most 1: how fast steps shrink. With 1 all rows count the same for ever, those that went to
-        another cluster when centers were elsewhere included; less forgets them sooner.
-    forgetting : float
-        From 0 to below 1: the share of all that is known which a batch of the first one's weight replaces at least. 0
-        is for rows that stay alike; with more, centers follow rows that change, and never come to rest.
+    kappa : float, default=0.6
+        How fast the step sizes decrease: above 0.5 and at most 1. With 1, all rows count the same forever, even those
+        that were assigned to other clusters by earlier centers. Smaller values forget them sooner.
+    forgetting : float, default=0.0
+        Minimum fraction of the running statistics that a batch with the weight of the first one replaces: from 0 to
+        below 1. Use 0 if the distribution of the rows does not change. With larger values, the centers follow a
+        changing distribution, and do not converge.
     """
 
     kappa: float = 0.6
     forgetting: float = 0.0
     needs_update = True
-    needs_gradient = True  # or rather what comes with it, an objective that adds up over batches
+    needs_gradient = True  # not used, but only objectives with a gradient are sums over batches
     by_batches = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.kappa, Real) or not 0.5 < self.kappa <= 1:
-            raise InputError(f"kappa={self.kappa!r}: give a number above 0.5 and at most 1")
+            raise InputError(f"kappa={self.kappa!r}: expected a number above 0.5 and at most 1")
         check_share("forgetting", self.forgetting)
         if self.forgetting == 1:
-            raise InputError("forgetting=1 leaves nothing of what is known: give a number below 1")
+            raise InputError("forgetting=1 would discard all earlier batches: expected a number below 1")
 
     @override
     def init(self, objective: Objective, params: Params, running: RunningStats | None = None) -> _State:
-        """Give the state to start from; what is known already, if something is, goes with the point."""
+        """Return the initial state, with the running statistics of earlier batches if there are some."""
         return _State(params, running or RunningStats(stationary_stats(objective, params)))
 
     @override
@@ -106,72 +108,77 @@ class Online(Solver):
         n = float(stats.n)
         if not n > 0:
             return state
-        whole = stats if state.whole is None else state.whole + stats
+        pass_stats = stats if state.pass_stats is None else state.pass_stats + stats
         unit = running.unit or n
-        kept = self._kept(running.seen / unit, n / unit)
+        kept = self._kept_fraction(running.seen / unit, n / unit)
         blend = running.stats * kept + stats * ((1 - kept) / n)
         running = RunningStats(blend, running.seen + n, unit)
-        if _waits(running):
-            return state._replace(running=running, whole=whole)
+        if _must_wait(running):
+            return state._replace(running=running, pass_stats=pass_stats)
         params = objective.update(state.params, PassStats(blend))
-        blend, whole = (_carried(sums, params, state.params) for sums in (blend, whole))
-        return state._replace(params=params, running=running._replace(stats=blend), whole=whole)
+        return state._replace(
+            params=params,
+            running=running._replace(stats=_with_distortion_at(params, blend, state.params)),
+            pass_stats=_with_distortion_at(params, pass_stats, state.params),
+        )
 
     @override
-    def settle(self, objective: Objective, state: _State) -> tuple[_State, Params]:
-        params, whole = state.params, state.whole
-        if whole is not None and state.running.seen > 1.5 * float(whole.n) and not self.forgetting:
-            params = objective.update(params, PassStats(whole))
-        return state._replace(whole=None), params
+    def finish_pass(self, objective: Objective, state: _State) -> tuple[_State, Params]:
+        params, pass_stats = state.params, state.pass_stats
+        is_second_pass = pass_stats is not None and state.running.seen > 1.5 * float(pass_stats.n)
+        if pass_stats is not None and is_second_pass and not self.forgetting:
+            params = objective.update(params, PassStats(pass_stats))
+        return state._replace(pass_stats=None), params
 
-    def _kept(self, t: float, dt: float) -> float:
-        """Give what share of the running sums stays from time t to t + dt."""
+    def _kept_fraction(self, t: float, dt: float) -> float:
+        """Return the fraction of the running statistics that is kept from time t to t + dt."""
         if t == 0:
-            return TRACE
+            return INITIAL_FRACTION
         power = 1 - self.kappa
-        passed = ((t + dt) ** power - t**power) / power if power > 0 else math.log1p(dt / t)
-        return math.exp(-max(passed, -math.log1p(-self.forgetting) * dt))
+        decay = ((t + dt) ** power - t**power) / power if power > 0 else math.log1p(dt / t)  # integral of t^-kappa
+        return math.exp(-max(decay, -math.log1p(-self.forgetting) * dt))
 
 
-def _carried(stats: Stats, params: Params, before: Params) -> Stats:
-    """Give the same sums, distortions taken at new centers: they alone depend on where the centers are."""
-    return replace(stats, distortion=distortion_after(params.centers, before, stats))
+def _with_distortion_at(params: Params, stats: Stats, old_params: Params) -> Stats:
+    """Return the same statistics with the distortions at new centers; nothing else depends on the centers."""
+    return replace(stats, distortion=distortion_after(params.centers, old_params, stats))
 
 
-def _waits(running: RunningStats) -> bool:
+def _must_wait(running: RunningStats) -> bool:
+    """Return whether the first step must wait for more batches, because a cluster has almost no rows yet."""
     rarest = float(running.stats.weight.min()) * len(running.stats.weight)
-    return rarest < RARE and running.seen < PATIENCE * running.unit
+    return rarest < RARE_WEIGHT and running.seen < MAX_WAITING_BATCHES * running.unit
 
 
 def stationary_stats(
-    objective: Objective, params: Params, shares: Tensor | None = None, mean_distance: float | None = None
+    objective: Objective, params: Params, weights: Tensor | None = None, mean_distance: float | None = None
 ) -> Stats:
-    """Make up sums, per unit of weight, from which EM would lead to the point itself.
+    """Return statistics, per unit of weight, for which an EM update leaves the parameters unchanged.
 
     Parameters
     ----------
     objective : Objective
-        What is minimized.
+        The objective.
     params : Params
-        The point.
-    shares : Tensor (k,), optional
-        Each cluster's share of the weight; its prior by default.
+        The parameters.
+    weights : Tensor (k,), optional
+        Fraction of the weight in each cluster; by default its prior.
     mean_distance : float, optional
-        Of a row from its center, where T does not say it.
+        Mean distance of a row from its center, used if T is not learned; by default, it is computed from T.
     """
     k, n_features = params.centers.shape
-    share = params.log_prior[:k].exp() if shares is None else shares
-    typical = each(lambda t: objective.scaling.distance.mean_distortion(t, n_features), params.temperature)
+    weight = params.log_prior[:k].exp() if weights is None else weights
+    typical = map_values(lambda t: objective.scaling.distance.mean_distortion(t, n_features), params.temperature)
     if mean_distance is not None and not objective.temperature.learned:
         typical = torch.full_like(typical, mean_distance)
-    irls_weight = share * objective.scaling.distance.slope(typical.clamp_min(1e-150))
-    nothing = torch.zeros_like(share)
+    irls_weight = weight * objective.scaling.distance.slope(typical.clamp_min(1e-150))
+    zeros = torch.zeros_like(weight)
     return Stats(
-        share,
+        weight,
         irls_weight,
         irls_weight[:, None] * params.centers,
-        nothing,
-        share * typical,
-        nothing.sum(),
-        nothing.sum() + 1,
+        zeros,
+        weight * typical,
+        zeros.sum(),
+        zeros.sum() + 1,
     )

@@ -1,4 +1,4 @@
-"""The solvers by name. A new solver is a class, and an entry in `SOLVERS`."""
+"""The solvers by name. To add one, write a class and register it in `SOLVERS`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .em import Em
 from .lbfgs import Lbfgs
 from .online import Online
 
-# "auto" is EM until that is slow, and then L-BFGS; "lbfgs" does not wait; "online" steps after every batch of rows.
+# "auto" starts with EM and changes to L-BFGS once EM becomes slow; "lbfgs" uses L-BFGS from the start; "online" steps
+# after every batch of rows.
 SOLVERS: dict[str, Solver] = {
     "auto": Lbfgs(),
     "em": Em(),
@@ -22,17 +23,17 @@ SOLVERS: dict[str, Solver] = {
 
 
 def as_solver(solver: str | Solver) -> Solver:
-    """Look a solver up by name; a ``Solver`` with settings of its own passes through.
+    """Return the solver of a name; return a `Solver` unchanged.
 
     Parameters
     ----------
     solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver
-        Its name, or itself.
+        Name of a solver, or a solver with its own settings.
 
     Raises
     ------
     InputError
-        If there is no solver of that name.
+        If no solver has that name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The temperature rules: where T starts, and how it follows the data. A new rule is a class and a line in a table."""
+"""The temperature rules, which determine the initial T of a fit and how T changes with the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit asks of a temperature rule."""
+"""The interface of a temperature rule."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..model.stats import Stats
 
 
 class TemperatureRule(ABC):
-    """How soft a fit is. Temperatures and distortions are in the units of the space the fit works in.
+    """A rule for the temperature T of a fit. Temperatures and distortions are in the units of the scaled data.
 
     Attributes
     ----------
     learned : bool
-        Whether T is learned with the centers: the fit then minimizes the NLL, else the free energy.
+        Whether T is learned together with the centers. The fit then minimizes the NLL, otherwise the free energy.
     per_cluster : bool
-        Whether each cluster has a T of its own: the fit then minimizes the NLL, learned or not.
+        Whether each cluster has its own T. The fit then minimizes the NLL, whether T is learned or not.
     solved : bool
-        Whether T solves an equation, by ``solve``: the fit then looks for where T and the centers stay.
+        Whether T is defined by an equation (see `solve`). The fit then looks for a fixed point of T and the centers.
     needs_entropy_slope : bool
-        Whether it needs to know for that how the entropy answers to T.
+        Whether `solve` needs ∂H/∂log T, the derivative of the entropy.
     """
 
     learned: bool = False
@@ -34,32 +34,33 @@ class TemperatureRule(ABC):
     needs_entropy_slope: bool = False
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
-        """Take from the data, a source seen from the space, what the rule needs of it: in one pass.
+        """Return the rule with what it needs to know of the scaled data.
 
-        Or, where features are very many, in a few products with a vector.
+        This takes at most one pass over the data, or a few passes if there are very many features.
         """
         return self
 
     def stages(self, scaling: Scaling) -> tuple[float, ...]:
-        """Give the temperatures that a fit goes through before that of ``start``, falling."""
+        """Return the temperatures at which a fit runs before that of `start`, in decreasing order."""
         return ()
 
     @abstractmethod
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
-        """Give the first T, or one for each cluster.
+        """Return the initial T, or one for each cluster.
 
-        ``mean_distortion()`` makes a pass for the rows' mean distance to their nearest start.
+        ``mean_distortion()`` makes a pass and returns the mean distance of rows to their nearest initial center.
         """
 
     def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
-        """Give the next T, if it is learned, from the last one and the mean expected distortion E / Σw."""
+        """Return the next T of a learned temperature, from the current T and the mean distortion E / Σw."""
         return temperature
 
     def solve(
         self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
     ) -> tuple[float, float]:
-        """Say by how much log T is too low, and how much less that becomes as log T rises by 1, if T is solved for.
+        """Return the residual of the rule's equation for log T, and minus its derivative in log T.
 
-        Both go by the sums of a pass, the entropy H, and ∂H/∂log T at fixed centers if the rule needs it.
+        The residual is positive if T is too low. Both are computed from the sums of a pass, the entropy H, and
+        ``slope``, ∂H/∂log T at fixed centers, which is given only if `needs_entropy_slope` is True.
         """
         raise NotImplementedError

@@ -21,17 +21,17 @@ from .base import TemperatureRule
 from .maximum_likelihood import MaximumLikelihood
 from .moments import check_squared, covariance
 
-COINCIDE = 1e-12  # of the data's squared spread: of centers so near each other, rounding leaves no variance between
-UNIMODAL = 4.0  # squared separation, in variances, up to which two Gaussians' mixture has one mode
+MIN_SQUARED_GAP = 1e-12  # of the data's total variance; for closer centers, the variance is only rounding errors
+UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up to which their mixture has one mode
 
 
 @dataclass(frozen=True)
 class Calibrated(TemperatureRule):
-    """The temperature at which memberships mean what they say: of rows with 0.8 for a cluster, 8 in 10 belong to it.
+    """The temperature at which memberships are calibrated: of rows with membership 0.8, 80 % belong to the cluster.
 
-    Maximum likelihood takes correlated features for independent evidence and is too sure. What memberships depend on is
-    only where rows are between centers, so T is twice the variance there: see `calibrated_temperature`. The
-    covariance of the features, d² numbers, is summed up in one pass.
+    Maximum likelihood treats correlated features as independent evidence, so its memberships are too confident. They
+    depend only on the positions of rows along the lines between centers. T is therefore twice the variance along these
+    lines: see `calibrated_temperature`. The covariance of the features, d² numbers, is computed in one pass.
     """
 
     solved = True
@@ -39,7 +39,7 @@ class Calibrated(TemperatureRule):
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         check_squared("calibrated", scaling)
-        return _CalibratedTo(covariance(view))
+        return _BoundCalibrated(covariance(view))
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
@@ -47,8 +47,8 @@ class Calibrated(TemperatureRule):
 
 
 @dataclass(frozen=True, repr=False)
-class _CalibratedTo(Calibrated):
-    """The rule for data of a given covariance (d, d), in the space of the fit."""
+class _BoundCalibrated(Calibrated):
+    """The rule for data with a given covariance (d, d), in the units of the scaled data."""
 
     covariance: Tensor
 
@@ -59,57 +59,59 @@ class _CalibratedTo(Calibrated):
     def solve(
         self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
     ) -> tuple[float, float]:
-        """See `TemperatureRule.solve`; T is what it would be at the centers that EM moves to."""
+        """Return the result of `TemperatureRule.solve`, for the T at the centers after an EM step."""
         centers = params.centers + em_step(params, stats)
-        found = max(calibrated_temperature(centers, stats.weight, self.covariance), MaximumLikelihood().least(scaling))
-        return math.log(found / float(params.temperature[0])), 1.0
+        calibrated = calibrated_temperature(centers, stats.weight, self.covariance)
+        temperature = max(calibrated, MaximumLikelihood().lower_bound(scaling))
+        return math.log(temperature / float(params.temperature[0])), 1.0
 
 
 @torch.no_grad()
 def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) -> float:
-    r"""Give T = 2 s², with s² the variance of the rows within clusters along the lines that join centers.
+    r"""Compute T = 2 s², where s² is the variance of rows within clusters along the lines between centers.
 
-    The likeliest temperature takes s² to be the mean over all features. Correlated features measure the same thing
-    several times; it counts each as new evidence, and memberships come out too hard. What they depend on is where a row
-    lies between centers, so only the variance along those lines matters.
+    Maximum likelihood sets s² to the mean variance over all features. Correlated features measure the same quantity
+    several times. Maximum likelihood counts each as independent evidence, and memberships become too hard. They depend
+    only on the positions of rows along the lines between centers, so only the variance along these lines matters.
 
     Parameters
     ----------
     centers : Tensor (k, d)
-        The weighted means of the rows by their memberships, as EM's update has them.
+        The means of the rows, weighted with their memberships, as after an EM update.
     weight : Tensor (k,)
-        The weights of the clusters by the same memberships; an empty cluster plays no part.
+        The cluster weights for the same memberships; an empty cluster has no effect.
     covariance : Tensor (d, d)
         The covariance of all rows. It does not change during a fit.
 
     Returns
     -------
     float
-        T, in units of squared distances. Where no direction is told, as there is but one cluster or all centers
-        coincide, it is twice the mean variance. It is 0 where clusters are points.
+        T, in units of squared distances. With one cluster, or if all centers coincide, there is no line between
+        centers, and T is twice the mean variance. T is 0 if clusters have no variance.
 
     Notes
     -----
-    With memberships r and shares p_k = W_k / n, rows have within clusters the covariance
+    With memberships r and cluster weights p_k = W_k / n that sum to 1, the covariance within clusters is
 
         W = Σ_ik r_ik (x_i - c_k)(x_i - c_k)ᵀ / n = covariance - Σ_k p_k (c_k - m)(c_k - m)ᵀ,  m = Σ_k p_k c_k,
 
-    which takes no pass over rows. Between two clusters, log(r_k / r_l) is linear along u = (c_k - c_l) / D, with slope
-    2 D / T. For two normal distributions of variance s² = uᵀ W u it is D / s² (Fisher's discriminant on this line):
-    hence T = 2 s². With two clusters, such an EM fits a mixture of two normal distributions to the rows' places on the
-    line of the centers.
+    which needs no pass over the rows. Between two clusters, log(r_k / r_l) is linear along u = (c_k - c_l) / D, with
+    slope 2 D / T. For two normal distributions of variance s² = uᵀ W u the slope is D / s² (Fisher's discriminant on
+    this line), hence T = 2 s². With two clusters, EM with this T fits a mixture of two normal distributions to the
+    projections of the rows onto the line through the centers.
 
-    As there is one T for all pairs, it is the mean of theirs, weighted by how many rows lie between the two: by p_k p_l
-    exp(-z / 8), Bhattacharyya's coefficient, with z = D² / s². Pairs far apart, whose rows are sure anyway, hardly
-    count.
+    Because there is one T for all pairs, it is the mean of their temperatures. The weight of a pair measures how many
+    rows lie between its centers: p_k p_l exp(-z / 8), with the Bhattacharyya coefficient exp(-z / 8) and z = D² / s².
+    Pairs that are far apart hardly count; memberships between them are near 0 or 1 anyway.
 
-    A pair nearer than two standard deviations, z < 4, is no evidence of two clusters: the density has one mode. Taken
-    at its word it would feed on itself: hotter, nearer, hotter, until all centers are the mean. Its s² is multiplied by
-    (1 + z / 4) / 2. That makes it half of s² + D² / 4, the variance of the pair taken for one cluster, as it is at
-    z = 4. As z goes to 0, T goes to uᵀ W u, half of what keeps coinciding centers together (Rose 1998).
+    The density of a pair closer than two standard deviations, z < 4, has one mode and is no evidence of two clusters.
+    With T = 2 s², such pairs would reinforce themselves: a higher T moves the centers closer, which raises T again,
+    until all centers are at the mean. For these pairs, s² is therefore multiplied by (1 + z / 4) / 2. The result is
+    half of s² + D² / 4, the variance of the pair if it is regarded as one cluster, and equals s² at z = 4. As z goes
+    to 0, T goes to uᵀ W u, half of the temperature above which coinciding centers are stable (Rose 1998).
 
-    Shifts, rotations, and further features in which centers do not differ change nothing. If every feature is given
-    twice, T is twice as large, as squared distances are, and memberships stay the same.
+    T is invariant under shifts, rotations, and added features in which the centers do not differ. If every feature is
+    repeated, T doubles, as squared distances do, and memberships stay the same.
 
     References
     ----------
@@ -121,39 +123,41 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
 
     Examples
     --------
-    Two clusters 6 apart, of variance 2 along the line between them and 0.1 across:
+    Two clusters at distance 6, with variance 2 along the line between them and 0.1 perpendicular to it:
 
     >>> centers = torch.tensor([[-3.0, 0.0], [3.0, 0.0]])
     >>> covariance = torch.tensor([[2.0 + 9.0, 0.0], [0.0, 0.1]])
     >>> round(calibrated_temperature(centers, torch.tensor([50.0, 50.0]), covariance), 6)
     4.0
     """
-    c, p, total = centers.double(), _shares(weight.double()), covariance.double()
-    within = _within(c, p, total)
-    gap, variance = _lines(c - p @ c, within)
-    pairs = (gap > COINCIDE * total.trace()) & (variance > 0) & torch.outer(p, p).triu(1).bool()
+    c = centers.double()
+    p = _normalized(weight.double())
+    total = covariance.double()
+    within = _covariance_within(c, p, total)
+    squared_gap, variance = _gaps_and_variances(c - p @ c, within)
+    pairs = (squared_gap > MIN_SQUARED_GAP * total.trace()) & (variance > 0) & torch.outer(p, p).triu(1).bool()
     if not pairs.any():
         return 2 * max(0.0, float(within.trace())) / c.shape[1]
-    separation = (gap / variance)[pairs]
+    separation = (squared_gap / variance)[pairs]
     overlap = (torch.outer(p, p)[pairs].log() - separation / 8).softmax(0)
-    modest = (0.5 + 0.5 * separation / UNIMODAL).clamp_max(1)
-    return 2 * float(overlap @ (variance[pairs] * modest))
+    reduction = (0.5 + 0.5 * separation / UNIMODAL_SEPARATION).clamp_max(1)
+    return 2 * float(overlap @ (variance[pairs] * reduction))
 
 
-def _shares(weight: Tensor) -> Tensor:
-    """Shares (k,) of the clusters."""
+def _normalized(weight: Tensor) -> Tensor:
+    """Return cluster weights (k,) divided by their sum."""
     return weight / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
-def _within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
-    """Give the covariance (d, d) within clusters."""
-    apart = c - p @ c
-    return covariance - (apart.mT * p) @ apart
+def _covariance_within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
+    """Return the covariance (d, d) within clusters."""
+    centered = c - p @ c
+    return covariance - (centered.mT * p) @ centered
 
 
-def _lines(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (k, k) of centers, and the variance (k, k) within clusters along the lines between them."""
-    gap = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist").square()
-    inner = c @ within @ c.mT
-    own = inner.diagonal()
-    return gap, (own[:, None] + own - 2 * inner) / gap
+def _gaps_and_variances(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the squared distances (k, k) of centers, and the variances (k, k) within clusters along their lines."""
+    squared_gap = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist").square()
+    products = c @ within @ c.mT
+    own = products.diagonal()
+    return squared_gap, (own[:, None] + own - 2 * products) / squared_gap

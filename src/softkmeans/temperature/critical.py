@@ -22,10 +22,10 @@ from .moments import check_squared, largest_variance
 
 
 def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
-    """Give the temperature T_c = 2 λ_max(Cov) above which all centers at the mean are stable.
+    """Compute the temperature T_c = 2 λ_max(Cov) above which the solution with all centers at the mean is stable.
 
-    At lower temperatures some cluster structure has a lower free energy. Other optima may exist above T_c too, where a
-    few rows are far away.
+    At lower temperatures, solutions with distinct centers have a lower free energy. Such solutions may also exist above
+    T_c, if a few rows are far from the others.
 
     Rose, "Deterministic annealing for clustering, compression, classification, regression, and related optimization
     problems", Proc. IEEE 1998.
@@ -40,12 +40,12 @@ def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tenso
     Returns
     -------
     float
-        In the units of squared data; 0 if all rows are the same.
+        T_c in the units of squared data; 0 if all rows are the same.
 
     Raises
     ------
     InputError
-        If the data can't be used.
+        If the data is invalid: of another shape or type, with NaN or infinity, or without rows of positive weight.
 
     Examples
     --------
@@ -59,9 +59,9 @@ def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tenso
 
 @dataclass(frozen=True)
 class Critical(TemperatureRule):
-    """A multiple of the critical temperature T_c = 2 λ_max(Cov), at which one cluster comes apart into several.
+    """A multiple of the critical temperature T_c = 2 λ_max(Cov), below which one cluster splits into several.
 
-    Above 1 all centers coincide at the mean; the lower, the harder.
+    With a factor above 1, all centers coincide at the mean. The lower the factor, the harder the memberships.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ class Critical(TemperatureRule):
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         check_squared(f"critical:{self.factor:g}", scaling)
-        found = self.factor * 2 * largest_variance(view) * scaling.unit
-        return Fixed(found or scaling.unit)  # where all rows are the same, one temperature is as good as another
+        temperature = self.factor * 2 * largest_variance(view) * scaling.unit
+        return Fixed(temperature or scaling.unit)  # if all rows are the same, any temperature gives the same fit
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
-        raise NotImplementedError  # bound, it is another rule
+        raise NotImplementedError  # `bind` returns another rule

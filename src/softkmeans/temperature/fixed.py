@@ -16,19 +16,19 @@ from .base import TemperatureRule
 
 
 def scaled_temperature(temperature: float, scaling: Scaling) -> float:
-    """Bring a temperature in the data's units into a space."""
-    found = temperature / scaling.unit
-    if not 1e-200 < found < 1e200:  # beyond, logits or objectives leave the range of float64
+    """Convert a temperature in the data's units to the units of the scaled data."""
+    scaled = temperature / scaling.unit
+    if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives exceed the range of float64
         raise InputError(
-            f"temperature={temperature:g} is out of all proportion to the data, whose squared spread is about "
-            f"{scaling.unit:.3g}: choose a temperature nearer to that"
+            f"temperature={temperature:g} is too far from the scale of the data, whose squared spread is about "
+            f"{scaling.unit:.3g}: choose a temperature closer to it"
         )
-    return found
+    return scaled
 
 
 @dataclass(frozen=True)
 class Fixed(TemperatureRule):
-    """A temperature given in the data's units (of the squared distance, for the default distance) and kept.
+    """A fixed temperature, in the data's units (for the default distance, those of squared distances).
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class Fixed(TemperatureRule):
     value: float | tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if np.ndim(self.value):  # of any kind of sequence
+        if np.ndim(self.value):  # any kind of sequence
             object.__setattr__(self, "value", tuple(map(float, self.value)))  # type: ignore[arg-type]
 
     @property
     def per_cluster(self) -> bool:  # type: ignore[override]
-        """Whether each cluster has its own."""
+        """True if each cluster has its own temperature."""
         return isinstance(self.value, tuple)
 
     @override
@@ -55,7 +55,7 @@ class Fixed(TemperatureRule):
 
 
 class NoTemperature(TemperatureRule):
-    """For assignment rules that know no temperature: T is 1 in the space of the fit."""
+    """The rule for assignment rules without a temperature: T is 1 in the units of the scaled data."""
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:

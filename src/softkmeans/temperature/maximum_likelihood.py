@@ -1,4 +1,4 @@
-"""The temperature that makes the data likeliest."""
+"""The maximum-likelihood temperature."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .base import TemperatureRule
 
 @dataclass(frozen=True)
 class MaximumLikelihood(TemperatureRule):
-    """The temperature at which the equivalent mixture makes the data likeliest: T = 2 E / (Σw d) at the optimum.
+    """The T that maximizes the likelihood of the equivalent mixture: T = 2 E / (Σw d) at the optimum.
 
     Parameters
     ----------
     floor : float
-        T stays above this times twice the data's variance, and so above 0 when every row sits on a center. The
-        default is far below the squared distances of rows that float64 can tell apart in clusters of any kind.
+        Lower bound of T, relative to twice the data's variance; it keeps T above 0 if every row coincides with a
+        center. The default is far below the squared distances between rows that float64 can distinguish.
     per_cluster : bool
-        Whether each cluster learns its own: the spherical mixture (MacKay's second soft k-means).
+        Whether each cluster learns its own T, as in a spherical mixture (MacKay's second soft k-means).
     """
 
     floor: float = 1e-20
@@ -38,8 +38,8 @@ class MaximumLikelihood(TemperatureRule):
     @override
     def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
         likeliest = scaling.distance.likeliest_temperature(mean_distortion, len(scaling.shift))
-        return max(likeliest, self.least(scaling))
+        return max(likeliest, self.lower_bound(scaling))
 
-    def least(self, scaling: Scaling) -> float:
-        """Give what T stays above."""
+    def lower_bound(self, scaling: Scaling) -> float:
+        """Return the lower bound of T."""
         return self.floor * 2 * (scaling.variance or 1.0)

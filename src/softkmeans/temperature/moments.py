@@ -13,54 +13,57 @@ from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
 
-WIDE = 1024  # features from which on d² numbers are more work than a few products with a vector
-MOST = 8192  # features whose covariance, 512 MB, is held at most
+MAX_EIGH_FEATURES = 1024  # with more features, a few products with a vector are faster than a decomposition
+MAX_COVARIANCE_FEATURES = 8192  # the covariance then takes 512 MB
 
 
 def check_squared(rule: str, scaling: Scaling) -> None:
-    """Raise an InputError unless distances are squared Euclidean ones, for which variances say what a rule needs."""
+    """Raise an InputError unless distances are squared Euclidean, as a rule that uses variances requires."""
     if scaling.distance.name != "sqeuclidean":
-        raise InputError(f"temperature={rule!r} needs distance='sqeuclidean', not {scaling.distance.name!r}")
+        raise InputError(
+            f"temperature={rule!r} needs squared Euclidean distances, not {scaling.distance.name!r}: "
+            "use another temperature or the distance 'sqeuclidean'"
+        )
 
 
 def covariance(view: Source) -> Tensor:
-    """Covariance (d, d) of rows whose mean is 0, in one pass."""
-    if view.n_features > MOST:
+    """Compute the covariance (d, d) of rows whose mean is 0, in one pass."""
+    if view.n_features > MAX_COVARIANCE_FEATURES:
         raise InputError(
-            f"a temperature by the features' covariance came with {view.n_features} features, expected up to {MOST}: "
-            "reduce them first, by PCA"
+            f"a temperature that needs the covariance of {view.n_features} features is not supported, expected at most "
+            f"{MAX_COVARIANCE_FEATURES}: reduce them first, for example by PCA"
         )
     scatter, weight = _products(view, None)
     return scatter / weight
 
 
 def largest_variance(view: Source) -> float:
-    """Variance of rows whose mean is 0 along their principal axis: the largest eigenvalue of their covariance."""
+    """Return the variance of rows whose mean is 0 along their principal axis: the largest eigenvalue."""
     return float(principal_axis(view)[0])
 
 
 def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
-    """Give the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
-    if view.n_features <= WIDE:
+    """Return the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
+    if view.n_features <= MAX_EIGH_FEATURES:
         variances, axes = torch.linalg.eigh(covariance(view))
         return variances[-1:].clamp_min(0.0), axes[:, -1]
 
-    def times(vector: np.ndarray) -> np.ndarray:
+    def covariance_product(vector: np.ndarray) -> np.ndarray:
         product, weight = _products(view, torch.from_numpy(vector.reshape(-1, 1)).to(view.device))
         return (product / weight).cpu().numpy()
 
     shape = (view.n_features, view.n_features)
-    operator = LinearOperator(shape, matvec=times, dtype=np.float64)
+    operator = LinearOperator(shape, matvec=covariance_product, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=view.n_features)
     values, vectors = np.zeros(1), start[:, None] / np.linalg.norm(start)
-    if times(start).any():  # else all rows are the same, of which Lanczos can make nothing
+    if covariance_product(start).any():  # otherwise all rows are the same, and the Lanczos iteration would fail
         values, vectors = eigsh(operator, k=1, v0=start, tol=1e-6)
     variance, axis = torch.from_numpy(values), torch.from_numpy(vectors[:, 0].copy())
     return variance.clamp_min(0.0).to(view.device), axis.to(view.device)
 
 
 def _products(view: Source, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Σ w x xᵀ (d, d), or its product with vectors (d, m), and Σ w."""
+    """Return Σ w x xᵀ (d, d), or its product with vectors (d, m), and Σ w."""
     width = view.n_features
     scatter = view.sum(
         lambda block: block.sum(

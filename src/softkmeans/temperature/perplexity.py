@@ -22,14 +22,14 @@ from .maximum_likelihood import MaximumLikelihood
 
 @dataclass(frozen=True)
 class Perplexity(TemperatureRule):
-    """The temperature at which rows are spread over a given number of clusters: exp(H / Σw) is the value asked for.
+    """The temperature at which memberships have a given perplexity exp(H / Σw), an effective number of clusters.
 
-    Entropy rises with temperature, dH/dT = Σ w Var_r(d) / T³ at fixed centers, so that there is one such temperature.
+    At fixed centers, the entropy increases with temperature: dH/dT = Σ w Var_r(d) / T³. So the solution is unique.
 
     Parameters
     ----------
     value : float
-        Above 1 (each row in one cluster) and below n_clusters (each in all to the same degree).
+        The perplexity, above 1 (each row belongs to one cluster) and below n_clusters (all memberships are equal).
     """
 
     value: float
@@ -42,7 +42,9 @@ class Perplexity(TemperatureRule):
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         if n_clusters == 1:
-            raise InputError(f"perplexity={self.value:g} came with one cluster, where it is 1: give more clusters")
+            raise InputError(
+                f"perplexity={self.value:g} is not possible with 1 cluster, where it is 1: use more clusters"
+            )
         if not 1 < self.value < n_clusters:
             raise InputError(
                 f"perplexity={self.value:g} with {n_clusters} clusters: give a number between 1 and {n_clusters}"
@@ -57,6 +59,6 @@ class Perplexity(TemperatureRule):
     def solve(
         self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
     ) -> tuple[float, float]:
-        """See `TemperatureRule.solve`; the equation is between logarithms of entropies."""
+        """Return the result of `TemperatureRule.solve`, for an equation between logarithms of entropies."""
         mean = max(entropy / float(stats.n), 1e-300)
         return math.log(math.log(self.value) / mean), slope / float(stats.n) / mean

@@ -1,4 +1,4 @@
-"""The temperature rules by name. A new rule is a class, and an entry in `TEMPERATURES` or `PARAMETRIC`."""
+"""The temperature rules by name. A new rule is a class and an entry in `TEMPERATURES` or `PARAMETRIC`."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ PARAMETRIC: dict[str, Callable[[float], TemperatureRule]] = {"perplexity": Perpl
 
 
 def as_temperature(temperature: object) -> TemperatureRule:
-    """Turn a number, or a sequence of k, into a fixed temperature and a name into its rule; a rule passes through.
+    """Return the temperature rule for a number, a sequence of k numbers, or a name; a rule is returned unchanged.
 
     Parameters
     ----------
     temperature : float, sequence of k floats, str or TemperatureRule
-        T > 0 in the data's units, or how to find it: a name from `TEMPERATURES`, or one from `PARAMETRIC` with its
-        number, as in "perplexity:1.5".
+        T > 0 in the data's units; or a name from `TEMPERATURES`; or a name from `PARAMETRIC` with a number, as in
+        "perplexity:1.5".
 
     Raises
     ------
     InputError
-        If a number is not positive and finite, or there is no rule of that name.
+        If a number is not positive and finite, or if no rule has this name.
 
     Examples
     --------
@@ -49,19 +49,19 @@ def as_temperature(temperature: object) -> TemperatureRule:
     if isinstance(temperature, TemperatureRule):
         return temperature
     if isinstance(temperature, str):
-        return _named(temperature)
+        return _rule_by_name(temperature)
     several = np.ndim(temperature) == 1  # type: ignore[arg-type]
     for value in temperature if several else [temperature]:  # type: ignore[attr-defined]
         check_positive("temperature", value.item() if hasattr(value, "item") else value, _expected())
     return Fixed(tuple(map(float, temperature)) if several else float(temperature))  # type: ignore[arg-type,call-overload]
 
 
-def _named(name: str) -> TemperatureRule:
+def _rule_by_name(name: str) -> TemperatureRule:
     if name in TEMPERATURES:
         return TEMPERATURES[name]
-    kind, _, number = name.partition(":")
+    rule, _, number = name.partition(":")
     try:
-        return PARAMETRIC[kind](float(number))
+        return PARAMETRIC[rule](float(number))
     except (KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,4 +1,4 @@
-"""Falling temperatures, for annealing."""
+"""Decreasing temperatures, for annealing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .fixed import scaled_temperature
 
 @dataclass(frozen=True)
 class Schedule(TemperatureRule):
-    """Falling temperatures, in the data's units: the fit passes through all of them and ends at the last.
+    """Decreasing temperatures, in the data's units: a fit runs at each of them in turn and ends at the last.
 
     Parameters
     ----------
     temperatures : sequence of float
-        Each lower than the one before; `Schedule.geometric` makes such a series.
+        Each lower than the one before; `Schedule.geometric` creates such a sequence.
     """
 
     temperatures: Sequence[float]
@@ -35,33 +35,33 @@ class Schedule(TemperatureRule):
             values = np.asarray(self.temperatures, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(
-                f"the schedule {self.temperatures!r} came, expected a series of temperatures (m,)"
+                f"the schedule {self.temperatures!r} is not numeric, expected a sequence of temperatures (m,)"
             ) from None
         if values.ndim != 1 or not len(values):
-            raise InputError(f"a schedule of shape {values.shape} came, expected a series of temperatures (m,)")
+            raise InputError(f"the schedule has shape {values.shape}, expected a sequence of temperatures (m,)")
         for value in values.tolist():
             check_positive("a temperature of the schedule", value)
         for before, after in pairwise(values.tolist()):
             if not after < before:
-                raise InputError(f"the schedule goes from {before:g} to {after:g}: give temperatures that fall")
+                raise InputError(f"the schedule goes from {before:g} to {after:g}: give decreasing temperatures")
         object.__setattr__(self, "temperatures", tuple(values.tolist()))
 
     @classmethod
     def geometric(cls, first: float, last: float, number: int = 20) -> Schedule:
-        """Make a schedule of so many temperatures, each the same share of the one before.
+        """Create a schedule in which the ratio of consecutive temperatures is constant.
 
         Parameters
         ----------
         first, last : float
-            Where it begins and ends.
+            The first and the last temperature.
         number : int
-            How many temperatures there are, 2 or more.
+            Number of temperatures, 2 or more.
         """
         check_positive("first", first)
         check_positive("last", last)
         check_count("number", number)
         if number < 2:
-            raise InputError(f"number={number} of temperatures from {first:g} to {last:g}: give 2 or more")
+            raise InputError(f"number={number} is too few temperatures for {first:g} to {last:g}: give 2 or more")
         return cls(np.geomspace(first, last, number).tolist())
 
     @override

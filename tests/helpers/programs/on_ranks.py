@@ -1,4 +1,4 @@
-"""Fits on every rank, and writes what each found: run by torchrun in test_ranks.py, with a folder of data."""
+"""Fit on every rank and write its results; test_ranks.py runs this program with a folder of data."""
 
 import datetime
 import json
@@ -27,11 +27,11 @@ parts = {
     if size == 2
     else np.array_split(np.arange(len(x)), size)[rank],
 }
-found = {}
+results = {}
 
 
-def keep(name, model):
-    found[name] = {
+def record(name, model):
+    results[name] = {
         "centers": model.cluster_centers_.tolist(),
         "objective": model.objective_,
         "inertia": model.inertia_,
@@ -40,24 +40,24 @@ def keep(name, model):
 
 
 for name, rows in parts.items():
-    given = distributed(x[rows], w[rows])
-    keep(f"{name}, given centers", SoftKMeans(5, init=x[::200], tol=1e-8).fit(given))
+    source = distributed(x[rows], w[rows])
+    record(f"{name}, given centers", SoftKMeans(5, init=x[::200], tol=1e-8).fit(source))
     for init in ("k-means++", "random"):
-        keep(f"{name}, {init}", SoftKMeans(5, init=init, random_state=1, tol=1e-8).fit(distributed(x[rows], w[rows])))
-given = distributed(x[parts["first empty"]])
-keep("online", SoftKMeans(5, solver="online", init=x[::200]).fit(given))
-keep("partial", SoftKMeans(5, init=x[::200]).partial_fit(given))
-given = distributed(scan(folder / "x.npy"))
-keep("scan", SoftKMeans(5, init="k-means||", random_state=1, tol=1e-8).fit(given))
-keep("undrawn seed", SoftKMeans(5, max_iter=3, tol=0).fit(given))
-model = SoftKMeans(5, init=x[::200], temperature="calibrated", checkpoint=folder / "kept").fit(given)
-keep("calibrated", model)
-keep(
+        record(f"{name}, {init}", SoftKMeans(5, init=init, random_state=1, tol=1e-8).fit(distributed(x[rows], w[rows])))
+source = distributed(x[parts["first empty"]])
+record("online", SoftKMeans(5, solver="online", init=x[::200]).fit(source))
+record("partial", SoftKMeans(5, init=x[::200]).partial_fit(source))
+source = distributed(scan(folder / "x.npy"))
+record("scan", SoftKMeans(5, init="k-means||", random_state=1, tol=1e-8).fit(source))
+record("undrawn seed", SoftKMeans(5, max_iter=3, tol=0).fit(source))
+model = SoftKMeans(5, init=x[::200], temperature="calibrated", checkpoint=folder / "kept").fit(source)
+record("calibrated", model)
+record(
     "resumed",
-    SoftKMeans(5, init=x[::200], temperature="calibrated", checkpoint=folder / "kept", resume=True).fit(given),
+    SoftKMeans(5, init=x[::200], temperature="calibrated", checkpoint=folder / "kept", resume=True).fit(source),
 )
-labels = model.predict(given)
-found["labels"] = labels.tolist()
+labels = model.predict(source)
+results["labels"] = labels.tolist()
 
 table = pd.DataFrame({"a": x[:, 0], "w": 0.0})
 weightless = scan(lambda: iter([table]), weight_column="w", rows_per_block=99)
@@ -68,16 +68,16 @@ errors = {
     "no weight to scale": lambda: fitted_scaler(distributed(weightless)),
     "nan": lambda: distributed(np.where(rank == 1, np.nan, x)),
     "missing file": lambda: distributed(lambda: scan(folder / ("x.npy" if rank == 0 else "nothing.npy"))),
-    "kept already": lambda: SoftKMeans(5, checkpoint=folder / "kept").fit(given),
+    "kept already": lambda: SoftKMeans(5, checkpoint=folder / "kept").fit(source),
     "other data": lambda: SoftKMeans(
         5, init=x[::200], temperature="calibrated", checkpoint=folder / "kept", resume=True
     ).fit(distributed(x[: 600 if rank == 0 else 400] + rank)),
 }
-for name, do in errors.items():
+for name, act in errors.items():
     try:
-        do()
+        act()
     except InputError as error:
-        found[name] = str(error)
-(folder / f"{sys.argv[2]}-{rank}.json").write_text(json.dumps(found))
+        results[name] = str(error)
+(folder / f"{sys.argv[2]}-{rank}.json").write_text(json.dumps(results))
 dist.destroy_process_group()
-os._exit(0)  # threads of libraries that outlive Python's end can abort a process there
+os._exit(0)  # skip the normal exit, where library threads that still run sometimes abort the process

@@ -1,1 +1,1 @@
-"""Rows that are spread over processes: ranks of torchrun, and Dask's workers."""
+"""Rows distributed over several processes: the ranks of torch.distributed, and Dask workers."""

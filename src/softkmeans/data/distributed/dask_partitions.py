@@ -1,7 +1,7 @@
-"""Dask's partitions, and the sum over them: made where they lie, in an order that does not depend on who makes it.
+"""Sums over the partitions of a Dask collection, computed by the workers that hold them.
 
-Of Dask only what is public is used: delayed calls, and futures of what was persisted. Whoever does Dask's work does
-ours, threads or the workers of a cluster.
+The order of summation does not depend on the workers. Only Dask's public interface is used: delayed calls, and futures
+of persisted collections. The active Dask scheduler runs the calls, on threads or on the workers of a cluster.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 __all__ = [
     "CPU",
     "DTYPE",
-    "Held",
-    "Part",
-    "block_of",
+    "Partition",
+    "PersistedPartitions",
+    "as_weights",
     "compute",
     "delayed",
-    "packed",
-    "summed",
-    "unpacked",
-    "weights_of",
+    "make_block",
+    "pack",
+    "sum_partitions",
+    "unpack",
 ]
 
 import functools
@@ -42,14 +42,14 @@ from ..frames import as_rows, as_vector, is_dask
 
 CPU = torch.device("cpu")
 DTYPE = working_dtype(CPU)
-Place = tuple[int, int, int]
-BRANCHES = 8  # how many terms are added at a time
-FEW = 64  # partitions
-SMALL = 2**16  # bytes of a function and what it holds
+Position = tuple[int, int, int]  # number of a partition, index of its first row, index after its last row
+TERMS_PER_SUM = 8  # added by one task
+MAX_GROUPED_PARTITIONS = 64
+MAX_INLINE_BYTES = 2**16  # of a pickled function that is sent with every task
 
 
-class Part(NamedTuple):
-    """A partition that has rows: these and their weights delayed, or weights as an array, and its place among all."""
+class Partition(NamedTuple):
+    """A partition that has rows: its rows and weights, delayed (weights may also be an array), and its position."""
 
     number: int
     rows: Any
@@ -58,44 +58,47 @@ class Part(NamedTuple):
     stop: int
 
     def apply(self, fn: Callable[..., Any], *args: Any) -> Any:
-        """Delay a function of the partition."""
-        return delayed(fn)(self.rows, self.weights, self.place, *args)
+        """Return a delayed call of a function of rows, weights, position and further arguments."""
+        return delayed(fn)(self.rows, self.weights, self.position, *args)
 
     @property
-    def place(self) -> Place:
-        """Its number, and those of its first row and of that after its last."""
+    def position(self) -> Position:
+        """The partition's number, the index of its first row, and the index after its last row."""
         return self.number, self.start, self.stop
 
     @property
     def keys(self) -> list[Any]:
-        """What Dask knows it by."""
-        return [each.key for each in (self.rows, self.weights) if is_dask(each)]
+        """Dask's keys of the rows and the weights."""
+        return [value.key for value in (self.rows, self.weights) if is_dask(value)]
 
 
-def summed(parts: list[Part], fn: Callable[[Block], Any], held: Held) -> Any:
+def sum_partitions(partitions: list[Partition], fn: Callable[[Block], Any], persisted: PersistedPartitions) -> Any:
     """Sum an additive function of a block over partitions."""
-    sent = packed(fn)
-    if len(parts) <= FEW and len(sent) <= SMALL and held.has(parts):
-        few = _last(held.terms(parts, sent), _added)
+    packed = pack(fn)
+    is_small = len(packed) <= MAX_INLINE_BYTES
+    if len(partitions) <= MAX_GROUPED_PARTITIONS and is_small and persisted.contains(partitions):
+        terms = _add_in_groups(persisted.terms(partitions, packed), _add)
     else:
-        # What is large goes to one worker, and from there to the others. Small, it would draw all work to that one.
-        shared = sent if len(sent) <= SMALL else delayed(sent)
-        few = compute(_last([part.apply(_term, shared) for part in parts], delayed(_added)))
-    return functools.reduce(operator.add, map(unpacked, few))
+        # A large function becomes a task of its own: one worker gets it and sends it to the others. A small one is sent
+        # with every task; as a task of its own it would attract all other tasks to its worker.
+        shared = packed if is_small else delayed(packed)
+        terms = compute(_add_in_groups([part.apply(_term, shared) for part in partitions], delayed(_add)))
+    return functools.reduce(operator.add, map(unpack, terms))
 
 
-def _last(terms: list[Any], added: Callable[..., Any]) -> list[Any]:
-    """Add terms up until a few are left, which whoever asked adds: one more task would take longer than these do."""
-    while len(terms) > BRANCHES:
-        terms = [added(*terms[i : i + BRANCHES]) for i in range(0, len(terms), BRANCHES)]
+def _add_in_groups(terms: list[Any], add: Callable[..., Any]) -> list[Any]:
+    """Add terms in groups until few are left. The caller adds these: one more task would take longer."""
+    while len(terms) > TERMS_PER_SUM:
+        terms = [add(*terms[i : i + TERMS_PER_SUM]) for i in range(0, len(terms), TERMS_PER_SUM)]
     return terms
 
 
-class Held:
-    """What was persisted on a cluster, which goes when no one holds its futures, and where it lies.
+class PersistedPartitions:
+    """The persisted parts of collections on a cluster, and the workers that hold them.
 
-    A pass over it takes a task for each thread that has partitions at hand: with one for each partition, more time
-    would go into tasks than into rows.
+    Dask releases persisted data when its last future is deleted, so the futures are kept here. A pass submits one task
+    for each thread of the workers that hold partitions; with one task per partition, the overhead would exceed the
+    computation.
     """
 
     def __init__(self, *collections: Any) -> None:
@@ -106,92 +109,101 @@ class Held:
         self.holders: dict[Any, Any] = {}
         self.tasks: list[Any] = []
 
-    def has(self, parts: list[Part]) -> bool:
-        """Tell whether these are partitions that were persisted, not what is made of such."""
-        return bool(self.futures) and all(key in self.futures for part in parts for key in part.keys)
+    def contains(self, partitions: list[Partition]) -> bool:
+        """Return whether all partitions themselves were persisted, not only data that they are computed from."""
+        return bool(self.futures) and all(key in self.futures for part in partitions for key in part.keys)
 
-    def terms(self, parts: list[Part], sent: bytes) -> list[bytes]:
-        """Give the term of each partition, in order."""
+    def terms(self, partitions: list[Partition], packed: bytes) -> list[bytes]:
+        """Compute a packed function of each partition, and return its packed values in order."""
         client = next(iter(self.futures.values())).client
         threads = client.nthreads()
-        if threads != self.threads:  # workers came or went
+        if threads != self.threads:  # workers started or ended
             self.threads, self.holders = threads, client.who_has(list(self.futures.values()))
-        groups = _shared_out(parts, self.holders, threads)
-        tasks = client.map(_terms, [self._arguments(group) for group in groups], sent=sent, pure=False)
-        found = itertools.chain(*client.gather(tasks))
-        self.tasks = tasks  # to go when the next ones have been sent: a word about these would hold them up by 10 ms
+        groups = _group_by_thread(partitions, self.holders, threads)
+        tasks = client.map(_terms, [self._arguments(group) for group in groups], packed=packed, pure=False)
+        terms = itertools.chain(*client.gather(tasks))
+        # Keep these tasks until the next ones are submitted: their release would delay the next pass by 10 ms.
+        self.tasks = tasks
         numbers = (part.number for group in groups for part in group)
-        return [term for _, term in sorted(zip(numbers, found, strict=True), key=operator.itemgetter(0))]
+        return [term for _, term in sorted(zip(numbers, terms, strict=True), key=operator.itemgetter(0))]
 
-    def _arguments(self, group: list[Part]) -> list[Any]:
-        """List the places as bytes, which Dask doesn't look into for futures, then rows and weights in turn."""
-        known = [each for part in group for each in (part.rows, part.weights)]
-        places = pickle.dumps([part.place for part in group])
-        return [places, *(self.futures[each.key] if is_dask(each) else each for each in known)]
-
-
-def _shared_out(parts: list[Part], holders: dict[Any, Any], threads: dict[str, int]) -> list[list[Part]]:
-    """Group partitions by the thread that is to work on them, where they lie."""
-    shelves = defaultdict(list)
-    for part in parts:
-        shelves[min(holders.get(part.rows.key) or [""])].append(part)
-    split = [(shelf, threads.get(worker, 1)) for worker, shelf in shelves.items()]
-    return [shelf[i::n] for shelf, n in split for i in range(min(n, len(shelf)))]
+    def _arguments(self, group: list[Partition]) -> list[Any]:
+        """List the positions, pickled so that Dask does not search them for futures, then rows and weights in turn."""
+        delayed_values = [value for part in group for value in (part.rows, part.weights)]
+        positions = pickle.dumps([part.position for part in group])
+        return [positions, *(self.futures[value.key] if is_dask(value) else value for value in delayed_values)]
 
 
-def block_of(rows: Any, weights: Any, place: Place) -> Block:
-    """Make a block of a partition, on the worker that has it."""
-    found, (number, start, stop) = as_rows(rows), place
-    if found.shape[0] != stop - start:
+def _group_by_thread(
+    partitions: list[Partition], holders: dict[Any, Any], threads: dict[str, int]
+) -> list[list[Partition]]:
+    """Group partitions by worker, and divide each worker's partitions among its threads."""
+    by_worker = defaultdict(list)
+    for part in partitions:
+        by_worker[min(holders.get(part.rows.key) or [""])].append(part)
+    with_threads = [(held, threads.get(worker, 1)) for worker, held in by_worker.items()]
+    return [held[i::n] for held, n in with_threads for i in range(min(n, len(held)))]
+
+
+def make_block(rows: Any, weights: Any, position: Position) -> Block:
+    """Convert a partition to a block, on the worker that holds it."""
+    array, (number, start, stop) = as_rows(rows), position
+    if array.shape[0] != stop - start:
         raise InputError(
-            f"partition {number} has {found.shape[0]} rows now and had {stop - start} before: persist the collection, "
-            "or make it of something that stays the same"
+            f"partition {number} has {array.shape[0]} rows, but had {stop - start} in an earlier pass: persist the "
+            "collection, or build it from data that does not change"
         )
-    return Block(found, None if weights is None else weights_of(weights), CPU, DTYPE, start=start)
+    return Block(array, None if weights is None else as_weights(weights), CPU, DTYPE, start=start)
+
+
+# These functions run on workers.
 
 
 @torch.no_grad()
-def _term(rows: Any, weights: Any, place: Place, sent: bytes) -> bytes:
-    return packed(unpacked(sent)(block_of(rows, weights, place)))
+def _term(rows: Any, weights: Any, position: Position, packed: bytes) -> bytes:
+    return pack(unpack(packed)(make_block(rows, weights, position)))
 
 
-def _terms(arguments: list[Any], sent: bytes) -> list[bytes]:
-    places, *known = arguments
-    pairs = zip(known[::2], known[1::2], unpacked(places), strict=True)
-    return [_term(rows, weights, place, sent) for rows, weights, place in pairs]
+def _terms(arguments: list[Any], packed: bytes) -> list[bytes]:
+    positions, *values = arguments
+    parts = zip(values[::2], values[1::2], unpack(positions), strict=True)
+    return [_term(rows, weights, position, packed) for rows, weights, position in parts]
 
 
-def _added(*terms: bytes) -> bytes:
-    return packed(functools.reduce(operator.add, map(unpacked, terms)))
+def _add(*terms: bytes) -> bytes:
+    return pack(functools.reduce(operator.add, map(unpack, terms)))
 
 
-def weights_of(weights: Any) -> NDArray[Any]:
-    """Give a partition's weights as an array."""
+def as_weights(weights: Any) -> NDArray[Any]:
+    """Convert a partition's weights to an array."""
     return np.asarray(as_vector(weights, "sample_weight"), np.float64)
 
 
-def delayed(thing: Any) -> Any:
-    """Make a function ready for calls by whoever does Dask's work, or a value for its tasks."""
-    return _dask().delayed(thing, pure=False, traverse=False)
+# These functions run in the process of the caller.
+
+
+def delayed(value: Any) -> Any:
+    """Wrap a function for delayed calls, or a value for use in several tasks."""
+    return _dask().delayed(value, pure=False, traverse=False)
 
 
 def compute(tasks: list[Any]) -> list[Any]:
-    """Give what comes of delayed calls."""
+    """Return the results of delayed calls."""
     return list(_dask().compute(*tasks, optimize_graph=False))
 
 
 def _dask() -> Any:
-    return importlib.import_module("dask")  # loaded already, or no collection would have come
+    return importlib.import_module("dask")  # already loaded by the caller, who has a Dask collection
 
 
-def packed(value: Any) -> bytes:
-    """Pickle functions, and tensors as arrays: PyTorch takes a third of a millisecond for each of its own."""
+def pack(value: Any) -> bytes:
+    """Pickle a value, functions included, and tensors as arrays: PyTorch takes 0.3 ms to pickle a tensor."""
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
             plain = type(value) is Tensor and value.device.type == "cpu" and value.layout == torch.strided
-            if plain and value.dtype != torch.bfloat16:  # which NumPy lacks
+            if plain and value.dtype != torch.bfloat16:  # NumPy does not support it
                 return torch.from_numpy, (value.detach().resolve_neg().numpy(),)
             return super().reducer_override(value)
 
@@ -199,6 +211,6 @@ def packed(value: Any) -> bytes:
     return file.getvalue()
 
 
-def unpacked(packed: bytes) -> Any:
-    """Give what was packed."""
-    return pickle.loads(packed)  # noqa: S301  (it comes from Dask, which runs any code that comes)
+def unpack(packed: bytes) -> Any:
+    """Restore a packed value."""
+    return pickle.loads(packed)  # noqa: S301  (the data is from Dask, which runs any code it receives)

@@ -1,8 +1,8 @@
-"""Dask's arrays and data frames, as a source and for lazy answers."""
+"""Dask arrays and data frames as a source, and lazy results for their rows."""
 
 from __future__ import annotations
 
-__all__ = ["DaskSource", "by_partition", "check_collection"]
+__all__ = ["DaskSource", "check_collection", "map_partitions"]
 
 import copy
 from collections.abc import Callable, Iterator
@@ -19,30 +19,42 @@ from ..block import Block
 from ..frames import as_rows, dtype_of, is_dask
 from ..source import ArraySource, Source
 from ..validation import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
-from .dask_partitions import CPU, DTYPE, Held, Part, block_of, compute, delayed, packed, summed, unpacked, weights_of
+from .dask_partitions import (
+    CPU,
+    DTYPE,
+    Partition,
+    PersistedPartitions,
+    as_weights,
+    compute,
+    delayed,
+    make_block,
+    pack,
+    sum_partitions,
+    unpack,
+)
 
 T = TypeVar("T")
 
 
 class DaskSource(Source):
-    """The rows of a Dask array or data frame, in partitions that workers hold or can make.
+    """The rows of a Dask array or data frame, in partitions that workers hold or compute.
 
-    A first pass counts the rows and looks for what is wrong with them. Nothing is persisted: what the caller did not
-    persist is read, or computed, anew in every pass.
+    A first pass counts and checks the rows. Nothing is persisted: if the caller did not persist the collection, every
+    pass reads or computes it again.
 
     Parameters
     ----------
     x : dask array (n, d) or data frame
-        Rows of finite real numbers; how many there are may be unknown.
+        Rows of finite real numbers; their number may be unknown.
     sample_weight : dask array or series (n,) in the same partitions, or column (n,) in memory, optional
-        Weights, not negative and not all 0.
+        Weights, 0 or more and not all 0.
     finite : bool, default=True
-        Whether to look for NaN and infinity.
+        Whether to check for NaN and infinity.
 
     Raises
     ------
     InputError
-        If the rows or the weights are none.
+        If the rows or the weights are not valid.
 
     Examples
     --------
@@ -62,44 +74,44 @@ class DaskSource(Source):
         check_collection(x)
         self.n_features = x.shape[1]
         self.columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
-        x, lazy = _in_one_column(x), is_dask(sample_weight)
-        rows = _delayed_parts(x)
-        weights = _delayed_weights(sample_weight, x) if lazy else [None] * len(rows)
-        surveys = compute([delayed(_survey)(*pair, finite) for pair in zip(rows, weights, strict=True)])
-        ends = np.cumsum([survey.length for survey in surveys]).tolist()
+        x, lazy_weights = _merge_column_chunks(x), is_dask(sample_weight)
+        rows = _delayed_partitions(x)
+        weights = _delayed_weights(sample_weight, x) if lazy_weights else [None] * len(rows)
+        summaries = compute([delayed(_summarize)(*pair, finite) for pair in zip(rows, weights, strict=True)])
+        ends = np.cumsum([summary.length for summary in summaries]).tolist()
         self.n_rows = ends[-1]
         if not self.n_rows:
             raise InputError(f"the data has shape {(0, self.n_features)}: at least one row and one feature are needed")
-        _check(surveys, self.n_features)
-        if sample_weight is not None and not lazy:
-            weights = _cut(check_weights(sample_weight, self.n_rows), ends)
-        parts = map(Part, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
-        self.parts = [part for part in parts if part.start < part.stop]
-        self.held = Held(x, sample_weight)
+        _check(summaries, self.n_features)
+        if sample_weight is not None and not lazy_weights:
+            weights = _split_weights(check_weights(sample_weight, self.n_rows), ends)
+        partitions = map(Partition, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
+        self.partitions = [part for part in partitions if part.start < part.stop]
+        self.persisted = PersistedPartitions(x, sample_weight)
 
     @override
     def blocks(self) -> Iterator[Block]:
-        return (compute([part.apply(block_of)])[0] for part in self.parts)
+        return (compute([part.apply(make_block)])[0] for part in self.partitions)
 
     @override
     def batches(self) -> Iterator[Source]:
-        return map(self._only, self.parts)
+        return map(self._single_partition, self.partitions)
 
-    def _only(self, part: Part) -> DaskSource:
-        """Make a source of one partition, which stays where it lies."""
+    def _single_partition(self, part: Partition) -> DaskSource:
+        """Return a source of one partition, which stays on its worker."""
         source = copy.copy(self)
-        source.parts, source.n_rows = [part], part.stop - part.start
+        source.partitions, source.n_rows = [part], part.stop - part.start
         return source
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        """Sum an additive function of a block over all partitions, in an order that no worker has a say in."""
-        total: T = summed(self.parts, fn, self.held)
+        """Sum an additive function of a block over all partitions, in an order that does not depend on the workers."""
+        total: T = sum_partitions(self.partitions, fn, self.persisted)
         return total
 
 
-class _Survey(NamedTuple):
-    """What a first look at a partition finds; of entries that are not finite, how many and where the first is."""
+class _PartitionSummary(NamedTuple):
+    """Result of the checks of one partition; for entries that are not finite, their number and the first position."""
 
     length: int
     not_finite: tuple[int, tuple[int, int] | None]
@@ -118,98 +130,105 @@ def check_collection(x: Any) -> None:
         raise InputError(f"the data has {x.ndim} dimensions, expected (n, d): use {remedy} for one feature")
     if not x.shape[1]:
         raise InputError("the data has no columns: at least one row and one feature are needed")
-    check_matrix(np.empty((1, 1), dtype_of(x)))  # of frames, it complains of columns that are not numeric
+    check_matrix(np.empty((1, 1), dtype_of(x)))  # dtype_of raises if a data frame has columns that are not numeric
 
 
-def by_partition(x: Any, fn: Callable[[Source], Tensor], empty: Tensor) -> Any:
-    """Give what a function finds for each row, lazily, in the partitions of x; ``empty`` is what it finds for none."""
-    nothing, sent = _array(empty), delayed(packed(fn))
+def map_partitions(x: Any, fn: Callable[[Source], Tensor], empty: Tensor) -> Any:
+    """Apply a function of a source to each partition of x, lazily; ``empty`` is its value for a partition without rows.
+
+    The function returns a value for each row. The result has the partitions of x.
+    """
+    no_rows, packed = _to_numpy(empty), delayed(pack(fn))
     if hasattr(x, "columns"):
-        return x.map_partitions(_answer, sent, nothing, meta=nothing)
-    x = _in_one_column(x)
-    shape = {"drop_axis": 1} if nothing.ndim == 1 else {"chunks": (x.chunks[0], (nothing.shape[1],))}
-    return x.map_blocks(_answer, sent, nothing, dtype=nothing.dtype, meta=nothing, **shape)
+        return x.map_partitions(_apply, packed, no_rows, meta=no_rows)
+    x = _merge_column_chunks(x)
+    shape = {"drop_axis": 1} if no_rows.ndim == 1 else {"chunks": (x.chunks[0], (no_rows.shape[1],))}
+    return x.map_blocks(_apply, packed, no_rows, dtype=no_rows.dtype, meta=no_rows, **shape)
 
 
-# What runs on workers.
+# These functions run on workers.
 
 
-def _survey(rows: Any, weights: Any, finite: bool) -> _Survey:
-    found = as_rows(rows)
-    length, not_finite = found.shape[0], find_not_finite(found) if finite else (0, None)
+def _summarize(rows: Any, weights: Any, finite: bool) -> _PartitionSummary:
+    array = as_rows(rows)
+    length, not_finite = array.shape[0], find_not_finite(array) if finite else (0, None)
     if weights is None:
-        return _Survey(length, not_finite, length, (0, None), 0, 1)
-    w = weights_of(weights)
-    return _Survey(length, not_finite, len(w), find_not_finite(w[:, None]), int((w < 0).sum()), int((w > 0).sum()))
+        return _PartitionSummary(length, not_finite, length, (0, None), 0, 1)
+    w = as_weights(weights)
+    n_negative, n_positive = int((w < 0).sum()), int((w > 0).sum())
+    return _PartitionSummary(length, not_finite, len(w), find_not_finite(w[:, None]), n_negative, n_positive)
 
 
 @torch.no_grad()
-def _answer(rows: Any, sent: bytes, nothing: NDArray[Any]) -> NDArray[Any]:
-    found = as_rows(rows)
-    if not found.shape[0]:
-        return nothing
-    check_finite(found, "a partition")
-    return _array(unpacked(sent)(ArraySource(found, None, CPU, DTYPE)))
+def _apply(rows: Any, packed: bytes, no_rows: NDArray[Any]) -> NDArray[Any]:
+    array = as_rows(rows)
+    if not array.shape[0]:
+        return no_rows
+    check_finite(array, "a partition")
+    return _to_numpy(unpack(packed)(ArraySource(array, None, CPU, DTYPE)))
 
 
-def _array(x: Tensor) -> NDArray[Any]:
-    return x.float().numpy() if x.dtype == torch.bfloat16 else x.numpy()  # which NumPy lacks
+def _to_numpy(x: Tensor) -> NDArray[Any]:
+    return x.float().numpy() if x.dtype == torch.bfloat16 else x.numpy()  # NumPy does not support bfloat16
 
 
-# What runs where the collection is.
+# These functions run in the process of the caller.
 
 
-def _check(surveys: list[_Survey], n_features: int) -> None:
-    """Raise an InputError that says what is wrong with the rows or the weights, and where."""
-    for number, survey in enumerate(surveys):
-        if survey.n_weights != survey.length:
+def _check(summaries: list[_PartitionSummary], n_features: int) -> None:
+    """Raise an InputError if the rows or the weights are not valid."""
+    for number, summary in enumerate(summaries):
+        if summary.n_weights != summary.length:
             raise InputError(
-                f"sample_weight has {survey.n_weights} values in partition {number}, expected {survey.length}: give "
-                "one weight a row, in the same partitions"
+                f"sample_weight has {summary.n_weights} values in partition {number}, expected {summary.length}: give "
+                "one weight per row, in the same partitions"
             )
-    _check_finite("the data", [(survey.length, *survey.not_finite) for survey in surveys], n_features)
-    _check_finite("sample_weight", [(survey.length, *survey.weights_not_finite) for survey in surveys], 1)
-    check_signs(sum(survey.n_negative for survey in surveys), sum(survey.n_positive for survey in surveys))
+    _check_finite("the data", [(summary.length, *summary.not_finite) for summary in summaries], n_features)
+    _check_finite("sample_weight", [(summary.length, *summary.weights_not_finite) for summary in summaries], 1)
+    check_signs(sum(summary.n_negative for summary in summaries), sum(summary.n_positive for summary in summaries))
 
 
-def _check_finite(name: str, found: list[tuple[int, int, tuple[int, int] | None]], n_columns: int) -> None:
+def _check_finite(name: str, partitions: list[tuple[int, int, tuple[int, int] | None]], n_columns: int) -> None:
+    """Raise an InputError if a partition, given as (length, count, first position), has entries that are not finite."""
     start = 0
-    for number, (length, _, first) in enumerate(found):
+    for number, (length, _, first) in enumerate(partitions):
         if first is not None:
-            count, size = sum(count for _, count, _ in found), sum(length for length, _, _ in found) * n_columns
+            n_not_finite = sum(count for _, count, _ in partitions)
+            size = sum(length for length, _, _ in partitions) * n_columns
             row, column = first
-            place = f"in row {start + row}, column {column}, which is row {row} of partition {number}"
-            raise_not_finite(name, count, size, place)
+            position = f"in row {start + row}, column {column}, which is row {row} of partition {number}"
+            raise_not_finite(name, n_not_finite, size, position)
         start += length
 
 
-def _in_one_column(x: Any) -> Any:
-    """Give a Dask array whose chunks are whole rows; data frames have no others."""
+def _merge_column_chunks(x: Any) -> Any:
+    """Rechunk a Dask array so that its chunks are whole rows; return data frames unchanged."""
     return x.rechunk({1: -1}) if hasattr(x, "chunks") and len(x.chunks[1]) > 1 else x
 
 
-def _delayed_parts(x: Any) -> list[Any]:
-    parts = x.to_delayed()
-    return parts.ravel().tolist() if isinstance(parts, np.ndarray) else list(parts)
+def _delayed_partitions(x: Any) -> list[Any]:
+    partitions = x.to_delayed()
+    return partitions.ravel().tolist() if isinstance(partitions, np.ndarray) else list(partitions)
 
 
 def _delayed_weights(w: Any, x: Any) -> list[Any]:
-    """Cut weights as the rows are, where it is known how; else they have to be so already."""
+    """Return the weights in the partitions of the rows; rechunk them if all lengths are known."""
     if getattr(w, "ndim", None) != 1:
-        raise InputError(f"sample_weight is a Dask {type(w).__name__}, expected an array or a series (n,)")
-    both = hasattr(w, "chunks") and hasattr(x, "chunks")
-    if both and w.chunks[0] != x.chunks[0] and not np.isnan([*w.shape, x.shape[0]]).any():
+        kind = type(w).__name__
+        raise InputError(f"sample_weight is a Dask {kind}, expected an array (n,) or a series: give one weight per row")
+    are_arrays = hasattr(w, "chunks") and hasattr(x, "chunks")
+    if are_arrays and w.chunks[0] != x.chunks[0] and not np.isnan([*w.shape, x.shape[0]]).any():
         if w.shape[0] != x.shape[0]:
-            raise InputError(f"sample_weight has shape {w.shape}, expected ({x.shape[0]},): give one weight a row")
+            raise InputError(f"sample_weight has shape {w.shape}, expected ({x.shape[0]},): give one weight per row")
         w = w.rechunk((x.chunks[0],))
     if w.npartitions != x.npartitions:
         raise InputError(
-            f"sample_weight has {w.npartitions} partitions, and the data has {x.npartitions}: give both the same"
+            f"sample_weight has {w.npartitions} partitions, but the data has {x.npartitions}: use the same for both"
         )
-    return _delayed_parts(w)
+    return _delayed_partitions(w)
 
 
-def _cut(w: Any, ends: list[int]) -> list[NDArray[Any]]:
-    """Cut weights in memory at the ends of the partitions."""
+def _split_weights(w: Any, ends: list[int]) -> list[NDArray[Any]]:
+    """Split in-memory weights at the ends of the partitions."""
     array = w.cpu().numpy() if isinstance(w, Tensor) else w
     return np.split(array, ends[:-1])

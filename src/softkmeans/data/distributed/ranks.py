@@ -1,8 +1,8 @@
-"""Rows shared out among the processes of torch.distributed, the ranks: each sums its own, and all get the total."""
+"""Rows distributed over the ranks of torch.distributed: each rank sums its rows, and all ranks get the total."""
 
 from __future__ import annotations
 
-__all__ = ["RankSource", "distributed", "together"]
+__all__ = ["RankSource", "distributed", "run_on_all_ranks"]
 
 import functools
 import operator
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from typing_extensions import override
 
-from ..._utils.signals import answer, is_pending
+from ..._utils.signals import clear_pending, is_pending
 from ...errors import InputError, RankLostError, SharedError
 from ..block import Block
 from ..convert import as_source
@@ -26,7 +26,7 @@ from ..serialize import KINDS, build, kind_of, leaves
 from ..source import Source
 
 T = TypeVar("T")
-Group = Any  # torch's ProcessGroup, where PyTorch is built with it
+Group = Any  # torch.distributed.ProcessGroup, which only exists if PyTorch is built with it
 
 
 def distributed(
@@ -35,38 +35,37 @@ def distributed(
     *,
     group: Group | None = None,
 ) -> RankSource:
-    """Make one source of the rows of all ranks.
+    """Combine the rows of all ranks in one source.
 
-    Every rank is to call this, and then the same methods in the same order.
-
-    What is fitted to it is the same on every rank, and the same as in one process but for rounding.
+    Every rank must call this function, and then the same methods in the same order. A fit has the same result on every
+    rank, and the same result as in one process except for rounding.
 
     Parameters
     ----------
-    data : Scan, or what as_source takes, or callable
-        A scan of files is taken to be the same on every rank: each reads its part. All else, arrays, tensors, loaders,
-        are the rank's own rows, of which there may be none (0, d). A callable gives one of these; what it raises on one
-        rank is then raised on all.
+    data : Scan, any data that `as_source` supports, or callable
+        A scan of files must be the same on every rank; each rank reads its part. All other data (arrays, tensors,
+        loaders) are the rank's own rows; an array may have no rows (0, d). A callable returns one of these; if it
+        raises an error on one rank, the error is raised on all ranks.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rank's rows.
     group : ProcessGroup, optional
-        The ranks; by default all of those that ``torch.distributed.init_process_group`` brought together.
+        Process group of the ranks. The default is the group of ``torch.distributed.init_process_group``.
 
     Returns
     -------
     RankSource
-        Its ``n_rows`` counts the rows of all ranks; ``blocks`` gives this rank's.
+        The rows of all ranks; ``n_rows`` is their total number. ``blocks`` yields only the rows of this rank.
 
     Raises
     ------
     InputError
-        If there is no process group, or the rows of some rank can't be used: on all ranks, with that rank's words.
+        If there is no process group, or the rows of a rank are not valid; all ranks raise the error of that rank.
     RankLostError
-        If a rank ends, or does not answer within the group's time-out.
+        If a rank ends, or does not respond within the timeout of the group.
 
     Examples
     --------
-    With one rank; with more, ``torchrun`` starts them and says where they find each other.
+    This example has one rank. ``torchrun`` starts several ranks and sets the variables that connect them.
 
     >>> import tempfile
     >>> from softkmeans import SoftKMeans
@@ -79,12 +78,12 @@ def distributed(
     [[0.1], [5.1]]
     """
     if not dist.is_available() or not dist.is_initialized():
-        raise InputError("there is no process group: start by torchrun, and call torch.distributed.init_process_group")
+        raise InputError("there is no process group: use torchrun, and call torch.distributed.init_process_group first")
     return RankSource(lambda: _rows_of(data, sample_weight, group), group)
 
 
 def _rows_of(data: Any, sample_weight: Any, group: Group | None) -> Source | tuple[int, int]:
-    """Give this rank's rows; where there are none, their shape."""
+    """Return this rank's rows as a source, or their shape if there are none."""
     data = data() if callable(data) and not isinstance(data, Source) else data
     if isinstance(data, Scan):
         part = data.share(dist.get_rank(group), dist.get_world_size(group))
@@ -93,102 +92,107 @@ def _rows_of(data: Any, sample_weight: Any, group: Group | None) -> Source | tup
     return shape if len(shape) == 2 and shape[0] == 0 else as_source(data, sample_weight)
 
 
-class _About(NamedTuple):
-    """What a rank says of its rows."""
+class _RowsInfo(NamedTuple):
+    """What the other ranks need to know about a rank's rows."""
 
     n_rows: int
     n_features: int
     columns: tuple[str, ...] | None
-    example: Any  # its first row (d,)
+    example: Any  # the first row (d,)
 
 
-def _look(rows: Source | tuple[int, int]) -> tuple[Source | None, _About]:
-    """Give a rank's rows, if it has some, and what the others are to know of them."""
+def _with_info(rows: Source | tuple[int, int]) -> tuple[Source | None, _RowsInfo]:
+    """Return a rank's rows, or None if it has none, and the information for the other ranks."""
     if not isinstance(rows, Source):
-        return None, _About(0, rows[1], None, None)
+        return None, _RowsInfo(0, rows[1], None, None)
     first = next(iter(rows.blocks())).part(0, 1)
-    return rows, _About(rows.n_rows, rows.n_features, rows.columns, first.x[0].cpu().numpy())
+    return rows, _RowsInfo(rows.n_rows, rows.n_features, rows.columns, first.x[0].cpu().numpy())
 
 
-def _agreed(every: list[_About]) -> _About:
-    """Give what a rank that has rows says of them, if all say the same."""
-    if len({about.n_features for about in every}) > 1:
-        found = ", ".join(f"{about.n_features} on rank {rank}" for rank, about in enumerate(every))
-        raise SharedError(f"ranks differ in the number of features, {found}: give all the same columns")
-    full = [about for about in every if about.n_rows]
-    if not full:
-        raise SharedError("no rank has any rows: give some")
-    if len({about.columns for about in full}) > 1:
-        raise SharedError("ranks differ in the names of their columns: give all the same, in the same order")
-    return full[0]
+def _check_agreement(infos: list[_RowsInfo]) -> _RowsInfo:
+    """Return the information of the first rank that has rows; raise an error if ranks have different columns."""
+    if len({info.n_features for info in infos}) > 1:
+        counts = ", ".join(f"{info.n_features} on rank {rank}" for rank, info in enumerate(infos))
+        raise SharedError(f"ranks differ in the number of features, {counts}: use the same columns on all ranks")
+    with_rows = [info for info in infos if info.n_rows]
+    if not with_rows:
+        raise SharedError("no rank has any rows: give rows to at least one rank")
+    if len({info.columns for info in with_rows}) > 1:
+        raise SharedError("ranks differ in their column names: use the same names in the same order on all ranks")
+    return with_rows[0]
 
 
 class RankSource(Source):
-    """The rows of all ranks. See `distributed`."""
+    """The rows of all ranks; see `distributed`."""
 
     in_memory = False
 
     def __init__(self, open_rows: Callable[[], Source | tuple[int, int]], group: Group | None) -> None:
         self.group, self.rank, self.size = group, dist.get_rank(group), dist.get_world_size(group)
         self.is_first = self.rank == 0
-        (self.local, own), every = together(lambda: _look(open_rows()), group, say=operator.itemgetter(1))
-        some = _agreed(every)
-        self.n_rows, self.n_features, self.columns = sum(about.n_rows for about in every), own.n_features, some.columns
-        knows_numbers = self.local is None or isinstance(self.local, Scan)  # of its rows among all
+        (self.local, own), infos = run_on_all_ranks(
+            lambda: _with_info(open_rows()), group, report=operator.itemgetter(1)
+        )
+        common = _check_agreement(infos)
+        self.n_rows, self.n_features, self.columns = sum(info.n_rows for info in infos), own.n_features, common.columns
         self.paths = () if self.local is None else self.local.paths
-        self.shift = 0 if knows_numbers else sum(about.n_rows for about in every[: self.rank])
+        has_global_indices = self.local is None or isinstance(self.local, Scan)
+        self.start = 0 if has_global_indices else sum(info.n_rows for info in infos[: self.rank])
         self.device = torch.device("cpu") if self.local is None else self.local.device
         self.dtype = torch.float64 if self.local is None else self.local.dtype
-        # Stands in where this rank has no rows: one of another's, of no weight, which leaves every sum as it is.
-        self.nobody = Block(some.example[None], np.zeros(1), self.device, self.dtype)
+        # Used if this rank has no rows: a row of another rank with weight 0, which does not change any sum.
+        self.zero_weight_block = Block(common.example[None], np.zeros(1), self.device, self.dtype)
 
     @override
     def blocks(self) -> Iterator[Block]:
         blocks = iter(()) if self.local is None else self.local.blocks()
-        return (block.starting_at(block.start + self.shift) for block in blocks)
+        return (block.starting_at(block.start + self.start) for block in blocks)
 
     @override
     def map(self, fn: Callable[[Block], Tensor], width: int = 1) -> Tensor:
-        """Join what a function of a block gives for this rank's own rows."""
+        """Concatenate a function's values (m, ...) for the rows of this rank."""
         if self.local is None:
-            return fn(self.nobody)[:0]
+            return fn(self.zero_weight_block)[:0]
         return self.local.map(fn, width)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
         return self._sum(lambda: super(RankSource, self).sum(fn) if self.local is not None else None, fn)
 
-    def _sum(self, own: Callable[[], T | None], fn: Callable[[Block], T]) -> T:
-        """Add up what the ranks have; if one of them fails, all do."""
+    def _sum(self, local_sum: Callable[[], T | None], fn: Callable[[Block], T]) -> T:
+        """Add the local sums of all ranks, None for a rank without rows; an error on one rank is raised on all."""
         failure: BaseException | None = KeyboardInterrupt() if is_pending() else None
         value = None
         try:
-            value = None if failure else own()
+            value = None if failure else local_sum()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- raised below, on all ranks
             failure = error
-        value = fn(self.nobody) if value is None else value  # of the right shape, and nothing
-        total, failed = _total(value, failure is not None, self.group)
-        if failed:
-            _raise_together(failure, self.group)
+        value = fn(self.zero_weight_block) if value is None else value  # 0, in the right shape
+        total, any_failed = _all_reduce(value, failure is not None, self.group)
+        if any_failed:
+            _raise_on_all_ranks(failure, self.group)
         return total
 
     @override
     def batches(self) -> Iterator[Source]:
         local = iter(()) if self.local is None else self.local.batches()
         while True:
-            batch, every = together(lambda: next(local, None), self.group, say=lambda found: found is not None)
-            if not any(every):
+            batch, have_batch = run_on_all_ranks(
+                lambda: next(local, None), self.group, report=lambda batch: batch is not None
+            )
+            if not any(have_batch):
                 return
             yield _RankBatch(self, batch)
 
     @override
-    def everywhere(self, fn: Callable[[], T]) -> T:
-        found: T = together(lambda: fn() if self.is_first else None, self.group, say=lambda found: found)[1][0]
-        return found
+    def broadcast(self, fn: Callable[[], T]) -> T:
+        _, results = run_on_all_ranks(lambda: fn() if self.is_first else None, self.group, report=lambda result: result)
+        first: T = results[0]
+        return first
 
 
 class _RankBatch(Source):
-    """A batch of each rank's rows, as far as it has any left."""
+    """One batch from each rank that has batches left."""
 
     in_memory = False
 
@@ -207,76 +211,83 @@ class _RankBatch(Source):
         return self.ranks._sum(lambda: None if batch is None else batch.sum(fn), fn)
 
 
-def together(
-    work: Callable[[], T], group: Group | None = None, say: Callable[[T], Any] = lambda found: None
+def run_on_all_ranks(
+    work: Callable[[], T], group: Group | None = None, report: Callable[[T], Any] = lambda result: None
 ) -> tuple[T, list[Any]]:
-    """Work on every rank; if it fails on one, it fails on all. Give what came of it, and what every rank says of that.
+    """Run a function on every rank; an error on one rank is raised on all ranks.
 
     Parameters
     ----------
     work : callable
-        What to do.
+        The function; every rank may pass another one.
     group : ProcessGroup, optional
-        The ranks.
-    say : callable
-        Gives, of what came of the work, what the other ranks are to know.
+        Process group of the ranks.
+    report : callable
+        Computes, from the result of ``work``, a value for the other ranks.
+
+    Returns
+    -------
+    result : object
+        Result of ``work`` on this rank.
+    reports : list
+        Values of ``report`` on all ranks.
     """
     failure: BaseException | None = None
-    found: Any = None
+    result: Any = None
     try:
-        found = work()
+        result = work()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- raised below, on all ranks
         failure = error
-    said = None if failure else say(found)
-    every = _gathered((failure is not None, said), group)
-    if any(failed for failed, _ in every):
-        _raise_together(failure, group)
-    return found, [said for _, said in every]
+    own_report = None if failure else report(result)
+    gathered = _all_gather((failure is not None, own_report), group)
+    if any(failed for failed, _ in gathered):
+        _raise_on_all_ranks(failure, group)
+    return result, [rank_report for _, rank_report in gathered]
 
 
-def _raise_together(failure: BaseException | None, group: Group | None) -> None:
-    """Raise on every rank what the first that failed has to say."""
-    words = " ".join(str(failure).split()) or type(failure).__name__
+def _raise_on_all_ranks(failure: BaseException | None, group: Group | None) -> None:
+    """Raise the error of the first rank that failed on every rank; an interrupt has priority over other errors."""
+    message = " ".join(str(failure).split()) or type(failure).__name__
     interrupted = isinstance(failure, KeyboardInterrupt)
-    every = _gathered(None if failure is None else (interrupted, words), group)
-    if any(said is not None and said[0] for said in every):
-        answer()
+    failures = _all_gather(None if failure is None else (interrupted, message), group)
+    if any(other is not None and other[0] for other in failures):
+        clear_pending()
         raise KeyboardInterrupt from None
-    rank, said = next((rank, said) for rank, said in enumerate(every) if said is not None)
-    raise SharedError(f"rank {rank}: {said[1]}") from failure
+    rank, first = next((rank, other) for rank, other in enumerate(failures) if other is not None)
+    raise SharedError(f"rank {rank}: {first[1]}") from failure
 
 
-def _gathered(said: Any, group: Group | None) -> list[Any]:
-    """Give what every rank says."""
-    every: list[Any] = [None] * dist.get_world_size(group)
-    with _lost_ranks_named():
-        dist.all_gather_object(every, said, group)
-    return every
+def _all_gather(value: Any, group: Group | None) -> list[Any]:
+    """Return the values of all ranks."""
+    values: list[Any] = [None] * dist.get_world_size(group)
+    with _lost_ranks_reported():
+        dist.all_gather_object(values, value, group)
+    return values
 
 
-def _total(value: T, failed: bool, group: Group | None) -> tuple[T, bool]:
-    """Add up the ranks' values in one exchange; say whether one of them failed."""
+def _all_reduce(value: T, failed: bool, group: Group | None) -> tuple[T, bool]:
+    """Return the sum of the ranks' values, and whether any rank failed, in one exchange."""
     kind, parts = kind_of(value), leaves(value)
     device = torch.device("cuda") if dist.get_backend(group) == "nccl" else torch.device("cpu")
     flat = torch.cat([part.to(device, torch.float64).flatten() for part in parts])
     flat = torch.cat([flat, flat.new_tensor([float(failed)])])
 
-    def rebuilt(numbers: Tensor) -> Any:
+    def unflatten(numbers: Tensor) -> Any:
         pieces = torch.split(numbers[:-1], [part.numel() for part in parts])
         return build(kind, iter([p.view(q.shape).to(q) for p, q in zip(pieces, parts, strict=True)]))
 
-    with _lost_ranks_named():
+    with _lost_ranks_reported():
         if KINDS[kind].elementwise:
             dist.all_reduce(flat, group=group)
-            return rebuilt(flat), bool(flat[-1] > 0)
-        every = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
-        dist.all_gather(every, flat, group=group)
-    return functools.reduce(operator.add, map(rebuilt, every)), any(bool(one[-1] > 0) for one in every)
+            return unflatten(flat), bool(flat[-1] > 0)
+        gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(gathered, flat, group=group)
+    return functools.reduce(operator.add, map(unflatten, gathered)), any(bool(one[-1] > 0) for one in gathered)
 
 
 @contextmanager
-def _lost_ranks_named() -> Iterator[None]:
-    """Say in one line that a rank did not answer, whatever the words of the library underneath."""
+def _lost_ranks_reported() -> Iterator[None]:
+    """Raise a RankLostError with one line, instead of the long errors of torch.distributed, if a rank is lost."""
     try:
         yield
     except RuntimeError as error:

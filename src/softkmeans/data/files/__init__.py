@@ -1,1 +1,1 @@
-"""Files of data: read whole, read in windows, and written."""
+"""Data files: read whole, read in windows, and written."""

@@ -1,8 +1,8 @@
-"""Columns of tables: which to use, and what is said of those that can't be."""
+"""Choice and validation of table columns, with the errors for those that can't be used."""
 
 __all__ = [
     "as_floats",
-    "check_points",
+    "check_rows",
     "check_weights",
     "choose",
     "raise_for_missing",
@@ -20,22 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from .formats import Opened, is_number, listing
+from .formats import OpenTable, is_number, listing
 
 
 def choose(
-    opened: Opened, columns: Sequence[str] | None, label: str | None, weight: str | None
+    opened: OpenTable, columns: Sequence[str] | None, label: str | None, weight: str | None
 ) -> tuple[list[str], list[str]]:
     """Return the names of the features, and those of the label and weight columns."""
     used = [name for name in (label, weight) if name is not None]
     if isinstance(columns, str) or (columns is not None and not len(columns)):
         raise InputError(f"columns must be a list of names, got {columns!r}")
     chosen = list(columns or ())
-    _check_known(opened, chosen + used, columns)
+    _check_names(opened, chosen + used, columns)
     if opened.matrix is not None:
         return [], used
     if columns is None:
-        chosen = [n for n, numeric in opened.numeric.items() if numeric and n not in used and not _is_row_name(n)]
+        chosen = [
+            name
+            for name, numeric in opened.numeric.items()
+            if numeric and name not in used and not _holds_row_names(name)
+        ]
     if not chosen:
         raise_for_no_numbers(list(opened.numeric))
     for name in (*chosen, weight):
@@ -44,32 +48,32 @@ def choose(
     return chosen, used
 
 
-def _check_known(opened: Opened, names: list[str], columns: Sequence[str] | None) -> None:
-    """Every name is a column, and has one use."""
+def _check_names(opened: OpenTable, names: list[str], columns: Sequence[str] | None) -> None:
+    """Raise an InputError unless every name is a column and is used once."""
     known = list(opened.numeric)
     if opened.matrix is not None and (columns is not None or (names and not known)):
-        raise InputError(f"the points are one array without column names, so {listing(names)} can't be chosen")
+        raise InputError(f"the rows are one array without column names, so {listing(names)} can't be chosen")
     if opened.headless and not set(names) & set(known):
-        remedy = "a header row with the names of the columns is needed (if these are the names, choose them by name)"
-        raise InputError(f"the first row holds only numbers ({listing(known, 4)}); {remedy}")
+        expected = "expected a header row with the names of the columns (if these are the names, choose them by name)"
+        raise InputError(f"the first row holds only numbers ({listing(known, 4)}); {expected}")
     for name, count in Counter(names).items():
         if name not in opened.numeric:
-            close = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
-            raise InputError(f"there is no column {name!r}{close}; the columns are {listing(known)}")
+            hint = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
+            raise InputError(f"there is no column {name!r}{hint}; the columns are {listing(known)}")
         if count > 1:
-            raise InputError(f"column {name!r} is chosen twice; a column is a feature, the label or the weight")
+            raise InputError(f"column {name!r} is chosen twice; a column must be a feature, the label or the weight")
 
 
-def _is_row_name(name: str) -> bool:
-    """Tell whether pandas or R wrote the names of the rows here."""
+def _holds_row_names(name: str) -> bool:
+    """Return whether this is the name that pandas or R gives to the column of row names."""
     return not name or name.startswith("__index_level_")
 
 
 def raise_for_no_numbers(known: list[str]) -> NoReturn:
-    """Say that no column to use holds numbers."""
-    joined = len(known) == 1 and any(separator in known[0] for separator in ";,\t|")
-    hint = "; are its cells separated by another character?" if joined else ""
-    raise InputError(f"no column to use holds numbers; the columns are {listing(known)}{hint}")
+    """Raise an InputError: no feature column holds numbers."""
+    has_other_separator = len(known) == 1 and any(separator in known[0] for separator in ";,\t|")
+    hint = "; check whether its cells are separated by another character" if has_other_separator else ""
+    raise InputError(f"no feature column holds numbers; the columns are {listing(known)}{hint}")
 
 
 def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:
@@ -81,36 +85,37 @@ def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:
 
 
 def as_floats(values: NDArray[Any]) -> NDArray[Any]:
-    """Give numbers as float32 if they are floats no wider than that, else as float64."""
-    single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
-    return np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)
+    """Return numbers as float32 if they are float32 or float16, else as float64."""
+    is_single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+    return np.ascontiguousarray(values, dtype=np.float32 if is_single else np.float64)
 
 
-def check_points(x: NDArray[Any], names: tuple[str, ...] | None, start: int = 0, among: str = "") -> None:
-    """Raise an InputError unless rows (m, d), of which the first has the number ``start``, are finite."""
+def check_rows(x: NDArray[Any], names: tuple[str, ...] | None, start: int = 0, where: str = "") -> None:
+    """Raise an InputError unless all rows (m, d) are finite; ``start`` is the index of the first row."""
     if x.dtype.kind != "f":
         return
     bad = ~np.isfinite(x)
     if bad.any():
         row, column = (int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
-        where = f"row {start + row + 1} of the data, column {column + 1 if names is None else repr(names[column])}"
-        raise_for_missing(f"{bad.sum()} missing or infinite values{among}", where)
+        first = f"row {start + row + 1} of the data, column {column + 1 if names is None else repr(names[column])}"
+        raise_for_missing(f"{bad.sum()} missing or infinite values{where}", first)
 
 
 def check_weights(weights: NDArray[np.float64], what: str, start: int = 0) -> None:
-    """Raise an InputError unless weights (m,), of which the first has the number ``start``, can be weights."""
+    """Raise an InputError unless all weights (m,) are finite and >= 0; ``start`` is the index of the first row."""
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         first = bad.argmax()
-        found = f"row {start + first + 1} of the data holds {weights[first]}"
-        raise InputError(f"{what} must be finite and not negative: {found}")
+        raise InputError(
+            f"{what} must be finite and not negative: row {start + first + 1} of the data holds {weights[first]}"
+        )
 
 
 def raise_for_no_weight(what: str) -> NoReturn:
-    """Say that all weights are 0."""
-    raise InputError(f"{what} is zero in every row; some weight must be positive")
+    """Raise an InputError: all weights are 0."""
+    raise InputError(f"{what} is zero in every row; at least one weight must be positive")
 
 
-def raise_for_missing(what: str, where: str) -> NoReturn:
-    """Say what is missing, and where first."""
-    raise InputError(f"{what}, the first in {where} (rows and columns counted from 1); fill in or remove them")
+def raise_for_missing(what: str, first: str) -> NoReturn:
+    """Raise an InputError: values are missing, the first of them at ``first``."""
+    raise InputError(f"{what}, the first in {first} (rows and columns counted from 1); fill in or remove them")

@@ -1,9 +1,9 @@
-"""Formats of tables on disk: each opens a path as its columns, whose values are read on demand."""
+"""Table formats: each opens a file as named columns, whose values are read on demand."""
 
 __all__ = [
     "ENCODING",
     "NO_ROWS",
-    "Opened",
+    "OpenTable",
     "arrow",
     "check_plain_file",
     "explain_csv",
@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, MissingExtraError
 
-# What a damaged file makes its reader raise; pyarrow's own exceptions are kinds of these.
-_UNREADABLE = (
+# Errors that readers raise for damaged files; pyarrow's exceptions are subclasses of these.
+_READ_ERRORS = (
     OSError,
     ValueError,
     KeyError,
@@ -48,48 +48,50 @@ NO_ROWS = "the file has no rows of data"
 ENCODING = "the file is not UTF-8 text; save it as UTF-8"
 
 
-class Opened(NamedTuple):
-    """A file whose columns are known and whose values are read on demand."""
+class OpenTable(NamedTuple):
+    """A table whose columns are known and whose values are read on demand."""
 
-    rows: int
-    numeric: dict[str, bool]  # the named columns in order: does each hold numbers?
-    load: Callable[[list[str]], dict[str, NDArray[Any]]]
-    matrix: NDArray[Any] | None = None  # (n, d), the points of a file that doesn't name their columns
-    label: str | None = None  # the label column, where the format knows
-    headless: bool = False  # a CSV whose "names" are all numbers
+    n_rows: int
+    numeric: dict[str, bool]  # for each named column, in order: whether it holds numbers
+    load: Callable[[list[str]], dict[str, NDArray[Any]]]  # returns columns by name
+    matrix: NDArray[Any] | None = None  # the rows (n, d) of a file without column names
+    label: str | None = None  # the label column, where the format defines one
+    headless: bool = False  # whether the first row of a CSV holds numbers and not names
 
 
 @contextmanager
 def one_line_errors(path: Path) -> Iterator[None]:
-    """Name the file in every error, and keep a reader's own words to one line."""
+    """Raise every error of a reader as an InputError of one line that names the file."""
     try:
         yield
     except InputError as error:
         raise InputError(" ".join(f"{path}: {error}".splitlines())) from None
     except PermissionError as error:
-        raise InputError(f"{path}: the file can't be read: you may not read it; change its permissions") from error
-    except _UNREADABLE as error:
+        raise InputError(f"{path}: the file can't be read: permission denied; change its permissions") from error
+    except _READ_ERRORS as error:
         reason = "it holds Python objects, which are never unpickled; save plain arrays of numbers or text"
         if "allow_pickle" not in str(error):
-            reason = f"{error or type(error).__name__}; is it complete, and does its extension say what it is?"
+            reason = (
+                f"{error or type(error).__name__}; check that it is complete and that its extension matches its format"
+            )
         raise InputError(" ".join(f"{path}: the file can't be read: {reason}".splitlines())) from error
 
 
-def open_table(path: Path) -> Opened:
-    """Open a table by its extension; it has at least one row."""
+def open_table(path: Path) -> OpenTable:
+    """Open a table by its extension, and check that it has a row."""
     opener = _OPENERS[check_plain_file(path, _OPENERS)]
     opened = opener(path)
-    if not opened.rows:
+    if not opened.n_rows:
         raise InputError(NO_ROWS)
     return opened
 
 
 def check_plain_file(path: Path, formats: Iterable[str]) -> str:
-    """Raise an InputError unless this is a file of one of the formats with something in it; give its suffix."""
+    """Return the suffix of a file; raise an InputError unless it is a non-empty file of one of the formats."""
     if not path.exists():
         raise InputError("there is no such file")
     if not path.is_file():
-        raise InputError("this is a folder; name a file in it" if path.is_dir() else "this is not a plain file")
+        raise InputError("this is a folder; give a file in it" if path.is_dir() else "this is not a plain file")
     suffix = find_suffix(path, formats)
     if not path.stat().st_size:
         raise InputError("the file is empty")
@@ -97,22 +99,22 @@ def check_plain_file(path: Path, formats: Iterable[str]) -> str:
 
 
 def find_suffix(path: Path, formats: Iterable[str]) -> str:
-    """Return the one of the formats that the name ends in."""
-    found = next((suffix for suffix in formats if path.name.lower().endswith(suffix)), None)
-    if found is None:
+    """Return the suffix, one of the formats, that the name ends in."""
+    match = next((suffix for suffix in formats if path.name.lower().endswith(suffix)), None)
+    if match is None:
         raise InputError(f"unknown extension {path.suffix!r} of {path.name!r}; it must be one of {', '.join(formats)}")
-    return found
+    return match
 
 
 def arrow(module: str) -> Any:
-    """Import a module of pyarrow, late because pyarrow is an extra."""
+    """Import a module of pyarrow; not at import time, because pyarrow is an optional dependency."""
     try:
         return importlib.import_module(f"pyarrow.{module}")
     except ModuleNotFoundError:
         raise MissingExtraError("reading or writing CSV and Parquet files", "pyarrow", "files") from None
 
 
-def _open_csv(path: Path, delimiter: str) -> Opened:
+def _open_csv(path: Path, delimiter: str) -> OpenTable:
     csv = arrow("csv")
     parse = partial(csv.ParseOptions, delimiter=delimiter, newlines_in_values=True)
     try:
@@ -130,17 +132,17 @@ def _open_csv(path: Path, delimiter: str) -> Opened:
 
 
 def is_headless(names: list[str]) -> bool:
-    """Tell whether the first row of a CSV holds numbers, and no names."""
+    """Return whether the first row of a CSV holds numbers and not names."""
     return any(names) and all(is_number(name) for name in names if name)
 
 
 def explain_csv(path: Path, parse: Callable[..., Any]) -> None:
-    """Raise an InputError that says what made pyarrow give up, if it is the encoding or a row's length."""
-    _raise_for_no_text(path)
+    """Raise an InputError if the encoding or a row of another length made pyarrow fail."""
+    _raise_for_encoding(path)
     _raise_for_uneven_row(path, parse)
 
 
-def _raise_for_no_text(path: Path) -> None:
+def _raise_for_encoding(path: Path) -> None:
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rb") as file:
         try:
@@ -152,28 +154,30 @@ def _raise_for_no_text(path: Path) -> None:
 
 
 def _raise_for_uneven_row(path: Path, parse: Callable[..., Any]) -> None:
-    """Read once more, for the number of the first row of another length: pyarrow counts rows on one thread only."""
-    csv, uneven = arrow("csv"), []
+    """Read the file again on one thread, where pyarrow counts rows, and raise for the first row of another length."""
+    csv = arrow("csv")
+    messages = []
 
-    def note(row: Any) -> str:
-        uneven.append(f"row {row.number - 1} of the data has {row.actual_columns} cells")
+    def record(row: Any) -> str:
+        cells = f"{row.actual_columns} cells, expected {row.expected_columns} as in the header"
+        messages.append(f"row {row.number - 1} of the data has {cells} (rows counted from 1)")
         return "error"
 
     with suppress(ValueError):
         options = csv.ReadOptions(use_threads=False)
-        for _ in csv.open_csv(path, parse_options=parse(invalid_row_handler=note), read_options=options):
+        for _ in csv.open_csv(path, parse_options=parse(invalid_row_handler=record), read_options=options):
             pass
-    if uneven:
-        raise InputError(f"{uneven[0]}, which is not as many as the header has (rows counted from 1)")
+    if messages:
+        raise InputError(messages[0])
 
 
-def _open_parquet(path: Path) -> Opened:
+def _open_parquet(path: Path) -> OpenTable:
     file = arrow("parquet").ParquetFile(path)
     return from_arrow(file.metadata.num_rows, file.schema_arrow, lambda names: file.read(columns=names))
 
 
-def from_arrow(rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Opened:
-    """Open what pyarrow knows the columns of; ``read`` gives some of them as a table."""
+def from_arrow(n_rows: int, schema: Any, read: Callable[[list[str]], Any]) -> OpenTable:
+    """Return a table with a pyarrow schema; ``read`` returns the columns of given names as a pyarrow table."""
     types = arrow("types")
     tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
@@ -184,33 +188,35 @@ def from_arrow(rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Open
         table = read(names)
         return {name: table[name].to_numpy() for name in names}
 
-    return Opened(rows, {field.name: any(test(field.type) for test in tests) for field in schema}, load)
+    return OpenTable(n_rows, {field.name: any(test(field.type) for test in tests) for field in schema}, load)
 
 
-def _open_npy(path: Path) -> Opened:
+def _open_npy(path: Path) -> OpenTable:
     with path.open("rb") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
     if array.ndim != 2:
-        raise InputError(f"the array has shape {array.shape}; it must have two dimensions (points, features)")
-    return Opened(len(array), {}, lambda _: {}, matrix=array)
+        raise InputError(f"the array has shape {array.shape}; it must have two dimensions (rows, features)")
+    return OpenTable(len(array), {}, lambda _: {}, matrix=array)
 
 
-def _open_npz(path: Path) -> Opened:
+def _open_npz(path: Path) -> OpenTable:
     with path.open("rb") as opened, np.lib.npyio.NpzFile(opened, allow_pickle=False) as file:
         arrays = {name: np.asarray(array) for name, array in file.items()}
-    name = next((name for name, a in arrays.items() if a.ndim == 2 and (name in ("x", "X") or len(arrays) == 1)), None)
-    matrix = None if name is None else arrays.pop(name)
-    rows = len(matrix) if matrix is not None else max((len(a) for a in arrays.values() if a.ndim), default=0)
+    matrices = [name for name, array in arrays.items() if array.ndim == 2]
+    matrix_name = next((name for name in matrices if name in ("x", "X") or len(arrays) == 1), None)
+    matrix = None if matrix_name is None else arrays.pop(matrix_name)
+    lengths = [len(array) for array in arrays.values() if array.ndim]
+    n_rows = max(lengths, default=0) if matrix is None else len(matrix)
     for name, array in arrays.items():
-        if array.shape != (rows,):
-            expected = f"it must be ({rows},): one array x of shape (n, d), and others of shape (n,)"
+        if array.shape != (n_rows,):
+            expected = f"it must be ({n_rows},): one array x of shape (n, d), and others of shape (n,)"
             raise InputError(f"the array {name!r} has shape {array.shape}; {expected}")
     numeric = {name: array.dtype.kind in "biuf" for name, array in arrays.items()}
     label = next((name for name in ("y", "labels") if matrix is not None and name in arrays), None)
-    return Opened(rows, numeric, lambda names: {name: arrays[name] for name in names}, matrix, label)
+    return OpenTable(n_rows, numeric, lambda names: {name: arrays[name] for name in names}, matrix, label)
 
 
-_OPENERS: dict[str, Callable[[Path], Opened]] = {
+_OPENERS: dict[str, Callable[[Path], OpenTable]] = {
     ".csv": partial(_open_csv, delimiter=","),
     ".csv.gz": partial(_open_csv, delimiter=","),
     ".tsv": partial(_open_csv, delimiter="\t"),
@@ -222,7 +228,7 @@ _OPENERS: dict[str, Callable[[Path], Opened]] = {
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether Python reads a number in this."""
+    """Return whether Python's ``float`` accepts this value."""
     try:
         float(value)
     except (TypeError, ValueError):
@@ -230,8 +236,8 @@ def is_number(value: Any) -> bool:
     return True
 
 
-def listing(names: Iterable[str], most: int = 20) -> str:
-    """Write names for a message, the first few where there are many."""
-    shown = [repr(name) for name in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
+def listing(names: Iterable[str], max_names: int = 20) -> str:
+    """Return names as text for a message, at most ``max_names`` of them."""
+    quoted = [repr(name) for name in names]
+    more = f" and {len(quoted) - max_names} more" if len(quoted) > max_names else ""
+    return ", ".join(quoted[:max_names]) + more

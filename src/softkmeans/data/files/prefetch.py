@@ -1,4 +1,4 @@
-"""The next things are made while one is worked on."""
+"""Computation of the next items of an iterable in a thread, while the current one is processed."""
 
 from __future__ import annotations
 
@@ -13,68 +13,73 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-DEPTH = 2  # things made ahead
-PATIENCE = 0.5  # seconds after which a waiting thread looks whether its program has ended
+N_AHEAD = 2  # items computed ahead
+POLL_SECONDS = 0.5  # interval at which a waiting thread checks whether the program has ended
 
 
-def prefetch(items: Iterable[T], depth: int = DEPTH) -> Iterator[T]:
-    """Give the items of an iterable, of which a thread makes the next ones meanwhile.
+def prefetch(items: Iterable[T], depth: int = N_AHEAD) -> Iterator[T]:
+    """Yield the items of an iterable, while a thread computes the next ones.
 
-    The thread starts with the first item and has ended when this iterator has: at the end, when making an item raised,
-    which is raised here, and when this iterator is closed or dropped before its end.
+    The thread starts when the first item is requested. It ends together with this iterator: after the last item, after
+    an error in the thread, which is raised here, or when this iterator is closed or dropped early.
 
     Parameters
     ----------
     items : iterable
-        What to give; a generator runs in the thread and is closed there.
+        The items; a generator runs in the thread and is closed there.
     depth : int, default=2
-        How many items there are at most besides the one given last.
+        Maximum number of items computed ahead of the current one.
 
     Examples
     --------
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    made: SimpleQueue[tuple[Any, ...]] = SimpleQueue()  # (item,), or () at the end, or (None, error)
-    free, stop, process = threading.Semaphore(depth), threading.Event(), os.getpid()
-    thread = threading.Thread(target=_make, args=(items, made, free, stop), name="softkmeans-prefetch")
+    queue: SimpleQueue[tuple[Any, ...]] = SimpleQueue()  # (item,), or () at the end, or (None, error)
+    slots = threading.Semaphore(depth)
+    stop = threading.Event()
+    process = os.getpid()
+    thread = threading.Thread(target=_produce, args=(items, queue, slots, stop), name="softkmeans-prefetch")
     thread.start()
     try:
-        while found := made.get():
-            if len(found) > 1:
-                raise found[1]
-            yield found[0]
-            del found  # it may be large
+        while entry := queue.get():
+            if len(entry) > 1:
+                raise entry[1]
+            yield entry[0]
+            del entry  # frees its memory before the next item is requested
             if os.getpid() != process:
-                raise RuntimeError("this pass through the data began before a fork: begin another one after it")
-            free.release()
+                raise RuntimeError("this pass over the data began before a fork: start a new pass after the fork")
+            slots.release()
     finally:
         stop.set()
-        free.release()
-        if thread is not threading.current_thread():  # where the garbage collector may come by
+        slots.release()
+        if thread is not threading.current_thread():  # the garbage collector may close this iterator in that thread
             thread.join()
 
 
-def _make(items: Iterable[Any], made: SimpleQueue[Any], free: threading.Semaphore, stop: threading.Event) -> None:
-    """Put items into the queue, each when there is room, until all are made or the consumer stops."""
+def _produce(items: Iterable[Any], queue: SimpleQueue[Any], slots: threading.Semaphore, stop: threading.Event) -> None:
+    """Put items into the queue whenever a slot is free, until there are no more or the consumer stops."""
     try:
         iterator = iter(items)
-        with ExitStack() as ends:
+        with ExitStack() as stack:
             if isinstance(iterator, Generator):
-                ends.enter_context(closing(iterator))
-            while _has_room(free, stop):
-                made.put((next(iterator),))
+                stack.enter_context(closing(iterator))
+            while _wait_for_slot(slots, stop):
+                queue.put((next(iterator),))
     except StopIteration:
         pass
     except BaseException as error:  # noqa: BLE001
-        made.put((None, error))
+        queue.put((None, error))
     finally:
-        made.put(())
+        queue.put(())
 
 
-def _has_room(free: threading.Semaphore, stop: threading.Event) -> bool:
-    """Wait for room; a program that ends while a pass is left in the middle must not wait for its thread."""
-    while not free.acquire(timeout=PATIENCE):
+def _wait_for_slot(slots: threading.Semaphore, stop: threading.Event) -> bool:
+    """Wait for a free slot, and return whether to continue.
+
+    The wait is interrupted at intervals: a program that ends during a pass must not wait for this thread.
+    """
+    while not slots.acquire(timeout=POLL_SECONDS):
         if not threading.main_thread().is_alive():
             return False
     return not stop.is_set()

@@ -1,4 +1,4 @@
-"""Data larger than memory as a Source: read in windows, every pass anew."""
+"""Source of larger-than-memory data, read again in windows at every pass."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from ..._utils.fork import survive_fork
 from ...errors import InputError
 from ..block import Block, working_dtype
 from ..source import Source
-from .columns import check_points, check_weights, raise_for_no_weight
-from .formats import NO_ROWS
+from .columns import check_rows, check_weights, raise_for_no_weight
 from .prefetch import prefetch
 from .readers import Reader, Window, open_reader
 
@@ -29,46 +28,47 @@ def scan(
     rows_per_block: int | None = None,
     device: str | torch.device | None = None,
 ) -> Scan:
-    r"""Make a Source of data larger than memory, that is read in windows at every pass.
+    r"""Return a Source of larger-than-memory data, read window by window at every pass.
 
     Parameters
     ----------
     data : str, path-like, list of these, iterable or callable
-        What to read: files, by their extensions NPY (an array (n, d), mapped to memory window by window), Parquet, or
-        CSV and TSV (also ``.gz``; UTF-8 with a header row); a folder of files, with its subfolders, of which names that
-        begin with a dot or an underscore are left out; a glob pattern such as ``"part-*.parquet"``; or a list of all
-        these, one below the other. Else a ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are
-        tensors (m, d) or tuples that begin with one; a list of arrays; or a function without arguments that makes a
-        fresh iterator of arrays, tensors, PyArrow's record batches or data frames at every call.
+        The data to read: files or tables. Files are given as a file, whose extension determines the format; a folder,
+        read with its subfolders, without names that begin with a dot or an underscore; a glob pattern such as
+        ``"part-*.parquet"``; or a list of these. The formats are NPY (an array (n, d), mapped to memory window by
+        window), Parquet, and CSV and TSV (also ``.gz``; UTF-8 with a header row). Tables are given as a
+        ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are tensors (m, d) or tuples that begin with
+        one; a list of arrays; or a function without arguments that returns a fresh iterator of arrays, tensors, PyArrow
+        record batches or data frames at every call.
     columns : sequence of str or None, default=None
-        The columns to use, in this order. ``None`` takes every column of numbers or true/false (1 and 0) except the
-        weights and row names (those with an empty heading).
+        The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0) except the
+        weights and row names (a column with an empty name).
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
     rows_per_block : int or None, default=None
-        How many rows are read at a time; by default so many that they hold about two million numbers (16 MB). Some
-        such windows are in memory at a time.
+        Number of rows in a window; by default a window holds about two million numbers (16 MB). A few windows are in
+        memory at a time.
     device : str or torch.device, optional
-        Where the work is done; on the CPU by default.
+        Device of the computations; the CPU by default.
 
     Returns
     -------
     Scan
-        The rows with their weights: ``columns`` are the names of the features, ``ignored`` those of columns that were
-        left out without being asked about.
+        The rows with their weights. ``columns`` holds the names of the features, ``ignored`` the names of columns that
+        were left out although the caller did not ask for it.
 
     Raises
     ------
     InputError
-        If the data can't be used, now or while it is read: the message is one line that names the file, and the row of
-        data in it, counted from 1.
+        If the data can't be used. This may be found only while the data is read. The message is one line that names
+        the file and the row of data in it, counted from 1.
     MissingExtraError
         If files are CSV, TSV or Parquet and pyarrow is not installed.
 
     Notes
     -----
-    All files have the same columns, and what is read must not change. The first pass through all rows looks for missing
-    values; in CSV, columns are what their first rows look like.
+    All files need the same columns, and the data must not change while it is used. The first complete pass checks for
+    missing values. In CSV, the first rows determine the type of each column.
 
     Examples
     --------
@@ -87,13 +87,13 @@ def scan(
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
-    """Give the device of a name, the CPU by default, if there is one here."""
+    """Return the device of a name, the CPU by default; raise an InputError if it is not available."""
     try:
-        place = torch.device("cpu" if device is None else device)
-        torch.empty(0, device=place)
+        available = torch.device("cpu" if device is None else device)
+        torch.empty(0, device=available)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
-    return place
+    return available
 
 
 class Scan(Source):
@@ -102,16 +102,16 @@ class Scan(Source):
     Parameters
     ----------
     reader : Reader
-        What gives the rows, as often as wanted.
+        Reads the rows, any number of times.
     device : torch.device
-        Where the work is done.
+        Device of the computations.
     rank, size : int
-        Which of how many shares this is; all rows by default.
+        Index of this share and number of shares; all rows by default.
 
     Attributes
     ----------
     ignored : tuple of str
-        Columns that were left out without being asked about.
+        Columns that were left out although the caller did not ask for it.
     """
 
     in_memory = False
@@ -121,12 +121,12 @@ class Scan(Source):
         self.device, self.dtype = device, working_dtype(device)
         self.n_features, self.columns, self.ignored = reader.n_features, reader.columns, reader.ignored
         self.paths = reader.paths
-        self._seen: int | None = None  # how many rows the first pass found, all fit for use
+        self._n_rows_read: int | None = None  # rows of the first complete pass, which checked them
 
     @functools.cached_property
     def n_rows(self) -> int:  # type: ignore[override]
-        """The number of rows; where files don't say, counted by a first pass."""
-        count = self.reader.count(self.rank, self.size) if self._seen is None else self._seen
+        """The number of rows; if the files do not store it, a first pass counts the rows."""
+        count = self.reader.count(self.rank, self.size) if self._n_rows_read is None else self._n_rows_read
         return sum(map(len, self.blocks())) if count is None else count
 
     @override
@@ -136,46 +136,47 @@ class Scan(Source):
             yield Block(window.rows, window.weights, self.device, self.dtype, start=window.start)
 
     def share(self, rank: int, size: int) -> Scan:
-        """Give one of ``size`` shares, by its number from 0: together they are all rows once; one may be empty."""
+        """Return share ``rank`` of ``size``, counted from 0. Each row is in exactly one share; a share may be empty."""
         if self.size > 1:
-            raise InputError("this scan is a share already: take shares of the whole")
+            raise InputError("this scan is already a share: call share on the whole scan")
         if not 0 <= rank < size:
-            raise InputError(f"rank={rank!r} of size={size!r}: give numbers with 0 <= rank < size")
+            raise InputError(f"rank={rank!r} of size={size!r}: expected 0 <= rank < size")
         return Scan(self.reader, self.device, rank, size)
 
     def _pass(self) -> Iterator[Window]:
-        """Give the windows; the first time looked through, and then as many rows as then."""
-        known = self._seen
-        n_rows, weighted = 0, False
+        """Yield the windows; check the rows in the first complete pass, and only their number in later ones."""
+        known = self._n_rows_read
+        n_rows = 0
+        has_weight = False
         for window in self.reader.windows(self.rank, self.size):
             if known is None:
                 self._check(window)
-                weighted = weighted or window.weights is None or bool(window.weights.any())
+                has_weight = has_weight or window.weights is None or bool(window.weights.any())
             n_rows += len(window.rows)
             yield window
         if known is None:
-            self._check_whole(n_rows, weighted)
+            self._check_all(n_rows, has_weight)
         elif n_rows != known:
             raise InputError(
-                f"this pass gave {n_rows} rows, and the one before {known}: every pass needs the same rows"
+                f"this pass read {n_rows} rows, and the previous pass {known}: every pass needs the same rows"
             )
-        self._seen = n_rows
+        self._n_rows_read = n_rows
 
     def _check(self, window: Window) -> None:
         try:
-            check_points(window.rows, self.columns, window.row, " in these rows")
+            check_rows(window.rows, self.columns, window.row, " in these rows")
             if window.weights is not None:
                 check_weights(window.weights, f"the weight column {self.reader.weight_column!r}", window.row)
         except InputError as error:
             raise InputError(f"{window.name}: {error}") from None
 
-    def _check_whole(self, n_rows: int, weighted: bool) -> None:
+    def _check_all(self, n_rows: int, has_weight: bool) -> None:
         expected = self.reader.count(self.rank, self.size)
         if expected is not None and n_rows != expected:
-            raise InputError(f"{n_rows} rows came, and {expected} were announced: is the data complete?")
-        if self.size > 1:  # a share may be without rows, and without weight
+            raise InputError(f"the data has {n_rows} rows, expected {expected}: check that it is complete")
+        if self.size > 1:  # a share may have no rows, or only weights of 0
             return
         if not n_rows:
-            raise InputError(f"the data: {NO_ROWS}")
-        if not weighted:
+            raise InputError("the data has no rows")
+        if not has_weight:
             raise_for_no_weight(f"the weight column {self.reader.weight_column!r}")

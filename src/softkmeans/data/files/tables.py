@@ -1,4 +1,4 @@
-"""Tables on disk: read points from CSV, TSV, Parquet, NPY and NPZ."""
+"""Reading a whole table from a CSV, TSV, Parquet, NPY or NPZ file."""
 
 __all__ = ["Table", "read_table"]
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from .columns import (
     as_floats,
-    check_points,
+    check_rows,
     check_weights,
     choose,
     raise_for_missing,
@@ -24,20 +24,20 @@ from .formats import arrow, one_line_errors, open_table
 
 
 class Table(NamedTuple):
-    """Points read from a file.
+    """Rows read from a file.
 
     Attributes
     ----------
     x : numpy.ndarray of shape (n, d), C-contiguous
-        The points: float32 if every source column is float32 or float16, else float64.
+        The rows: float32 if every source column is float32 or float16, else float64.
     columns : tuple of d str, or None
-        Where each column of ``x`` comes from; ``None`` if the file has no column names (a 2-D array in NPY or NPZ).
+        The names of the columns of ``x``; ``None`` if the file has no column names (a 2-D array in NPY or NPZ).
     labels : numpy.ndarray of shape (n,), or None
-        The known classes, text or numbers. Kept for evaluation only.
+        The known classes, text or numbers. Used for evaluation only.
     weights : numpy.ndarray of shape (n,) and type float64, or None
-        The weight of each point.
+        The weight of each row.
     ignored : tuple of str
-        Columns that were left out without being asked about (text, dates, row names, no values): worth reporting.
+        Columns that were left out although the caller did not ask for it (text, dates, row names, no values).
     """
 
     x: NDArray[Any]
@@ -47,7 +47,7 @@ class Table(NamedTuple):
     ignored: tuple[str, ...]
 
     def frame(self) -> Any:
-        """Give ``x`` with its column names, a pyarrow.Table (n, d), to estimators that keep names; without, ``x``."""
+        """Return ``x`` with its column names as a pyarrow.Table (n, d), or ``x`` itself if it has no column names."""
         return self.x if self.columns is None else arrow("lib").table(dict(zip(self.columns, self.x.T, strict=True)))
 
 
@@ -58,19 +58,19 @@ def read_table(
     label_column: str | None = None,
     weight_column: str | None = None,
 ) -> Table:
-    r"""Read points from a CSV, TSV, Parquet, NPY or NPZ file.
+    r"""Read the rows of a CSV, TSV, Parquet, NPY or NPZ file.
 
     CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped. NPY holds one (n, d)
-    array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or alone, under any name), beside which ``y`` or
-    ``labels`` are the labels; or 1-D arrays, which are named columns. Nothing is ever unpickled.
+    array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if it is the only array), with an
+    optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named columns. Nothing is ever unpickled.
 
     Parameters
     ----------
     path : str or path-like
-        The file; its extension says the format.
+        The file; its extension determines the format.
     columns : sequence of str or None, default=None
-        The columns to use, in this order. ``None`` takes every column of numbers or true/false (1 and 0), except
-        the label and weight columns, columns without a value, and row names (those with an empty heading).
+        The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
+        the label and weight columns, columns without a value, and row names (a column with an empty name).
     label_column : str or None, default=None
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None
@@ -85,7 +85,7 @@ def read_table(
     ------
     InputError
         If the file can't be used, a column is missing or not numeric, or a value is missing or infinite. The message
-        is one line; rows in it are rows of data, counted from 1.
+        is one line; it counts the rows of data from 1.
     MissingExtraError
         If the file is CSV, TSV or Parquet and pyarrow is not installed.
 
@@ -106,10 +106,13 @@ def read_table(
         label = opened.label if label_column is None else label_column
         features, used = choose(opened, columns, label, weight_column)
         values = opened.load(features + used)
-        x, names = (opened.matrix, None) if opened.matrix is not None else _stack(values, features, columns is None)
+        if opened.matrix is not None:
+            x, names = opened.matrix, None
+        else:
+            x, names = _stack(values, features, columns is None)
         taken = set(opened.numeric if columns is not None else [*(names or ()), *used])
         return Table(
-            x=_checked_points(x, names),
+            x=_checked_rows(x, names),
             columns=names,
             labels=None if label is None else _checked_labels(values[label], label),
             weights=None if weight_column is None else _checked_weights(values[weight_column], weight_column),
@@ -118,28 +121,28 @@ def read_table(
 
 
 def _stack(
-    values: dict[str, NDArray[Any]], features: list[str], drop_blank: bool
+    values: dict[str, NDArray[Any]], features: list[str], drop_empty: bool
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Set the features side by side as (n, d); a column without any value is no feature unless it was asked for."""
+    """Return the features as an array (n, d), and their names; ``drop_empty`` leaves out columns without a value."""
     floats = {name: as_floats(values[name]) for name in features}
-    kept = tuple(name for name in features if not (drop_blank and np.isnan(floats[name]).all()))
+    kept = tuple(name for name in features if not (drop_empty and np.isnan(floats[name]).all()))
     if not kept:
         raise_for_no_numbers(features)
     return np.column_stack([floats[name] for name in kept]), kept
 
 
-def _checked_points(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
+def _checked_rows(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
     if x.dtype.kind not in "biuf":
         raise InputError(f"the array holds {x.dtype}; it must hold numbers")
     if not x.shape[1]:
         raise InputError(f"the array has shape {x.shape}; it must have at least one column")
     x = as_floats(x)
-    check_points(x, names)
+    check_rows(x, names)
     return x
 
 
 def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
-    missing = values != values  # NaN and NaT
+    missing = values != values  # true for NaN and NaT
     if values.dtype.kind in "OUS":
         missing = np.array([value in (None, "", b"") for value in values.tolist()])
     if missing.any():

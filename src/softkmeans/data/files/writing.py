@@ -1,4 +1,4 @@
-"""Tables written to disk, whole or piece by piece."""
+"""Writing tables to CSV, TSV and Parquet files, whole or in pieces."""
 
 __all__ = ["table_writer", "write_table"]
 
@@ -18,7 +18,7 @@ from ..._utils.atomic import atomic_write
 from ...errors import InputError
 from .formats import arrow, find_suffix, listing
 
-GROUP = 2**21  # numbers that are gathered before they are written: Parquet files of many small pieces read slowly
+GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
 
 Write: TypeAlias = Callable[[Mapping[str, ArrayLike]], None]
 Target: TypeAlias = str | os.PathLike[str] | BinaryIO
@@ -28,26 +28,26 @@ Target: TypeAlias = str | os.PathLike[str] | BinaryIO
 def table_writer(target: Target) -> Iterator[Write]:
     r"""Write a table of named columns as CSV, TSV or Parquet, some rows at a time.
 
-    Numbers are written with as many digits as it takes to read them back exactly. A file appears only when complete:
-    if the block ends in an exception, what stood there stays.
+    Numbers are written with enough digits to be read back exactly. The file appears only when it is complete: if the
+    block ends with an exception, an existing file stays as it was.
 
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension says the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
+        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
         file, such as ``sys.stdout.buffer``, gets CSV and stays open.
 
     Yields
     ------
     callable
-        Takes a mapping of str to array-like (m,), numbers, true/false or text: the next rows. All calls give the same
-        columns, and types that go into those of the first call.
+        Writes the next rows, given as a mapping of str to array-like (m,): numbers, true/false or text. All calls need
+        the same columns, with types that can be converted to those of the first call.
 
     Raises
     ------
     InputError
-        If the extension is unknown, the columns are not (m,) arrays of one length or not those of the first call, no
-        columns came at all, or the file can't be written.
+        If the extension is unknown, the columns are not (m,) arrays of one length or not those of the first call,
+        nothing was written, or the file can't be written.
     MissingExtraError
         If pyarrow is not installed.
 
@@ -65,15 +65,15 @@ def table_writer(target: Target) -> Iterator[Write]:
     '"label"\n0\n1\n1\n'
     """
     if not isinstance(target, str | os.PathLike):
-        with _named_if_full(str(getattr(target, "name", "the open file"))), _pieces(target, ".csv") as write:
+        with _disk_errors(str(getattr(target, "name", "the open file"))), _writer(target, ".csv") as write:
             yield write
         return
     suffix = find_suffix(Path(target), _WRITERS)
     with (
-        _named_if_full(str(target)),
+        _disk_errors(str(target)),
         atomic_write(target) as path,
-        _opened(path) as file,
-        _pieces(file, suffix) as write,
+        _open(path) as file,
+        _writer(file, suffix) as write,
     ):
         yield write
 
@@ -81,12 +81,12 @@ def table_writer(target: Target) -> Iterator[Write]:
 def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
     """Write named columns as CSV, TSV or Parquet.
 
-    Numbers are written with as many digits as it takes to read them back exactly. A file appears only when complete.
+    Numbers are written with enough digits to be read back exactly. The file appears only when it is complete.
 
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension says the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
+        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
         file, such as ``sys.stdout.buffer``, gets CSV and stays open.
     columns : mapping of str to array-like of shape (n,)
         The columns, in order: numbers, true/false or text.
@@ -114,50 +114,50 @@ def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
 
 
 @contextmanager
-def _pieces(file: Any, suffix: str) -> Iterator[Write]:
-    pieces = _Pieces(file, suffix)
+def _writer(file: Any, suffix: str) -> Iterator[Write]:
+    writer = _GroupedWriter(file, suffix)
     try:
-        yield pieces.write
-        pieces.finish()
+        yield writer.write
+        writer.finish()
     finally:
-        pieces.close()
+        writer.close()
 
 
-class _Pieces:
-    """Tables written one below the other, gathered to groups."""
+class _GroupedWriter:
+    """Writes tables one after the other, collected into groups."""
 
     def __init__(self, file: Any, suffix: str) -> None:
         self.file, self.suffix = file, suffix
         self.schema: Any = None
         self.writer: Any = None
-        self.waiting: list[Any] = []
+        self.pending: list[Any] = []
 
     def write(self, columns: Mapping[str, ArrayLike]) -> None:
-        """Take the next rows."""
+        """Add the next rows, and write them when a group is complete."""
         table = _arrow_table(columns)
         if self.schema is None:
             self.schema, self.writer = table.schema, _WRITERS[self.suffix](self.file, table.schema)
-        self.waiting.append(_fitted(table, self.schema))
-        if sum(each.num_rows for each in self.waiting) * len(self.schema) >= GROUP:
+        self.pending.append(_cast_to_schema(table, self.schema))
+        if sum(piece.num_rows for piece in self.pending) * len(self.schema) >= GROUP_SIZE:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
-        if self.waiting:
-            table = arrow("lib").concat_tables(self.waiting)
-            self.waiting = []
+        """Write the pending rows."""
+        if self.pending:
+            table = arrow("lib").concat_tables(self.pending)
+            self.pending = []
             self.writer.write_table(table)
 
     def finish(self) -> None:
-        """Write the rest, and what a format has at its end."""
+        """Write the pending rows and the end of the file."""
         if self.writer is None:
-            raise InputError("there is no table to write: no columns came")
+            raise InputError("there is no table to write: write one or more columns")
         self.flush()
         self.writer.close()
         self.writer = None
 
     def close(self) -> None:
-        """Let go of a writer that was left in the middle: it would try to go on when it is collected."""
+        """Close a writer that was left unfinished: otherwise it would write when it is garbage-collected."""
         if self.writer is not None:
             with suppress(OSError):
                 self.writer.close()
@@ -171,30 +171,33 @@ def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:
     return arrow("lib").table(arrays)
 
 
-def _fitted(table: Any, schema: Any) -> Any:
-    """Give a later piece the types of the first."""
+def _cast_to_schema(table: Any, schema: Any) -> Any:
+    """Convert a later piece to the types of the first one."""
     if table.schema.names != schema.names:
-        came = f"columns {listing(table.schema.names)} came after {listing(schema.names)}"
-        raise InputError(f"{came}; all pieces of a table need the same columns")
+        raise InputError(
+            f"a piece has columns {listing(table.schema.names)}, expected {listing(schema.names)} as in the first "
+            "piece; all pieces of a table need the same columns"
+        )
     try:
         return table if table.schema == schema else table.cast(schema)
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"a later piece doesn't go into the columns' types of the first one: {reason}") from None
+        raise InputError(f"a piece can't be converted to the column types of the first piece: {reason}") from None
 
 
 @contextmanager
-def _named_if_full(target: str) -> Iterator[None]:
+def _disk_errors(target: str) -> Iterator[None]:
+    """Raise an InputError that names the file where a disk or quota is full."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _FULL_DISK_ERRORS:
             raise
         reason = "the disk is full" if error.errno == errno.ENOSPC else os.strerror(error.errno).lower()
         raise InputError(f"can't write {target}: {reason}; make room or write somewhere else") from error
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     return gzip.open(path, "wb", compresslevel=6) if path.suffix.lower() == ".gz" else path.open("wb")
 
 
@@ -214,4 +217,4 @@ _WRITERS: dict[str, Callable[[Any, Any], Any]] = {
     ".tsv.gz": partial(_csv, delimiter="\t"),
     ".parquet": _parquet,
 }
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk, quota, limit on files
+_FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full disk, exceeded quota, file size limit

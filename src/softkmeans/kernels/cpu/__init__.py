@@ -1,1 +1,1 @@
-"""The compiled CPU backend."""
+"""Compiled kernels for the CPU."""

@@ -1,8 +1,16 @@
-"""What kernels are given: centers as they want them, and how rows are cut into chunks and tiles."""
+"""Arguments of the kernels: centers in the form they need, and the sizes of chunks and tiles."""
 
 from __future__ import annotations
 
-__all__ = ["FLOATS", "FUSED", "OutOfRangeError", "Problem", "make_problem", "round_up", "scratch"]
+__all__ = [
+    "COMPILED_DISTANCES",
+    "FLOAT_TYPES",
+    "KernelArguments",
+    "OutOfRangeError",
+    "make_arguments",
+    "round_up",
+    "scratch_arrays",
+]
 
 import math
 from typing import Any, NamedTuple
@@ -14,166 +22,181 @@ from torch import Tensor
 from ...data.block import Block
 from ...distances import Cosine, Distance, SquaredEuclidean
 from . import kernels
-from .codegen import FLUSH, register_bytes
-from .panels import FAR, FEW, PANEL
+from .codegen import MIN_EXPONENT, register_bytes
+from .panels import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS
 
 Array = NDArray[Any]
 
-FLOATS: dict[int, Any] = {32: np.float32, 64: np.float64}
+FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
 
-# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are brought to length 1 first.
-FUSED: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
+# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
+# lengths.
+COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
 
-PRECISE = 1e-3  # the largest error, as rounding usually adds up, of a log-membership that comes from a matrix product
-SKIP = {32: 2.0**-26, 64: 2.0**-55}  # the share of a cluster's weight, at most, that is left out for being too small
-TILE = 384  # rows, at most, whose shares are held for one product
-CHUNK = 8 * TILE  # rows of a chunk at least, so that it learns what it may skip
-DENSE = 2**22  # numbers, at most, that this makes of sparse rows: 32 MB a thread
-TASK = 1e6  # cycles that a chunk should take at least
+MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
+SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
+TILE_ROWS = 384  # the most rows of a tile
+MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
+MAX_DENSE_ENTRIES = 2**22  # the most entries of a chunk of sparse rows, which is made dense: 32 MB a thread
+MIN_CHUNK_CYCLES = 1e6  # the least work of a chunk
 
 
 class OutOfRangeError(ArithmeticError):
-    """Rows or centers are so far away that the kernel's floats can't hold their squares."""
+    """An error for rows or centers so far from the origin that squares overflow in the kernel's floats."""
 
 
-class Problem(NamedTuple):
-    """Centers in a frame, as the kernels want them.
+class KernelArguments(NamedTuple):
+    """The arguments of a kernel that are equal for all chunks of a block.
 
     Attributes
     ----------
     bits : int
-        32 or 64, the type of the arrays.
+        Size of the kernel's floats: 32 or 64.
     origin : ndarray (d,)
-        The middle of the centers, in the block's frame: rows near it lose least to rounding.
-    beta, proportion : float
-        What the kernels' squared distances are multiplied by in the logits, and to make distances.
-    chunk : int
+        The median of the centers, as the block's rows are transformed. It is subtracted from rows and centers, so that
+        rows near the centers lose the fewest digits to rounding.
+    beta, distance_factor : float
+        Factors from the kernel's squared distances to logits and to distances.
+    chunk_rows : int
         Rows of a chunk.
-    arrays : dict
-        ``high``, ``low`` (padded,): the shift in two parts. ``centers`` (k, padded); ``blocks``: -2 c in groups of
-        four, feature by feature; ``bias`` (k,): -b / beta; ``squares`` (fours,): bias + ‖c‖², and a distance of no
-        account for the missing; ``settings``: those of `kernels.SETTINGS`.
-    numbers : dict
-        n, d, padded, k, fours, unit; size, the rows of a tile; stride, how far its clusters' shares are apart, which is
-        no power of two, since a cache has few places for multiples of those.
+    arrays, numbers : dict
+        Arguments by the names in `kernels.ARGUMENTS`.
     """
 
     bits: int
     origin: Array
     beta: float
-    proportion: float
-    chunk: int
+    distance_factor: float
+    chunk_rows: int
     arrays: dict[str, Array]
     numbers: dict[str, int]
 
 
-def make_problem(
-    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, flush: float | None = None
-) -> Problem:
-    """Prepare centers (k, d) for kernels of 32 or 64 bits; ``flush`` is how far below the greatest exponents count.
+def make_arguments(
+    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, max_exponent: float | None = None
+) -> KernelArguments:
+    """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
+
+    Memberships below 2^-max_exponent are skipped; by default, those that are too small for `Code.exp2`.
 
     Raises
     ------
     OutOfRangeError
-        If that many bits can't hold the squares.
+        If squares overflow in floats of this size.
     """
-    proportion, unit = FUSED[type(distance)]
-    beta *= proportion
+    distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
+    beta *= distance_factor
     (k, d), lanes = c.shape, register_bytes() * 8 // bits
-    padded, fours = round_up(d, lanes), round_up(k, 4)
+    padded_d, padded_k = round_up(d, lanes), round_up(k, 4)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        high, low, origin, scale = _shift(block, c, bits, unit=unit)
-        z, bias = (c.numpy() - origin).astype(FLOATS[bits]), -b.numpy() / beta
+        high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
+        z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, high, norms, bias)
-    least = max(1, min(CHUNK, DENSE // padded)) if block.is_sparse else CHUNK
-    chunk, tile = _partition(len(block), k, padded, PANEL * lanes, least)
-    settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk)
-    settings["flush"] = settings["flush"] if flush is None else flush
-    squares = np.full(fours, np.finfo(FLOATS[bits]).max, FLOATS[bits])
-    squares[:k] = norms + bias
+    min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
+    chunk_rows, tile_rows = _partition(len(block), k, padded_d, PANEL_REGISTERS * lanes, min_rows)
+    settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
+    settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
+    center_terms = np.full(padded_k, np.finfo(FLOAT_TYPES[bits]).max, FLOAT_TYPES[bits])
+    center_terms[:k] = norms + bias
+    groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
     arrays = {
-        "high": _pad(high, padded), "low": _pad(low, padded), "centers": _pad(z, k, padded),
-        "blocks": np.ascontiguousarray(_pad(-2 * z, fours, padded).reshape(-1, 4, padded).transpose(0, 2, 1)),
-        "bias": bias.astype(FLOATS[bits]), "squares": squares,
-        "settings": np.array([settings[name] for name in kernels.SETTINGS], FLOATS[bits]),
+        "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
+        "center_groups": np.ascontiguousarray(groups),
+        "bias": bias.astype(FLOAT_TYPES[bits]), "center_terms": center_terms,
+        "settings": np.array([settings[name] for name in kernels.SETTINGS], FLOAT_TYPES[bits]),
     }  # fmt: skip
-    numbers = {"n": len(block), "d": d, "padded": padded, "k": k, "fours": fours, "unit": int(unit), "size": tile}
-    return Problem(bits, origin, beta, proportion, chunk, arrays, numbers | {"stride": TILE + 512 // bits})
+    numbers = {
+        "n": len(block), "d": d, "padded_d": padded_d, "k": k, "padded_k": padded_k, "normalize": int(normalize),
+        "tile_rows": tile_rows,
+        "resp_stride": TILE_ROWS + 512 // bits,  # no power of two: a cache has few places for multiples of those
+    }  # fmt: skip
+    return KernelArguments(bits, origin, beta, distance_factor, chunk_rows, arrays, numbers)
 
 
-def _shift(block: Block, c: Tensor, bits: int, *, unit: bool) -> tuple[Array, Array, Array, float]:
-    """Give the shift to amid the centers in two parts (d,), where that is in the frame (d,), and the frame's scale."""
-    frame_shift, scale = (np.zeros(c.shape[1]), 1.0)
+def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:
+    """Return what is subtracted from rows, in two parts (d,), the same as the block transforms it (d,), and the scale.
+
+    Rows are shifted to the median of the centers; rows that are normalized keep the shift of the block.
+    """
+    block_shift, scale = (np.zeros(c.shape[1]), 1.0)
     if block.scaling is not None:
-        frame_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
-    middle = frame_shift if unit else frame_shift + np.median(c.numpy(), axis=0) * scale
-    high = middle.astype(FLOATS[bits])
-    low = (middle - high).astype(FLOATS[bits])
-    return high, low, (high.astype(np.float64) + low - frame_shift) / scale, scale
+        block_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
+    shift = block_shift if normalize else block_shift + np.median(c.numpy(), axis=0) * scale
+    high = shift.astype(FLOAT_TYPES[bits])
+    low = (shift - high).astype(FLOAT_TYPES[bits])
+    return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
 
 
 def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array) -> None:
-    far = FAR[bits]
-    fits = norms.max() < far and np.abs(bias).max() < far and np.isfinite(high).all()
-    if not (fits and far**-0.5 < scale < far**0.5):
+    """Raise OutOfRangeError if squares overflow."""
+    limit = MAX_DISTANCE[bits]
+    fits = norms.max() < limit and np.abs(bias).max() < limit and np.isfinite(high).all()
+    if not (fits and limit**-0.5 < scale < limit**0.5):
         raise OutOfRangeError
 
 
-def _settings(bits: int, d: int, scale: float, beta: float, largest: float, chunk: int) -> dict[str, float]:
-    """Give what `kernels.SETTINGS` names."""
-    roundoff = float(np.finfo(FLOATS[bits]).eps) / 2
-    beta = min(beta, FAR[bits] ** 0.9)
+def _settings(
+    bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int
+) -> dict[str, float]:
+    """Return the numbers that `kernels.SETTINGS` names."""
+    roundoff = float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
+    beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
     return {
-        "scale": 1 / scale,
+        "inverse_scale": 1 / scale,
         "beta": beta,
-        "rounding": (d + 4) * roundoff,  # of a product of d terms, at most
-        "largest": math.sqrt(largest),
-        "roughness": beta * math.sqrt(d + 4) * roundoff / PRECISE,
-        "flush": -FLUSH[bits],
-        "skip": SKIP[bits] / chunk,
+        "product_error": (d + 4) * roundoff,  # at most; on average, errors add up like the square root
+        "max_center_norm": math.sqrt(max_squared_norm),
+        "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
+        "max_exponent": -MIN_EXPONENT[bits],
+        "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
     }
 
 
 def round_up(number: int, step: int) -> int:
-    """Give the next multiple of a step."""
+    """Return the next multiple of a step."""
     return -(-number // step) * step
 
 
 def _pad(array: Array, *shape: int) -> Array:
-    """Put an array into the corner of a larger one of zeros."""
+    """Pad an array with zeros at the end of each axis."""
     padded = np.zeros(shape, array.dtype)
     padded[tuple(slice(0, size) for size in array.shape)] = array
     return padded
 
 
-def scratch(problem: Problem) -> dict[str, tuple[int, int]]:
-    """What a kernel works in: the numbers an array has, and their bytes. What chunks add up comes last."""
-    lanes, width = register_bytes() * 8 // problem.bits, problem.bits // 8
-    k, d, padded, fours = (problem.numbers[name] for name in ("k", "d", "padded", "fours"))
-    panel, several, wide = PANEL * lanes, round_up(k, lanes), d > FEW
+def scratch_arrays(arguments: KernelArguments) -> dict[str, tuple[int, int]]:
+    """Return the length and the bytes per number of each array that a kernel works in; sums over chunks come last."""
+    lanes, float_bytes = register_bytes() * 8 // arguments.bits, arguments.bits // 8
+    k, d, padded_d, padded_k = (arguments.numbers[name] for name in ("k", "d", "padded_d", "padded_k"))
+    panel_rows, lanes_of_k, many = PANEL_REGISTERS * lanes, round_up(k, lanes), d > MAX_FEW_FEATURES
     floats = {
-        "z": padded * panel, "columns": padded * panel, "scales": TILE, "w": TILE, "strip": panel * TILE * wide,
-        "dist": fours * panel, "least": panel, "limit": panel, "offset": panel, "reach": several,
-        "y": k * panel, "total": TILE, "depth": TILE, "factor": panel, "label": panel,
-        "shares": fours * problem.numbers["stride"] * wide,
-        "weight": k * lanes, "distortion": k * lanes, "moment": 0 if wide else k * d * lanes,
+        "z": padded_d * panel_rows, "columns": padded_d * panel_rows, "row_scales": TILE_ROWS, "w": TILE_ROWS,
+        "strip": panel_rows * TILE_ROWS * many, "dist": padded_k * panel_rows, "min_dist": panel_rows,
+        "dist_limit": panel_rows, "offset": panel_rows, "cutoff": lanes_of_k, "resp": k * panel_rows,
+        "resp_totals": TILE_ROWS, "tile_min_dist": TILE_ROWS, "row_factors": panel_rows, "labels": panel_rows,
+        "tile_resp": padded_k * arguments.numbers["resp_stride"] * many,
+        "weight_lanes": k * lanes, "distortion_lanes": k * lanes, "weighted_sum_lanes": 0 if many else k * d * lanes,
     }  # fmt: skip
-    integers = {"listed": PANEL * k + 1, "far": 1}
+    integers = {"near_list": PANEL_REGISTERS * k + 1, "out_of_range": 1}
     doubles = {
-        "weight_total": several, "distortion_total": k, "objective": 3,
-        "moment_total": 0 if wide else k * d, "sums": fours * padded * wide,
+        "weight_total": lanes_of_k, "distortion_total": k, "objective_sums": 3,
+        "weighted_sum_total": 0 if many else k * d, "weighted_sum_strips": padded_k * padded_d * many,
     }  # fmt: skip
-    arrays = {name: (size, width) for name, size in floats.items()}
+    arrays = {name: (size, float_bytes) for name, size in floats.items()}
     return arrays | {name: (size, 8) for name, size in (integers | doubles).items()}
 
 
-def _partition(n: int, k: int, padded: int, panel: int, least: int) -> tuple[int, int]:
-    """Rows of a chunk, ``least`` or more, and of a tile: chunks alike, as many as most numbers of threads divide."""
-    cycles = k * (padded / 8 + 2) + 2 * padded + 30  # about, per row
-    most = max(1.0, n / max(least, TASK / cycles))
-    doublings = int(math.log2(most))
-    n_chunks = 3 * 2 ** (doublings - 1) if doublings and most >= 1.5 * 2**doublings else 2**doublings
-    chunk = -(-n // n_chunks)
-    n_tiles = -(-chunk // TILE)
-    return chunk, round_up(-(-chunk // n_tiles), panel)
+def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
+    """Return the rows of a chunk and of a tile, for chunks of equal size.
+
+    Their number is a power of two or three times one, which most numbers of threads divide.
+    """
+    cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
+    max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
+    doublings = int(math.log2(max_chunks))
+    use_three = doublings and max_chunks >= 1.5 * 2**doublings
+    n_chunks = 3 * 2 ** (doublings - 1) if use_three else 2**doublings
+    chunk_rows = -(-n // n_chunks)
+    n_tiles = -(-chunk_rows // TILE_ROWS)
+    return chunk_rows, round_up(-(-chunk_rows // n_tiles), panel_rows)

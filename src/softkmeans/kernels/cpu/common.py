@@ -1,4 +1,4 @@
-"""What dense and sparse memberships have in common: what is within reach, a row's total, the order of the sums."""
+"""Parts of the kernels for dense and for sparse memberships: cutoffs, row factors, the objective, feature strips."""
 
 from __future__ import annotations
 
@@ -6,53 +6,55 @@ from collections.abc import Iterator
 from typing import Any
 
 from .codegen import Code, Value
-from .panels import FAR, note_far, places, variables
+from .panels import MAX_DISTANCE, check_range, register_starts, variables
 
 
-def set_reach(code: Code, t: Any) -> None:
-    """How much farther than the nearest a cluster may be from a row that counts for it.
+def set_cutoffs(code: Code, t: Any) -> None:
+    """Set each cluster's cutoff: a row whose distance exceeds its limit by more is skipped for this cluster.
 
-    A membership is at most 2^-(beta (distance - least)). Those skipped of a cluster, in all rows of a chunk, add up to
-    no more than `arguments.SKIP` of the weight that it has in the chunk already.
+    The membership of such a row is at most 2^-(beta (dist - min_dist)). All rows of a chunk that are skipped for a
+    cluster together have at most the fraction `arguments.SKIPPED_FRACTION` of the weight that the cluster has so far.
     """
     for q in code.range(0, t.k, code.lanes):
-        weight = code.rounded(t.weight_total.load(q))
-        exponent = code.minimum(-code.log2(weight * t.skip), code.full(t.flush))
-        t.reach.store(q, code.minimum(exponent / t.beta, code.full(FAR[code.bits])))
+        weight = code.from_float64(t.weight_total.load(q))
+        exponent = code.minimum(-code.log2(weight * t.skipped_fraction), code.full(t.max_exponent))
+        t.cutoff.store(q, code.minimum(exponent / t.beta, code.full(MAX_DISTANCE[code.bits])))
 
 
-def share_out(code: Code, t: Any) -> None:
-    """Each row's factor w / total from memberships to shares."""
-    for v in places(code):
-        t.factor.store(v, t.w.load(t.place + v) / t.total.load(t.place + v))
-        t.depth.store(t.place + v, t.least.load(v) + t.offset.load(v))
+def set_row_factors(code: Code, t: Any) -> None:
+    """Set each row's factor w / total, by which unnormalized memberships become memberships times weights."""
+    for v in register_starts(code):
+        t.row_factors.store(v, t.w.load(t.panel_start + v) / t.resp_totals.load(t.panel_start + v))
+        t.tile_min_dist.store(t.panel_start + v, t.min_dist.load(v) + t.offset.load(v))
 
 
-def sum_up(code: Code, t: Any, rows: Value) -> None:
-    """Add up a tile's Σ w log2 total, Σ w least distance and Σ w; note whether arithmetic held."""
-    entropic, distant, number = variables(code)
+def add_objective(code: Code, t: Any, rows: Value) -> None:
+    """Add a tile's Σ w log2 total, Σ w min_dist and Σ w to the objective's sums; check the range of min_dist."""
+    log_total_sum, distance_sum, weight_sum = variables(code)
     for p in code.range(0, rows, code.lanes):
-        w, least = t.w.load(p), t.depth.load(p)
-        entropic.set(code.fma(w, code.log2(t.total.load(p)), entropic))
-        distant.set(code.fma(w, least, distant))
-        number.set(number + w)
-        note_far(code, t, least)
-    for i, total in enumerate((entropic, distant, number)):
-        t.objective[i] = t.objective[i] + code.total(total)
+        w, min_dist = t.w.load(p), t.tile_min_dist.load(p)
+        log_total_sum.set(code.fma(w, code.log2(t.resp_totals.load(p)), log_total_sum))
+        distance_sum.set(code.fma(w, min_dist, distance_sum))
+        weight_sum.set(weight_sum + w)
+        check_range(code, t, min_dist)
+    for i, lane_sums in enumerate((log_total_sum, distance_sum, weight_sum)):
+        t.objective_sums[i] = t.objective_sums[i] + code.sum_lanes(lane_sums)
 
 
 def strips(code: Code, t: Any) -> Iterator[tuple[Value, int]]:
-    """Split the features into strips of three registers, then two, then one: give where each begins, and its width.
+    """Split the features into strips of three registers, then two, then one: yield each start and number of registers.
 
-    A single register is left only where there is no other: products of so narrow a strip are slow.
+    A strip of one register occurs only if there is just one register: products of such narrow strips are slow.
     """
-    left = t.padded // code.lanes
-    threes = code.select((left % 3).same(1), code.select(left > 1, left // 3 - 1, code.whole(0)), left // 3)
-    rest = left - threes * 3
+    n_registers = t.padded_d // code.lanes
+    one_left = (n_registers % 3).equals(1)
+    one_less = code.select(n_registers > 1, n_registers // 3 - 1, code.integer(0))
+    n_threes = code.select(one_left, one_less, n_registers // 3)
+    rest = n_registers - n_threes * 3
     for width, begin, number in (
-        (3, code.whole(0), threes),
-        (2, threes * 3, rest // 2),
-        (1, threes * 3 + rest // 2 * 2, rest % 2),
+        (3, code.integer(0), n_threes),
+        (2, n_threes * 3, rest // 2),
+        (1, n_threes * 3 + rest // 2 * 2, rest % 2),
     ):
         for s in code.range(0, number):
             yield (begin + s * width) * code.lanes, width

@@ -1,4 +1,4 @@
-"""Memberships of all clusters, where many are within reach of a row, and their sums by matrix products."""
+"""Memberships of all clusters, for panels with many clusters within the cutoff, and their sums by matrix products."""
 
 from __future__ import annotations
 
@@ -6,89 +6,98 @@ from typing import Any
 
 from .codegen import Code, Value
 from .common import strips
-from .panels import PANEL, add_to, features, places, product, variables, vectors
+from .panels import PANEL_REGISTERS, add_to, features, load_panel, product, register_starts, variables
 
 
-def is_crowded(code: Code, t: Any, *, rows: bool) -> Value:
-    """Whether so many clusters are within reach of the panel's rows that it pays to work on all.
+def is_cheaper(code: Code, t: Any, *, by_row: bool) -> Value:
+    """Return whether so many clusters are within the cutoff of the panel's rows that computing all is cheaper.
 
-    What else would cost is each row within reach (``rows``), or each register with one in it.
+    The cost of computing only those within the cutoff is estimated by their number (``by_row``), or by the number of
+    registers that hold any.
     """
-    found, limits = code.variable(code.whole(0)), vectors(code, t.limit, 0)
+    cost, limits = code.variable(code.integer(0)), load_panel(code, t.dist_limit, 0)
     for q in code.range(0, t.k):
-        for x, limit in zip(vectors(code, t.dist, q * PANEL * code.lanes), limits, strict=True):
-            mask = code.mask(x <= limit + t.reach[q])
-            found.set(found + (code.count(mask) if rows else code.select(mask > 0, code.whole(1), code.whole(0))))
-    many: Value = t.k * (PANEL * code.lanes // 8) if rows else t.k * PANEL // 2
-    return found > many
+        for x, limit in zip(load_panel(code, t.dist, q * PANEL_REGISTERS * code.lanes), limits, strict=True):
+            mask = code.mask(x <= limit + t.cutoff[q])
+            mask_cost = code.count_bits(mask) if by_row else code.select(mask > 0, code.integer(1), code.integer(0))
+            cost.set(cost + mask_cost)
+    max_cost: Value = t.k * (PANEL_REGISTERS * code.lanes // 8) if by_row else t.k * PANEL_REGISTERS // 2
+    return cost > max_cost
 
 
-def weigh_all(code: Code, t: Any) -> None:
-    """Unnormalized memberships 2^(beta (least - distance)) of all clusters, and their sum."""
-    panel = PANEL * code.lanes
-    for v in code.range(0, panel, code.lanes):
-        least, (total,) = t.least.load(v), variables(code, number=1)
+def compute_memberships(code: Code, t: Any) -> None:
+    """Compute the unnormalized memberships 2^(beta (min_dist - dist)) of all clusters, and their sum for each row."""
+    size = PANEL_REGISTERS * code.lanes
+    for v in code.range(0, size, code.lanes):
+        min_dist, (total,) = t.min_dist.load(v), variables(code, number=1)
         for q in code.range(0, t.k):
-            y = code.exp2((least - t.dist.load(q * panel + v)) * t.beta)
-            t.y.store(q * panel + v, y)
-            total.set(total + y)
-        t.total.store(t.place + v, total)
+            r = code.exp2((min_dist - t.dist.load(q * size + v)) * t.beta)
+            t.resp.store(q * size + v, r)
+            total.set(total + r)
+        t.resp_totals.store(t.panel_start + v, total)
 
 
-def share_all(code: Code, t: Any, *, columns: bool) -> None:
-    """Make memberships shares r w; add up weights and distortions, and where features are few the ``columns`` too."""
-    panel, factors, offsets = PANEL * code.lanes, vectors(code, t.factor, 0), vectors(code, t.offset, 0)
+def add_memberships(code: Code, t: Any, *, with_rows: bool) -> None:
+    """Normalize and weight all memberships; add them and their distortions to the sums.
+
+    For few features (``with_rows``), the rows are added, too. Else the memberships are kept for the tile's product.
+    """
+    size, factors = PANEL_REGISTERS * code.lanes, load_panel(code, t.row_factors, 0)
+    offsets = load_panel(code, t.offset, 0)
     for q in code.range(0, t.k):
-        shares = [y * factor for y, factor in zip(vectors(code, t.y, q * panel), factors, strict=True)]
-        gaps = vectors(code, t.dist, q * panel)
-        if not columns:
-            gaps = [gap + offset for gap, offset in zip(gaps, offsets, strict=True)]
-        add_to(code, t.weight, q * code.lanes, [(r, None) for r in shares])
-        add_to(code, t.distortion, q * code.lanes, list(zip(shares, gaps, strict=True)))
-        if columns:
+        resp = [r * factor for r, factor in zip(load_panel(code, t.resp, q * size), factors, strict=True)]
+        distances = load_panel(code, t.dist, q * size)
+        if not with_rows:
+            distances = [distance + offset for distance, offset in zip(distances, offsets, strict=True)]
+        add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
+        add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
+        if with_rows:
             for j in features(code, t):
-                column = vectors(code, t.columns, j * panel)
-                add_to(code, t.moment, (q * t.d + j) * code.lanes, list(zip(shares, column, strict=True)))
+                column = load_panel(code, t.columns, j * size)
+                add_to(code, t.weighted_sum_lanes, (q * t.d + j) * code.lanes, list(zip(resp, column, strict=True)))
         else:
-            for v, r in zip(places(code), shares, strict=True):
-                t.shares.store(q * t.stride + t.place + v, r)
+            for v, r in zip(register_starts(code), resp, strict=True):
+                t.tile_resp.store(q * t.resp_stride + t.panel_start + v, r)
 
 
-def share_none(code: Code, t: Any) -> None:
-    """Leave the panel out of the tile's product."""
+def clear_memberships(code: Code, t: Any) -> None:
+    """Set the panel's memberships to 0 in the tile's product, as its rows have been added otherwise."""
     for q in code.range(0, t.k):
-        for v in places(code):
-            t.shares.store(q * t.stride + t.place + v, code.full(0.0))
+        for v in register_starts(code):
+            t.tile_resp.store(q * t.resp_stride + t.panel_start + v, code.full(0.0))
 
 
 def add_products(code: Code, t: Any, first: Value, rows: Value) -> None:
-    """Add Σ r z of a tile to the sums, strip by strip; a strip's sums lie together, to stream through the cache."""
+    """Add Σ r z of a tile to the sums, strip by strip.
+
+    The sums of a strip are contiguous in memory, so that the processor can prefetch them.
+    """
     for begin, width in strips(code, t):
         span = width * code.lanes
         _fill_strip(code, t, first, rows, begin, span)
         for q in code.range(0, t.k, 4):
             block = product(
                 code, rows, [code.full(0.0)] * 4,
-                lambda i, p, q=q: t.shares[(q + i) * t.stride + p],
+                lambda i, p, q=q: t.tile_resp[(q + i) * t.resp_stride + p],
                 lambda v, p, span=span: t.strip.load(p * span + v * code.lanes),
                 width,
             )  # fmt: skip
             for i, line in enumerate(block):
                 for v, total in enumerate(line):
-                    at = begin * t.fours + (q + i) * span + v * code.lanes
-                    t.sums.store(at, t.sums.load(at) + code.double(total))
+                    at = begin * t.padded_k + (q + i) * span + v * code.lanes
+                    t.weighted_sum_strips.store(at, t.weighted_sum_strips.load(at) + code.to_float64(total))
 
 
 def _fill_strip(code: Code, t: Any, first: Value, rows: Value, begin: Value, span: int) -> None:
-    """Read some features of a tile's rows once more: the rows are in the cache still, where a copy would not be."""
+    """Read some features of a tile's rows again: the rows are still in cache, while a copy of all would not fit."""
     for p in code.range(0, rows):
-        x, to, scale = (first + p) * t.d, p * span, t.scales[p]
+        x, to, scale = (first + p) * t.d, p * span, t.row_scales[p]
         for v in range(0, span, code.lanes):
             j = begin + v
-            with code.either(t.d - j > code.lanes - 1) as (whole, part):
-                with whole:
-                    t.strip.store(to + v, (t.x.load(x + j) - t.high.load(j) - t.low.load(j)) * scale)
+            with code.if_else(t.d - j > code.lanes - 1) as (full, part):
+                with full:
+                    t.strip.store(to + v, (t.x.load(x + j) - t.shift_high.load(j) - t.shift_low.load(j)) * scale)
                 with part:
                     t.strip.store(to + v, code.full(0.0))
                     for i in code.range(j, t.d):
-                        t.strip[to + v + i - j] = (t.x[x + i] - t.high[i] - t.low[i]) * scale
+                        t.strip[to + v + i - j] = (t.x[x + i] - t.shift_high[i] - t.shift_low[i]) * scale

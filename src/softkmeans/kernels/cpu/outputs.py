@@ -1,56 +1,57 @@
-"""What is written for each row."""
+"""Outputs for each row: the nearest cluster, memberships, and distances for seeding."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .codegen import Code
-from .panels import PANEL, add_to, note_far, places, vectors
-from .sparse import listed
+from .panels import PANEL_REGISTERS, add_to, check_range, load_panel, register_starts
+from .sparse import near_registers
 
 
-def put_nearest(code: Code, t: Any) -> None:
-    """Write each row's nearest cluster (the first of equals), its distance, and log2 of the row's total."""
-    for v in places(code):
-        t.label.store(v, code.full(-1.0))
-        t.factor.store(v, code.log2(t.total.load(t.place + v)))
-        note_far(code, t, t.least.load(v))
-    for _, at, q, p, _ in listed(code, t):
-        first = code.select(t.label.load(p) < 0.0, code.floated(q), t.label.load(p))
-        t.label.store(p, code.select(t.dist.load(at).same(t.least.load(p)), first, t.label.load(p)))
-    for p in code.range(0, t.m):
-        t.out_label[t.row + p] = code.truncated(t.label[p])
-        t.out_distance[t.row + p] = t.least[p]
-        t.out_log_total[t.row + p] = t.factor[p]
+def write_nearest(code: Code, t: Any) -> None:
+    """Write each row's nearest cluster, the first one in a tie, its distance, and log2 of the sum of memberships."""
+    for v in register_starts(code):
+        t.labels.store(v, code.full(-1.0))
+        t.row_factors.store(v, code.log2(t.resp_totals.load(t.panel_start + v)))  # reused for another quantity
+        check_range(code, t, t.min_dist.load(v))
+    for _, at, q, p, _ in near_registers(code, t):
+        label_if_nearest = code.select(t.labels.load(p) < 0.0, code.from_integer(q), t.labels.load(p))
+        is_nearest = t.dist.load(at).equals(t.min_dist.load(p))
+        t.labels.store(p, code.select(is_nearest, label_if_nearest, t.labels.load(p)))
+    for p in code.range(0, t.panel_rows):
+        t.out_label[t.first_row + p] = code.to_integer(t.labels[p])
+        t.out_distance[t.first_row + p] = t.min_dist[p]
+        t.out_log_total[t.first_row + p] = t.row_factors[p]
 
 
-def put_memberships(code: Code, t: Any) -> None:
+def write_memberships(code: Code, t: Any) -> None:
     """Write each row's memberships."""
-    for i in code.range(t.row * t.k, (t.row + t.m) * t.k):
+    for i in code.range(t.first_row * t.k, (t.first_row + t.panel_rows) * t.k):
         t.out_resp[i] = 0.0
-    for i, _, q, p, lanes in listed(code, t):
-        t.y.store(i * code.lanes, t.y.load(i * code.lanes) / t.total.load(t.place + p))
-        for lane in code.lanes_of(lanes):
-            with code.when(p + lane < t.m):
-                t.out_resp[(t.row + p + lane) * t.k + q] = t.y[i * code.lanes + lane]
+    for i, _, q, p, mask in near_registers(code, t):
+        t.resp.store(i * code.lanes, t.resp.load(i * code.lanes) / t.resp_totals.load(t.panel_start + p))
+        for lane in code.set_bits(mask):
+            with code.if_then(p + lane < t.panel_rows):
+                t.out_resp[(t.first_row + p + lane) * t.k + q] = t.resp[i * code.lanes + lane]
 
 
-def put_closer(code: Code, t: Any) -> None:
-    """Write, center by center, the lesser of the rows' distances and what they had, and add it up, weighted."""
-    panel = PANEL * code.lanes
+def write_min_distances(code: Code, t: Any) -> None:
+    """Write, candidate by candidate, the smaller of the rows' distances and ``closest``, and add it up with weights."""
+    size = PANEL_REGISTERS * code.lanes
     for q in code.range(0, t.k):
-        with code.either(t.m.same(panel)) as (full, part):
+        with code.if_else(t.panel_rows.equals(size)) as (full, part):
             with full:
-                for v in places(code):
-                    least = code.minimum(t.dist.load(q * panel + v), t.closest.load(t.row + v))
-                    t.dist.store(q * panel + v, least)
-                    t.out_resp.store(q * t.n + t.row + v, least)
+                for v in register_starts(code):
+                    smaller = code.minimum(t.dist.load(q * size + v), t.closest.load(t.first_row + v))
+                    t.dist.store(q * size + v, smaller)
+                    t.out_resp.store(q * t.n + t.first_row + v, smaller)
             with part:
-                for p in code.range(0, t.m):
-                    least = code.minimum(t.dist[q * panel + p], t.closest[t.row + p])
-                    t.dist[q * panel + p] = least
-                    t.out_resp[q * t.n + t.row + p] = least
-        pairs = [(t.dist.load(q * panel + v), t.w.load(t.place + v)) for v in places(code)]
-        add_to(code, t.weight, q * code.lanes, pairs)
-    for least in vectors(code, t.least, 0):
-        note_far(code, t, least)
+                for p in code.range(0, t.panel_rows):
+                    smaller = code.minimum(t.dist[q * size + p], t.closest[t.first_row + p])
+                    t.dist[q * size + p] = smaller
+                    t.out_resp[q * t.n + t.first_row + p] = smaller
+        pairs = [(t.dist.load(q * size + v), t.w.load(t.panel_start + v)) for v in register_starts(code)]
+        add_to(code, t.weight_lanes, q * code.lanes, pairs)
+    for min_dist in load_panel(code, t.min_dist, 0):
+        check_range(code, t, min_dist)

@@ -1,10 +1,12 @@
-"""A panel: rows brought into registers, and their distances to all centers.
+"""Panels: rows in registers, and their distances to all centers.
 
-A panel is three registers of rows; a tile is many panels. ``t`` holds a kernel's arrays and numbers by name, those of
-`kernels.ARGUMENTS`, and for the panel at hand ``t.row``, the number of its first row, ``t.place``, where it is in its
-tile, and ``t.m``, how many rows it has. Arrays of clusters, or features, by rows have a panel's width a line. A
-distance holds what the log-prior adds, and may lack a part that is the same for all clusters of a row: the row's
-``offset``.
+A panel is three registers of rows. ``t`` holds a kernel's arrays and numbers by name (`kernels.ARGUMENTS` describes
+them) and, for the current panel, ``t.first_row``, the index of its first row in the chunk, ``t.panel_start``, its
+position in the tile, and ``t.panel_rows``, its number of rows. In arrays of clusters, or features, by rows, a line has
+the length of a panel.
+
+Distances include the bias, which stands for the log-prior. They may lack the part that is equal for all clusters of a
+row, the row's ``offset``.
 """
 
 from __future__ import annotations
@@ -14,202 +16,206 @@ from typing import Any
 
 from .codegen import Array, Code, Value, Variable
 
-PANEL = 3  # with four centers it makes twelve sums: they keep two FMA units of latency four busy, and fit 16 registers
-FEW = 8  # up to so many features distances are taken by differences, and beyond by matrix products
-FAR = {32: 1e30, 64: 1e300}  # a distance beyond which arithmetic fails
+# With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
+# fit into 16 registers.
+PANEL_REGISTERS = 3
+MAX_FEW_FEATURES = 8  # up to here, distances are computed from differences, else by a matrix product
+MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
 
 
-def vectors(code: Code, array: Array, at: Any) -> list[Value]:
+def load_panel(code: Code, array: Array, at: Any) -> list[Value]:
     """Load the registers of a panel."""
-    return [array.load(at + v) for v in places(code)]
+    return [array.load(at + v) for v in register_starts(code)]
 
 
-def places(code: Code) -> range:
-    """Give where the registers of a panel begin."""
-    return range(0, PANEL * code.lanes, code.lanes)
+def register_starts(code: Code) -> range:
+    """Return where the registers of a panel begin."""
+    return range(0, PANEL_REGISTERS * code.lanes, code.lanes)
 
 
 def features(code: Code, t: Any) -> Iterable[Any]:
-    """Loop over the features: each of a few has instructions of its own."""
+    """Loop over the features; the loop is unrolled if their number is known."""
     return range(t.d) if isinstance(t.d, int) else code.range(0, t.d)
 
 
-def variables(code: Code, value: Any = 0.0, number: int = PANEL) -> list[Variable]:
-    """Make variables that hold registers, full of one value at first."""
+def variables(code: Code, value: Any = 0.0, number: int = PANEL_REGISTERS) -> list[Variable]:
+    """Return variables that hold registers, with one initial value in all lanes."""
     return [code.variable(code.full(value)) for _ in range(number)]
 
 
 def add_to(code: Code, array: Array, at: Any, pairs: list[tuple[Any, Any]]) -> None:
-    """Add products, or single terms, to a register in memory."""
+    """Add products x * y to a register in memory, or x if y is None."""
     total = array.load(at)
     for x, y in pairs:
         total = total + x if y is None else code.fma(x, y, total)
     array.store(at, total)
 
 
-def flush(code: Code, lanes: Array, totals: Array, number: Any) -> None:
-    """Add registers' lanes up into float64 totals, and clear them."""
+def add_lanes(code: Code, lanes: Array, totals: Array, number: Any) -> None:
+    """Add the lanes of registers in memory to float64 totals, and set the registers to 0."""
     for i in code.range(0, number):
-        totals[i] = totals[i] + code.total(lanes.load(i * code.lanes))
+        totals[i] = totals[i] + code.sum_lanes(lanes.load(i * code.lanes))
         lanes.store(i * code.lanes, code.full(0.0))
 
 
-def note_far(code: Code, t: Any, distance: Value) -> None:
-    """Note a distance that arithmetic can't hold."""
-    with code.when(code.mask(distance < FAR[code.bits]) < 2**code.lanes - 1):
-        t.far[0] = code.whole(1)
+def check_range(code: Code, t: Any, distance: Value) -> None:
+    """Set ``out_of_range`` if a distance is too large, or NaN."""
+    with code.if_then(code.mask(distance < MAX_DISTANCE[code.bits]) < 2**code.lanes - 1):
+        t.out_of_range[0] = code.integer(1)
 
 
 # -- reading rows
 
 
-def fill(code: Code, t: Any) -> None:
-    """Read the panel's rows into the frame, as they are and stood up as columns; missing ones become 0."""
-    panel = PANEL * code.lanes
-    for p in code.range(0, t.m):
-        _enter(code, t, t.row + p, p * t.padded)
-        t.scales[t.place + p] = t.scale
-        with code.when(t.unit > 0):
+def read_rows(code: Code, t: Any) -> None:
+    """Read the panel's rows, shifted and scaled, into ``z`` and, transposed, ``columns``; missing rows become 0."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, t.panel_rows):
+        _read_row(code, t, t.first_row + p, p * t.padded_d)
+        t.row_scales[t.panel_start + p] = t.inverse_scale
+        with code.if_then(t.normalize > 0):
             _normalize(code, t, p)
-    for i in code.range(t.m * t.padded, t.padded * panel, code.lanes):
+    for i in code.range(t.panel_rows * t.padded_d, t.padded_d * size, code.lanes):
         t.z.store(i, code.full(0.0))
-    for v in places(code):
-        for j in code.range(0, t.padded, code.lanes):
-            square = [t.z.load((v + lane) * t.padded + j) for lane in range(code.lanes)]
+    for v in register_starts(code):
+        for j in code.range(0, t.padded_d, code.lanes):
+            square = [t.z.load((v + lane) * t.padded_d + j) for lane in range(code.lanes)]
             for feature, column in enumerate(code.transpose(square)):
-                t.columns.store((j + feature) * panel + v, column)
-    _fill_weights(code, t)
+                t.columns.store((j + feature) * size + v, column)
+    _read_weights(code, t)
 
 
-def _enter(code: Code, t: Any, row: Value, to: Value) -> None:
-    """Bring a row into the frame: (x - high - low) * scale, where high + low has more digits than x."""
-    x, whole = row * t.d, t.d - t.d % code.lanes
-    for j in code.range(0, whole, code.lanes):
-        t.z.store(to + j, (t.x.load(x + j) - t.high.load(j) - t.low.load(j)) * t.scale)
-    for j in code.range(whole, t.d):
-        t.z[to + j] = (t.x[x + j] - t.high[j] - t.low[j]) * t.scale
+def _read_row(code: Code, t: Any, row: Value, to: Value) -> None:
+    """Read a row: (x - shift_high - shift_low) * inverse_scale."""
+    x, full_registers = row * t.d, t.d - t.d % code.lanes
+    for j in code.range(0, full_registers, code.lanes):
+        t.z.store(to + j, (t.x.load(x + j) - t.shift_high.load(j) - t.shift_low.load(j)) * t.inverse_scale)
+    for j in code.range(full_registers, t.d):
+        t.z[to + j] = (t.x[x + j] - t.shift_high[j] - t.shift_low[j]) * t.inverse_scale
 
 
 def _normalize(code: Code, t: Any, p: Value) -> None:
-    """Bring row p of the panel to length 1."""
+    """Divide row p of the panel by its length."""
     (square,) = variables(code, number=1)
-    for j in code.range(0, t.padded, code.lanes):
-        x = t.z.load(p * t.padded + j)
+    for j in code.range(0, t.padded_d, code.lanes):
+        x = t.z.load(p * t.padded_d + j)
         square.set(code.fma(x, x, square))
-    inverse = _inverse_length(code, code.rounded(code.total(square)))
-    t.scales[t.place + p] = t.scale * inverse
-    for j in code.range(0, t.padded, code.lanes):
-        t.z.store(p * t.padded + j, t.z.load(p * t.padded + j) * inverse)
+    inverse = _inverse_length(code, code.from_float64(code.sum_lanes(square)))
+    t.row_scales[t.panel_start + p] = t.inverse_scale * inverse
+    for j in code.range(0, t.padded_d, code.lanes):
+        t.z.store(p * t.padded_d + j, t.z.load(p * t.padded_d + j) * inverse)
 
 
 def _inverse_length(code: Code, square: Value) -> Value:
-    """1 / √square; NaN, which `note_far` finds, where the square has over- or underflowed."""
-    holds = (square < FAR[code.bits]) & (square > 1 / FAR[code.bits])
-    return code.select(holds, 1.0 / code.sqrt(square), float("nan"))
+    """Return 1 / √square, or NaN, which `check_range` finds, if the square has overflowed or underflowed."""
+    in_range = (square < MAX_DISTANCE[code.bits]) & (square > 1 / MAX_DISTANCE[code.bits])
+    return code.select(in_range, 1.0 / code.sqrt(square), float("nan"))
 
 
-def fill_few(code: Code, t: Any) -> None:
-    """Read the panel's rows into the frame as columns, where features are too few to fill registers."""
-    panel = PANEL * code.lanes
-    with code.either(t.m.same(panel)) as (full, part):
+def read_few_features(code: Code, t: Any) -> None:
+    """Read the panel's rows, shifted and scaled, into ``columns`` alone, if features are too few to fill registers."""
+    size = PANEL_REGISTERS * code.lanes
+    with code.if_else(t.panel_rows.equals(size)) as (full, part):
         with full:
-            for v in places(code):
-                for j, x in enumerate(code.strided(t.x, (t.row + v) * t.d, t.d)):
-                    t.columns.store(j * panel + v, (x - t.high[j] - t.low[j]) * t.scale)
+            for v in register_starts(code):
+                for j, x in enumerate(code.load_strided(t.x, (t.first_row + v) * t.d, t.d)):
+                    t.columns.store(j * size + v, (x - t.shift_high[j] - t.shift_low[j]) * t.inverse_scale)
         with part:
-            for i in code.range(0, t.d * panel, code.lanes):
-                t.columns.store(i, code.full(1.0))  # for missing rows, which count for nothing but must not fail
-            for p in code.range(0, t.m):
+            for i in code.range(0, t.d * size, code.lanes):
+                t.columns.store(i, code.full(1.0))  # missing rows have weight 0, but must not divide by 0
+            for p in code.range(0, t.panel_rows):
                 for j in features(code, t):
-                    t.columns[j * panel + p] = (t.x[(t.row + p) * t.d + j] - t.high[j] - t.low[j]) * t.scale
-    with code.when(t.unit > 0):
-        for v in places(code):
+                    t.columns[j * size + p] = (
+                        t.x[(t.first_row + p) * t.d + j] - t.shift_high[j] - t.shift_low[j]
+                    ) * t.inverse_scale
+    with code.if_then(t.normalize > 0):
+        for v in register_starts(code):
             (square,) = variables(code, number=1)
             for j in features(code, t):
-                square.set(code.fma(t.columns.load(j * panel + v), t.columns.load(j * panel + v), square))
+                square.set(code.fma(t.columns.load(j * size + v), t.columns.load(j * size + v), square))
             inverse = _inverse_length(code, square)
             for j in features(code, t):
-                t.columns.store(j * panel + v, t.columns.load(j * panel + v) * inverse)
-    _fill_weights(code, t)
+                t.columns.store(j * size + v, t.columns.load(j * size + v) * inverse)
+    _read_weights(code, t)
 
 
-def _fill_weights(code: Code, t: Any) -> None:
-    """Weights of the panel's rows, 0 for missing ones."""
-    with code.either((t.weighted < 1) & t.m.same(PANEL * code.lanes)) as (plain, other):
-        with plain:
-            for v in places(code):
-                t.w.store(t.place + v, code.full(1.0))
+def _read_weights(code: Code, t: Any) -> None:
+    """Read the weights of the panel's rows; missing rows have weight 0."""
+    with code.if_else((t.has_weights < 1) & t.panel_rows.equals(PANEL_REGISTERS * code.lanes)) as (all_ones, other):
+        with all_ones:
+            for v in register_starts(code):
+                t.w.store(t.panel_start + v, code.full(1.0))
         with other:
-            for v in places(code):
-                t.w.store(t.place + v, code.full(0.0))
-            for p in code.range(0, t.m):
-                t.w[t.place + p] = 1.0
-            with code.when(t.weighted > 0):
-                for p in code.range(0, t.m):
-                    t.w[t.place + p] = t.weights[t.row + p]
+            for v in register_starts(code):
+                t.w.store(t.panel_start + v, code.full(0.0))
+            for p in code.range(0, t.panel_rows):
+                t.w[t.panel_start + p] = 1.0
+            with code.if_then(t.has_weights > 0):
+                for p in code.range(0, t.panel_rows):
+                    t.w[t.panel_start + p] = t.weights[t.first_row + p]
 
 
 # -- distances
 
 
-def subtract(code: Code, t: Any) -> None:
-    """Distances by differences, exact, and the least of each row: cheap where features are few."""
-    leasts, pairs = variables(code, FAR[code.bits]), t.k // 2 * 2
+def distances_by_differences(code: Code, t: Any) -> None:
+    """Compute distances from differences, without cancellation, and the least distance of each row."""
+    min_dists, pairs = variables(code, MAX_DISTANCE[code.bits]), t.k // 2 * 2
     for q in code.range(0, pairs, 2):
-        _subtract(code, t, [q, q + 1], leasts)
+        _subtract(code, t, [q, q + 1], min_dists)
     for q in code.range(pairs, t.k):
-        _subtract(code, t, [q], leasts)
-    for v, least in zip(places(code), leasts, strict=True):
-        t.least.store(v, least)
+        _subtract(code, t, [q], min_dists)
+    for v, min_dist in zip(register_starts(code), min_dists, strict=True):
+        t.min_dist.store(v, min_dist)
         t.offset.store(v, code.full(0.0))
-        t.limit.store(v, least)
+        t.dist_limit.store(v, min_dist)
 
 
-def _subtract(code: Code, t: Any, clusters: list[Value], leasts: list[Variable]) -> None:
-    """Take the distances to some centers at a time, so that enough sums are under way."""
-    panel, sums = PANEL * code.lanes, [variables(code, t.bias[q]) for q in clusters]
+def _subtract(code: Code, t: Any, clusters: list[Value], min_dists: list[Variable]) -> None:
+    """Compute the distances to one or two centers; two make enough independent sums to hide the latency of an FMA."""
+    size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q]) for q in clusters]
     for j in features(code, t):
-        column = vectors(code, t.columns, j * panel)
+        column = load_panel(code, t.columns, j * size)
         for q, totals in zip(clusters, sums, strict=True):
-            center = code.full(t.centers[q * t.padded + j])
+            center = code.full(t.centers[q * t.padded_d + j])
             for x, total in zip(column, totals, strict=True):
                 total.set(code.fma(x - center, x - center, total))
     for q, totals in zip(clusters, sums, strict=True):
-        for v, total, least in zip(places(code), totals, leasts, strict=True):
-            t.dist.store(q * panel + v, total)
-            least.set(code.minimum(total, least))
+        for v, total, min_dist in zip(register_starts(code), totals, min_dists, strict=True):
+            t.dist.store(q * size + v, total)
+            min_dist.set(code.minimum(total, min_dist))
 
 
-def multiply(code: Code, t: Any) -> None:
-    """Distances by a matrix product, less the rows' squares, their offsets; the least of each row; and its limit.
+def distances_by_product(code: Code, t: Any) -> None:
+    """Compute distances, less the rows' squared norms (their offsets), by a matrix product, and each row's limit.
 
-    Rounding moves a distance by no more than about (d + 4) u (‖c‖ + ‖z‖)², so what may be nearest lies below the limit:
-    the least and twice that.
+    Rounding changes a distance by about (d + 4) u (‖c‖ + ‖z‖)² at most, where u is the unit roundoff. So the distance
+    to the truly nearest center is at most the limit: the least computed distance plus twice this error.
     """
-    panel, leasts = PANEL * code.lanes, variables(code, FAR[code.bits])
+    size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
     for q in code.range(0, t.k, 4):
         block = product(
-            code, t.padded, [code.full(t.squares[q + i]) for i in range(4)],
-            lambda i, j, q=q: t.blocks[q * t.padded + j * 4 + i],
-            lambda v, j: t.columns.load(j * panel + v * code.lanes),
+            code, t.padded_d, [code.full(t.center_terms[q + i]) for i in range(4)],
+            lambda i, j, q=q: t.center_groups[q * t.padded_d + j * 4 + i],
+            lambda v, j: t.columns.load(j * size + v * code.lanes),
         )  # fmt: skip
         for i, line in enumerate(block):
-            for v, total, least in zip(places(code), line, leasts, strict=True):
-                t.dist.store((q + i) * panel + v, total)
-                least.set(code.minimum(total, least))
+            for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
+                t.dist.store((q + i) * size + v, total)
+                min_dist.set(code.minimum(total, min_dist))
     squares = variables(code)
-    for j in code.range(0, t.padded):
-        for x, square in zip(vectors(code, t.columns, j * panel), squares, strict=True):
+    for j in code.range(0, t.padded_d):
+        for x, square in zip(load_panel(code, t.columns, j * size), squares, strict=True):
             square.set(code.fma(x, x, square))
-    for v, least, square in zip(places(code), leasts, squares, strict=True):
-        t.least.store(v, least)
+    for v, min_dist, square in zip(register_starts(code), min_dists, squares, strict=True):
+        t.min_dist.store(v, min_dist)
         t.offset.store(v, square)
-        t.limit.store(v, code.fma(_reach_of(code, t, square), 2.0 * t.rounding, least))
+        t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
 
 
-def _reach_of(code: Code, t: Any, square: Value) -> Value:
-    """(‖c‖ + ‖z‖)², for the largest center and rows of given squares."""
-    size: Value = code.sqrt(square) + t.largest
+def _squared_size(code: Code, t: Any, square: Value) -> Value:
+    """Return (‖c‖ + ‖z‖)² for the largest center, given the rows' squared norms."""
+    size: Value = code.sqrt(square) + t.max_center_norm
     return size * size
 
 
@@ -219,9 +225,9 @@ def product(
     starts: list[Value],
     factor: Callable[..., Value],
     vector: Callable[..., Value],
-    width: int = PANEL,
+    width: int = PANEL_REGISTERS,
 ) -> list[list[Variable]]:
-    """A block of a matrix product, start_i + Σ_j factor(i, j) vector(v, j), whose sums all stay in registers."""
+    """Compute a block of a matrix product, start_i + Σ_j factor(i, j) vector(v, j), with all sums in registers."""
     sums = [[code.variable(start) for _ in range(width)] for start in starts]
     for j in code.range(0, depth):
         loaded = [vector(v, j) for v in range(width)]
@@ -232,9 +238,9 @@ def product(
     return sums
 
 
-def is_precise(code: Code, t: Any) -> Value:
-    """Whether products are good enough to take memberships from, as `arguments.PRECISE` has it."""
-    rough = code.variable(code.whole(0))
-    for square in vectors(code, t.offset, 0):
-        rough.set(rough + code.mask(_reach_of(code, t, square) * t.roughness > 1.0))
-    return rough.same(0)
+def is_product_precise(code: Code, t: Any) -> Value:
+    """Return whether memberships from the matrix product are within `arguments.MAX_PRODUCT_ERROR` for all rows."""
+    imprecise = code.variable(code.integer(0))
+    for square in load_panel(code, t.offset, 0):
+        imprecise.set(imprecise + code.mask(_squared_size(code, t, square) * t.error_factor > 1.0))
+    return imprecise.equals(0)

@@ -1,4 +1,4 @@
-"""Memberships of the few clusters within reach of a row: a soft step at the price of a hard one."""
+"""Memberships of the clusters within a row's cutoff alone: a soft pass at about the cost of a hard one."""
 
 from __future__ import annotations
 
@@ -7,75 +7,84 @@ from typing import Any
 
 from .codegen import Code, Value
 from .common import strips
-from .panels import FAR, PANEL, add_to, features, places, variables, vectors
+from .panels import MAX_DISTANCE, PANEL_REGISTERS, add_to, features, load_panel, register_starts, variables
 
 
 def find_near(code: Code, t: Any) -> None:
-    """List the registers with a row within reach: where they are among the distances, and in which lanes.
+    """List the registers of distances with a row within the cutoff: their position, and a mask of such rows.
 
-    Every register is written to the end of the list, which only then moves on or not: a branch would be guessed wrong.
+    Every register is written to the end of the list, which then grows or not. This avoids a branch, which the processor
+    would often predict wrongly.
     """
-    limits, near = vectors(code, t.limit, 0), t.near
-    near.set(code.whole(0))
+    limits, n_near = load_panel(code, t.dist_limit, 0), t.n_near
+    n_near.set(code.integer(0))
     for q in code.range(0, t.k):
-        for v, x in enumerate(vectors(code, t.dist, q * PANEL * code.lanes)):
-            mask = code.mask(x <= limits[v] + t.reach[q])
-            t.listed[near] = ((q * PANEL + v) << 16) + mask
-            near.set(near + code.select(mask > 0, code.whole(1), code.whole(0)))
+        for v, x in enumerate(load_panel(code, t.dist, q * PANEL_REGISTERS * code.lanes)):
+            mask = code.mask(x <= limits[v] + t.cutoff[q])
+            t.near_list[n_near] = ((q * PANEL_REGISTERS + v) << 16) + mask
+            n_near.set(n_near + code.select(mask > 0, code.integer(1), code.integer(0)))
 
 
-def listed(code: Code, t: Any) -> Iterator[tuple[Value, Value, Value, Value, Value]]:
-    """Loop over the list: the number in it, where the distances are, which cluster, where in the panel, which lanes."""
-    for i in code.range(0, t.near):
-        entry = t.listed[i]
+def near_registers(code: Code, t: Any) -> Iterator[tuple[Value, Value, Value, Value, Value]]:
+    """Loop over the list: yield the entry's index, position in ``dist``, cluster, position in the panel, and mask."""
+    for i in code.range(0, t.n_near):
+        entry = t.near_list[i]
         register = entry >> 16
-        yield i, register * code.lanes, register // PANEL, register % PANEL * code.lanes, entry & 0xFFFF
+        at = register * code.lanes
+        cluster = register // PANEL_REGISTERS
+        start_in_panel = register % PANEL_REGISTERS * code.lanes
+        yield i, at, cluster, start_in_panel, entry & 0xFFFF
 
 
-def refine_near(code: Code, t: Any) -> None:
-    """Take the listed distances anew by differences, row by row, and the least of each row from them."""
-    for v in places(code):
+def refine_distances(code: Code, t: Any) -> None:
+    """Compute the listed distances again, from differences, and from them the least distance of each row."""
+    for v in register_starts(code):
         t.offset.store(v, code.full(0.0))
-        t.least.store(v, code.full(FAR[code.bits]))
-    for _, at, q, p, lanes in listed(code, t):
-        t.dist.store(at, code.full(FAR[code.bits]))
-        for lane in code.lanes_of(lanes):
+        t.min_dist.store(v, code.full(MAX_DISTANCE[code.bits]))
+    for _, at, q, p, mask in near_registers(code, t):
+        t.dist.store(at, code.full(MAX_DISTANCE[code.bits]))
+        for lane in code.set_bits(mask):
             (total,) = variables(code, number=1)
-            for j in code.range(0, t.padded, code.lanes):
-                gap = t.z.load((p + lane) * t.padded + j) - t.centers.load(q * t.padded + j)
-                total.set(code.fma(gap, gap, total))
-            t.dist[at + lane] = code.rounded(code.total(total)) + t.bias[q]
-        t.least.store(p, code.minimum(t.dist.load(at), t.least.load(p)))
+            for j in code.range(0, t.padded_d, code.lanes):
+                difference = t.z.load((p + lane) * t.padded_d + j) - t.centers.load(q * t.padded_d + j)
+                total.set(code.fma(difference, difference, total))
+            t.dist[at + lane] = code.from_float64(code.sum_lanes(total)) + t.bias[q]
+        t.min_dist.store(p, code.minimum(t.dist.load(at), t.min_dist.load(p)))
 
 
-def weigh_near(code: Code, t: Any) -> None:
-    """Unnormalized memberships of the listed, and each row's sum."""
-    for v in places(code):
-        t.total.store(t.place + v, code.full(0.0))
-    for i, at, _, p, _ in listed(code, t):
-        y = code.exp2((t.least.load(p) - t.dist.load(at)) * t.beta)
-        t.y.store(i * code.lanes, y)
-        t.total.store(t.place + p, t.total.load(t.place + p) + y)
+def compute_memberships(code: Code, t: Any) -> None:
+    """Compute the unnormalized memberships of the listed registers, and their sum for each row."""
+    for v in register_starts(code):
+        t.resp_totals.store(t.panel_start + v, code.full(0.0))
+    for i, at, _, p, _ in near_registers(code, t):
+        r = code.exp2((t.min_dist.load(p) - t.dist.load(at)) * t.beta)
+        t.resp.store(i * code.lanes, r)
+        t.resp_totals.store(t.panel_start + p, t.resp_totals.load(t.panel_start + p) + r)
 
 
-def share_near(code: Code, t: Any, *, columns: bool) -> None:
-    """Make the listed memberships shares r w; add up weights, distortions, and ``columns`` or rows."""
-    panel = PANEL * code.lanes
-    for i, at, q, p, lanes in listed(code, t):
-        r = t.y.load(i * code.lanes) * t.factor.load(p)
-        add_to(code, t.weight, q * code.lanes, [(r, None)])
-        add_to(code, t.distortion, q * code.lanes, [(r, t.dist.load(at) + t.offset.load(p))])
-        if columns:
+def add_memberships(code: Code, t: Any, *, from_columns: bool) -> None:
+    """Normalize and weight the listed memberships; add them, their distortions and their rows to the sums.
+
+    Rows are read from ``columns``, for few features, or from ``z``.
+    """
+    size = PANEL_REGISTERS * code.lanes
+    for i, at, q, p, mask in near_registers(code, t):
+        r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
+        add_to(code, t.weight_lanes, q * code.lanes, [(r, None)])
+        add_to(code, t.distortion_lanes, q * code.lanes, [(r, t.dist.load(at) + t.offset.load(p))])
+        if from_columns:
             for j in features(code, t):
-                add_to(code, t.moment, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * panel + p))])
+                add_to(code, t.weighted_sum_lanes, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * size + p))])
         else:
-            t.y.store(i * code.lanes, r)
-            for lane in code.lanes_of(lanes):
-                _add_row(code, t, q, p + lane, code.double(t.y[i * code.lanes + lane]))
+            t.resp.store(i * code.lanes, r)
+            for lane in code.set_bits(mask):
+                _add_row(code, t, q, p + lane, code.to_float64(t.resp[i * code.lanes + lane]))
 
 
-def _add_row(code: Code, t: Any, q: Value, p: Value, share: Value) -> None:
+def _add_row(code: Code, t: Any, q: Value, p: Value, r: Value) -> None:
+    """Add row p of the panel, times r, to the weighted sum of cluster q."""
+    sums = t.weighted_sum_strips
     for begin, width in strips(code, t):
         for v in range(0, width * code.lanes, code.lanes):
-            at = begin * t.fours + q * width * code.lanes + v
-            t.sums.store(at, code.fma(code.double(t.z.load(p * t.padded + begin + v)), share, t.sums.load(at)))
+            at = begin * t.padded_k + q * width * code.lanes + v
+            sums.store(at, code.fma(code.to_float64(t.z.load(p * t.padded_d + begin + v)), r, sums.load(at)))

@@ -1,8 +1,8 @@
-"""A pool of threads that gives what comes of tasks in order."""
+"""A thread pool whose results are returned in order."""
 
 from __future__ import annotations
 
-__all__ = ["in_order"]
+__all__ = ["map_in_order"]
 
 import os
 from collections import deque
@@ -16,46 +16,48 @@ import torch
 T = TypeVar("T")
 
 
-def in_order(work: Callable[[int, int], T], chunks: Sequence[tuple[int, int]]) -> Iterator[T]:
-    """Work on chunks in as many threads as PyTorch uses, this one among them; give what comes of them in order.
+def map_in_order(fn: Callable[[int, int], T], chunks: Sequence[tuple[int, int]]) -> Iterator[T]:
+    """Yield fn(start, stop) of each chunk in order, computed in as many threads as PyTorch uses.
 
-    This thread takes part since it has a core already: a pool of all threads would wait for one to be moved there.
+    The calling thread is one of them: it already runs on a core, while a pool thread would first have to be scheduled.
     """
-    todo, done = deque(enumerate(chunks)), dict[int, T]()
+    pending, results = deque(enumerate(chunks)), dict[int, T]()
 
-    def take() -> bool:
+    def run_next() -> bool:
+        """Run the next pending chunk; return False if there is none."""
         try:
-            i, chunk = todo.popleft()
+            i, chunk = pending.popleft()
         except IndexError:
             return False
-        done[i] = work(*chunk)
+        results[i] = fn(*chunk)
         return True
 
-    def help_out() -> None:
-        while take():
+    def run_all() -> None:
+        while run_next():
             pass
 
     n_helpers = min(torch.get_num_threads(), len(chunks)) - 1
-    helpers = [_pool(os.getpid(), n_helpers).submit(help_out) for _ in range(n_helpers)]
+    helpers = [_pool(os.getpid(), n_helpers).submit(run_all) for _ in range(n_helpers)]
     try:
         for i in range(len(chunks)):
-            while i not in done and take():
+            while i not in results and run_next():
                 pass
-            if i not in done:  # a helper has it
+            if i not in results:  # a helper is working on it
                 _join(helpers)
-            yield done.pop(i)
+            yield results.pop(i)
     finally:
-        todo.clear()
+        pending.clear()
         _join(helpers)
 
 
 def _join(helpers: list[Future[None]]) -> None:
+    """Wait for helpers that have started, cancel the others, and raise what they raised."""
     for helper in helpers:
-        if not helper.cancel():  # it may wait for another fit's, and is not needed then
+        if not helper.cancel():  # canceled if it still waits for a thread, which another fit may use
             helper.result()
 
 
 @cache
 def _pool(process: int, n_threads: int) -> ThreadPoolExecutor:
-    """Threads of this process: a forked one makes its own."""
+    """Return the pool of this process: a forked process needs threads of its own."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="softkmeans")

@@ -1,4 +1,4 @@
-"""Readers of data larger than memory: each gives its rows in windows, a format a file."""
+"""Readers of larger-than-memory data: each reads one format, window by window."""
 
 __all__ = ["Reader", "Window", "open_reader"]
 

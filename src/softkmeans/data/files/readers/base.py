@@ -1,8 +1,8 @@
-"""What a reader is, and how rows are cut into windows."""
+"""The Reader interface, and how rows are grouped into windows."""
 
 from __future__ import annotations
 
-__all__ = ["WINDOW", "Reader", "Window", "cut", "rows_of_window", "share"]
+__all__ = ["WINDOW_SIZE", "Reader", "Window", "resize_windows", "rows_per_window", "windows_of_share"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ...._utils.checks import check_count
 
-WINDOW = 2**21  # numbers of a window: 16 MB in float64, of which a few are in memory at a time
+WINDOW_SIZE = 2**21  # numbers in a window: 16 MB in float64; a few windows are in memory at a time
 
 
 class Window(NamedTuple):
-    """Some rows that lie one after the other.
+    """Consecutive rows of the data.
 
     Attributes
     ----------
@@ -27,11 +27,11 @@ class Window(NamedTuple):
     weights : numpy.ndarray of shape (m,) and type float64, or None
         Their weights.
     start : int
-        The number of the first row among all rows of the data, from 0.
+        The index of the first row among all rows of the data, from 0.
     name : str
-        The file that they are from, for messages.
+        The file that the rows are from, for messages.
     row : int
-        The number of the first row in that file, from 0.
+        The index of the first row in that file, from 0.
     """
 
     rows: NDArray[Any]
@@ -42,18 +42,18 @@ class Window(NamedTuple):
 
 
 class Reader(ABC):
-    """Data that is read in windows, as often as wanted.
+    """Data that can be read window by window, any number of times.
 
     Attributes
     ----------
     columns : tuple of d str, or None
-        Names of the features, if they have some.
+        Names of the features, if they have names.
     n_features : int
         d.
     weight_column : str or None
-        Where the weights come from.
+        The column of the weights.
     ignored : tuple of str
-        Columns that were left out without being asked about.
+        Columns that were left out although the caller did not ask for it.
     paths : tuple of Path
         The files, if it reads files.
     """
@@ -66,71 +66,76 @@ class Reader(ABC):
 
     @property
     def n_rows(self) -> int | None:
-        """The number of all rows, or None if it takes reading them all to know."""
+        """The number of all rows, or None if the data must be read to count them."""
         return self.count()
 
     def count(self, rank: int = 0, size: int = 1) -> int | None:
-        """Give the number of rows of a share, or None if it takes reading them to know."""
+        """Return the number of rows of a share, or None if the data must be read to count them."""
         return None
 
     @abstractmethod
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:
-        """Give one of ``size`` shares of the rows, the same windows in the same order every time.
+        """Yield one of ``size`` shares of the rows: the same windows in the same order every time.
 
-        The shares together are all rows once. Where rows can't be reached without reading those before them, every
-        share reads all and keeps every so-manyth window.
+        Each row is in exactly one share. Where rows can't be reached without reading those before them, every share
+        reads everything and keeps every ``size``-th window.
         """
 
 
-def rows_of_window(n_features: int, rows_per_block: int | None) -> int:
-    """Give the number of rows of a window: the one asked for, or what makes it WINDOW numbers."""
+def rows_per_window(n_features: int, rows_per_block: int | None) -> int:
+    """Return the number of rows of a window: ``rows_per_block`` if given, else enough for WINDOW_SIZE numbers."""
     if rows_per_block is not None:
         check_count("rows_per_block", rows_per_block)
-    return rows_per_block or max(1, WINDOW // n_features)
+    return rows_per_block or max(1, WINDOW_SIZE // n_features)
 
 
-def share(windows: Iterable[Window], rank: int, size: int) -> Iterator[Window]:
-    """Keep every so-manyth window."""
+def windows_of_share(windows: Iterable[Window], rank: int, size: int) -> Iterator[Window]:
+    """Return an iterator of every ``size``-th window, starting with window ``rank``."""
     return (window for i, window in enumerate(windows) if i % size == rank)
 
 
-def cut(pieces: Iterable[Window], n_rows: int) -> Iterator[Window]:
-    """Put pieces together to windows of so many rows; another file, or another type, begins a new one."""
-    filling: _Filling | None = None
+def resize_windows(pieces: Iterable[Window], n_rows: int) -> Iterator[Window]:
+    """Regroup pieces into windows of ``n_rows`` rows; each file and each dtype starts a new window."""
+    builder: _WindowBuilder | None = None
     for piece in pieces:
-        at = 0
-        while at < len(piece.rows):
-            if filling is not None and not filling.takes(piece):
-                yield filling.done()
-                filling = None
-            if filling is None:
-                filling = _Filling(piece, at, n_rows)
-            at += filling.add(piece, at)
-    if filling is not None:
-        yield filling.done()
+        offset = 0
+        while offset < len(piece.rows):
+            if builder is not None and not builder.accepts(piece):
+                yield builder.build()
+                builder = None
+            if builder is None:
+                builder = _WindowBuilder(piece, offset, n_rows)
+            offset += builder.add(piece, offset)
+    if builder is not None:
+        yield builder.build()
 
 
-class _Filling:
-    """A window that is being filled."""
+class _WindowBuilder:
+    """A window into which pieces are copied until it is full."""
 
-    def __init__(self, first: Window, at: int, n_rows: int) -> None:
-        self.first, self.start, self.row, self.n = first, first.start + at, first.row + at, 0
+    def __init__(self, first: Window, offset: int, n_rows: int) -> None:
+        self.name = first.name
+        self.start = first.start + offset
+        self.row = first.row + offset
+        self.n_filled = 0
         self.rows = np.empty((n_rows, first.rows.shape[1]), first.rows.dtype)
         self.weights = None if first.weights is None else np.empty(n_rows)
 
-    def takes(self, piece: Window) -> bool:
-        return self.n < len(self.rows) and (piece.name, piece.rows.dtype) == (self.first.name, self.rows.dtype)
+    def accepts(self, piece: Window) -> bool:
+        """Return whether there is room left, and the piece has the same file and dtype."""
+        return self.n_filled < len(self.rows) and (piece.name, piece.rows.dtype) == (self.name, self.rows.dtype)
 
-    def add(self, piece: Window, at: int) -> int:
-        """Copy as many rows as there is room for, and say how many."""
-        part = slice(at, at + len(self.rows) - self.n)
+    def add(self, piece: Window, offset: int) -> int:
+        """Copy the rows from ``offset`` on that fit into the window, and return their number."""
+        part = slice(offset, offset + len(self.rows) - self.n_filled)
         count = len(piece.rows[part])
-        self.rows[self.n : self.n + count] = piece.rows[part]
+        self.rows[self.n_filled : self.n_filled + count] = piece.rows[part]
         if self.weights is not None and piece.weights is not None:
-            self.weights[self.n : self.n + count] = piece.weights[part]
-        self.n += count
+            self.weights[self.n_filled : self.n_filled + count] = piece.weights[part]
+        self.n_filled += count
         return count
 
-    def done(self) -> Window:
-        weights = None if self.weights is None else self.weights[: self.n]
-        return Window(self.rows[: self.n], weights, self.start, self.first.name, self.row)
+    def build(self) -> Window:
+        """Return the filled part of the window."""
+        weights = None if self.weights is None else self.weights[: self.n_filled]
+        return Window(self.rows[: self.n_filled], weights, self.start, self.name, self.row)

@@ -1,4 +1,4 @@
-"""CSV and TSV, also compressed: read from the beginning, some rows at a time."""
+"""Reader of CSV and TSV files, also compressed: read from the beginning, some rows at a time."""
 
 from __future__ import annotations
 
@@ -16,49 +16,50 @@ from typing import Any
 from typing_extensions import override
 
 from ....errors import InputError
-from ..formats import ENCODING, NO_ROWS, Opened, arrow, explain_csv, from_arrow, is_headless, one_line_errors
-from .base import Reader, Window, cut, rows_of_window, share
+from ..formats import ENCODING, NO_ROWS, OpenTable, arrow, explain_csv, from_arrow, is_headless, one_line_errors
+from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
 from .named import check_same_columns, choose_from
 from .paths import File
 
 
 class CsvReader(Reader):
-    """Rows of text, one file below the other; what types columns have is settled by the first rows."""
+    """Rows of text files, one file after the other; the first rows determine the types of the columns."""
 
     def __init__(
         self, files: list[File], columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
     ) -> None:
         self.files = files
-        found, schema = _first_rows(files)
+        table, schema = _first_rows(files)
         with one_line_errors(files[0].path):
-            self.chosen = choose_from(found, columns, weight_column)
+            self.chosen = choose_from(table, columns, weight_column)
         for file in files:
             with one_line_errors(file.path):
+                # A header has no types: take the columns for numeric here. Text is found when the file is read.
                 names = {name.strip(): True for name in _header(file.path)}
-                check_same_columns(names, found.numeric, self.chosen, str(files[0].path))
-        self.types = {name: _type_of(schema.field(name).type) for name in self.chosen.used}
+                check_same_columns(names, table.numeric, self.chosen, str(files[0].path))
+        self.types = {name: _read_type(schema.field(name).type) for name in self.chosen.used}
         self.columns, self.ignored, self.weight_column = self.chosen.features, self.chosen.ignored, weight_column
         self.n_features = len(self.columns)
-        self.rows_per_block = rows_of_window(self.n_features, rows_per_block)
+        self.rows_per_block = rows_per_window(self.n_features, rows_per_block)
 
     @override
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:
-        return share(cut(self._pieces(), self.rows_per_block), rank, size)
+        return windows_of_share(resize_windows(self._pieces(), self.rows_per_block), rank, size)
 
     def _pieces(self) -> Iterator[Window]:
-        above = 0  # rows in the files before
+        start = 0  # index of the file's first row among all rows
         for file in self.files:
             row = 0
             with one_line_errors(file.path):
                 file.check()
                 for batch in _batches(file.path, self.types):
-                    yield self.chosen.window(batch, above + row, str(file.path), row)
+                    yield self.chosen.window(batch, start + row, str(file.path), row)
                     row += len(batch)
-            above += row
+            start += row
 
 
-def _first_rows(files: list[File]) -> tuple[Opened, Any]:
-    """Give the columns as the first rows have them, and their schema."""
+def _first_rows(files: list[File]) -> tuple[OpenTable, Any]:
+    """Return the columns as the first rows show them, and their schema."""
     for file in files:
         with one_line_errors(file.path):
             for batch in _batches(file.path, None):
@@ -69,18 +70,18 @@ def _first_rows(files: list[File]) -> tuple[Opened, Any]:
 
 
 def _batches(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
-    """Read some columns as these types, or all as what they look like, under their names without spaces around."""
+    """Yield batches of the columns in ``types``, or of all columns with inferred types; names are stripped."""
     header = _header(path)
-    raw = None if types is None else {name: types[name.strip()] for name in header if name.strip() in types}
+    raw_types = None if types is None else {name: types[name.strip()] for name in header if name.strip() in types}
     try:
-        for batch in _open(path, raw):
+        for batch in _open(path, raw_types):
             if len(batch):
                 yield batch.rename_columns([name.strip() for name in batch.schema.names])
     except arrow("lib").ArrowInvalid as error:
-        if "Empty CSV" in str(error):  # a header without the end of its line
+        if "Empty CSV" in str(error):  # a header line without a line end
             return
-        explain_csv(path, _parse(path))
-        _raise_for_text(path, raw or {})
+        explain_csv(path, _parse_options(path))
+        _raise_for_text(path, raw_types or {})
         raise
     except UnicodeDecodeError:
         raise InputError(ENCODING) from None
@@ -89,10 +90,10 @@ def _batches(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
 def _open(path: Path, types: dict[str, Any] | None) -> Any:
     csv = arrow("csv")
     options = csv.ConvertOptions(column_types=types, include_columns=list(types or ()), strings_can_be_null=True)
-    return csv.open_csv(path, parse_options=_parse(path)(), convert_options=options)
+    return csv.open_csv(path, parse_options=_parse_options(path)(), convert_options=options)
 
 
-def _parse(path: Path) -> Any:
+def _parse_options(path: Path) -> Any:
     return partial(arrow("csv").ParseOptions, delimiter=_delimiter(path), newlines_in_values=True)
 
 
@@ -101,7 +102,7 @@ def _delimiter(path: Path) -> str:
 
 
 def _header(path: Path) -> list[str]:
-    """Read the names of the columns, and nothing else."""
+    """Read the column names, and nothing else."""
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
         try:
@@ -109,42 +110,42 @@ def _header(path: Path) -> list[str]:
         except UnicodeDecodeError:
             raise InputError(ENCODING) from None
         except csv.Error as error:
-            raise ValueError(f"its header is odd ({error})") from None
+            raise ValueError(f"its header is invalid ({error})") from None
     if names is None:
         raise InputError(NO_ROWS)
     return names
 
 
-def _type_of(found: Any) -> Any:
-    """Give the type to read a column as: whole numbers may have decimals further down."""
-    return found if arrow("types").is_boolean(found) else arrow("lib").float64()
+def _read_type(first_type: Any) -> Any:
+    """Return the type to read a column as: later rows may have decimals where the first rows are integers."""
+    return first_type if arrow("types").is_boolean(first_type) else arrow("lib").float64()
 
 
 def _raise_for_text(path: Path, types: dict[str, Any]) -> None:
-    """Read once more, for the first value that is not what its column held before."""
+    """Read the file again as text, and raise an InputError for the first value that doesn't have its column's type."""
     row = 0
     for batch in _open(path, dict.fromkeys(types, arrow("lib").string())):
         for name, kind in types.items():
             column = batch.column(name)
-            bad = _count_good(column, kind)
-            if bad < len(column):
-                found = f"row {row + bad + 1} of the data holds {reprlib.repr(column[bad].as_py())}"
+            n_valid = _count_valid(column, kind)
+            if n_valid < len(column):
+                where = f"row {row + n_valid + 1} of the data holds {reprlib.repr(column[n_valid].as_py())}"
                 raise InputError(
-                    f"column {name.strip()!r} is not numeric: {found} (rows counted from 1), where rows before hold "
-                    "numbers; correct it or choose other columns"
+                    f"column {name.strip()!r} is not numeric: {where} (rows counted from 1), while the rows before "
+                    "hold numbers; correct it or choose other columns"
                 )
         row += len(batch)
 
 
-def _count_good(texts: Any, kind: Any) -> int:
-    """Count the values before the first that is not of this type."""
+def _count_valid(texts: Any, kind: Any) -> int:
+    """Return the number of values before the first that can't be converted to this type."""
     compute = arrow("compute")
 
-    def has_bad(i: int) -> bool:
+    def has_invalid(i: int) -> bool:
         try:
             compute.cast(compute.utf8_trim_whitespace(texts[: i + 1]), kind)
         except ValueError:
             return True
         return False
 
-    return bisect(range(len(texts)), False, key=has_bad)
+    return bisect(range(len(texts)), False, key=has_invalid)

@@ -1,4 +1,4 @@
-"""NPY: arrays of which some rows at a time are mapped to memory."""
+"""Reader of NPY files: arrays that are mapped to memory some rows at a time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing_extensions import override
 
 from ....errors import InputError
 from ..columns import choose
-from ..formats import NO_ROWS, Opened, one_line_errors
-from .base import Reader, Window, rows_of_window
+from ..formats import NO_ROWS, OpenTable, one_line_errors
+from .base import Reader, Window, rows_per_window
 from .paths import File
 
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class _Array(NamedTuple):
-    """Where in a file the numbers of an array (n, d) are."""
+    """An array (n, d) in a file: its shape, dtype, memory order and position in bytes."""
 
     file: File
     shape: tuple[int, int]
@@ -32,7 +32,7 @@ class _Array(NamedTuple):
 
 
 class NpyReader(Reader):
-    """Arrays (n, d) in files, one below the other; a share is a range of rows."""
+    """Arrays (n, d) in files, one after the other; a share is a range of rows."""
 
     def __init__(
         self, files: list[File], columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
@@ -40,16 +40,17 @@ class NpyReader(Reader):
         self.arrays = [_open(file) for file in files]
         self.n_features = self.arrays[0].shape[1]
         with one_line_errors(files[0].path):
-            choose(Opened(1, {}, lambda _: {}, matrix=np.empty((1, 1))), columns, None, weight_column)
+            # Refuses names of columns: an array has none.
+            choose(OpenTable(1, {}, lambda _: {}, matrix=np.empty((1, 1))), columns, None, weight_column)
             if not self.count():
                 raise InputError(NO_ROWS)
         for array in self.arrays:
             if array.shape[1] != self.n_features:
                 raise InputError(
-                    f"{array.file.path}: the array has {array.shape[1]} columns, and {self.n_features} in "
+                    f"{array.file.path}: the array has {array.shape[1]} columns, expected {self.n_features} as in "
                     f"{files[0].path}; all files need the same columns"
                 )
-        self.rows_per_block = rows_of_window(self.n_features, rows_per_block)
+        self.rows_per_block = rows_per_window(self.n_features, rows_per_block)
 
     @override
     def count(self, rank: int = 0, size: int = 1) -> int:
@@ -59,15 +60,15 @@ class NpyReader(Reader):
     @override
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:
         first, last = self._range(rank, size)
-        above = 0  # rows in the files before
+        file_start = 0  # index of the file's first row among all rows
         for array in self.arrays:
-            start, stop = (min(max(at - above, 0), array.shape[0]) for at in (first, last))
+            start, stop = (min(max(index - file_start, 0), array.shape[0]) for index in (first, last))
             if start < stop:
-                with one_line_errors(array.file.path), array.file.opened() as file:
+                with one_line_errors(array.file.path), array.file.open() as file:
                     for row in range(start, stop, self.rows_per_block):
                         rows = _read(file, array, row, min(row + self.rows_per_block, stop))
-                        yield Window(rows, None, above + row, str(array.file.path), row)
-            above += array.shape[0]
+                        yield Window(rows, None, file_start + row, str(array.file.path), row)
+            file_start += array.shape[0]
 
     def _range(self, rank: int, size: int) -> tuple[int, int]:
         n = sum(array.shape[0] for array in self.arrays)
@@ -77,47 +78,52 @@ class NpyReader(Reader):
 def _open(file: File) -> _Array:
     with one_line_errors(file.path), file.path.open("rb") as opened:
         version = np.lib.format.read_magic(opened)
-        if version not in _HEADERS:
-            raise InputError(f"this is version {version} of NPY, for arrays with named fields; save a plain array")
-        shape, is_fortran, dtype = _HEADERS[version](opened)
+        if version not in _HEADER_READERS:
+            raise InputError(
+                f"NPY version {version}, for arrays with named fields, is not supported; save a plain array"
+            )
+        shape, is_fortran, dtype = _HEADER_READERS[version](opened)
         offset = opened.tell()
         if dtype.hasobject:
-            raise ValueError("allow_pickle is False")
+            raise ValueError("allow_pickle is False")  # which one_line_errors explains
         if len(shape) != 2:
-            raise InputError(f"the array has shape {shape}; it must have two dimensions (points, features)")
+            raise InputError(f"the array has shape {shape}; it must have two dimensions (rows, features)")
         if dtype.kind not in "biuf":
             raise InputError(f"the array holds {dtype}; it must hold numbers")
         if not shape[1]:
             raise InputError(f"the array has shape {shape}; it must have at least one column")
-        expected = offset + shape[0] * shape[1] * dtype.itemsize
-        if file.bytes < expected:
-            raise ValueError(f"it has {file.bytes} bytes, and an array of shape {shape} takes {expected}")
+        n_bytes = offset + shape[0] * shape[1] * dtype.itemsize
+        if file.n_bytes < n_bytes:
+            raise ValueError(f"it has {file.n_bytes} bytes, expected {n_bytes} for an array of shape {shape}")
         return _Array(file, shape, dtype, offset, is_fortran)
 
 
 def _read(file: BinaryIO, array: _Array, start: int, stop: int) -> NDArray[Any]:
-    rows = (_gathered if array.is_fortran else _mapped)(file, array, start, stop)
+    rows = (_read_by_columns if array.is_fortran else _map_rows)(file, array, start, stop)
     return rows.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else rows
 
 
-def _mapped(file: BinaryIO, array: _Array, start: int, stop: int) -> NDArray[Any]:
-    """Map rows (m, d), writable for PyTorch's sake though nothing writes there; they are unmapped when dropped."""
+def _map_rows(file: BinaryIO, array: _Array, start: int, stop: int) -> NDArray[Any]:
+    """Map rows (m, d) to memory; they are unmapped when the array is dropped.
+
+    The map is copy-on-write, because PyTorch warns of arrays that are not writable; nothing writes to it.
+    """
     d = array.shape[1]
-    place = array.offset + start * d * array.dtype.itemsize
-    shift = place % mmap.ALLOCATIONGRANULARITY
+    position = array.offset + start * d * array.dtype.itemsize
+    shift = position % mmap.ALLOCATIONGRANULARITY
     length = shift + (stop - start) * d * array.dtype.itemsize
-    memory = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY, offset=place - shift)
+    memory = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY, offset=position - shift)
     if hasattr(mmap, "MADV_WILLNEED"):
-        memory.madvise(mmap.MADV_WILLNEED)  # read from the disk while the windows before are worked on
+        memory.madvise(mmap.MADV_WILLNEED)  # load from disk while earlier windows are processed
     return np.ndarray((stop - start, d), array.dtype, memory, shift)
 
 
-def _gathered(file: BinaryIO, array: _Array, start: int, stop: int) -> NDArray[Any]:
-    """Read rows (m, d) of an array that lies in its file column by column."""
+def _read_by_columns(file: BinaryIO, array: _Array, start: int, stop: int) -> NDArray[Any]:
+    """Read rows (m, d) of an array that is stored column by column (Fortran order)."""
     n, d = array.shape
     columns = np.empty((d, stop - start), array.dtype)
     for j, column in enumerate(columns):
         file.seek(array.offset + (j * n + start) * array.dtype.itemsize)
         if file.readinto(column) != column.nbytes:  # type: ignore[attr-defined]
-            raise EOFError("it ends too early")
+            raise EOFError("it is truncated")
     return np.ascontiguousarray(columns.T)

@@ -1,4 +1,4 @@
-"""From what users name to a reader of it."""
+"""Choice of the reader for what the user names: files, folders, patterns or streams."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ def open_reader(
     weight_column: str | None = None,
     rows_per_block: int | None = None,
 ) -> Reader:
-    """Give a reader of files, all of one format, or of what gives tables one after the other."""
+    """Return a reader of files, which must all have one format, or of an iterable of tables."""
     files = find_files(data, READERS)
     if files is None:
         return StreamReader(data, columns, weight_column, rows_per_block)
-    kinds = {READERS[suffix]: suffix for suffix in (find_suffix(file.path, READERS) for file in files)}
-    if len(kinds) > 1:
-        raise InputError(f"{data}: there are files of several formats, {', '.join(kinds.values())}; name those of one")
-    reader = next(iter(kinds))(files, columns, weight_column, rows_per_block)
+    suffixes = {READERS[suffix]: suffix for suffix in (find_suffix(file.path, READERS) for file in files)}
+    if len(suffixes) > 1:
+        formats = ", ".join(suffixes.values())
+        raise InputError(f"{data}: the files have several formats, {formats}; give files of one format")
+    reader = next(iter(suffixes))(files, columns, weight_column, rows_per_block)
     reader.paths = tuple(file.path for file in files)
     return reader

@@ -1,4 +1,4 @@
-"""Parquet: files of row groups, of which the columns that are used are read some rows at a time."""
+"""Reader of Parquet files: the columns that are used, some rows of a row group at a time."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from ....errors import InputError
-from ..formats import NO_ROWS, Opened, arrow, from_arrow, one_line_errors
-from .base import WINDOW, Reader, Window, cut, rows_of_window
+from ..formats import NO_ROWS, OpenTable, arrow, from_arrow, one_line_errors
+from .base import WINDOW_SIZE, Reader, Window, resize_windows, rows_per_window
 from .named import check_same_columns, choose_from
 from .paths import File
 
-PIECE = 2**17  # numbers that are decoded at a time: 1 MB, which caches hold
-BUFFER = 2**14  # bytes at least that are read at a time of each column
+BATCH_SIZE = 2**17  # numbers decoded at a time: 1 MB in float64, which fits in the cache
+MIN_BUFFER_BYTES = 2**14  # bytes of each column that are read at a time, at least
 
 
-class _Group(NamedTuple):
-    """A row group: its file, its number there, its rows, and how many rows are before it there and in all."""
+class _RowGroup(NamedTuple):
+    """A row group of a file.
+
+    ``number`` is its index in the file, ``row`` the index of its first row in the file, ``start`` among all rows.
+    """
 
     file: File
     number: int
-    rows: int
+    n_rows: int
     row: int
     start: int
 
 
 class ParquetReader(Reader):
-    """Rows of files, one below the other; a share is a run of row groups, about as many rows as the others'."""
+    """Rows of files, one after the other; a share is a run of row groups, all shares about equally long."""
 
     def __init__(
         self, files: list[File], columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
@@ -41,77 +44,88 @@ class ParquetReader(Reader):
         first = opened[0][0]
         with one_line_errors(files[0].path):
             self.chosen = choose_from(first, columns, weight_column)
-        for file, (each, _) in zip(files, opened, strict=True):
+        for file, (table, _) in zip(files, opened, strict=True):
             with one_line_errors(file.path):
-                check_same_columns(each.numeric, first.numeric, self.chosen, str(files[0].path))
-        self.groups = list(_number(files, [rows for _, rows in opened]))
+                check_same_columns(table.numeric, first.numeric, self.chosen, str(files[0].path))
+        self.groups = list(_number_groups(files, [group_rows for _, group_rows in opened]))
         if not self.count():
             raise InputError(f"{files[0].path}: {NO_ROWS}")
         self.columns, self.ignored, self.weight_column = self.chosen.features, self.chosen.ignored, weight_column
         self.n_features = len(self.columns)
-        self.rows_per_block = min(self.count(), rows_of_window(self.n_features, rows_per_block))
+        self.rows_per_block = min(self.count(), rows_per_window(self.n_features, rows_per_block))
 
     @override
     def count(self, rank: int = 0, size: int = 1) -> int:
-        return sum(group.rows for group in self._share(rank, size))
+        return sum(group.n_rows for group in self._share(rank, size))
 
     @override
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:
-        return cut(self._pieces(self._share(rank, size)), self.rows_per_block)
+        return resize_windows(self._pieces(self._share(rank, size)), self.rows_per_block)
 
-    def _share(self, rank: int, size: int) -> list[_Group]:
-        """Give a run of row groups: one of as many, of which the longest is as short as can be."""
-        rows = [group.rows for group in self.groups]
-        limits = range(max(rows, default=0), sum(rows))
-        limit = limits.start + bisect.bisect_left(limits, True, key=lambda most: _deal(rows, most)[-1] < size)
-        return [group for group, owner in zip(self.groups, _deal(rows, limit), strict=True) if owner == rank]
+    def _share(self, rank: int, size: int) -> list[_RowGroup]:
+        """Return the row groups of a rank.
 
-    def _pieces(self, groups: list[_Group]) -> Iterator[Window]:
-        names, size = self.chosen.used, max(1, min(PIECE // self.n_features, self.rows_per_block))
+        The groups are divided into ``size`` runs of consecutive groups so that the longest run is as short as possible.
+        """
+        n_rows = [group.n_rows for group in self.groups]
+        limits = range(max(n_rows, default=0), sum(n_rows))
+        index = bisect.bisect_left(limits, True, key=lambda limit: _assign_ranks(n_rows, limit)[-1] < size)
+        ranks = _assign_ranks(n_rows, limits.start + index)
+        return [group for group, owner in zip(self.groups, ranks, strict=True) if owner == rank]
+
+    def _pieces(self, groups: list[_RowGroup]) -> Iterator[Window]:
+        names = self.chosen.used
+        batch_rows = max(1, min(BATCH_SIZE // self.n_features, self.rows_per_block))
         for file, run in itertools.groupby(groups, lambda group: group.file):
-            there = list(run)
-            row, above = there[0].row, there[0].start - there[0].row
-            with one_line_errors(file.path), _reader(file, len(names)) as opened:
-                for batch in opened.iter_batches(size, [group.number for group in there], names):
-                    yield self.chosen.window(batch, above + row, str(file.path), row)
+            file_groups = list(run)
+            row = file_groups[0].row
+            file_start = file_groups[0].start - row  # index of the file's first row among all rows
+            with one_line_errors(file.path), _open_buffered(file, len(names)) as opened:
+                for batch in opened.iter_batches(batch_rows, [group.number for group in file_groups], names):
+                    yield self.chosen.window(batch, file_start + row, str(file.path), row)
                     row += len(batch)
 
 
-def _deal(rows: list[int], most: int) -> list[int]:
-    """Give each row group to a rank, the next one when the rows would become more than this."""
-    ranks, rank, has = [], 0, 0
-    for count in rows:
-        if has + count > most:
-            rank, has = rank + 1, 0
+def _assign_ranks(n_rows: list[int], limit: int) -> list[int]:
+    """Return the rank of each row group; the next rank begins when a rank would get more rows than ``limit``."""
+    ranks = []
+    rank = 0
+    n_assigned = 0
+    for count in n_rows:
+        if n_assigned + count > limit:
+            rank += 1
+            n_assigned = 0
         ranks.append(rank)
-        has += count
+        n_assigned += count
     return ranks
 
 
-def _reader(file: File, n_columns: int) -> Any:
+def _open_buffered(file: File, n_columns: int) -> Any:
     """Open a file so that it is read in small parts, however large its row groups are."""
     file.check()
-    buffer = max(BUFFER, WINDOW // n_columns)
-    return arrow("parquet").ParquetFile(file.path, buffer_size=buffer, pre_buffer=False)
+    buffer_bytes = max(MIN_BUFFER_BYTES, WINDOW_SIZE // n_columns)
+    return arrow("parquet").ParquetFile(file.path, buffer_size=buffer_bytes, pre_buffer=False)
 
 
-def _open(file: File) -> tuple[Opened, list[int]]:
-    """Give a file's columns and the rows of its groups."""
+def _open(file: File) -> tuple[OpenTable, list[int]]:
+    """Return the columns of a file, and the number of rows of each row group."""
     with one_line_errors(file.path), arrow("parquet").ParquetFile(file.path) as opened:
-        about, path = opened.metadata, file.path
+        metadata, path = opened.metadata, file.path
 
         def read(names: list[str]) -> Any:
             return arrow("parquet").ParquetFile(path).read_row_group(0, names)
 
-        rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
-        return from_arrow(about.num_rows, opened.schema_arrow, read), rows
+        n_rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        return from_arrow(metadata.num_rows, opened.schema_arrow, read), n_rows
 
 
-def _number(files: list[File], rows: list[list[int]]) -> Iterator[_Group]:
+def _number_groups(files: list[File], n_rows: list[list[int]]) -> Iterator[_RowGroup]:
+    """Yield the row groups that have rows, with their positions."""
     start = 0
-    for file, groups in zip(files, rows, strict=True):
+    for file, counts in zip(files, n_rows, strict=True):
         row = 0
-        for number, count in enumerate(groups):
+        for number, count in enumerate(counts):
             if count:
-                yield _Group(file, number, count, row, start)
-            row, start = row + count, start + count
+                yield _RowGroup(file, number, count, row, start)
+            row += count
+            start += count

@@ -1,4 +1,4 @@
-"""Files of data: a path, a folder, a glob, or a list of these."""
+"""Data files named by a path, a folder, a glob pattern, or a list of these."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from ..formats import check_plain_file, one_line_errors
 
 
 class File(NamedTuple):
-    """A file, as it was when it was first looked at."""
+    """A file, with its size and modification time when it was first opened."""
 
     path: Path
-    bytes: int
-    time: int  # of its last change, in nanoseconds
+    n_bytes: int
+    mtime_ns: int
 
     @classmethod
     def at(cls, path: Path) -> File:
-        """Look at a file."""
-        found = path.stat()
-        return cls(path, found.st_size, found.st_mtime_ns)
+        """Return the file at a path as it is now."""
+        status = path.stat()
+        return cls(path, status.st_size, status.st_mtime_ns)
 
-    def opened(self) -> BinaryIO:
-        """Open the file, if it is still the one that was looked at."""
+    def open(self) -> BinaryIO:
+        """Open the file for reading, if it has not changed."""
         self.check()
         return self.path.open("rb")
 
     def check(self) -> None:
-        """Raise an InputError if the file is another one now."""
+        """Raise an InputError if the file was changed or removed."""
         if not self.path.exists():
-            raise InputError("the file is gone, that was here at first; data must stay as it is while it is used")
+            raise InputError("the file no longer exists; data must not change while it is used")
         if File.at(self.path) != self:
-            raise InputError("the file changed since it was first looked at; data must stay as it is while it is used")
+            raise InputError("the file changed since it was first read; data must not change while it is used")
 
 
 def find_files(data: Any, suffixes: Collection[str]) -> list[File] | None:
-    """Give the files that a path, a folder, a glob or a list of these means, or None if this is no path.
+    """Return the files that a path, a folder, a glob pattern or a list of these names, or None for anything else.
 
-    A folder means all files of these formats in it and in its subfolders, sorted by name, but for those whose names
-    begin with a dot or an underscore, which tools write beside data.
+    A folder stands for all files of these formats in it and in its subfolders, sorted by name. Names that begin with a
+    dot or an underscore are left out: tools write such files beside data.
     """
     if isinstance(data, str | os.PathLike):
         with one_line_errors(Path(data)):
             paths = list(_expand(os.fspath(data), suffixes))
-        return [_looked_at(path, suffixes) for path in paths]
-    if isinstance(data, list | tuple) and data and all(isinstance(each, str | os.PathLike) for each in data):
-        return [file for each in data for file in find_files(each, suffixes) or ()]
+        return [_checked_file(path, suffixes) for path in paths]
+    if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
+        return [file for item in data for file in find_files(item, suffixes) or ()]
     return None
 
 
-def _looked_at(path: Path, suffixes: Collection[str]) -> File:
+def _checked_file(path: Path, suffixes: Collection[str]) -> File:
     with one_line_errors(path):
         check_plain_file(path, suffixes)
         return File.at(path)
@@ -64,20 +64,20 @@ def _looked_at(path: Path, suffixes: Collection[str]) -> File:
 def _expand(name: str, suffixes: Collection[str]) -> Iterator[Path]:
     path = Path(name)
     if path.is_dir():
-        yield from _inside(path, suffixes)
+        yield from _files_in(path, suffixes)
     elif path.exists() or not glob.has_magic(name):
         yield path
     else:
-        found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not found:
-            raise InputError("no file has a name like this")
-        for each in map(Path, found):
-            yield from _inside(each, suffixes) if each.is_dir() else [each]
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob does not support absolute patterns
+        if not matches:
+            raise InputError("no file matches this pattern")
+        for match in map(Path, matches):
+            yield from _files_in(match, suffixes) if match.is_dir() else [match]
 
 
-def _inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
+def _files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(tuple(suffixes)))
-    found = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
-    if not found:
+    visible = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
+    if not visible:
         raise InputError(f"this folder has no file whose name ends in {', '.join(suffixes)}")
-    return found
+    return visible

@@ -1,0 +1,61 @@
+"""Titles and texts of the sections of docs/benchmarks.md, by the name of the function in `tables`, in order."""
+
+SECTIONS = {
+    "machine": (
+        "The floor",
+        """\
+A dense pass makes two matrix products and n k exponentials, and reads the rows once. These rates are a lower limit of
+its time in float32; sgemm shows what BLAS reaches for such shapes.""",
+    ),
+    "passes": (
+        "A soft pass compared with a hard one",
+        """\
+`softkmeans.accumulate(x, c, T)`, float32, compared with the *hard* Lloyd iterations of scikit-learn and faiss. *Dense*:
+T is such that memberships have a perplexity of k / 2, so that none can be skipped. *Sparse*: blobs at least 6 σ apart,
+T = 2 σ². Above 1, the soft pass is faster. *Of the floor*: the least time that this machine needs, divided by the time
+of the dense pass.""",
+    ),
+    "soft": (
+        "A pass compared with other soft clusterings",
+        """\
+The time of one iteration, divided by that of ours, on the same dense work.""",
+    ),
+    "convergence": (
+        "Fewer passes",
+        """\
+Passes until the objective is within 10⁻⁶ E of the final one, from the same start, compared with those of plain EM, on
+blobs (2 to 64 features, from separated to overlapping) and the data sets of scikit-learn, with T fixed and learned.""",
+    ),
+    "adam": (
+        "Compared with Adam",
+        """\
+From the same start until the free energy is within 10⁻⁶ E of the same optimum, on overlapping blobs: softkmeans, and
+the naive PyTorch module trained by Adam on all rows, with a learning rate that is halved on plateaus. The initial rate
+is 0.1, or the one that is best for these data.""",
+    ),
+    "fits": (
+        "Whole fits",
+        """\
+`SoftKMeans(k, temperature=1e-6)` compared with `KMeans(k, n_init=1)`, with seeding and each one's stopping rule, on
+separated blobs. Above 1, softkmeans is faster. faiss makes 25 passes from random rows; comparable to it is
+`init="k-means||"` with `growing_sample=True`.""",
+    ),
+    "memory": (
+        "Memory",
+        """\
+Peak memory in addition to the data, after a smaller call has loaded all libraries.""",
+    ),
+    "growth": (
+        "Growth",
+        """\
+The time of a pass, float32, as n, d or k grows. A call costs about a millisecond besides its work: for checks, and for
+calls between Python, PyTorch and the kernels.""",
+    ),
+    "starting": (
+        "Starting",
+        """\
+The time of commands in new processes, and the additional time of the first fit of 200,000 rows compared with a second
+one: on a new machine, where kernels are compiled, and in later processes, which load them. Small data needs no compiled
+kernels.""",
+    ),
+}
