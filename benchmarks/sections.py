@@ -4,8 +4,8 @@ SECTIONS = {
     "machine": (
         "The floor",
         """\
-A dense pass makes two matrix products and n k exponentials, and reads the rows once. These rates are a lower limit of
-its time in float32; sgemm shows what BLAS reaches for such shapes.""",
+A dense pass makes two matrix products and n k exponentials, and reads the rows once. The floor is the time of this work
+at the rates below, a lower limit in float32. sgemm shows what BLAS reaches for such shapes.""",
     ),
     "passes": (
         "A soft pass compared with a hard one",

@@ -80,21 +80,18 @@ def test_growth_is_that_of_a_pair_in_an_em_step(distance, t):
     directions = split_directions(goal, view, evaluate(goal, view, params), max_passes=100)
     unit = TILTED / np.linalg.norm(TILTED, axis=1, keepdims=True) if distance == "cosine" else TILTED
 
-    def first_of_pair_after_em(k, offset):
+    def center_after_em(k, offset):
         pair = np.vstack([c, c[k] - offset])
         pair[k] += offset
-        r = memberships(
-            TILTED, pair, t, distance, log_prior=np.log([*np.where(np.arange(3) == k, p / 2, p), p[k] / 2])
-        )[:, k]
+        log_prior = np.log([*np.where(np.arange(3) == k, p / 2, p), p[k] / 2])
+        r = memberships(TILTED, pair, t, distance, log_prior=log_prior)[:, k]
         r = r / ref.distances(TILTED, pair[k : k + 1], distance)[:, 0] if distance == "euclidean" else r
         mean = r @ unit / r.sum()
         return mean / np.linalg.norm(mean) if distance == "cosine" else mean
 
     for k in range(3):
         h = 1e-5 * np.linalg.norm(c[k])
-        jacobian = np.array(
-            [(first_of_pair_after_em(k, e) - first_of_pair_after_em(k, -e)) / (2 * h) for e in h * np.eye(3)]
-        )
+        jacobian = np.array([(center_after_em(k, e) - center_after_em(k, -e)) / (2 * h) for e in h * np.eye(3)])
         if distance == "cosine":  # tangential to the sphere
             projection = np.eye(3) - np.outer(c[k], c[k]) / (c[k] @ c[k])
             jacobian = projection @ jacobian * np.linalg.norm(c[k])
@@ -239,14 +236,11 @@ def test_five_well_separated_blobs_have_the_longest_lifetime(seed):
     assert 1 not in lifetimes
 
 
+ALL_ROWS_EQUAL = "all rows are the same: an annealing path needs at least two distinct rows"
 BAD = {
-    "the same rows": (np.ones((5, 2)), {}, "all rows are the same: an annealing path needs at least two distinct rows"),
-    "one row": ([[1.0, 2.0]], {}, "all rows are the same: an annealing path needs at least two distinct rows"),
-    "weight on one row": (
-        [[1.0], [2.0]],
-        {"sample_weight": [0, 1]},
-        "all rows are the same: an annealing path needs at least two distinct rows",
-    ),
+    "the same rows": (np.ones((5, 2)), {}, ALL_ROWS_EQUAL),
+    "one row": ([[1.0, 2.0]], {}, ALL_ROWS_EQUAL),
+    "weight on one row": ([[1.0], [2.0]], {"sample_weight": [0, 1]}, ALL_ROWS_EQUAL),
     "rising": (FIVE, {"temperatures": [1, 2]}, "give decreasing temperatures"),
     "nan": (FIVE, {"temperatures": [np.nan]}, "finite number above 0"),
     "none": (FIVE, {"temperatures": []}, "expected a sequence of temperatures"),
@@ -427,27 +421,14 @@ def test_a_stopped_search_returns_the_best_so_far(case):
     assert result.objective == pytest.approx(ref.free_energy(NINE, result.centers.numpy(), 1.0), rel=1e-9)
 
 
+CLUSTER_SETTINGS = "does not support frozen centers, or priors or temperatures given for each cluster"
+NO_FREE_ENERGY = "does not support fuzzy memberships or update='mean', which have no free energy"
 UNSUPPORTED = {
-    "frozen": (
-        {"init": NINE[:9], "frozen": [True] + [False] * 8},
-        "does not support frozen centers, or priors or temperatures given for each cluster",
-    ),
-    "priors": (
-        {"priors": [1 / 9] * 9},
-        "does not support frozen centers, or priors or temperatures given for each cluster",
-    ),
-    "temperatures": (
-        {"temperature": [1.0] * 9},
-        "does not support frozen centers, or priors or temperatures given for each cluster",
-    ),
-    "fuzzy": (
-        {"assignment": "fuzzy"},
-        "does not support fuzzy memberships or update='mean', which have no free energy",
-    ),
-    "mean": (
-        {"update": "mean", "distance": "euclidean", "temperature": 1.0},
-        "does not support fuzzy memberships or update='mean', which have no free energy",
-    ),
+    "frozen": ({"init": NINE[:9], "frozen": [True] + [False] * 8}, CLUSTER_SETTINGS),
+    "priors": ({"priors": [1 / 9] * 9}, CLUSTER_SETTINGS),
+    "temperatures": ({"temperature": [1.0] * 9}, CLUSTER_SETTINGS),
+    "fuzzy": ({"assignment": "fuzzy"}, NO_FREE_ENERGY),
+    "mean": ({"update": "mean", "distance": "euclidean", "temperature": 1.0}, NO_FREE_ENERGY),
 }
 
 

@@ -415,7 +415,7 @@ BAD = {
     f"fit {{data}}/larger.csv -k 2 --scale standard {ON}": "too large|NaN or infinity",
     f"fit {{data}}/tiny.csv -k 2 {ON}": "rescale",
     f"fit {{data}}/null_row.csv -k 2 --distance cosine {ON}": "1 rows? .*zero",
-    f"fit {{data}}/constant.csv -k 1 {ON}": "all the same",
+    f"fit {{data}}/constant.csv -k 1 {ON}": "X has 3 equal rows",
     FIT + "--columns nope": "no column 'nope'",
     FIT + "--columns alcohl": "did you mean 'alcohol'",
     FIT + "--columns hue,hue": "'hue' is chosen twice",
@@ -486,10 +486,10 @@ BAD = {
     for command, more in (("info", ""), ("predict", " {data}/wine.csv"), ("plot", " {data}/wine.csv"))
     for file, match in (
         ("cut", "cut.safetensors is not a model file, or is truncated or damaged"),
-        ("random", "no model file"),
+        ("random", "is not a model file"),
         ("foreign", "not a softkmeans model"),
         ("newer", "version 3.*upgrade"),
-        ("empty", "no model file"),
+        ("empty", "is not a model file"),
         ("none", "no such file"),
     )
 }

@@ -135,7 +135,7 @@ WRONG = {
     "fit {data}/nan.npy --stream": r"{data}/nan.npy: 3 missing or infinite values in these rows, the first in row 3000",
     "fit {data}/texts": r"{data}/texts/2.csv: column 'b'.* row 3000 .*'\?'",
     "fit {data}/parts --checkpoint {data}/all.npy": "can't create the checkpoint folder {data}/all.npy: File exists",
-    "fit {data}/parts --resume": "--resume needs a checkpoint folder",
+    "fit {data}/parts --resume": "--resume needs a checkpoint folder: set --checkpoint to the folder",
     "fit {data}/parts -k 3001": "--n-clusters 3001 is more than the 3000 rows",
     "fit {data}/none-*.npy": "{data}/none-.*: no file matches this pattern",
     "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every requires --checkpoint: set --checkpoint to a folder",

@@ -154,9 +154,8 @@ def test_max_iter_counts_steps_and_the_last_one_is_kept():
 
 def test_a_cluster_that_loses_all_its_weight_keeps_its_center_and_is_named():
     start = np.vstack([BLOBS[:2], [[1e4, 1e4, 1e4]]])
-    with pytest.warns(
-        ConvergenceWarning, match=r"clusters \[2\] have lost all their rows, and their centers no longer move"
-    ):
+    message = r"clusters \[2\] have lost all their rows, and their centers no longer move"
+    with pytest.warns(ConvergenceWarning, match=message):
         result = fit(BLOBS, 3, temperature=0.5, init=start)
     assert torch.isfinite(result.centers).all()
     np.testing.assert_allclose(result.centers[2], [1e4] * 3)

@@ -256,9 +256,7 @@ def test_every_model_variant_learns(name):
     model, batch = member(name), member(name).fit(IRIS, sample_weight=W)
     order = np.random.default_rng(0).permutation(len(IRIS))
     if name == "textbook":
-        with pytest.raises(
-            InputError, match="partial_fit does not support update='mean', which minimizes no objective"
-        ):
+        with pytest.raises(InputError, match="partial_fit does not support update='mean', which"):
             model.partial_fit(IRIS)
         return
     for _ in range(10):
@@ -308,7 +306,7 @@ def test_settings_are_saved_and_damage_is_detected(tmp_path):
     assert load(tmp_path / "model.safetensors").solver == model.solver
     model._progress = model._progress._replace(shift=model._progress.shift[:1])
     save(model, tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match="other features"):
+    with pytest.raises(InputError, match="another number of features"):
         load(tmp_path / "model.safetensors")
 
 
@@ -337,9 +335,8 @@ def test_parameters_may_change_between_calls():
     model = fit_batches([draw(200, 0)], temperature=2.0, init=CENTERS)
     model.set_params(temperature=0.5).partial_fit(draw(200, 1))
     assert model.temperature_ == 0.5
-    model.set_params(distance="euclidean", temperature="auto").partial_fit(
-        draw(200, 2)
-    )  # other statistics: they start again
+    model.set_params(distance="euclidean", temperature="auto")
+    model.partial_fit(draw(200, 2))  # the statistics of another distance are discarded
     assert distance_to(model, CENTERS) < 0.5
 
 
@@ -360,9 +357,7 @@ INVALID = {
     "forgetting=2": lambda: Online(forgetting=2),
     "forgetting=1 would discard all earlier batches": lambda: Online(forgetting=1),
     "more than the 2 rows of the first batch": lambda: SoftKMeans(3).partial_fit(draw(2, 0)),
-    "partial_fit does not support temperature=": lambda: SoftKMeans(3, temperature="calibrated").partial_fit(
-        draw(50, 0)
-    ),
+    "partial_fit does not support temperature=": lambda: fit_batches([draw(50, 0)], temperature="calibrated"),
     "partial_fit does not support update='mean'": lambda: fit_batches(
         [draw(9, 0)], distance="euclidean", update="mean", temperature=1.0
     ),

@@ -297,7 +297,7 @@ def test_held_out_is_near_the_density_of_the_true_distribution():
     assert found.scores["held_out"][0] == pytest.approx(-1 - math.log(2 * math.pi), abs=0.06)  # -entropy of the normal
 
 
-def test_numbers_larger_than_the_rows_outside_a_fold_have_no_held_out_score():
+def test_numbers_with_too_few_rows_outside_a_fold_have_no_held_out_score():
     x = np.random.default_rng(0).normal(size=(8, 20))
     held_out = choose(x, range(1, 8), cv=2).scores["held_out"]
     assert np.isfinite(held_out[:3]).all()

@@ -62,9 +62,8 @@ def test_adam_minimizes_the_distortion():
 
 @pytest.mark.parametrize("solver", ["em", "lbfgs", "online"])
 def test_only_adam_minimizes_the_distortion(solver):
-    with pytest.raises(
-        InputError, match=f"solver='{solver}' does not support objective='distortion'.*choose solver='adam'"
-    ):
+    message = f"solver='{solver}' does not support objective='distortion'.*: choose solver='adam'"
+    with pytest.raises(InputError, match=message):
         fit(X, 4, temperature=8.0, objective="distortion", solver=solver)
 
 

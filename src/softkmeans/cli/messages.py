@@ -30,6 +30,7 @@ REPLACEMENTS = {
     r"(?<= is not supported with )cv=": "--cv ",
     r"(?<= is not supported with )path=False": "--no-path",
     r"\bresume=True\b": "--resume",
+    r"(?<=set )checkpoint(?= to )": "--checkpoint",
     r"^every=": "--checkpoint-every ",
     r"(?<=choose )'calibrated'$": "--temperature calibrated",
 }

@@ -7,7 +7,8 @@ __all__ = ["AVERAGES", "align", "soft_adjusted_rand", "soft_mutual_information"]
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch.special import entr
 
 from .._utils.checks import check_known
 from ..data.convert import Array, like
+from ..data.source import Source
 from ..errors import InputError
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
@@ -72,7 +74,14 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
 
         (⟨A,B⟩ - E⟨A,B⟩) / ((⟨A,J⟩ / ⟨B,J⟩ ⟨B,B⟩ + ⟨B,J⟩ / ⟨A,J⟩ ⟨A,A⟩) / 2 - E⟨A,B⟩).
 
-    No matrix (n, n) is needed, because ⟨A,B⟩ = ‖R_aᵀ R_b‖². For crisp memberships, ⟨A,J⟩ = ⟨A,A⟩.
+    For nearly equal memberships both differences would be rounding. So A and B are divided by their means ⟨A,J⟩ / ⟨J,J⟩
+    and ⟨B,J⟩ / ⟨J,J⟩, and J is subtracted, which changes neither difference. For these matrices O_A = -D_A, and
+
+        (⟨A,B⟩ - C) / ((⟨A,A⟩ + ⟨B,B⟩) / 2 - C),    C = D_A D_B (1 / D_J + 1 / O_J).
+
+    No matrix (n, n) is needed. With the mean m_a of the memberships, s_i = r_i - m_a and u_i = m_a · s_i / ‖m_a‖², the
+    entries of A are u_i + u_j + s_i · s_j / ‖m_a‖². So ⟨A,B⟩ = 2 n Σ u_i v_i + ‖Σ s_i t_iᵀ‖² / (‖m_a‖² ‖m_b‖²), where v
+    and t belong to B.
 
     References
     ----------
@@ -87,18 +96,14 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
     >>> round(soft_adjusted_rand(resp, [[1, 0], [1, 0], [0, 1], [0, 1]]), 4)
     0.6033
     """
-    gram, self_pairs, k = _pair_sums(resp_a, resp_b, sample_weight)
-    a, b, j = slice(0, k), slice(k, -1), slice(-1, None)
-    aa, bb, ab, aj, bj, jj = (
-        float(gram[rows, columns].square().sum()) for rows, columns in ((a, a), (b, b), (a, b), (a, j), (b, j), (j, j))
-    )
-    d_a, d_b, d_j = (float(self_pairs[columns].sum()) for columns in (a, b, j))
-    chance = d_a * d_b / d_j
-    if jj > d_j:
-        chance += (aj - d_a) * (bj - d_b) / (jj - d_j)
-    maximum = (aj / bj * bb + bj / aj * aa) / 2
-    if maximum - chance > MIN_RELATIVE_RANGE * maximum:
-        return (ab - chance) / (maximum - chance)
+    pairs = _pair_sums(*_checked(resp_a, resp_b, sample_weight))
+    inverse = 1 / pairs.n_self
+    if pairs.n_pairs > pairs.n_self:
+        inverse += 1 / (pairs.n_pairs - pairs.n_self)
+    chance = pairs.d_a * pairs.d_b * inverse
+    mean_square = (pairs.aa + pairs.bb) / 2
+    if mean_square - chance > MIN_RELATIVE_RANGE * (pairs.n_pairs + mean_square):
+        return (pairs.ab - chance) / (mean_square - chance)
     return 1.0
 
 
@@ -211,33 +216,80 @@ def align(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike | Tensor | N
     return like(resp_b, torch.from_numpy(np.concatenate([partners, unmatched])))
 
 
-def _paired_blocks(
-    resp_a: Table, resp_b: Table, sample_weight: ArrayLike | Tensor | None
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield blocks of memberships in both clusterings (m, k_a + 1), (m, k_b + 1), noise last, and weights (m,)."""
+def _checked(resp_a: Table, resp_b: Table, sample_weight: ArrayLike | Tensor | None) -> tuple[Source, Source]:
+    """Convert two sets of memberships of the same rows to sources and check them; the first has the weights."""
     first, second = as_memberships(resp_a, sample_weight, "resp_a"), as_memberships(resp_b, name="resp_b")
     check_same_rows(resp_a=first, resp_b=second)
+    return first, second
+
+
+def _paired_blocks(first: Source, second: Source) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield blocks of memberships in both clusterings (m, k_a + 1), (m, k_b + 1), noise last, and weights (m,)."""
     for a, b in aligned_blocks(first, second):
         yield with_noise_column(a), with_noise_column(b).to(a.device), a.w
 
 
+def _sum(parts: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(operator.add, (part.cpu().double() for part in parts))
+
+
 def _contingency(resp_a: Table, resp_b: Table, sample_weight: ArrayLike | Tensor | None) -> Tensor:
     """Return the contingency table Σ w a_k b_l (k_a + 1, k_b + 1), noise last."""
-    tables = ((a.mT * w) @ b for a, b, w in _paired_blocks(resp_a, resp_b, sample_weight))
-    return functools.reduce(operator.add, (table.cpu().double() for table in tables))
+    return _sum((a.mT * w) @ b for a, b, w in _paired_blocks(*_checked(resp_a, resp_b, sample_weight)))
 
 
-def _pair_sums(resp_a: Table, resp_b: Table, sample_weight: ArrayLike | Tensor | None) -> tuple[Tensor, Tensor, int]:
-    """Return the sums over rows from which pairs of rows are counted.
+class _PairSums(NamedTuple):
+    """Sums over pairs of rows of two matrices (n, n), each divided by its mean, minus 1: see `soft_adjusted_rand`.
 
-    The columns are those of a and b, noise included, and one cluster J with all rows. Return the sums of products of
-    two columns (k_a + k_b + 1, k_a + k_b + 1), the sums of squares over pairs of a row with itself (k_a + k_b + 1,),
-    and k_a.
+    Attributes
+    ----------
+    aa, bb, ab : float
+        Sums of products over all pairs.
+    d_a, d_b : float
+        Sums over the diagonals.
+    n_pairs, n_self : float
+        Number of pairs, and of those of a row with itself; weighted.
     """
-    gram, self_pairs, k = torch.zeros(()), torch.zeros(()), 0
-    for a, b, w in _paired_blocks(resp_a, resp_b, sample_weight):
-        z, k = torch.cat([a, b, torch.ones_like(w)[:, None]], 1), a.shape[1]
-        gram = gram + ((z.mT * w) @ z).cpu().double()
+
+    aa: float
+    bb: float
+    ab: float
+    d_a: float
+    d_b: float
+    n_pairs: float
+    n_self: float
+
+
+def _pair_sums(first: Source, second: Source) -> _PairSums:
+    """Return the sums over pairs of rows, in two passes: the mean memberships, then sums of differences from them."""
+    columns = (torch.cat([a, b, torch.ones_like(w)[:, None]], 1).mT @ w for a, b, w in _paired_blocks(first, second))
+    *sums, weight = _sum(columns)
+    k, n_columns = first.n_features + 1, len(sums) + 2
+    mean_a, mean_b = torch.stack(sums[:k]) / weight, torch.stack(sums[k:]) / weight
+
+    def products(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
+        (s, u), (t, v) = _relative(a, mean_a), _relative(b, mean_b)
+        z = torch.cat([s, t, u[:, None], v[:, None]], 1)
         # A row of weight 2 is in 4 pairs, 2 of which are on the diagonal, a copy with itself. If w <= 1, all w² are.
-        self_pairs = self_pairs + (w * w.clamp_max(1) @ z.square()).cpu().double()
-    return gram, self_pairs, k
+        w_self = w * w.clamp_max(1)
+        diagonal = torch.stack([2 * u + s.square().sum(1), 2 * v + t.square().sum(1), torch.ones_like(w)])
+        return torch.cat([((z.mT * w) @ z).flatten(), diagonal @ w_self])
+
+    total = _sum(products(*block) for block in _paired_blocks(first, second))
+    gram, (d_a, d_b, n_self) = total[:-3].view(n_columns, n_columns), total[-3:].tolist()
+
+    def over_pairs(rows: slice, columns: slice, u: int, v: int) -> float:
+        return float(2 * weight * gram[u, v] + gram[rows, columns].square().sum())
+
+    a, b, u, v = slice(0, k), slice(k, -2), -2, -1
+    return _PairSums(
+        over_pairs(a, a, u, u), over_pairs(b, b, v, v), over_pairs(a, b, u, v), d_a, d_b, float(weight) ** 2, n_self
+    )
+
+
+def _relative(r: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Return r (m, k) minus the mean (k,), in units of the mean's length, and its component along the mean (m,)."""
+    mean = mean.to(r)
+    length = torch.linalg.vector_norm(mean)
+    difference = (r - mean) / length
+    return difference, difference @ (mean / length)

@@ -64,10 +64,12 @@ class Equilibrium(FixedPoint):
         sums = super().accumulate(block, params)
         if not self.temperature.needs_entropy_slope:
             return sums
-        b, rule = self.logit_offsets(params)
+        b, assignment_rule = self.logit_offsets(params)
         sample = block.subsample(ENTROPY_SLOPE_N_ROWS)
         noise = (self.spec.noise or 0.0) / float(params.temperature[0])
-        slope = entropy_slope(sample, params.centers, 1 / params.temperature, b, self.scaling.distance, rule, noise)
+        slope = entropy_slope(
+            sample, params.centers, 1 / params.temperature, b, self.scaling.distance, assignment_rule, noise
+        )
         return sums._replace(extra=slope * (len(block) / len(sample)))
 
     def _solve(self, params: Params, sums: PassStats) -> tuple[float, float]:
