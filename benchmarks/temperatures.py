@@ -1,7 +1,8 @@
 """Measure the cost of temperature rules, relative to a fixed temperature: `python benchmarks/temperatures.py`.
 
-A fit by a rule, and one with T fixed at the value where the rule ends, start from the same centers and make the same
-number of passes. The two alternate; times are minima over rounds. Fits of one pass show the work before the first pass.
+A fit by a temperature rule, and one with T fixed at the value where the rule ends, start from the same centers and make
+the same number of passes. The two alternate; times are minima over rounds. Fits of one pass show the work before the
+first pass.
 """
 
 import time
@@ -31,7 +32,7 @@ def seconds(x, start, rule, passes):
 
 
 def compare(shape):
-    """Return the least seconds for each rule: few and many passes by the rule, few and many at its final T."""
+    """Return the least seconds by temperature rule: few and many passes by it, few and many at its final T."""
     n, d, k = shape
     x = make_blobs(n, d, k, cluster_std=4.0, random_state=0)[0].numpy()
     fastest = {}
@@ -52,7 +53,7 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     for shape in SHAPES:
         print(f"\n(n, d, k) = {shape}\n")
-        print("| rule | ms per pass | relative to fixed T | work before, in passes |\n|---|---|---|---|")
+        print("| temperature rule | ms per pass | relative to fixed T | work before, in passes |\n|---|---|---|---|")
         for rule, (few, many, few_fixed, many_fixed) in compare(shape).items():
             passes = MANY_PASSES - FEW_PASSES
             per_pass, per_pass_fixed = (many - few) / passes, (many_fixed - few_fixed) / passes

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import time
 from multiprocessing import get_context
 
 import numpy as np
@@ -29,6 +28,7 @@ from softkmeans import (
     save,
     train_layer,
 )
+from softkmeans.checkpoint import journal
 from softkmeans.checkpoint.fingerprints import describe
 from softkmeans.solvers import SOLVERS
 from softkmeans.temperature import Schedule
@@ -135,7 +135,7 @@ def test_killed_at_random_moments(name, tmp_path):
     keeping = SoftKMeans(
         **(model.get_params() | {"checkpoint": Checkpoint(tmp_path / "kept", every=1), "resume": True})
     )
-    rng, killed, began = np.random.default_rng(0), 0, time.monotonic()
+    rng, killed = np.random.default_rng(0), 0
     while killed < 10:
         child = get_context("fork").Process(target=run_and_be_killed, args=(keeping, tmp_path / "model.safetensors"))
         child.start()
@@ -144,30 +144,73 @@ def test_killed_at_random_moments(name, tmp_path):
             os.kill(child.pid, signal.SIGKILL)
         child.join()
         killed += 1
-        assert time.monotonic() - began < 60
     last = fitted(keeping)
     same_bits(last, whole)
     assert sorted(file.suffix for file in (tmp_path / "kept").iterdir()) == [".safetensors"] * 2
 
 
+class Resumed(Callback):
+    """Keep the number of passes at which a fit resumed."""
+
+    n_passes = None
+
+    def on_resume(self, n_passes):
+        self.n_passes = n_passes
+
+
+def resumed_at(model):
+    callback = Resumed()
+    model.set_params(callbacks=[callback]).fit(X)
+    return callback.n_passes
+
+
+class SignalAfter(Callback):
+    """Send a signal to this process after a given pass, so that it arrives in the middle of the fit."""
+
+    def __init__(self, number, n_iter):
+        self.number, self.n_iter = number, n_iter
+
+    def on_step(self, step):
+        if step.n_iter == self.n_iter:
+            os.kill(os.getpid(), self.number)
+
+
+LONG = {"solver": "adam", "tol": 0, "max_iter": 60, "random_state": 0}
+
+
 def interrupted_by(number, path):
+    callbacks = [SignalAfter(number, 30)]
     try:
-        SoftKMeans(20, solver="adam", tol=0, max_iter=10**6, random_state=0, checkpoint=path).fit(X)
+        SoftKMeans(20, **LONG, checkpoint=path, callbacks=callbacks).fit(X)
     except FitInterrupted:
         os._exit(7)
     os._exit(0)
 
 
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_leave_a_checkpoint(number, tmp_path):
     child = get_context("fork").Process(target=interrupted_by, args=(number, tmp_path / "kept"))
     child.start()
-    while not (tmp_path / "kept").exists() or not list((tmp_path / "kept").glob("0*")):
-        time.sleep(0.01)
-    os.kill(child.pid, number)
-    child.join(20)
+    child.join()
     assert child.exitcode == 7
+    model = SoftKMeans(20, **LONG, checkpoint=tmp_path / "kept", resume=True)
+    assert resumed_at(model) == 30
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_interruption_while_a_checkpoint_is_written_leaves_one(tmp_path, monkeypatch):
+    """Ctrl-C during the very first checkpoint: it is written when the fit ends."""
+
+    def interrupted(folder, content, original=journal.write):
+        monkeypatch.setattr(journal, "write", original)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "write", interrupted)
+    model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, every=3))
+    with pytest.raises(FitInterrupted):
+        model.fit(X)
+    assert resumed_at(model.set_params(resume=True)) == 3
 
 
 REFUSED = {

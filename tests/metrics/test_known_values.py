@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import operator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -112,9 +114,41 @@ def test_comparisons_are_symmetric_and_bounded(data, n):
     rand, information = metrics.soft_adjusted_rand(a, b), metrics.soft_mutual_information(a, b)
     assert rand <= 1 + 1e-9
     assert rand == pytest.approx(metrics.soft_adjusted_rand(b, a), rel=1e-6, abs=1e-9)
-    assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-3)  # inaccurate if a is nearly uniform
+    assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-9)
     assert 0 <= information <= min(entropy(complete(r).mean(0)) for r in (a, b)) + 1e-12
     assert information == pytest.approx(metrics.soft_mutual_information(b, a), abs=1e-12)
+
+
+def exact_adjusted_rand(a, b):
+    """Compute the index by its definition, from matrices (n, n) of exact fractions."""
+    n = len(a)
+
+    def pairs(resp):
+        rows = [[Fraction(float(value)) for value in row] for row in resp]
+        rows = [[*row, max(Fraction(0), 1 - sum(row))] for row in rows]
+        return np.array([[sum(map(operator.mul, row, other)) for other in rows] for row in rows], dtype=object)
+
+    first, second, ones = pairs(a), pairs(b), np.full((n, n), Fraction(1), dtype=object)
+    means = first.sum() / second.sum()
+    maximum = (means * (second * second).sum() + (first * first).sum() / means) / 2
+    diagonal, off_diagonal = (
+        [matrix[mask].sum() for matrix in (first, second, ones)]
+        for mask in (np.eye(n, dtype=bool), ~np.eye(n, dtype=bool))
+    )
+    chance = sum(in_a * in_b / count for in_a, in_b, count in (diagonal, off_diagonal))
+    return float(((first * second).sum() - chance) / (maximum - chance))
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-4, 1e-5])
+@pytest.mark.parametrize("seed", range(5))
+def test_nearly_equal_memberships_keep_their_digits(seed, spread):
+    """Memberships of all rows near their mean: agreement and chance differ by little more than rounding."""
+    rng = np.random.default_rng(seed)
+    a, b = (rng.dirichlet(np.full(k, 3.0)) * (1 + spread * rng.uniform(-0.9, 0.9, (5, k))) for k in (2, 3))
+    a, b = (resp / resp.sum(1, keepdims=True) for resp in (a, b))
+    index = metrics.soft_adjusted_rand(a, b)
+    assert index == pytest.approx(exact_adjusted_rand(a, b), abs=1e-9)
+    assert index == pytest.approx(metrics.soft_adjusted_rand(b, a), rel=1e-12)
 
 
 def test_agreement_of_a_soft_clustering_with_itself():

@@ -55,7 +55,7 @@ class Checkpoint:
         Number of passes over the data between checkpoints.
     seconds : float, optional
         Time between checkpoints in seconds; if ``every`` is given too, whichever comes first. If neither is given,
-        checkpoints are written so often that writing takes about a twentieth of the fit's time.
+        checkpoints are written so often that writing takes at most about a twentieth of the fit's time.
 
     Examples
     --------
@@ -162,12 +162,16 @@ class Journal(Callback):
 
     def write(self) -> None:
         """Write a checkpoint of all sums so far; of several processes, only the first writes."""
-        began = time.monotonic()
+        began, n_before = time.monotonic(), self.n_written
         self.n_written = self.next_sum  # if writing fails now, it is not tried again at the end of the fit
         self.content = self.content._replace(step=self.step)
         if self.source.is_first:
             self._check_only_writer()
-            write(self.checkpoint.folder, self.content)
+            try:
+                write(self.checkpoint.folder, self.content)
+            except KeyboardInterrupt:  # it did not fail: the checkpoint is written at the end of the fit
+                self.n_written = n_before
+                raise
         self.written_step = self.step
         self.written_at = time.monotonic()
         self.write_seconds = self.written_at - began

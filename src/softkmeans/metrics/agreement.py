@@ -24,6 +24,7 @@ from ..errors import InputError
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 MIN_RELATIVE_RANGE = 1e-12  # of the largest agreement: a smaller difference from chance is rounding
+MIN_VARIANCE = 1e-12  # of memberships, relative to their mean: below, all rows are equal up to rounding in float32
 
 AVERAGES: dict[str, Callable[[float, float], float]] = {
     "arithmetic": lambda h_a, h_b: (h_a + h_b) / 2,
@@ -54,7 +55,7 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
     float
         1 for the same clustering, up to the order of the clusters; about 0 for unrelated ones; it may be negative. It
         is also 1 if both clusterings put all rows into one cluster, or each row into a cluster of its own, or if in
-        both the memberships of all rows are equal, up to differences (about 1e-6) that may be rounding.
+        both the memberships of all rows are equal, up to relative differences of 1e-6, which may be rounding.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike
         inverse += 1 / (pairs.n_pairs - pairs.n_self)
     chance = pairs.d_a * pairs.d_b * inverse
     mean_square = (pairs.aa + pairs.bb) / 2
-    if mean_square - chance > MIN_RELATIVE_RANGE * (pairs.n_pairs + mean_square):
+    if pairs.variance > MIN_VARIANCE and mean_square - chance > MIN_RELATIVE_RANGE * mean_square:
         return (pairs.ab - chance) / (mean_square - chance)
     return 1.0
 
@@ -249,6 +250,8 @@ class _PairSums(NamedTuple):
         Sums over the diagonals.
     n_pairs, n_self : float
         Number of pairs, and of those of a row with itself; weighted.
+    variance : float
+        Variance of the memberships of one clustering, relative to their squared mean; the larger of the two.
     """
 
     aa: float
@@ -258,6 +261,7 @@ class _PairSums(NamedTuple):
     d_b: float
     n_pairs: float
     n_self: float
+    variance: float
 
 
 def _pair_sums(first: Source, second: Source) -> _PairSums:
@@ -283,7 +287,14 @@ def _pair_sums(first: Source, second: Source) -> _PairSums:
 
     a, b, u, v = slice(0, k), slice(k, -2), -2, -1
     return _PairSums(
-        over_pairs(a, a, u, u), over_pairs(b, b, v, v), over_pairs(a, b, u, v), d_a, d_b, float(weight) ** 2, n_self
+        aa=over_pairs(a, a, u, u),
+        bb=over_pairs(b, b, v, v),
+        ab=over_pairs(a, b, u, v),
+        d_a=d_a,
+        d_b=d_b,
+        n_pairs=float(weight) ** 2,
+        n_self=n_self,
+        variance=float(max(gram[rows, rows].trace() for rows in (a, b)) / weight),
     )
 
 

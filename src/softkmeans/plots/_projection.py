@@ -117,7 +117,7 @@ class Centers(NamedTuple):
 def draw_centers(ax: Axes, centers: Array, discs_kw: Style, numbers_kw: Style) -> Centers:
     """Draw centers (k, 2) with their numbers."""
     k = len(centers)
-    font = float(np.clip(9.3 - k / 15, 5, 9))  # points
+    font = float(np.clip(9.3 - k / 15, 5, 9))  # typographic points
     width = font * (1.15 + 0.45 * len(str(k - 1)))
     ax.apply_aspect()  # otherwise pixel positions are not final yet
     pixels = separate_discs(ax.transData.transform(centers), 1.1 * width * ax.figure.dpi / 72)

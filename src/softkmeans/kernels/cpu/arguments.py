@@ -109,7 +109,7 @@ def make_arguments(
     numbers = {
         "n": len(block), "d": d, "padded_d": padded_d, "k": k, "padded_k": padded_k, "normalize": int(normalize),
         "tile_rows": tile_rows,
-        "resp_stride": TILE_ROWS + 512 // bits,  # no power of two: a cache has few places for multiples of those
+        "resp_stride": TILE_ROWS + 512 // bits,  # no power of two: cache lines at such strides evict each other
     }  # fmt: skip
     return KernelArguments(bits, origin, beta, distance_factor, chunk_rows, arrays, numbers)
 

@@ -276,7 +276,7 @@ class Code:
         return context
 
     def if_else(self, condition: Value) -> AbstractContextManager[Any]:
-        """Return a context that gives two more: for the code that runs if a condition holds, and if it does not."""
+        """Return a context that yields two: for the code that runs if a condition holds, and if it does not."""
         context: AbstractContextManager[Any] = self.builder.if_else(condition.ir)
         return context
 

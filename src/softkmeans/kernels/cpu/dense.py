@@ -10,10 +10,10 @@ from .panels import PANEL_REGISTERS, add_to, features, load_panel, product, regi
 
 
 def is_cheaper(code: Code, t: Any, *, by_row: bool) -> Value:
-    """Return whether so many clusters are within the cutoff of the panel's rows that computing all is cheaper.
+    """Return whether it is cheaper to compute all memberships of the panel than those within the cutoff.
 
-    The cost of computing only those within the cutoff is estimated by their number (``by_row``), or by the number of
-    registers that hold any.
+    The cost of those within the cutoff is estimated by their number (``by_row``), or by the number of registers that
+    hold any of them.
     """
     cost, limits = code.variable(code.integer(0)), load_panel(code, t.dist_limit, 0)
     for q in code.range(0, t.k):

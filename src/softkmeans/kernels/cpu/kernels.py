@@ -41,7 +41,7 @@ ARGUMENTS = {
         "strip",  # (tile, 3 lanes) some features of the tile's rows, for the matrix product
         "dist",  # (padded_k, P) squared distances plus bias, less the rows' offsets
         "min_dist",  # (P,) the smallest of each row's distances
-        "dist_limit",  # (P,) the least distance, plus the largest rounding error
+        "dist_limit",  # (P,) the least distance, plus twice the largest rounding error
         "offset",  # (P,) the part of a row's distances that ``dist`` leaves out, since it is equal for all clusters
         "cutoff",  # (k,) how far above its row's limit a distance may lie before the membership is skipped
         "resp",  # (k, P) memberships: first unnormalized, then normalized and times the weights
