@@ -46,7 +46,7 @@ def pytest_runtest_setup(item):
 def _processes_are_marked(request):
     """Fail if a test that is not marked ``process`` starts a process: `make test-fast` relies on the marker."""
     yield
-    if False and _processes and not request.node.get_closest_marker("process"):
+    if _processes and not request.node.get_closest_marker("process"):
         pytest.fail(f"mark this test with pytest.mark.process: it started {', '.join(_processes)}")
 
 

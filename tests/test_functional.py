@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import InputError, functional
 from softkmeans.functional import assign, distortion, free_energy, nll
 
@@ -42,7 +43,7 @@ def test_assign_matches_the_softmax_of_scipy(distance, temperature):
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     x=arrays(np.float64, (5, 3), elements=st.floats(-10, 10)),
     c=arrays(np.float64, (3, 3), elements=st.floats(-10, 10)),
@@ -249,7 +250,7 @@ def test_float32_distortion_is_accurate_with_one_far_centroid():
     assert distortion(x, c, 1.0).item() == pytest.approx(expected, rel=1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(scale=st.floats(-15, 15), seed=st.integers(0, 1000))
 def test_units_do_not_change_memberships(scale, seed):
     """If rows and centers are multiplied by s, and T by s², memberships stay the same and F is multiplied by s²."""
@@ -266,7 +267,7 @@ def test_cosine_in_float32_depends_on_directions_only(size):
     torch.testing.assert_close(assign(size * x, c, 0.7, "cosine"), assign(x, c, 0.7, "cosine"))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 10**6), temperature=st.floats(0.01, 100))
 def test_an_em_step_never_raises_the_free_energy(seed, temperature):
     x, c = problem(seed)

@@ -12,11 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import datasets
 
+from helpers.fuzzing import examples
 from softkmeans._utils.atomic import atomic_write
 from softkmeans.data import read_table, write_table
 from softkmeans.errors import InputError, MissingExtraError
@@ -352,7 +353,7 @@ def test_without_pyarrow_only_arrays_are_read(tmp_path, monkeypatch):
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     x=hnp.arrays(
         st.sampled_from([np.float64, np.float32]),
@@ -369,7 +370,7 @@ def test_numbers_are_read_back_exactly(tmp_path_factory, x, suffix):
     assert table.x.dtype == (x.dtype if suffix == ".parquet" else np.float64)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(labels=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=1))
 def test_text_is_read_back_exactly(tmp_path_factory, labels):
     path = tmp_path_factory.mktemp("back") / "t.csv"

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from helpers.fuzzing import examples
 from softkmeans.data import as_source, scan, write_table
 from softkmeans.data.files.readers import open as open_module
 
@@ -158,7 +159,7 @@ def test_shares_together_hold_each_row_once(tmp_path, name):
             assert sum(map(bool, blocks)) == size
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(rows_per_block=st.integers(1, 130), rank=st.integers(0, 6))
 def test_sums_do_not_depend_on_the_windows(tmp_path_factory, rows_per_block, rank):
     path = tmp_path_factory.mktemp("scan")

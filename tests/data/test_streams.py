@@ -6,20 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
+from helpers.fuzzing import examples
 from helpers.streams import Stream
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, make_blobs, select_n_clusters, write_assignments
 from softkmeans.data import scan
 from softkmeans.data.sampling import draw_rows
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.estimators import fitted_scaler, scaled
+from softkmeans.estimators import fit_scaler, scaled
 from softkmeans.seeding import STREAMED_SEEDINGS, initial_centers
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
@@ -42,7 +43,7 @@ def seeded_whole(name, distance):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
-@settings(max_examples=4, deadline=None)
+@examples(4)
 @given(ends=ENDS)
 def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
     whole = seeded_whole(name, distance)
@@ -51,7 +52,7 @@ def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(ends=ENDS, kind=st.sampled_from(["auto", "per-cluster", 2.0, "calibrated", "perplexity:1.5"]))
 def test_fits_do_not_depend_on_blocks(ends, kind):
     settings = {"temperature": kind, "init": X[::120], "priors": "learned", "tol": 1e-8}
@@ -190,7 +191,7 @@ def test_fitted_scalers_equal_those_of_scikit_learn(weights):
     expected = StandardScaler().fit(rows, sample_weight=weights)
     source = Stream(rows, [5, 300], weights)
     source.columns = ("a", "b", "c", "d")
-    scaler = fitted_scaler(source)
+    scaler = fit_scaler(source)
     for name in ("mean_", "var_", "scale_"):
         np.testing.assert_allclose(getattr(scaler, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
     assert scaler.feature_names_in_.tolist() == ["a", "b", "c", "d"]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 import scipy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
@@ -30,6 +30,7 @@ from sklearn.utils import ClassifierTags, estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, train_layer
 from softkmeans.distances import SquaredEuclidean
 
@@ -265,7 +266,7 @@ def test_sample_of_no_rows_is_refused(n_samples):
         model().fit(X).sample(n_samples)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(weights=st.lists(st.integers(0, 3), min_size=len(X), max_size=len(X)).filter(lambda w: sum(map(bool, w)) > 20))
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_an_integer_weight_is_a_repeated_row(distance, weights):

@@ -5,13 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import Callback, FitInterrupted, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer, fit
 from softkmeans.data import as_source
 from softkmeans.distances import as_distance
@@ -59,7 +60,7 @@ def test_translation_and_scaling_change_only_the_units(offset, scale, temperatur
 
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("init", ["k-means++", "random"])
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(seed=st.integers(0, 10**6))
 def test_integer_weights_equal_repeated_rows_in_any_order(init, distance, seed):
     rng = np.random.default_rng(seed)

@@ -14,11 +14,12 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import InputError, SoftKMeans, accumulate, kernels
 from softkmeans.data import as_source
 from softkmeans.data.block import Block
@@ -153,7 +154,7 @@ def test_a_temperature_per_cluster_uses_the_reference_kernels(backend):
     np.testing.assert_allclose(stats.weight, resp.sum(0), rtol=1e-11)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     n=st.integers(1, 130), d=st.integers(1, 30), k=st.integers(1, 20), seed=st.integers(0, 10**6),
     t=st.floats(1e-4, 1e4), offset=st.sampled_from([0.0, 1e6, -1e3]), weighted=st.booleans(),

@@ -8,11 +8,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import adjusted_rand_score, mutual_info_score, normalized_mutual_info_score, silhouette_score
 
+from helpers.fuzzing import examples
 from helpers.partitions import complete, entropy, problem
 from softkmeans import InputError, metrics
 from softkmeans.metrics import agreement, separation
@@ -31,7 +32,7 @@ def crisp(labels, k):
 LABELS = st.integers(2, 12).flatmap(lambda n: st.tuples(*[st.lists(st.integers(-1, 3), min_size=n, max_size=n)] * 2))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(labels=LABELS)
 def test_crisp_agreement_matches_scikit_learn(labels):
     a, b = (crisp(one, 4) for one in labels)
@@ -42,7 +43,7 @@ def test_crisp_agreement_matches_scikit_learn(labels):
         assert metrics.soft_mutual_information(a, b, average_method=method) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(labels=st.lists(st.integers(0, 2), min_size=4, max_size=12), seed=st.integers(0, 99), alpha=st.floats(0, 5))
 def test_crisp_exact_silhouette_matches_scikit_learn(labels, seed, alpha):
     assume(1 < len(set(labels)) < len(labels))
@@ -90,7 +91,7 @@ def memberships(draw, n=None, noise=True):
     return resp * draw(arrays(np.float64, (shape[0], 1), elements=st.floats(0.2, 1))) if noise else resp
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(resp=memberships(noise=False) | memberships())
 def test_bounds(resp):
     k, slack = resp.shape[1], 1e-12
@@ -107,7 +108,7 @@ def test_bounds(resp):
         assert (found <= 1 + slack).all()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data=st.data(), n=st.integers(3, 7))
 def test_comparisons_are_symmetric_and_bounded(data, n):
     a, b = (data.draw(memberships(n)) for _ in range(2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import approx_fprime
@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import fit
 from softkmeans.data.convert import as_source
 from softkmeans.data.scaling import Scaling
@@ -63,7 +64,7 @@ def test_free_energy_distortion_and_entropy_agree_with_their_definitions(distanc
     assert e == pytest.approx(f + t * ref.entropy(x, c, t, w, distance), rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     x=arrays(np.float64, (12, 2), elements=st.floats(-50, 50)),
     c=arrays(np.float64, (3, 2), elements=st.floats(-50, 50)),
@@ -78,7 +79,7 @@ def test_free_energy_lies_within_its_bounds(x, c, t):
     assert f >= hard - t * np.log(3) * 12 - slack
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 10**6), t=st.floats(0.01, 50), distance=st.sampled_from(sorted(DISTANCES)))
 def test_no_solver_raises_the_free_energy(seed, t, distance):
     x, c, w = problem(seed)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import scipy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, train_layer
 from softkmeans.distances import DISTANCES, SquaredEuclidean
 
@@ -60,7 +61,7 @@ def test_loss_is_the_closed_form(objective):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(weights=st.lists(st.integers(0, 4), min_size=60, max_size=60).filter(any))
 def test_an_integer_weight_is_a_repeated_row(objective, distance, weights):
     module, x, w = layer(distance=distance, temperature=0.7), rows(), torch.tensor(weights)

@@ -18,7 +18,7 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
@@ -26,6 +26,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from helpers.fuzzing import examples
 from softkmeans import Callback, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
 from softkmeans.solvers import Adam, Em, Lbfgs
 from softkmeans.temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
@@ -275,7 +276,7 @@ def test_a_file_with_extra_bytes_is_refused(saved, tmp_path):
     refused(tmp_path / "long.safetensors", "damaged")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_flipped_bytes_give_an_input_error_or_a_model(data, saved, tmp_path):
     raw = bytearray(saved)
@@ -292,7 +293,7 @@ def test_flipped_bytes_give_an_input_error_or_a_model(data, saved, tmp_path):
     assert isinstance(model, SoftKMeans | Pipeline)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_other_values_in_the_content_give_an_input_error_or_a_model(data, models, tmp_path):
     """Replace one value in the header by a value of another type; the header stays valid JSON."""

@@ -21,7 +21,7 @@ from softkmeans.plots._colors import PALETTE
 class Level(NamedTuple):
     temperature: float
     centers: np.ndarray
-    shares: np.ndarray
+    weights: np.ndarray
     parents: np.ndarray
     free_energy: float = 0.0
     distortion: float = 0.0
@@ -52,7 +52,7 @@ def path(**changes):
     transitions = (Transition(3.0, 2, 0, "split"), Transition(1.5, 3, 1, "jump"), Transition(0.8, 4, 1, "merge"))
     found = {"levels": levels, "transitions": transitions, "critical_temperature": 3.0, "weight": 20.0} | changes
     found["temperatures"] = np.array([each.temperature for each in found["levels"]])
-    found["n_clusters"] = np.array([len(each.shares) for each in found["levels"]])
+    found["n_clusters"] = np.array([len(each.weights) for each in found["levels"]])
     return SimpleNamespace(**found)
 
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from typing_extensions import override
 
+from helpers.fuzzing import examples
 from softkmeans import fit
 from softkmeans.data.convert import as_source
 from softkmeans.data.ordering import count_distinct, draw, sorted_rows
@@ -28,7 +29,7 @@ def seed(name, x, k, w=None, random_state=0):
     return centers.numpy()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
 def test_rows_are_sorted_as_by_numpy(rows):
     x = np.array(rows, dtype=float)

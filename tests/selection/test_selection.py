@@ -10,13 +10,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
+from helpers.fuzzing import examples
 from softkmeans import (
     FuzzyCMeans,
     InputError,
@@ -398,7 +399,7 @@ def test_scaling_the_data_changes_no_choice(scale):
         np.testing.assert_allclose(moved, plain.scores[f"bic_{shape}"], rtol=1e-6)
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(
     k=st.integers(1, 3),
     d=st.integers(1, 3),

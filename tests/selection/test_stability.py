@@ -45,9 +45,9 @@ FITTED = {
 def test_well_separated_clusters_are_stable(name, resample):
     found = stability(FITTED[name].fit(X), X, n_resamples=8, resample=resample, random_state=0)
     assert found.clusters.shape == (3,)
-    assert found.points.shape == (90,)
+    assert found.rows.shape == (90,)
     assert found.clusters.min() > 0.97
-    assert found.points.min() > (0.97 if name == "soft" else 0.6)
+    assert found.rows.min() > (0.97 if name == "soft" else 0.6)
     assert found.unstable == []
 
 
@@ -68,9 +68,9 @@ def test_more_clusters_than_blobs_are_not_stable():
 def test_rows_between_clusters_are_less_stable_than_central_rows():
     x = blobs(2, n=60, sep=2.5)
     model = SoftKMeans(2, random_state=0).fit(x)
-    points, largest = stability(model, x, random_state=0).points, model.predict_proba(x).max(1)
+    rows, largest = stability(model, x, random_state=0).rows, model.predict_proba(x).max(1)
     assert (largest < 0.8).sum() > 3
-    assert points[largest < 0.8].max() < points[largest > 0.99].min()
+    assert rows[largest < 0.8].max() < rows[largest > 0.99].min()
 
 
 class Problem(NamedTuple):
@@ -98,7 +98,7 @@ def test_jaccard_by_hand(name, monkeypatch):
     model = model.fit(x, sample_weight=w)
     found = stability(model, x, n_resamples=2, resample="known", sample_weight=w)
     own, ones = model.predict_proba(x), np.ones(90) if w is None else w
-    clusters, points = np.zeros((2, 3)), np.zeros((2, 90))
+    clusters, rows = np.zeros((2, 3)), np.zeros((2, 90))
     for draw, counts in enumerate(times):
         rows = np.repeat(np.arange(90), counts)  # instead of weights
         again = type(model)(**model.get_params()).fit(x[rows], sample_weight=ones[rows])
@@ -106,9 +106,9 @@ def test_jaccard_by_hand(name, monkeypatch):
         order = max(itertools.permutations(range(3)), key=lambda o: (ones[:, None] * own * resp[:, o]).sum())
         resp = resp[:, order]
         clusters[draw] = (ones @ np.minimum(own, resp)) / (ones @ np.maximum(own, resp))
-        points[draw] = resp[np.arange(90), own.argmax(1)]
+        rows[draw] = resp[np.arange(90), own.argmax(1)]
     np.testing.assert_allclose(found.clusters, clusters.mean(0), atol=1e-5)
-    np.testing.assert_allclose(found.points, points.mean(0), atol=1e-4)
+    np.testing.assert_allclose(found.rows, rows.mean(0), atol=1e-4)
     assert found.clusters.max() < 0.99  # the clusters are not perfectly stable
 
 
@@ -148,7 +148,7 @@ def test_rows_without_weight_are_in_no_resample(resample):
     whole = stability(SoftKMeans(4, random_state=0).fit(x, sample_weight=w), x, sample_weight=w, **given)
     alone = stability(SoftKMeans(4, random_state=0).fit(X), X, **given)
     np.testing.assert_allclose(whole.clusters, alone.clusters, atol=1e-3)
-    np.testing.assert_allclose(whole.points[:90], alone.points, atol=1e-3)
+    np.testing.assert_allclose(whole.rows[:90], alone.rows, atol=1e-3)
     only = np.r_[1.0, np.zeros(50), 1.0, np.zeros(38)]  # any resample contains one of the two
     assert np.isfinite(stability(SoftKMeans(1).fit(X), X, sample_weight=only, **given).clusters).all()
 
@@ -171,8 +171,8 @@ def test_results_depend_on_the_seed_only_and_inputs_are_not_changed():
         stability(model, x, sample_weight=w, n_resamples=3, random_state=seed, on_fit=numbers.append)
         for seed in (5, 5, 6)
     )
-    np.testing.assert_array_equal(first.points, second.points)
-    assert (first.points != other.points).any()
+    np.testing.assert_array_equal(first.rows, second.rows)
+    assert (first.rows != other.rows).any()
     assert numbers == 3 * [1, 2, 3]
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
@@ -196,7 +196,7 @@ def test_forms_of_the_same_rows(form):
     )
     assert isinstance(found.clusters, np.ndarray)
     np.testing.assert_allclose(found.clusters, plain.clusters, atol=1e-6)
-    np.testing.assert_allclose(found.points, plain.points, atol=1e-6)
+    np.testing.assert_allclose(found.rows, plain.rows, atol=1e-6)
 
 
 BAD = {
@@ -392,7 +392,7 @@ def test_loaded_models_are_as_stable(name, tmp_path):
     again = load(tmp_path / "model.safetensors")
     assert diagnose(again) == []
     first, second = (stability(m, X, n_resamples=2, random_state=0) for m in (model, again))
-    np.testing.assert_array_equal(first.points, second.points)
+    np.testing.assert_array_equal(first.rows, second.rows)
 
 
 @pytest.mark.parametrize("missing", ["cluster_weights_", "noise_weight_", "restarts_", "converged_", "entropy_"])

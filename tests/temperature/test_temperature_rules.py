@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp, xlogy
 from sklearn.base import clone
@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
 
 from helpers import reference as ref
+from helpers.fuzzing import examples
 from softkmeans import Callback, FitInterrupted, InputError, SoftKMeans, fit
 from softkmeans.data import as_source
 from softkmeans.distances import DISTANCES
@@ -47,8 +48,8 @@ def memberships(x, model):
     t, p = model.temperature_, model.priors_
     logits = np.log(p) - ref.distances(x, model.cluster_centers_, model.distance) / t
     if model.noise_distance is not None:
-        outside = np.full((len(x), 1), np.log(max(1 - p.sum(), 1e-300)) - model.noise_distance / t)
-        logits = np.hstack([logits, outside])
+        noise_logit = np.full((len(x), 1), np.log(max(1 - p.sum(), 1e-300)) - model.noise_distance / t)
+        logits = np.hstack([logits, noise_logit])
     return np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
 
 
@@ -128,7 +129,7 @@ def test_a_perplexity_within_a_jump_is_not_reached():
         assert not 1.05 < np.exp(ref.entropy(x, warm, t) / len(x)) < 1.95
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 10**6), value=st.floats(1.1, 2.5), distance=st.sampled_from(sorted(DISTANCES)))
 def test_an_integer_weight_is_a_repeated_row(seed, value, distance):
     rng = np.random.default_rng(seed)
@@ -161,7 +162,7 @@ def test_entropy_slope_is_the_derivative_of_the_entropy(distance, noise):
     log_t, h = np.log(0.7), 1e-5
     expected = (entropy(log_t + h) - entropy(log_t - h)) / (2 * h)
     (block,) = as_source(x, w).blocks()
-    rule = Softmax() if noise is None else Softmax(outside=b[4] - noise / 0.7)
+    rule = Softmax() if noise is None else Softmax(noise_logit=b[4] - noise / 0.7)
     beta, bias = torch.full((4,), 1 / 0.7, dtype=torch.float64), torch.tensor(b[:4])
     found = entropy_slope(block, torch.tensor(c), beta, bias, DISTANCES[distance], rule, (noise or 0.0) / 0.7)
     assert float(found) == pytest.approx(expected, rel=1e-6)
@@ -202,7 +203,7 @@ def largest_eigenvalue(x, w=None):
     return np.linalg.eigvalsh(np.atleast_2d(np.cov(x.T, bias=True, aweights=w)))[-1]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 30), d=st.integers(1, 6), offset=st.sampled_from([0, 1e4]))
 def test_critical_temperature_is_twice_the_largest_variance(seed, n, d, offset):
     rng = np.random.default_rng(seed)

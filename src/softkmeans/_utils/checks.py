@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_count", "check_known", "check_positive", "check_share", "check_tol"]
+__all__ = ["check_count", "check_fraction", "check_known", "check_positive", "check_tol"]
 
 import math
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def check_tol(value: Any) -> None:
         raise InputError(f"tol={value!r}: give a finite number of 0 or more")
 
 
-def check_share(name: str, value: Any) -> None:
+def check_fraction(name: str, value: Any) -> None:
     """Raise an InputError unless value is a number from 0 to 1."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
         raise InputError(f"{name}={value!r}: give a number from 0 to 1")

@@ -45,7 +45,7 @@ class Level(NamedTuple):
         Centers of the distinct clusters.
     priors : ndarray (k,)
         Learned priors of the clusters; equal at the last level of a path.
-    shares : ndarray (k,)
+    weights : ndarray (k,)
         Cluster weights Σ w r, divided by Σw.
     parents : ndarray (k,) of int
         For each cluster, its parent cluster in the level before; -1 at the first level.
@@ -61,7 +61,7 @@ class Level(NamedTuple):
     temperature: float
     centers: NDArray[np.float64]
     priors: NDArray[np.float64]
-    shares: NDArray[np.float64]
+    weights: NDArray[np.float64]
     parents: NDArray[np.int64]
     instability: NDArray[np.float64]
     free_energy: float
@@ -249,7 +249,7 @@ def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
         temperature=t * unit,
         centers=goal.scaling.inverse_transform(params.centers).cpu().numpy(),
         priors=params.log_prior.exp().cpu().numpy(),
-        shares=(sums.stats.weight / sums.stats.n).cpu().numpy(),
+        weights=(sums.stats.weight / sums.stats.n).cpu().numpy(),
         parents=np.full(len(params.centers), -1) if is_first else state.parents.cpu().numpy(),
         instability=state.directions.growth.cpu().numpy(),
         free_energy=(value + t * float(sums.stats.n) * math.log(len(params.centers))) * unit,

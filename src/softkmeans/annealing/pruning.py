@@ -50,7 +50,9 @@ def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
     b, rule = objective.logit_offsets(params)
     logits = b - distances(piece, params.centers, objective.scaling.distance) / params.temperature  # (m, k)
     largest, likeliest = logits.max(1, keepdim=True)  # (m, 1)
-    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.outside))
+    others = (
+        logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.noise_logit))
+    )
     log_sum = largest.logaddexp(others)
     # A cluster with membership r costs -log(1 - r). For the likeliest cluster, 1 - r may be nothing but rounding error;
     # its cost is computed from the logits of the others.

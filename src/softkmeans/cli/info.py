@@ -13,7 +13,7 @@ from .options import ModelFile
 def info(model_file: ModelFile) -> None:
     """Print the centers, parameters and fit results of a saved model."""
     model = sk.load(model_file)
-    scaler, estimator = sk.estimators.parts(model)
+    scaler, estimator = sk.estimators.split_pipeline(model)
     sk.selection.summary.print_centers(model)
     properties = {
         "features": str(estimator.n_features_in_),

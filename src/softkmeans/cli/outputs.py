@@ -63,8 +63,8 @@ def figure_writer(display: Callable[[], Any]) -> Write:
 
 def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
     """Draw rows and clusters: one or two features in the data's units, more on principal axes of the scaled data."""
-    scaler, estimator = sk.estimators.parts(model)
-    rows, centers = table.x, sk.estimators.centers_in_units(model)  # (n, d), (k, d)
+    scaler, estimator = sk.estimators.split_pipeline(model)
+    rows, centers = table.x, sk.estimators.centers_in_data_units(model)  # (n, d), (k, d)
     if scaler is not None and rows.shape[1] > 2:
         rows, centers = scaler.transform(table.frame()), np.asarray(estimator.cluster_centers_)
     return sk.ClusterDisplay.from_predictions(

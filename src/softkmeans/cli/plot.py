@@ -38,7 +38,7 @@ def plot(
         raise InputError(f"--regions is not supported with {table.x.shape[1]} features, expected 2: remove it")
     outputs = {out: figure_writer(lambda: draw_clusters(model, table, regions=regions))}
     if loss:
-        estimator = sk.estimators.parts(model)[1]
+        estimator = sk.estimators.split_pipeline(model)[1]
         if not hasattr(estimator, "history_"):
             raise InputError(
                 f"--loss {loss} is not supported with {model_file}, a model without training history: remove it"

@@ -68,7 +68,7 @@ class TableRows(Rows):
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
         check_rows(self.table.x, estimator.n_clusters)
         estimator.set_params(device=self.device)
-        model = sk.estimators.with_scaling(estimator, scale)
+        model = sk.estimators.make_model(estimator, scale)
         weights = {}
         if self.table.weights is not None:
             step = "" if model is estimator else f"{model.steps[-1][0]}__"
@@ -105,9 +105,9 @@ class BlockRows(Rows):
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
         model, source = estimator, self.source
         if scale != "none":
-            model = sk.estimators.with_scaling(estimator, scale)
-            model.steps[0] = ("standardscaler", scaler := sk.estimators.fitted_scaler(source))
-            source = sk.estimators.scaled(source, scaler)
+            model = sk.estimators.make_model(estimator, scale)
+            model.steps[0] = ("standardscaler", scaler := sk.estimators.fit_scaler(source))
+            source = sk.estimators.standardize_source(source, scaler)
         return model, _interruption(lambda: estimator.fit(source))
 
     @override

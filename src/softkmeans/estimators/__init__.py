@@ -7,14 +7,23 @@ __all__ = [
     "FuzzyCMeans",
     "Model",
     "SoftKMeans",
-    "centers_in_units",
+    "centers_in_data_units",
     "feature_names",
-    "fitted_scaler",
-    "parts",
-    "scaled",
-    "with_scaling",
+    "fit_scaler",
+    "make_model",
+    "split_pipeline",
+    "standardize_source",
 ]
 
 from .fuzzy_cmeans import FuzzyCMeans
-from .pipeline import SCALES, Model, centers_in_units, feature_names, fitted_scaler, parts, scaled, with_scaling
+from .pipeline import (
+    SCALES,
+    Model,
+    centers_in_data_units,
+    feature_names,
+    fit_scaler,
+    make_model,
+    split_pipeline,
+    standardize_source,
+)
 from .soft_kmeans import SoftKMeans

@@ -22,7 +22,7 @@ from ..data.source import ScaledView, Source
 from ..data.validation import check_finite
 from ..distances import Distance, as_distance, check_features
 from ..errors import InputError
-from ..kernels import PLAIN, assign, distances, lognorm, nearest
+from ..kernels import SOFTMAX, assign, distances, lognorm, nearest
 from ..model.assignment import AssignmentRule, Fuzzy
 from ..model.params import ModelSpec, Params
 from ..model.stats import Stats
@@ -76,7 +76,7 @@ class Clustering:
         *,
         priors: Array | Tensor | None = None,
         noise_distance: float | None = None,
-        rule: AssignmentRule = PLAIN,
+        rule: AssignmentRule = SOFTMAX,
     ) -> None:
         if not isinstance(temperature, Tensor):
             temperature = np.asarray(temperature, dtype=np.float64)
@@ -103,7 +103,7 @@ class Clustering:
     def is_plain(self) -> bool:
         """Return whether the most probable cluster of every row is the one with the nearest center."""
         equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
-        return equal and self.rule.outside == -math.inf
+        return equal and self.rule.noise_logit == -math.inf
 
     def _scaled(self, source: Source) -> Source:
         return ScaledView(source, _OverflowCheckedScaling(*self.scaling))
@@ -145,7 +145,7 @@ class Clustering:
             resp = self._assign(block)
             largest, label = resp.max(1)
             rejected = largest < threshold
-            if self.rule.outside > -math.inf:
+            if self.rule.noise_logit > -math.inf:
                 rejected |= largest < 1 - resp.sum(1)
             return label.masked_fill(rejected, -1)
 

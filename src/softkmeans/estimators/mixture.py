@@ -189,7 +189,7 @@ class Mixture(SoftClusterer):
         n_free_centers = n_clusters - (0 if self.frozen is None else int(np.asarray(self.frozen).sum()))
         n_coordinates = n_features if as_distance(self.distance).translates else n_features - 1
         temperature_rule = as_temperature(self.temperature)
-        learns_temperature = temperature_rule.learned or temperature_rule.solved
+        learns_temperature = temperature_rule.learned or temperature_rule.solves_equation
         n_temperatures = learns_temperature * (n_clusters if temperature_rule.per_cluster else 1)
         learns_priors = isinstance(self.priors, str) and self.priors == "learned"
         n_priors = n_clusters - 1 + (self.noise_distance is not None) if learns_priors else 0

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Model", "centers_in_units", "feature_names", "fitted_scaler", "parts", "scaled", "with_scaling"]
+__all__ = [
+    "Model",
+    "centers_in_data_units",
+    "feature_names",
+    "fit_scaler",
+    "make_model",
+    "split_pipeline",
+    "standardize_source",
+]
 
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -27,7 +35,7 @@ Model: TypeAlias = "SoftClusterer | Pipeline"
 SCALES = ("none", "standard")
 
 
-def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
+def make_model(estimator: SoftClusterer, scale: str) -> Model:
     """Return a pipeline of a ``StandardScaler`` and an estimator, or the estimator alone.
 
     Parameters
@@ -50,14 +58,14 @@ def with_scaling(estimator: SoftClusterer, scale: str) -> Model:
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> [name for name, _ in with_scaling(SoftKMeans(2), "standard").steps]
+    >>> [name for name, _ in make_model(SoftKMeans(2), "standard").steps]
     ['standardscaler', 'softkmeans']
     """
     check_known("scale", scale, SCALES)
     return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
 
 
-def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
+def split_pipeline(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
     """Split a model into its scaler, if any, and its estimator.
 
     Parameters
@@ -80,7 +88,7 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> parts(SoftKMeans(2))
+    >>> split_pipeline(SoftKMeans(2))
     (None, SoftKMeans(n_clusters=2))
     """
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
@@ -94,7 +102,7 @@ def parts(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
     raise InputError(f"the model is of type {type(model).__name__}, expected {expected}{hint}")
 
 
-def centers_in_units(model: Model) -> NDArray[Any]:
+def centers_in_data_units(model: Model) -> NDArray[Any]:
     """Return the centers (k, d) in the data's original units, before standardization.
 
     Parameters
@@ -110,11 +118,11 @@ def centers_in_units(model: Model) -> NDArray[Any]:
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> model = with_scaling(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
-    >>> centers_in_units(model).round(1).tolist()
+    >>> model = make_model(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
+    >>> centers_in_data_units(model).round(1).tolist()
     [[1.0], [9.0]]
     """
-    scaler, estimator = parts(model)
+    scaler, estimator = split_pipeline(model)
     centers = np.asarray(estimator.cluster_centers_)
     return centers if scaler is None else np.asarray(scaler.inverse_transform(centers))
 
@@ -134,12 +142,12 @@ def feature_names(model: Model) -> list[str] | None:
     >>> feature_names(SoftKMeans(1).fit(pyarrow.table({"length": [1.0, 2.0]})))
     ['length']
     """
-    scaler, estimator = parts(model)
+    scaler, estimator = split_pipeline(model)
     names = getattr(scaler or estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
-def fitted_scaler(source: Source) -> StandardScaler:
+def fit_scaler(source: Source) -> StandardScaler:
     """Fit a ``StandardScaler`` to the rows of a source, in two passes.
 
     Parameters
@@ -155,7 +163,7 @@ def fitted_scaler(source: Source) -> StandardScaler:
     Examples
     --------
     >>> from softkmeans.data import as_source
-    >>> fitted_scaler(as_source([[0.0, 5.0], [2.0, 5.0]])).scale_
+    >>> fit_scaler(as_source([[0.0, 5.0], [2.0, 5.0]])).scale_
     array([1., 1.])
     """
 
@@ -184,7 +192,7 @@ def fitted_scaler(source: Source) -> StandardScaler:
     return scaler
 
 
-def scaled(source: Source, scaler: StandardScaler) -> Source:
+def standardize_source(source: Source, scaler: StandardScaler) -> Source:
     """Return a source whose rows are standardized by a fitted ``StandardScaler`` when they are read.
 
     Parameters
@@ -203,7 +211,7 @@ def scaled(source: Source, scaler: StandardScaler) -> Source:
     --------
     >>> from softkmeans.data import as_source
     >>> source = as_source([[1.0], [5.0]])
-    >>> scaled(source, fitted_scaler(source)).take(torch.tensor([0, 1]))[:, 0]
+    >>> standardize_source(source, fit_scaler(source)).take(torch.tensor([0, 1]))[:, 0]
     tensor([-1.,  1.], dtype=torch.float64)
     """
     mean = 0.0 if scaler.mean_ is None else as_tensor(scaler.mean_).to(source.device)

@@ -17,7 +17,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._utils.checks import check_count, check_share
+from .._utils.checks import check_count, check_fraction
 from ..data.block import as_tensor
 from ..data.convert import Array, as_source, like
 from ..data.distributed.dask_source import map_partitions
@@ -60,7 +60,7 @@ class Predictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         array([ 1, -1])
         """
         if reject_below is not None:
-            check_share("reject_below", reject_below)
+            check_fraction("reject_below", reject_below)
         return self._map_rows(X, lambda clustering, source: clustering.labels(source, reject_below))
 
     def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:

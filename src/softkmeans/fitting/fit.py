@@ -25,7 +25,7 @@ from ..errors import CallbackError, FitInterrupted, InputError
 from ..model.assignment import AssignmentRule
 from ..model.params import Params
 from ..objectives import Objective
-from ..objectives.setup import first_temperature, make_objective, with_center_update
+from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
 from ..solvers import Solver, as_solver
 from ..solvers.loop import LoopResult
@@ -204,7 +204,7 @@ def fit(
 
     try:
         for restart, centers in enumerate(initial_centers(init, n_init, n_clusters, source, scaling, rng)):
-            first_t = first_temperature(init_temperature, temperature_rule, scaling, view, centers)
+            first_t = initial_temperature(init_temperature, temperature_rule, scaling, view, centers)
             start = Params(centers, first_t, log_prior)
             samples = _samples(view, n_clusters, rng) if growing_sample else ()
             add_run(partial(stages.run, start, samples, temperature_rule.stages(scaling)), restart)
@@ -231,7 +231,7 @@ def _solver(solver: str | Solver, goal: Objective) -> Solver:
             f"solver={solver!r} does not support objective={goal.name!r}, which EM does not minimize: "
             "choose solver='adam'"
         )
-    if method.needs_gradient and goal.temperature.solved:
+    if method.needs_gradient and goal.temperature.solves_equation:
         raise InputError(
             f"solver={solver!r} does not support temperatures defined by an equation ('calibrated', 'perplexity:...'): "
             "choose 'auto' or 'em'"

@@ -22,7 +22,7 @@ from ..model.assignment import AssignmentRule, as_assignment
 from ..model.params import Params
 from ..model.stats import Stats
 from ..objectives import Objective
-from ..objectives.setup import first_temperature, make_objective, with_center_update
+from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
 from ..solvers import Online
 from ..solvers.loop import LoopResult, evaluate, run_batches
@@ -172,7 +172,7 @@ def partial_fit(
         centers = next(iter(initial_centers(init, 1, n_clusters, source, scaling, np.random.default_rng(random_state))))
     else:
         centers = scaling.transform(fitted.centers.to(scaling.shift))
-    start = Params(centers, first_temperature(init_temperature, goal.temperature, scaling, view, centers), log_prior)
+    start = Params(centers, initial_temperature(init_temperature, goal.temperature, scaling, view, centers), log_prior)
     running = None if fitted is None else _running_stats(goal, start, fitted)
     state = method.init(goal, start, running)
     state, _ = run_batches(goal, [view] if source.in_memory else view.batches(), method, state)
@@ -197,7 +197,7 @@ def _check_shapes(source: Source, n_clusters: int, fitted: FittedModel | None) -
 
 def _check_objective(goal: Objective) -> None:
     """Raise an InputError unless online EM supports the objective."""
-    if goal.temperature.solved:
+    if goal.temperature.solves_equation:
         raise InputError(
             f"partial_fit does not support temperature={goal.temperature!r}, which is defined by an equation: use a "
             "number or 'auto'"

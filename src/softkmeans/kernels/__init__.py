@@ -6,7 +6,7 @@ The compiled kernels (`cpu`) serve large blocks on the CPU; the reference kernel
 from __future__ import annotations
 
 __all__ = [
-    "PLAIN",
+    "SOFTMAX",
     "accumulate",
     "assign",
     "distances",
@@ -18,4 +18,4 @@ __all__ = [
 ]
 
 from .dispatch import accumulate, assign, distances, lognorm, min_distances, nearest
-from .reference import PLAIN, entropy_slope, tiles
+from .reference import SOFTMAX, entropy_slope, tiles

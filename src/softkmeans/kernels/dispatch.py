@@ -16,7 +16,7 @@ from ..errors import PerformanceWarning, warn
 from ..model.assignment import AssignmentRule
 from ..model.stats import Stats
 from . import reference
-from .reference import PLAIN
+from .reference import SOFTMAX
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def _dispatch(
     beta: Tensor | None,
     run_compiled: Callable[[Any], T],
     run_reference: Callable[[], T],
-    rule: AssignmentRule = PLAIN,
+    rule: AssignmentRule = SOFTMAX,
 ) -> T:
     """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
 
@@ -63,7 +63,7 @@ def _warn_once(feature: str) -> None:
 
 
 def accumulate(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Stats:
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`."""
     stats: Stats = _dispatch(
@@ -76,7 +76,7 @@ def accumulate(
 
 
 def assign(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Tensor:
     """Return the memberships of rows in clusters: see `reference.assign`."""
     resp: Tensor = _dispatch(
@@ -89,7 +89,7 @@ def assign(
 
 
 def lognorm(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Tensor:
     """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
     log_normalizer: Tensor = _dispatch(

@@ -19,7 +19,7 @@ process a block tile by tile, so that each temporary array has at most ``TILE_EN
 from __future__ import annotations
 
 __all__ = [
-    "PLAIN",
+    "SOFTMAX",
     "accumulate",
     "assign",
     "distances",
@@ -43,7 +43,7 @@ from ..distances import Distance, squared_distances
 from ..model.assignment import Assignment, AssignmentRule, Softmax
 from ..model.stats import Stats
 
-PLAIN = Softmax()  # the default assignment rule
+SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
 MIN_PRODUCT_RATIO = 1e-7  # squared distances below this part of the squared norms are computed from differences
 
@@ -63,7 +63,7 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
 
 
 def assign(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Tensor:
     """Return the memberships of rows in clusters.
 
@@ -89,7 +89,7 @@ def assign(
 
 
 def lognorm(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Tensor:
     """Return the log-normalizer (m,) of each row's memberships; the parameters are those of `assign`."""
     return join(
@@ -98,7 +98,7 @@ def lognorm(
 
 
 def accumulate(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = PLAIN
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Stats:
     """Return the sufficient statistics of a block's rows; the parameters are those of `assign`."""
     parts = (_tile_stats(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
@@ -143,7 +143,7 @@ def entropy_slope(
     beta: Tensor,
     b: Tensor,
     distance: Distance,
-    rule: AssignmentRule = PLAIN,
+    rule: AssignmentRule = SOFTMAX,
     noise: float = 0.0,
 ) -> Tensor:
     """Return the derivative (1,) of a block's entropy in log T, at fixed centers: Σ w Cov_r(d / T, -logit).
@@ -224,9 +224,9 @@ def _tile_entropy_slope(
     scaled = beta[:, None] * _distances(z, c, distance)  # d / T
     logits = b[:, None] - scaled
     resp = rule(logits, 0).resp
-    if rule.outside > -math.inf:  # the noise cluster is one more cluster
+    if rule.noise_logit > -math.inf:  # the noise cluster is one more cluster
         scaled = torch.cat([scaled, scaled.new_full((1, len(z)), noise)])
-        logits = torch.cat([logits, logits.new_full((1, len(z)), rule.outside)])
+        logits = torch.cat([logits, logits.new_full((1, len(z)), rule.noise_logit)])
         resp = torch.cat([resp, (1 - resp.sum(0, keepdim=True)).clamp_min(0.0)])
     mean_scaled = (resp * scaled).sum(0)
     mean_logit = (resp * logits).sum(0)

@@ -39,7 +39,7 @@ class Assignment(NamedTuple):
 class AssignmentRule(ABC):
     """A function from logits b_k - β_k d_ik to memberships."""
 
-    outside: float  # the logit of the noise cluster, -inf if there is none
+    noise_logit: float  # the logit of the noise cluster, -inf if there is none
 
     @abstractmethod
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
@@ -60,20 +60,20 @@ class Softmax(AssignmentRule):
 
     Parameters
     ----------
-    outside : float
+    noise_logit : float
         The logit of the noise cluster.
     """
 
-    outside: float = -math.inf
+    noise_logit: float = -math.inf
 
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         # exp(logits - lognorm) would be inaccurate: for large logits, lognorm has no digits left for the sum.
-        peak = logits.detach().amax(dim, keepdim=True).clamp_min(self.outside)
+        peak = logits.detach().amax(dim, keepdim=True).clamp_min(self.noise_logit)
         weight = torch.exp(logits - peak)
         total = weight.sum(dim, keepdim=True)
-        if self.outside > -math.inf:
-            total = total + torch.exp(self.outside - peak)
+        if self.noise_logit > -math.inf:
+            total = total + torch.exp(self.noise_logit - peak)
         resp = weight / total
         return Assignment(resp, resp, (peak + total.log()).squeeze(dim))
 
@@ -91,12 +91,12 @@ class Fuzzy(AssignmentRule):
     ----------
     fuzzifier : float
         m > 1. The larger, the fuzzier the memberships; as m goes to 1 they become those of hard k-means.
-    outside : float
+    noise_logit : float
         Minus the distance of every row from the noise cluster.
     """
 
     fuzzifier: float = 2.0
-    outside: float = -math.inf
+    noise_logit: float = -math.inf
 
     def __post_init__(self) -> None:
         value = self.fuzzifier
@@ -107,13 +107,13 @@ class Fuzzy(AssignmentRule):
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         power = 1 / (self.fuzzifier - 1)
         d = -logits
-        smallest = d.detach().amin(dim, keepdim=True).clamp_max(-self.outside)  # (..., 1)
+        smallest = d.detach().amin(dim, keepdim=True).clamp_max(-self.noise_logit)  # (..., 1)
         positive = d > 0
         ratio = torch.where(positive, smallest / torch.where(positive, d, 1.0), 1.0)
         weight = ratio**power
         total = weight.sum(dim, keepdim=True)
-        if self.outside > -math.inf:
-            total = total + (smallest / -self.outside) ** power
+        if self.noise_logit > -math.inf:
+            total = total + (smallest / -self.noise_logit) ** power
         resp = weight / total
         return Assignment(resp, resp**self.fuzzifier, -(smallest / total ** (self.fuzzifier - 1)).squeeze(dim))
 
@@ -137,7 +137,7 @@ def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
     Examples
     --------
     >>> as_assignment("fuzzy")
-    Fuzzy(fuzzifier=2.0, outside=-inf)
+    Fuzzy(fuzzifier=2.0, noise_logit=-inf)
     """
     if isinstance(rule, AssignmentRule):
         return rule

@@ -59,7 +59,7 @@ class Objective(ABC):
         bias = params.log_prior + math.log(len(params.log_prior))
         if self.spec.noise is None:
             return bias, self.spec.rule
-        return bias[:-1], replace(self.spec.rule, outside=float(bias[-1] - self.spec.noise / params.temperature[0]))  # type: ignore[type-var]
+        return bias[:-1], replace(self.spec.rule, noise_logit=float(bias[-1] - self.spec.noise / params.temperature[0]))  # type: ignore[type-var]
 
     @abstractmethod
     def value(self, params: Params, sums: PassStats) -> float:
@@ -69,11 +69,11 @@ class Objective(ABC):
     def tolerance_scale(self, sums: PassStats) -> float:
         """Return the scale that ``tol`` is relative to; not the objective itself, which may cross zero."""
 
-    def is_met(self, value: float, sums: PassStats, tol: float) -> bool:
+    def is_at_minimum(self, value: float, sums: PassStats, tol: float) -> bool:
         """Return whether a value is close enough to the minimum to stop, for objectives whose minimum is known."""
         return False
 
-    def is_reached(self, params: Params, sums: PassStats) -> bool:
+    def is_solution(self, params: Params, sums: PassStats) -> bool:
         """Return whether parameters from which the value no longer improves are a solution."""
         return True
 
@@ -165,7 +165,7 @@ class Objective(ABC):
         stats = sums.stats
         b, rule = self.logit_offsets(params)
         scaled_distortion = float((stats.distortion / params.temperature).sum())
-        noise_logit = 0.0 if self.spec.noise is None else rule.outside * float(self._cluster_weights(stats)[-1])
+        noise_logit = 0.0 if self.spec.noise is None else rule.noise_logit * float(self._cluster_weights(stats)[-1])
         largest = float(stats.n) * math.log(len(params.log_prior))
         if not scaled_distortion * 1e-14 < largest:
             return 0.0

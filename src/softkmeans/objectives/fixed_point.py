@@ -56,7 +56,7 @@ class Equilibrium(FixedPoint):
     _solved: tuple[Stats, tuple[float, float]] | None = None
 
     @override
-    def is_met(self, value: float, sums: PassStats, tol: float) -> bool:
+    def is_at_minimum(self, value: float, sums: PassStats, tol: float) -> bool:
         return value <= 0.01 * tol * self.tolerance_scale(sums)
 
     @override
@@ -93,7 +93,7 @@ class Equilibrium(FixedPoint):
         return super().update(params, sums)._replace(temperature=params.temperature * math.exp(step))
 
     @override
-    def is_reached(self, params: Params, sums: PassStats) -> bool:
+    def is_solution(self, params: Params, sums: PassStats) -> bool:
         return abs(self._solve(params, sums)[0]) <= MAX_LOG_TEMPERATURE_ERROR
 
     @override

@@ -26,7 +26,7 @@ class FuzzyDistortion(FreeEnergy):
     def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
         rule, noise = self.spec.rule, self.spec.noise
         assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
-        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, outside=-noise)
+        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, noise_logit=-noise)
 
     @override
     def tolerance_scale(self, sums: PassStats) -> float:

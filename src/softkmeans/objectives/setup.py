@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = [
     "check_fuzzifier",
-    "first_log_prior",
-    "first_temperature",
+    "initial_log_prior",
+    "initial_temperature",
     "make_objective",
     "make_spec",
     "select_objective",
@@ -67,7 +67,7 @@ def make_objective(
     spec = make_spec(assignment_rule, priors, noise_distance, frozen, scaling, temperature_rule, init)
     selected = select_objective(objective, scaling, temperature_rule, spec)
     check_fuzzifier(assignment_rule, n_clusters)
-    return selected, first_log_prior(priors, init_priors, n_clusters, spec, scaling)
+    return selected, initial_log_prior(priors, init_priors, n_clusters, spec, scaling)
 
 
 def check_fuzzifier(assignment_rule: AssignmentRule, n_clusters: int) -> None:
@@ -127,7 +127,7 @@ def _frozen_mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:
     return as_tensor(mask).to(scaling.shift.device)
 
 
-def first_log_prior(priors: Any, init_priors: Any, n_clusters: int, spec: ModelSpec, scaling: Scaling) -> Tensor:
+def initial_log_prior(priors: Any, init_priors: Any, n_clusters: int, spec: ModelSpec, scaling: Scaling) -> Tensor:
     """Return the log of the initial priors: (k,), or (k + 1,) with the noise cluster."""
     n = n_clusters + (spec.noise is not None)
     if priors is not None and not isinstance(priors, str):
@@ -166,13 +166,13 @@ def select_objective(name: str | None, scaling: Scaling, temperature: Temperatur
             raise InputError("update='mean' is not supported with fuzzy memberships: leave it at 'exact'")
         return _required_objective("fuzzy memberships", FuzzyDistortion, name, scaling, temperature, spec)
     if isinstance(scaling.distance, MeanUpdate):
-        if temperature.learned or temperature.solved or spec.learn_priors:
+        if temperature.learned or temperature.solves_equation or spec.learn_priors:
             raise InputError(
                 "update='mean' minimizes no objective by which temperature or priors could be learned: "
                 "use fixed values for both"
             )
         return _required_objective("update='mean'", FixedPoint, name, scaling, temperature, spec)
-    if temperature.solved:
+    if temperature.solves_equation:
         return _required_objective(f"temperature={temperature!r}", Equilibrium, name, scaling, temperature, spec)
     objectives: dict[str, type[Objective]] = {cls.name: cls for cls in (FreeEnergy, NegativeLogLikelihood, Distortion)}
     chosen = name or ("nll" if temperature.learned or temperature.per_cluster else "free_energy")
@@ -203,7 +203,7 @@ def _required_objective(
     return cls(scaling, temperature, spec)
 
 
-def first_temperature(
+def initial_temperature(
     given: float | ArrayLike | Tensor | None,
     temperature_rule: TemperatureRule,
     scaling: Scaling,
@@ -219,7 +219,7 @@ def first_temperature(
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)
 
-    use_given = given is not None and (temperature_rule.learned or temperature_rule.solved)
+    use_given = given is not None and (temperature_rule.learned or temperature_rule.solves_equation)
     start = temperature_rule.start
     values: Any = _scaled_temperatures(given, scaling) if use_given else start(scaling, mean_distortion)
     several = np.ndim(values) > 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data.files.writing import table_writer
 from ..data.source import BlockSource, Source
 from ..errors import InputError
-from ..estimators.pipeline import Model, parts, scaled
+from ..estimators.pipeline import Model, split_pipeline, standardize_source
 
 
 def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str | os.PathLike[str] | BinaryIO) -> None:
@@ -63,7 +63,7 @@ def _check_not_input(source: Source, target: Path) -> None:
 
 def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
     """Return the estimator of a model, and an iterator of pieces of the rows, scaled as the estimator expects them."""
-    scaler, estimator = parts(model)
-    rows = source if scaler is None else scaled(source, scaler)
+    scaler, estimator = split_pipeline(model)
+    rows = source if scaler is None else standardize_source(source, scaler)
     width = max(rows.n_features, len(estimator.cluster_centers_))
     return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

@@ -28,7 +28,7 @@ from ..distances import Distance, name_or_distance
 from ..errors import InputError, warn
 from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
-from ..estimators.pipeline import Model, parts
+from ..estimators.pipeline import Model, split_pipeline
 from ..estimators.soft_kmeans import SoftKMeans
 from ..fitting.partial_fit import OnlineState
 from ..solvers import SOLVERS
@@ -64,6 +64,7 @@ FIT_PARAMETERS = ("checkpoint", "resume")  # parameters of a fit, which are not 
 SCALER_ATTRIBUTES = ("mean_", "scale_", "var_")
 # Fields of Stats that have another name in files of version 2.
 STATS_NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
+RULE_FIELD_IN_FILE = ("noise_logit=", "outside=")  # likewise, in the description of the assignment rule
 MAX_ROUNDING_ERROR = 1e-9  # of the sum of the priors
 CENTER_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Errors that reading an inconsistent file raises.
@@ -103,7 +104,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     ...     load(Path(folder) / "model.safetensors").predict([[4.0]])
     array([1])
     """
-    scaler, estimator = parts(model)
+    scaler, estimator = split_pipeline(model)
     check_is_fitted(estimator)
     attributes = vars(estimator)
     tensors = {"cluster_centers_": as_tensor(estimator.cluster_centers_).cpu().contiguous()}
@@ -126,7 +127,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     }
     progress = attributes.get("_progress")
     if progress is not None:
-        content["progress"] = progress.kind
+        content["progress"] = progress.kind.replace(*RULE_FIELD_IN_FILE)
         tensors |= {f"progress.{STATS_NAMES_IN_FILE.get(n, n)}": tensor for n, tensor in progress.tensors().items()}
     if scaler is not None:
         content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
@@ -264,7 +265,7 @@ def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Te
     fields = {name: field for field, name in STATS_NAMES_IN_FILE.items()}
     short_names = {name: name.removeprefix("progress.") for name in tensors if name.startswith("progress.")}
     state = {fields.get(short, short): tensors[name] for name, short in short_names.items()}
-    progress = OnlineState.of(kind, state)
+    progress = OnlineState.of(kind.replace(*RULE_FIELD_IN_FILE[::-1]), state)
     centers, stats = tensors["cluster_centers_"], progress.running.stats
     _require(progress.shift.shape == centers.shape[1:], "the online state has another number of features")
     _require(stats.weighted_sum.shape == centers.shape, "the sums of the online state have a wrong shape")

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from ..data.convert import as_source
 from ..distances import squared_distances
 from ..errors import InputError, MissingExtraError
 from ..estimators.inference import Clustering
-from ..estimators.pipeline import Model, feature_names, parts
+from ..estimators.pipeline import Model, feature_names, split_pipeline
 
 MAX_FILE_BYTES = 2**31 - 1  # limit of a protobuf message
 
@@ -76,7 +77,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     [1, 0]
     """
     _check_installed()
-    scaler, estimator = parts(model)
+    scaler, estimator = split_pipeline(model)
     check_is_fitted(estimator)
     centers = as_tensor(estimator.cluster_centers_).cpu()
     _check_size(*centers.shape)
@@ -110,29 +111,29 @@ class _Predictor(nn.Module):
     shift: Tensor
     scale: Tensor
     centers: Tensor
-    apart: Tensor
+    center_distances: Tensor
     beta: Tensor
     b: Tensor
-    outside: Tensor
+    noise_logit: Tensor
 
     def __init__(self, clustering: Clustering, scaler: StandardScaler | None, dtype: torch.dtype) -> None:
         super().__init__()
         # Noise is one more column with a tensor as its logit: the exporter stores Python floats as float32.
-        self.distance, self.rule = clustering.distance, replace(clustering.rule, outside=-math.inf)  # type: ignore[type-var]
-        self.is_plain, self.has_noise = clustering.is_plain, clustering.rule.outside > -math.inf
+        self.distance, self.rule = clustering.distance, replace(clustering.rule, noise_logit=-math.inf)  # type: ignore[type-var]
+        noise_logit = clustering.rule.noise_logit
+        self.is_plain, self.has_noise = clustering.is_plain, noise_logit > -math.inf
         scaling, centers = clustering.scaling, clustering.centers
+        exact_cdist = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
         constants = {
             "mean": torch.as_tensor(scaler.mean_ if scaler and scaler.with_mean else 0.0, dtype=dtype),
             "deviation": torch.as_tensor(scaler.scale_ if scaler and scaler.with_std else 1.0, dtype=dtype),
             "shift": scaling.shift,
             "scale": torch.tensor(scaling.scale, dtype=torch.float64),
             "centers": centers,
-            "apart": torch.cdist(
-                centers, centers, compute_mode="donot_use_mm_for_euclid_dist"
-            ).square(),  # (k, k), between centers
+            "center_distances": exact_cdist(centers, centers).square(),  # (k, k)
             "beta": clustering.beta,
             "b": clustering.b,
-            "outside": torch.tensor([clustering.rule.outside] * self.has_noise, dtype=torch.float64),  # (1,) or (0,)
+            "noise_logit": torch.tensor([noise_logit] * self.has_noise, dtype=torch.float64),  # (1,) or (0,)
         }
         for name, value in constants.items():
             self.register_buffer(name, value)
@@ -142,7 +143,7 @@ class _Predictor(nn.Module):
         rows = (rows - self.mean) / self.deviation  # in the dtype of the rows, as in scikit-learn
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
         d = self.distance.of_squared(self._squared(z))
-        logits = torch.cat([self.b - self.beta * d, self.outside.expand(d.shape[0], -1)], 1)
+        logits = torch.cat([self.b - self.beta * d, self.noise_logit.expand(d.shape[0], -1)], 1)
         resp = self.rule(logits, -1).resp[:, : len(self.b)]
         return resp.to(rows.dtype), self._label(d, resp)
 
@@ -161,7 +162,7 @@ class _Predictor(nn.Module):
         y = z - self.centers[nearest]  # (batch, d)
         products = y @ self.centers.mT
         products = products - products.gather(1, nearest[:, None])  # y times the differences from the nearest center
-        return (y.square().sum(-1, keepdim=True) + self.apart[nearest] - 2 * products).clamp_min(0)
+        return (y.square().sum(-1, keepdim=True) + self.center_distances[nearest] - 2 * products).clamp_min(0)
 
 
 def _graph(module: _Predictor, example: Tensor) -> Any:

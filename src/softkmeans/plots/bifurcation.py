@@ -41,7 +41,7 @@ class BifurcationDisplay:
     ----------
     temperatures : array-like of shape (m,)
         Temperature of each level, never rising.
-    positions, priors, parents : sequence of m arrays of shape (k_t,)
+    positions, weights, parents : sequence of m arrays of shape (k_t,)
         For each level, one coordinate of the centers; the clusters' fractions of the total weight; and the parent of
         each cluster, as its number in the previous level (-1 at the first level).
     transitions : iterable of (temperature, level, cluster, kind)
@@ -69,8 +69,8 @@ class BifurcationDisplay:
     --------
     >>> import matplotlib.pyplot as plt
     >>> parents = [[-1], [0], [0, 0], [0, 1]]
-    >>> positions, priors = [[0.0], [0.0], [-1.0, 1.0], [-2.0, 2.0]], [[1.0], [1.0], [0.5, 0.5], [0.5, 0.5]]
-    >>> tree = BifurcationDisplay([8, 4, 2, 1], positions, priors, parents, transitions=[(3.0, 2, 0, "split")]).plot()
+    >>> positions, weights = [[0.0], [0.0], [-1.0, 1.0], [-2.0, 2.0]], [[1.0], [1.0], [0.5, 0.5], [0.5, 0.5]]
+    >>> tree = BifurcationDisplay([8, 4, 2, 1], positions, weights, parents, transitions=[(3.0, 2, 0, "split")]).plot()
     >>> [label.get_text() for label in tree.labels_]
     ['0: 50 %', '1: 50 %']
     >>> plt.close(tree.figure_)
@@ -80,7 +80,7 @@ class BifurcationDisplay:
         self,
         temperatures: ArrayLike,
         positions: Sequence[ArrayLike],
-        priors: Sequence[ArrayLike],
+        weights: Sequence[ArrayLike],
         parents: Sequence[ArrayLike],
         *,
         transitions: Iterable[tuple[float, int, int, str]] = (),
@@ -89,7 +89,7 @@ class BifurcationDisplay:
     ) -> None:
         self.temperatures = np.asarray(temperatures, dtype=np.float64)
         self.positions = [np.asarray(level, dtype=np.float64) for level in positions]
-        self.priors = [np.asarray(level, dtype=np.float64) for level in priors]
+        self.weights = [np.asarray(level, dtype=np.float64) for level in weights]
         self.parents = [np.asarray(level, dtype=np.int64) for level in parents]
         self.transitions, self.critical_temperature, self.name = list(transitions), critical_temperature, name
         _check_levels(self)
@@ -102,7 +102,7 @@ class BifurcationDisplay:
         ----------
         path : object
             An `AnnealingPath`, or an object with ``levels``, ``transitions`` and ``critical_temperature`` like it. Each
-            level has ``temperature``, ``centers`` (k_t, d), ``shares`` and ``parents`` (k_t,).
+            level has ``temperature``, ``centers`` (k_t, d), ``weights`` and ``parents`` (k_t,).
         feature : int or None
             Feature of the centers to draw; by default the direction in which they vary most along the path.
         ax, **kwargs
@@ -115,11 +115,11 @@ class BifurcationDisplay:
         """
         levels = path.levels
         positions, name = _center_positions(levels, feature)
-        priors, parents = [level.shares for level in levels], [level.parents for level in levels]
+        weights, parents = [level.weights for level in levels], [level.parents for level in levels]
         transitions = [(t.temperature, t.level, t.cluster, t.kind) for t in path.transitions]
         temperatures, critical = [level.temperature for level in levels], path.critical_temperature
         tree = cls(
-            temperatures, positions, priors, parents, transitions=transitions, critical_temperature=critical, name=name
+            temperatures, positions, weights, parents, transitions=transitions, critical_temperature=critical, name=name
         )
         return tree.plot(ax, **kwargs)
 
@@ -155,12 +155,12 @@ class BifurcationDisplay:
 
     def _descendant_weights(self) -> list[Array]:
         """Return, for each level, the fractions (k_t, k) of its clusters that go to the clusters of the last level."""
-        weights = [np.eye(len(self.priors[-1]))]
-        for priors, parents, above in zip(self.priors[:0:-1], self.parents[:0:-1], self.priors[-2::-1], strict=True):
-            mixed = np.zeros((len(above), len(self.priors[-1])))
-            np.add.at(mixed, parents, np.maximum(priors, 1e-12)[:, None] * weights[0])
-            weights.insert(0, mixed / np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300))
-        return weights
+        fractions = [np.eye(len(self.weights[-1]))]
+        for weights, parents, above in zip(self.weights[:0:-1], self.parents[:0:-1], self.weights[-2::-1], strict=True):
+            mixed = np.zeros((len(above), len(self.weights[-1])))
+            np.add.at(mixed, parents, np.maximum(weights, 1e-12)[:, None] * fractions[0])
+            fractions.insert(0, mixed / np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300))
+        return fractions
 
     def _draw_branches(self, rgb: list[Array], kwargs: Style) -> Any:
         by_temperature = sorted(self.transitions, key=lambda transition: transition[0])
@@ -173,7 +173,7 @@ class BifurcationDisplay:
                 turn = np.clip(branch_temperatures.get((i, parent), hot), cold, hot)
                 before, after = self.positions[i - 1][parent], self.positions[i][child]
                 lines.append([(hot, before), (turn, before), (cold, after)])
-                widths.append(max(MIN_BRANCH_WIDTH, MAX_BRANCH_WIDTH * self.priors[i][child]))
+                widths.append(max(MIN_BRANCH_WIDTH, MAX_BRANCH_WIDTH * self.weights[i][child]))
                 colors.append(rgb[i][child])
         style: Style = {"linewidths": widths, "colors": colors, "capstyle": "round", "zorder": 1} | kwargs
         branches = self.ax_.add_collection(LineCollection(lines, **style))
@@ -205,7 +205,7 @@ class BifurcationDisplay:
         x = 1.03 + 0.06 * (np.argsort(np.argsort(spaced)) % columns)
         arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         style: Style = {"textcoords": "axes fraction", "va": "center_baseline", "fontsize": font, "arrowprops": arrow}
-        texts = _labels_with_percentages(self.priors[-1]) if columns == 1 else [str(i) for i in range(k)]
+        texts = _labels_with_percentages(self.weights[-1]) if columns == 1 else [str(i) for i in range(k)]
         labels = zip(texts, ends, np.column_stack([x, spaced]), 0.8 * rgb, strict=True)
         return [ax.annotate(text, end, position, color=color, **style) for text, end, position, color in labels]
 
@@ -223,7 +223,7 @@ class BifurcationDisplay:
 
 def _check_levels(tree: BifurcationDisplay) -> None:
     """Raise an InputError unless temperatures, positions, priors and parents are those of a path."""
-    t, levels = tree.temperatures, (tree.positions, tree.priors, tree.parents)
+    t, levels = tree.temperatures, (tree.positions, tree.weights, tree.parents)
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         n_levels = [len(level) for level in levels]
         raise InputError(
@@ -235,10 +235,10 @@ def _check_levels(tree: BifurcationDisplay) -> None:
             "temperatures must be finite, above 0 and never rise; sort the levels, highest temperature first"
         )
     sizes = [len(level) for level in tree.positions]
-    for i, (size, priors, parents) in enumerate(zip(sizes, tree.priors, tree.parents, strict=True)):
+    for i, (size, weights, parents) in enumerate(zip(sizes, tree.weights, tree.parents, strict=True)):
         before = 0 if i == 0 else sizes[i - 1]
-        if {priors.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
-            actual = f"level {i} has {size} clusters, priors of shape {priors.shape} and parents {parents.tolist()}"
+        if {weights.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
+            actual = f"level {i} has {size} clusters, priors of shape {weights.shape} and parents {parents.tolist()}"
             raise InputError(f"{actual}, expected one per cluster, parents from 0 to {before - 1}; give a valid path")
 
 
@@ -252,7 +252,7 @@ def _center_positions(levels: Sequence[Any], feature: int | None) -> tuple[list[
     if d == 1:
         return [level.centers[:, 0] for level in levels], "centers"
     centers = np.concatenate([level.centers for level in levels])
-    weights = np.concatenate([level.shares for level in levels])
+    weights = np.concatenate([level.weights for level in levels])
     mean = np.average(centers, axis=0, weights=weights)
     axis = np.linalg.eigh(np.cov((centers - mean).T, aweights=weights, bias=True))[1][:, -1]
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])  # an eigenvector has no sign, so choose one

@@ -74,7 +74,7 @@ def _shape_candidate(model: SoftKMeans, shape: str, source: Source, scaling: Sca
     if shape == "spherical":
         candidate, temperature_rule = _model_candidate(model, source), as_temperature(model.temperature)
         variance = float(np.min(model.temperature_)) / 2 / scaling.scale**2
-        is_estimated = temperature_rule.learned or temperature_rule.solved
+        is_estimated = temperature_rule.learned or temperature_rule.solves_equation
         is_flat = is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(total.diagonal().max())
         return candidate._replace(log_density=None) if is_flat else candidate
     centers, fractions = _means(model, source, scaling)

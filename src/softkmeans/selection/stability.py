@@ -49,12 +49,12 @@ class Stability(NamedTuple):
         Mean Jaccard index Σ w min(r, r') / Σ w max(r, r') of each cluster with its partner in the resamples, from 0
         to 1. From 0.75 on, a cluster is a pattern in the data; below 0.6 it should not be trusted; below 0.5 it
         dissolves in about half of the resamples or more (Hennig 2007).
-    points : ndarray (n,)
+    rows : ndarray (n,)
         Mean membership of each row, over the resamples, in the partner of its likeliest cluster.
     """
 
     clusters: Array
-    points: Array
+    rows: Array
 
     @property
     def unstable(self) -> list[int]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
-from ..estimators.pipeline import Model, centers_in_units, feature_names, parts
+from ..estimators.pipeline import Model, centers_in_data_units, feature_names, split_pipeline
 from ..temperature import as_temperature
 from .diagnostics import diagnose
 from .stability import Stability
@@ -43,7 +43,7 @@ def figures(model: Model) -> dict[str, str]:
     >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))["distortion E"]
     '0.04'
     """
-    scaler, estimator = parts(model)
+    scaler, estimator = split_pipeline(model)
     values = vars(estimator)
     units = "" if scaler is None else " (of standardized data)"
     t = values.get("temperature_", math.nan)
@@ -66,7 +66,7 @@ def figures(model: Model) -> dict[str, str]:
 
 def _has_temperature_equation(values: Mapping[str, Any]) -> bool:
     """Return whether the temperature is defined by an equation, so that the fit does not minimize an objective."""
-    return "temperature" in values and as_temperature(values["temperature"]).solved
+    return "temperature" in values and as_temperature(values["temperature"]).solves_equation
 
 
 def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
@@ -113,7 +113,7 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
     ...
     warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
     """
-    warnings = [f"warning: {warning}" for warning in diagnose(parts(model)[1], stability)]
+    warnings = [f"warning: {warning}" for warning in diagnose(split_pipeline(model)[1], stability)]
     return "\n".join([_centers(model, stability), _figures(figures(model)), *warnings])
 
 
@@ -182,7 +182,7 @@ def _figures(rows: Mapping[str, str]) -> str:
 
 def _centers(model: Model, stability: Stability | None) -> str:
     """Return the text of `print_centers`."""
-    centers, (_, estimator) = centers_in_units(model).astype(np.float64), parts(model)
+    centers, (_, estimator) = centers_in_data_units(model).astype(np.float64), split_pipeline(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # hide rounding errors
     columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}

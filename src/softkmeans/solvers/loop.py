@@ -98,8 +98,8 @@ def minimize(
 
             if on_step(n_iter, best if is_rejected else current):
                 return _finish(objective, source, solver, best, "stopped")
-            if n_stalled >= state.patience or objective.is_met(current.value, current.sums, tol):
-                is_solution = objective.is_reached(best.params, best.sums)
+            if n_stalled >= state.patience or objective.is_at_minimum(current.value, current.sums, tol):
+                is_solution = objective.is_solution(best.params, best.sums)
                 return _finish(objective, source, solver, best, "converged" if is_solution else "stalled")
             if not solver.by_batches:  # else it has stepped already, after every batch
                 state = solver.step(objective, state, current.sums)

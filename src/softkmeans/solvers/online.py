@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.checks import check_share
+from .._utils.checks import check_fraction
 from ..errors import InputError
 from ..model.m_step import distortion_after
 from ..model.params import Params, PassStats
@@ -93,7 +93,7 @@ class Online(Solver):
     def __post_init__(self) -> None:
         if not isinstance(self.kappa, Real) or not 0.5 < self.kappa <= 1:
             raise InputError(f"kappa={self.kappa!r}: expected a number above 0.5 and at most 1")
-        check_share("forgetting", self.forgetting)
+        check_fraction("forgetting", self.forgetting)
         if self.forgetting == 1:
             raise InputError("forgetting=1 would discard all earlier batches: expected a number below 1")
 

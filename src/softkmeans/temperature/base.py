@@ -22,7 +22,7 @@ class TemperatureRule(ABC):
         Whether T is learned together with the centers. The fit then minimizes the NLL, otherwise the free energy.
     per_cluster : bool
         Whether each cluster has its own T. The fit then minimizes the NLL, whether T is learned or not.
-    solved : bool
+    solves_equation : bool
         Whether T is defined by an equation (see `solve`). The fit then looks for a fixed point of T and the centers.
     needs_entropy_slope : bool
         Whether `solve` needs ∂H/∂log T, the derivative of the entropy.
@@ -30,7 +30,7 @@ class TemperatureRule(ABC):
 
     learned: bool = False
     per_cluster: bool = False
-    solved: bool = False
+    solves_equation: bool = False
     needs_entropy_slope: bool = False
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:

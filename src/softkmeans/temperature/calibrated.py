@@ -34,7 +34,7 @@ class Calibrated(TemperatureRule):
     lines: see `calibrated_temperature`. The covariance of the features, d² numbers, is computed in one pass.
     """
 
-    solved = True
+    solves_equation = True
 
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:

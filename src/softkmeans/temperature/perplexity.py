@@ -33,7 +33,7 @@ class Perplexity(TemperatureRule):
     """
 
     value: float
-    solved = True
+    solves_equation = True
     needs_entropy_slope = True
 
     def __post_init__(self) -> None:
