@@ -16,9 +16,13 @@ import pandas as pd
 import pytest
 
 from helpers.ranks import rank_environments
+from helpers.signals import signal_after_pass, signal_after_piece
 from softkmeans import SoftKMeans, cli, load, make_blobs, save
 
-TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "softkmeans"]
+SOFTKMEANS = ["-m", "softkmeans"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+SIGNAL_IN_FIT = Path(__file__).parents[1] / "helpers" / "programs" / "signal_in_fit.py"
+MINUTES = 300  # seconds after which a process hangs; nothing waits that long
 K = 5
 X = make_blobs(3000, 3, K, cluster_std=2.0, random_state=0)[0].double().numpy()
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"]).assign(w=np.arange(len(X)) % 3)
@@ -39,19 +43,18 @@ def data(tmp_path_factory):
     return folder
 
 
-def started(*command, module="softkmeans", **environment):
-    """Start a command in a new process."""
-    words = [sys.executable, "-m", *(module if isinstance(module, list) else [module]), *map(str, command)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def run(*command, status=0, **settings):
-    """Run a command to its end; return its standard output and standard error."""
-    process = started(*command, **settings)
-    out, err = process.communicate(timeout=90)
-    assert process.returncode == status, err
-    return out, err
+def run(*command, by=SOFTKMEANS, status=0, **environment):
+    """Run a command in a new process to its end; return its standard output and standard error."""
+    done = subprocess.run(
+        [sys.executable, *map(str, by), *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MINUTES,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -66,11 +69,13 @@ def here(run):
     return call
 
 
-def forked(*command, out=os.devnull, **environment):
-    """Start a command in a process forked from this one; its output goes to a file."""
+def forked(*command, out=os.devnull, prepare=None, **environment):
+    """Start a command in a process forked from this one, and first call ``prepare``; its output goes to a file."""
 
     def main():
         os.environ.update(environment)
+        if prepare:
+            prepare()
         sys.argv = ["softkmeans", *map(str, command)]
         with Path(out).open("w") as file, redirect_stdout(file), redirect_stderr(file):
             cli.main()
@@ -85,7 +90,7 @@ def run_by_two(*command, folder, status=0):
     outs = [folder / "out-0", folder / "out-1"]
     both = [forked(*command, out=out, **place) for out, place in zip(outs, rank_environments(2), strict=True)]
     for process in both:
-        process.join(60)
+        process.join(MINUTES)
     assert [process.exitcode for process in both] == [status, status]
     return [out.read_text() for out in outs]
 
@@ -103,7 +108,7 @@ def test_results_do_not_depend_on_file_format_or_number_of_processes(data, tmp_p
         "csv": here("fit", data / "all.csv", "--stream", *options)[0],
     }
     outputs = ["--out", tmp_path / "two.safetensors", "--assignments", tmp_path / "two.parquet"]
-    outs["ranks"] = run("fit", data / "parts", *options, *outputs, module=TORCHRUN)[0]
+    outs["ranks"] = run("fit", data / "parts", *options, *outputs, by=[*TORCHRUN, *SOFTKMEANS])[0]
     assert outs["folder"].startswith("rows: 3000, features: 3, read in blocks\n")
     assert outs["ranks"].startswith("rows: 3000, features: 3, read in blocks by 2 processes\n")
     assert len({figures(out).split("wrote")[0] for out in outs.values()}) == 1
@@ -170,68 +175,43 @@ def test_an_error_of_one_process_ends_all(data, tmp_path):
 
 
 def test_a_missing_process_is_an_error_after_the_timeout(data):
-    began = time.monotonic()
     _, err = run("fit", data / "parts", "--timeout", "3", status=2, **rank_environments(2)[0])
-    assert time.monotonic() - began < 40
     assert re.match("error: another rank has ended, or did not answer within the time-out", own_lines(err)[0])
-
-
-def wait_for(condition, process):
-    """Wait until a condition holds while a process runs."""
-    began = time.monotonic()
-    while not condition():
-        assert process.poll() is None if isinstance(process, subprocess.Popen) else process.is_alive(), process
-        assert time.monotonic() - began < 60
-        time.sleep(0.01)
 
 
 LONG = ["-k", 60, "--solver", "adam", "--tol", 0, "--max-iter", 100, "--temperature", 0.5, "--checkpoint-every", 1]
 
 
-def kept(folder):
-    return sorted(folder.glob("*.safetensors")) if folder.exists() else []
-
-
+@pytest.mark.process
 def test_a_fit_stopped_by_signals_can_be_resumed(data, tmp_path, here):
     command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
-    process = started(*command)
-    wait_for(lambda: kept(tmp_path / "kept"), process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT
+    status = 128 + signal.SIGINT
+    out, err = run(*command, by=[SIGNAL_IN_FIT, int(signal.SIGINT), 5, 0], status=status)
     assert out.startswith("no checkpoint yet")
-    before = kept(tmp_path / "kept")
-    process = forked(*command, out=tmp_path / "out")
-    wait_for(lambda: kept(tmp_path / "kept") != before, process)
-    os.kill(process.pid, signal.SIGTERM)
-    process.join(60)
+    process = forked(*command, out=tmp_path / "out", prepare=lambda: signal_after_pass(signal.SIGTERM, 12))
+    process.join(MINUTES)
     assert process.exitcode == 128 + signal.SIGTERM
     again = (tmp_path / "out").read_text()
-    assert re.match(r"resumed at step [1-9]\d*\n", again)
-    for said in (err, again):
-        assert "interrupted: the fit was interrupted; the best centers so far are kept\n" in said
-        assert "Traceback" not in said
+    assert again.startswith("resumed at step 5\n")
+    for printed in (err, again):
+        assert "interrupted: the fit was interrupted; the best centers so far are kept\n" in printed
+        assert "Traceback" not in printed
     out, _ = here(*command, "--out", tmp_path / "resumed.safetensors")
-    assert re.match(r"resumed at step [1-9]\d*\n", out)
+    assert out.startswith("resumed at step 12\n")
     here("fit", data / "all.npy", "--stream", *LONG[:-2], "--out", tmp_path / "whole.safetensors")
     resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
     assert np.array_equal(resumed.cluster_centers_, whole.cluster_centers_)
     assert resumed.history_ == whole.history_
 
 
+@pytest.mark.process
 def test_a_fit_with_a_killed_process_can_be_resumed(data, tmp_path):
     command = ["fit", data / "parts", *LONG, "--weight-column", "w", "--checkpoint", tmp_path / "kept"]
-    process = started(*command, "--timeout", "10", module=TORCHRUN)
-    wait_for(lambda: kept(tmp_path / "kept"), process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[1]), signal.SIGKILL)
-    began = time.monotonic()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert time.monotonic() - began < 40
+    killed = [*TORCHRUN, SIGNAL_IN_FIT, int(signal.SIGKILL), 5, 1]
+    _, err = run(*command, "--timeout", "10", by=killed, status=1)
     assert "Traceback" not in "\n".join(own_lines(err))
     out, _ = run_by_two(*command, "--resume", "--out", tmp_path / "resumed.safetensors", folder=tmp_path)
-    assert re.match(r"resumed at step [1-9]\d*\n", out)
+    assert re.match(r"resumed at step [45]\n", out)  # the other process may be killed before it has written the last
     alone = ["fit", data / "parts", *LONG[:-2], "--weight-column", "w", "--out", tmp_path / "whole.safetensors"]
     run_by_two(*alone, folder=tmp_path)
     resumed, whole = load(tmp_path / "resumed.safetensors"), load(tmp_path / "whole.safetensors")
@@ -252,17 +232,16 @@ def test_a_killed_command_leaves_no_partial_output(data, tmp_path):
     command = ["predict", tmp_path / "model.safetensors", tmp_path / "many.npy", "--stream", "--out", out]
     for wait in np.random.default_rng(0).uniform(0.0, 1.0, 3):
         process = forked(*command)
-        wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
-        time.sleep(wait)
+        while process.is_alive() and not list(tmp_path.glob(".softkmeans-*")):
+            time.sleep(0.01)
+        process.join(wait)
         process.kill()
         process.join()
         assert not out.exists() or out.read_bytes().count(b"\n") == 300 * len(X) + 1
     for left in (out, *tmp_path.glob(".softkmeans-*")):
         left.unlink(missing_ok=True)
-    process = forked(*command, out=tmp_path / "said")
-    wait_for(lambda: list(tmp_path.glob(".softkmeans-*")), process)
-    os.kill(process.pid, signal.SIGTERM)
-    process.join()
+    process = forked(*command, out=tmp_path / "said", prepare=lambda: signal_after_piece(signal.SIGTERM, 1))
+    process.join(MINUTES)
     assert process.exitcode == 128 + signal.SIGTERM
     assert (tmp_path / "said").read_text() == "interrupted: nothing was written\n"
     assert not out.exists()

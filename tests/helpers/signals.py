@@ -1,0 +1,34 @@
+"""Signals that a process sends to itself in the middle of its work, however busy the machine is."""
+
+import os
+
+from softkmeans.checkpoint.journal import Journal
+from softkmeans.persistence import assignments
+
+
+def signal_after_pass(number, n_passes, rank="0"):
+    """Make this process send itself a signal after a pass of a fit with checkpoints, if it has the given rank."""
+
+    def on_step(journal, step, original=Journal.on_step):
+        original(journal, step)
+        if journal.step == n_passes and os.environ.get("RANK", "0") == rank:
+            os.kill(os.getpid(), number)
+
+    Journal.on_step = on_step
+
+
+def signal_after_piece(number, n_pieces):
+    """Make this process send itself a signal when it has written some pieces of a table of assignments."""
+
+    def pieces_of(*arguments, original=assignments._pieces):
+        estimator, pieces = original(*arguments)
+
+        def signaled():
+            for n_written, piece in enumerate(pieces):
+                if n_written == n_pieces:
+                    os.kill(os.getpid(), number)
+                yield piece
+
+        return estimator, signaled()
+
+    assignments._pieces = pieces_of
