@@ -206,6 +206,7 @@ SITUATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("temperature", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -29,7 +29,7 @@ class RankLostError(RuntimeError):
 
     def __str__(self) -> str:
         cause = super().__str__()
-        return f"another rank has ended, or did not answer within the time-out ({cause}): restart all ranks"
+        return f"another rank has ended, or did not answer within the timeout ({cause}): restart all ranks"
 
 
 class MissingExtraError(ImportError):

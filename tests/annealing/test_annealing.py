@@ -141,6 +141,7 @@ DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_levels_are_consistent(name):
     x, w = DATA[name]
@@ -227,6 +228,7 @@ def test_a_path_ends_at_the_blobs_for_any_distance(distance):
     assert {len(set(nearest[k == LABELS])) for k in range(5)} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_five_well_separated_blobs_have_the_longest_lifetime(seed):
     means = np.array([[np.cos(a), np.sin(a)] for a in np.arange(5) * 0.4 * np.pi]) * [10, 8]
@@ -263,6 +265,7 @@ def test_bad_input_is_named_in_one_line(case):
 # Jumps
 
 
+@pytest.mark.slow
 def test_an_optimum_that_disappears_is_a_jump():
     """As T falls, the light cluster, a distant row, suddenly takes another row from the heavy cluster."""
     x, w = np.array([[0.673], [1.792], [2.618], [3.079]]), np.array([0.5, 1, 5, 10])
@@ -286,6 +289,7 @@ def test_an_optimum_that_disappears_is_a_jump():
     assert jump.cluster == light
 
 
+@pytest.mark.slow
 def test_a_slow_separation_is_not_a_jump():
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -296,6 +300,7 @@ def test_a_slow_separation_is_not_a_jump():
 # Initialization by annealing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [2, 4])
 def test_annealing_finds_all_blobs(side):
     rng = np.random.default_rng(0)
@@ -353,6 +358,7 @@ class StepList(Callback):
         self.steps.append(step)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("case", SEARCHES)
 def test_a_local_search_never_ends_higher(case):
@@ -460,6 +466,7 @@ def test_a_removal_cost_is_the_change_of_the_objective(distance, t, noise):
     np.testing.assert_allclose(costs, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_path_works_if_rows_are_too_close_to_separate():
     x = np.random.default_rng(0).normal(size=(20, 2))
     path = annealing_path(x, np.geomspace(5, 1e-11, 40), max_clusters=30)

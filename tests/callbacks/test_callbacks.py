@@ -449,6 +449,7 @@ bar.on_fit_end(None)
 """
 
 
+@pytest.mark.process
 def test_a_notebook_without_widgets_has_a_bar_of_text_and_no_warning():
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", NOTEBOOK_WITHOUT_WIDGETS], capture_output=True, text=True, check=True
@@ -662,6 +663,7 @@ CALLBACKS = {
 }
 
 
+@pytest.mark.slow
 @CUT_SHORT
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("name", CALLBACKS)

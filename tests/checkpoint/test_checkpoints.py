@@ -13,6 +13,7 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
+from helpers.signals import handle_ctrl_c
 from helpers.streams import Stream
 from softkmeans import (
     Callback,
@@ -75,6 +76,7 @@ def same_bits(one, other):
         np.testing.assert_equal(getattr(one, name), getattr(other, name), name)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize(
     ("name", "kind"),  # a stream has no access to rows by number
@@ -126,6 +128,7 @@ def run_and_be_killed(model, path):
     save(model, path)
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("name", ["auto", "adam"])
 def test_killed_at_random_moments(name, tmp_path):
@@ -179,6 +182,7 @@ LONG = {"solver": "adam", "tol": 0, "max_iter": 60, "random_state": 0}
 
 
 def interrupted_by(number, path):
+    handle_ctrl_c()
     callbacks = [SignalAfter(number, 30)]
     try:
         SoftKMeans(20, **LONG, checkpoint=path, callbacks=callbacks).fit(X)
@@ -187,6 +191,7 @@ def interrupted_by(number, path):
     os._exit(0)
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_leave_a_checkpoint(number, tmp_path):

@@ -107,6 +107,7 @@ BAD_FILES = {
 # --- fit, predict, plot, info -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("name", FRAMES)
 def test_fit_and_predict_agree_with_the_library(name, suffix, data, run):
@@ -188,6 +189,7 @@ def test_columns_are_used_in_the_order_given(data, run):
     np.testing.assert_allclose(found.cluster_centers_, expected.cluster_centers_, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "parameters"),
     [
@@ -263,6 +265,7 @@ def test_a_model_without_names_takes_columns_by_position(file, data, run):
 STARTS = {".png": b"\x89PNG", ".pdf": b"%PDF-", ".svg": b"<?xml", ".jpg": b"\xff\xd8\xff"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", STARTS)
 @pytest.mark.parametrize("model", ["wine", "scaled", "two"])
 def test_pictures(model, ending, data, run):
@@ -339,6 +342,7 @@ def check_demo(out, folder, n, k):
     return labels, proba
 
 
+@pytest.mark.process
 def test_demo_in_a_separate_process(tmp_path):
     args = ["--n-samples", "240", "--n-clusters", "3", "--log-every", "7"]
     done = subprocess.run(
@@ -354,6 +358,7 @@ def test_demo_in_a_separate_process(tmp_path):
     assert "training: adam on the distortion, temperature 2" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "objective"),
     [
@@ -383,6 +388,7 @@ def test_demo(options, objective, run):
     assert len(labels) == len(proba)
 
 
+@pytest.mark.slow
 def test_demo_is_reproducible(run):
     for folder in ("one", "two"):
         succeeds(run("demo", "--n-samples", 100, "--seed", 5, "--out-dir", folder))
@@ -496,6 +502,7 @@ BAD = {
 BAD["info {data}"] = "folder|can't be read"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("line", BAD)
 def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, recwarn, monkeypatch):
@@ -582,6 +589,7 @@ class StopAtThree(Callback):
         return step.n_iter == 3
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_ctrl_c_writes_the_best_centers_so_far(scale, data, tmp_path, run, monkeypatch):
     args = ["fit", data / "digits.csv", "-k", "10", "--tol", "0", "--max-iter", "100000", "--scale", scale]
@@ -634,6 +642,7 @@ def test_ctrl_c_before_the_fit_writes_nothing(data, run, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_closed_pipe_causes_no_traceback(data, tmp_path):
     pd.concat([WINE.data] * 200).to_parquet(tmp_path / "long.parquet")  # larger than the buffer of a pipe
     command = [sys.executable, "-m", "softkmeans", "predict", data / "wine.safetensors", tmp_path / "long.parquet"]
@@ -656,6 +665,7 @@ finally:
 """
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", LOADED, "--help"], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
@@ -689,6 +699,7 @@ def test_other_commands_accept_the_files_of_the_demo(run):
     assert "adjusted Rand index" in succeeds(run("fit", "d/blobs.csv", "-k", "4", "--label-column", "blob"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["demo --out-dir d", "fit {data}/wine.npy -k 3 --assignments a.csv"])
 def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
     def missing(module):

@@ -100,6 +100,7 @@ def figures(out):
     return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.5g}", out[out.index("cluster") :])
 
 
+@pytest.mark.process
 def test_results_do_not_depend_on_file_format_or_number_of_processes(data, tmp_path, here):
     options = ["-k", K, "--weight-column", "w", "--scale", "standard", "--tol", 1e-9, "--seed", 3]
     outs = {
@@ -129,6 +130,7 @@ def test_options_that_need_all_rows_are_refused(data, here):
         assert err == f"error: {option[0]} is not supported with rows that are read in blocks: remove it\n"
 
 
+@pytest.mark.slow
 def test_a_picture_shows_a_sample_of_the_rows(data, tmp_path, here):
     np.save(tmp_path / "many.npy", np.concatenate([X, X + 0.1]))
     out, _ = here("fit", tmp_path / "many.npy", "--stream", "-k", K, "--picture", tmp_path / "clusters.png")
@@ -167,6 +169,7 @@ def own_lines(err):
     return [line for line in err.splitlines() if line.startswith(("error: ", "warning: ", "interrupted"))]
 
 
+@pytest.mark.process
 def test_an_error_of_one_process_ends_all(data, tmp_path):
     said = "".join(run_by_two("fit", data / "nan.npy", "-k", K, folder=tmp_path, status=2))
     assert re.fullmatch(
@@ -174,14 +177,16 @@ def test_an_error_of_one_process_ends_all(data, tmp_path):
     )
 
 
+@pytest.mark.process
 def test_a_missing_process_is_an_error_after_the_timeout(data):
     _, err = run("fit", data / "parts", "--timeout", "3", status=2, **rank_environments(2)[0])
-    assert re.match("error: another rank has ended, or did not answer within the time-out", own_lines(err)[0])
+    assert re.match("error: another rank has ended, or did not answer within the timeout", own_lines(err)[0])
 
 
 LONG = ["-k", 60, "--solver", "adam", "--tol", 0, "--max-iter", 100, "--temperature", 0.5, "--checkpoint-every", 1]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_fit_stopped_by_signals_can_be_resumed(data, tmp_path, here):
     command = ["fit", data / "all.npy", "--stream", *LONG, "--checkpoint", tmp_path / "kept", "--resume"]
@@ -204,6 +209,7 @@ def test_a_fit_stopped_by_signals_can_be_resumed(data, tmp_path, here):
     assert resumed.history_ == whole.history_
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_fit_with_a_killed_process_can_be_resumed(data, tmp_path):
     command = ["fit", data / "parts", *LONG, "--weight-column", "w", "--checkpoint", tmp_path / "kept"]
@@ -223,6 +229,7 @@ def test_resume_from_an_empty_folder_starts_a_new_fit(data, tmp_path, here):
     assert out.startswith("no checkpoint yet: starting from the beginning\n")
 
 
+@pytest.mark.process
 def test_a_killed_command_leaves_no_partial_output(data, tmp_path):
     """After SIGKILL at any moment of predict, the file is either complete or absent."""
     model = SoftKMeans(K, random_state=0).fit(FRAME[["a", "b", "c"]])

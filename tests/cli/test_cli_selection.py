@@ -98,6 +98,7 @@ def test_fit_and_info_print_the_same_warnings(temperature, warning, data, run):
 # --- select -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_select_matches_the_library(scale, data, run):
     outputs = ("--out", "m.safetensors", "--table", "scores.csv", "--picture", "p.png")
@@ -154,6 +155,7 @@ def test_select_reports_spherical_clusters(run):
 # --- anneal -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_anneal_matches_the_library(scale, data, run):
     outputs = ("--table", "path.parquet", "--picture", "tree.png", "--energies", "e.png")
@@ -178,7 +180,7 @@ def test_anneal_matches_the_library(scale, data, run):
         assert rows["parent"].tolist() == level.parents.tolist()
         for name in ("temperature", "free_energy", "distortion", "entropy"):
             np.testing.assert_allclose(rows[name], getattr(level, name), rtol=1e-6)
-        np.testing.assert_allclose(rows["mass"], level.priors, rtol=1e-5)
+        np.testing.assert_allclose(rows["prior"], level.priors, rtol=1e-5)
         np.testing.assert_allclose(rows["instability"], level.instability, rtol=1e-5)
         centers = level.centers if scaler is None else scaler.inverse_transform(level.centers)
         np.testing.assert_allclose(rows[[f"center_{name}" for name in NAMES]], centers, rtol=1e-6)
@@ -261,6 +263,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("line", BAD)
 def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, recwarn):
@@ -311,6 +314,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_a_bar_is_shown_on_terminals_only_and_erased(kind, monkeypatch):
     monkeypatch.setattr(sys, "stderr", kind())
@@ -322,6 +326,7 @@ def test_a_bar_is_shown_on_terminals_only_and_erased(kind, monkeypatch):
     assert shown.split("\r")[-1].strip() == ""
 
 
+@pytest.mark.process
 def test_anneal_in_a_separate_process(data, tmp_path):
     command = [Path(sys.executable).with_name("softkmeans"), "anneal", data / "iris.csv", "--max-clusters", "3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -20,6 +20,8 @@ from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, accumulate
 from softkmeans.data import as_source
 from softkmeans.data.distributed.dask_partitions import pack, unpack
 
+pytestmark = pytest.mark.process
+
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
 INIT = X[[0, 100, 200, 300, 400]]

@@ -48,6 +48,7 @@ def written(folder, name, content):
 # --- Reading files of other programs ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", TABLES)
 @pytest.mark.parametrize("load", [datasets.load_wine, datasets.load_digits], ids=["wine", "digits"])
 def test_real_data_written_by_pandas(tmp_path, suffix, load):
@@ -353,6 +354,7 @@ def test_without_pyarrow_only_arrays_are_read(tmp_path, monkeypatch):
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @examples(60)
 @given(
     x=hnp.arrays(
@@ -370,6 +372,7 @@ def test_numbers_are_read_back_exactly(tmp_path_factory, x, suffix):
     assert table.x.dtype == (x.dtype if suffix == ".parquet" else np.float64)
 
 
+@pytest.mark.slow
 @examples(40)
 @given(labels=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=1))
 def test_text_is_read_back_exactly(tmp_path_factory, labels):

@@ -43,6 +43,7 @@ def of_array(backend):
     return fitted_by(backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_results_of_the_array(kind, backend, of_array):
     x = KINDS[kind](X)
@@ -66,6 +67,7 @@ def test_memory_mapped_files_are_supported(tmp_path, of_array):
     assert np.shares_memory(as_rows(x), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convert", [np.array, pd.DataFrame, sp.csr_array, torch.tensor, lambda x: x.tolist()])
 @pytest.mark.parametrize("dtype", ["bool", "boolean", "bool[pyarrow]", "uint8"])
 def test_booleans_are_converted_to_1_and_0(convert, dtype):
@@ -83,6 +85,7 @@ INITIALIZATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("initialization", INITIALIZATIONS)
 def test_sparse_fits_equal_dense_fits(initialization, distance, backend):
@@ -102,6 +105,7 @@ def test_sparse_fits_equal_dense_fits(initialization, distance, backend):
     assert sparse.n_iter == dense.n_iter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [None, "sqeuclidean", "cosine"])
 @pytest.mark.parametrize("max_entries", [1, 30, 2**24])
 @pytest.mark.parametrize("seed", range(4))
@@ -124,6 +128,7 @@ def test_rows_are_sorted_as_by_numpy(seed, max_entries, distance, monkeypatch):
 # Names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FRAMES)
 def test_names_of_columns_are_kept_and_compared(kind):
     x = FRAMES[kind](X)
@@ -172,6 +177,7 @@ WEIGHTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WEIGHTS)
 @pytest.mark.parametrize("rows", ["array", "polars", "csr array"])
 def test_every_kind_of_weights(kind, rows):

@@ -92,6 +92,7 @@ for name, use in uses.items():
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needed to measure the peak memory")
 def test_sparse_rows_are_converted_to_dense_block_by_block():
     """Check the peak memory: all 10 000 x 5 000 numbers would take 400 MB."""
@@ -102,6 +103,7 @@ def test_sparse_rows_are_converted_to_dense_block_by_block():
     assert all(int(peak) < 100e6 for peak in peaks.values()), peaks
 
 
+@pytest.mark.process
 def test_arrays_load_no_data_frame_library():
     code = (  # scikit-learn may import pandas
         "import sys, sklearn.utils.validation; before = set(sys.modules); import numpy as np;"

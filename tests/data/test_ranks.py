@@ -16,6 +16,8 @@ from helpers.ranks import rank_environments
 from helpers.streams import Stream
 from softkmeans import InputError, SoftKMeans, distributed, make_blobs
 
+pytestmark = pytest.mark.process
+
 PROGRAMS = Path(__file__).parents[1] / "helpers" / "programs"
 X = make_blobs(1000, 3, 5, random_state=0)[0].double().numpy()
 W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)

@@ -152,6 +152,7 @@ def refused(data, words, **arguments):
     assert len(message) < 700
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FILES)
 def test_files(tmp_path, case):
     files, name, arguments, words = FILES[case]

@@ -131,6 +131,7 @@ def test_there_is_a_case_for_every_format():
     assert {suffix.lstrip(".") for suffix in open_module.READERS} <= set(ALL)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("rows_per_block", [None, 8])
 @pytest.mark.parametrize("name", ALL)
 def test_windows_together_hold_all_rows(tmp_path, name, rows_per_block):
@@ -144,6 +145,7 @@ def test_windows_together_hold_all_rows(tmp_path, name, rows_per_block):
     assert source.ignored == (("kind",) if name in NAMED else ())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ALL)
 def test_shares_together_hold_each_row_once(tmp_path, name):
     source = opened(name, tmp_path, rows_per_block=6)
@@ -159,6 +161,7 @@ def test_shares_together_hold_each_row_once(tmp_path, name):
             assert sum(map(bool, blocks)) == size
 
 
+@pytest.mark.slow
 @examples(10)
 @given(rows_per_block=st.integers(1, 130), rank=st.integers(0, 6))
 def test_sums_do_not_depend_on_the_windows(tmp_path_factory, rows_per_block, rank):

@@ -50,6 +50,7 @@ def test_nothing_runs_before_the_first_item():
     assert list(prefetch(())) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["close", "drop", "raise", "at once"])
 def test_the_thread_ends_with_the_iterator(ending):
     made, ended = [], []
@@ -99,6 +100,7 @@ def in_child(source, answers):
     answers.put(total(source))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", ["npy", "parquet", "csv", "list"])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_reads_too(tmp_path, kind):
@@ -126,6 +128,7 @@ def continue_pass(begun, answers):
         answers.put(str(error))
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_pass_does_not_continue_in_a_forked_process():
     begun = prefetch(range(9))
@@ -140,6 +143,7 @@ def test_a_pass_does_not_continue_in_a_forked_process():
     assert list(begun) == list(range(1, 9))
 
 
+@pytest.mark.process
 def test_a_program_can_end_during_a_pass():
     code = (
         "from softkmeans.data.files.prefetch import prefetch; items = prefetch(iter(int, 1)); next(items); print('end')"
@@ -182,6 +186,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="holds the peak memory")
 def test_memory_does_not_grow_with_the_data(tmp_path):
     """Check the peak memory of reading 100 MB, of which a few windows of 4 MB are in memory at a time."""

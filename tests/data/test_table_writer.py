@@ -122,6 +122,7 @@ def no_room():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_room")
 @pytest.mark.parametrize("group", [1, 2**21])
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -99,6 +99,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_make_no_difference(name, layout):

@@ -74,6 +74,7 @@ CHECKED = [
 CLASSIFIER_CHECKS = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the data has:sklearn.exceptions.ConvergenceWarning")  # some checks use few rows
 @parametrize_with_checks(CHECKED)
 def test_scikit_learn_s_checks(estimator, check):
@@ -82,6 +83,7 @@ def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIER_CHECKS)
 @pytest.mark.parametrize("kind", [SoftKMeans, FuzzyCMeans])
 def test_scikit_learn_s_checks_that_assume_a_classifier(name, kind):
@@ -96,6 +98,7 @@ def test_scikit_learn_s_checks_that_assume_a_classifier(name, kind):
     getattr(estimator_checks, name)("AsClassifier", AsClassifier(n_clusters=4, random_state=0))
 
 
+@pytest.mark.process
 def test_scikit_learn_s_checks_with_the_array_api():
     code = (
         "import json, warnings; warnings.simplefilter('ignore')\n"
@@ -266,6 +269,7 @@ def test_sample_of_no_rows_is_refused(n_samples):
         model().fit(X).sample(n_samples)
 
 
+@pytest.mark.slow
 @examples(8)
 @given(weights=st.lists(st.integers(0, 3), min_size=len(X), max_size=len(X)).filter(lambda w: sum(map(bool, w)) > 20))
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -709,6 +713,7 @@ def test_to_layer_and_from_layer(kind, distance):
     )
 
 
+@pytest.mark.slow
 def test_from_layer_keeps_the_result_of_the_training():
     layer = SoftKMeansLayer(3, 2, 2.0, learn_temperature=True, dtype=torch.float64)
     result = train_layer(layer, X, init="k-means++", random_state=0)
@@ -876,6 +881,7 @@ def test_verbosity_changes_no_number(verbose):
     np.testing.assert_array_equal(model(verbose=verbose).fit(X).cluster_centers_, model().fit(X).cluster_centers_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["adam", "em", "lbfgs"])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("temperature", ["auto", 0.3])
@@ -887,6 +893,7 @@ def test_solvers_agree(temperature, distance, solver):
     assert fitted.converged_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("solver", ["em", "adam"])

@@ -26,6 +26,7 @@ BLOBS, _ = make_blobs(240, n_features=3, centers=5, cluster_std=1.5, random_stat
 WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, len(BLOBS))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(IGNORE_NOT_CONVERGED)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("passes", [1, 10])
@@ -58,6 +59,7 @@ def test_translation_and_scaling_change_only_the_units(offset, scale, temperatur
     assert moved.entropy == pytest.approx(plain.entropy, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 @examples(5)
@@ -77,6 +79,7 @@ def test_integer_weights_equal_repeated_rows_in_any_order(init, distance, seed):
     assert weighted.objective == pytest.approx(repeated.objective, rel=rel, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_digits])
 def test_float32_and_float64_agree_on_real_data(load):
     x = load().data
@@ -98,6 +101,7 @@ def test_result_is_consistent():
     assert result.history[-1].mean == pytest.approx(result.history[-1].objective / WEIGHTS.sum())
 
 
+@pytest.mark.slow
 def test_clusters_are_sorted_by_weight_for_any_seed_and_order_of_rows():
     results = [
         fit(np.random.default_rng(s).permutation(BLOBS), 5, n_init=5, random_state=s, tol=1e-10) for s in range(4)
@@ -299,6 +303,7 @@ class _LargestTensor(TorchDispatchMode):
         return out
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(IGNORE_NOT_CONVERGED)
 @pytest.mark.parametrize("objective", ["nll", "distortion"])
 def test_no_array_of_rows_by_clusters_is_allocated(objective):

@@ -43,6 +43,7 @@ def distance_to(model, centers):
 # Convergence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("temperature", [None, "auto"])
 @pytest.mark.parametrize("std", BLOBS)
@@ -61,6 +62,7 @@ def test_online_em_converges_to_the_optimum_of_all_rows(std, temperature, seed):
     assert gaps[0] > gaps[1] > gaps[2] > -1e-7  # EM itself stops slightly above the optimum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean", "cosine"])
 def test_the_learned_temperature_is_that_of_em(distance):
     x = draw(2000, 0) + 10
@@ -96,6 +98,7 @@ def test_the_result_is_exact_if_a_callback_stops_the_fit():
     assert stopped.objective == fit(draw(500, 0), 3, max_iter=2, **settings).objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"n_init": 3}, {"growing_sample": True}, {"local_search": True}, {"temperature": Schedule([20.0, 5.0, 2.0])}],
@@ -108,6 +111,7 @@ def test_online_em_works_with_other_options_of_fit(settings):
     assert result.objective < best.objective + 1e-4 * best.distortion
 
 
+@pytest.mark.slow
 def test_many_clusters_in_small_batches_delay_the_first_step():
     x, _ = make_blobs(1000, n_features=8, centers=40, random_state=3)  # 31 rows per batch
     settings = {"priors": "learned", "random_state": 0}
@@ -214,6 +218,7 @@ def drifting():
     return [draw(100, step, CENTERS + 0.02 * step) for step in range(200)], CENTERS + 0.02 * 199
 
 
+@pytest.mark.slow
 def test_with_forgetting_centers_follow_changing_rows():
     batches, end = drifting()
     model = fit_batches(batches, solver=Online(forgetting=0.2), init=CENTERS)
@@ -221,6 +226,7 @@ def test_with_forgetting_centers_follow_changing_rows():
     assert distance_to(fit_batches(batches, init=CENTERS), end) > 0.8
 
 
+@pytest.mark.slow
 def test_without_forgetting_centers_converge():
     batches = [draw(100, step) for step in range(200)]
     ends = [fit_batches(batches, solver=Online(forgetting=f), init=CENTERS).cluster_centers_ for f in (0.0, 0.2)]
@@ -251,6 +257,7 @@ def test_a_cluster_without_rows_stays_finite_and_can_recover(settings):
     assert distance_to(model, CENTERS) < 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_model_variant_learns(name):
     model, batch = member(name), member(name).fit(IRIS, sample_weight=W)

@@ -1,9 +1,15 @@
 """Signals that a process sends to itself in the middle of its work, however busy the machine is."""
 
 import os
+import signal
 
 from softkmeans.checkpoint.journal import Journal
 from softkmeans.persistence import assignments
+
+
+def handle_ctrl_c():
+    """Handle SIGINT as Python does by default: a program that a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def signal_after_pass(number, n_passes, rank="0"):
@@ -14,6 +20,7 @@ def signal_after_pass(number, n_passes, rank="0"):
         if journal.step == n_passes and os.environ.get("RANK", "0") == rank:
             os.kill(os.getpid(), number)
 
+    handle_ctrl_c()
     Journal.on_step = on_step
 
 

@@ -70,6 +70,7 @@ def compute_stats(x, c, t, w=None, distance="sqeuclidean", b=None):
     return scaling.inverse_transform_stats(stats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("distance", FUSED)
@@ -105,6 +106,7 @@ def test_sums(backend, size, distance, dtype, weighted):
             np.testing.assert_allclose(stats.irls_weight, slope * stats.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("distance", FUSED)
 @pytest.mark.parametrize("size", [s for s in SIZES if s[1] > 1], ids=str)
@@ -154,6 +156,7 @@ def test_a_temperature_per_cluster_uses_the_reference_kernels(backend):
     np.testing.assert_allclose(stats.weight, resp.sum(0), rtol=1e-11)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(
     n=st.integers(1, 130), d=st.integers(1, 30), k=st.integers(1, 20), seed=st.integers(0, 10**6),
@@ -385,6 +388,7 @@ def fitted(x, k=12):
     return [model.cluster_centers_, model.labels_, np.array([model.inertia_, model.temperature_, model.free_energy_])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "dtype"), [(3, np.float64), (20, np.float32)])
 def test_results_do_not_depend_on_the_number_of_threads(dtype, d):
     x, _, _ = make_data(40_000, d, 12, dtype)
@@ -436,6 +440,7 @@ def _send_fit(pipe, x):
     pipe.send(fitted(x))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_in_a_forked_child():
@@ -454,6 +459,7 @@ def test_in_a_forked_child():
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefer", ["threads", "processes"])
 def test_under_joblib(prefer):
     x, _, _ = make_data(30_000, 20, 12, np.float32)
@@ -488,6 +494,7 @@ LARGE_FIT = """
 """
 
 
+@pytest.mark.process
 def test_kernels_are_compiled_once_and_damaged_files_are_not_used(tmp_path):
     first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
     kept = sorted(tmp_path.rglob("*.o"))
@@ -501,6 +508,7 @@ def test_kernels_are_compiled_once_and_damaged_files_are_not_used(tmp_path):
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))[0] == 0  # they were written again
 
 
+@pytest.mark.process
 def test_an_unwritable_cache_is_no_error(tmp_path):
     (tmp_path / "file").write_text("a file where the folder should be")
     assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path / "file"))[0] > 0

@@ -32,6 +32,7 @@ def crisp(labels, k):
 LABELS = st.integers(2, 12).flatmap(lambda n: st.tuples(*[st.lists(st.integers(-1, 3), min_size=n, max_size=n)] * 2))
 
 
+@pytest.mark.slow
 @examples(150)
 @given(labels=LABELS)
 def test_crisp_agreement_matches_scikit_learn(labels):
@@ -91,6 +92,7 @@ def memberships(draw, n=None, noise=True):
     return resp * draw(arrays(np.float64, (shape[0], 1), elements=st.floats(0.2, 1))) if noise else resp
 
 
+@pytest.mark.slow
 @examples(100)
 @given(resp=memberships(noise=False) | memberships())
 def test_bounds(resp):
@@ -108,6 +110,7 @@ def test_bounds(resp):
         assert (found <= 1 + slack).all()
 
 
+@pytest.mark.slow
 @examples(100)
 @given(data=st.data(), n=st.integers(3, 7))
 def test_comparisons_are_symmetric_and_bounded(data, n):
@@ -167,6 +170,7 @@ def test_unrelated_clusterings_have_an_index_of_about_zero():
     assert abs(np.mean(found)) < 4 * np.std(found) / 20
 
 
+@pytest.mark.slow
 def test_nearly_uniform_memberships_in_many_clusters_are_distinguished():
     a, b = np.random.default_rng(9).dirichlet(np.full(2000, 100.0), (2, 30))
     assert metrics.soft_adjusted_rand(a, a) == pytest.approx(1, abs=1e-5)

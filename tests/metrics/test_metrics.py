@@ -150,6 +150,7 @@ BRUTE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SCALARS)
@@ -241,6 +242,7 @@ class Largest(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SCALARS if "exact" not in name])
 def test_a_million_rows_in_little_memory(name):
     rng = np.random.default_rng(0)

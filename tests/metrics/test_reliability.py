@@ -52,6 +52,7 @@ def test_rows_without_noise_never_match_the_label_of_noise():
     assert expected_calibration_error([[0.9, 0.1], [0.1, 0.9]], [-1, -1]) == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 3, 8])
 @pytest.mark.parametrize("n_bins", [1, 10, 25])
 def test_labels_drawn_from_the_memberships(k, n_bins):

@@ -79,6 +79,7 @@ def test_free_energy_lies_within_its_bounds(x, c, t):
     assert f >= hard - t * np.log(3) * 12 - slack
 
 
+@pytest.mark.slow
 @examples(20)
 @given(seed=st.integers(0, 10**6), t=st.floats(0.01, 50), distance=st.sampled_from(sorted(DISTANCES)))
 def test_no_solver_raises_the_free_energy(seed, t, distance):
@@ -89,6 +90,7 @@ def test_no_solver_raises_the_free_energy(seed, t, distance):
         assert (np.diff(values) <= 1e-10 * (1 + np.abs(values[:-1]))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_no_solver_raises_the_nll_with_a_learned_temperature(distance, solver):

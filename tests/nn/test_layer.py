@@ -59,6 +59,7 @@ def test_loss_is_the_closed_form(objective):
     assert module.loss(x).item() == pytest.approx(f, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @examples(15)
@@ -158,6 +159,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -243,6 +245,7 @@ def test_copies_are_equal_and_independent(kind, distance):
     torch.testing.assert_close(other(x), expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_compiling_a_custom_distance_in_one_graph_changes_no_result():

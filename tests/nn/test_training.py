@@ -50,6 +50,7 @@ def plain_loop(objective, distance, learn):
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize(
     ("objective", "learn", "solver"),
@@ -113,6 +114,7 @@ def test_the_learned_temperature_is_the_closed_form_at_the_optimum():
     assert result.temperature == pytest.approx(t)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("objective", ["free_energy", "nll", "distortion"])
 def test_any_floating_layer(objective, dtype):
@@ -251,6 +253,7 @@ def test_data_weights_and_global_generators_are_unchanged():
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad, torch.inference_mode])
 @pytest.mark.parametrize("objective", ["free_energy", "distortion", "nll"])
 def test_the_gradient_mode_of_the_caller_makes_no_difference(mode, objective):

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge")
 # Comparison with other implementations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 @pytest.mark.parametrize(("x", "k"), [(IRIS, 3), (IRIS * 100 - 1e4, 3), (IRIS[:, :1], 2)])
 def test_learned_priors_and_temperatures_match_a_spherical_mixture(x, k, solver):
@@ -168,6 +169,7 @@ def test_a_far_row_moves_no_center_if_there_is_noise():
 # Properties of all variants
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("name", MEMBERS)
 def test_memberships_sum_to_one_or_less_with_noise(name):
@@ -185,6 +187,7 @@ def test_memberships_sum_to_one_or_less_with_noise(name):
     np.testing.assert_allclose(model.cluster_weights_.sum() + model.noise_weight_, W.sum(), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MONOTONE)
 @pytest.mark.parametrize("solver", ["em", "auto", "lbfgs"])
 def test_the_objective_never_rises(name, solver):
@@ -195,6 +198,7 @@ def test_the_objective_never_rises(name, solver):
     assert len(values) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MONOTONE)
 def test_solvers_agree(name):
     em, accelerated, adam = (
@@ -205,6 +209,7 @@ def test_solvers_agree(name):
         assert other.objective_ == pytest.approx(em.objective_, abs=1e-5 * (em.distortion_ + abs(em.objective_)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_an_integer_weight_is_a_repeated_row(name):
     w = np.random.default_rng(0).integers(0, 3, len(IRIS))
@@ -214,6 +219,7 @@ def test_an_integer_weight_is_a_repeated_row(name):
     np.testing.assert_allclose(weighted.predict_proba(IRIS), repeated.predict_proba(IRIS), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in MEMBERS if n not in ("cosine mixture",)])
 @pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1e5, 3e5)])
 def test_units_change_no_membership(name, scale, offset):
@@ -233,6 +239,7 @@ def test_units_change_no_membership(name, scale, offset):
     np.testing.assert_allclose(there.predict_proba(IRIS * scale + offset), here.predict_proba(IRIS), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_saved_and_loaded_model_predicts_the_same(name, tmp_path):
     model = member(name).fit(IRIS, sample_weight=W)
@@ -246,6 +253,7 @@ def test_a_saved_and_loaded_model_predicts_the_same(name, tmp_path):
     np.testing.assert_array_equal(refitted.cluster_centers_, model.cluster_centers_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_tensors_are_returned_for_tensors_and_float32_agrees(name):
     model, of_tensor = member(name).fit(IRIS), member(name).fit(torch.tensor(IRIS, dtype=torch.float32))
@@ -324,6 +332,7 @@ def test_fuzzifiers_may_be_numbers_of_any_type(fuzzifier):
     np.testing.assert_array_equal(centers, FuzzyCMeans(3, init=START).fit(IRIS).cluster_centers_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["plain", "warm", "spherical mixture", "noise, all learned"])
 @pytest.mark.parametrize("after", ["plain", "per cluster", "spherical mixture", "noise", "noise, all learned"])
 def test_warm_start_of_another_variant(before, after):
@@ -532,6 +541,7 @@ def test_a_cluster_that_collapses_to_a_point_is_reported():
         SoftKMeans(3, temperature="per-cluster", init=[*START[:2], [50.0] * 4]).fit(x)
 
 
+@pytest.mark.process
 def test_a_missing_compiled_kernel_is_reported_once():
     code = (
         "import warnings, numpy as np; from softkmeans import SoftKMeans, FuzzyCMeans\n"

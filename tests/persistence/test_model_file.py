@@ -97,21 +97,28 @@ for name, x in inputs.items():
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Save all models; return the folder, the models, and the predictions of a fresh process that loaded them."""
+    """Save all models; return the folder and the models."""
     folder = tmp_path_factory.mktemp("models")
     made = {name: make() for name, (make, _) in MODELS.items()}
     for name, model in made.items():
         save(model, folder / f"{name}.safetensors")
+    return folder, made
+
+
+@pytest.fixture(scope="module")
+def fresh_predictions(models):
+    """Return the predictions of a fresh process that loaded the saved models."""
+    folder, _ = models
     (folder / "inputs").write_bytes(pickle.dumps({name: x for name, (_, x) in MODELS.items()}))
     subprocess.run([sys.executable, "-W", "error", "-c", FRESH, str(folder)], check=True)
-    return folder, made, pickle.loads((folder / "outputs").read_bytes())  # noqa: S301 -- written just above
+    return pickle.loads((folder / "outputs").read_bytes())  # noqa: S301 -- written just above
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", MODELS)
-def test_a_fresh_process_predicts_bit_for_bit_the_same(name, models):
-    _, made, outputs = models
-    model, x = made[name], MODELS[name][1]
-    proba, labels, score, distances = outputs[name]
+def test_a_fresh_process_predicts_bit_for_bit_the_same(name, models, fresh_predictions):
+    model, x = models[1][name], MODELS[name][1]
+    proba, labels, score, distances = fresh_predictions[name]
     for got, expected in ((proba, model.predict_proba(x)), (labels, model.predict(x)), (distances, model.transform(x))):
         assert type(got) is type(expected)
         assert got.dtype == expected.dtype
@@ -134,7 +141,7 @@ ATTRIBUTES = [
 
 @pytest.mark.parametrize("name", MODELS)
 def test_attributes_names_and_parameters_are_restored(name, models):
-    folder, made, _ = models
+    folder, made = models
     before, after = made[name], load(folder / f"{name}.safetensors")
     assert type(after) is type(before)
     assert list(getattr(after, "feature_names_in_", [])) == list(getattr(before, "feature_names_in_", []))
@@ -163,14 +170,14 @@ def test_attributes_names_and_parameters_are_restored(name, models):
 
 @pytest.mark.parametrize("name", ["array", "tensor", "frame", "Adam", "given start", "cosine"])
 def test_a_loaded_model_fits_again_to_the_same(name, models):
-    folder, made, _ = models
+    folder, made = models
     again = load(folder / f"{name}.safetensors").fit(MODELS[name][1])
     np.testing.assert_array_equal(np.asarray(again.cluster_centers_), np.asarray(made[name].cluster_centers_))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saving_a_loaded_model_writes_the_same_file(name, models, tmp_path):
-    folder, _, _ = models
+    folder, _ = models
     original = folder / f"{name}.safetensors"
     save(load(original), tmp_path / "again.safetensors")
     first, second = parsed(original), parsed(tmp_path / "again.safetensors")
@@ -233,7 +240,7 @@ def unparsed(path, metadata, tensors):
 
 @pytest.mark.parametrize("name", ["array", "pipeline with names", "given start", "layer"])
 def test_the_file_is_plain_safetensors(name, models):
-    folder, made, _ = models
+    folder, made = models
     metadata, tensors = parsed(folder / f"{name}.safetensors")
     model = made[name]
     estimator = model[-1] if isinstance(model, Pipeline) else model
@@ -539,6 +546,7 @@ def test_other_objects_are_refused_and_the_existing_file_stays(model, error, tmp
     assert listing(tmp_path) == {"m.safetensors": b"precious"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
 def test_a_failing_save_keeps_the_existing_file(error, tmp_path, monkeypatch, models):
     path = tmp_path / "m.safetensors"
@@ -599,7 +607,7 @@ def test_unusual_column_names_are_restored(tmp_path):
 
 
 def test_a_model_of_version_1_is_read(models, tmp_path):
-    folder, made, _ = models
+    folder, made = models
     metadata, tensors = parsed(folder / "given start.safetensors")
     del metadata["content"]["kind"], metadata["content"]["attributes"]["noise_weight_"], tensors["priors_"]
     for name in ("priors", "update", "noise_distance", "frozen"):

@@ -101,6 +101,7 @@ def wide(model, rows):
     return weight / weight.sum(1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_onnx_runtime_agrees_with_the_model(case, tmp_path):
     model, rows = CASES[case]()
@@ -119,6 +120,7 @@ def test_onnx_runtime_agrees_with_the_model(case, tmp_path):
     np.testing.assert_array_equal(label, np.asarray(model.predict(rows)))
 
 
+@pytest.mark.slow
 def test_the_file_describes_its_input_and_holds_nothing_of_this_machine(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(BLOBS, columns=["mass", "length", "Größe", "w"])
@@ -137,6 +139,7 @@ def test_the_file_describes_its_input_and_holds_nothing_of_this_machine(tmp_path
     assert not re.search(rb"\.py|torch|Predictor|" + str(ROOT).encode(), content)
 
 
+@pytest.mark.slow
 def test_exporting_prints_nothing_and_restores_global_state(tmp_path, capfd, caplog):
     before = torch.get_rng_state(), warnings.filters[:], logging.getLogger("torch.onnx").level
     with warnings.catch_warnings(record=True) as caught:
@@ -150,6 +153,7 @@ def test_exporting_prints_nothing_and_restores_global_state(tmp_path, capfd, cap
     assert before[1:] == after[1:]
 
 
+@pytest.mark.process
 def test_a_fresh_process_prints_nothing(tmp_path):
     code = "from softkmeans import SoftKMeans, export_onnx; export_onnx(SoftKMeans(1).fit([[0.0], [1.0]]), 'm.onnx')"
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], cwd=tmp_path, capture_output=True, check=True)
@@ -163,6 +167,7 @@ class Untraceable(SquaredEuclidean):
         return squared if float(squared.max()) > 1 else 2 * squared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "match"),
     [
@@ -182,6 +187,7 @@ def test_export_errors_are_one_line_and_nothing_is_written(model, match, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_unfitted_models_and_missing_folders_are_refused(tmp_path):
     with pytest.raises(NotFittedError):
         export_onnx(SoftKMeans(2), tmp_path / "model.onnx")
@@ -230,6 +236,7 @@ SIZES = (400, 7, 1)
 DYNAMIC = ({0: torch.export.Dim("batch")},)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("distance", "objective", "strict"), [*((*g, False) for g in GRAPHS), ("cosine", "nll", True)])
 def test_exported_graphs_agree_with_the_layer(distance, objective, strict):
     eager, x = module(distance, objective), torch.tensor(BLOBS)
@@ -240,6 +247,7 @@ def test_exported_graphs_agree_with_the_layer(distance, objective, strict):
 
 
 # Every distance and every objective once; the test above exports all pairs, the test below compiles to machine code.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("distance", "objective"),
     [("sqeuclidean", None), ("euclidean", "free_energy"), ("cosine", "distortion"), ("euclidean", "nll")],
@@ -264,6 +272,7 @@ class Several(torch.nn.Module):
         return torch.cat([self.one(x).flatten(), torch.stack([self.one.loss(x, "nll"), self.other.loss(x, "nll")])])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="inductor needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -285,6 +294,7 @@ np.save("probabilities.npy", predict_proba(np.load("rows.npy")))
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_script_in_the_docs_reads_a_model_with_numpy_alone(dtype, tmp_path):
     (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploying.md").read_text(), re.DOTALL)

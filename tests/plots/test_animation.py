@@ -38,6 +38,7 @@ def frames(path):
     return images, pauses
 
 
+@pytest.mark.slow
 def test_the_animation_has_the_chosen_frames_and_pauses_on_the_last(recorder, tmp_path):
     animate_training(recorder, X, tmp_path / "training.gif", fps=4, max_frames=5)
     images, pauses = frames(tmp_path / "training.gif")

@@ -140,6 +140,7 @@ def test_labels_have_number_and_percentage():
     assert [text.get_text() for text in tree().labels_] == ["0: 60 %", "1: 40 %"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [20, 32])
 def test_many_labels_keep_apart_in_the_order_of_their_branches(k):
     y = np.concatenate([np.linspace(0, 0.1, k - 1), [30.0]])
@@ -309,6 +310,7 @@ def test_standard_errors_are_drawn():
     assert not display.axes_["bic"].collections
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 4, 5])
 def test_any_number_of_criteria(n):
     criteria = {f"criterion {i}": [3.0, 1.0, 2.0] for i in range(n)}

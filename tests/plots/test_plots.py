@@ -133,6 +133,7 @@ def test_palette_survives_deuteranopia():
     )  # ... differ less in hue than the first colors of the palette
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["random", "grid", "clumps", "hub"])
 def test_neighboring_centers_have_different_colors(layout):
     rng = np.random.default_rng(5)
@@ -280,6 +281,7 @@ def test_one_feature_is_spread_over_y():
     np.testing.assert_array_equal(display.centers, np.column_stack([centers, np.zeros(3)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize("k", [1, 2, 9])
 def test_any_number_of_features_and_clusters(d, k):

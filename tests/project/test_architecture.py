@@ -117,6 +117,7 @@ SoftKMeans(3, random_state=0).fit(x).predict_proba(x)
 HEAVY = ["torch", "sklearn", "scipy", "matplotlib", "pyarrow", "pandas"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("statement", "unloaded"),
     [

@@ -34,6 +34,7 @@ def check(command, expected, status, found):
 APART = ("select", "plot", "info")  # other tests run the other commands in processes of their own
 
 
+@pytest.mark.slow
 def test_console_commands_print_what_the_readme_says(tmp_path, run):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -61,6 +62,7 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
 PAGES = ["README.md", *(f"docs/{name}.md" for name in ("mathematics", "choosing", "deploying", "callbacks", "scaling"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
@@ -77,6 +79,7 @@ def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
         assert sorted(shown) == sorted(made.name for made in tmp_path.glob("*.png"))
 
 
+@pytest.mark.process
 def test_command_line_reference_is_up_to_date(tmp_path):
     made = tmp_path / "cli.md"
     command = [

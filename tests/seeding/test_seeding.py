@@ -54,6 +54,7 @@ def test_rows_of_weight_zero_do_not_count():
     assert result.sampling_weights().tolist() == [0.0, 0.0, 3.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDINGS)
 @pytest.mark.parametrize("random_state", range(4))
 def test_integer_weights_equal_repeated_rows_in_any_order(name, random_state):
@@ -66,6 +67,7 @@ def test_integer_weights_equal_repeated_rows_in_any_order(name, random_state):
         np.testing.assert_allclose(seed(name, rows, 6, None, random_state), start, rtol=0, atol=rounding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDINGS)
 def test_starts_are_distinct_rows_of_the_data(name):
     n_values = 2 if name == "annealing" else 3  # annealing compiles a kernel for each number of clusters up to 2 k
@@ -113,6 +115,7 @@ def test_kmeans_parallel_needs_few_passes_for_any_k_and_all_restarts(k):
     assert len(np.unique(np.concatenate([start.numpy() for start in starts]), axis=0)) > k  # the sets differ
 
 
+@pytest.mark.slow
 def test_kmeans_parallel_is_as_good_as_kmeans_plusplus():
     x = np.random.default_rng(1).normal(size=(5000, 4))
 
@@ -128,6 +131,7 @@ def test_kmeans_plusplus_draws_by_distance():
     assert all(np.ptp(seed("k-means++", x, 2, None, s)) > 9 for s in range(20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDINGS)
 def test_fewer_distinct_rows_than_clusters(name):
     with pytest.warns(ConvergenceWarning, match="2 distinct rows, fewer than n_clusters=4"):

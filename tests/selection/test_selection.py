@@ -59,6 +59,7 @@ def full():
 # The selected number.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "d"), [(2, 1), (3, 2), (4, 16)])
 def test_criteria_select_the_number_of_well_separated_clusters(k, d):
     found = select_n_clusters(blobs(k, d), [k - 1, k, k + 1], cv=2, random_state=0)
@@ -200,6 +201,7 @@ TEMPLATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_spherical_shape_is_the_model_itself(name):
     template = SoftKMeans(**TEMPLATES[name])
@@ -262,6 +264,7 @@ class Folds:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "weighted"), [("spherical", True), ("tied", False), ("tied", True)])
 def test_held_out_by_hand(shape, weighted, monkeypatch):
     monkeypatch.setattr(fits, "KFold", Folds)
@@ -336,6 +339,7 @@ def test_soft_indices_match_the_metrics(name):
             assert found.scores[score][place] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["sqeuclidean", "euclidean"])
 def test_lifetimes_match_the_annealing_path(distance):
     x = blobs(4, sep=5, seed=2)
@@ -388,6 +392,7 @@ def test_a_weight_is_equivalent_to_a_repeated_row():
     assert weighted.choices == repeated.choices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_scaling_the_data_changes_no_choice(scale):
     x = blobs(3, sep=3.5, n=20)
@@ -399,6 +404,7 @@ def test_scaling_the_data_changes_no_choice(scale):
         np.testing.assert_allclose(moved, plain.scores[f"bic_{shape}"], rtol=1e-6)
 
 
+@pytest.mark.slow
 @examples(5)
 @given(
     k=st.integers(1, 3),
@@ -449,6 +455,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "name"),
     [*((form, "default") for form in FORMS), ("pandas", "noise"), ("CSR", "cosine")],
@@ -524,6 +531,7 @@ def test_a_constant_column():
     assert np.isnan(found.scores["bic_diag"]).all()
 
 
+@pytest.mark.slow
 def test_repeated_rows():
     x = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 9, 0)
     with pytest.warns(UserWarning, match="with 5 clusters or more, the clusters have no variance"):

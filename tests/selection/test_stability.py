@@ -40,6 +40,7 @@ FITTED = {
 # Stability.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resample", RESAMPLES)
 @pytest.mark.parametrize("name", FITTED)
 def test_well_separated_clusters_are_stable(name, resample):
@@ -51,6 +52,7 @@ def test_well_separated_clusters_are_stable(name, resample):
     assert found.unstable == []
 
 
+@pytest.mark.slow
 def test_more_clusters_than_blobs_are_not_stable():
     """Of four clusters on three blobs, two lie in the same blob."""
     model = SoftKMeans(4, n_init=3, random_state=0).fit(X)
@@ -98,7 +100,7 @@ def test_jaccard_by_hand(name, monkeypatch):
     model = model.fit(x, sample_weight=w)
     found = stability(model, x, n_resamples=2, resample="known", sample_weight=w)
     own, ones = model.predict_proba(x), np.ones(90) if w is None else w
-    clusters, rows = np.zeros((2, 3)), np.zeros((2, 90))
+    clusters, row_stability = np.zeros((2, 3)), np.zeros((2, 90))
     for draw, counts in enumerate(times):
         rows = np.repeat(np.arange(90), counts)  # instead of weights
         again = type(model)(**model.get_params()).fit(x[rows], sample_weight=ones[rows])
@@ -106,9 +108,9 @@ def test_jaccard_by_hand(name, monkeypatch):
         order = max(itertools.permutations(range(3)), key=lambda o: (ones[:, None] * own * resp[:, o]).sum())
         resp = resp[:, order]
         clusters[draw] = (ones @ np.minimum(own, resp)) / (ones @ np.maximum(own, resp))
-        rows[draw] = resp[np.arange(90), own.argmax(1)]
+        row_stability[draw] = resp[np.arange(90), own.argmax(1)]
     np.testing.assert_allclose(found.clusters, clusters.mean(0), atol=1e-5)
-    np.testing.assert_allclose(found.rows, rows.mean(0), atol=1e-4)
+    np.testing.assert_allclose(found.rows, row_stability.mean(0), atol=1e-4)
     assert found.clusters.max() < 0.99  # the clusters are not perfectly stable
 
 
@@ -303,15 +305,15 @@ WARNINGS = {
     ),
     "restarts": (
         disagreeing(SoftKMeans),
-        "restarts disagree, only 1 of 2 reached the lowest objective: set local_search, or raise n_",
+        "restarts disagree (only 1 of 2 reached the lowest objective): set local_search, or raise n_",
     ),
     "restarts, searched": (
         disagreeing(SoftKMeans, local_search=True),
-        "restarts disagree, only 1 of 2 reached the lowest objective: raise n_init",
+        "restarts disagree (only 1 of 2 reached the lowest objective): raise n_init",
     ),
     "restarts, fuzzy": (
         disagreeing(FuzzyCMeans, fuzzifier=1.1),
-        "restarts disagree, only 1 of 2 reached the lowest objective: raise n_init",
+        "restarts disagree (only 1 of 2 reached the lowest objective): raise n_init",
     ),
     "not converged": (exhausted, "the fit did not converge: raise max_iter"),
 }

@@ -21,6 +21,7 @@ def optimum(**settings):
     return fit(X, 4, solver="em", tol=1e-13, max_iter=5000, random_state=0, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("learned", [False, True])
@@ -97,6 +98,7 @@ def _fit_to_target(x, k, solver, target=-np.inf, **settings):
     return fit(x, k, solver=solver, tol=0, max_iter=5000, callbacks=[Reached()], **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [16.0, "auto"])
 @pytest.mark.parametrize("seed", range(3))
 def test_auto_needs_at_most_half_of_the_passes_of_em_if_clusters_overlap(seed, temperature):
@@ -126,6 +128,7 @@ def test_auto_equals_em_if_each_row_belongs_to_one_cluster():
     assert em.history == auto.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
 def test_accelerated_fits_never_report_an_increase(solver):
     for seed in range(5):

@@ -72,6 +72,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0, 0.5, 0.97])
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("case", SETTINGS)
@@ -183,6 +184,7 @@ ASSIGNMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6])
 @pytest.mark.parametrize("rule", [*ASSIGNMENTS, "schedule"])
 def test_units_change_only_temperatures(rule, factor):
@@ -236,6 +238,7 @@ def test_identical_rows_are_supported(rule):
     np.testing.assert_allclose(model.cluster_centers_, 7.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_one_cluster_splits_only_below_the_critical_temperature(factor):
     rng = np.random.default_rng(0)

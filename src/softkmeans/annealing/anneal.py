@@ -34,17 +34,17 @@ GAIN_FRACTION = 0.1  # the fit also stops if the next EM step would gain less th
 # Splits
 SPLIT_GROWTH = 1.002  # a cluster is split above this growth: 1 plus a margin for rounding and linearization errors
 SPLIT_PASSES = 5  # passes between one split and the next search for unstable clusters
-MIN_SPLIT_DISTANCE = 0.5  # squared, in units of T; centers closer than this are still separating, and neither splits
+MIN_SPLIT_DISTANCE = 0.5  # squared, in units of T; centers closer than this are still separating, and are not split
 MERGE_DISTANCE = 1e-4  # squared, in units of T; centers closer than this are merged
 HARD_ENTROPY = 1e-12  # mean entropy of a row, in nats, below which clusters are hard
 
 # Jumps
 JUMP_DISTANCE = 1.0  # a center that moves farther, in standard deviations √(T / 2) of a cluster, may have jumped
-N_BISECTIONS = 3  # of the temperature of a jump
+N_BISECTIONS = 3  # bisections that locate the temperature of a jump
 JUMP_TOL_FRACTION = 0.1  # tolerance of the fits during the bisection, as a fraction of that of the path
 
 # Initial centers by annealing
-TEMPERATURE_RATIO = 0.8  # of each temperature to the one before
+TEMPERATURE_RATIO = 0.8  # ratio of each temperature to the previous one
 MAX_TEMPERATURES = 200
 PRUNING_PASSES = 5  # passes after each removal of clusters
 
@@ -158,9 +158,9 @@ def anneal(
 def annealed_centers(scaling: Scaling, source: Source, n_clusters: int) -> Tensor:
     """Return k centers found by annealing, or fewer if there is no cluster left to split.
 
-    Lower the temperature until there are 2 k clusters, then remove those whose removal costs least. The first cluster
-    to become unstable is the widest one, which is not always one that consists of several groups. With twice as many
-    clusters as needed, such groups have been separated, too.
+    Lower the temperature until there are 2 k clusters, then remove those whose removal costs least. The widest
+    cluster becomes unstable first, but it is not always one that consists of several groups. Once there are twice as
+    many clusters as needed, narrower clusters that consist of several groups have been split, too.
     """
     objective = FreeEnergy(scaling, Fixed(1.0), ModelSpec(learn_priors=True))
     state = start = initial_state(objective, source)
@@ -179,7 +179,7 @@ def annealed_centers(scaling: Scaling, source: Source, n_clusters: int) -> Tenso
 def _anneal_to(
     objective: Objective, source: Source, last: AnnealingState, t: Tensor, max_clusters: int, tol: float
 ) -> AnnealingState:
-    """Return the state at a lower temperature (1,): fit the present clusters, then split those that are unstable."""
+    """Return the state at a lower temperature (1,): fit the current clusters, then split the unstable ones."""
     before = last.evaluation.params
     if len(before.centers) >= max_clusters and objective.mean_entropy(before, last.evaluation.sums) < HARD_ENTROPY:
         return _cool_hard_clusters(objective, last, t)
@@ -258,8 +258,8 @@ def _split_temperature(
 ) -> float:
     """Return the temperature at which the growth of a cluster was 1.
 
-    Between the last temperature and the present one (1,), the growth is interpolated as a power of T. A cluster that
-    is new at the present temperature had a growth of 1 at the last one.
+    Between the last temperature and the current one (1,), the growth is interpolated as a power of T. A cluster that
+    is new at the current temperature had a growth of 1 at the last one.
     """
     hot, cold = float(last.evaluation.params.temperature[0]), float(t)
     growth_before = 1.0 if is_new else float(last.directions.growth[parent])
@@ -284,7 +284,7 @@ def _find_jumps(
     def refine(params: Params) -> Params:
         return _fit(objective, source, params, tol).params
 
-    hot = refine(hot)  # otherwise, the last bit of convergence could look like a jump
+    hot = refine(hot)  # otherwise, the last steps of convergence could look like a jump
     moves = _relative_moves(hot, cold)
     for _ in range(N_BISECTIONS):
         middle_t = (hot.temperature[:1] * cold.temperature[:1]).sqrt()
@@ -307,7 +307,7 @@ def _relative_moves(hot: Params, cold: Params) -> Tensor:
 
 
 def _perturbed_directions(directions: SplitDirections, split: Tensor, kept: Tensor) -> SplitDirections:
-    """Return first guesses of the directions after some clusters were split: the old ones, perturbed at random."""
+    """Return initial directions after some clusters were split: the old directions, perturbed at random."""
     vector = torch.cat([directions.vector, directions.vector[split]])[kept]
     noise = torch.randn(vector.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     perturbed = vector + noise.to(vector) / math.sqrt(vector.shape[1])

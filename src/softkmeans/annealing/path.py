@@ -48,7 +48,7 @@ class Level(NamedTuple):
     weights : ndarray (k,)
         Cluster weights Σ w r, divided by Σw.
     parents : ndarray (k,) of int
-        For each cluster, its parent cluster in the level before; -1 at the first level.
+        For each cluster, its parent cluster in the previous level; -1 at the first level.
     instability : ndarray (k,)
         2 λ_max / T of each cluster, or the corresponding quantity for other distances: above 1, the cluster splits. It
         is no longer updated once the path has reached ``max_clusters``.
@@ -79,7 +79,7 @@ class Transition(NamedTuple):
     level : int
         Number of the first level after the transition.
     cluster : int
-        Number of the cluster in the level before.
+        Number of the cluster in the previous level.
     kind : {"split", "jump"}
         "split": the cluster became unstable and was replaced by several. "jump": its center moved discontinuously,
         although it was stable.
@@ -137,7 +137,7 @@ class AnnealingPath(NamedTuple):
         return lifetimes
 
     def changes(self) -> list[tuple[float, int]]:
-        """Return the temperatures at which the number of clusters changes, in decreasing order, with the new number."""
+        """Return the temperatures at which the number of clusters changes, in decreasing order, and the new numbers."""
         changes = list[tuple[float, int]]()
         for level, (before, after) in enumerate(pairwise(self.n_clusters.tolist()), 1):
             temperatures = [t.temperature for t in self.transitions if (t.level, t.kind) == (level, "split")]
@@ -259,7 +259,7 @@ def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
 
 
 def _transitions(state: AnnealingState, level: int, unit: float) -> list[Transition]:
-    """Return the transitions between a level and the one before, by decreasing temperature."""
+    """Return the transitions between the previous level and a level, by decreasing temperature."""
     splits = [Transition(t * unit, level, cluster, "split") for cluster, t in state.splits]
     jumps = [Transition(t * unit, level, cluster, "jump") for cluster, t in state.jumps]
     return sorted(splits + jumps, key=lambda transition: -transition.temperature)

@@ -36,7 +36,7 @@ def prune(objective: Objective, source: Source, evaluation: Evaluation, n_remove
 
 
 def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
-    """Return by how much (k,) the rows' Σ w logsumexp decreases if each of the clusters is removed.
+    """Return the decreases (k,) of the rows' Σ w logsumexp, each for the removal of one cluster.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
         logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True).logaddexp(b.new_tensor(rule.noise_logit))
     )
     log_sum = largest.logaddexp(others)
-    # A cluster with membership r costs -log(1 - r). For the likeliest cluster, 1 - r may be nothing but rounding error;
+    # A cluster with membership r costs -log(1 - r). For the likeliest cluster, 1 - r may be only rounding error;
     # its cost is computed from the logits of the others.
     costs = -torch.log1p(-(logits - log_sum).exp().clamp_max(0.5))
     return total(piece.w[:, None] * costs.scatter(1, likeliest, log_sum - others))

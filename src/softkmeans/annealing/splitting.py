@@ -95,7 +95,7 @@ def _spread(distance: Distance, evaluation: Evaluation) -> Tensor:
 
 
 def _membership_length(distance: Distance, evaluation: Evaluation) -> Tensor:
-    """Return the distance (k,) between the centers of a pair at which memberships in it change by about 1."""
+    """Return the distance (k,) over which the memberships in a pair of centers change by about 1."""
     p, t = _degree(distance), evaluation.params.temperature
     return torch.minimum(t ** (1 / p), t / (_spread(distance, evaluation) ** (p - 1)).clamp_min(1e-150))
 
@@ -110,7 +110,7 @@ def split_directions(
 ) -> SplitDirections:
     """Compute the splitting directions of all clusters by power iteration from random directions.
 
-    The iteration stops when no growth increases any more, after at most ``max_passes`` passes.
+    The iteration stops when growth no longer increases for any cluster, after at most ``max_passes`` passes.
     """
     params, generator = evaluation.params, torch.Generator().manual_seed(0)
     drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64).to(params.centers)

@@ -58,7 +58,7 @@ class Callback:
     If a callback raises an exception, the fit and all its restarts end, as after Ctrl-C. `on_fit_end` of the other
     callbacks is still called, the estimator keeps the best centers so far (the initial ones, if there are no others),
     and `SoftKMeans.fit` raises the exception; the first, if there are several. `softkmeans.fit` has no estimator and
-    raises a ``CallbackError`` instead: its ``result`` is the best so far, its ``__cause__`` the exception.
+    raises a ``CallbackError`` instead: its ``result`` is the best so far, and its ``__cause__`` is the exception.
 
     Examples
     --------

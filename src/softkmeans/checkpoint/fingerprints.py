@@ -42,7 +42,7 @@ def describe(value: Any) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """Return a digest of a function and of everything that it refers to: centers, temperatures, objectives.
+    """Return a digest of a function and of everything that it refers to, such as centers and objectives.
 
     The digest is the same in every process. Of values that can't be inspected, only the type is included.
 

@@ -1,8 +1,9 @@
 """Checkpoints and resuming.
 
-A fit sees the data only through sums over rows, by `Source.sum`, and everything else follows from these sums. So a
+A fit uses the data only through sums over rows (`Source.sum`), and everything else follows from these sums. So a
 checkpoint holds the sums so far. A resumed fit runs again from the beginning, with these sums in place of passes over
-the data. Its result is bit for bit that of an uninterrupted fit, whatever the solver, and callbacks see every pass.
+the data. Whatever the solver, its result is bit for bit the same as that of an uninterrupted fit, and callbacks are
+called for every pass.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 VERSIONS = {f"the version of {package}": version(package) for package in ("softkmeans", "numpy", "torch")}
-SUMS_RTOL = 1e-9  # relative rounding error allowed between sums of the same rows, which may be divided in another way
+SUMS_RTOL = 1e-9  # relative rounding error allowed between sums of the same rows, divided differently into blocks
 MAX_WRITE_FRACTION = 0.05  # fraction of a fit's time spent on writing, if neither every nor seconds is given
 
 
@@ -92,14 +93,14 @@ def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
 
 
 class Journal(Callback):
-    """The sums of a fit, first those of the earlier run that is resumed; writes a checkpoint after a pass when due.
+    """The sums of a fit, beginning with those of the run that it resumes; writes a checkpoint when one is due.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         The folder of the checkpoints, and how often they are written.
     source : Source
-        The rows; of several processes, the source determines the one that writes.
+        The rows. With several processes, the source determines which of them writes.
     about : dict of str
         The data and the settings of the fit, by name: a checkpoint of another fit is refused.
     resume : bool
@@ -122,14 +123,14 @@ class Journal(Callback):
         self.resumed_at = self.content.step
         self.step = 0
         self.n_earlier = len(self.content.sums)  # sums of the earlier run
-        self.next_sum = 0  # index of the sum that is asked for next
+        self.next_sum = 0  # index of the sum that is requested next
         self.n_written = self.n_earlier  # sums on disk, or in a checkpoint that could not be written
         self.written_step = self.resumed_at
         self.written_at = time.monotonic()
         self.write_seconds = 0.0
 
     def sum(self, key: str, compute: Callable[[], T]) -> T:
-        """Return the next sum: that of the earlier run if it is of the same function, else the computed one."""
+        """Return the next sum: the recorded one if it is of the same function, otherwise the computed one."""
         index = self.next_sum
         self.next_sum += 1
         if index < self.n_earlier:
@@ -163,13 +164,13 @@ class Journal(Callback):
     def write(self) -> None:
         """Write a checkpoint of all sums so far; of several processes, only the first writes."""
         began, n_before = time.monotonic(), self.n_written
-        self.n_written = self.next_sum  # if writing fails now, it is not tried again at the end of the fit
+        self.n_written = self.next_sum  # if writing fails now, do not try again at the end of the fit
         self.content = self.content._replace(step=self.step)
         if self.source.is_first:
             self._check_only_writer()
             try:
                 write(self.checkpoint.folder, self.content)
-            except KeyboardInterrupt:  # it did not fail: the checkpoint is written at the end of the fit
+            except KeyboardInterrupt:  # writing did not fail: the checkpoint is written at the end of the fit
                 self.n_written = n_before
                 raise
         self.written_step = self.step
@@ -272,7 +273,7 @@ def _about(source: Source, named: dict[str, Any]) -> dict[str, str]:
 
 
 def _check_same_data(earlier: Any, current: Any, folder: Path) -> None:
-    """Raise an InputError if the first sums of two fits (Σw, Σw |x| and Σwx) differ: they are of different data."""
+    """Raise an InputError if the first sums of two fits (Σw, Σw |x| and Σwx) differ, because the data differs."""
     same = all(
         one.shape == other.shape and torch.allclose(one, other, rtol=SUMS_RTOL, atol=SUMS_RTOL * float(one.abs().max()))
         for one, other in zip(leaves(earlier), leaves(current), strict=True)

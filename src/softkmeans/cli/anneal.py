@@ -155,7 +155,7 @@ def _level_table(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[
         "temperature": np.repeat(path.temperatures, sizes),
         "cluster": np.concatenate([np.arange(size) for size in sizes]),
         "parent": np.concatenate([level.parents for level in levels]),
-        "mass": np.concatenate([level.priors for level in levels]),
+        "prior": np.concatenate([level.priors for level in levels]),
         "instability": np.concatenate([level.instability for level in levels]),
         **{name: np.repeat([getattr(level, name) for level in levels], sizes) for name in energies},
         **{f"center_{name}": column for name, column in zip(names or range(centers.shape[1]), centers.T, strict=True)},

@@ -91,7 +91,7 @@ class Block:
 
     @property
     def zero(self) -> Tensor:
-        """A row of zeros (d,) after centering and scaling: the value of the entries that a sparse matrix omits."""
+        """A row of zeros (d,) after centering and scaling: the values of the entries that a sparse matrix omits."""
         zero = torch.zeros(1, self.rows.shape[1], device=self.device, dtype=self.dtype)
         if self.scaling is not None and self.scaling.distance.translates:  # others keep 0, but reject rows of zeros
             zero = self.scaling.transform(zero)

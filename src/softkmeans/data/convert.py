@@ -116,7 +116,7 @@ def _choose_device(device: Any, rows: Rows) -> torch.device:
 
 
 def like(example: Any, result: Tensor) -> Array:
-    """Convert a result to the kind of array of the example, on its device; to a NumPy array for all other tables."""
+    """Convert a result to the kind of array of the example, on its device; to a NumPy array for other tables."""
     if isinstance(example, Tensor):
         return result.to(example.device)
     if is_array_api(example):

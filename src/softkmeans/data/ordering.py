@@ -51,7 +51,7 @@ class SortedRows(NamedTuple):
         return weights if len(parts) < 2 else weights.mul_(parts[1][self.order])
 
     def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
-        """Draw row indices (size,) by weight times a factor by row index, or by weight alone if all products are 0."""
+        """Draw row indices (size,) in proportion to weight times factor, or to weight alone if all products are 0."""
         weights = self.sampling_weights(factor)
         return self.order[draw(weights if weights.any() else self.sampling_weights(), size, rng)]
 
@@ -88,19 +88,19 @@ def sorted_rows(source: Source) -> SortedRows:
 
 
 def _unsorted(source: Source) -> tuple[Tensor, Tensor, int]:
-    """Return the rows' original order, where rows differ from the previous one, and the number of keys used (0)."""
+    """Return the state before sorting: the original order, all rows in one group of tied rows, and 0 keys used."""
     return torch.arange(source.n_rows), torch.arange(source.n_rows) == 0, 0
 
 
 def _by_first_column(source: Source) -> tuple[Tensor, Tensor, int]:
-    """Return the same for the order by the first column, which sorts nearly all rows of real numbers."""
+    """Return the state after sorting by the first column, which separates nearly all rows of real numbers."""
     first = source.map(lambda block: block.x[:, 0], width=source.n_features).cpu()
     order = torch.from_numpy(np.argsort(first.numpy()))
     return order, _differs_from_previous(first[order]), 1
 
 
 def _refine(order: Tensor, begins: Tensor, tied: Tensor, key: Tensor) -> None:
-    """Sort, in place, the rows at the tied positions by one more key (n,), given by row index."""
+    """Sort the rows at the tied positions in place, by one more key (n,), given by row index."""
     values, group = key[order[tied]].numpy(), begins.cumsum(0)[tied].numpy()
     permutation = torch.from_numpy(np.lexsort((values, group)) if group[-1] > 1 else np.argsort(values))
     order[tied] = order[tied[permutation]]

@@ -121,7 +121,7 @@ class Scaling(NamedTuple):
 
     @property
     def unit(self) -> float:
-        """Value in the data's units of a distance, or temperature, of 1 between scaled rows."""
+        """A distance or temperature of 1 for scaled rows, converted to the data's units."""
         return self.scale**self.distance.power
 
 

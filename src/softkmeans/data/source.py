@@ -62,9 +62,9 @@ class Source(ABC):
         """Yield the rows in blocks, in the same order every time; a block may contain all rows."""
 
     def batches(self) -> Iterator[Source]:
-        """Yield sources of a part of the rows each; together they contain every row once.
+        """Yield sources that each hold a part of the rows; together they contain every row once.
 
-        The online solver makes a step after each.
+        The online solver takes a step after each of them.
         """
         return map(BlockSource, self.blocks(), itertools.repeat(self))
 

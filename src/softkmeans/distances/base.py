@@ -36,7 +36,7 @@ class Distance(ABC):
     min_features = 1
 
     def embed(self, x: Tensor) -> Tensor:
-        """Map rows (n, d) or centers (k, d) to where the distance is computed: to the unit sphere for cosine."""
+        """Transform rows (n, d) or centers (k, d) as the distance requires: to unit length for cosine."""
         return x
 
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Distance(ABC):
 
     @abstractmethod
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        """Return the maximum-likelihood T at fixed memberships: that at which the density has this mean distortion."""
+        """Return the maximum-likelihood T at fixed memberships: the T at which the density has this mean distortion."""
 
     @abstractmethod
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:

@@ -280,7 +280,7 @@ class SoftClusterer(Predictor):
 
 
 def _verbose_callbacks(verbose: int) -> list[Callback]:
-    """Return the callbacks that ``verbose`` stands for."""
+    """Return the callbacks for a value of ``verbose``."""
     if verbose == 1:
         return [ProgressBar()]
     return [LossPrinter()] if verbose > 1 else []

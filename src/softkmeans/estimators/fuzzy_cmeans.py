@@ -32,8 +32,8 @@ class FuzzyCMeans(SoftClusterer):
         Fuzzifier m > 1: the larger it is, the fuzzier the memberships. As m goes to 1, they become those of hard
         k-means.
     distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        Distance d between rows and centers. The classical algorithm, which other libraries call Euclidean, has the
-        squared distance in J.
+        Distance d between rows and centers. The default is that of the classical
+        algorithm, which other libraries call Euclidean although J contains squared distances.
     solver, init, n_init, max_iter, tol, frozen, growing_sample
         As for `SoftKMeans`; ``tol`` is relative to J.
     noise_distance : float, default=None

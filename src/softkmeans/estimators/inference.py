@@ -112,7 +112,7 @@ class Clustering:
         return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
     def stats(self, source: Source) -> Stats:
-        """Sum the rows into Stats, in scaled units."""
+        """Compute the sufficient statistics of the rows, in scaled units."""
 
         def accumulate_block(block: Block) -> Stats:
             return kernels.accumulate(block, self.centers, self.beta, self.b, self.distance, self.rule)

@@ -80,8 +80,9 @@ class SoftKMeans(Mixture):
         Whether the first passes use growing random samples of the rows. This is faster, but the result depends more on
         chance.
     local_search : bool, default=False
-        Whether to continue with a local search from the best restart: move a few centers at a time from where removing
-        them costs least to where adding them gains most. With many clusters, it finds better optima than restarts.
+        Whether to continue with a local search from the best restart: split the clusters whose split gains most, and
+        remove as many whose removal costs least, until this no longer lowers the objective. With many clusters, this
+        finds better optima than restarts.
     random_state : int, RandomState or None, default=None
         Seed or random number generator for initial centers and samples.
     warm_start : bool, default=False

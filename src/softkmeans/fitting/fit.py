@@ -98,8 +98,8 @@ def fit(
         needs ``solver="adam"`` and a fixed temperature.
     solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver, default="auto"
         Optimization algorithm. "auto" is expectation-maximization (EM), accelerated by L-BFGS once it becomes slow, and
-        Adam for the distortion. "em" is never accelerated, "lbfgs" is accelerated from the start. "online" steps after
-        every batch of rows (see `solvers.Online`).
+        Adam for the distortion. "em" is never accelerated; "lbfgs" is accelerated from the start. "online" takes a step
+        after every batch of rows (see `solvers.Online`).
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
         Initial centers, or the method to choose them. "k-means||" needs few passes even for many clusters. A callable
         takes ``(rows, n_clusters, random_state)``, with the rows as a float64 ndarray, and returns an array (k, d).
@@ -124,9 +124,9 @@ def fit(
         Whether the first passes use random samples of the rows, each four times as large as the one before. This is
         faster for many rows, but the result depends more on chance. ``Step.n_rows`` is the number of rows of a pass.
     local_search : bool, default=False
-        Whether to continue with a local search from the best restart: move a few centers at a time from where removing
-        them costs least to where adding them gains most (`local_search`). With many clusters, it finds better optima
-        than restarts. Its passes are not counted in ``max_iter``.
+        Whether to continue with a local search from the best restart: split the clusters whose split gains most, and
+        remove as many whose removal costs least, until this no longer lowers the objective. With many clusters, this
+        finds better optima than restarts. Its passes are not counted in ``max_iter``.
     random_state : int, numpy Generator or None, default=None
         Seed or random number generator for initial centers and samples.
     device : str or torch.device, default=None

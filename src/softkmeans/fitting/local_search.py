@@ -1,4 +1,4 @@
-"""Local search: add centers where they gain most, remove as many where they cost least (breathing k-means)."""
+"""Local search (breathing k-means): split the clusters that gain most, remove as many whose removal costs least."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..objectives import Objective
 from ..solvers import SOLVERS
 from ..solvers.loop import LoopResult, minimize
 
-FIRST_MOVED_FRACTION = 0.1  # of the centers, which the first move adds and removes
+FIRST_MOVED_FRACTION = 0.1  # fraction of the centers that the first move adds and removes
 DIRECTION_PASSES = 3  # passes of the power iteration that computes the splitting directions
 EM_PASSES = 10  # maximum number of EM passes after adding centers, and after removing them
 EM_TOL = 1e-3  # tolerance of these passes
@@ -23,14 +23,14 @@ EM_TOL = 1e-3  # tolerance of these passes
 def search_locally(
     objective: Objective, source: Source, start: Evaluation, *, tol: float, on_pass: Callable[[Evaluation], bool]
 ) -> LoopResult:
-    """Search for a lower optimum, until moving a single center does not lower the objective any more.
+    """Search for a lower optimum, until moving a single center no longer lowers the objective.
 
     A move splits the m clusters that gain most, runs EM, removes the m clusters whose removal costs least, and runs EM
     again. If it lowers the objective, it is kept, and the next move starts from there; if not, m is halved.
 
-    Fritzke, "The breathing k-means algorithm", 2020. Here, gains and costs are those in the free energy: the gain of
-    splitting a cluster comes from its variance along the splitting direction, and the cost of removing a cluster is
-    exact for fixed other clusters.
+    Fritzke, "The breathing k-means algorithm", 2020. Here, gains and costs are changes of the free energy: the gain
+    of splitting a cluster is computed from its variance along the splitting direction, and the cost of removing a
+    cluster is exact if the other clusters stay fixed.
 
     Parameters
     ----------

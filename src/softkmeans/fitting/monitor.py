@@ -18,7 +18,7 @@ OnPass: TypeAlias = Callable[[Evaluation, int], bool]
 
 
 class CallbackList:
-    """The callbacks of a fit. The first exception that one raises is kept in ``failure`` until the fit has stopped.
+    """The callbacks of a fit; ``failure`` holds the first exception that one of them raised, if any.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class OnlineState(NamedTuple):
     kind : str
         The distance, the center update and the assignment rule that the statistics belong to.
     shift : Tensor (d,)
-        Shift of the scaling, which is that of the first batch.
+        Shift of the scaling, computed from the first batch.
     scale, variance : float
         Scale and variance of the scaling (see `Scaling`).
     running : RunningStats
@@ -60,7 +60,7 @@ class OnlineState(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, tensors: dict[str, Tensor]) -> OnlineState:
-        """Build the state from what `tensors` returned."""
+        """Build the state from its kind and the tensors that `tensors` returned."""
         scale, variance, seen, unit = tensors["numbers"].tolist()
         stats = Stats(*(tensors[f.name] for f in fields(Stats)))
         return cls(kind, tensors["shift"], scale, variance, RunningStats(stats, seen, unit))
@@ -209,7 +209,7 @@ def _check_objective(goal: Objective) -> None:
 
 
 def _scaling(source: Source, distance: Distance, fitted: FittedModel | None) -> Scaling:
-    """Return the scaling of the first batch; for a model that was fitted otherwise, one that suits its centers."""
+    """Return the scaling of the first batch; for a model from a full fit, a scaling around its centers."""
     if fitted is None:
         return Scaling.of(source, distance)
     if fitted.progress is None:

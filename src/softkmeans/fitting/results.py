@@ -20,7 +20,7 @@ from ..objectives import Objective
 from ..solvers.loop import LoopResult
 from ..temperature import NoTemperature
 
-ORDER_STEPS = 1e6  # weights and coordinates are sorted in steps of a millionth, so that rounding cannot break ties
+ORDER_STEPS = 1e6  # weights and coordinates are rounded to a millionth before sorting, so that equal ones stay tied
 EMPTY_WEIGHT = 1e-6  # a cluster is empty if its weight is below this fraction of the mean weight of a row
 FLOOR_MARGIN = 1.001  # a temperature is at its floor if it is at most this multiple of the floor
 
@@ -53,7 +53,7 @@ class Result(NamedTuple):
     history : tuple of Step
         One record per pass of the best restart.
     restarts : tuple of float
-        How far each restart ended above the best one, relative to the scale of ``tol``.
+        Objective of each restart minus the lowest, divided by the quantity that ``tol`` is relative to.
     """
 
     centers: Tensor
@@ -72,7 +72,7 @@ class Result(NamedTuple):
 
 
 def best_of(runs: Sequence[LoopResult], goal: Objective) -> LoopResult:
-    """Return the run with the lowest final value; the first of those that are equal."""
+    """Return the run with the lowest final value; if several are equal, the first of them."""
     return min(runs, key=lambda run: goal.selection_value(run.best.params, run.best.sums))
 
 
@@ -119,7 +119,7 @@ def make_result(
 
 
 def _excess_values(runs: Sequence[LoopResult], goal: Objective) -> list[float]:
-    """Return how far each run ended above the lowest one, relative to the tolerance scale."""
+    """Return the final value of each run minus the lowest, divided by the tolerance scale."""
     values = [goal.selection_value(run.best.params, run.best.sums) for run in runs]
     return [
         (value - min(values)) / (goal.tolerance_scale(run.best.sums) or 1.0)

@@ -30,7 +30,7 @@ NOISE_SIZE = 0.01  # standard deviation of the noise added to centers before ann
 
 
 class Stages(NamedTuple):
-    """The settings of a fit that all its stages share, and the stages as methods.
+    """The settings that all stages of a fit share, and methods that run the stages.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Stages(NamedTuple):
             params = self._at_temperature(stage_t, params) if temperatures else params
             result = self._minimize(source, params, max_iter, max(tol, self.tol), on_pass)
             params = result.best.params
-            if result.ending in ("stopped", "interrupted"):  # evaluate on all rows what has been reached
+            if result.ending in ("stopped", "interrupted"):  # evaluate the parameters reached so far on all rows
                 final = self._minimize(self.view, params._replace(temperature=t), 1, self.tol, on_pass)
                 return final._replace(ending=result.ending)
         params = self._at_temperature(t, params) if temperatures else params
@@ -123,12 +123,12 @@ class Stages(NamedTuple):
 
 
 def local_search_objective(goal: Objective, priors: Any) -> Objective:
-    """Return the objective that a local search minimizes: the objective of the fit, or else the free energy.
+    """Return the objective that a local search minimizes: that of the fit if it has an update and a gradient, else F.
 
     Raises
     ------
     InputError
-        If there are settings for individual clusters, which a local search replaces, or if EM minimizes no objective.
+        If there are settings for single clusters, which a local search may replace, or if EM minimizes no objective.
     """
     has_temperatures = isinstance(goal.temperature, Fixed) and goal.temperature.per_cluster
     if goal.spec.frozen is not None or not isinstance(priors, str) or has_temperatures:

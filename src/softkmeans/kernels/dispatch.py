@@ -20,7 +20,7 @@ from .reference import SOFTMAX
 
 T = TypeVar("T")
 
-COMPILED_MIN_WORK = 2e6  # n k (d + 8), about the operations of a pass: with less, loading a kernel does not pay off
+COMPILED_MIN_WORK = 2e6  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
 
 _warned: set[str] = set()  # the unsupported features that this process has warned of
 

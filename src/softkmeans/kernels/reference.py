@@ -45,11 +45,11 @@ from ..model.stats import Stats
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
-MIN_PRODUCT_RATIO = 1e-7  # squared distances below this part of the squared norms are computed from differences
+MIN_PRODUCT_RATIO = 1e-7  # smaller ratios of squared distance to squared norms: compute from differences
 
 
 def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
-    """Split a block into tiles, so small that an array (rows of a tile, clusters) stays in cache."""
+    """Split a block into tiles so small that an array (rows of a tile, clusters) stays in cache."""
     return block.split(max(1, TILE_ENTRIES // max(n_clusters, block.rows.shape[1])))
 
 

@@ -1,4 +1,4 @@
-"""Inputs of the metrics: check memberships, and read them in small blocks beside the same rows of other tables."""
+"""Inputs of the metrics: check memberships, and read them in small blocks with the same rows of other tables."""
 
 from __future__ import annotations
 

@@ -37,10 +37,11 @@ AVERAGES: dict[str, Callable[[float, float], float]] = {
 def soft_adjusted_rand(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> float:
     r"""Return the Frobenius adjusted Rand index of two soft clusterings: agreement on pairs of rows, beyond chance.
 
-    The entry r_i · r_j of a matrix (n, n) says how far a clustering puts the rows i and j together. The index compares
-    the matrices of the two clusterings. For crisp clusterings it equals the adjusted Rand index of Hubert and Arabie.
-    The index of a clustering with itself is 1, whether soft or crisp; indices that put soft counts into Hubert and
-    Arabie's formula do not have this property. Chance means a random order of one clustering's rows.
+    The entry r_i · r_j of a clustering's matrix (n, n) is the probability that rows i and j are in the same cluster, if
+    their clusters are drawn from their memberships. The index compares the matrices of the two clusterings. For crisp
+    clusterings it equals the adjusted Rand index of Hubert and Arabie. The index of a clustering with itself is 1,
+    whether soft or crisp; indices that put soft counts into Hubert and Arabie's formula do not have this property.
+    Agreement by chance is the mean agreement over all orders of the rows of one clustering.
 
     Parameters
     ----------
@@ -274,7 +275,7 @@ def _pair_sums(first: Source, second: Source) -> _PairSums:
     def products(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
         (s, u), (t, v) = _relative(a, mean_a), _relative(b, mean_b)
         z = torch.cat([s, t, u[:, None], v[:, None]], 1)
-        # A row of weight 2 is in 4 pairs, 2 of which are on the diagonal, a copy with itself. If w <= 1, all w² are.
+        # A row of weight 2 is in 4 pairs, 2 of which are on the diagonal: a copy with itself. If w <= 1, all w² are.
         w_self = w * w.clamp_max(1)
         diagonal = torch.stack([2 * u + s.square().sum(1), 2 * v + t.square().sum(1), torch.ones_like(w)])
         return torch.cat([((z.mT * w) @ z).flatten(), diagonal @ w_self])

@@ -102,7 +102,7 @@ def fuzzy_silhouette(
     variant: str = "centers",
     sample_weight: ArrayLike | Tensor | None = None,
 ) -> float:
-    """Return Campello and Hruschka's fuzzy silhouette: silhouette widths, with less weight for rows between clusters.
+    """Return Campello and Hruschka's fuzzy silhouette: the mean width, with less weight for rows between clusters.
 
     A row's width is (b - a) / max(a, b), where a is its Euclidean distance to its likeliest cluster, and b is the
     distance to the nearest other cluster. Its weight in the mean is (first - second)^alpha, where first and second are

@@ -82,7 +82,7 @@ class Softmax(AssignmentRule):
 class Fuzzy(AssignmentRule):
     """The memberships u of fuzzy c-means, which minimize Σ u^m d: u is proportional to d ** (-1 / (m - 1)).
 
-    The logits are -d. A row that coincides with centers belongs to these alone, in equal parts.
+    The logits are -d. A row that coincides with centers has equal memberships in these, and 0 in all others.
 
     Bezdek, "Pattern recognition with fuzzy objective function algorithms", 1981. The noise cluster is from Davé,
     "Characterization and detection of noise in clustering", Pattern Recognition Letters 1991.

@@ -1,4 +1,4 @@
-"""The parameters of a model, and what one pass over the data computes at them."""
+"""The parameters of a model, and the sums that one pass over the data computes at given parameters."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is fin
 class Objective(ABC):
     """An objective as a function of Params.
 
-    For solvers that need vectors, `pack` flattens Params to one: the centers, then log T if it is learned (one for all
+    For solvers that work on vectors, `pack` flattens Params: the centers, then log T if it is learned (one for all
     clusters or one for each), then the logits of the priors if they are learned.
 
     Parameters
@@ -50,12 +50,12 @@ class Objective(ABC):
         self.scaling, self.temperature, self.spec = scaling, temperature, spec or ModelSpec()
 
     def accumulate(self, block: Block, params: Params) -> PassStats:
-        """Compute the sums over a block's rows at given parameters; their total gives value, gradient and update."""
+        """Compute the sums over a block's rows from whose totals value, gradient and update are computed."""
         b, rule = self.logit_offsets(params)
         return PassStats(accumulate(block, params.centers, 1 / params.temperature, b, self.scaling.distance, rule))
 
     def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
-        """Return b (k,), which is 0 for equal priors, and the assignment rule with the logit of the noise cluster."""
+        """Return the offsets b (k,), 0 for equal priors, and the assignment rule with the logit of the noise."""
         bias = params.log_prior + math.log(len(params.log_prior))
         if self.spec.noise is None:
             return bias, self.spec.rule
@@ -63,27 +63,27 @@ class Objective(ABC):
 
     @abstractmethod
     def value(self, params: Params, sums: PassStats) -> float:
-        """Return the objective at given parameters, from the sums there."""
+        """Return the objective at given parameters, from the sums at these parameters."""
 
     @abstractmethod
     def tolerance_scale(self, sums: PassStats) -> float:
-        """Return the scale that ``tol`` is relative to; not the objective itself, which may cross zero."""
+        """Return the scale that ``tol`` is relative to. The objective itself is no such scale, as it may cross zero."""
 
     def is_at_minimum(self, value: float, sums: PassStats, tol: float) -> bool:
         """Return whether a value is close enough to the minimum to stop, for objectives whose minimum is known."""
         return False
 
     def is_solution(self, params: Params, sums: PassStats) -> bool:
-        """Return whether parameters from which the value no longer improves are a solution."""
+        """Return whether parameters at which the value no longer improves are a solution."""
         return True
 
     @abstractmethod
     def logit_scale(self, params: Params) -> float:
-        """Return the scale between logits and the objective: T for the free energy, 1 for the likelihood."""
+        """Return the factor from logits to the objective: T for the free energy, 1 for the likelihood."""
 
     @abstractmethod
     def in_data_units(self, value: float, n: float) -> float:
-        """Convert a value, for rows of total weight n, to the data's units."""
+        """Convert the objective of rows of total weight n to the data's units."""
 
     def selection_value(self, params: Params, sums: PassStats) -> float:
         """Return the value by which restarts are compared; lower is better."""
@@ -119,7 +119,7 @@ class Objective(ABC):
         return t.new_tensor([(float(stats.n) * mean_distortion(shared) - self.distortion(stats)) / shared])
 
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
-        """Return inverse curvatures, in the order of `pack`, with which a gradient step is a first-order EM update."""
+        """Return inverse curvatures in the order of `pack`: they make a gradient step an EM update to first order."""
         stats, logit_scale = sums.stats, self.logit_scale(params)
         irls_weight = stats.irls_weight.clamp_min(torch.finfo(params.centers.dtype).tiny)
         parts = [(0.5 / irls_weight * (params.temperature / logit_scale))[:, None].expand_as(params.centers).flatten()]
@@ -137,7 +137,7 @@ class Objective(ABC):
         return slice(None) if self.temperature.per_cluster else slice(1)
 
     def _pooled(self, distortion: Tensor, stats: Stats) -> Tensor:
-        """Return distortions (k,) unchanged, or if clusters share a temperature, their sum (1,) including the noise."""
+        """Return distortions (k,) unchanged; if clusters share one temperature, their sum (1,) with the noise."""
         if self.temperature.per_cluster:
             return distortion
         return (distortion.sum() + self._noise_distortion(stats)).expand(1)
@@ -181,7 +181,7 @@ class Objective(ABC):
         return math.nan if self.temperature.per_cluster else -float(params.temperature[0] * sums.stats.objective)
 
     def update(self, params: Params, sums: PassStats) -> Params:
-        """Return the M-step of EM: the best centers, and T and priors if learned, at fixed memberships."""
+        """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
         stats, frozen = sums.stats, self.spec.frozen
         centers = self.scaling.distance.embed(params.centers + em_step(params, stats))
         if frozen is not None:
@@ -214,7 +214,7 @@ class Objective(ABC):
         return torch.cat(parts)
 
     def unpack(self, vector: Tensor, like: Params) -> Params:
-        """Convert a vector of `pack` back to parameters; what is not learned is taken from ``like``."""
+        """Convert a vector of `pack` back to parameters; those not learned are taken from ``like``."""
         n_coordinates = like.centers.numel()
         centers = vector[:n_coordinates].view_as(like.centers)
         rest = vector[n_coordinates:]
@@ -230,5 +230,5 @@ class Objective(ABC):
 
 
 def map_values(function: Callable[[float], float], values: Tensor) -> Tensor:
-    """Return the values of a scalar function at each of the numbers (m,)."""
+    """Apply a scalar function to each of the values (m,)."""
     return values.new_tensor([function(value) for value in values.tolist()])

@@ -1,4 +1,4 @@
-"""Objectives for fits that minimize none: the squared distance to a fixed point of the update."""
+"""Objectives for updates that minimize no objective: the squared distance from a fixed point of the update."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .free_energy import FreeEnergy
 from .likelihood import NegativeLogLikelihood
 
 MAX_LOG_TEMPERATURE_ERROR = 0.01  # largest residual of the equation for log T at which a fit counts as converged
-ENTROPY_SLOPE_N_ROWS = 512  # rows of a block for an estimate of ∂H/∂log T, which affects only the speed of convergence
+ENTROPY_SLOPE_N_ROWS = 512  # rows of a block used to estimate ∂H/∂log T, which only affects the speed of convergence
 
 
 class FixedPoint(FreeEnergy):
-    """The squared length of the update of the centers, summed with the cluster weights.
+    """The sum of the squared lengths of the centers' updates, weighted by the cluster weights.
 
     It measures the progress of textbook updates (`MeanUpdate`) that minimize no objective; it is 0 at a fixed point.
     """
@@ -82,12 +82,12 @@ class Equilibrium(FixedPoint):
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:
-        residual = 10 * self._solve(params, sums)[0]  # the factor 10 makes tol=1e-4 mean T to one part in a thousand
+        residual = 10 * self._solve(params, sums)[0]  # with the factor 10, tol=1e-4 determines T to about 0.1 %
         return super().value(params, sums) + float(sums.stats.n) * self.scaling.variance * residual**2
 
     @override
     def update(self, params: Params, sums: PassStats) -> Params:
-        """Return the EM update of the centers and a Newton step of log T, limited to 1."""
+        """Return the EM update of the centers and a Newton step of log T, which is at most 1."""
         residual, slope = self._solve(params, sums)
         step = max(-1.0, min(1.0, residual / max(slope, 0.1)))
         return super().update(params, sums)._replace(temperature=params.temperature * math.exp(step))

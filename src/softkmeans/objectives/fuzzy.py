@@ -18,7 +18,7 @@ from .free_energy import FreeEnergy
 
 
 class FuzzyDistortion(FreeEnergy):
-    """The objective J = Σ w u^m d of fuzzy c-means, at the optimal memberships u; it has no temperature, T is 1."""
+    """The objective J = Σ w u^m d of fuzzy c-means, at the optimal memberships u. T is 1 and has no meaning."""
 
     name = "fuzzy"
 

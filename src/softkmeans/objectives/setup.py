@@ -139,7 +139,7 @@ def initial_log_prior(priors: Any, init_priors: Any, n_clusters: int, spec: Mode
 
 
 def _checked_priors(value: Any, name: str, n_clusters: int, n: int) -> Tensor:
-    """Return priors (k,), or (k + 1,) with the remainder to 1 for the noise cluster."""
+    """Return priors (k,), or (k + 1,) with 1 minus their sum for the noise cluster."""
     priors = as_tensor(as_vector(value, name)).detach().cpu().double()
     if priors.shape != (n_clusters,) or not (priors > 0).all() or not priors.isfinite().all():
         raise InputError(f"{name}={value!r}: give {n_clusters} numbers above 0, one for each cluster")
@@ -159,7 +159,7 @@ def _checked_priors(value: Any, name: str, n_clusters: int, n: int) -> Tensor:
 def select_objective(name: str | None, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec) -> Objective:
     """Return the objective with a given name, or the default one of a model variant.
 
-    Only under the likelihood does a learned temperature have a finite positive optimum.
+    A learned temperature has a finite positive optimum only under the likelihood.
     """
     if isinstance(spec.rule, Fuzzy):
         if isinstance(scaling.distance, MeanUpdate):
@@ -210,7 +210,7 @@ def initial_temperature(
     view: Source,
     centers: Tensor,
 ) -> Tensor:
-    """Return the initial temperatures (k,): those given if the rule changes them, otherwise those of the rule."""
+    """Return the initial temperatures (k,): the given ones if the rule updates them, otherwise its own."""
 
     def mean_distortion() -> float:
         def sums(b: Block) -> Tensor:

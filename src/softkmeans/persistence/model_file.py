@@ -174,7 +174,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         return _with_scaler(estimator, content, tensors)
     except DAMAGE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is damaged, its content is inconsistent ({reason}): save the model again") from None
+        raise InputError(f"{path} is damaged, with inconsistent content ({reason}): save the model again") from None
 
 
 _NOT_SAVED = object()

@@ -64,8 +64,8 @@ def animate_training(
     fps : float, default=10.0
         Frames per second.
     max_frames : int, default=100
-        Maximum number of frames. Of more passes, those are shown between which the centers' movement plus the number
-        of passes is about equal.
+        Maximum number of frames. If there are more passes, frames are chosen so that the movement of the centers plus
+        the number of passes is about equal between consecutive frames.
 
     Raises
     ------

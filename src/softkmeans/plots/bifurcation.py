@@ -222,12 +222,12 @@ class BifurcationDisplay:
 
 
 def _check_levels(tree: BifurcationDisplay) -> None:
-    """Raise an InputError unless temperatures, positions, priors and parents are those of a path."""
+    """Raise an InputError unless temperatures, positions, weights and parents are those of a path."""
     t, levels = tree.temperatures, (tree.positions, tree.weights, tree.parents)
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         n_levels = [len(level) for level in levels]
         raise InputError(
-            f"temperatures has shape {t.shape} and positions, priors and parents have {n_levels} levels; "
+            f"temperatures has shape {t.shape} and positions, weights and parents have {n_levels} levels; "
             "give as many of each, one or more"
         )
     if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) <= 0).all()):
@@ -238,7 +238,7 @@ def _check_levels(tree: BifurcationDisplay) -> None:
     for i, (size, weights, parents) in enumerate(zip(sizes, tree.weights, tree.parents, strict=True)):
         before = 0 if i == 0 else sizes[i - 1]
         if {weights.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
-            actual = f"level {i} has {size} clusters, priors of shape {weights.shape} and parents {parents.tolist()}"
+            actual = f"level {i} has {size} clusters, weights of shape {weights.shape} and parents {parents.tolist()}"
             raise InputError(f"{actual}, expected one per cluster, parents from 0 to {before - 1}; give a valid path")
 
 

@@ -109,7 +109,7 @@ def add_centers(
 
 
 def _best_candidate(source: Source, candidates: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Return the candidate (d,) with the lowest sum of distances, and the distances (n,) to the nearest center then.
+    """Return the candidate (d,) with the lowest sum of distances, and the distances (n,) to the nearest center with it.
 
     ``closest`` (n,) holds the distances to the nearest center so far.
     """
@@ -126,7 +126,7 @@ def kmeans_parallel(
     In few passes, draw many more rows than clusters, far from each other, and choose centers among these by k-means++.
     All ``n_init`` sets of centers come from the same drawn rows.
 
-    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per round.
+    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per pass.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def kmeans_parallel(
         labels = torch.where(new_distances < closest, new_labels + len(chosen), labels)
         closest = torch.minimum(new_distances, closest)
         chosen = torch.cat([chosen, drawn])
-    # Each chosen row is weighted by the rows that it is nearest to.
+    # The weight of a chosen row is the total weight of the rows that are nearest to it.
     sample = source.sample(chosen, torch.bincount(labels, rows.weight, len(chosen)).double())
     yield from kmeans_plusplus(sample, sorted_rows(sample), n_clusters, n_init, distance, rng)
 
@@ -199,8 +199,8 @@ def annealing(
     """Yield initial centers by deterministic annealing.
 
     Lower the temperature until there are 2 k clusters, and prune them to k (see `annealing.anneal.annealed_centers`).
-    The centers do not depend on ``n_init`` and ``rng``, so that only one set is yielded. If annealing ends with fewer
-    than k clusters, rows are added as in k-means++.
+    The centers do not depend on ``n_init`` and ``rng``, so only one set is yielded. If annealing ends with fewer than
+    k clusters, rows are added as in k-means++.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def initial_centers(
     ----------
     init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
         Name of a method, the centers themselves, or a callable ``init(x, n_clusters, random_state=...)`` that returns
-        them. An array is one restart, whatever ``n_init``.
+        them. An array gives one restart, whatever ``n_init`` is.
     n_init, n_clusters : int
         Number of sets of centers, and number of clusters k.
     source : Source

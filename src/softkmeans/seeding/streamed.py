@@ -33,7 +33,7 @@ def kmeans_parallel(
 
     In few passes, draw many more rows than clusters, far from each other, and choose centers among these by k-means++.
 
-    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per round.
+    Bahmani, Moseley, Vattani, Kumar & Vassilvitskii, "Scalable k-means++", VLDB 2012, with 2 k rows per pass.
 
     Parameters
     ----------

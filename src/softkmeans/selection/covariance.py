@@ -17,11 +17,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MIN_RELATIVE_VARIANCE = 1e-12  # of the largest variance; with less along some direction, clusters count as flat
+MIN_RELATIVE_VARIANCE = 1e-12  # relative to the largest variance; directions with less count as without variance
 
 Shape = Callable[[Tensor], Tensor]
 
-# From the covariance (d, d) of the rows within their clusters to that of the shape; and its number of parameters.
+# For each shape, a function from the covariance (d, d) within clusters to that of the shape, and a function from d to
+# its number of parameters.
 SHAPES: dict[str, tuple[Shape, Callable[[int], int]]] = {
     "spherical": (lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within), lambda d: 1),
     "diag": (lambda within: within.diagonal().diag(), lambda d: d),

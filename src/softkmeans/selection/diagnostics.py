@@ -20,8 +20,8 @@ from ..temperature import Fixed, as_temperature
 from .stability import MIN_STABLE_JACCARD, Stability
 
 MAX_COINCIDENT_DISTANCE = 1e-4  # in units of T: for nearer centers, memberships of all rows are practically equal
-MIN_TEMPERATURE_RATIO = 0.5  # of a given temperature to the likeliest one; with less, the temperature is low
-MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # of exp(mean entropy) over 1; with less, memberships are hard
+MIN_TEMPERATURE_RATIO = 0.5  # ratio of a given temperature to the likeliest one, below which it is low
+MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # exp(mean entropy) - 1, below which memberships are hard
 
 
 def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[str]:
@@ -110,7 +110,7 @@ def _disagreeing_restarts(model: SoftClusterer) -> str:
     if len(excess) < 2 or n_best > 1:
         return ""
     advice = "raise n_init" if getattr(model, "local_search", True) else "set local_search, or raise n_init"
-    return f"restarts disagree, only 1 of {len(excess)} reached the lowest objective: {advice}"
+    return f"restarts disagree (only 1 of {len(excess)} reached the lowest objective): {advice}"
 
 
 def _not_converged(model: SoftClusterer) -> str:

@@ -49,7 +49,7 @@ def _first_within_error(values: Values, errors: Values) -> int:
 
 
 # For each criterion, a function that returns the index of the best of its values (m,), given the values and the
-# standard errors (m,) of their differences to the best one.
+# standard errors (m,) of their differences from the best one.
 CRITERIA: dict[str, Callable[[Values, Values], int]] = {
     "bic": _argmin,
     "icl": _argmin,
@@ -285,7 +285,7 @@ def _choose_shape(options: list[Candidate], bic_values: Values) -> tuple[str, di
 def _held_out(
     X: Any, models: dict[int, SoftKMeans], shape: str, cv: int, sample_weight: Any, rng: np.random.Generator
 ) -> dict[str, Values]:
-    """Return the mean log-likelihood of held-out rows (m,), and the standard error (m,) of its distance to the best."""
+    """Return the mean log-likelihood of held-out rows (m,), and standard errors (m,) of differences from the best."""
     means, weights = [], []
     for train, fitted, test in fit_folds(X, models, cv, sample_weight, rng):
         options = [option for option in candidates(train, fitted) if option.shape == shape]

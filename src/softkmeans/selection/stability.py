@@ -47,7 +47,7 @@ class Stability(NamedTuple):
     ----------
     clusters : ndarray (k,)
         Mean Jaccard index Σ w min(r, r') / Σ w max(r, r') of each cluster with its partner in the resamples, from 0
-        to 1. From 0.75 on, a cluster is a pattern in the data; below 0.6 it should not be trusted; below 0.5 it
+        to 1. From 0.75 on, a cluster is stable; below 0.6 it should not be trusted; below 0.5 it
         dissolves in about half of the resamples or more (Hennig 2007).
     rows : ndarray (n,)
         Mean membership of each row, over the resamples, in the partner of its likeliest cluster.

@@ -21,12 +21,12 @@ class State(Protocol):
 
     @property
     def is_trial(self) -> bool:
-        """Return whether these parameters are a trial step, which is taken back unless it lowers the objective."""
+        """Return whether these parameters are a trial step, which is undone unless it lowers the objective."""
         ...
 
     @property
     def patience(self) -> int:
-        """Return the number of passes in a row without improvement, this one included, that mean convergence.
+        """Return the number of consecutive passes without improvement, including this one, that mean convergence.
 
         It is 1 if a step leads to the best parameters that the solver can reach, and larger if it is a trial.
         """

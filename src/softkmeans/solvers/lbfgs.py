@@ -18,22 +18,22 @@ from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
 
-MAX_STORED_NUMBERS = 2**20  # of the stored steps, and as many of the stored gradient changes: 16 MB in all
-MIN_CURVATURE_COSINE = 1e-12  # between a step and its gradient change; below, the pair has no usable curvature
+MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
+MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
 
 
 class _State(NamedTuple):
     params: Params  # to evaluate next
     best: Params | None = None  # the last parameters that lowered the objective; value and gradient are those there
     value: float = math.inf
-    decrease: float = math.inf  # by how much they lowered the objective
+    decrease: float = math.inf  # amount by which they lowered the objective
     gradient: Tensor | None = None
-    em_params: Params | None = None  # where EM leads from the best parameters
+    em_params: Params | None = None  # EM update of the best parameters
     pairs: Pairs = ()  # the last steps and the gradient changes along them
     is_accelerated: bool = False  # whether EM has become slow, so that quasi-Newton steps are tried
     n_failed: int = 0  # quasi-Newton steps in a row that did not lower the objective
     n_waiting: int = 0  # EM steps before the next quasi-Newton step
-    radius: float = 1.0  # maximum length of a quasi-Newton step, in lengths of the EM step
+    radius: float = 1.0  # maximum length of a quasi-Newton step, relative to the EM step
 
     @property
     def is_trial(self) -> bool:
@@ -60,7 +60,7 @@ class Lbfgs(Solver):
     Parameters
     ----------
     memory : int, default=10
-        Number of steps from which the curvature is estimated. It is smaller if they have more than
+        Number of steps from which the curvature is estimated; fewer if these steps have more than
         `MAX_STORED_NUMBERS` numbers.
     slow : float, default=0.4
         EM is slow if a pass lowers the objective by more than this fraction of the decrease in the pass before.
@@ -71,7 +71,7 @@ class Lbfgs(Solver):
     late : float, default=0.01
         EM is close to the optimum if a pass lowers the objective by less than this, relative to the scale of ``tol``.
     radius : float, default=32.0
-        Maximum length of the first quasi-Newton step, in lengths of the EM step. Each step that lowers the objective
+        Maximum length of the first quasi-Newton step, relative to the EM step. Each step that lowers the objective
         doubles it, and each other step divides it by four. The more quasi-Newton steps fail in a row, the more EM steps
         are taken before the next one.
     """

@@ -1,4 +1,4 @@
-"""The fit loop: evaluate the parameters in a pass over the data, let the solver step, repeat until converged.
+"""The fit loop: evaluate the parameters in a pass over the data, let the solver take a step, repeat.
 
 Every fit in the library runs this loop.
 """
@@ -101,7 +101,7 @@ def minimize(
             if n_stalled >= state.patience or objective.is_at_minimum(current.value, current.sums, tol):
                 is_solution = objective.is_solution(best.params, best.sums)
                 return _finish(objective, source, solver, best, "converged" if is_solution else "stalled")
-            if not solver.by_batches:  # else it has stepped already, after every batch
+            if not solver.by_batches:  # otherwise it has already taken a step after every batch
                 state = solver.step(objective, state, current.sums)
 
         if not solver.by_batches:  # the parameters of the last step are not evaluated yet
@@ -115,7 +115,7 @@ def minimize(
 
 
 def evaluate(objective: Objective, source: Source, params: Params) -> Evaluation:
-    """Compute the objective and its statistics at some parameters, in one pass over the rows."""
+    """Compute the objective and its statistics at given parameters, in one pass over the rows."""
     sums = source.sum(lambda block: objective.accumulate(block, params))
     return Evaluation(params, sums, objective.value(params, sums))
 
@@ -150,6 +150,6 @@ def _improves(objective: Objective, current: Evaluation, best: Evaluation | None
 
 
 def _better(objective: Objective, current: Evaluation, best: Evaluation | None) -> Evaluation:
-    """Return the evaluation with the lower objective; if only rounding tells them apart, the later one."""
+    """Return the evaluation with the lower objective; if they differ only by rounding, the later one."""
     rounding = ROUNDING * objective.tolerance_scale(current.sums)
     return current if best is None or current.value <= best.value + rounding else best

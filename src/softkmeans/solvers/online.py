@@ -22,11 +22,11 @@ from ..objectives import Objective
 from ..objectives.base import map_values
 from .base import Solver
 
-# Fraction of the initial statistics that is kept after the first batch: a cluster without rows there keeps its center,
-# and can get rows later.
+# Fraction of the initial statistics that is kept after the first batch: a cluster without rows in it keeps its
+# center, and can get rows later.
 INITIAL_FRACTION = 1e-9
 RARE_WEIGHT = 0.01  # a cluster is rare if its weight is below this fraction of the mean cluster weight
-MAX_WAITING_BATCHES = 4  # number of first batches, at most, in which rare clusters delay the first step
+MAX_WAITING_BATCHES = 4  # maximum number of batches for which rare clusters delay the first step
 
 
 class RunningStats(NamedTuple):
@@ -67,7 +67,7 @@ class Online(Solver):
     parameters are the EM update from the sums of the whole pass, in which each row counts once and the order of the
     rows does not matter.
 
-    Callbacks and ``tol`` use the objective as it is summed over the batches of a pass, each at the centers of its time.
+    Callbacks and ``tol`` use the sum of the objective over the batches of a pass, each at the centers before its step.
     Rows in memory are split at random into at least 32 batches of at most 16384 rows, the same in every pass; for other
     sources, every block is a batch.
 
@@ -76,8 +76,8 @@ class Online(Solver):
     Parameters
     ----------
     kappa : float, default=0.6
-        How fast the step sizes decrease: above 0.5 and at most 1. With 1, all rows count the same forever, even those
-        that were assigned to other clusters by earlier centers. Smaller values forget them sooner.
+        How fast the step sizes decrease: above 0.5 and at most 1. With 1, all rows count the same, even early rows
+        that were assigned by poor centers. With smaller values, early rows lose their influence sooner.
     forgetting : float, default=0.0
         Minimum fraction of the running statistics that a batch with the weight of the first one replaces: from 0 to
         below 1. Use 0 if the distribution of the rows does not change. With larger values, the centers follow a

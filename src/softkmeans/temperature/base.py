@@ -23,7 +23,7 @@ class TemperatureRule(ABC):
     per_cluster : bool
         Whether each cluster has its own T. The fit then minimizes the NLL, whether T is learned or not.
     solves_equation : bool
-        Whether T is defined by an equation (see `solve`). The fit then looks for a fixed point of T and the centers.
+        Whether T is defined by an equation (see `solve`). The fit then searches for a fixed point of T and the centers.
     needs_entropy_slope : bool
         Whether `solve` needs ∂H/∂log T, the derivative of the entropy.
     """
@@ -34,14 +34,14 @@ class TemperatureRule(ABC):
     needs_entropy_slope: bool = False
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
-        """Return the rule with what it needs to know of the scaled data.
+        """Return the rule with the properties of the scaled data that it needs.
 
         This takes at most one pass over the data, or a few passes if there are very many features.
         """
         return self
 
     def stages(self, scaling: Scaling) -> tuple[float, ...]:
-        """Return the temperatures at which a fit runs before that of `start`, in decreasing order."""
+        """Return the temperatures, in decreasing order, at which a fit runs before it uses that of `start`."""
         return ()
 
     @abstractmethod
@@ -58,7 +58,7 @@ class TemperatureRule(ABC):
     def solve(
         self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float
     ) -> tuple[float, float]:
-        """Return the residual of the rule's equation for log T, and minus its derivative in log T.
+        """Return the residual of the rule's equation for log T, and minus the residual's derivative in log T.
 
         The residual is positive if T is too low. Both are computed from the sums of a pass, the entropy H, and
         ``slope``, ∂H/∂log T at fixed centers, which is given only if `needs_entropy_slope` is True.

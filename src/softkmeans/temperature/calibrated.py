@@ -21,7 +21,7 @@ from .base import TemperatureRule
 from .maximum_likelihood import MaximumLikelihood
 from .moments import check_squared, covariance
 
-MIN_SQUARED_GAP = 1e-12  # of the data's total variance; for closer centers, the variance is only rounding errors
+MIN_SQUARED_GAP = 1e-12  # fraction of the total variance; for closer centers, the variance between them is rounding
 UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up to which their mixture has one mode
 
 
@@ -29,9 +29,9 @@ UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up
 class Calibrated(TemperatureRule):
     """The temperature at which memberships are calibrated: of rows with membership 0.8, 80 % belong to the cluster.
 
-    Maximum likelihood treats correlated features as independent evidence, so its memberships are too confident. They
-    depend only on the positions of rows along the lines between centers. T is therefore twice the variance along these
-    lines: see `calibrated_temperature`. The covariance of the features, d² numbers, is computed in one pass.
+    Maximum likelihood treats correlated features as independent evidence, so its memberships are too confident.
+    Memberships depend only on the positions of rows along the lines between centers. T is therefore twice the variance
+    along these lines: see `calibrated_temperature`. One pass computes the covariance of the features, d² numbers.
     """
 
     solves_equation = True
@@ -71,8 +71,8 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     r"""Compute T = 2 s², where s² is the variance of rows within clusters along the lines between centers.
 
     Maximum likelihood sets s² to the mean variance over all features. Correlated features measure the same quantity
-    several times. Maximum likelihood counts each as independent evidence, and memberships become too hard. They depend
-    only on the positions of rows along the lines between centers, so only the variance along these lines matters.
+    several times. Maximum likelihood counts each as independent evidence, and memberships become too hard. But memberships
+    depend only on the positions of rows along the lines between centers, so only the variance along these lines counts.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _covariance_within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
 
 
 def _gaps_and_variances(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the squared distances (k, k) of centers, and the variances (k, k) within clusters along their lines."""
+    """Return the squared distances (k, k) of centers, and the variances (k, k) within clusters along the lines."""
     squared_gap = torch.cdist(c, c, compute_mode="donot_use_mm_for_euclid_dist").square()
     products = c @ within @ c.mT
     own = products.diagonal()

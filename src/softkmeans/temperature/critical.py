@@ -40,7 +40,7 @@ def critical_temperature(X: ArrayLike | Tensor, sample_weight: ArrayLike | Tenso
     Returns
     -------
     float
-        T_c in the units of squared data; 0 if all rows are the same.
+        T_c, in the squared units of the data; 0 if all rows are the same.
 
     Raises
     ------

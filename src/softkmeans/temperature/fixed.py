@@ -18,7 +18,7 @@ from .base import TemperatureRule
 def scaled_temperature(temperature: float, scaling: Scaling) -> float:
     """Convert a temperature in the data's units to the units of the scaled data."""
     scaled = temperature / scaling.unit
-    if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives exceed the range of float64
+    if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives could exceed the range of float64
         raise InputError(
             f"temperature={temperature:g} is too far from the scale of the data, whose squared spread is about "
             f"{scaling.unit:.3g}: choose a temperature closer to it"

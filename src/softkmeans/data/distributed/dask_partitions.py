@@ -128,7 +128,7 @@ class PersistedPartitions:
         return [term for _, term in sorted(zip(numbers, terms, strict=True), key=operator.itemgetter(0))]
 
     def _arguments(self, group: list[Partition]) -> list[Any]:
-        """List the positions, pickled so that Dask does not search them for futures, then rows and weights in turn."""
+        """Return the positions, pickled so that Dask does not search them for futures, and each partition's data."""
         delayed_values = [value for part in group for value in (part.rows, part.weights)]
         positions = pickle.dumps([part.position for part in group])
         return [positions, *(self.futures[value.key] if is_dask(value) else value for value in delayed_values)]

@@ -93,7 +93,7 @@ def _rows_of(data: Any, sample_weight: Any, group: Group | None) -> Source | tup
 
 
 class _RowsInfo(NamedTuple):
-    """What the other ranks need to know about a rank's rows."""
+    """The information about a rank's rows that the other ranks need."""
 
     n_rows: int
     n_features: int
@@ -140,7 +140,7 @@ class RankSource(Source):
         self.start = 0 if has_global_indices else sum(info.n_rows for info in infos[: self.rank])
         self.device = torch.device("cpu") if self.local is None else self.local.device
         self.dtype = torch.float64 if self.local is None else self.local.dtype
-        # Used if this rank has no rows: a row of another rank with weight 0, which does not change any sum.
+        # Used if this rank has no rows: a row of another rank, with weight 0 so that it changes no sum.
         self.zero_weight_block = Block(common.example[None], np.zeros(1), self.device, self.dtype)
 
     @override
@@ -219,7 +219,7 @@ def run_on_all_ranks(
     Parameters
     ----------
     work : callable
-        The function; every rank may pass another one.
+        The function; it may be different on every rank.
     group : ProcessGroup, optional
         Process group of the ranks.
     report : callable
@@ -246,7 +246,7 @@ def run_on_all_ranks(
 
 
 def _raise_on_all_ranks(failure: BaseException | None, group: Group | None) -> None:
-    """Raise the error of the first rank that failed on every rank; an interrupt has priority over other errors."""
+    """Raise, on every rank, the error of the first rank that failed; interrupts have priority over other errors."""
     message = " ".join(str(failure).split()) or type(failure).__name__
     interrupted = isinstance(failure, KeyboardInterrupt)
     failures = _all_gather(None if failure is None else (interrupted, message), group)

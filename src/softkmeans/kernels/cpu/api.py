@@ -1,7 +1,8 @@
-"""The functions of `kernels` by compiled kernels.
+"""The functions of `kernels`, implemented by compiled kernels.
 
-Rows are cut into chunks by their number and width alone. Each chunk is one call of a kernel, in one of several threads.
-The sums of chunks are added in order, so results are the same to the last bit for any number of threads.
+How rows are divided into chunks depends only on their number and width. Each chunk is one call of a kernel, in one of
+several threads. The sums of chunks are added in order, so results are the same to the last bit for any number of
+threads.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 
 def unsupported_feature(distance: Distance, beta: Tensor | None, rule: AssignmentRule) -> str:
-    """Return what the compiled kernels do not support of a request, in words; an empty string if they support it."""
+    """Return the name of a requested feature that the compiled kernels do not support, or an empty string."""
     if type(distance) not in COMPILED_DISTANCES:
         return f"the {distance.name} distance"
     if rule != Softmax():
@@ -84,7 +85,7 @@ class KernelCall:
         self.order = [key for names in kernels.ARGUMENTS.values() for key in names]
 
     def __call__(self, start: int, stop: int) -> Array:
-        """Run the kernel on rows from start to below stop, and return the scratch memory, with its sums.
+        """Run the kernel on the rows in [start, stop), and return the scratch memory, with its sums.
 
         Raises
         ------
@@ -152,7 +153,7 @@ class KernelCall:
 
 
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
-    """Return run(32) for rows of floats with at most 32 bits, or run(64) for other rows, or if float32 overflows."""
+    """Return run(32) for rows of floats with at most 32 bits; run(64) for other rows, or if float32 overflows."""
     floating = block.rows.is_floating_point() if isinstance(block.rows, Tensor) else block.rows.dtype.kind == "f"
     if floating and block.rows.dtype.itemsize <= 4:
         try:
@@ -226,7 +227,7 @@ class RowAssignments(NamedTuple):
     lognorm : Tensor (m,) of float64
         Log-normalizer of the memberships.
     resp : Tensor (m, k)
-        Memberships if they were asked for, else (m, 0).
+        Memberships if they were requested, else (m, 0).
     """
 
     label: Tensor
@@ -268,7 +269,7 @@ def assign(
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Evaluate candidates for the next center: see `reference.min_distances`. Distances come from differences.
+    """Evaluate candidates for the next center: see `reference.min_distances`. It uses differences of coordinates.
 
     Raises
     ------

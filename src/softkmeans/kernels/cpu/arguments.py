@@ -35,10 +35,10 @@ COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
-TILE_ROWS = 384  # the most rows of a tile
+TILE_ROWS = 384  # maximum number of rows of a tile
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
-MAX_DENSE_ENTRIES = 2**22  # the most entries of a chunk of sparse rows, which is made dense: 32 MB a thread
-MIN_CHUNK_CYCLES = 1e6  # the least work of a chunk
+MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
+MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 
 
 class OutOfRangeError(ArithmeticError):
@@ -53,8 +53,8 @@ class KernelArguments(NamedTuple):
     bits : int
         Size of the kernel's floats: 32 or 64.
     origin : ndarray (d,)
-        The median of the centers, as the block's rows are transformed. It is subtracted from rows and centers, so that
-        rows near the centers lose the fewest digits to rounding.
+        The median of the centers, transformed like the block's rows. It is subtracted from rows and centers, so that
+        rows near the centers lose as few digits as possible to rounding.
     beta, distance_factor : float
         Factors from the kernel's squared distances to logits and to distances.
     chunk_rows : int
@@ -115,7 +115,7 @@ def make_arguments(
 
 
 def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:
-    """Return what is subtracted from rows, in two parts (d,), the same as the block transforms it (d,), and the scale.
+    """Return the two parts (d,) of the shift of the rows, their sum transformed like the rows (d,), and the scale.
 
     Rows are shifted to the median of the centers; rows that are normalized keep the shift of the block.
     """
@@ -154,7 +154,7 @@ def _settings(
 
 
 def round_up(number: int, step: int) -> int:
-    """Return the next multiple of a step."""
+    """Round up to a multiple of a step."""
     return -(-number // step) * step
 
 
@@ -190,7 +190,7 @@ def scratch_arrays(arguments: KernelArguments) -> dict[str, tuple[int, int]]:
 def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
     """Return the rows of a chunk and of a tile, for chunks of equal size.
 
-    Their number is a power of two or three times one, which most numbers of threads divide.
+    The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
     """
     cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
     max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))

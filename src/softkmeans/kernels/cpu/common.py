@@ -10,7 +10,7 @@ from .panels import MAX_DISTANCE, check_range, register_starts, variables
 
 
 def set_cutoffs(code: Code, t: Any) -> None:
-    """Set each cluster's cutoff: a row whose distance exceeds its limit by more is skipped for this cluster.
+    """Set each cluster's cutoff: rows whose distance exceeds their limit by more than this are skipped.
 
     The membership of such a row is at most 2^-(beta (dist - min_dist)). All rows of a chunk that are skipped for a
     cluster together have at most the fraction `arguments.SKIPPED_FRACTION` of the weight that the cluster has so far.

@@ -61,7 +61,7 @@ def add_memberships(code: Code, t: Any, *, with_rows: bool) -> None:
 
 
 def clear_memberships(code: Code, t: Any) -> None:
-    """Set the panel's memberships to 0 in the tile's product, as its rows have been added otherwise."""
+    """Set the panel's memberships to 0 in the tile's product, because its rows have already been added."""
     for q in code.range(0, t.k):
         for v in register_starts(code):
             t.tile_resp.store(q * t.resp_stride + t.panel_start + v, code.full(0.0))

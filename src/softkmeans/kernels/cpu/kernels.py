@@ -36,7 +36,7 @@ ARGUMENTS = {
         # Scratch memory of a panel or a tile
         "z",  # (P, padded_d) the panel's rows, shifted and scaled
         "columns",  # (padded_d, P) the same, transposed
-        "row_scales",  # (tile,) what each row was multiplied by
+        "row_scales",  # (tile,) factor by which each row was multiplied
         "w",  # (tile,) weights, 0 for missing rows
         "strip",  # (tile, 3 lanes) some features of the tile's rows, for the matrix product
         "dist",  # (padded_k, P) squared distances plus bias, less the rows' offsets
@@ -86,7 +86,7 @@ ARGUMENTS = {
     ],
 }
 SETTINGS = [
-    "inverse_scale",  # what rows are multiplied by, after the shift
+    "inverse_scale",  # factor by which rows are multiplied after the shift
     "beta",  # an unnormalized membership is 2^(beta (min_dist - dist))
     "product_error",  # largest rounding error of a product, relative to (‖c‖ + ‖z‖)²
     "max_center_norm",  # the largest ‖c‖

@@ -2,8 +2,8 @@
 
 A panel is three registers of rows. ``t`` holds a kernel's arrays and numbers by name (`kernels.ARGUMENTS` describes
 them) and, for the current panel, ``t.first_row``, the index of its first row in the chunk, ``t.panel_start``, its
-position in the tile, and ``t.panel_rows``, its number of rows. In arrays of clusters, or features, by rows, a line has
-the length of a panel.
+position in the tile, and ``t.panel_rows``, its number of rows. In an array of shape (clusters, rows) or (features,
+rows), a line has the length of a panel.
 
 Distances include the bias, which stands for the log-prior. They may lack the part that is equal for all clusters of a
 row, the row's ``offset``.
@@ -19,7 +19,7 @@ from .codegen import Array, Code, Value, Variable
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
 # fit into 16 registers.
 PANEL_REGISTERS = 3
-MAX_FEW_FEATURES = 8  # up to here, distances are computed from differences, else by a matrix product
+MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
 
 
@@ -113,7 +113,7 @@ def _inverse_length(code: Code, square: Value) -> Value:
 
 
 def read_few_features(code: Code, t: Any) -> None:
-    """Read the panel's rows, shifted and scaled, into ``columns`` alone, if features are too few to fill registers."""
+    """Read the panel's rows, shifted and scaled, only into ``columns``: the features are too few for registers."""
     size = PANEL_REGISTERS * code.lanes
     with code.if_else(t.panel_rows.equals(size)) as (full, part):
         with full:

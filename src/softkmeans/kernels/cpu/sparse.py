@@ -1,4 +1,4 @@
-"""Memberships of the clusters within a row's cutoff alone: a soft pass at about the cost of a hard one."""
+"""Memberships only of clusters within a row's cutoff, which makes a pass about as fast as one of hard k-means."""
 
 from __future__ import annotations
 

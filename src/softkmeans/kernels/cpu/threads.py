@@ -51,7 +51,7 @@ def map_in_order(fn: Callable[[int, int], T], chunks: Sequence[tuple[int, int]])
 
 
 def _join(helpers: list[Future[None]]) -> None:
-    """Wait for helpers that have started, cancel the others, and raise what they raised."""
+    """Wait for helpers that have started, cancel the others, and raise their exceptions."""
     for helper in helpers:
         if not helper.cancel():  # canceled if it still waits for a thread, which another fit may use
             helper.result()

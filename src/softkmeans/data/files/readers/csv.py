@@ -34,7 +34,7 @@ class CsvReader(Reader):
             self.chosen = choose_from(table, columns, weight_column)
         for file in files:
             with one_line_errors(file.path):
-                # A header has no types: take the columns for numeric here. Text is found when the file is read.
+                # A header has no types: assume here that all columns are numeric. Text is found when the file is read.
                 names = {name.strip(): True for name in _header(file.path)}
                 check_same_columns(names, table.numeric, self.chosen, str(files[0].path))
         self.types = {name: _read_type(schema.field(name).type) for name in self.chosen.used}

@@ -40,7 +40,7 @@ class NpyReader(Reader):
         self.arrays = [_open(file) for file in files]
         self.n_features = self.arrays[0].shape[1]
         with one_line_errors(files[0].path):
-            # Refuses names of columns: an array has none.
+            # Raises an error for names of columns, as an array has none.
             choose(OpenTable(1, {}, lambda _: {}, matrix=np.empty((1, 1))), columns, None, weight_column)
             if not self.count():
                 raise InputError(NO_ROWS)

@@ -35,7 +35,7 @@ class _RowGroup(NamedTuple):
 
 
 class ParquetReader(Reader):
-    """Rows of files, one after the other; a share is a run of row groups, all shares about equally long."""
+    """Rows of files, one after the other; a share is a run of row groups; all shares have about the same length."""
 
     def __init__(
         self, files: list[File], columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
