@@ -18,7 +18,7 @@ from .callbacks import LossPrinter as LossPrinter
 from .callbacks import ProgressBar as ProgressBar
 from .callbacks import Step as Step
 from .callbacks import TimeLimit as TimeLimit
-from .checkpoint.journal import Checkpoint as Checkpoint
+from .checkpoint.resume import Checkpoint as Checkpoint
 from .data import make_blobs as make_blobs
 from .data import read_table as read_table
 from .data.distributed.ranks import distributed as distributed
@@ -26,8 +26,8 @@ from .errors import FitInterrupted as FitInterrupted
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import RankLostError as RankLostError
+from .estimators.clustering import accumulate as accumulate
 from .estimators.fuzzy_cmeans import FuzzyCMeans as FuzzyCMeans
-from .estimators.inference import accumulate as accumulate
 from .estimators.soft_kmeans import SoftKMeans as SoftKMeans
 from .fitting.fit import fit as fit
 from .fitting.results import Result as Result

@@ -240,7 +240,7 @@ def test_checkpoints_of_another_fit_are_refused(message, tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
-    monkeypatch.setattr("softkmeans.checkpoint.journal.VERSIONS", {"the version of softkmeans": "99"})
+    monkeypatch.setattr("softkmeans.checkpoint.resume.VERSIONS", {"the version of softkmeans": "99"})
     with pytest.raises(InputError, match=r"the version of softkmeans was .* and is now 99"):
         model.set_params(resume=True).fit(X)
 

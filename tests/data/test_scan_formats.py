@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from helpers.fuzzing import examples
 from softkmeans.data import as_source, scan, write_table
-from softkmeans.data.files.readers import open as open_module
+from softkmeans.data.files.block_readers import open as open_module
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 W = np.random.default_rng(1).uniform(0, 2, size=100)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from softkmeans.checkpoint.journal import Journal
+from softkmeans.checkpoint.resume import Journal
 from softkmeans.persistence import assignments
 
 

@@ -30,7 +30,7 @@ from softkmeans import (
 )
 from softkmeans.data import as_source
 from softkmeans.selection import CRITERIA, SHAPES, fits, n_clusters
-from softkmeans.selection.likelihood import candidates
+from softkmeans.selection.information_criteria import candidates
 
 
 def blobs(k, d=2, n=40, sep=8.0, seed=0):
@@ -546,7 +546,7 @@ def test_repeated_rows():
 
 
 def test_with_too_many_features_only_the_spherical_shape_is_used(monkeypatch):
-    monkeypatch.setattr("softkmeans.selection.likelihood.MAX_COVARIANCE_FEATURES", 1)
+    monkeypatch.setattr("softkmeans.selection.information_criteria.MAX_COVARIANCE_FEATURES", 1)
     found = choose(X)
     assert found.n_clusters == 3
     assert not [name for name in found.scores if name.startswith("bic_")]

@@ -99,7 +99,7 @@ def fit(
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
-            help="Passes between checkpoints; by default, as few as writing in at most 5 % of the time allows.",
+            help="Passes between checkpoints; by default chosen so that writing takes at most 5 % of the time.",
             show_default=False,
         ),
     ] = None,

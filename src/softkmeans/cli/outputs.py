@@ -27,7 +27,7 @@ import typer
 import softkmeans as sk
 
 from .._utils.atomic import atomic_write, check_writable
-from ..data.files.formats import arrow
+from ..data.files.whole_files import arrow
 from ..errors import InputError
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -104,8 +104,8 @@ def _input_files(source: Path) -> set[Path]:
     """Return the files that are read: one file, those in a folder, or those that match a pattern."""
     if source.exists() and not source.is_dir():
         return {source.resolve()}
-    from ..data.files.readers.open import READERS  # imported here to keep --help fast
-    from ..data.files.readers.paths import find_files
+    from ..data.files.block_readers.paths import find_files
+    from ..data.files.block_readers.registry import READERS  # imported here to keep --help fast
 
     return {file.path.resolve() for file in find_files(source, READERS) or ()}
 

@@ -15,7 +15,7 @@ from .._utils.fork import survive_fork
 from ..errors import InputError
 from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
-from .files.readers.streams import is_stream
+from .files.block_readers.streams import is_stream
 from .files.scan import as_device, scan
 from .frames import as_rows, dtype_of, is_array_api, is_dask
 from .source import ArraySource, Source

@@ -14,7 +14,7 @@ from ..data.source import Source
 from ..distances import as_distance
 from ..model.assignment import Fuzzy
 from .base import SoftClusterer
-from .inference import Clustering
+from .clustering import Clustering
 
 
 class FuzzyCMeans(SoftClusterer):

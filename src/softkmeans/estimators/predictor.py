@@ -24,7 +24,7 @@ from ..data.distributed.dask_source import map_partitions
 from ..data.frames import is_dask
 from ..data.source import Source
 from ..errors import InputError
-from .inference import Clustering
+from .clustering import Clustering
 from .validation import validate_rows
 
 

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..fitting.results import Result
 from ..nn.layer import SoftKMeansLayer
 from ..temperature import as_temperature
-from .inference import Clustering
+from .clustering import Clustering
 from .mixture import Mixture
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..data.convert import as_source
 from ..data.distributed.dask_source import check_collection
-from ..data.files.readers.streams import is_stream
+from ..data.files.block_readers.streams import is_stream
 from ..data.frames import as_frame, as_rows, is_dask
 from ..data.source import Source
 from ..data.validation import check_matrix

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .._utils.checks import check_count, check_tol
 from ..callbacks import Callback, Step
-from ..checkpoint.journal import Checkpoint, journaled
+from ..checkpoint.resume import Checkpoint, journaled
 from ..data.convert import as_source
 from ..data.scaling import Scaling
 from ..data.source import Source

@@ -26,7 +26,7 @@ from ..errors import InputError, MissingExtraError, warn
 from ..estimators.soft_kmeans import SoftKMeans
 from ..metrics import fuzzy_silhouette, modified_partition_coefficient, xie_beni
 from .fits import fit_each_number, fit_folds
-from .likelihood import Candidate, bic, candidates, log_likelihoods
+from .information_criteria import Candidate, bic, candidates, log_likelihoods
 
 Values = NDArray[np.float64]
 MIN_RELATIVE_TEMPERATURE = 1e-12  # of the critical temperature; an annealing path is not followed below it

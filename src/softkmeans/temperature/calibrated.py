@@ -71,8 +71,8 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     r"""Compute T = 2 s², where s² is the variance of rows within clusters along the lines between centers.
 
     Maximum likelihood sets s² to the mean variance over all features. Correlated features measure the same quantity
-    several times. Maximum likelihood counts each as independent evidence, and memberships become too hard. But memberships
-    depend only on the positions of rows along the lines between centers, so only the variance along these lines counts.
+    several times. Maximum likelihood counts each as independent evidence, and memberships become too hard. They depend
+    only on the positions of rows along the lines between centers, so only the variance along these lines counts.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from ...errors import InputError, RankLostError, SharedError
 from ..block import Block
 from ..convert import as_source
 from ..files.scan import Scan
-from ..serialize import KINDS, build, kind_of, leaves
+from ..flatten import KINDS, build, kind_of, leaves
 from ..source import Source
 
 T = TypeVar("T")

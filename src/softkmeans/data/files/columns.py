@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from .formats import OpenTable, is_number, listing
+from .whole_files import OpenTable, is_number, listing
 
 
 def choose(

@@ -15,9 +15,9 @@ from ..._utils.fork import survive_fork
 from ...errors import InputError
 from ..block import Block, working_dtype
 from ..source import Source
+from .block_readers import Reader, Window, open_reader
 from .columns import check_rows, check_weights, raise_for_no_weight
 from .prefetch import prefetch
-from .readers import Reader, Window, open_reader
 
 
 def scan(

@@ -20,7 +20,7 @@ from .columns import (
     raise_for_no_numbers,
     raise_for_no_weight,
 )
-from .formats import arrow, one_line_errors, open_table
+from .whole_files import arrow, one_line_errors, open_table
 
 
 class Table(NamedTuple):

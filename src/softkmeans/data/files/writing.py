@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..._utils.atomic import atomic_write
 from ...errors import InputError
-from .formats import arrow, find_suffix, listing
+from .whole_files import arrow, find_suffix, listing
 
 GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
 

@@ -23,7 +23,7 @@ from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import Distance
 from ..kernels import nearest
-from . import in_memory
+from . import methods_in_memory
 
 
 def kmeans_parallel(
@@ -62,7 +62,7 @@ def kmeans_parallel(
     [0.0, 5.0, 9.0]
     """
     sample = _draw_distant_rows(source, n_clusters, distance, rng)
-    yield from in_memory.kmeans_plusplus(sample, sorted_rows(sample), n_clusters, n_init, distance, rng)
+    yield from methods_in_memory.kmeans_plusplus(sample, sorted_rows(sample), n_clusters, n_init, distance, rng)
 
 
 def _draw_distant_rows(source: Source, n_clusters: int, distance: Distance, rng: np.random.Generator) -> Source:
@@ -74,10 +74,10 @@ def _draw_distant_rows(source: Source, n_clusters: int, distance: Distance, rng:
     for round_ in itertools.count(1):
         drawn, _ = draw_rows(source, 2 * n_clusters, _weight_times_distance(rows, distance), _seed(rng))
         rows = torch.cat([rows, drawn])
-        has_enough = round_ >= in_memory.KMEANS_PARALLEL_ROUNDS and count_distinct(rows) >= n_clusters
+        has_enough = round_ >= methods_in_memory.KMEANS_PARALLEL_ROUNDS and count_distinct(rows) >= n_clusters
         if not len(drawn) or has_enough:  # nothing is drawn if every row equals one that was drawn before
             break
-    in_memory.warn_if_few_distinct_rows(count_distinct(rows), n_clusters)
+    methods_in_memory.warn_if_few_distinct_rows(count_distinct(rows), n_clusters)
 
     def weights(block: Block) -> Tensor:
         return torch.bincount(nearest(block, rows, distance)[0], block.w, len(rows)).double()
@@ -115,7 +115,7 @@ def _draw_distinct_rows(source: Source, n_clusters: int, distance: Distance, rng
     while len(rows := _without_duplicates(rows)) < n_clusters and len(drawn):
         drawn, _ = draw_rows(source, n_clusters - len(rows), _weight_of_new_rows(rows, distance), _seed(rng))
         rows = torch.cat([rows, drawn])
-    in_memory.warn_if_few_distinct_rows(len(rows), n_clusters)
+    methods_in_memory.warn_if_few_distinct_rows(len(rows), n_clusters)
     return rows.repeat(n_clusters, 1)[:n_clusters]
 
 
@@ -150,7 +150,7 @@ def annealing(
     centers = annealed_centers(scaling, source, n_clusters)
     if len(centers) < n_clusters:
         sample = _draw_distant_rows(source, n_clusters, distance, rng)
-        centers = in_memory.add_centers(sample, sorted_rows(sample), centers, n_clusters, distance, rng)
+        centers = methods_in_memory.add_centers(sample, sorted_rows(sample), centers, n_clusters, distance, rng)
     yield centers
 
 

@@ -3,4 +3,4 @@
 __all__ = ["Reader", "Window", "open_reader"]
 
 from .base import Reader, Window
-from .open import open_reader
+from .registry import open_reader

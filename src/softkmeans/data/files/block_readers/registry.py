@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....errors import InputError
-from ..formats import find_suffix
+from ..whole_files import find_suffix
 from .base import Reader
 from .csv import CsvReader
 from .npy import NpyReader

@@ -19,22 +19,23 @@ from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance
 from ..errors import InputError
-from . import in_memory, streamed
+from . import methods_in_memory, methods_streamed
 
 Seeding = Callable[[Source, SortedRows, int, int, Distance, np.random.Generator], Iterator[Tensor]]
 SEEDINGS: dict[str, Seeding] = {
-    "k-means++": in_memory.kmeans_plusplus,
-    "k-means||": in_memory.kmeans_parallel,
-    "random": in_memory.random_rows,
-    "annealing": in_memory.annealing,
+    "k-means++": methods_in_memory.kmeans_plusplus,
+    "k-means||": methods_in_memory.kmeans_parallel,
+    "random": methods_in_memory.random_rows,
+    "annealing": methods_in_memory.annealing,
 }
-# Methods for rows that are read block by block, and not accessible by index.
+# Methods for rows that are read block by block, and not accessible by index. k-means++ itself would need a pass per
+# center; it is the last step of k-means||.
 StreamSeeding = Callable[[Source, int, int, Distance, np.random.Generator], Iterator[Tensor]]
 STREAMED_SEEDINGS: dict[str, StreamSeeding] = {
-    "k-means++": streamed.kmeans_parallel,  # k-means++ itself needs a pass per center; it is the last step of k-means||
-    "k-means||": streamed.kmeans_parallel,
-    "random": streamed.random_rows,
-    "annealing": streamed.annealing,
+    "k-means++": methods_streamed.kmeans_parallel,
+    "k-means||": methods_streamed.kmeans_parallel,
+    "random": methods_streamed.random_rows,
+    "annealing": methods_streamed.annealing,
 }
 
 
@@ -100,7 +101,7 @@ def _in_memory(
 ) -> Iterator[Tensor]:
     """Yield initial centers by a method for rows in memory."""
     rows = sorted_rows(view)
-    in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
+    methods_in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
     yield from SEEDINGS[init](view, rows, n_clusters, n_init, distance, rng)
 
 

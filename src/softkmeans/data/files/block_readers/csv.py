@@ -16,9 +16,9 @@ from typing import Any
 from typing_extensions import override
 
 from ....errors import InputError
-from ..formats import ENCODING, NO_ROWS, OpenTable, arrow, explain_csv, from_arrow, is_headless, one_line_errors
+from ..whole_files import ENCODING, NO_ROWS, OpenTable, arrow, explain_csv, from_arrow, is_headless, one_line_errors
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
-from .named import check_same_columns, choose_from
+from .named_columns import check_same_columns, choose_from
 from .paths import File
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ....errors import InputError
-from ..formats import check_plain_file, one_line_errors
+from ..whole_files import check_plain_file, one_line_errors
 
 
 class File(NamedTuple):

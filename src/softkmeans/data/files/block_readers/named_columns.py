@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ....errors import InputError
 from ..columns import as_floats, choose
-from ..formats import OpenTable, listing
+from ..whole_files import OpenTable, listing
 from .base import Window
 
 MAX_NAMES = 5  # column names listed for each difference in a message

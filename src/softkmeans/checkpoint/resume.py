@@ -29,7 +29,7 @@ from .._utils.signals import terminable
 from ..callbacks import Callback, Step
 from ..data.block import Block
 from ..data.convert import as_source
-from ..data.serialize import build, kind_of, leaves
+from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
 from ..errors import InputError, warn
 from .files import Content, last_number, prepare_folder, read_latest, write

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from ....errors import InputError
 from ..columns import choose
-from ..formats import NO_ROWS, OpenTable, one_line_errors
+from ..whole_files import NO_ROWS, OpenTable, one_line_errors
 from .base import Reader, Window, rows_per_window
 from .paths import File
 

@@ -21,9 +21,9 @@ from typing_extensions import override
 from ....errors import InputError
 from ...frames import as_frame, as_rows, as_vector
 from ..columns import as_floats
-from ..formats import OpenTable
+from ..whole_files import OpenTable
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
-from .named import ChosenColumns, check_same_columns, choose_from
+from .named_columns import ChosenColumns, check_same_columns, choose_from
 
 NAME = "the data"  # used in messages, in place of a file name
 

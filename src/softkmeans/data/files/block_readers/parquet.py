@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from ....errors import InputError
-from ..formats import NO_ROWS, OpenTable, arrow, from_arrow, one_line_errors
+from ..whole_files import NO_ROWS, OpenTable, arrow, from_arrow, one_line_errors
 from .base import WINDOW_SIZE, Reader, Window, resize_windows, rows_per_window
-from .named import check_same_columns, choose_from
+from .named_columns import check_same_columns, choose_from
 from .paths import File
 
 BATCH_SIZE = 2**17  # numbers decoded at a time: 1 MB in float64, which fits in the cache
