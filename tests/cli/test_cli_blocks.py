@@ -17,12 +17,12 @@ import pytest
 
 from helpers.ranks import rank_environments
 from helpers.signals import signal_after_pass, signal_after_piece
+from helpers.waiting import HANG_SECONDS
 from softkmeans import SoftKMeans, cli, load, make_blobs, save
 
 SOFTKMEANS = ["-m", "softkmeans"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SIGNAL_IN_FIT = Path(__file__).parents[1] / "helpers" / "programs" / "signal_in_fit.py"
-MINUTES = 300  # seconds after which a process hangs; nothing waits that long
 K = 5
 X = make_blobs(3000, 3, K, cluster_std=2.0, random_state=0)[0].double().numpy()
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"]).assign(w=np.arange(len(X)) % 3)
@@ -50,7 +50,7 @@ def run(*command, by=SOFTKMEANS, status=0, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=MINUTES,
+        timeout=HANG_SECONDS,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
     )
     assert done.returncode == status, done.stderr
@@ -90,7 +90,7 @@ def run_by_two(*command, folder, status=0):
     outs = [folder / "out-0", folder / "out-1"]
     both = [forked(*command, out=out, **place) for out, place in zip(outs, rank_environments(2), strict=True)]
     for process in both:
-        process.join(MINUTES)
+        process.join(HANG_SECONDS)
     assert [process.exitcode for process in both] == [status, status]
     return [out.read_text() for out in outs]
 
@@ -194,7 +194,7 @@ def test_a_fit_stopped_by_signals_can_be_resumed(data, tmp_path, here):
     out, err = run(*command, by=[SIGNAL_IN_FIT, int(signal.SIGINT), 5, 0], status=status)
     assert out.startswith("no checkpoint yet")
     process = forked(*command, out=tmp_path / "out", prepare=lambda: signal_after_pass(signal.SIGTERM, 12))
-    process.join(MINUTES)
+    process.join(HANG_SECONDS)
     assert process.exitcode == 128 + signal.SIGTERM
     again = (tmp_path / "out").read_text()
     assert again.startswith("resumed at step 5\n")
@@ -248,7 +248,7 @@ def test_a_killed_command_leaves_no_partial_output(data, tmp_path):
     for left in (out, *tmp_path.glob(".softkmeans-*")):
         left.unlink(missing_ok=True)
     process = forked(*command, out=tmp_path / "said", prepare=lambda: signal_after_piece(signal.SIGTERM, 1))
-    process.join(MINUTES)
+    process.join(HANG_SECONDS)
     assert process.exitcode == 128 + signal.SIGTERM
     assert (tmp_path / "said").read_text() == "interrupted: nothing was written\n"
     assert not out.exists()

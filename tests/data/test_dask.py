@@ -16,6 +16,7 @@ import torch
 from distributed import Client, LocalCluster
 from psutil import pid_exists
 
+from helpers.waiting import wait_until
 from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, accumulate, make_blobs
 from softkmeans.data import as_source
 from softkmeans.data.distributed.dask_partitions import pack, unpack
@@ -326,8 +327,8 @@ def test_a_killed_worker_changes_nothing(client, persisted):
     client.wait_for_workers(2)
     killer = Killer(next(iter(client.run(os.getpid).values())))
     fitted = model(max_iter=12, tol=0, callbacks=[killer]).fit(x.persist() if persisted else x)
-    assert killer.timers
-    assert not pid_exists(killer.process)
+    killer.timers[0].join()
+    wait_until(lambda: not pid_exists(killer.process))
     assert_same(fitted, expected, atol=0)
     assert fitted.history_ == expected.history_
 

@@ -14,6 +14,7 @@ import pytest
 
 from helpers.ranks import rank_environments
 from helpers.streams import Stream
+from helpers.waiting import HANG_SECONDS
 from softkmeans import InputError, SoftKMeans, distributed, make_blobs
 
 pytestmark = pytest.mark.process
@@ -28,7 +29,7 @@ def torchrun(size, *command, **settings):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
     return subprocess.run(
-        [*start, *map(str, command)], capture_output=True, text=True, env=environment, timeout=120, **settings
+        [*start, *map(str, command)], capture_output=True, text=True, env=environment, timeout=HANG_SECONDS, **settings
     )
 
 
@@ -45,7 +46,7 @@ def forked(size, *command):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(HANG_SECONDS)
     assert [process.exitcode for process in processes] == [0] * size
 
 

@@ -20,6 +20,7 @@ from scipy.special import logsumexp
 
 from helpers import reference as ref
 from helpers.fuzzing import examples
+from helpers.waiting import HANG_SECONDS
 from softkmeans import InputError, SoftKMeans, accumulate, kernels
 from softkmeans.data import as_source
 from softkmeans.data.block import Block
@@ -454,7 +455,7 @@ def test_in_a_forked_child():
         child.start()
         assert ours.poll(60), "the child hangs"
         np.testing.assert_array_equal(ours.recv()[0], expected[0])
-        child.join(10)
+        child.join(HANG_SECONDS)
     finally:
         torch.set_num_threads(before)
 

@@ -132,7 +132,7 @@ class BlockRows(Rows):
 
 
 def _interruption(fit: Callable[[], object]) -> str:
-    """Fit; return the message of an interruption, after which the model has the best centers so far, or ""."""
+    """Run a fit; return the message if it is interrupted (the model then has the best centers so far), else ""."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the fit did not converge")  # print_warnings reports this

@@ -258,7 +258,7 @@ class SoftClusterer(Predictor):
             return failure.result, failure.__cause__
 
     def _seed(self, source: Source) -> int | None:
-        """Draw a seed; None if `fit` must draw it, so that checkpoints and several processes agree on it."""
+        """Draw a seed, or return None if `fit` must draw it, so that checkpoints and several processes agree on it."""
         drawn_by_fit = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
         return None if drawn_by_fit else check_random_state(self.random_state).randint(2**31)
 

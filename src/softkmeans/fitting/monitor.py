@@ -64,7 +64,7 @@ def run_monitored(
     run : callable
         Runs the restart. It takes the function to call after every pass.
     history : tuple of Step
-        Earlier passes that the restart continues.
+        Passes of an earlier run that this restart continues.
 
     Returns
     -------

@@ -81,7 +81,7 @@ class Stages(NamedTuple):
         return self._minimize(self.view, params, self.max_iter, self.tol, on_pass)
 
     def run_local_search(self, search_objective: Objective, result: LoopResult, on_pass: OnPass) -> LoopResult:
-        """Search for a better optimum from the result of a restart, and fit again from there."""
+        """Search for a better optimum from the result of a restart, and continue the fit from there."""
 
         def with_value_of(objective: Objective, evaluation: Evaluation) -> Evaluation:
             # Both objectives are functions of the same statistics.

@@ -19,7 +19,7 @@ MAX_MARKER_AREA = 260.0  # square typographic points, for a bin with all rows
 
 
 class ReliabilityDisplay:
-    """A reliability diagram: the observed frequency of the predicted cluster over its predicted membership.
+    """A reliability diagram: the observed frequency of the predicted cluster against its predicted membership.
 
     On the diagonal, memberships are calibrated; below it they are overconfident. The area of a marker grows with the
     number of rows in its bin. Usually created by :meth:`from_predictions`.

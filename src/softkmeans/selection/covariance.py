@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MIN_RELATIVE_VARIANCE = 1e-12  # relative to the largest variance; directions with less count as without variance
+MIN_RELATIVE_VARIANCE = 1e-12  # relative to the largest variance; directions with less count as flat (variance 0)
 
 Shape = Callable[[Tensor], Tensor]
 

@@ -164,7 +164,7 @@ def select_n_clusters(
     random_state : int, numpy Generator or None
         Source of randomness for initialization, folds and resamples.
     on_fit : callable, optional
-        Called with each number of clusters as soon as it is fitted.
+        Called with each number of clusters, after its fit.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def select_n_clusters(
 
 
 def _check_settings(source: Source, template: Any, criterion: Any, cv: Any, path: bool, n_resamples: Any) -> None:
-    """Raise an InputError unless the settings are valid and fit together."""
+    """Raise an InputError unless the settings are valid and compatible."""
     check_known("criterion", criterion, CRITERIA)
     if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
         problem = f"is of type {type(template).__name__}"

@@ -93,7 +93,7 @@ def stability(
     random_state : int, numpy Generator or None
         Source of randomness for resamples and initialization.
     on_fit : callable, optional
-        Called with the number of each resample, from 1, as soon as it is fitted.
+        Called with the number of each resample, from 1, after its fit.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The fit loop: evaluate the parameters in a pass over the data, let the solver take a step, repeat.
+"""The fit loop: evaluate the parameters in a pass, let the solver take a step, and repeat until converged.
 
 Every fit in the library runs this loop.
 """

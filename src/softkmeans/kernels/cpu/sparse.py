@@ -13,8 +13,8 @@ from .panels import MAX_DISTANCE, PANEL_REGISTERS, add_to, features, load_panel,
 def find_near(code: Code, t: Any) -> None:
     """List the registers of distances with a row within the cutoff: their position, and a mask of such rows.
 
-    Every register is written to the end of the list, which then grows or not. This avoids a branch, which the processor
-    would often predict wrongly.
+    Every register is written behind the last entry, but the list only grows if a row is within the cutoff. This avoids
+    a branch, which the processor would often predict wrongly.
     """
     limits, n_near = load_panel(code, t.dist_limit, 0), t.n_near
     n_near.set(code.integer(0))

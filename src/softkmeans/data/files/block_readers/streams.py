@@ -29,7 +29,7 @@ NAME = "the data"  # used in messages, in place of a file name
 
 
 def is_stream(data: Any) -> bool:
-    """Return whether this yields tables, or is a function that returns an iterator of tables."""
+    """Return whether an object yields tables, or is a function that returns an iterator of tables."""
     is_function = callable(data) and not isinstance(data, type | torch.nn.Module) and not _is_table(data)
     return isinstance(data, DataLoader | IterableDataset | Iterator) or is_function
 
