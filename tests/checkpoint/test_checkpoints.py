@@ -29,7 +29,7 @@ from softkmeans import (
     save,
     train_layer,
 )
-from softkmeans.checkpoint import journal
+from softkmeans.checkpoint import resume
 from softkmeans.checkpoint.fingerprints import describe
 from softkmeans.solvers import SOLVERS
 from softkmeans.temperature import Schedule
@@ -207,11 +207,11 @@ def test_signals_leave_a_checkpoint(number, tmp_path):
 def test_an_interruption_while_a_checkpoint_is_written_leaves_one(tmp_path, monkeypatch):
     """Ctrl-C during the very first checkpoint: it is written when the fit ends."""
 
-    def interrupted(folder, content, original=journal.write):
-        monkeypatch.setattr(journal, "write", original)
+    def interrupted(folder, content, original=resume.write):
+        monkeypatch.setattr(resume, "write", original)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(journal, "write", interrupted)
+    monkeypatch.setattr(resume, "write", interrupted)
     model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, every=3))
     with pytest.raises(FitInterrupted):
         model.fit(X)

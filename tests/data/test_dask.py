@@ -61,7 +61,11 @@ def _threads():
 @pytest.fixture(scope="module")
 def cluster():
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit="1GiB", silence_logs=50
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=":0",  # any free port: by default it is a fixed one, which another cluster may use
+        memory_limit="1GiB",
+        silence_logs=50,
     ) as local_cluster:
         yield local_cluster
 

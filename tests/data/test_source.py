@@ -7,7 +7,7 @@ import torch
 from softkmeans.data import block as block_module
 from softkmeans.data.convert import as_source
 from softkmeans.data.scaling import Scaling
-from softkmeans.data.source import ScaledView
+from softkmeans.data.source import ScaledSource
 from softkmeans.distances import as_distance
 
 X = np.arange(30.0).reshape(10, 3)
@@ -59,7 +59,7 @@ def test_memory_mapped_file(tmp_path):
 
 
 def test_views_scale_all_rows():
-    view = ScaledView(as_source(X), Scaling(as_distance("sqeuclidean"), torch.zeros(3, dtype=torch.float64), 0.5))
+    view = ScaledSource(as_source(X), Scaling(as_distance("sqeuclidean"), torch.zeros(3, dtype=torch.float64), 0.5))
     np.testing.assert_array_equal(view.map(lambda b: b.x).numpy(), 2 * X)
     np.testing.assert_array_equal(view.sum(lambda b: b.x.sum(0)).numpy(), 2 * X.sum(0))
     np.testing.assert_array_equal(view.take(torch.tensor([3])).numpy(), 2 * X[[3]])

@@ -453,7 +453,7 @@ def test_in_a_forked_child():
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         child = multiprocessing.get_context("fork").Process(target=_send_fit, args=(theirs, x))
         child.start()
-        assert ours.poll(60), "the child hangs"
+        assert ours.poll(HANG_SECONDS), "the child hangs"
         np.testing.assert_array_equal(ours.recv()[0], expected[0])
         child.join(HANG_SECONDS)
     finally:

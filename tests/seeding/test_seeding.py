@@ -13,7 +13,7 @@ from softkmeans import fit
 from softkmeans.data.convert import as_source
 from softkmeans.data.ordering import count_distinct, draw, sorted_rows
 from softkmeans.data.scaling import Scaling
-from softkmeans.data.source import ScaledView
+from softkmeans.data.source import ScaledSource
 from softkmeans.distances import as_distance
 from softkmeans.seeding import SEEDINGS
 
@@ -92,7 +92,7 @@ def test_well_separated_clusters_are_found(name):
     assert n_complete == 10
 
 
-class _CountingView(ScaledView):
+class _CountingView(ScaledSource):
     """A source that counts the passes over its rows."""
 
     passes = 0

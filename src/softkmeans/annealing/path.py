@@ -259,7 +259,7 @@ def _level(goal: FreeEnergy, state: AnnealingState, *, is_first: bool) -> Level:
 
 
 def _transitions(state: AnnealingState, level: int, unit: float) -> list[Transition]:
-    """Return the transitions between the previous level and a level, by decreasing temperature."""
+    """Return the transitions from the previous level to this one, by decreasing temperature."""
     splits = [Transition(t * unit, level, cluster, "split") for cluster, t in state.splits]
     jumps = [Transition(t * unit, level, cluster, "jump") for cluster, t in state.jumps]
     return sorted(splits + jumps, key=lambda transition: -transition.temperature)

@@ -90,7 +90,7 @@ def fit(
         bool, typer.Option(help="Fit to a small sample of the rows first, and enlarge it until it has all rows.")
     ] = False,
     stability: Annotated[
-        int, typer.Option(help="Number of resamples to measure the stability of the clusters with.", min=0)
+        int, typer.Option(help="Number of resamples for measuring the stability of the clusters.", min=0)
     ] = 0,
     stream: Stream = None,
     checkpoint: Annotated[

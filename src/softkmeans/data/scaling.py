@@ -17,7 +17,7 @@ from ..distances import Distance, check_features
 from ..errors import InputError
 from ..model.stats import Stats
 from .block import Block
-from .source import ScaledView, Source
+from .source import ScaledSource, Source
 from .validation import check_signs
 
 
@@ -117,7 +117,7 @@ class Scaling(NamedTuple):
 
     def view(self, source: Source) -> Source:
         """Return a source of the same rows, centered and scaled."""
-        return ScaledView(source, self)
+        return ScaledSource(source, self)
 
     @property
     def unit(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArraySource", "BlockSource", "MappedSource", "ScaledView", "Source", "WrappedSource"]
+__all__ = ["ArraySource", "BlockSource", "MappedSource", "ScaledSource", "Source", "WrappedSource"]
 
 import functools
 import itertools
@@ -206,7 +206,7 @@ class MappedSource(WrappedSource):
         return self.source.sum(lambda block: fn(transform(block)))
 
 
-class ScaledView(MappedSource):
+class ScaledSource(MappedSource):
     """The rows of another source, centered and scaled."""
 
     def __init__(self, source: Source, scaling: RowScaling) -> None:

@@ -18,7 +18,7 @@ from .._utils.reductions import dot, total
 from ..data.block import Block, as_tensor
 from ..data.convert import as_source
 from ..data.scaling import Scaling
-from ..data.source import ScaledView, Source
+from ..data.source import ScaledSource, Source
 from ..data.validation import check_finite
 from ..distances import Distance, as_distance, check_features
 from ..errors import InputError
@@ -97,7 +97,7 @@ class Clustering:
         # A row's log-density, per unit volume in the data's units, is its log-sum-exp of logits minus this constant.
         self._log_normalizer = 0.0
         if isinstance(objective, NegativeLogLikelihood):
-            self._log_normalizer = objective.in_data_units(objective.level(params), 1.0)
+            self._log_normalizer = objective.in_data_units(objective.log_normalizer(params), 1.0)
 
     @property
     def is_plain(self) -> bool:
@@ -106,7 +106,7 @@ class Clustering:
         return equal and self.rule.noise_logit == -math.inf
 
     def _scaled(self, source: Source) -> Source:
-        return ScaledView(source, _OverflowCheckedScaling(*self.scaling))
+        return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
 
     def _assign(self, block: Block) -> Tensor:
         return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)

@@ -45,7 +45,7 @@ from ..model.stats import Stats
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
-MIN_PRODUCT_RATIO = 1e-7  # smaller ratios of squared distance to squared norms: compute from differences
+MIN_PRODUCT_RATIO = 1e-7  # of squared distance to squared norms; smaller distances are computed from differences
 
 
 def tiles(block: Block, n_clusters: int) -> Iterator[Block]:

@@ -157,7 +157,7 @@ def effective_n_clusters(resp: Table, *, sample_weight: ArrayLike | Tensor | Non
 
     References
     ----------
-    Hill, "Diversity and evenness: a unifying notation and its consequences", Ecology 54, 1973: his number of order 1.
+    Hill, "Diversity and evenness: a unifying notation and its consequences", Ecology 54, 1973: Hill number of order 1.
 
     Examples
     --------

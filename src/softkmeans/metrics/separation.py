@@ -130,8 +130,8 @@ def fuzzy_silhouette(
     Returns
     -------
     float
-        From -1 to 1; higher is better. An undefined width counts as 0: that of the only row of a cluster ("exact"),
-        without another cluster that has rows, or with all distances 0. The result is 0 if no row has a likeliest
+        From -1 to 1; higher is better. An undefined width counts as 0: if the row is the only one of its cluster
+        ("exact"), if no other cluster has rows, or if all distances are 0. The result is 0 if no row has a likeliest
         cluster.
 
     Raises

@@ -67,7 +67,7 @@ class Objective(ABC):
 
     @abstractmethod
     def tolerance_scale(self, sums: PassStats) -> float:
-        """Return the scale that ``tol`` is relative to. The objective itself is no such scale, as it may cross zero."""
+        """Return the scale that ``tol`` is relative to. It is not the objective, which may cross zero."""
 
     def is_at_minimum(self, value: float, sums: PassStats, tol: float) -> bool:
         """Return whether a value is close enough to the minimum to stop, for objectives whose minimum is known."""

@@ -37,13 +37,13 @@ class NegativeLogLikelihood(Objective):
 
         return map_values(log_z, params.temperature[self._temperature_index])
 
-    def level(self, params: Params) -> float:
+    def log_normalizer(self, params: Params) -> float:
         """Return the normalization constant: a row's log-density is the logsumexp of its logits minus this."""
         return math.log(len(params.log_prior)) + float(self._log_partitions(params).min())
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:
-        return -float(sums.stats.objective) + float(sums.stats.n) * self.level(params)
+        return -float(sums.stats.objective) + float(sums.stats.n) * self.log_normalizer(params)
 
     @override
     def tolerance_scale(self, sums: PassStats) -> float:

@@ -186,7 +186,7 @@ def proba_function(estimator: Any, X: Any) -> Callable[[Array], Any]:
 
 
 def space_out(values: Array, gap: float) -> NDArray[np.float64]:
-    """Return numbers from 0 to 1, moved as little as possible (least squares) so that they differ by a gap."""
+    """Return numbers from 0 to 1, moved as little as possible (least squares) until they differ by a gap."""
     gap = min(gap, 1 / max(len(values) - 1, 1))
     order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
     positions = np.empty(len(values))

@@ -52,7 +52,7 @@ def animate_training(
     recorder : Recorder
         A recorder that was among the callbacks of a fit or a training.
     X : array, tensor or table of shape (n, d)
-        The data. Two features are plotted directly, a single one with random y positions; PCA projects more to two.
+        The data. Two features are plotted directly, a single one with random y positions, more after a PCA.
     path : str or path-like
         The file to write; its name must end with ``.gif``.
     distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"

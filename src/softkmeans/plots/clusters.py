@@ -80,7 +80,7 @@ class ClusterDisplay:
         Parameters
         ----------
         X : array, tensor or table of shape (n, d)
-            The data. Two features are plotted directly, a single one with random y positions; PCA projects more to two.
+            The data. Two features are plotted directly, a single one with random y positions, more after a PCA.
         resp : array or tensor of shape (n, k)
             Memberships; rows that add up to less than 1 (noise) are paler.
         centers : array or tensor of shape (k, d)

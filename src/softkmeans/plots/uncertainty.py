@@ -76,7 +76,7 @@ class UncertaintyDisplay:
             A fitted estimator with ``predict_proba(X)`` and ``cluster_centers_``, perhaps with ``feature_names_in_``.
         X : array, tensor or table of shape (n, d)
             The data. Two features are plotted directly, with a map. A single one is plotted with random y positions,
-            and more are projected by PCA; there is then no map, and the samples are colored.
+            more are plotted after a PCA; there is then no map, and the samples are colored.
         feature_names : d strings or None
             Names for the axis labels; by default the ``feature_names_in_`` of the estimator, or the columns of a table.
         ax, **kwargs

@@ -21,7 +21,7 @@ from .base import TemperatureRule
 from .maximum_likelihood import MaximumLikelihood
 from .moments import check_squared, covariance
 
-MIN_SQUARED_GAP = 1e-12  # fraction of the total variance; for closer centers, the variance between them is rounding
+MIN_SQUARED_GAP = 1e-12  # fraction of the total variance; for closer centers, the variance along their line is rounding
 UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up to which their mixture has one mode
 
 

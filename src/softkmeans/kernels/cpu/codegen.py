@@ -51,7 +51,7 @@ def register_bytes() -> int:
 
 
 class Value:
-    """A number, or a register of numbers, of the machine code, with Python's operators.
+    """A number or a register in the machine code, with Python's operators.
 
     Python numbers are converted to the type of the other operand. A number is copied to all lanes of a register.
     """
@@ -241,7 +241,7 @@ class Code:
     # -- loops and branches
 
     def range(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Value]:
-        """Loop from start to below stop: Python runs the body once, the machine code runs it for each number."""
+        """Loop over a range of numbers: Python runs the body once, the machine code runs it for each number."""
         b, before = self.builder, self.builder.block
         first, end, by = (self.integer(number).ir for number in (start, stop, step))
         head, body, after = (b.append_basic_block(name) for name in ("head", "body", "after"))

@@ -20,7 +20,8 @@ from . import common, dense, outputs, panels, sparse
 from .codegen import Code, Value
 
 # The arguments of a kernel by type, in order. They become attributes of ``t``; callers pass 0 for unused ones. In
-# shapes, P is the number of rows of a panel, "lanes" that of numbers in a register, "tile" the most rows of a tile.
+# shapes, P is the number of rows of a panel, "lanes" the number of floats in a register, and "tile" the maximum number
+# of rows of a tile.
 ARGUMENTS = {
     "floats": [
         # Inputs

@@ -113,7 +113,7 @@ def _inverse_length(code: Code, square: Value) -> Value:
 
 
 def read_few_features(code: Code, t: Any) -> None:
-    """Read the panel's rows, shifted and scaled, only into ``columns``: the features are too few for registers."""
+    """Read the panel's rows, shifted and scaled, into ``columns`` only, for features too few to fill registers."""
     size = PANEL_REGISTERS * code.lanes
     with code.if_else(t.panel_rows.equals(size)) as (full, part):
         with full:

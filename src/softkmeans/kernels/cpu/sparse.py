@@ -1,4 +1,4 @@
-"""Memberships only of clusters within a row's cutoff, which makes a pass about as fast as one of hard k-means."""
+"""Memberships of only the clusters within a row's cutoff: a pass takes little longer than one of hard k-means."""
 
 from __future__ import annotations
 
