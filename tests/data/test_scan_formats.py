@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from helpers.fuzzing import examples
 from softkmeans.data import as_source, scan, write_table
-from softkmeans.data.files.block_readers import open as open_module
+from softkmeans.data.files.block_readers import registry
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 W = np.random.default_rng(1).uniform(0, 2, size=100)
@@ -128,7 +128,7 @@ def rows_of(source):
 
 
 def test_there_is_a_case_for_every_format():
-    assert {suffix.lstrip(".") for suffix in open_module.READERS} <= set(ALL)
+    assert {suffix.lstrip(".") for suffix in registry.READERS} <= set(ALL)
 
 
 @pytest.mark.process
