@@ -26,7 +26,7 @@ from .errors import FitInterrupted as FitInterrupted
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import RankLostError as RankLostError
-from .estimators.clustering import accumulate as accumulate
+from .estimators.fitted_model import accumulate as accumulate
 from .estimators.fuzzy_cmeans import FuzzyCMeans as FuzzyCMeans
 from .estimators.soft_kmeans import SoftKMeans as SoftKMeans
 from .fitting.fit import fit as fit

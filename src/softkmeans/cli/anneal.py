@@ -14,10 +14,10 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import check_rows, report_rows, standardize
 from .options import Columns, Data, DistanceName, Scale, WeightColumn, split_names
 from .outputs import PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .row_checks import check_rows, report_rows, standardize
 
 TRANSITION_HEADERS = ("event", "temperature", "T / T_c", "clusters after", "lifetime in log T")
 

@@ -15,6 +15,7 @@ import softkmeans as sk
 from .._utils.signals import exit_status
 from ..errors import InputError
 from .distributed import process_group, process_rank
+from .input_rows import Rows, open_rows
 from .messages import print_warnings
 from .options import (
     Clusters,
@@ -34,7 +35,6 @@ from .options import (
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
-from .rows import Rows, open_rows
 
 
 class _ResumePrinter(sk.callbacks.Callback):

@@ -12,9 +12,9 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import read_for
 from .options import Data, ModelFile
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
+from .rows_for_model import read_for
 
 
 def plot(

@@ -12,10 +12,10 @@ import typer
 
 import softkmeans as sk
 
-from .inputs import read_for, scan_for
+from .input_rows import is_read_in_blocks
 from .options import DataFiles, ModelFile, Stream
 from .outputs import TABLES, check_outputs
-from .rows import is_read_in_blocks
+from .rows_for_model import read_for, scan_for
 
 
 def predict(

@@ -16,7 +16,6 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .inputs import check_rows, report_rows, standardize
 from .messages import print_warnings
 from .options import (
     Columns,
@@ -33,6 +32,7 @@ from .options import (
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .row_checks import check_rows, report_rows, standardize
 
 # The scores that are printed, with column header and number format; --table also has the others. BIC has one digit,
 # as differences of 2 matter.

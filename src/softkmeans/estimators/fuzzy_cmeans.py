@@ -14,7 +14,7 @@ from ..data.source import Source
 from ..distances import as_distance
 from ..model.assignment import Fuzzy
 from .base import SoftClusterer
-from .clustering import Clustering
+from .fitted_model import Clustering
 
 
 class FuzzyCMeans(SoftClusterer):

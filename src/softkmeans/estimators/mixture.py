@@ -19,7 +19,7 @@ from ..data.convert import Array, like
 from ..distances import as_distance
 from ..temperature import as_temperature
 from .base import SoftClusterer
-from .clustering import sample_mixture
+from .fitted_model import sample_mixture
 
 
 class Mixture(SoftClusterer):

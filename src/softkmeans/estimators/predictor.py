@@ -24,7 +24,7 @@ from ..data.distributed.dask_source import map_partitions
 from ..data.frames import is_dask
 from ..data.source import Source
 from ..errors import InputError
-from .clustering import Clustering
+from .fitted_model import Clustering
 from .validation import validate_rows
 
 

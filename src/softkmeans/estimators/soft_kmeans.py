@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..fitting.results import Result
 from ..nn.layer import SoftKMeansLayer
 from ..temperature import as_temperature
-from .clustering import Clustering
+from .fitted_model import Clustering
 from .mixture import Mixture
 
 

@@ -26,7 +26,7 @@ from ..data.block import as_tensor
 from ..data.convert import as_source
 from ..distances import squared_distances
 from ..errors import InputError, MissingExtraError
-from ..estimators.clustering import Clustering
+from ..estimators.fitted_model import Clustering
 from ..estimators.pipeline import Model, feature_names, split_pipeline
 
 MAX_FILE_BYTES = 2**31 - 1  # limit of a protobuf message

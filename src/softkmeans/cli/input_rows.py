@@ -17,8 +17,8 @@ import softkmeans as sk
 
 from ..errors import FitInterrupted, InputError
 from .distributed import has_several_processes
-from .inputs import check_rows, report_rows
 from .outputs import draw_clusters
+from .row_checks import check_rows, report_rows
 
 MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
 N_ROWS_IN_PICTURE = 5000  # rows sampled for a picture if they are not all in memory

@@ -1,0 +1,42 @@
+"""Read the rows that a saved model is applied to."""
+
+from __future__ import annotations
+
+__all__ = ["read_for", "scan_for"]
+
+from pathlib import Path
+from typing import Any
+
+import softkmeans as sk
+
+from ..errors import InputError
+
+
+def read_for(model: Any, file: Path) -> Any:
+    """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
+    names = sk.estimators.feature_names(model)
+    if names is not None and file.suffix.lower() not in (".npy", ".npz"):
+        return sk.data.read_table(file, columns=names)
+    table = sk.data.read_table(file)
+    _check_n_columns(model, file, table.x.shape[1])
+    return table._replace(columns=None if names is None else tuple(names))
+
+
+def scan_for(model: Any, file: Path) -> Any:
+    """Open the columns that a model was fitted on, to be read in blocks."""
+    names, scan = sk.estimators.feature_names(model), sk.data.scan(file)
+    if names is not None and scan.columns is not None:
+        return sk.data.scan(file, columns=names)
+    _check_n_columns(model, file, scan.n_features)
+    scan.columns = None if names is None else tuple(names)
+    return scan
+
+
+def _check_n_columns(model: Any, file: Path, n_columns: int) -> None:
+    """Raise an InputError unless a file has as many numeric columns as the model was fitted on."""
+    expected = sk.estimators.split_pipeline(model)[1].n_features_in_
+    if n_columns != expected:
+        raise InputError(
+            f"{file} has {n_columns} numeric columns, expected the {expected} that the model was fitted on: "
+            "give a file with these columns"
+        )
