@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from helpers.signals import handle_ctrl_c
 from helpers.streams import Stream
+from helpers.waiting import HANG_SECONDS
 from softkmeans import (
     Callback,
     Checkpoint,
@@ -31,6 +32,7 @@ from softkmeans import (
 )
 from softkmeans.checkpoint import resume
 from softkmeans.checkpoint.fingerprints import describe
+from softkmeans.objectives import Objective
 from softkmeans.solvers import SOLVERS
 from softkmeans.temperature import Schedule
 
@@ -145,7 +147,8 @@ def test_killed_at_random_moments(name, tmp_path):
         child.join(rng.uniform(0.005, 0.08))
         if child.is_alive():
             os.kill(child.pid, signal.SIGKILL)
-        child.join()
+        child.join(HANG_SECONDS)
+        assert child.exitcode is not None
         killed += 1
     last = fitted(keeping)
     same_bits(last, whole)
@@ -181,9 +184,25 @@ class SignalAfter(Callback):
 LONG = {"solver": "adam", "tol": 0, "max_iter": 60, "random_state": 0}
 
 
-def interrupted_by(number, path):
+def signal_in_pass(number, n_iter):
+    """Make this process send itself a signal in the middle of a pass."""
+    n_calls = 0
+
+    def accumulate(objective, block, params, original=Objective.accumulate):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == n_iter:
+            os.kill(os.getpid(), number)
+        return original(objective, block, params)
+
+    Objective.accumulate = accumulate
+
+
+def interrupted_by(number, during, path):
     handle_ctrl_c()
-    callbacks = [SignalAfter(number, 30)]
+    if during == "pass":
+        signal_in_pass(number, 31)
+    callbacks = [SignalAfter(number, 30)] if during == "callback" else []
     try:
         SoftKMeans(20, **LONG, checkpoint=path, callbacks=callbacks).fit(X)
     except FitInterrupted:
@@ -193,11 +212,12 @@ def interrupted_by(number, path):
 
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize("during", ["callback", "pass"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_leave_a_checkpoint(number, tmp_path):
-    child = get_context("fork").Process(target=interrupted_by, args=(number, tmp_path / "kept"))
+def test_signals_leave_a_checkpoint(number, during, tmp_path):
+    child = get_context("fork").Process(target=interrupted_by, args=(number, during, tmp_path / "kept"))
     child.start()
-    child.join()
+    child.join(HANG_SECONDS)
     assert child.exitcode == 7
     model = SoftKMeans(20, **LONG, checkpoint=tmp_path / "kept", resume=True)
     assert resumed_at(model) == 30

@@ -461,7 +461,7 @@ def test_in_a_forked_child():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prefer", ["threads", "processes"])
+@pytest.mark.parametrize("prefer", ["threads", pytest.param("processes", marks=pytest.mark.process)])
 def test_under_joblib(prefer):
     x, _, _ = make_data(30_000, 20, 12, np.float32)
     parallel = joblib.Parallel(n_jobs=2, prefer=prefer, max_nbytes=1000)  # workers receive read-only memory maps

@@ -20,7 +20,7 @@ from .._utils.atomic import atomic_write, check_writable
 from ..errors import InputError, warn
 
 FORMAT = "softkmeans checkpoint"
-VERSION = 1
+VERSION = 2
 FILE_NAME = re.compile(r"\d{8}\.safetensors")
 N_KEPT = 2  # checkpoints kept in a folder
 

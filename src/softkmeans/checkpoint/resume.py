@@ -164,15 +164,15 @@ class Journal(Callback):
     def write(self) -> None:
         """Write a checkpoint of all sums so far; of several processes, only the first writes."""
         began, n_before = time.monotonic(), self.n_written
-        self.n_written = self.next_sum  # if writing fails now, do not try again at the end of the fit
-        self.content = self.content._replace(step=self.step)
-        if self.source.is_first:
-            self._check_only_writer()
-            try:
+        try:
+            self.n_written = self.next_sum  # if writing fails now, do not try again at the end of the fit
+            self.content = self.content._replace(step=self.step)
+            if self.source.is_first:
+                self._check_only_writer()
                 write(self.checkpoint.folder, self.content)
-            except KeyboardInterrupt:  # writing did not fail: the checkpoint is written at the end of the fit
-                self.n_written = n_before
-                raise
+        except KeyboardInterrupt:  # writing did not fail: the checkpoint is written at the end of the fit
+            self.n_written = n_before
+            raise
         self.written_step = self.step
         self.written_at = time.monotonic()
         self.write_seconds = self.written_at - began

@@ -1,4 +1,4 @@
-"""Agreement of two soft clusterings of the same rows, from the contingency table of their clusters."""
+"""Agreement of two soft clusterings of the same rows."""
 
 from __future__ import annotations
 

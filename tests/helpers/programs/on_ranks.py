@@ -17,7 +17,7 @@ from softkmeans.estimators import fit_scaler
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)
-dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=20))
+dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=300))
 rank, size = dist.get_rank(), dist.get_world_size()
 x, w = np.load(folder / "x.npy"), np.load(folder / "w.npy")
 parts = {
