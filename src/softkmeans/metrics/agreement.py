@@ -24,6 +24,7 @@ from ..errors import InputError
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 MIN_RELATIVE_RANGE = 1e-12  # of the largest agreement: a smaller difference from chance is rounding
+MIN_INFORMATION = 1e-14  # nats: less is rounding
 MIN_VARIANCE = 1e-12  # of memberships, relative to their mean: below, all rows are equal up to rounding in float32
 
 AVERAGES: dict[str, Callable[[float, float], float]] = {
@@ -166,8 +167,9 @@ def soft_mutual_information(
     if average_method is None:
         return information
     h_a, h_b = float(entr(p_a).sum()), float(entr(p_b).sum())
-    mean_entropy = AVERAGES[average_method](h_a, h_b)
-    return information / mean_entropy if mean_entropy > 0 else float(h_a == h_b)
+    if information <= MIN_INFORMATION:  # the entropy of a single cluster may be rounding, too, and cannot be divided by
+        return float(max(h_a, h_b) <= MIN_INFORMATION)
+    return information / AVERAGES[average_method](h_a, h_b)
 
 
 def align(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike | Tensor | None = None) -> Array:
