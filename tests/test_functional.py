@@ -42,6 +42,7 @@ def test_assign_matches_the_softmax_of_scipy(distance, temperature):
     np.testing.assert_allclose(assign(x, c, torch.tensor(temperature), distance), expected, rtol=1e-5, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 @examples(40)
 @given(

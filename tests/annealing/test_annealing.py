@@ -199,6 +199,7 @@ def test_integer_weights_equal_repeated_rows_in_any_order():
     assert_equivalent(one, other, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "shift"), [(1e-6, 0.0), (1e5, 0.0), (1.0, 1e4)])
 def test_scaling_and_shifting_change_only_the_units(factor, shift):
     moved = annealing_path(FIVE * factor + shift, TEMPERATURES * factor**2)

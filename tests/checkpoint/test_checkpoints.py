@@ -416,6 +416,7 @@ def test_intervals(interval, n_files, tmp_path):
     assert lines[0] == "resumed at step 8"
 
 
+@pytest.mark.slow
 def test_other_callbacks_may_stop_elsewhere(tmp_path):
     """Check that no sum of the first fit is used in the second, where the two differ."""
 

@@ -132,6 +132,7 @@ def test_fit_and_predict_agree_with_the_library(name, suffix, data, run):
     check_assignments(*table_of(succeeds(run("predict", "m.safetensors", file))), expected, x.to_numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".parquet"])
 def test_assignments_in_every_format(ending, data, run):
     succeeds(run("fit", data / "wine.csv", "-k", 3, "--assignments", f"fit{ending}"))
@@ -282,6 +283,7 @@ def test_pictures(model, ending, data, run):
         assert colors("loss.png") > 5
 
 
+@pytest.mark.slow
 def test_regions_shade_the_plane(data, run):
     for name, more in (("plain.png", []), ("shaded.png", ["--regions"])):
         succeeds(run("plot", data / "two.safetensors", data / "two.csv", "--out", name, *more))
@@ -293,6 +295,7 @@ def test_regions_shade_the_plane(data, run):
     assert white[1] < 0.8 * white[0]
 
 
+@pytest.mark.slow
 def test_fit_writes_a_picture(data, run):
     out = succeeds(run("fit", data / "wine.csv", "-k", 3, "--scale", "standard", "--picture", "p.png"))
     assert "wrote p.png" in out
@@ -672,6 +675,7 @@ def test_help_loads_nothing_heavy():
     assert all(command in done.stdout for command in COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_has_help(command, flag, run):
@@ -690,6 +694,7 @@ def test_version(run):
     assert succeeds(run("--version")) == f"softkmeans {softkmeans.__version__}\n"
 
 
+@pytest.mark.slow
 def test_other_commands_accept_the_files_of_the_demo(run):
     assert run("demo", "--out-dir", "d", "--solver", "em")[0] == 0
     succeeds(run("predict", "d/model.safetensors", "d/blobs.csv", "--out", "again.csv"))

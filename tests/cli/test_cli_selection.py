@@ -56,6 +56,7 @@ def rows_of(out, head):
 # --- fit and info -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_stability_column_matches_the_library(scale, data, run):
     args = ("--stability", 4, "--scale", scale, "--weight-column", "w", "--seed", 1, "--out", "m.safetensors")
@@ -69,6 +70,7 @@ def test_stability_column_matches_the_library(scale, data, run):
     assert err == "".join(f"warning: {as_options(warning)}\n" for warning in diagnose(model, found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("temperature", "parameter"), [("calibrated", "calibrated"), ("perplexity:1.3", "perplexity:1.3"), ("2", 2.0)]
 )
@@ -276,6 +278,7 @@ def test_misuse_is_one_line_and_nothing_is_written(line, data, run, tmp_path, re
     assert listing(data, tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_late_error_writes_nothing_and_keeps_existing_files(data, run, monkeypatch):
     def broken(path):
         raise OSError("the disk is full")

@@ -41,6 +41,7 @@ def seeded_whole(name, distance):
     return seeded(name, Stream(X, w=WEIGHTS), 5, distance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 @examples(4)
@@ -52,6 +53,7 @@ def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @examples(5)
 @given(ends=ENDS, kind=st.sampled_from(["auto", "per-cluster", 2.0, "calibrated", "perplexity:1.5"]))
 def test_fits_do_not_depend_on_blocks(ends, kind):
@@ -92,6 +94,7 @@ def test_rows_with_zero_weight_are_not_initial_centers(name):
         assert start.max() < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMED_SEEDINGS)
 def test_fewer_distinct_rows_than_clusters(name):
     rows = np.repeat([[0.0, 1.0], [4.0, 4.0]], 20, axis=0)
@@ -102,6 +105,7 @@ def test_fewer_distinct_rows_than_clusters(name):
         assert len(np.unique(start.numpy().round(6), axis=0)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3])
 def test_rows_are_drawn_by_their_sampling_weight(size):
     """Compare with the probabilities of sequential draws without replacement."""

@@ -108,6 +108,7 @@ def test_layouts_make_no_difference(name, layout):
     np.testing.assert_array_equal(a.labels_, b.labels_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_fit_predict_is_predict_and_a_second_fit_is_the_same(name):
     model = member(name)
@@ -117,6 +118,7 @@ def test_fit_predict_is_predict_and_a_second_fit_is_the_same(name):
     np.testing.assert_array_equal(model.fit(IRIS).cluster_centers_, centers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_the_order_of_the_rows_makes_no_difference(name):
     order = np.random.default_rng(0).permutation(len(IRIS))
@@ -141,6 +143,7 @@ def test_duplicate_rows_have_the_same_memberships(name):
     np.testing.assert_allclose(resp[::6], resp[5::6], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize("value", [1.0, -3e5, 1e-30])
 def test_constant_data(name, value):

@@ -192,6 +192,7 @@ def log_density(x, c, t, distance):
     return scipy.stats.gamma(len(c), scale=t).logpdf(radius) - np.log(sphere * radius ** (len(c) - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [2, 4])
 @pytest.mark.parametrize("temperature", ["auto", 0.5, 20.0])
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -351,6 +352,7 @@ def kinds(x):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds(X))
 @pytest.mark.parametrize("device", [None, "cpu", torch.device("cpu")])
 def test_arrays_give_arrays_and_tensors_give_tensors(kind, device):
@@ -672,6 +674,7 @@ def test_in_a_pipeline():
     assert pipeline.score(x) == pytest.approx(model().fit(scaled).score(scaled))
 
 
+@pytest.mark.slow
 def test_grid_search_scores_the_held_out_likelihood():
     grid = {"n_clusters": [1, 2, 3], "temperature": [0.02, 2.0, 200.0]}
     folds = KFold(4, shuffle=True, random_state=0)
@@ -773,6 +776,7 @@ def test_fewer_distinct_rows_than_clusters(temperature, init):
     np.testing.assert_allclose(fitted.predict_proba(x).sum(1), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 3.0, -1e8, 1e-30, 1e-150, 1e-300, 1e150])
 @pytest.mark.parametrize("solver", ["em", "adam", "lbfgs"])
 def test_constant_data(solver, value):

@@ -45,6 +45,7 @@ def test_em_agrees_with_a_reference_in_any_units(backend, offset, scale, dtype, 
     assert error <= rtol * (np.abs(expected).max() if dtype == np.float64 else spread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("offset", "scale"), [(1e6, 1), (0, 1e-20), (0, 1e15), (-7, 1e4)])
 @pytest.mark.parametrize("temperature", ["auto", 4.0])
 def test_translation_and_scaling_change_only_the_units(offset, scale, temperature):
@@ -123,6 +124,7 @@ def test_given_centers_keep_their_order():
         np.testing.assert_allclose(fit(x, 3, temperature=0.01, init=init).centers, [[9.05], [0.1], [5.0]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_restarts_keep_the_lowest_objective():
     runs = [fit(BLOBS, 7, init="random", n_init=n, random_state=3, temperature=1.0).objective for n in (1, 4, 12)]
     assert runs[0] >= runs[1] >= runs[2]

@@ -71,6 +71,7 @@ def test_the_learned_temperature_is_that_of_em(distance):
     assert online.temperature == pytest.approx(em.temperature, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["sorted", "cyclic"])
 def test_the_order_of_rows_in_memory_makes_little_difference(order):
     x, _ = make_blobs([500] * 8, n_features=3, cluster_std=1.0, random_state=4, shuffle=False)

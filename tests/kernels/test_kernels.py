@@ -364,6 +364,7 @@ WEIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", WEIGHTS)
 def test_weights_in_any_container(backend, container):
     x, c, _ = make_data(4000, 11, 5, np.float32)
@@ -535,6 +536,7 @@ def run_kernel(write, x, bits):
 FLOATS = {32: np.float32, 64: np.float64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "error"), [(32, 1.8e-7), (64, 5e-16)])
 def test_exp2_over_its_whole_range(bits, error):
     smallest = codegen.MIN_EXPONENT[bits]

@@ -55,6 +55,7 @@ def test_crisp_exact_silhouette_matches_scikit_learn(labels, seed, alpha):
     assert found == pytest.approx(silhouette_score(x, labels), abs=1e-8)
 
 
+@pytest.mark.slow
 def test_the_exact_silhouette_computes_distances_in_tiles(monkeypatch):
     sizes, distances = [], torch.cdist
 

@@ -214,6 +214,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", SCALARS)
 def test_forms_of_the_same_tables(name, form):

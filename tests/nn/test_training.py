@@ -87,6 +87,7 @@ def test_there_are_no_warnings(learn):
         torch.set_warn_always(False)
 
 
+@pytest.mark.slow
 def test_the_default_objective_follows_the_layer():
     x = rows()
     for learn, objective in ((False, "free_energy"), (True, "nll")):
@@ -97,6 +98,7 @@ def test_the_default_objective_follows_the_layer():
         assert torch.equal(given.temperature, default.temperature)
 
 
+@pytest.mark.slow
 def test_a_temperature_that_is_not_learned_is_unchanged():
     for objective in ("free_energy", "nll", "distortion"):
         module = layer()
@@ -130,6 +132,7 @@ def test_any_floating_layer(objective, dtype):
     np.testing.assert_allclose(module.centroids.detach().double(), double.centroids.detach(), tolerance, tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_initialization_ignores_the_centroids_and_follows_random_state(init):
     trained = []

@@ -107,6 +107,7 @@ def test_fuzzy_memberships_on_centers():
     np.testing.assert_allclose(model.predict_proba([[0.0, 0], [1.0, 0], [0.5, 7]]), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_textbook_update_ends_at_a_fixed_point():
     c, t = START, 0.3
     for _ in range(3000):
@@ -262,6 +263,7 @@ def test_tensors_are_returned_for_tensors_and_float32_agrees(name):
     np.testing.assert_allclose(resp.numpy(), model.predict_proba(IRIS), atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_warm_start_at_the_optimum_ends_soon(name):
     model = member(name, warm_start=True, tol=1e-7, max_iter=2000).fit(IRIS)
@@ -432,6 +434,7 @@ def test_uncertain_rows_are_rejected(name, threshold):
 # scikit-learn
 
 
+@pytest.mark.slow
 def test_a_grid_search_over_temperature_and_n_clusters():
     grid = {"n_clusters": [1, 2, 3], "temperature": [0.1, 0.5, "per-cluster"], "priors": ["learned"]}
     search = GridSearchCV(SoftKMeans(random_state=0), grid, cv=3).fit(IRIS)

@@ -71,6 +71,7 @@ def test_colors_title_and_trails_belong_to_the_pass(recorder):
     plt.close(animated.figure)
 
 
+@pytest.mark.slow
 def test_training_of_a_layer_with_more_features(tmp_path):
     rows = torch.tensor(np.column_stack([X, X[:, :1] ** 2]), dtype=torch.float32)
     recorded, layer = Recorder(), SoftKMeansLayer(3, 3, temperature=2.0)

@@ -93,6 +93,7 @@ def test_certain_samples_have_the_clusters_colors():
     np.testing.assert_allclose(colors_of(np.eye(7)), [to_rgb(c) for c in PALETTE], atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b"), list(combinations(range(7), 2)))
 def test_a_tied_sample_has_the_middle_color_and_is_paler(a, b):
     tie = np.zeros((3, 7))
@@ -237,6 +238,7 @@ def test_numbers_do_not_overlap_and_are_near_their_centers():
     assert away.max() < 40
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_samples_make_a_small_pdf_with_all_of_them():
     X, resp, centers = blobs(k=4, n=100_000)
     display = draw(X, resp, centers)

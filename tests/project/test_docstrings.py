@@ -85,6 +85,7 @@ def test_the_walk_finds_what_users_see():
     assert "softkmeans.estimators.soft_kmeans.SoftKMeans.fit" in CALLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLIC | METHODS)
 def test_everything_has_a_docstring(name):
     cls, _, method = name.rpartition(".")

@@ -84,6 +84,7 @@ def test_draws_are_proportional_to_the_weights():
     assert (drawn == 3).double().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["k-means++", "k-means||"])
 def test_well_separated_clusters_are_found(name):
     means = np.array([[i * 100.0, j * 100.0] for i in range(5) for j in range(5)])

@@ -79,6 +79,7 @@ SPREADS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_cluster_of_any_shape_is_recognized(shape):
     x = np.random.default_rng(0).multivariate_normal([0, 0, 0], SPREADS[shape], 400)
@@ -96,6 +97,7 @@ def test_clusters_of_any_shape(shape):
     assert found.scores["bic"].tolist() == found.scores[f"bic_{shape}"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_the_given_criterion_selects(criterion):
     x = blobs(3, sep=3.2, n=30, seed=1)
@@ -104,6 +106,7 @@ def test_the_given_criterion_selects(criterion):
     assert (found.n_clusters, found.criterion) == (found.choices[criterion], criterion)
 
 
+@pytest.mark.slow
 def test_choices_are_the_best_values_of_their_columns(full):
     n_clusters, scores = full.scores["n_clusters"], full.scores
     for name in ("bic", "icl", "xie_beni"):
@@ -226,6 +229,7 @@ def test_icl_is_bic_plus_twice_the_entropy(full):
         assert full.scores["inertia"][place] == model.inertia_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("std", [1e-2, 1e-3])
 def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
@@ -240,6 +244,7 @@ def test_small_clusters_far_apart_and_far_from_the_origin(std, dtype):
     assert found.scores["bic_diag"][3] == pytest.approx((4 * 2 + 3 + 2) * math.log(200) - 2 * density, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_clusters_of_very_small_variance_have_a_likelihood():
     x = np.repeat([[0.0, 0], [0, 1], [3, 0.5]], 30, 0) + 1e-5 * np.random.default_rng(0).normal(size=(90, 2))
     found = choose(x, [2, 3, 4], path=True)
@@ -350,6 +355,7 @@ def test_lifetimes_match_the_annealing_path(distance):
     assert found.choices["lifetime"] == max((2, 4), key=lambda k: lifetimes.get(k, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("std", [1e-1, 1e-4])
 def test_the_lifetime_of_two_small_clusters(std):
     """It lasts from T = 2 λ of all rows to 2 λ of the larger cluster."""
@@ -383,6 +389,7 @@ def test_confidence_is_that_of_the_selected_number():
 COUNTED = ("bic", "icl", "fuzzy_silhouette", "xie_beni", "partition_coefficient", "lifetime", "temperature", "inertia")
 
 
+@pytest.mark.slow
 def test_a_weight_is_equivalent_to_a_repeated_row():
     x = blobs(3, sep=4)
     weighted = choose(x, [1, 3, 4], path=True, sample_weight=W)

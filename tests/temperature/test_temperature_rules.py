@@ -130,6 +130,7 @@ def test_a_perplexity_within_a_jump_is_not_reached():
         assert not 1.05 < np.exp(ref.entropy(x, warm, t) / len(x)) < 1.95
 
 
+@pytest.mark.slow
 @examples(8)
 @given(seed=st.integers(0, 10**6), value=st.floats(1.1, 2.5), distance=st.sampled_from(sorted(DISTANCES)))
 def test_an_integer_weight_is_a_repeated_row(seed, value, distance):
@@ -489,6 +490,7 @@ def test_unsupported_combinations_are_refused(case):
 OBJECTS = [*NAMES, *NAMES.values(), Schedule([3.0, 1.0]), Schedule([2.0]), Fixed(2.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", OBJECTS, ids=str)
 def test_rules_are_estimator_parameters(rule):
     model = SoftKMeans(3, temperature=rule, random_state=0)
