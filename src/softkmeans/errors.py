@@ -1,23 +1,142 @@
-"""The exceptions and warnings of the package. A message names the value, what was expected, and what to do."""
+"""The exceptions and warnings of the package. A message names the value, what was expected, and what to do.
+
+Messages are data: their parameters are `Setting` objects. Python writes them as ``n_clusters=0``, the command line as
+``--n-clusters 0``.
+"""
 
 __all__ = [
     "CallbackError",
     "FitInterrupted",
     "InputError",
+    "Message",
     "MissingExtraError",
     "PerformanceWarning",
     "RankLostError",
+    "Setting",
     "SharedError",
     "warn",
 ]
 
 import sys
 import warnings
-from typing import Any
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple, Self
+
+
+class _Missing(Enum):
+    NO_VALUE = "no value"
+
+
+_NO_VALUE: Any = _Missing.NO_VALUE  # None may be a value
+
+
+class Setting(NamedTuple):
+    """A parameter in a message, with or without its value."""
+
+    name: str
+    value: Any = _NO_VALUE
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the message gives the value, too."""
+        return self.value is not _NO_VALUE
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}" if self.has_value else self.name
+
+
+class Message(str):
+    """A text that keeps its parameters as data; as a string, it is the text that Python users see.
+
+    Parameters
+    ----------
+    *parts : str, Setting or Message
+        The pieces of the text, in order.
+
+    Examples
+    --------
+    >>> message = Message("lower ", Setting("n_clusters"), " or set ", Setting("init", "random"))
+    >>> print(message)
+    lower n_clusters or set init='random'
+    >>> message.render(lambda setting: f"--{setting.name}")
+    'lower --n_clusters or set --init'
+    """
+
+    parts: tuple[str | Setting, ...]
+
+    def __new__(cls, *parts: "str | Setting") -> Self:  # noqa: D102 -- documented by the class
+        flat = [inner for part in parts for inner in (part.parts if isinstance(part, Message) else (part,))]
+        message = super().__new__(cls, "".join(map(str, flat)))
+        message.parts = tuple(flat)
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Message, self.parts
+
+    def render(self, write_setting: Callable[[Setting], str]) -> str:
+        """Return the text with its parameters written by a function."""
+        return "".join(write_setting(part) if isinstance(part, Setting) else part for part in self.parts)
 
 
 class InputError(ValueError):
-    """Invalid data or an invalid parameter; the message names the value, what was expected, and what to do."""
+    """Invalid data or an invalid parameter.
+
+    The message has the form ``parameter=value problem, expected ...: hint``, without the parts that are not given.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    parameter : str, optional
+        Name of the parameter.
+    value : object, optional
+        Value of the parameter.
+    expected : str, optional
+        What was expected.
+    hint : str, optional
+        What to do.
+
+    Examples
+    --------
+    >>> print(InputError("is more than the 5 rows", parameter="n_clusters", value=8, hint="lower it"))
+    n_clusters=8 is more than the 5 rows: lower it
+    """
+
+    def __init__(
+        self,
+        problem: str = "",
+        *,
+        parameter: str = "",
+        value: Any = _NO_VALUE,
+        expected: str = "",
+        hint: str = "",
+    ) -> None:
+        self.parameter, self.value, self.problem, self.expected, self.hint = parameter, value, problem, expected, hint
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> Message:
+        """The message as data, for the command line."""
+        parts: list[str | Setting] = [Setting(self.parameter, self.value)] if self.parameter else []
+        parts += [" ", self.problem] if parts and self.problem else [self.problem]
+        if self.expected:
+            parts += [", expected " if self.problem else ": expected ", self.expected]
+        if self.hint:
+            parts += [": ", self.hint]
+        return Message(*parts)
+
+    def about(self, parameter: str) -> Self:
+        """Return the same error with another name for what it is about."""
+        return type(self)(self.problem, parameter=parameter, value=self.value, expected=self.expected, hint=self.hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _input_error, (type(self), vars(self))  # errors travel between processes
+
+
+def _input_error(kind: type[InputError], fields: dict[str, Any]) -> InputError:
+    """Build an error from its fields, when it is unpickled."""
+    return kind(**fields)
 
 
 class SharedError(InputError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_count", "check_fraction", "check_known", "check_positive", "check_tol"]
+__all__ = ["check_bool", "check_count", "check_fraction", "check_known", "check_not_negative", "check_positive"]
 
 import math
 from collections.abc import Iterable
@@ -15,31 +15,39 @@ from ..errors import InputError
 def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None) -> None:
     """Raise an InputError unless value is an integer of 1 or more; ``at_most`` is a limit and what it counts."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-        raise InputError(f"{name}={value!r}: give a whole number of 1 or more")
+        raise InputError(parameter=name, value=value, hint="give a whole number of 1 or more")
     if at_most is not None and int(value) > at_most[0]:
-        raise InputError(f"{name}={value} is more than the {at_most[0]} {at_most[1]}: lower it")
+        problem = f"is more than the {at_most[0]} {at_most[1]}"
+        raise InputError(problem, parameter=name, value=int(value), hint="lower it")
 
 
 def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:
     """Raise an InputError unless value is one of the options; ``otherwise`` describes other valid values."""
     known = list(options)
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"{name}={value!r} is not known: choose one of {', '.join(known)}{otherwise}")
+        hint = f"choose one of {', '.join(known)}{otherwise}"
+        raise InputError("is not known", parameter=name, value=value, hint=hint)
+
+
+def check_bool(name: str, value: Any) -> None:
+    """Raise an InputError unless value is True or False."""
+    if type(value).__name__ not in ("bool", "bool_"):  # NumPy's own, too, without importing NumPy
+        raise InputError(parameter=name, value=value, expected="True or False")
 
 
 def check_positive(name: str, value: Any, otherwise: str = "") -> None:
     """Raise an InputError unless value is a finite number above 0; ``otherwise`` describes other valid values."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
-        raise InputError(f"{name}={value!r}: give a finite number above 0{otherwise}")
+        raise InputError(parameter=name, value=value, hint=f"give a finite number above 0{otherwise}")
 
 
-def check_tol(value: Any) -> None:
+def check_not_negative(name: str, value: Any) -> None:
     """Raise an InputError unless value is a finite number of 0 or more."""
-    if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-        raise InputError(f"tol={value!r}: give a finite number of 0 or more")
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
+        raise InputError(parameter=name, value=value, hint="give a finite number of 0 or more")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """Raise an InputError unless value is a number from 0 to 1."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
-        raise InputError(f"{name}={value!r}: give a number from 0 to 1")
+        raise InputError(parameter=name, value=value, hint="give a number from 0 to 1")

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .._utils.checks import check_count, check_tol
+from .._utils.checks import check_count, check_not_negative
 from ..data.convert import as_source
 from ..data.scaling import Scaling
 from ..data.source import Source
@@ -216,7 +216,7 @@ def annealing_path(
     check_count("max_clusters", max_clusters)
     if tol is None:
         tol = TOL_SMALL if source.n_rows <= LARGE_N_ROWS else TOL_LARGE
-    check_tol(tol)
+    check_not_negative("tol", tol)
     scaling = Scaling.of(source, as_distance(distance))
     goal, view = FreeEnergy(scaling, Fixed(1.0), ModelSpec(learn_priors=True)), scaling.view(source)
     start = initial_state(goal, view)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Callback", "Step", "check_not_negative"]
+__all__ = ["Callback", "Step"]
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from .._utils.checks import check_positive
 
 if TYPE_CHECKING:  # callbacks can be imported without importing torch
     from torch import Tensor
@@ -114,9 +111,3 @@ class Callback:
             Result of the restart, with the clusters in their initial order; None if there is none, for example because
             the data could not be read or Ctrl-C was pressed before the first pass.
         """
-
-
-def check_not_negative(name: str, value: Any) -> None:
-    """Raise an InputError unless value is a finite number of 0 or more."""
-    if not (isinstance(value, Real) and value == 0):
-        check_positive(name, value, ", or 0")

@@ -10,7 +10,8 @@ from typing import Any
 
 from tqdm import TqdmWarning
 
-from .base import Callback, Step, check_not_negative
+from .._utils.checks import check_not_negative
+from .base import Callback, Step
 
 with warnings.catch_warnings():  # in a notebook without ipywidgets, tqdm warns and shows a text bar, which is fine
     warnings.simplefilter("ignore", TqdmWarning)

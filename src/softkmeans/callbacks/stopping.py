@@ -6,8 +6,8 @@ __all__ = ["EarlyStopping", "TimeLimit"]
 
 from time import monotonic
 
-from .._utils.checks import check_count, check_positive
-from .base import Callback, Step, check_not_negative
+from .._utils.checks import check_count, check_not_negative, check_positive
+from .base import Callback, Step
 
 
 class EarlyStopping(Callback):

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from .._utils.checks import check_count, check_tol
+from .._utils.checks import check_count, check_not_negative
 from ..callbacks import Callback, Step
 from ..checkpoint.resume import Checkpoint, journaled
 from ..data.convert import as_source
@@ -173,7 +173,7 @@ def fit(
     check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows of the data (n_samples)"))
     check_count("n_init", n_init)
     check_count("max_iter", max_iter)
-    check_tol(tol)
+    check_not_negative("tol", tol)
     if not isinstance(local_search, bool | np.bool_):
         raise InputError(f"local_search={local_search!r}: expected True or False")
     scaling = Scaling.of(source, with_center_update(as_distance(distance), update))

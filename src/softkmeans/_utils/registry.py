@@ -1,0 +1,162 @@
+"""Registries: the members of an extension point, by name."""
+
+from __future__ import annotations
+
+__all__ = ["Registry"]
+
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Generic, TypeVar, cast
+
+from ..errors import InputError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """The members of an extension point, such as the solvers, by name.
+
+    Parameters
+    ----------
+    parameter : str
+        The parameter that takes these names.
+    interface : str
+        The class of the members, as ``module:name``.
+    members : dict of str to str
+        The library's own members, as ``module:name``. The module is imported when the member is used, so that the names
+        can be listed without importing anything.
+    instances : bool, default=True
+        Whether members are objects: a class is then called without arguments. Otherwise, members are classes.
+
+    Examples
+    --------
+    >>> from softkmeans.distances import DISTANCES, Distance
+    >>> class Cauchy(Distance):
+    ...     name = "cauchy"
+    ...     power = 0
+    ...     def of_squared(self, squared):
+    ...         return squared.log1p()
+    >>> DISTANCES.register("cauchy", Cauchy)
+    >>> list(DISTANCES)
+    ['sqeuclidean', 'euclidean', 'cosine', 'cauchy']
+    >>> DISTANCES.unregister("cauchy")
+    """
+
+    def __init__(self, parameter: str, interface: str, members: Mapping[str, str], *, instances: bool = True) -> None:
+        self.parameter, self.interface, self.instances = parameter, interface, instances
+        self._paths = dict(members)
+        self._members = dict[str, T]()
+
+    def register(self, name: str, member: Any) -> None:
+        """Add a member; its name is then valid wherever the parameter is.
+
+        Parameters
+        ----------
+        name : str
+            A new name, without spaces, commas and colons.
+        member : object or class
+            The member. If members are objects, a class is called without arguments.
+
+        Raises
+        ------
+        InputError
+            If the name is not valid or taken, or if the member is of another type.
+        """
+        if not isinstance(name, str) or not name or set(name) & set(" ,:\n\t"):
+            raise InputError(
+                f"can't be called {name!r}",
+                parameter=self.parameter,
+                hint="use a name without spaces, commas and colons",
+            )
+        if name in self:
+            raise InputError("is registered already", parameter=self.parameter, value=name, hint="use another name")
+        self._members[name] = self._checked(name, member)
+
+    def unregister(self, name: str) -> None:
+        """Remove a member that was registered, for example at the end of a test.
+
+        Parameters
+        ----------
+        name : str
+            Name of a member that does not belong to the library.
+        """
+        if name in self._paths:
+            raise InputError("belongs to the library and stays", parameter=self.parameter, value=name)
+        self._members.pop(name, None)
+
+    def find(self, name: Any, otherwise: str = "") -> T:
+        """Return the member with a name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        otherwise : str
+            Other valid values, for the message.
+
+        Raises
+        ------
+        InputError
+            If no member has this name.
+        """
+        if not isinstance(name, str) or name not in self:
+            hint = f"choose one of {', '.join(self)}{otherwise}"
+            raise InputError("is not known", parameter=self.parameter, value=name, hint=hint)
+        return self[name]
+
+    def choices(self) -> str:
+        """Return the names as part of a sentence: "adam, em or lbfgs"."""
+        *names, last = self
+        return f"{', '.join(names)} or {last}" if names else last
+
+    def quoted(self) -> str:
+        """Return the names as docstrings list them: ``{"adam", "em", "lbfgs"}``."""
+        names = ", ".join(f'"{name}"' for name in self)
+        return f"{{{names}}}"
+
+    def name_of(self, member: object) -> str | None:
+        """Return the name under which an object, or an equal one, is registered; None if it is not."""
+        for name, known in self.items():
+            if known is member or (type(known) is type(member) and vars(known) == vars(member)):
+                return name
+        return None
+
+    def _checked(self, name: str, member: Any) -> T:
+        interface = _imported(self.interface)
+        is_class = inspect.isclass(member)
+        if not (issubclass(member, interface) if is_class else isinstance(member, interface) and self.instances):
+            got = f"the class {member.__name__}" if is_class else f"of type {type(member).__name__}"
+            expected = f"a {interface.__name__}" if self.instances else f"a subclass of {interface.__name__}"
+            raise InputError(f"is {got}", parameter=self.parameter, value=name, expected=expected)
+        if not (is_class and self.instances):
+            return cast(T, member)
+        try:
+            return cast(T, member())
+        except TypeError as error:
+            raise InputError(
+                f"can't be made from the class {member.__name__} ({error})",
+                parameter=self.parameter,
+                value=name,
+                hint=f"define its abstract methods, and register an object such as {member.__name__}(...)",
+            ) from None
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._members:
+            self._members[name] = self._checked(name, _imported(self._paths[name]))
+        return self._members[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths or name in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._paths, *self._members)))
+
+    def __len__(self) -> int:
+        return len({*self._paths, *self._members})
+
+
+def _imported(path: str) -> Any:
+    """Return an attribute of a module of this package, given as ``module:name``."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,117 @@
+"""The extension points, with the members of the library by name.
+
+To add a member to the library, write a class and add a line here. In a program of your own, call ``register``, for
+example ``DISTANCES.register("cauchy", Cauchy)``. Importing this module imports nothing else, so that the command line
+can list the names quickly.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ASSIGNMENTS",
+    "CALLBACKS",
+    "CRITERIA",
+    "DISTANCES",
+    "PARAMETRIC",
+    "REGISTRIES",
+    "SEEDINGS",
+    "SOLVERS",
+    "TEMPERATURES",
+]
+
+from typing import TYPE_CHECKING, Any
+
+from ._utils.registry import Registry
+
+if TYPE_CHECKING:
+    from .callbacks import Callback
+    from .distances import Distance
+    from .model.assignment import AssignmentRule
+    from .seeding import Seeding
+    from .selection.criteria import Criterion
+    from .solvers import Solver
+    from .temperature import TemperatureRule
+
+DISTANCES: Registry[Distance] = Registry(
+    "distance",
+    "softkmeans.distances.base:Distance",
+    {
+        "sqeuclidean": "softkmeans.distances.euclidean:SquaredEuclidean",
+        "euclidean": "softkmeans.distances.euclidean:Euclidean",
+        "cosine": "softkmeans.distances.cosine:Cosine",
+    },
+)
+ASSIGNMENTS: Registry[AssignmentRule] = Registry(
+    "assignment",
+    "softkmeans.model.assignment:AssignmentRule",
+    {
+        "softmax": "softkmeans.model.assignment:Softmax",
+        "fuzzy": "softkmeans.model.assignment:Fuzzy",
+    },
+)
+TEMPERATURES: Registry[TemperatureRule] = Registry(
+    "temperature",
+    "softkmeans.temperature.base:TemperatureRule",
+    {
+        "auto": "softkmeans.temperature.maximum_likelihood:MaximumLikelihood",
+        "per-cluster": "softkmeans.temperature.maximum_likelihood:PER_CLUSTER",
+        "calibrated": "softkmeans.temperature.calibrated:Calibrated",
+    },
+)
+# Temperature rules with a number, as in "perplexity:1.5".
+PARAMETRIC: Registry[Any] = Registry(
+    "temperature",
+    "softkmeans.temperature.base:TemperatureRule",
+    {
+        "perplexity": "softkmeans.temperature.perplexity:Perplexity",
+        "critical": "softkmeans.temperature.critical:Critical",
+    },
+    instances=False,
+)
+# "auto" starts with EM and changes to L-BFGS once EM becomes slow; "lbfgs" uses L-BFGS from the start.
+SOLVERS: Registry[Solver] = Registry(
+    "solver",
+    "softkmeans.solvers.base:Solver",
+    {
+        "auto": "softkmeans.solvers.lbfgs:Lbfgs",
+        "em": "softkmeans.solvers.em:Em",
+        "lbfgs": "softkmeans.solvers.lbfgs:FROM_THE_START",
+        "adam": "softkmeans.solvers.adam:Adam",
+        "online": "softkmeans.solvers.online:Online",
+    },
+)
+SEEDINGS: Registry[Seeding] = Registry(
+    "init",
+    "softkmeans.seeding.base:Seeding",
+    {
+        "k-means++": "softkmeans.seeding.methods:KMEANS_PLUSPLUS",
+        "k-means||": "softkmeans.seeding.methods:KMEANS_PARALLEL",
+        "random": "softkmeans.seeding.methods:RANDOM",
+        "annealing": "softkmeans.seeding.methods:ANNEALING",
+    },
+)
+CRITERIA: Registry[Criterion] = Registry(
+    "criterion",
+    "softkmeans.selection.criteria:Criterion",
+    {
+        "bic": "softkmeans.selection.criteria:BIC",
+        "icl": "softkmeans.selection.criteria:ICL",
+        "held_out": "softkmeans.selection.criteria:HELD_OUT",
+        "fuzzy_silhouette": "softkmeans.selection.criteria:FUZZY_SILHOUETTE",
+        "xie_beni": "softkmeans.selection.criteria:XIE_BENI",
+        "partition_coefficient": "softkmeans.selection.criteria:PARTITION_COEFFICIENT",
+        "lifetime": "softkmeans.selection.criteria:LIFETIME",
+    },
+)
+# Callbacks that can be made without arguments, for the command line.
+CALLBACKS: Registry[type[Callback]] = Registry(
+    "callbacks",
+    "softkmeans.callbacks.base:Callback",
+    {
+        "early-stopping": "softkmeans.callbacks.stopping:EarlyStopping",
+        "loss-printer": "softkmeans.callbacks.logging:LossPrinter",
+        "progress-bar": "softkmeans.callbacks.progress:ProgressBar",
+    },
+    instances=False,
+)
+REGISTRIES = (DISTANCES, ASSIGNMENTS, TEMPERATURES, PARAMETRIC, SOLVERS, SEEDINGS, CRITERIA, CALLBACKS)
