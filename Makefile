@@ -1,29 +1,54 @@
-# make demo       set up .venv, then run data -> Adam training -> picture
-# make test       set up .venv and run every test
-# make test-fast  run the tests that are quick and start no processes: a minute
-# make fuzz       run the property tests on many new examples
-# make lint       ruff, mypy and import-linter
-# make docs       write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
-# make bench      run the benchmarks and write docs/benchmarks.md again
+# make demo         set up .venv, then run data -> Adam training -> picture
+# make test         set up .venv and run every test
+# make test-fast    run the tests that are quick and start no processes: a minute
+# make test-lowest  run every test with the lowest allowed versions of the dependencies, in .venv-lowest
+# make test-newest  run every test with the newest versions, in .venv-newest
+# make coverage     run every test, then list the lines that no test runs
+# make fuzz         run the property tests on many new examples
+# make lint         ruff, mypy and import-linter
+# make docs         write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
+# make bench        run the benchmarks and write docs/benchmarks.md again
+# make pins         write requirements*.txt from pyproject.toml; UPGRADE=1 for the newest versions
+# make wheel        build sdist and wheel, and try the wheel in new environments
+# make hooks        check every commit as .pre-commit-config.yaml says
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+SCRIPTS := Scripts
+else
 PYTHON ?= python3
-BIN := .venv/bin
+SCRIPTS := bin
+endif
+LOWEST_PYTHON ?= python3.11
+BIN := .venv/$(SCRIPTS)
+TOOLS := .venv-tools/$(SCRIPTS)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast fuzz lint docs bench clean
+.PHONY: demo test test-fast test-lowest test-newest coverage fuzz lint docs bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
 
 # One thread a worker: with two threads on each of two cores, they wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+PYTEST := -m pytest -n 2
+ONE_THREAD := OMP_NUM_THREADS=1
 
 test: .venv/installed-dev
-	$(PYTEST)
+	$(ONE_THREAD) $(BIN)/python $(PYTEST)
 
 test-fast: .venv/installed-dev
-	$(PYTEST) tests -m "not slow and not process"
+	$(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m "not slow and not process"
+
+test-lowest: .venv-lowest/installed
+	$(ONE_THREAD) .venv-lowest/$(SCRIPTS)/python $(PYTEST)
+
+test-newest: .venv-newest/installed
+	$(ONE_THREAD) .venv-newest/$(SCRIPTS)/python $(PYTEST)
+
+coverage: .venv/installed-dev
+	$(ONE_THREAD) $(BIN)/python $(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 fuzz: .venv/installed-dev
-	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests -m hypothesis
+	HYPOTHESIS_PROFILE=fuzz $(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m hypothesis
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -40,18 +65,46 @@ docs: .venv/installed
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py
 
+pins: .venv-tools/installed
+	$(TOOLS)/python tools/pins.py $(if $(UPGRADE),--upgrade)
+
+wheel: .venv-tools/installed
+	rm -rf dist
+	$(TOOLS)/python -m build
+	$(TOOLS)/python tools/check_wheel.py dist
+
+hooks: .venv-tools/installed
+	$(TOOLS)/pre-commit install
+
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python $(PIP_INSTALL) -r requirements.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python $(PIP_INSTALL) -r requirements-dev.txt
 	touch $@
 
 .venv/installed-bench: .venv/installed requirements-bench.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(BIN)/python $(PIP_INSTALL) -r requirements-bench.txt
+	touch $@
+
+.venv-tools/installed: requirements-tools.txt
+	$(PYTHON) -m venv .venv-tools
+	$(TOOLS)/python $(PIP_INSTALL) -r requirements-tools.txt
+	touch $@
+
+.venv-lowest/installed: pyproject.toml requirements-dev.txt tools/lowest_pins.py .venv-tools/installed
+	$(LOWEST_PYTHON) -m venv --clear .venv-lowest
+	$(TOOLS)/python tools/lowest_pins.py > .venv-lowest/requirements.txt
+	.venv-lowest/$(SCRIPTS)/python $(PIP_INSTALL) -r .venv-lowest/requirements.txt
+	touch $@
+
+.venv-newest/installed: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/$(SCRIPTS)/python $(PIP_INSTALL) --upgrade "pip>=25.1"  # the first that knows groups
+	.venv-newest/$(SCRIPTS)/python $(PIP_INSTALL) -e ".[all]" --group dev
 	touch $@
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .venv-lowest .venv-newest .venv-tools demo build dist

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ._utils.checks import check_known
 from .distances import Distance, as_distance, distance_name
-from .errors import InputError
+from .errors import InputError, Message, Setting
 from .model.assignment import softmax
 
 DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # x (..., n, d), c (k, d) -> (..., n, k)
@@ -158,7 +158,8 @@ def nll(
     >>> nll(torch.tensor([[0.0]]), torch.tensor([[0.0]]), temperature=2.0)  # log(2 π) / 2, standard normal
     tensor(0.9189)
     """
-    chosen = with_density(distance, "objective='nll'", "objective='free_energy' or 'distortion'")
+    otherwise = Message(Setting("objective", "free_energy"), " or 'distortion'")
+    chosen = with_density(distance, Setting("objective", "nll"), otherwise)
     t = torch.as_tensor(temperature, dtype=x.dtype, device=x.device)
     d, nearest = _distances(x, c, chosen)
     lognorm = softmax((nearest - d) / t)[1]
@@ -190,6 +191,12 @@ def _centered_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
     return distance.between(distance.embed(x), distance.embed(c))
 
 
+class _Unquoted(str):
+    """The name of a function, which messages show without quotes."""
+
+    __repr__ = str.__str__
+
+
 def _call_distance(function: DistanceFunction, x: Tensor, c: Tensor) -> Tensor:
     """Return the distances (..., n, k) that a callable computes.
 
@@ -200,8 +207,11 @@ def _call_distance(function: DistanceFunction, x: Tensor, c: Tensor) -> Tensor:
     if not isinstance(d, Tensor) or d.shape != expected:
         returned = f"shape {tuple(d.shape)}" if isinstance(d, Tensor) else f"a {type(d).__name__}"
         raise InputError(
-            f"distance={distance_name(function)} returned {returned} for x of shape {tuple(x.shape)} and c of shape "
-            f"{tuple(c.shape)}, expected a tensor of shape {expected}: return distances (..., n, k)"
+            f"returned {returned} for x of shape {tuple(x.shape)} and c of shape {tuple(c.shape)}",
+            parameter="distance",
+            value=_Unquoted(distance_name(function)),
+            expected=f"a tensor of shape {expected}",
+            hint="return distances (..., n, k)",
         )
     return d
 
@@ -213,8 +223,8 @@ def find_distance(distance: AnyDistance) -> Distance | DistanceFunction:
     return as_distance(distance)
 
 
-def with_density(distance: AnyDistance, purpose: str, otherwise: str) -> Distance:
-    """Return the distance for a purpose that needs its probability density.
+def with_density(distance: AnyDistance, purpose: Setting, otherwise: Message) -> Distance:
+    """Return the distance for a setting that needs its probability density.
 
     Raises
     ------
@@ -224,10 +234,9 @@ def with_density(distance: AnyDistance, purpose: str, otherwise: str) -> Distanc
     resolved = find_distance(distance)
     if isinstance(resolved, Distance):
         return resolved
-    raise InputError(
-        f"{purpose} needs the density of the distance, but the callable {distance_name(resolved)} has none: "
-        f"choose {otherwise}, or use a Distance"
-    )
+    problem = f"needs the density of the distance, but the callable {distance_name(resolved)} has none"
+    hint = Message("choose ", otherwise, ", or use a Distance")
+    raise InputError(problem, parameter=purpose.name, value=purpose.value, hint=hint)
 
 
 def check_function(function: DistanceFunction, c: Tensor) -> None:
@@ -240,8 +249,11 @@ def check_function(function: DistanceFunction, c: Tensor) -> None:
     differs = (rows[:, None] != c).any(-1)  # from a center to itself, rounding may lead to slightly less than 0
     if (d.isnan() | ((d < -0.01 * d.abs().max()) & differs)).any():
         raise InputError(
-            f"distance={distance_name(function)} returned negative numbers or NaN between the centroids, expected 0 or "
-            "more: use a distance, not a similarity"
+            "returned negative numbers or NaN between the centroids",
+            parameter="distance",
+            value=_Unquoted(distance_name(function)),
+            expected="0 or more",
+            hint="use a distance, not a similarity",
         )
 
 

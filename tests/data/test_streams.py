@@ -21,7 +21,7 @@ from softkmeans.data.sampling import draw_rows
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.estimators import fit_scaler, standardize_source
-from softkmeans.seeding import STREAMED_SEEDINGS, initial_centers
+from softkmeans.seeding import SEEDINGS, initial_centers
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 WEIGHTS = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
@@ -43,7 +43,7 @@ def seeded_whole(name, distance):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
+@pytest.mark.parametrize("name", SEEDINGS)
 @examples(4)
 @given(ends=ENDS)
 def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
@@ -76,7 +76,7 @@ def test_labels_of_streams_are_not_stored():
     np.testing.assert_array_equal(model.fit_predict(Stream(X)), model.predict(X))
 
 
-@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
+@pytest.mark.parametrize("name", SEEDINGS)
 def test_initial_centers_include_all_distant_blobs(name):
     centers = np.arange(6)[:, None] * 1000.0
     rows = np.concatenate([centers + shift for shift in np.linspace(-1, 1, 50)])
@@ -87,7 +87,7 @@ def test_initial_centers_include_all_distant_blobs(name):
     assert len(np.unique(found[0][:, 0])) == 6
 
 
-@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
+@pytest.mark.parametrize("name", SEEDINGS)
 def test_rows_with_zero_weight_are_not_initial_centers(name):
     rows, weights = np.concatenate([X, X + 500]), np.repeat([1.0, 0.0], len(X))
     for start in seeded(name, Stream(rows, [100], w=weights), 5, "sqeuclidean"):
@@ -95,7 +95,7 @@ def test_rows_with_zero_weight_are_not_initial_centers(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STREAMED_SEEDINGS)
+@pytest.mark.parametrize("name", SEEDINGS)
 def test_fewer_distinct_rows_than_clusters(name):
     rows = np.repeat([[0.0, 1.0], [4.0, 4.0]], 20, axis=0)
     with pytest.warns(ConvergenceWarning, match="has 2 distinct rows, fewer than n_clusters=3"):

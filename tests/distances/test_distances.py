@@ -1,12 +1,15 @@
 """The distances and their densities."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
 from scipy.spatial.distance import cdist
 
-from softkmeans.distances import DISTANCES, as_distance
+from softkmeans.distances import DISTANCES, Distance, as_distance
+from softkmeans.distances.radial_density import RadialDensity
 from softkmeans.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -19,16 +22,84 @@ def test_distances_agree_with_scipy(name):
     np.testing.assert_allclose(d.numpy(), cdist(x, c, name), rtol=1e-12, atol=1e-14)
 
 
+OF_SQUARED = {"sqeuclidean": lambda q: q, "euclidean": np.sqrt, "cosine": lambda q: q / 2}
+
+
 @pytest.mark.parametrize("name", DISTANCES)
-def test_slope_is_the_derivative_in_the_squared_distance(name):
+def test_distances_are_functions_of_the_squared_distance(name):
     distance = as_distance(name)
     x, c = (distance.embed(torch.tensor(RNG.normal(size=(1, 3)))) for _ in range(2))
     squared = float((x - c).square().sum())
-    d = distance.between(x, c)
-    of_squared = {"sqeuclidean": lambda q: q, "euclidean": np.sqrt, "cosine": lambda q: q / 2}[name]
-    assert float(d) == pytest.approx(of_squared(squared), rel=1e-12)
-    numeric = (of_squared(squared + 1e-6) - of_squared(squared - 1e-6)) / 2e-6
-    assert float(torch.as_tensor(distance.slope(d))) == pytest.approx(numeric, rel=1e-6)
+    assert float(distance.between(x, c)) == pytest.approx(OF_SQUARED[name](squared), rel=1e-12)
+
+
+@pytest.mark.parametrize("owner", ["own", "default"])
+@pytest.mark.parametrize("name", DISTANCES)
+def test_slope_is_the_derivative_in_the_squared_distance(name, owner):
+    distance, of_squared = as_distance(name), OF_SQUARED[name]
+    squared = np.array([[1e-6, 0.3, 2.0]])
+    numeric = (of_squared(squared * (1 + 1e-6)) - of_squared(squared * (1 - 1e-6))) / (2e-6 * squared)
+    with_slope = distance.with_slope if owner == "own" else partial(Distance.with_slope, distance)
+    d, slope = with_slope(torch.tensor(squared))
+    np.testing.assert_allclose(d.numpy(), of_squared(squared), rtol=1e-14)
+    np.testing.assert_allclose(slope.numpy(), numeric, rtol=1e-6)
+    if distance.constant_slope is not None:
+        np.testing.assert_allclose(numeric, distance.constant_slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("owner", ["own", "default"])
+@pytest.mark.parametrize("name", DISTANCES)
+def test_to_squared_is_the_inverse(name, owner):
+    distance = as_distance(name)
+    to_squared = distance.to_squared if owner == "own" else partial(Distance.to_squared, distance)
+    squared = torch.tensor([1e-30, 0.3, 2.0, 1e9], dtype=torch.float64)
+    torch.testing.assert_close(to_squared(distance.of_squared(squared)), squared, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 16, 500])
+@pytest.mark.parametrize("t", [1e-6, 0.3, 1e4])
+@pytest.mark.parametrize("name", ["sqeuclidean", "euclidean"])
+def test_density_by_quadrature_against_closed_forms(name, t, n_features):
+    distance = as_distance(name)
+    density = RadialDensity(name, distance.of_squared, n_features)
+    temperature = torch.tensor(t, dtype=torch.float64, requires_grad=True)
+    log_z = density.log_partition(temperature)
+    assert float(log_z) == pytest.approx(float(distance.log_partition(temperature, n_features)), rel=1e-11)
+    (slope,) = torch.autograd.grad(log_z, temperature)
+    mean = distance.mean_distortion(t, n_features)
+    assert float(slope) * t * t == pytest.approx(mean, rel=1e-11)
+    assert density.mean_distortion(t) == pytest.approx(mean, rel=1e-11)
+    assert density.likeliest_temperature(mean) == pytest.approx(t, rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sqeuclidean", "euclidean"])
+def test_samples_by_quadrature_have_the_right_distances(name):
+    distance, t, d = as_distance(name), 0.7, 3
+    density = RadialDensity(name, distance.of_squared, d)
+    one = density.sample_around(np.ones(d), t, 20000, np.random.default_rng(0)) - 1
+    other = distance.sample_around(np.zeros(d), t, 20000, np.random.default_rng(1))
+    assert stats.ks_2samp(np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1)).pvalue > 0.01
+    assert np.abs(one.mean(0)).max() < 0.05
+
+
+class Cauchy(Distance):
+    name = "cauchy"
+    power = None
+
+    def of_squared(self, squared):
+        return squared.log1p()
+
+
+def test_density_of_a_distance_that_grows_slowly():
+    """Check that exp(-log(1 + r²) / T) is normalized up to T = 2 / d only, and is Student's t distribution below it."""
+    t = torch.tensor(0.5, dtype=torch.float64)
+    # With d = 1 and T = 1/2, the density is proportional to (1 + r²)^-2, whose integral is π / 2.
+    assert float(Cauchy().log_partition(t, 1)) == pytest.approx(np.log(np.pi / 2), rel=1e-10)
+    with pytest.raises(InputError, match="distance='cauchy' has no density in 1 dimensions at temperature 3"):
+        Cauchy().log_partition(torch.tensor(3.0), 1)
+    mean = Cauchy().mean_distortion(0.5, 1)
+    assert Cauchy().likeliest_temperature(mean, 1) == pytest.approx(0.5, rel=1e-9)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])

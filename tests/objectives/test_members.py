@@ -402,9 +402,9 @@ def test_gradient_against_finite_differences(goal, distance):
 def test_assignment_rules_are_softmax_and_powers():
     logits = -torch.tensor([[1.0, 4.0, 0.25]], dtype=torch.float64)
     expected = np.exp([-1.0, -4.0, -0.25]) / np.exp([-1.0, -4.0, -0.25]).sum()
-    assert ASSIGNMENTS["softmax"]()(logits).resp[0].tolist() == pytest.approx(expected.tolist())
-    assert ASSIGNMENTS["fuzzy"](2.0)(logits).resp[0].tolist() == pytest.approx([1 / 5.25, 0.25 / 5.25, 4 / 5.25])
-    assert float(ASSIGNMENTS["fuzzy"](2.0)(logits).objective[0]) == pytest.approx(-1 / 5.25)
+    assert ASSIGNMENTS["softmax"](logits).resp[0].tolist() == pytest.approx(expected.tolist())
+    assert ASSIGNMENTS["fuzzy"](logits).resp[0].tolist() == pytest.approx([1 / 5.25, 0.25 / 5.25, 4 / 5.25])
+    assert float(ASSIGNMENTS["fuzzy"](logits).objective[0]) == pytest.approx(-1 / 5.25)
 
 
 # Largest memberships, rejected rows
@@ -464,7 +464,7 @@ BAD = {
     "noise": ({"noise_distance": 0}, "noise_distance=0: give a finite number above 0, in the units of the distance"),
     "noise each": (
         {"noise_distance": 1.0, "temperature": "per-cluster"},
-        "noise_distance=1 is not supported with a temperature per cluster",
+        "noise_distance=1.0 is not supported with a temperature per cluster",
     ),
     "frozen without start": ({"frozen": [True, False, False], "init": "k-means++"}, "set init to an array"),
     "frozen shape": ({"frozen": [True]}, "expected one bool for each of the 3 centers"),
@@ -506,7 +506,7 @@ FUZZY = {
     "temperatures": ({"temperature": np.ones(3)}, "is not supported with fuzzy memberships: set fuzzifier"),
     "fuzzifier": (
         {"assignment": Fuzzy(800.0)},
-        r"fuzzifier=800 with 3 clusters underflows \(3 \*\* -800\): use a smaller",
+        r"fuzzifier=800.0 with 3 clusters underflows \(3 \*\* -800\): use a smaller",
     ),
     "unknown": ({"assignment": "hard"}, "assignment='hard' is not known: choose one of softmax, fuzzy"),
 }

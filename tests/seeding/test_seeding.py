@@ -25,7 +25,7 @@ DISTANCE = as_distance("sqeuclidean")
 def seed(name, x, k, w=None, random_state=0):
     """Return the initial centers by a method with a name."""
     source = as_source(x, w)
-    (centers,) = SEEDINGS[name](source, sorted_rows(source), k, 1, DISTANCE, np.random.default_rng(random_state))
+    (centers,) = SEEDINGS[name].centers(source, k, 1, DISTANCE, np.random.default_rng(random_state))
     return centers.numpy()
 
 
@@ -109,7 +109,7 @@ def test_kmeans_parallel_needs_few_passes_for_any_k_and_all_restarts(k):
     source = as_source(np.random.default_rng(0).normal(size=(3000, 2)))
     counted, rows = _CountingView(source, Scaling.of(source, DISTANCE)), sorted_rows(source)
     before = counted.passes
-    starts = list(SEEDINGS["k-means||"](counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
+    starts = list(SEEDINGS["k-means||"].in_memory(counted, rows, k, 4, DISTANCE, np.random.default_rng(0)))
     assert counted.passes - before == 4  # one for the first row, and three rounds
     assert len(starts) == 4
     assert all(start.shape == (k, 2) for start in starts)

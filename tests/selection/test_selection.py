@@ -128,7 +128,7 @@ def test_choices_are_the_best_values_of_their_columns(full):
     ],
 )
 def test_held_out_selects_the_smallest_number_within_a_standard_error(values, errors, index):
-    assert CRITERIA["held_out"](np.array(values), np.array(errors)) == index
+    assert CRITERIA["held_out"].choose(np.array(values), np.array(errors)) == index
 
 
 # The likelihoods.
@@ -584,10 +584,16 @@ def test_the_likelier_fit_of_two_starts_is_kept(poor_start, monkeypatch):
     monkeypatch.setattr(
         fits, "add_centers", lambda view, rows, c, k, *rest: view.scaling.transform(torch.tensor(grown[:k]))
     )
-    monkeypatch.setitem(
-        seeding.SEEDINGS, "known", lambda view, rows, k, *rest: [view.scaling.transform(torch.tensor(new[:k]))]
-    )
-    model = choose(x, [2, 3], estimator=SoftKMeans(init="known")).models[3]
+
+    class Known(seeding.Seeding):
+        def centers(self, source, n_clusters, n_init, distance, rng):
+            yield source.scaling.transform(torch.tensor(new[:n_clusters]))
+
+    seeding.SEEDINGS.register("known", Known)
+    try:
+        model = choose(x, [2, 3], estimator=SoftKMeans(init="known")).models[3]
+    finally:
+        seeding.SEEDINGS.unregister("known")
     inertias = [SoftKMeans(3, init=start).fit(x).inertia_ for start in (stuck, good)]
     assert model.inertia_ == pytest.approx(inertias[1], rel=1e-3)
     assert inertias[0] > 1.5 * inertias[1]
@@ -643,6 +649,10 @@ BAD = {
         "estimator is of type FuzzyCMeans, expected a SoftKMeans whose init is the name",
     ),
     "centers": ({"estimator": SoftKMeans(2, init=X[:2])}, "estimator has an init of type ndarray, expected"),
+    "no mixture": (
+        {"estimator": SoftKMeans(assignment="fuzzy")},
+        "estimator has assignment='fuzzy', and so no likelihood: use assignment='softmax'",
+    ),
     "NaN": ({"X": spoilt()}, "the data contains NaN or infinity: 1 of 240 entries, the first in row 3, column 1"),
     "one row": (
         {"X": np.ones((9, 2))},

@@ -172,7 +172,7 @@ def test_entropy_slope_is_the_derivative_of_the_entropy(distance, noise):
 
 @pytest.mark.parametrize("value", [0.5, 1, 4, 7.5])
 def test_impossible_perplexities_are_refused(value):
-    with pytest.raises(InputError, match=rf"perplexity={value:g} with 4 clusters: give a number between 1 and 4$"):
+    with pytest.raises(InputError, match=rf"temperature='perplexity:{value:g}' with 4 clusters: give a number between 1 and 4$"):
         SoftKMeans(4, temperature=f"perplexity:{value}").fit(APART)
 
 
@@ -267,13 +267,13 @@ def test_a_multiple_of_the_critical_temperature(factor):
 BAD_SCHEDULES = {
     "rises": (lambda: Schedule([3, 1, 2]), "goes from 1 to 2: give decreasing temperatures"),
     "stays": (lambda: Schedule([3, 2, 2]), "goes from 2 to 2: give decreasing temperatures"),
-    "empty": (lambda: Schedule([]), r"the schedule has shape \(0,\), expected"),
-    "a number": (lambda: Schedule(5.0), r"the schedule has shape \(\), expected"),
-    "a table": (lambda: Schedule([[2, 1]]), r"the schedule has shape \(1, 2\), expected"),
-    "a word": (lambda: Schedule("hot"), "schedule 'hot' is not numeric, expected a sequence"),
-    "negative": (lambda: Schedule([2, -1]), "a temperature of the schedule=-1.0: give a finite number above 0"),
-    "zero": (lambda: Schedule([2, 0]), "schedule=0.0: give a finite"),
-    "nan": (lambda: Schedule([2, np.nan]), "schedule=nan: give a finite"),
+    "empty": (lambda: Schedule([]), r"temperatures have shape \(0,\), expected"),
+    "a number": (lambda: Schedule(5.0), r"temperatures have shape \(\), expected"),
+    "a table": (lambda: Schedule([[2, 1]]), r"temperatures have shape \(1, 2\), expected"),
+    "a word": (lambda: Schedule("hot"), "temperatures 'hot' are not numeric, expected a sequence"),
+    "negative": (lambda: Schedule([2, -1]), "temperatures contain -1: give finite numbers above 0"),
+    "zero": (lambda: Schedule([2, 0]), "temperatures contain 0: give finite"),
+    "nan": (lambda: Schedule([2, np.nan]), "temperatures contain nan: give finite"),
     "made rising": (lambda: Schedule.geometric(1, 2), "give decreasing temperatures"),
     "made of one": (lambda: Schedule.geometric(2, 1, 1), "number=1 is too few temperatures for 2 to 1: give 2 or more"),
     "made of half": (lambda: Schedule.geometric(2, 1, 2.5), "number=2.5: give a whole number"),
@@ -436,12 +436,12 @@ BAD_NAMES = {
     "perplexity:": KNOWN,
     "perplexity:x": KNOWN,
     "perplexity:1:2": KNOWN,
-    "perplexity:-2": "perplexity=-2.0: give a finite number above 0",
-    "perplexity:nan": "perplexity=nan: give a finite number above 0",
+    "perplexity:-2": "temperature='perplexity:-2.0': give a finite number above 0 after the colon",
+    "perplexity:nan": "temperature='perplexity:nan': give a finite number above 0 after the colon",
     "critical": KNOWN,
-    "critical:-1": "critical temperature=-1.0: give a finite number above 0",
-    "critical:0": "critical temperature=0.0: give a finite number above 0",
-    "critical:inf": "critical temperature=inf: give a finite number above 0",
+    "critical:-1": "temperature='critical:-1.0': give a finite number above 0 after the colon",
+    "critical:0": "temperature='critical:0.0': give a finite number above 0 after the colon",
+    "critical:inf": "temperature='critical:inf': give a finite number above 0 after the colon",
     "nonsense:2": KNOWN,
     "auto:2": KNOWN,
     "": KNOWN,

@@ -34,7 +34,7 @@ class Registry(Mapping[str, T], Generic[T]):
     >>> from softkmeans.distances import DISTANCES, Distance
     >>> class Cauchy(Distance):
     ...     name = "cauchy"
-    ...     power = 0
+    ...     power = None
     ...     def of_squared(self, squared):
     ...         return squared.log1p()
     >>> DISTANCES.register("cauchy", Cauchy)

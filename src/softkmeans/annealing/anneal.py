@@ -16,11 +16,13 @@ from torch.nn.functional import normalize
 from .._utils.reductions import total
 from ..data.scaling import Scaling
 from ..data.source import Source
+from ..errors import InputError
 from ..model.m_step import em_step
 from ..model.params import Evaluation, ModelSpec, Params, PassStats
 from ..objectives import FreeEnergy, Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import evaluate, minimize
+from ..solvers.loop import minimize
+from ..solvers.passes import evaluate
 from ..temperature import Fixed
 from ..temperature.moments import principal_axis
 from .pruning import prune, renormalize_priors
@@ -76,6 +78,9 @@ class AnnealingState(NamedTuple):
 def initial_state(objective: Objective, source: Source) -> AnnealingState:
     """Return the state with all rows in one cluster, at its critical temperature."""
     zero, distance = objective.scaling.shift.new_zeros(1), objective.scaling.distance
+    if not objective.has_update:
+        problem = "has no EM update, which annealing needs"
+        raise InputError(problem, parameter="distance", value=distance.name, hint="use another distance")
     weighted_sum = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
     # Scaled data has its mean at 0 if the distance is translation invariant.
     center = distance.embed((zero * weighted_sum)[None] if distance.translates else weighted_sum[None])
@@ -88,7 +93,7 @@ def initial_state(objective: Objective, source: Source) -> AnnealingState:
 
 def _initial_directions(objective: Objective, source: Source, evaluation: Evaluation) -> SplitDirections:
     """Return the splitting direction of all rows: for squared Euclidean distances, their principal axis."""
-    if objective.scaling.distance.name != "sqeuclidean":
+    if not objective.scaling.distance.is_squared:
         return split_directions(objective, source, evaluation)
     variance, axis = principal_axis(source)
     return SplitDirections(axis[None], 2 * variance / evaluation.params.temperature)
@@ -101,7 +106,7 @@ def _critical_temperature(
 
     The growth is α + β / T, where α is 0 if the distance is linear in the squared distance.
     """
-    if isinstance(objective.scaling.distance.slope(torch.ones(1)), float):
+    if objective.scaling.distance.constant_slope is not None:
         return directions.growth
     hot_params = _at_temperature(evaluation.params, torch.full_like(directions.growth, 2.0))
     hot = power_iteration_step(objective, source, evaluation._replace(params=hot_params), directions.vector)
@@ -212,7 +217,7 @@ def _anneal_to(
 def _cool_hard_clusters(objective: Objective, last: AnnealingState, t: Tensor) -> AnnealingState:
     """Return the state of hard clusters at a lower temperature (1,), without a pass: the memberships do not change."""
     stats, params = last.evaluation.sums.stats, _at_temperature(last.evaluation.params, t)
-    b, _ = objective.logit_offsets(params)
+    b = objective.logits(params).b
     sums = PassStats(replace(stats, objective=b @ stats.weight - stats.distortion.sum() / t[0]))
     growth = last.directions.growth * last.evaluation.params.temperature / t
     evaluation = Evaluation(params, sums, objective.value(params, sums))
@@ -234,14 +239,14 @@ def _fit(
 ) -> Evaluation:
     """Minimize the objective at a fixed temperature; stop early if the next EM step would gain almost nothing."""
 
-    def is_stationary(_: int, evaluation: Evaluation) -> bool:
+    def is_stationary(evaluation: Evaluation, n_rows: int) -> bool:
         stats = evaluation.sums.stats
         squared_steps = em_step(evaluation.params, stats).square().sum(1)
         min_gain = stats.irls_weight @ squared_steps  # the next EM step lowers F by at least this
         return float(min_gain) <= GAIN_FRACTION * tol * objective.tolerance_scale(evaluation.sums)
 
     solver = SOLVERS["auto"]
-    return minimize(objective, source, start, solver, max_iter=max_passes, tol=tol, on_step=is_stationary).best
+    return minimize(objective, source, start, solver, max_iter=max_passes, tol=tol, on_pass=is_stationary).best
 
 
 def _unstable_clusters(evaluation: Evaluation, directions: SplitDirections, max_splits: int) -> Tensor:

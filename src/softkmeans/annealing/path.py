@@ -222,7 +222,7 @@ def annealing_path(
     start = initial_state(goal, view)
     critical = float(start.evaluation.params.temperature[0])
     if critical < MIN_CRITICAL_TEMPERATURE:
-        raise InputError("all rows are the same: an annealing path needs at least two distinct rows")
+        raise InputError("all rows are the same", hint="an annealing path needs at least two distinct rows")
     if temperatures is None:
         first, last = FIRST_TEMPERATURE * critical, LAST_TEMPERATURE * critical
         schedule = np.geomspace(first, last, n_temperatures).tolist()

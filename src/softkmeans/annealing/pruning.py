@@ -47,7 +47,7 @@ def removal_costs(piece: Block, objective: Objective, params: Params) -> Tensor:
     params : Params
         Parameters of all clusters.
     """
-    b, rule = objective.logit_offsets(params)
+    _, b, rule = objective.logits(params)
     logits = b - distances(piece, params.centers, objective.scaling.distance) / params.temperature  # (m, k)
     largest, likeliest = logits.max(1, keepdim=True)  # (m, 1)
     others = (

@@ -91,18 +91,13 @@ def power_iteration_step(
 def _spread(distance: Distance, evaluation: Evaluation) -> Tensor:
     """Return the typical Euclidean distance (k,) of the rows of each cluster from its center."""
     stats = evaluation.sums.stats
-    return (stats.distortion / stats.weight.clamp_min(1e-300)).clamp_min(0.0) ** (1 / _degree(distance))
+    return (stats.distortion / stats.weight.clamp_min(1e-300)).clamp_min(0.0) ** (1 / distance.degree)
 
 
 def _membership_length(distance: Distance, evaluation: Evaluation) -> Tensor:
     """Return the distance (k,) over which the memberships in a pair of centers change by about 1."""
-    p, t = _degree(distance), evaluation.params.temperature
+    p, t = distance.degree, evaluation.params.temperature
     return torch.minimum(t ** (1 / p), t / (_spread(distance, evaluation) ** (p - 1)).clamp_min(1e-150))
-
-
-def _degree(distance: Distance) -> int:
-    """Return the power of the Euclidean distance that the distance is proportional to, for rows near a center."""
-    return distance.power or 2  # cosine distances are squared distances of unit vectors
 
 
 def split_directions(
@@ -130,7 +125,7 @@ def split_clusters(
     The offset of the two centers approximates the optimal one for a cluster that consists of two groups of equal rows.
     """
     distance, params, growth = objective.scaling.distance, evaluation.params, directions.growth.clamp_min(1.0)
-    is_squared = _degree(distance) == 2
+    is_squared = distance.degree == 2
     deviation = (growth * params.temperature / 2).sqrt() if is_squared else _spread(distance, evaluation)
     offset = deviation * (1 - 1 / growth).sqrt()  # for squared distances, its square is λ - T / 2
     return split_in_pairs(distance, params, offset[:, None] * directions.vector, clusters)

@@ -115,7 +115,8 @@ class LossLogger(Callback):
         if seconds is not None:
             check_positive("seconds", seconds)
         if not isinstance(logger, str | logging.Logger | logging.LoggerAdapter):
-            raise InputError(f"logger={logger!r}: expected a logger of the logging module, or its name")
+            expected = "a logger of the logging module, or its name"
+            raise InputError(parameter="logger", value=logger, expected=expected)
         check_count("level", level)
         self.every = 10 if every is None and seconds is None else every
         self.seconds, self.logger, self.level = seconds, logger, level

@@ -17,7 +17,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from .._utils.atomic import atomic_write, check_writable
-from ..errors import InputError, warn
+from ..data.files.whole_files import FileError
+from ..errors import InputError, Message, Setting, warn
 
 FORMAT = "softkmeans checkpoint"
 VERSION = 2
@@ -60,7 +61,8 @@ def prepare_folder(folder: Path) -> None:
     """
     _create(folder)
     if _checkpoint_files(folder):
-        raise InputError(f"{folder} already holds checkpoints: continue with resume=True, or give another folder")
+        hint = Message("continue with ", Setting("resume", True), ", or give another folder")
+        raise InputError(f"{folder} already holds checkpoints", hint=hint)
 
 
 def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
@@ -83,7 +85,7 @@ def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
         _check_same_fit(folder, content.about, about)
         return content
     if files:
-        raise InputError(f"no checkpoint in {folder} can be read: start a new fit in another folder")
+        raise InputError(f"no checkpoint in {folder} can be read", hint="start a new fit in another folder")
     return None
 
 
@@ -107,8 +109,9 @@ def write(folder: Path, content: Content) -> None:
         with atomic_write(folder / f"{last_number(folder) + 1:08d}.safetensors") as temporary:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
     except OSError as error:
-        kept = "; earlier checkpoints are kept" if folder.is_dir() else ""
-        raise InputError(f"can't write the checkpoint in {folder}: {error.strerror}{kept}") from error
+        problem = f"can't write the checkpoint in {folder}: {error.strerror}"
+        hint = "earlier checkpoints are kept; make room or give another folder"
+        raise FileError(problem, hint=hint if folder.is_dir() else "give another folder") from error
     for file in _checkpoint_files(folder)[:-N_KEPT]:
         file.unlink(missing_ok=True)
 
@@ -117,7 +120,8 @@ def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"can't create the checkpoint folder {folder}: {error.strerror}") from None
+        problem = f"can't create the checkpoint folder {folder}: {error.strerror}"
+        raise FileError(problem, hint="give another folder") from None
     check_writable(folder / "00000000.safetensors")
     for temporary in folder.glob(".softkmeans-*.safetensors"):  # left by a fit that was killed while writing
         temporary.unlink(missing_ok=True)
@@ -151,9 +155,14 @@ def _dtype_name(dtype: torch.dtype) -> str:
 def _check_same_fit(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
     for name in now:
         if before.get(name) != now[name]:
-            raise InputError(
-                f"{folder} holds checkpoints of another fit: {name} was {before.get(name)} and is now {now[name]}; "
-                "use the same settings and data, or another folder"
+            subject = Setting(name) if name.isidentifier() else name  # others are, say, "the number of rows"
+            raise FileError(
+                Message(
+                    f"{folder} holds checkpoints of another fit: ",
+                    subject,
+                    f" was {before.get(name)} and is now {now[name]}",
+                ),
+                hint="use the same settings and data, or another folder",
             )
 
 

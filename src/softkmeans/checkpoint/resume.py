@@ -8,16 +8,15 @@ called for every pass.
 
 from __future__ import annotations
 
-__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "journaled"]
+__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "resumable"]
 
-import functools
-import inspect
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -28,15 +27,14 @@ from .._utils.checks import check_count, check_positive
 from .._utils.signals import terminable
 from ..callbacks import Callback, Step
 from ..data.block import Block
-from ..data.convert import as_source
 from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
 from ..errors import InputError, warn
+from ..model.settings import RunOptions, Settings
 from .files import Content, last_number, prepare_folder, read_latest, write
 from .fingerprints import describe, fingerprint
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 VERSIONS = {f"the version of {package}": version(package) for package in ("softkmeans", "numpy", "torch")}
 SUMS_RTOL = 1e-9  # relative rounding error allowed between sums of the same rows, divided differently into blocks
@@ -78,7 +76,8 @@ class Checkpoint:
         try:
             object.__setattr__(self, "folder", Path(self.folder))
         except TypeError:
-            raise InputError(f"checkpoint={self.folder!r}: expected the name of a folder") from None
+            expected = "the name of a folder"
+            raise InputError(parameter="checkpoint", value=self.folder, expected=expected) from None
         if self.every is not None:
             check_count("every", self.every)
         if self.seconds is not None:
@@ -225,51 +224,45 @@ def _any_seed() -> int:
     return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
 
 
-def journaled(fit: Callable[P, T]) -> Callable[P, T]:
-    """Implement the arguments ``checkpoint`` and ``resume`` of a fit function.
+@contextmanager
+def resumable(
+    source: Source, n_clusters: int, settings: Settings, options: RunOptions
+) -> Iterator[tuple[Source, Any, Sequence[Callback]]]:
+    """Write checkpoints of a fit, and resume it if that is asked for.
 
-    Parameters
-    ----------
-    fit : callable
-        Function with these two arguments and ``x``, ``sample_weight``, ``device``, ``random_state`` and ``callbacks``.
-        It is called with a Source as ``x``, and without weights and device.
+    Yields
+    ------
+    source : Source
+        The rows; their sums are recorded if there are checkpoints.
+    seed : int or Generator
+        The seed of the fit; if it is not given, it is drawn, or taken from the checkpoint.
+    callbacks : sequence of Callback
+        The callbacks to call.
     """
-    signature = inspect.signature(fit)
-
-    @functools.wraps(fit)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        named = bound.arguments
-        checkpoint = as_checkpoint(named["checkpoint"], named["resume"])
-        source = as_source(named["x"], named["sample_weight"], device=named["device"])
-        named |= {"sample_weight": None, "device": None, "x": source}
-        if checkpoint is None:
-            if named["random_state"] is None:
-                named["random_state"] = source.broadcast(_any_seed)
-            return fit(*bound.args, **bound.kwargs)
-        with terminable(), Journal(checkpoint, source, _about(source, named), resume=named["resume"]) as journal:
-            named["x"] = JournaledSource(source, journal)
-            if named["random_state"] is None:
-                named["random_state"] = journal.content.seed
-            if named["resume"]:
-                for callback in named["callbacks"]:
-                    callback.on_resume(journal.resumed_at)
-            named["callbacks"] = [journal, *named["callbacks"]]
-            return fit(*bound.args, **bound.kwargs)
-
-    return wrapped
+    checkpoint = as_checkpoint(options.checkpoint, options.resume)
+    seed, callbacks = options.random_state, tuple(options.callbacks or ())
+    if checkpoint is None:
+        yield source, source.broadcast(_any_seed) if seed is None else seed, callbacks
+        return
+    about = _about(source, n_clusters, settings, seed)
+    with terminable(), Journal(checkpoint, source, about, resume=options.resume) as journal:
+        if options.resume:
+            for callback in callbacks:
+                callback.on_resume(journal.resumed_at)
+        seed = journal.content.seed if seed is None else seed
+        yield JournaledSource(source, journal), seed, (journal, *callbacks)
 
 
-def _about(source: Source, named: dict[str, Any]) -> dict[str, str]:
+def _about(source: Source, n_clusters: int, settings: Settings, seed: Any) -> dict[str, str]:
     """Return descriptions of the data and of the settings of a fit, by name."""
     data = {
         "the number of rows": str(source.n_rows),
         "the number of features": str(source.n_features),
         "the names of the features": "none" if source.columns is None else ", ".join(source.columns),
     }
-    not_settings = ("x", "sample_weight", "device", "callbacks", "checkpoint", "resume")
-    return data | {name: describe(value) for name, value in named.items() if name not in not_settings}
+    chosen = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    parameters = {"n_clusters": n_clusters, **chosen, "random_state": seed}
+    return data | {name: describe(value) for name, value in parameters.items()}
 
 
 def _check_same_data(earlier: Any, current: Any, folder: Path) -> None:

@@ -16,6 +16,7 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
+from ..registries import CRITERIA
 from .messages import print_warnings
 from .options import (
     Columns,
@@ -34,34 +35,11 @@ from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, wri
 from .progress import progress
 from .row_checks import check_rows, report_rows, standardize
 
-# The scores that are printed, with column header and number format; --table also has the others. BIC has one digit,
-# as differences of 2 matter.
-SCORES = {
-    "bic": ("BIC", ".1f"),
-    "icl": ("ICL", ".1f"),
-    "held_out": ("held out", ".4f"),
-    "held_out_se": ("± s.e.", ".4f"),
-    "fuzzy_silhouette": ("silhouette", ".3f"),
-    "xie_beni": ("Xie-Beni", ".3g"),
-    "partition_coefficient": ("partition", ".3f"),
-    "lifetime": ("lifetime", ".2f"),
-}
-SHAPES = {
-    "spherical": "clusters are spherical",
-    "diag": "clusters are elongated along the features",
-    "tied": "clusters are elongated, all in the same directions",
-}
-
 
 def select(
     file: Data,
     k_range: Annotated[str, typer.Option(help="Numbers of clusters to try, for example 1-10 or 2,3,5.")] = "1-10",
-    criterion: Annotated[
-        str,
-        typer.Option(
-            help="Criterion: bic, icl, held_out, fuzzy_silhouette, xie_beni, partition_coefficient or lifetime."
-        ),
-    ] = "bic",
+    criterion: Annotated[str, typer.Option(help=f"Criterion: {CRITERIA.choices()}.")] = "bic",
     cv: Annotated[int, typer.Option(help="Number of cross-validation folds; 0 skips cross-validation.", min=0)] = 5,
     path: Annotated[
         bool, typer.Option("--path/--no-path", help="Compute the annealing path, which gives the lifetimes.")
@@ -103,7 +81,7 @@ def select(
         )
     report_rows(data)
     sk.selection.summary.print_columns(_score_table(selection))
-    sk.selection.summary.print_figures(_summary(selection, temperature))
+    sk.selection.summary.print_figures(_summary(selection))
     print_warnings(selection.model)
     write_and_report(
         {
@@ -120,9 +98,8 @@ def _parse_ranges(text: str) -> list[Sequence[int]]:
     ranges = [range(int(end[1]), int(end[2] or end[1]) + 1) for end in ends if end]
     is_increasing = all(ranges) and all(a[-1] < b[0] for a, b in pairwise(ranges))
     if len(ranges) < len(ends) or not is_increasing or ranges[0][0] < 1:
-        raise InputError(
-            f"--k-range {text!r}: expected increasing numbers of clusters from 1 on, for example 1-10 or 2,3,5"
-        )
+        expected = "increasing numbers of clusters from 1 on, for example 1-10 or 2,3,5"
+        raise InputError(parameter="k_range", value=text, expected=expected)
     return list(ranges)
 
 
@@ -146,25 +123,31 @@ def _pipeline(scaler: Any, model: Any) -> Any:
     return make_pipeline(scaler, model)
 
 
-def _score_table(selection: Any) -> dict[str, list[str]]:
+def _score_table(selection: Any) -> list[tuple[str, list[str]]]:
     """Return the columns of the printed table: the scores, with the choice of each criterion marked by ``*``."""
     scores, ks = selection.scores, selection.scores["n_clusters"]
-    columns = {"k": [str(k) for k in ks]}
-    for name, (title, digits) in SCORES.items():
+    columns = [("k", [str(k) for k in ks])]
+    for name, criterion in CRITERIA.items():
         if name in scores:
-            values = [f"{value:{digits}}" if np.isfinite(value) else "" for value in scores[name]]
-            chosen = [k == selection.choices.get(name) for k in ks]
-            columns[title] = [f"*{v}" if is_chosen else v for v, is_chosen in zip(values, chosen, strict=True)]
+            values, choice = _formatted(scores[name], criterion.number_format), selection.choices.get(name)
+            columns.append((criterion.header, [f"*{v}" if k == choice else v for k, v in zip(ks, values, strict=True)]))
+        if f"{name}_se" in scores:
+            columns.append(("± s.e.", _formatted(scores[f"{name}_se"], criterion.number_format)))
     return columns
 
 
-def _summary(selection: Any, temperature: str) -> dict[str, str]:
+def _formatted(values: Any, number_format: str) -> list[str]:
+    """Return numbers as text; an empty text where they are not defined."""
+    return [f"{value:{number_format}}" if np.isfinite(value) else "" for value in values]
+
+
+def _summary(selection: Any) -> dict[str, str]:
     """Return names and values: the choice, the choices of all criteria, the confidence, and the clusters' shape."""
-    choices = ", ".join(f"{SCORES[name][0]} {k}" for name, k in selection.choices.items())
-    suggests_calibrated = selection.shape != "spherical" and temperature != "calibrated"
+    choices = ", ".join(f"{CRITERIA[name].header} {k}" for name, k in selection.choices.items())
+    advice = "; consider --temperature calibrated" if selection.suggests_calibrated else ""
     return {
-        "chosen": f"k = {selection.n_clusters}, by {SCORES[selection.criterion][0]}",
+        "chosen": f"k = {selection.n_clusters}, by {CRITERIA[selection.criterion].header}",
         "by criterion": f"{choices} (*)",
         "confidence": f"BIC chooses {selection.n_clusters} in {100 * selection.confidence:.0f} % of resamples",
-        "shape": SHAPES[selection.shape] + ("; consider --temperature calibrated" if suggests_calibrated else ""),
+        "shape": f"{sk.selection.SHAPES[selection.shape].description}{advice}",
     }

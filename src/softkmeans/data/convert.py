@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .._utils.fork import survive_fork
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
 from .files.block_readers.streams import is_stream
@@ -78,13 +78,14 @@ def as_source(
         return _check_source_arguments(x, sample_weight, device)
     if is_dask(x):
         if device is not None and torch.device(device).type != "cpu":
-            raise InputError(f"device={device!r} is not supported with Dask data, which workers' CPUs process: omit it")
+            problem = "is not supported with Dask data, which workers' CPUs process"
+            raise InputError(problem, parameter="device", value=device, hint="omit it")
         return DaskSource(x, sample_weight, finite=finite)
     if is_stream(x):
         if sample_weight is not None:
-            raise InputError(
-                "sample_weight is not supported with a loader or a function: use weight_column of softkmeans.data.scan"
-            )
+            problem = "is not supported with a loader or a function"
+            hint = Message("use ", Setting("weight_column"), " of softkmeans.data.scan")
+            raise InputError(problem, parameter="sample_weight", hint=hint)
         return scan(x, device=device)
     rows = as_rows(x)
     check_matrix(rows)
@@ -98,15 +99,13 @@ def as_source(
 def _check_source_arguments(source: Source, sample_weight: Any, device: Any) -> Source:
     """Return the source, or raise an InputError if weights or another device are given with it."""
     if sample_weight is not None:
-        raise InputError(
-            "sample_weight is not supported with a Source, which has its own weights: set it when creating the Source"
-        )
+        problem = "is not supported with a Source, which has its own weights"
+        raise InputError(problem, parameter="sample_weight", hint="set it when creating the Source")
     if device is not None:
         requested = as_device(device)
         if requested.type != source.device.type or requested.index not in (None, source.device.index):
-            raise InputError(
-                f"device={device!r} is not supported with a Source on {source.device}: set it when creating the Source"
-            )
+            problem = f"is not supported with a Source on {source.device}"
+            raise InputError(problem, parameter="device", value=device, hint="set it when creating the Source")
     return source
 
 
@@ -128,9 +127,11 @@ def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
     """Return the type of the centers: dtype if it is given, else that of the rows if they are floats, else float64."""
     torch_dtype = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
     if dtype is not None and not (torch_dtype and torch_dtype.is_floating_point):
-        raise InputError(f"dtype={dtype!r} is not a floating-point type: use one, such as 'float32'")
+        problem, hint = "is not a floating-point type", "use one, such as 'float32'"
+        raise InputError(problem, parameter="dtype", value=dtype, hint=hint)
     if torch_dtype == torch.bfloat16 and not isinstance(rows, Tensor):
-        raise InputError("dtype='bfloat16' is not supported by NumPy: pass the data as a tensor, or use another dtype")
+        problem, hint = "is not supported by NumPy", "pass the data as a tensor, or use another dtype"
+        raise InputError(problem, parameter="dtype", value="bfloat16", hint=hint)
     return torch_dtype if torch_dtype and torch_dtype.is_floating_point else torch.float64
 
 

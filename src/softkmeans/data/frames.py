@@ -68,7 +68,7 @@ def as_vector(x: Any, name: str) -> NDArray[Any] | Tensor:
     if isinstance(column, Tensor) and column.is_complex():
         column = str(column.dtype)
     if isinstance(column, str):
-        raise InputError(f"{name} is of type {column}, expected numbers: convert it first")
+        raise InputError(f"is of type {column}", parameter=name, expected="numbers", hint="convert it first")
     return column  # type: ignore[no-any-return]
 
 
@@ -86,9 +86,11 @@ def as_frame(x: Any) -> nw.DataFrame[Any] | None:
     try:
         frame = nw.from_native(x, pass_through=True)
     except DuplicateError as error:
-        raise InputError(f"the data has duplicate column names: rename them ({_one_line(error)})") from None
+        hint = f"rename them ({_one_line(error)})"
+        raise InputError("has duplicate column names", parameter="the data", hint=hint) from None
     if isinstance(frame, nw.LazyFrame):
-        raise InputError(f"the data is a {type(x).__name__}, whose rows are not in memory yet: use x.collect()")
+        problem = f"is a {type(x).__name__}, whose rows are not in memory yet"
+        raise InputError(problem, parameter="the data", hint="use x.collect()")
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
@@ -117,12 +119,14 @@ def _from_array_api(x: Any) -> NDArray[Any] | Tensor:
         return np.asarray(x)
     except (RuntimeError, TypeError, ValueError) as error:
         kind = f"{type(x).__module__}.{type(x).__name__}"
-        raise InputError(f"the data is a {kind} that can't be read: move it to the CPU ({_one_line(error)})") from None
+        hint = f"move it to the CPU ({_one_line(error)})"
+        raise InputError(f"is a {kind} that can't be read", parameter="the data", hint=hint) from None
 
 
 def _from_sparse(x: Any) -> Any:
     if x.ndim != 2:
-        raise InputError(f"the data has shape {x.shape}, expected (n, d): use x.reshape(-1, 1) for one feature")
+        hint = "use x.reshape(-1, 1) for one feature"
+        raise InputError(f"has shape {x.shape}", parameter="the data", expected="(n, d)", hint=hint)
     rows = x.tocsr()
     return rows.astype(np.float64) if _is_long_double(rows.dtype) else rows
 
@@ -132,11 +136,10 @@ def _from_sequence(x: Any) -> NDArray[Any]:
     try:
         rows = np.asarray(x)
     except ValueError as error:
-        raise InputError(
-            f"the data's rows differ in length: give each row the same number of values ({_one_line(error)})"
-        ) from None
+        hint = f"give each row the same number of values ({_one_line(error)})"
+        raise InputError("differ in length", parameter="the data's rows", hint=hint) from None
     if rows.ndim == 0 and rows.dtype == object:
-        raise InputError(f"the data is a {type(x).__name__}, expected a table of numbers (n, d)")
+        raise InputError(f"is a {type(x).__name__}", parameter="the data", expected="a table of numbers (n, d)")
     return np.array(x, dtype=object) if rows.dtype.kind in "US" else rows  # NumPy would convert [[1, "a"]] to text
 
 
@@ -156,7 +159,7 @@ def _from_objects(x: NDArray[Any]) -> NDArray[Any]:
     try:
         return _stack_columns(range(x.shape[1]), map(_to_numbers, x.T))
     except _NotNumericError as error:
-        raise _NotNumericError(f"{error}{_conversion_error(x)}") from None
+        raise _NotNumericError(error.problem, hint=f"{error.hint}{_conversion_error(x)}") from None
 
 
 def _conversion_error(x: NDArray[Any]) -> str:
@@ -241,18 +244,19 @@ def _stack_columns(names: Iterable[Hashable], columns: Iterable[NDArray[Any] | s
     by_name = dict(zip(names, columns, strict=True))
     not_numeric = {name: kind for name, kind in by_name.items() if isinstance(kind, str)}
     if not_numeric:
-        raise _NotNumericError(_not_numeric_message(not_numeric))
+        raise _not_numeric_error(not_numeric)
     return np.column_stack(list(by_name.values()))
 
 
-def _not_numeric_message(kinds: dict[Hashable, str]) -> str:
-    """Return an error message with the names and types of the columns that are not numeric."""
+def _not_numeric_error(kinds: dict[Hashable, str]) -> _NotNumericError:
+    """Return an error with the names and types of the columns that are not numeric."""
     shown = [f"{name!r} ({kind})" for name, kind in list(kinds.items())[:MAX_COLUMNS_SHOWN]]
     if len(kinds) > MAX_COLUMNS_SHOWN:
         shown.append(f"{len(kinds) - MAX_COLUMNS_SHOWN} more")
     if len(kinds) == 1:
-        return f"column {shown[0]} is not numeric: leave it out or encode it"
-    return f"columns {', '.join(shown[:-1])} and {shown[-1]} are not numeric: leave them out or encode them"
+        return _NotNumericError(f"column {shown[0]} is not numeric", hint="leave it out or encode it")
+    names = f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return _NotNumericError(f"columns {names} are not numeric", hint="leave them out or encode them")
 
 
 def _one_line(error: Exception) -> str:

@@ -61,14 +61,18 @@ class Scaling(NamedTuple):
         varies = variances.sqrt() > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
         variance = float(torch.where(varies, variances, 0.0).mean())
         if not (magnitudes.isfinite().all() and variances.isfinite().all()):
-            raise InputError("the data's values are too large for float64 arithmetic: divide them by a power of ten")
-        if variance == 0:
+            problem = "the data's values are too large for float64 arithmetic"
+            raise InputError(problem, hint="divide them by a power of ten")
+        if variance == 0 and distance.power is not None:
             return cls(distance, shift, min(max(rough_scale, 1e-150), 1e150), 0.0)
         if not distance.translates:
             return cls(distance, shift, rough_scale, 1.0)
+        if distance.power is None:  # another scale would be another distance
+            return cls(distance, shift, 1.0, variance * rough_scale**2)
         spread = rough_scale * math.sqrt(variance)
         if not 1e-150 < spread < 1e150:
-            raise InputError(f"the data's spread is {spread:.3g}, whose square is out of range for float64: rescale it")
+            problem = f"the data's spread is {spread:.3g}, whose square is out of range for float64"
+            raise InputError(problem, hint="rescale it")
         scale = rough_scale * _power_of_two(math.sqrt(variance))
         return cls(distance, shift, scale, variance * (rough_scale / scale) ** 2)
 
@@ -79,11 +83,12 @@ class Scaling(NamedTuple):
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
         median = centers.median(0).values  # unlike the mean, not moved by one center that is far away
         spread = (centers - median).abs().max().item()
+        if distance.power is None:
+            return cls(distance, median, 1.0)
         scale = _power_of_two(max(spread, temperature ** (1 / distance.power), 1e-150))
         if scale > 1e150:
-            raise InputError(
-                f"the centers are {spread:.3g} apart, whose square is out of range for float64: rescale the data"
-            )
+            problem = f"the centers are {spread:.3g} apart, whose square is out of range for float64"
+            raise InputError(problem, hint="rescale the data")
         return cls(distance, median, scale)
 
     def transform(self, x: Tensor) -> Tensor:
@@ -96,21 +101,20 @@ class Scaling(NamedTuple):
         """
         z = self.distance.embed((x - self.shift) / self.scale)
         if not self.distance.translates and not z.any(-1).all():
-            raise InputError(
-                f"the {self.distance.name} distance compares directions, but at least {int((~z.any(-1)).sum())} rows "
-                "are all zeros: drop these rows"
-            )
+            n_zero = int((~z.any(-1)).sum())
+            problem = f"the {self.distance.name} distance compares directions, but at least {n_zero} rows are all zeros"
+            raise InputError(problem, hint="drop these rows")
         return z
 
     def inverse_transform(self, c: Tensor) -> Tensor:
         """Convert scaled centers (k, d) to the data's units."""
-        return c * self.scale + self.shift if self.distance.translates else c
+        return self.distance.unembed(c) * self.scale + self.shift if self.distance.translates else c
 
     def inverse_transform_stats(self, stats: Stats) -> Stats:
         """Convert sums over scaled rows to the data's units."""
         if not self.distance.translates:
             return stats
-        slope = self.scale ** (self.distance.power - 2)  # unit of the distance's derivative by the squared distance
+        slope = self.unit / self.scale**2  # unit of the distance's derivative by the squared distance
         weighted_sum = (stats.weighted_sum * self.scale + stats.irls_weight[:, None] * self.shift) * slope
         distortion = stats.distortion * self.unit
         return replace(stats, irls_weight=stats.irls_weight * slope, weighted_sum=weighted_sum, distortion=distortion)
@@ -122,7 +126,7 @@ class Scaling(NamedTuple):
     @property
     def unit(self) -> float:
         """A distance or temperature of 1 for scaled rows, converted to the data's units."""
-        return self.scale**self.distance.power
+        return 1.0 if self.distance.power is None else self.scale**self.distance.power
 
 
 def _mean_magnitudes_and_mean(source: Source) -> tuple[Tensor, Tensor]:

@@ -71,13 +71,13 @@ class Source(ABC):
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
         """Return a source of the rows with the given indices (m,), with their own weights or other weights (m,)."""
         raise InputError(
-            f"this operation needs rows by index, but a {type(self).__name__} only reads them in order: read them into "
-            "memory, for example with softkmeans.data.read_table"
+            f"this operation needs rows by index, but a {type(self).__name__} only reads them in order",
+            hint="read them into memory, for example with softkmeans.data.read_table",
         )
 
     def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
-        kind = type(self).__name__
-        raise InputError(f"expected an array, got a {kind}, which reads rows in blocks: read them into memory")
+        problem = f"expected an array, got a {type(self).__name__}, which reads rows in blocks"
+        raise InputError(problem, hint="read them into memory")
 
     def take(self, rows: Tensor) -> Tensor:
         """Return the rows (m, d) with the given indices (m,)."""

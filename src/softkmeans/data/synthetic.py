@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn import datasets
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 
 
 def make_blobs(
@@ -64,9 +64,9 @@ def make_blobs(
     """
     _check_count("n_features", n_features, 1)
     _check_count("n_clusters", n_clusters, 1)
-    _check_count("n_samples", n_samples, n_clusters, " (n_clusters)")
+    _check_count("n_samples", n_samples, n_clusters, (" (", Setting("n_clusters"), ")"))
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise InputError(f"dtype must be a floating-point torch.dtype such as torch.float32, got {dtype!r}")
+        raise _error("dtype", "a floating-point torch.dtype such as torch.float32", dtype)
     std, box = _checked_std(cluster_std, n_clusters), _checked_box(center_box)
     try:
         x, y = datasets.make_blobs(
@@ -78,22 +78,27 @@ def make_blobs(
             random_state=random_state,
         )
     except ValueError:
-        raise InputError(f"random_state must be an int, a RandomState or None, got {random_state!r}") from None
+        raise _error("random_state", "an int, a RandomState or None", random_state) from None
     return torch.from_numpy(x).to(dtype), torch.from_numpy(y).to(torch.int64)
 
 
-def _check_count(name: str, value: object, minimum: int, meaning: str = "") -> None:
+def _error(name: str, expected: str, value: object) -> InputError:
+    """Return an error that says what an argument must be."""
+    return InputError(Message("must be ", expected, f", got {value!r}"), parameter=name)
+
+
+def _check_count(name: str, value: object, minimum: int, meaning: tuple[str | Setting, ...] = ()) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
-        raise InputError(f"{name} must be an int of at least {minimum}{meaning}, got {value!r}")
+        raise _error(name, Message(f"an int of at least {minimum}", *meaning), value)
 
 
 def _checked_std(value: float | Sequence[float], n_clusters: int) -> list[float]:
     try:
         std = np.broadcast_to(np.asarray(value, dtype=float), n_clusters)
     except (TypeError, ValueError):
-        raise InputError(f"cluster_std must be one number or one per cluster ({n_clusters}), got {value!r}") from None
+        raise _error("cluster_std", f"one number or one per cluster ({n_clusters})", value) from None
     if not (np.isfinite(std) & (std >= 0)).all():
-        raise InputError(f"cluster_std must be finite and not negative, got {value!r}")
+        raise _error("cluster_std", "finite and not negative", value)
     return [float(each) for each in std]
 
 
@@ -101,7 +106,7 @@ def _checked_box(box: Sequence[float]) -> tuple[float, float]:
     try:
         low, high = (float(bound) for bound in box)
     except (TypeError, ValueError):
-        raise InputError(f"center_box must be two numbers (low, high), got {box!r}") from None
+        raise _error("center_box", "two numbers (low, high)", box) from None
     if not -np.inf < low <= high < np.inf:
-        raise InputError(f"center_box must be finite with low <= high, got {box!r}")
+        raise _error("center_box", "finite with low <= high", box)
     return low, high

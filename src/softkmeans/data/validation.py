@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["check_finite", "check_matrix", "check_signs", "check_weights", "find_not_finite", "raise_not_finite"]
+__all__ = [
+    "NOT_EMPTY",
+    "check_finite",
+    "check_matrix",
+    "check_signs",
+    "check_weights",
+    "find_not_finite",
+    "raise_not_finite",
+]
 
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -15,6 +23,8 @@ from torch import Tensor
 from ..errors import InputError
 from .block import BLOCK, Rows
 from .frames import as_vector
+
+NOT_EMPTY = "at least one row and one feature are needed"
 
 
 def check_finite(x: Rows, name: str = "the data") -> None:
@@ -36,10 +46,8 @@ def find_not_finite(x: Rows) -> tuple[int, tuple[int, int] | None]:
 
 def raise_not_finite(name: str, count: int, size: int, position: str) -> NoReturn:
     """Raise an InputError: count of size entries are NaN or infinite, the first at the given position."""
-    raise InputError(
-        f"{name} contains NaN or infinity: {count} of {size} entries, the first {position} (counted from 0): fill in "
-        "these values or drop the rows"
-    )
+    problem = f"contains NaN or infinity: {count} of {size} entries, the first {position} (counted from 0)"
+    raise InputError(problem, parameter=name, hint="fill in these values or drop the rows")
 
 
 def _not_finite_positions(x: Rows) -> Iterator[NDArray[np.intp]]:
@@ -60,16 +68,20 @@ def _not_finite_positions(x: Rows) -> Iterator[NDArray[np.intp]]:
 def check_matrix(x: Rows) -> None:
     """Raise an InputError unless x is a matrix (n, d) of real numbers with at least one row and one column."""
     if isinstance(x, Tensor) and x.layout != torch.strided:
-        raise InputError(f"the data is a tensor of layout {x.layout}, expected a dense tensor: use x.to_dense()")
+        problem = f"is a tensor of layout {x.layout}"
+        raise InputError(problem, parameter="the data", expected="a dense tensor", hint="use x.to_dense()")
     if isinstance(x, Tensor) and x.is_floating_point() and x.element_size() == 1:
-        raise InputError(f"the data is of type {x.dtype}, which PyTorch arithmetic does not support: use x.float()")
+        problem = f"is of type {x.dtype}, which PyTorch arithmetic does not support"
+        raise InputError(problem, parameter="the data", hint="use x.float()")
     if x.ndim != 2:
-        raise InputError(f"the data has shape {tuple(x.shape)}, expected (n, d): use x.reshape(-1, 1) for one feature")
+        hint = "use x.reshape(-1, 1) for one feature"
+        raise InputError(f"has shape {tuple(x.shape)}", parameter="the data", expected="(n, d)", hint=hint)
     if 0 in x.shape:
-        raise InputError(f"the data has shape {tuple(x.shape)}: at least one row and one feature are needed")
+        raise InputError(f"has shape {tuple(x.shape)}", parameter="the data", hint=NOT_EMPTY)
     real = not x.is_complex() if isinstance(x, Tensor) else x.dtype.kind in "fiub"
     if not real:
-        raise InputError(f"the data is of type {x.dtype}, expected real numbers: convert it first")
+        problem = f"is of type {x.dtype}"
+        raise InputError(problem, parameter="the data", expected="real numbers", hint="convert it first")
 
 
 def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
@@ -78,7 +90,8 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
     # NumPy does not support tensors with the negative bit.
     w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)
     if tuple(w.shape) != (n,):
-        raise InputError(f"sample_weight has shape {tuple(w.shape)}, expected ({n},): give one weight per row")
+        problem, expected = f"has shape {tuple(w.shape)}", f"({n},)"
+        raise InputError(problem, parameter="sample_weight", expected=expected, hint="give one weight per row")
     check_finite(w[:, None], "sample_weight")
     check_signs(int((w < 0).sum()), int((w > 0).sum()))
     return w
@@ -87,6 +100,8 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
 def check_signs(n_negative: int, n_positive: int) -> None:
     """Raise an InputError if weights are negative or none is positive."""
     if n_negative:
-        raise InputError(f"sample_weight has {n_negative} negative values: weights must be 0 or more")
+        problem, hint = f"has {n_negative} negative values", "weights must be 0 or more"
+        raise InputError(problem, parameter="sample_weight", hint=hint)
     if not n_positive:
-        raise InputError("sample_weight is zero for every row: give at least one row a positive weight")
+        hint = "give at least one row a positive weight"
+        raise InputError("is zero for every row", parameter="sample_weight", hint=hint)

@@ -7,7 +7,6 @@ __all__ = [
     "Cosine",
     "Distance",
     "Euclidean",
-    "MeanUpdate",
     "SquaredEuclidean",
     "as_distance",
     "check_features",
@@ -19,5 +18,4 @@ __all__ = [
 from .base import Distance, squared_distances
 from .cosine import Cosine
 from .euclidean import Euclidean, SquaredEuclidean
-from .mean_update import MeanUpdate
 from .registry import DISTANCES, as_distance, check_features, distance_name, name_or_distance

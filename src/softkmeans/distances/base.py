@@ -4,40 +4,108 @@ from __future__ import annotations
 
 __all__ = ["Array", "Distance", "squared_distances"]
 
+import copy
 from abc import ABC, abstractmethod
+from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..errors import InputError, Message, Setting
+from .radial_density import RadialDensity
 
 Array = NDArray[np.float64]
 
 
 class Distance(ABC):
-    """A distance d(x, c) and its probability density exp(-d / T) / Z(T).
+    """A distance d(x, c), and its probability density exp(-d / T) / Z(T).
 
-    The equivalent mixture model of soft k-means has one such density for each center, all with the same weight.
+    A subclass sets ``name`` and ``power``, and implements `of_squared`. Everything else has a default, which is exact
+    but may be slower than a closed form. A distance that is not a function of the Euclidean distance (such as the
+    Manhattan distance) sets ``is_radial = False`` and overrides `between` as well; fits then need ``solver="adam"``,
+    which "auto" chooses.
+
+    The equivalent mixture model of soft k-means has one density for each center, all with the same weight.
 
     Attributes
     ----------
     name : str
-        Key of the distance in ``DISTANCES``.
-    power : int
-        If the data is multiplied by s, the distance and the temperature are multiplied by s ** power.
+        Name of the distance, under which it is registered in ``DISTANCES``.
+    power : int or None
+        If the data is multiplied by s, the distance and the temperature are multiplied by s ** power. None if there is
+        no such power: the data is then not scaled.
     translates : bool
         Whether the distance stays the same if data and centers are shifted together.
     min_features : int
         Smallest number of features for which the distance is defined.
+    is_radial : bool
+        Whether the distance is a function of the Euclidean distance between embedded rows and centers.
+    is_squared : bool
+        Whether it is the squared Euclidean distance, so that T / 2 is a variance.
+    constant_slope : float or None
+        The derivative of the distance in the squared Euclidean distance, if that is a constant: centers are then
+        weighted means.
+    has_exact_update : bool
+        Whether the update of the centers minimizes the sum of the distances.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softkmeans import SoftKMeans
+    >>> class Cauchy(Distance):
+    ...     name = "cauchy"
+    ...     power = None  # log(1 + (s r)²) is no multiple of log(1 + r²)
+    ...     def of_squared(self, squared):
+    ...         return torch.log1p(squared)
+    >>> model = SoftKMeans(2, temperature=0.5, distance=Cauchy(), random_state=0)
+    >>> model.fit_predict([[0.0], [0.2], [5.0], [5.1], [5.2]])
+    array([1, 1, 0, 0, 0])
     """
 
     name: str
-    power: int
-    translates: bool
-    min_features = 1
+    power: int | None
+    translates: bool = True
+    min_features: int = 1
+    is_radial: bool = True
+    is_squared: bool = False
+    constant_slope: float | None = None
+    has_exact_update: bool = True
+
+    @property
+    def degree(self) -> int:
+        """The power of the Euclidean distance that the distance is proportional to, for rows near a center."""
+        return self.power or 2
+
+    @property
+    def has_update(self) -> bool:
+        """Whether EM can update the centers; without it, only their gradient is known."""
+        return self.is_radial or self.constant_slope is not None
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the distance has a known probability density, which learned temperatures and likelihoods need."""
+        return self.is_radial
+
+    def with_mean_update(self) -> Self:
+        """Return the same distance with centers that move to the weighted means of their rows, as in textbooks.
+
+        If the means do not minimize the distances, this update minimizes no objective.
+        """
+        if self.constant_slope is not None:
+            return self
+        other = copy.copy(self)
+        other.constant_slope, other.has_exact_update = 1.0, False
+        return other
 
     def embed(self, x: Tensor) -> Tensor:
         """Transform rows (n, d) or centers (k, d) as the distance requires: to unit length for cosine."""
         return x
+
+    def unembed(self, c: Tensor) -> Tensor:
+        """Transform embedded centers (k, d) back; only distances that translate do."""
+        return c
 
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
         """Project a gradient (k, d) onto the directions in which embedded centers (k, d) can move."""
@@ -51,25 +119,55 @@ class Distance(ABC):
     def of_squared(self, squared: Tensor) -> Tensor:
         """Convert squared Euclidean distances between embedded rows and centers to this distance; differentiable."""
 
-    @abstractmethod
-    def slope(self, d: Tensor) -> Tensor | float:
-        """Return the derivative of `of_squared` at distances d (n, k); infinite at d = 0 if the distance has a kink."""
+    def with_slope(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distances at squared Euclidean distances, and the derivatives of `of_squared` there.
 
-    @abstractmethod
+        A derivative is infinite at 0 if the distance has a kink there. The default uses automatic differentiation.
+        """
+        with torch.enable_grad():
+            leaf = squared.detach().requires_grad_()
+            d = self.of_squared(leaf)
+            (slope,) = torch.autograd.grad(d.sum(), leaf)
+        return d.detach(), slope
+
+    def to_squared(self, d: Tensor) -> Tensor:
+        """Return the squared Euclidean distances at which the distances are d, the inverse of `of_squared`.
+
+        The default searches by bisection between 1e-300 and 1e300.
+        """
+        low, high = torch.full_like(d, -690.0), torch.full_like(d, 690.0)  # logarithms
+        for _ in range(60):
+            middle = (low + high) / 2
+            is_below = self.of_squared(middle.exp()) < d
+            low, high = torch.where(is_below, middle, low), torch.where(is_below, high, middle)
+        return high.exp()
+
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
         """Return log Z(T) = log ∫ exp(-d(x, c) / T) dx, differentiable in T."""
+        return self._density(n_features).log_partition(temperature)
 
-    @abstractmethod
     def mean_distortion(self, temperature: float, n_features: int) -> float:
         """Return the mean distance under the density, T² ∂ log Z / ∂T."""
+        return self._density(n_features).mean_distortion(temperature)
 
-    @abstractmethod
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
         """Return the maximum-likelihood T at fixed memberships: the T at which the density has this mean distortion."""
+        return self._density(n_features).likeliest_temperature(mean_distortion)
 
-    @abstractmethod
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         """Draw rows (n_samples, d) from the density around a center (d,)."""
+        return self._density(len(center)).sample_around(center, temperature, n_samples, rng)
+
+    def _density(self, n_features: int) -> RadialDensity:
+        """Return the density computed by quadrature, which serves distances without a closed form."""
+        if not (self.is_radial and self.translates):
+            raise InputError(
+                f"has no known density in {n_features} dimensions",
+                parameter="distance",
+                value=self.name,
+                hint=Message("set ", Setting("temperature"), " to a number, and use no method that needs a likelihood"),
+            )
+        return RadialDensity(self.name, self.of_squared, n_features)
 
 
 def squared_distances(z: Tensor, c: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class Cosine(Distance):
     name = "cosine"
     power = 0
     translates = False
+    constant_slope = 0.5
     min_features = 2  # with one feature, the only directions are +1 and -1
 
     @override
@@ -40,8 +41,8 @@ class Cosine(Distance):
         return squared / 2  # on the unit sphere, 1 - cos = ‖x - c‖² / 2
 
     @override
-    def slope(self, d: Tensor) -> float:
-        return 0.5
+    def to_squared(self, d: Tensor) -> Tensor:
+        return 2 * d
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:

@@ -23,15 +23,16 @@ class SquaredEuclidean(Distance):
 
     name = "sqeuclidean"
     power = 2
-    translates = True
+    is_squared = True
+    constant_slope = 1.0
 
     @override
     def of_squared(self, squared: Tensor) -> Tensor:
         return squared
 
     @override
-    def slope(self, d: Tensor) -> float:
-        return 1.0
+    def to_squared(self, d: Tensor) -> Tensor:
+        return d
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
@@ -58,7 +59,6 @@ class Euclidean(Distance):
 
     name = "euclidean"
     power = 1
-    translates = True
 
     @override
     def of_squared(self, squared: Tensor) -> Tensor:
@@ -66,8 +66,13 @@ class Euclidean(Distance):
         return torch.where(positive, squared, 1.0).sqrt() * positive
 
     @override
-    def slope(self, d: Tensor) -> Tensor:
-        return 0.5 / d
+    def with_slope(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        d = self.of_squared(squared)
+        return d, 0.5 / d
+
+    @override
+    def to_squared(self, d: Tensor) -> Tensor:
+        return d.square()
 
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:

@@ -1,16 +1,12 @@
-"""The distances by name. A new distance is a class and an entry in `DISTANCES`."""
+"""Distances by name."""
 
 from __future__ import annotations
 
 __all__ = ["DISTANCES", "as_distance", "check_features", "distance_name", "name_or_distance"]
 
-from .._utils.checks import check_known
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
+from ..registries import DISTANCES
 from .base import Distance
-from .cosine import Cosine
-from .euclidean import Euclidean, SquaredEuclidean
-
-DISTANCES: dict[str, Distance] = {d.name: d for d in (SquaredEuclidean(), Euclidean(), Cosine())}
 
 
 def check_features(distance: Distance, n_features: int) -> None:
@@ -31,8 +27,10 @@ def check_features(distance: Distance, n_features: int) -> None:
     """
     if n_features < distance.min_features:
         raise InputError(
-            f"distance={distance.name!r} needs at least {distance.min_features} features, got {n_features}: "
-            "use another distance"
+            f"needs at least {distance.min_features} features, got {n_features}",
+            parameter="distance",
+            value=distance.name,
+            hint="use another distance",
         )
 
 
@@ -41,8 +39,8 @@ def as_distance(distance: object) -> Distance:
 
     Parameters
     ----------
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance
-        Name of the distance, or the distance itself.
+    distance : str or Distance
+        Name of a registered distance, or the distance itself.
 
     Raises
     ------
@@ -58,11 +56,12 @@ def as_distance(distance: object) -> Distance:
         return distance
     if callable(distance) and not isinstance(distance, type):
         raise InputError(
-            f"distance={distance_name(distance)} is a callable, for which fits have no center update: use one of "
-            f"{', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in your own loop"
+            Message(
+                Setting("distance"), f"={distance_name(distance)} is a callable, for which fits have no center update"
+            ),
+            hint=f"use one of {', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in your own loop",
         )
-    check_known("distance", distance, DISTANCES)
-    return DISTANCES[str(distance)]
+    return DISTANCES.find(distance)
 
 
 def distance_name(distance: object) -> str:
@@ -96,4 +95,4 @@ def name_or_distance(distance: Distance) -> str | Distance:
     >>> name_or_distance(DISTANCES["cosine"])
     'cosine'
     """
-    return distance.name if type(DISTANCES.get(distance.name)) is type(distance) else distance
+    return DISTANCES.name_of(distance) or distance

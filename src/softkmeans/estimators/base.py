@@ -1,92 +1,70 @@
-"""Base class of the estimators: scikit-learn's conventions on top of `fit`."""
+"""Base class of the estimators: scikit-learn's conventions on top of fits and fitted models."""
 
 from __future__ import annotations
 
 __all__ = ["SoftClusterer"]
 
 from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any, Self
 
+import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._utils.checks import check_count, check_fraction
 from ..callbacks import Callback, LossPrinter, ProgressBar
 from ..data.block import Rows, as_tensor
 from ..data.convert import Array, as_source, floating_dtype, like
+from ..data.distributed.dask_source import map_partitions
+from ..data.frames import is_dask
 from ..data.source import Source
+from ..distances import as_distance
 from ..errors import CallbackError, FitInterrupted, InputError
-from ..fitting.fit import fit
+from ..fitting.fit import fit_source
 from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
-from .predictor import Predictor
+from ..model.assignment import as_assignment
+from ..model.settings import RunOptions, Settings
+from .fitted_model import Clustering
 from .validation import validate_rows
 
-# Parameters of the estimators that are passed to `fit` unchanged.
-FIT_PARAMETERS = (
-    "solver",
-    "n_init",
-    "max_iter",
-    "tol",
-    "distance",
-    "noise_distance",
-    "frozen",
-    "growing_sample",
-    "checkpoint",
-    "resume",
-)
 
-
-class SoftClusterer(Predictor):
+class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of estimators that fit cluster centers and compute the memberships of rows.
 
-    Subclasses implement ``_model_parameters`` and ``_clustering``, and extend ``_set_statistics``.
+    Subclasses define ``__init__``, with parameters that are fields of `Settings` and `RunOptions`, and extend
+    ``_settings`` and ``_set_statistics`` if they have parameters and results of their own.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        solver: Any,
-        init: Any,
-        n_init: int,
-        max_iter: int,
-        tol: float,
-        distance: Any,
-        noise_distance: float | None,
-        frozen: Any,
-        growing_sample: bool,
-        random_state: Any,
-        warm_start: bool,
-        device: Any,
-        dtype: Any,
-        verbose: int,
-        callbacks: Any,
-        checkpoint: Any,
-        resume: bool,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.solver = solver
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.distance = distance
-        self.noise_distance = noise_distance
-        self.frozen = frozen
-        self.growing_sample = growing_sample
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.resume = resume
+    n_clusters: int
+    distance: Any
+    noise_distance: float | None
+    init: Any
+    random_state: Any
+    warm_start: bool
+    device: Any
+    dtype: Any
+    verbose: int
+    callbacks: Any
+    checkpoint: Any
+    resume: bool
+
+    def _settings(self, *, warm: bool) -> Settings:
+        """Return the settings of a fit; with ``warm``, it starts from the fitted model."""
+        own = self.get_params(deep=False)
+        values = {field.name: own[field.name] for field in fields(Settings) if field.name in own}
+        return Settings(**values | self._model_settings(warm=warm))
 
     @abstractmethod
-    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
-        """Return the parameters of `fit` besides ``FIT_PARAMETERS``; with ``warm``, also the initial values."""
+    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
+        """Return the settings that are not parameters of the estimator: with ``warm``, also the initial values."""
 
     def _set_statistics(self, result: Result) -> None:
         """Set the fitted attributes whose type does not depend on that of X."""
@@ -131,7 +109,13 @@ class SoftClusterer(Predictor):
         rows = validate_rows(self, X, reset=True)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)  # raises for an invalid dtype, before the expensive work
-        result, failure = self._fit_result(source)
+        failure: BaseException | None = None
+        try:
+            result = fit_source(source, self.n_clusters, self._start_settings(source), self._options(source))
+        except FitInterrupted as interruption:
+            result, failure = interruption.result, interruption
+        except CallbackError as error:
+            result, failure = error.result, error.__cause__
         self._progress: OnlineState | None = None  # the state of earlier partial_fit calls is obsolete
         self._set_fitted_attributes(result, X, rows, source)
         if failure is not None:
@@ -215,47 +199,182 @@ class SoftClusterer(Predictor):
         rows = validate_rows(self, X, reset=fitted is None)
         source = as_source(rows, sample_weight, device=self.device)
         floating_dtype(self.dtype, rows)
-        names = ("solver", "distance", "noise_distance", "frozen")
-        model_parameters = self._model_parameters(warm=fitted is not None)
-        result, progress = partial_fit(
-            source,
-            self.n_clusters,
-            fitted,
-            init=self.init,
-            random_state=self._seed(source) if fitted is None else None,
-            **{name: getattr(self, name) for name in names},
-            **{name: value for name, value in model_parameters.items() if name != "local_search"},
-        )
+        settings = self._settings(warm=fitted is not None)
+        seed = self._seed(source) if fitted is None else None
+        result, progress = partial_fit(source, self.n_clusters, fitted, settings, seed)
         n_iter = getattr(self, "n_iter_", 0) + 1
         steps = tuple(step._replace(n_iter=n_iter) for step in result.history)
         self._set_fitted_attributes(result._replace(n_iter=n_iter, history=steps), X, rows, source)
         self._progress = progress
         return self
 
-    def _fit_result(self, source: Source) -> tuple[Result, BaseException | None]:
-        """Return the result of a fit, and the exception that ended it early, if any."""
+    def predict(self, X: ArrayLike | Tensor, reject_below: float | None = None) -> Array:
+        """Return the most probable cluster of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows.
+        reject_below : float, optional
+            Threshold from 0 to 1: rows whose largest membership is smaller get the label -1.
+
+        Returns
+        -------
+        labels : ndarray, Tensor or, if X is a Dask collection, lazy Dask array (n,) of int64
+            Cluster indices; with a noise cluster, -1 also for rows that are most probably noise.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, temperature=1.0, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]])
+        >>> model.predict([[0.3], [2.6]], reject_below=0.9)
+        array([ 1, -1])
+        """
+        if reject_below is not None:
+            check_fraction("reject_below", reject_below)
+        return self._map_rows(X, lambda clustering, source: clustering.labels(source, reject_below))
+
+    def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:
+        """Return the membership of each row in every cluster.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows.
+        top : int, optional
+            Number of memberships to return for each row, the largest ones; the others are omitted. This saves memory
+            if k is large.
+
+        Returns
+        -------
+        resp : ndarray, Tensor or Dask array (n, k), or SciPy csr_array (n, k) with ``top``
+            Memberships. Rows sum to 1, or to less with a noise cluster or with ``top``.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, temperature=1.0, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]])
+        >>> model.predict_proba([[2.5]]).round(2)
+        array([[0.27, 0.73]])
+        >>> model.predict_proba([[2.5]], top=1).toarray().round(2)
+        array([[0.  , 0.73]])
+        """
+        if top is None:
+            dtype = self._dtype  # a local variable, so that Dask need not send the estimator to its workers
+            return self._map_rows(X, lambda clustering, source: clustering.resp(source, dtype))
+        if is_dask(X):
+            problem, hint = "is not supported with Dask collections", "predict one partition at a time"
+            raise InputError(problem, parameter="top", value=top, hint=hint)
+        clustering, source = self._prepare(X)
+        k = len(clustering.centers)
+        check_count("top", top, at_most=(k, "clusters"))
+        dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy does not support half precision
+        values, labels = (tensor.cpu().numpy() for tensor in clustering.top(source, dtype, top))
+        row_starts = list(range(0, labels.size + 1, top))
+        resp = csr_array((values.ravel(), labels.ravel(), row_starts), shape=(len(labels), k))
+        resp.sort_indices()
+        return resp
+
+    def transform(self, X: ArrayLike | Tensor) -> Array:
+        """Return the distance of each row to every center, in the data's units.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows.
+
+        Returns
+        -------
+        distances : ndarray, Tensor or Dask array (n, k)
+            Euclidean distances, not squared, if the distance is "sqeuclidean" or "euclidean"; cosine distances if it is
+            "cosine".
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, temperature=0.1, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]])
+        >>> model.transform([[0.3]]).round(2)
+        array([[4.8, 0.2]])
+        """
+        dtype = self._dtype
+        return self._map_rows(X, lambda clustering, source: clustering.distances(source, dtype))
+
+    def _map_rows(self, X: ArrayLike | Tensor, function: Callable[[Clustering, Source], Tensor]) -> Array:
+        """Return a function of each row, as an array or tensor like X; as a lazy array if X is a Dask collection."""
+        if not is_dask(X):
+            clustering, source = self._prepare(X)
+            return like(X, function(clustering, source))
+        check_is_fitted(self)
+        example = as_source(as_tensor(self.cluster_centers_).cpu())
+        clustering = self._clustering(example)
+        empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
+        return map_partitions(validate_rows(self, X, reset=False), partial(function, clustering), empty)
+
+    def _prepare(
+        self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
+    ) -> tuple[Clustering, Source]:
+        """Return the fitted model and the validated rows of X as a Source."""
+        check_is_fitted(self)
+        source = as_source(validate_rows(self, X, reset=False), sample_weight, device=self.device)
+        return self._clustering(source), source
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Type of the memberships and distances that are returned: that of the centers."""
+        check_is_fitted(self)
+        return as_tensor(self.cluster_centers_).dtype
+
+    def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
+        """Return the weighted sum of `Clustering.objective` over the rows of X, and Σw."""
+        clustering, source = self._prepare(X, sample_weight)
+        return clustering.total_objective(source)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
+    def _start_settings(self, source: Source) -> Settings:
+        """Return the settings of a fit, which starts from the previous fit if ``warm_start`` asks for it."""
         warm = self.warm_start and hasattr(self, "cluster_centers_")
-        if warm:
-            shape, expected = tuple(self.cluster_centers_.shape), (self.n_clusters, source.n_features)
-            if shape != expected:
-                raise InputError(
-                    f"warm_start=True with centers of shape {shape} from the previous fit, expected {expected}: "
-                    "set it to False"
-                )
-        try:
-            return fit(
-                source,
-                self.n_clusters,
-                init=as_tensor(self.cluster_centers_) if warm else self.init,
-                random_state=self._seed(source),
-                callbacks=[*_verbose_callbacks(self.verbose), *(self.callbacks or ())],
-                **{name: getattr(self, name) for name in FIT_PARAMETERS},
-                **self._model_parameters(warm=warm),
-            ), None
-        except FitInterrupted as interruption:
-            return interruption.result, interruption
-        except CallbackError as failure:
-            return failure.result, failure.__cause__
+        settings = self._settings(warm=warm)
+        if not warm:
+            return settings
+        shape, expected = tuple(self.cluster_centers_.shape), (self.n_clusters, source.n_features)
+        if shape != expected:
+            raise InputError(
+                f"with centers of shape {shape} from the previous fit",
+                parameter="warm_start",
+                value=True,
+                expected=f"{expected}",
+                hint="set it to False",
+            )
+        return replace(settings, init=as_tensor(self.cluster_centers_))
+
+    def _options(self, source: Source) -> RunOptions:
+        """Return the options of a fit."""
+        return RunOptions(
+            random_state=self._seed(source),
+            callbacks=[*_verbose_callbacks(self.verbose), *(self.callbacks or ())],
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
+
+    def _clustering(self, source: Source) -> Clustering:
+        """Return the fitted model as a `Clustering`, on the device and with the dtype of a source."""
+        settings, values = self._settings(warm=False), vars(self)
+        return Clustering(
+            as_tensor(self.cluster_centers_).to(source.device, source.dtype),
+            values.get("temperature_", 1.0),
+            as_distance(settings.distance),
+            priors=values.get("priors_"),
+            noise_distance=settings.noise_distance,
+            rule=as_assignment(settings.assignment),
+        )
 
     def _seed(self, source: Source) -> int | None:
         """Draw a seed, or return None if `fit` must draw it, so that checkpoints and several processes agree on it."""
@@ -266,7 +385,8 @@ class SoftClusterer(Predictor):
         """Set the fitted attributes, as arrays or tensors like X."""
         centers = result.centers.to(floating_dtype(self.dtype, rows))
         if not centers.isfinite().all():
-            raise InputError(f"dtype={centers.dtype} cannot represent the centers, which overflow: use a wider dtype")
+            problem = "cannot represent the centers, which overflow"
+            raise InputError(problem, parameter="dtype", value=centers.dtype, hint="use a wider dtype")
         self.cluster_centers_ = like(X, centers)
         self._set_statistics(result)
         clustering = self._clustering(source)

@@ -21,13 +21,12 @@ from ..data.scaling import Scaling
 from ..data.source import ScaledSource, Source
 from ..data.validation import check_finite
 from ..distances import Distance, as_distance, check_features
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..kernels import SOFTMAX, assign, distances, lognorm, nearest
-from ..model.assignment import AssignmentRule, Fuzzy
-from ..model.params import ModelSpec, Params
+from ..model.assignment import AssignmentRule
+from ..model.logits import log_normalizer, make_logits
+from ..model.params import MIN_PRIOR, ModelSpec, Params
 from ..model.stats import Stats
-from ..objectives import MIN_PRIOR, FuzzyDistortion, NegativeLogLikelihood, Objective
-from ..temperature import MaximumLikelihood, NoTemperature
 
 Array = NDArray[np.float64]
 
@@ -42,8 +41,8 @@ class _OverflowCheckedScaling(Scaling):
         z = super().transform(x)
         if not z.abs().max() <= MAX_SCALED_VALUE:
             raise InputError(
-                f"rows are more than {MAX_SCALED_VALUE:g} times the centers' spread away from the centers: "
-                "check the data for wrong values"
+                f"rows are more than {MAX_SCALED_VALUE:g} times the centers' spread away from the centers",
+                hint="check the data for wrong values",
             )
         return z
 
@@ -81,29 +80,21 @@ class Clustering:
         if not isinstance(temperature, Tensor):
             temperature = np.asarray(temperature, dtype=np.float64)
         t = as_tensor(temperature).to(centers)
-        largest = (noise_distance or 1.0) if isinstance(rule, Fuzzy) else float(t.max())
+        largest = float(t.max()) if rule.uses_temperature else noise_distance or 1.0
         self.distance, self.scaling = distance, Scaling.around(distance, centers, largest)
         self.centers = self.scaling.transform(centers)
         noise = None if noise_distance is None else noise_distance / self.scaling.unit
         log_prior = _log_prior(priors, len(centers), noise).to(centers)
-        objective = _make_objective(self.scaling, t.ndim > 0, rule, noise)
-        if isinstance(rule, Fuzzy):
-            self.temperature = centers.new_ones(len(centers))
-        else:
-            self.temperature = t.expand(len(centers)) / self.scaling.unit
-        params = Params(self.centers, self.temperature, log_prior)
-        self.beta = 1 / self.temperature
-        self.b, self.rule = objective.logit_offsets(params)
-        # A row's log-density, per unit volume in the data's units, is its log-sum-exp of logits minus this constant.
-        self._log_normalizer = 0.0
-        if isinstance(objective, NegativeLogLikelihood):
-            self._log_normalizer = objective.in_data_units(objective.log_normalizer(params), 1.0)
+        used = t.expand(len(centers)) / self.scaling.unit if rule.uses_temperature else centers.new_ones(len(centers))
+        self.params = Params(self.centers, used, log_prior)
+        self.spec = ModelSpec(rule, noise=noise, per_cluster=rule.uses_temperature and t.ndim > 0)
+        self.beta, self.b, self.rule = make_logits(self.params, self.spec, distance)
 
     @property
     def is_plain(self) -> bool:
         """Return whether the most probable cluster of every row is the one with the nearest center."""
         equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
-        return equal and self.rule.noise_logit == -math.inf
+        return equal and not self.rule.has_noise
 
     def _scaled(self, source: Source) -> Source:
         return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
@@ -145,7 +136,7 @@ class Clustering:
             resp = self._assign(block)
             largest, label = resp.max(1)
             rejected = largest < threshold
-            if self.rule.noise_logit > -math.inf:
+            if self.rule.has_noise:
                 rejected |= largest < 1 - resp.sum(1)
             return label.masked_fill(rejected, -1)
 
@@ -174,31 +165,52 @@ class Clustering:
 
     def distances(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Compute distances (n, k) in the data's units; Euclidean if the model's distance is squared Euclidean."""
-        unit = self.scaling.scale if self.distance.translates else 1.0
 
         def block_distances(block: Block) -> Tensor:
             d = distances(block, self.centers, self.distance)
-            return ((d.sqrt() if self.distance.power == 2 else d) * unit).to(dtype)
+            return (d.sqrt() * self.scaling.scale if self.distance.is_squared else d * self.scaling.unit).to(dtype)
 
         return self._scaled(source).map(block_distances, width=len(self.centers))
 
     def objective(self, source: Source) -> Tensor:
-        """Compute each row's log-density (n,) under the equivalent mixture; for fuzzy memberships, minus Σ u^m d."""
-        return self._scaled(source).map(self._block_objective)
+        """Compute the objective (n,) of each row: its log-density under the equivalent mixture.
+
+        For memberships without a temperature, return the objective of the assignment rule: for fuzzy ones, -Σ u^m d.
+
+        Raises
+        ------
+        InputError
+            If the model has a temperature, but no likelihood.
+        """
+        unit, log_normalizer = self._objective_constants()
+        return self._scaled(source).map(lambda block: self._lognorm(block) * unit - log_normalizer)
 
     def total_objective(self, source: Source) -> tuple[float, float]:
         """Compute the weighted sum of `objective` over the rows, and Σw."""
+        unit, log_normalizer = self._objective_constants()
 
         def weighted_sums(block: Block) -> Tensor:
-            return torch.stack([dot(block.w, self._block_objective(block)), total(block.w)])
+            return torch.stack([dot(block.w, self._lognorm(block) * unit - log_normalizer), total(block.w)])
 
         value, weight = self._scaled(source).sum(weighted_sums).tolist()
         return value, weight
 
-    def _block_objective(self, block: Block) -> Tensor:
-        unit = self.scaling.unit if isinstance(self.rule, Fuzzy) else 1.0
-        log_sum = lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule)
-        return log_sum * unit - self._log_normalizer
+    def _lognorm(self, block: Block) -> Tensor:
+        return lognorm(block, self.centers, self.beta, self.b, self.distance, self.rule)
+
+    def _objective_constants(self) -> tuple[float, float]:
+        """Return the unit of the rule's objective in the data's units, and the log-normalizer of the density."""
+        if not self.rule.uses_temperature:
+            return self.scaling.unit, 0.0
+        if not self.rule.is_mixture:
+            raise InputError(
+                f"{self.rule.name} memberships belong to no mixture model, so there is no likelihood",
+                hint=Message("use ", Setting("assignment", "softmax")),
+            )
+        # Per unit volume in the data's units. On the sphere, volumes do not depend on the units of the data.
+        log_scale = math.log(self.scaling.scale) if self.distance.translates else 0.0
+        n_features = self.centers.shape[1]
+        return 1.0, log_normalizer(self.params, self.spec, self.distance) + n_features * log_scale
 
 
 def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:
@@ -211,13 +223,6 @@ def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Te
         noise_prior = (1 - probabilities.sum(0, keepdim=True)).clamp_min(0.0)
         probabilities = torch.cat([probabilities, noise_prior])
     return probabilities.clamp_min(MIN_PRIOR).log()
-
-
-def _make_objective(scaling: Scaling, per_cluster: bool, rule: AssignmentRule, noise: float | None) -> Objective:
-    """Build the objective of the model, which computes the logit offsets; it is not minimized here."""
-    if isinstance(rule, Fuzzy):
-        return FuzzyDistortion(scaling, NoTemperature(), ModelSpec(rule, noise=noise))
-    return NegativeLogLikelihood(scaling, MaximumLikelihood(per_cluster=per_cluster), ModelSpec(rule, noise=noise))
 
 
 def accumulate(
@@ -270,7 +275,7 @@ def accumulate(
     check_features(distance, source.n_features)
     centers = as_tensor(c if isinstance(c, Tensor) else np.asarray(c)).to(source.device, source.dtype)
     if centers.ndim != 2 or centers.shape[1] != source.n_features:
-        raise InputError(f"the centers have shape {tuple(centers.shape)}, expected (k, {source.n_features})")
+        raise InputError(f"the centers have shape {tuple(centers.shape)}", expected=f"(k, {source.n_features})")
     check_finite(centers, "the centers")
     clustering = Clustering(centers, float(temperature), distance)
     try:

@@ -9,14 +9,12 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..data.block import as_tensor
-from ..data.source import Source
-from ..distances import as_distance
 from ..model.assignment import Fuzzy
+from ..model.settings import RunOptions, Settings, documented
 from .base import SoftClusterer
-from .fitted_model import Clustering
 
 
+@documented
 class FuzzyCMeans(SoftClusterer):
     """Fuzzy c-means clustering: memberships fall with a power of the distance.
 
@@ -26,21 +24,11 @@ class FuzzyCMeans(SoftClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters k, from 1 to the number of rows.
+    {n_clusters}
     fuzzifier : float, default=2.0
         Fuzzifier m > 1: the larger it is, the fuzzier the memberships. As m goes to 1, they become those of hard
         k-means.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        Distance d between rows and centers. The default is that of the classical
-        algorithm, which other libraries call Euclidean although J contains squared distances.
-    solver, init, n_init, max_iter, tol, frozen, growing_sample
-        As for `SoftKMeans`; ``tol`` is relative to J.
-    noise_distance : float, default=None
-        Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers belong
-        to the noise. Memberships then sum to less than 1.
-    random_state, warm_start, device, dtype, verbose, callbacks, checkpoint, resume
-        As for `SoftKMeans`.
+    {parameters}
 
     Attributes
     ----------
@@ -81,42 +69,49 @@ class FuzzyCMeans(SoftClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int = RunOptions.n_clusters,
         *,
-        fuzzifier: float = 2.0,
-        solver: Any = "auto",
-        init: Any = "k-means++",
-        n_init: int = 1,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        distance: Any = "sqeuclidean",
-        noise_distance: float | None = None,
-        frozen: Any = None,
-        growing_sample: bool = False,
-        random_state: Any = None,
-        warm_start: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        verbose: int = 0,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        resume: bool = False,
+        fuzzifier: float = Fuzzy.fuzzifier,
+        solver: Any = Settings.solver,
+        init: Any = Settings.init,
+        n_init: int = Settings.n_init,
+        max_iter: int = Settings.max_iter,
+        tol: float = Settings.tol,
+        distance: Any = Settings.distance,
+        noise_distance: float | None = Settings.noise_distance,
+        frozen: Any = Settings.frozen,
+        growing_sample: bool = Settings.growing_sample,
+        random_state: Any = RunOptions.random_state,
+        warm_start: bool = RunOptions.warm_start,
+        device: Any = RunOptions.device,
+        dtype: Any = RunOptions.dtype,
+        verbose: int = RunOptions.verbose,
+        callbacks: Any = RunOptions.callbacks,
+        checkpoint: Any = RunOptions.checkpoint,
+        resume: bool = RunOptions.resume,
     ) -> None:
-        super().__init__(
-            n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
-            noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
-            warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
-            checkpoint=checkpoint, resume=resume,
-        )  # fmt: skip
+        self.n_clusters = n_clusters
         self.fuzzifier = fuzzifier
+        self.solver = solver
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.distance = distance
+        self.noise_distance = noise_distance
+        self.frozen = frozen
+        self.growing_sample = growing_sample
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.resume = resume
 
-    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
+    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
         return {"assignment": Fuzzy(self.fuzzifier)}
-
-    def _clustering(self, source: Source) -> Clustering:
-        centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        distance, rule = as_distance(self.distance), Fuzzy(self.fuzzifier)
-        return Clustering(centers, 1.0, distance, noise_distance=self.noise_distance, rule=rule)
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Return minus the weighted mean of Σ u^m d over rows; higher is better.

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 __all__ = ["SoftKMeans"]
 
+import math
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._utils.checks import check_count
 from ..data.block import as_tensor
-from ..data.source import Source
+from ..data.convert import Array, like
 from ..distances import as_distance, name_or_distance
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..fitting.results import Result
+from ..model.assignment import as_assignment
+from ..model.settings import RunOptions, Settings, documented
 from ..nn.layer import SoftKMeansLayer
+from ..registries import ASSIGNMENTS
 from ..temperature import as_temperature
-from .fitted_model import Clustering
-from .mixture import Mixture
+from .base import SoftClusterer
+from .fitted_model import sample_mixture
 
 
-class SoftKMeans(Mixture):
+@documented
+class SoftKMeans(SoftClusterer):
     """Soft k-means clustering: every row gets a probability for every cluster.
 
     The probabilities are softmax(-d / T) over the clusters, where d is the squared distance to the center. The
@@ -31,75 +39,7 @@ class SoftKMeans(Mixture):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters k, from 1 to the number of rows.
-    temperature : float, sequence of k floats, str or TemperatureRule, default="auto"
-        Temperature T > 0, in the units of the distance (squared data units, by default), or how to choose it:
-
-        - "auto": learn T by maximum likelihood.
-        - "per-cluster": learn one T for each cluster, as in a mixture of spherical Gaussians.
-        - "calibrated": choose T so that memberships are calibrated probabilities where features are correlated.
-        - "perplexity:1.5": choose T so that exp(H / Σw) = 1.5: rows are spread over 1.5 clusters on average.
-        - "critical:0.5": 0.5 times the critical temperature, at which a single cluster splits.
-        - `temperature.Schedule`: decrease T through a series of values (annealing).
-    priors : {"uniform", "learned"} or array-like (k,), default="uniform"
-        Prior probability (mixing weight) of each cluster.
-    solver : {"auto", "em", "lbfgs", "adam", "online"} or Solver, default="auto"
-        Optimization algorithm:
-
-        - "auto": expectation-maximization (EM), accelerated by L-BFGS once it becomes slow.
-        - "em": EM without acceleration.
-        - "lbfgs": L-BFGS from the start.
-        - "adam": gradient descent by Adam.
-        - "online": one step after every batch of rows, as in `partial_fit` (see `solvers.Online`).
-    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, default="k-means++"
-        Initial centers, or the method to choose them. A callable takes ``(X, n_clusters, random_state)`` and returns
-        an array (k, d).
-    n_init : int, default=1
-        Number of restarts; the one with the lowest objective is kept. If ``init`` is an array, there is only one.
-    max_iter : int, default=300
-        Maximum number of passes over the rows per restart; if it is reached, one extra pass evaluates the final
-        parameters.
-    tol : float, default=1e-4
-        Tolerance: the fit stops after a pass that lowers the objective by no more than ``tol`` times the expected
-        distortion if the temperature is fixed, or ``tol`` times n_features Σw if it is learned. With 0, the fit runs
-        until nothing changes.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        Distance between rows and centers. With "euclidean", centers are weighted geometric medians; with "cosine",
-        they are directions.
-    update : {"exact", "mean"}, default="exact"
-        How centers are updated: "exact" minimizes the objective; "mean" takes the weighted mean of the rows whatever
-        the distance, as in the textbook. They differ for "euclidean", where "mean" minimizes no objective and needs a
-        fixed temperature.
-    noise_distance : float, default=None
-        Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers belong
-        to the noise. Memberships then sum to less than 1.
-    frozen : array-like (k,) of bool, default=None
-        Mask of the centers given as ``init`` that must not move.
-    growing_sample : bool, default=False
-        Whether the first passes use growing random samples of the rows. This is faster, but the result depends more on
-        chance.
-    local_search : bool, default=False
-        Whether to continue with a local search from the best restart: split the clusters whose split gains most, and
-        remove as many whose removal costs least, until this no longer lowers the objective. With many clusters, this
-        finds better optima than restarts.
-    random_state : int, RandomState or None, default=None
-        Seed or random number generator for initial centers and samples.
-    warm_start : bool, default=False
-        Whether ``fit`` starts from the centers of the previous fit, and from its T if T is learned.
-    device : str or torch.device, default=None
-        Device for the computation. By default, the device of the data if it is a tensor, else the CPU.
-    dtype : numpy or torch floating dtype, or its name, default=None
-        Type of the centers and probabilities. By default, the data's type, and float64 for integers.
-    verbose : int, default=0
-        1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.
-    callbacks : sequence of Callback, default=None
-        Callbacks, called after every pass.
-    checkpoint : str, path-like or Checkpoint, default=None
-        Folder for checkpoints, from which an interrupted fit can be resumed; see `Checkpoint`.
-    resume : bool, default=False
-        Whether ``fit`` resumes from the last checkpoint, if there is one. The result is bit for bit the same as
-        without the interruption. The checkpoint is rejected if the data, a parameter or a version has changed.
+    {parameters}
 
     Attributes
     ----------
@@ -162,63 +102,67 @@ class SoftKMeans(Mixture):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int = RunOptions.n_clusters,
         *,
-        temperature: Any = "auto",
-        priors: Any = "uniform",
-        solver: Any = "auto",
-        init: Any = "k-means++",
-        n_init: int = 1,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        distance: Any = "sqeuclidean",
-        update: str = "exact",
-        noise_distance: float | None = None,
-        frozen: Any = None,
-        growing_sample: bool = False,
-        local_search: bool = False,
-        random_state: Any = None,
-        warm_start: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        verbose: int = 0,
-        callbacks: Any = None,
-        checkpoint: Any = None,
-        resume: bool = False,
+        temperature: Any = Settings.temperature,
+        assignment: Any = Settings.assignment,
+        priors: Any = Settings.priors,
+        solver: Any = Settings.solver,
+        init: Any = Settings.init,
+        n_init: int = Settings.n_init,
+        max_iter: int = Settings.max_iter,
+        tol: float = Settings.tol,
+        distance: Any = Settings.distance,
+        update: str = Settings.update,
+        noise_distance: float | None = Settings.noise_distance,
+        frozen: Any = Settings.frozen,
+        growing_sample: bool = Settings.growing_sample,
+        local_search: bool = Settings.local_search,
+        random_state: Any = RunOptions.random_state,
+        warm_start: bool = RunOptions.warm_start,
+        device: Any = RunOptions.device,
+        dtype: Any = RunOptions.dtype,
+        verbose: int = RunOptions.verbose,
+        callbacks: Any = RunOptions.callbacks,
+        checkpoint: Any = RunOptions.checkpoint,
+        resume: bool = RunOptions.resume,
     ) -> None:
-        super().__init__(
-            n_clusters, solver=solver, init=init, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
-            noise_distance=noise_distance, frozen=frozen, growing_sample=growing_sample, random_state=random_state,
-            warm_start=warm_start, device=device, dtype=dtype, verbose=verbose, callbacks=callbacks,
-            checkpoint=checkpoint, resume=resume,
-        )  # fmt: skip
+        self.n_clusters = n_clusters
         self.temperature = temperature
+        self.assignment = assignment
         self.priors = priors
+        self.solver = solver
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.distance = distance
         self.update = update
+        self.noise_distance = noise_distance
+        self.frozen = frozen
+        self.growing_sample = growing_sample
         self.local_search = local_search
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.resume = resume
 
-    def _model_parameters(self, *, warm: bool) -> dict[str, Any]:
-        names = ("temperature", "priors", "update", "local_search")
-        parameters = {name: getattr(self, name) for name in names}
-        if warm:
-            parameters |= {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
-        return parameters
+    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
+        if not warm:
+            return {}
+        return {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
 
     def _warm_temperature(self) -> Any:
         """Return T of the previous fit; the weighted mean over clusters if they differed and one T is now needed."""
+        if not as_assignment(self.assignment).uses_temperature:
+            return None
         if np.ndim(self.temperature_) and not as_temperature(self.temperature).per_cluster:
             return float(np.average(self.temperature_, weights=self.cluster_weights_))
         return self.temperature_
-
-    def _clustering(self, source: Source) -> Clustering:
-        centers = as_tensor(self.cluster_centers_).to(source.device, source.dtype)
-        return Clustering(
-            centers,
-            self.temperature_,
-            as_distance(self.distance),
-            priors=self.priors_,
-            noise_distance=self.noise_distance,
-        )
 
     def _set_statistics(self, result: Result) -> None:
         super()._set_statistics(result)
@@ -226,6 +170,186 @@ class SoftKMeans(Mixture):
         self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
         self.priors_ = result.priors.cpu().numpy()
         self.free_energy_, self.entropy_ = result.free_energy, result.entropy
+
+    def score_samples(self, X: ArrayLike | Tensor) -> Array:
+        """Return the log-likelihood of each row under the equivalent mixture.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows.
+
+        Returns
+        -------
+        log_likelihood : ndarray, Tensor or Dask array (n,)
+            Log-density of each row, per unit volume in the data's units.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> model.score_samples([[0.1]]).round(4)  # half of a standard normal density at its mean
+        array([-1.6121])
+        """
+        self._check_is_mixture()
+        return self._map_rows(X, lambda clustering, source: clustering.objective(source))
+
+    def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Return the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame or Tensor (n, d)
+            Rows, usually held-out data.
+        y : None
+            Ignored.
+        sample_weight : array-like or Tensor (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The mean of `score_samples`.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> round(model.score([[0.1], [9.1]]), 4)
+        -1.6121
+        """
+        self._check_is_mixture()
+        total, n = self._total_objective(X, sample_weight)
+        return total / n
+
+    def bic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Return the Bayesian information criterion on rows X (n, d); lower is better.
+
+        The number of rows is their total weight Σw.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for `score`.
+
+        Returns
+        -------
+        float
+            ``n_parameters() * log(Σw) - 2 * log_likelihood``.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
+        >>> [round(SoftKMeans(k, random_state=0).fit(X).bic(X), 1) for k in (1, 2, 3)]
+        [38.7, 9.0, 11.5]
+        """
+        self._check_is_mixture()
+        total, n = self._total_objective(X, sample_weight)
+        return self.n_parameters() * math.log(n) - 2 * total
+
+    def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
+        """Return the Akaike information criterion on rows X (n, d); lower is better.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As for `score`.
+
+        Returns
+        -------
+        float
+            ``2 * n_parameters() - 2 * log_likelihood``.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> X = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
+        >>> [round(SoftKMeans(k, random_state=0).fit(X).aic(X), 1) for k in (1, 2, 3)]
+        [39.1, 9.6, 12.3]
+        """
+        self._check_is_mixture()
+        total, _ = self._total_objective(X, sample_weight)
+        return 2 * self.n_parameters() - 2 * total
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Array]:
+        """Draw rows from the equivalent mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows to draw.
+        random_state : int, RandomState or None, default=None
+            Seed or random number generator.
+
+        Returns
+        -------
+        X : ndarray or Tensor (n_samples, d)
+            Rows, in random order.
+        y : ndarray or Tensor (n_samples,)
+            Cluster that each row was drawn from. No rows are drawn from the noise cluster.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> model = SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+        >>> X, y = model.sample(5, random_state=0)
+        >>> X.shape, y.shape
+        ((5, 1), (5,))
+        """
+        check_is_fitted(self)
+        self._check_is_mixture()
+        check_count("n_samples", n_samples)
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
+        temperature = np.broadcast_to(self.temperature_, len(centers))
+        distance = as_distance(self.distance)
+        rows, labels = sample_mixture(centers, temperature, self.priors_, distance, n_samples, rng)
+        return like(self.cluster_centers_, rows.to(self._dtype)), like(self.cluster_centers_, labels)
+
+    def _check_is_mixture(self) -> None:
+        """Raise an InputError if memberships are not those of a mixture model, so that there is no likelihood."""
+        rule = as_assignment(self.assignment)
+        if not rule.is_mixture:
+            problem = f"has no likelihood, as {rule.name} memberships belong to no mixture model"
+            hint = Message("use ", Setting("assignment", "softmax"))
+            raise InputError(problem, parameter="assignment", value=self.assignment, hint=hint)
+
+    @property
+    def beta_(self) -> Any:
+        """Inverse temperature β = 1 / T, a float or ndarray (k,)."""
+        return 1 / self.temperature_
+
+    @property
+    def sigma_(self) -> Any:
+        """Standard deviation σ = √(T / 2) of the Gaussian components, for squared Euclidean distances."""
+        return (self.temperature_ / 2) ** 0.5
+
+    def n_parameters(self) -> int:
+        """Return the number of free parameters: center coordinates, and learned temperatures and priors.
+
+        Frozen centers do not count. A direction (cosine distance) has one coordinate fewer.
+
+        Returns
+        -------
+        int
+            The number of free parameters.
+
+        Examples
+        --------
+        >>> from softkmeans import SoftKMeans
+        >>> SoftKMeans(2, temperature=1.0).fit([[0.0, 1.0], [5.0, 6.0]]).n_parameters()
+        4
+        """
+        n_clusters, n_features = self.cluster_centers_.shape
+        n_free_centers = n_clusters - (0 if self.frozen is None else int(np.asarray(self.frozen).sum()))
+        n_coordinates = n_features if as_distance(self.distance).translates else n_features - 1
+        temperature_rule = as_temperature(self.temperature)
+        learns_temperature = temperature_rule.learned or temperature_rule.solves_equation
+        n_temperatures = learns_temperature * (n_clusters if temperature_rule.per_cluster else 1)
+        learns_priors = isinstance(self.priors, str) and self.priors == "learned"
+        n_priors = n_clusters - 1 + (self.noise_distance is not None) if learns_priors else 0
+        return n_free_centers * n_coordinates + n_temperatures + n_priors
 
     def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
         """Convert the fitted model to a PyTorch module with the same centers and temperature.
@@ -254,10 +378,12 @@ class SoftKMeans(Mixture):
         """
         check_is_fitted(self)
         centers = as_tensor(self.cluster_centers_)
-        if np.ndim(self.temperature_) or self.noise_distance is not None or np.ptp(self.priors_) > 0:
+        is_plain = as_assignment(self.assignment) == ASSIGNMENTS["softmax"] and np.ptp(self.priors_) == 0
+        if np.ndim(self.temperature_) or self.noise_distance is not None or not is_plain:
             raise InputError(
-                "cannot convert this model to a layer, which supports one temperature, equal priors and no noise "
-                "cluster: use softkmeans.export_onnx"
+                "cannot convert this model to a layer, which supports softmax memberships, one temperature, equal "
+                "priors and no noise cluster",
+                hint="use softkmeans.export_onnx",
             )
         return SoftKMeansLayer(
             len(centers),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["search_locally"]
+__all__ = ["search_from", "search_locally"]
 
 from collections.abc import Callable
 
@@ -12,12 +12,40 @@ from ..data.source import Source
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import LoopResult, minimize
+from ..solvers.loop import LoopResult, OnPass, minimize
+from .problem import Problem
+from .results import best_of
 
 FIRST_MOVED_FRACTION = 0.1  # fraction of the centers that the first move adds and removes
 DIRECTION_PASSES = 3  # passes of the power iteration that computes the splitting directions
 EM_PASSES = 10  # maximum number of EM passes after adding centers, and after removing them
 EM_TOL = 1e-3  # tolerance of these passes
+
+
+def search_from(problem: Problem, run: LoopResult, on_pass: OnPass) -> LoopResult:
+    """Search for a better optimum from the result of a restart, and continue the fit from there."""
+    objective, search_objective, view = problem.objective, problem.search_objective, problem.view
+    settings = problem.settings
+    assert search_objective is not None  # noqa: S101 -- for mypy
+
+    def with_value_of(objective: Objective, evaluation: Evaluation) -> Evaluation:
+        # Both objectives are functions of the same statistics.
+        return evaluation._replace(value=objective.value(evaluation.params, evaluation.sums))
+
+    def on_search_pass(best: Evaluation) -> bool:
+        return on_pass(with_value_of(objective, best), view.n_rows)
+
+    start = with_value_of(search_objective, run.best)
+    search = search_locally(search_objective, view, start, tol=settings.tol, on_pass=on_search_pass)
+    if search.best is start:
+        return run._replace(ending=run.ending if search.ending == "converged" else search.ending)
+    if search.ending != "converged":
+        return LoopResult(with_value_of(objective, search.best), search.ending)
+    refined = minimize(
+        objective, view, search.best.params, problem.solver,
+        max_iter=settings.max_iter, tol=settings.tol, on_pass=on_pass,
+    )  # fmt: skip
+    return best_of([run, refined], objective)
 
 
 def search_locally(
@@ -56,9 +84,9 @@ def search_locally(
     def run_em(params: Params) -> Evaluation:
         nonlocal ending
         result = minimize(
-            objective, source, params, SOLVERS["em"], max_iter=EM_PASSES, tol=EM_TOL, on_step=lambda *_: on_pass(best)
+            objective, source, params, SOLVERS["em"], max_iter=EM_PASSES, tol=EM_TOL, on_pass=lambda *_: on_pass(best)
         )
-        if result.ending in ("stopped", "interrupted"):
+        if result.was_cut:
             ending = result.ending
         return result.best
 

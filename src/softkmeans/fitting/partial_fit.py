@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["FittedModel", "OnlineState", "partial_fit"]
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,17 +17,19 @@ from ..data.block import as_tensor
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import Distance, as_distance
-from ..errors import InputError
-from ..model.assignment import AssignmentRule, as_assignment
+from ..errors import InputError, Message, Setting
+from ..model.assignment import as_assignment
 from ..model.params import Params
+from ..model.settings import Settings
 from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
-from ..solvers import Online
-from ..solvers.loop import LoopResult, evaluate, run_batches
+from ..solvers import SOLVERS, Solver, as_solver
+from ..solvers.loop import LoopResult
 from ..solvers.online import RunningStats, stationary_stats
-from ..temperature import Critical, Fixed, as_temperature
+from ..solvers.passes import evaluate
+from ..temperature import as_temperature
 from .results import Result, make_result, make_step
 
 
@@ -111,22 +113,7 @@ class FittedModel(NamedTuple):
 @torch.inference_mode(False)
 @torch.no_grad()
 def partial_fit(
-    source: Source,
-    n_clusters: int,
-    fitted: FittedModel | None,
-    *,
-    temperature: Any = "auto",
-    assignment: str | AssignmentRule = "softmax",
-    priors: Any = "uniform",
-    noise_distance: float | None = None,
-    frozen: Any = None,
-    update: str = "exact",
-    solver: Any = "online",
-    init: str | Tensor | Callable[..., Any] = "k-means++",
-    init_temperature: Any = None,
-    init_priors: Any = None,
-    distance: str | Distance = "sqeuclidean",
-    random_state: Any = None,
+    source: Source, n_clusters: int, fitted: FittedModel | None, settings: Settings, random_state: Any = None
 ) -> tuple[Result, OnlineState]:
     """Update a model with some rows by online EM, starting from a fitted model or from initial centers.
 
@@ -140,10 +127,10 @@ def partial_fit(
         Number of clusters k.
     fitted : FittedModel or None
         Model to continue from. If None, the rows determine the initial centers.
-    solver : str or Solver, default="online"
-        An `Online` solver with its own settings. Any other value means `Online` with its defaults.
-    temperature, assignment, priors, noise_distance, frozen, update, init, init_temperature, init_priors, distance, random_state
-        As for `fit`.
+    settings : Settings
+        The settings of the model. A solver that does not support ``partial_fit`` is replaced by `Online`.
+    random_state : int, numpy Generator or None
+        Seed or random number generator for the initial centers.
 
     Returns
     -------
@@ -151,37 +138,51 @@ def partial_fit(
         Result for these rows at the updated parameters, with the clusters in their previous order.
     progress : OnlineState
         State to continue from in the next call.
-    """  # noqa: E501
-    updated_distance = with_center_update(as_distance(distance), update)
-    assignment_rule = as_assignment(assignment)
-    kind = f"{updated_distance.name} {update} {assignment_rule}"
+    """
+    distance = with_center_update(as_distance(settings.distance), settings.update)
+    kind = f"{distance.name} {settings.update} {as_assignment(settings.assignment)}"
     _check_shapes(source, n_clusters, fitted)
-    if fitted is not None and fitted.progress is not None and fitted.progress.kind != kind:
-        fitted = fitted._replace(progress=None)  # statistics of another distance or assignment rule are of no use
-    if fitted is not None and isinstance(as_temperature(temperature), Critical):
-        temperature = Fixed(fitted.temperature)  # the value computed from the first batch
-    scaling = _scaling(source, updated_distance, fitted)
-    goal, log_prior = make_objective(
-        source, scaling, n_clusters, temperature=temperature, assignment=assignment_rule, priors=priors,
-        noise_distance=noise_distance, frozen=frozen, init=init, init_priors=init_priors,
-    )  # fmt: skip
-    _check_objective(goal)
-    method = solver if isinstance(solver, Online) else Online()
+    if fitted is not None:
+        if fitted.progress is not None and fitted.progress.kind != kind:
+            fitted = fitted._replace(progress=None)  # statistics of another distance or assignment rule are of no use
+        settings = _after_fit(settings, fitted)
+    scaling = _scaling(source, distance, fitted)
+    objective, log_prior = make_objective(source, scaling, n_clusters, settings)
+    _check_objective(objective)
     view = scaling.view(source)
     if fitted is None:
-        centers = next(iter(initial_centers(init, 1, n_clusters, source, scaling, np.random.default_rng(random_state))))
+        rng = np.random.default_rng(random_state)
+        centers = next(iter(initial_centers(settings.init, 1, n_clusters, source, scaling, rng)))
     else:
         centers = scaling.transform(fitted.centers.to(scaling.shift))
-    start = Params(centers, initial_temperature(init_temperature, goal.temperature, scaling, view, centers), log_prior)
-    running = None if fitted is None else _running_stats(goal, start, fitted)
-    state = method.init(goal, start, running)
-    state, _ = run_batches(goal, [view] if source.in_memory else view.batches(), method, state)
+    temperature = initial_temperature(settings.init_temperature, objective.temperature, scaling, view, centers)
+    start = Params(centers, temperature, log_prior)
+    running = None if fitted is None else _running_stats(objective, start, fitted)
+    solver: Any = _online_solver(settings.solver)
+    state = solver.init(objective, start, running)
+    batches = [view] if source.in_memory else view.batches()
+    state, _ = solver.passes.run_batches(solver, objective, batches, state)
     if not all(part.isfinite().all() for part in state.params):
-        raise InputError("rows are too far from the centers for float64 arithmetic: check the data for wrong values")
-    final = evaluate(goal, view, state.params)
-    run = LoopResult(final, "exhausted", (make_step(goal, 1, final, 0, source.n_rows),))
+        raise InputError(
+            "rows are too far from the centers for float64 arithmetic", hint="check the data for wrong values"
+        )
+    final = evaluate(objective, view, state.params)
+    run = LoopResult(final, "exhausted", (make_step(objective, 1, final, 0, source.n_rows),))
     progress = OnlineState(kind, scaling.shift, scaling.scale, scaling.variance, state.running)
-    return make_result(run, goal, in_given_order=True), progress
+    return make_result(run, objective, in_given_order=True), progress
+
+
+def _after_fit(settings: Settings, fitted: FittedModel) -> Settings:
+    """Return the settings with the temperature rule for further batches."""
+    if not as_assignment(settings.assignment).uses_temperature:
+        return settings
+    return replace(settings, temperature=as_temperature(settings.temperature).after_fit(fitted.temperature))
+
+
+def _online_solver(solver: Any) -> Solver:
+    """Return the solver if it supports ``partial_fit``, else `Online` with its defaults."""
+    method = as_solver(solver)
+    return method if method.supports_partial_fit else SOLVERS["online"]
 
 
 def _check_shapes(source: Source, n_clusters: int, fitted: FittedModel | None) -> None:
@@ -190,22 +191,26 @@ def _check_shapes(source: Source, n_clusters: int, fitted: FittedModel | None) -
         check_count("n_clusters", n_clusters, at_most=(source.n_rows, "rows of the first batch (n_samples)"))
     elif tuple(fitted.centers.shape) != (n_clusters, source.n_features):
         raise InputError(
-            f"partial_fit has centers of shape {tuple(fitted.centers.shape)} from earlier calls, expected "
-            f"{(n_clusters, source.n_features)}: call fit to start again"
+            f"partial_fit has centers of shape {tuple(fitted.centers.shape)} from earlier calls",
+            expected=f"{(n_clusters, source.n_features)}",
+            hint="call fit to start again",
         )
 
 
-def _check_objective(goal: Objective) -> None:
+def _check_objective(objective: Objective) -> None:
     """Raise an InputError unless online EM supports the objective."""
-    if goal.temperature.solves_equation:
-        raise InputError(
-            f"partial_fit does not support temperature={goal.temperature!r}, which is defined by an equation: use a "
-            "number or 'auto'"
-        )
-    if not goal.has_gradient:
-        raise InputError(
-            "partial_fit does not support update='mean', which minimizes no objective: use update='exact', or call fit"
-        )
+    setting, reason, hint = Setting(""), "", Message()
+    if objective.temperature.solves_equation:
+        setting, reason = Setting("temperature", objective.temperature), ", which is defined by an equation"
+        hint = Message("use a number or 'auto'")
+    elif not objective.has_update:
+        setting, reason = Setting("distance", objective.scaling.distance.name), ", which has no EM update"
+        hint = Message("call fit")
+    elif not objective.has_gradient:
+        setting, reason = Setting("update", "mean"), ", which minimizes no objective"
+        hint = Message("use ", Setting("update", "exact"), ", or call fit")
+    if reason:
+        raise InputError(Message("partial_fit does not support ", setting, reason), hint=hint)
 
 
 def _scaling(source: Source, distance: Distance, fitted: FittedModel | None) -> Scaling:
@@ -219,7 +224,7 @@ def _scaling(source: Source, distance: Distance, fitted: FittedModel | None) -> 
     return Scaling(distance, shift.to(source.device, source.dtype), scale, variance)
 
 
-def _running_stats(goal: Objective, start: Params, fitted: FittedModel) -> RunningStats | None:
+def _running_stats(objective: Objective, start: Params, fitted: FittedModel) -> RunningStats | None:
     """Return the running statistics to continue from, if they are known.
 
     The rows of a full fit count as the first batch. Their statistics are approximated by statistics for which an EM
@@ -231,5 +236,5 @@ def _running_stats(goal: Objective, start: Params, fitted: FittedModel) -> Runni
     if fitted.weights is None or not fitted.n > 0:
         return None
     weights = start.centers.new_tensor(fitted.weights) / fitted.n
-    mean_distance = fitted.distortion / fitted.n / goal.scaling.unit
-    return RunningStats(stationary_stats(goal, start, weights, mean_distance), fitted.n, fitted.n)
+    mean_distance = fitted.distortion / fitted.n / objective.scaling.unit
+    return RunningStats(stationary_stats(objective, start, weights, mean_distance), fitted.n, fitted.n)

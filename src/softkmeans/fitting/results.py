@@ -18,7 +18,6 @@ from ..errors import warn
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers.loop import LoopResult
-from ..temperature import NoTemperature
 
 ORDER_STEPS = 1e6  # weights and coordinates are rounded to a millionth before sorting, so that equal ones stay tied
 EMPTY_WEIGHT = 1e-6  # a cluster is empty if its weight is below this fraction of the mean weight of a row
@@ -86,7 +85,7 @@ def make_step(goal: Objective, n_iter: int, evaluation: Evaluation, restart: int
 
 def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
     """Return T in the data's units; if each cluster has its own, their mean by cluster weight."""
-    if isinstance(goal.temperature, NoTemperature):
+    if not goal.spec.rule.uses_temperature:
         return math.nan
     t = params.temperature
     return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.scaling.unit
@@ -100,13 +99,12 @@ def make_result(
     stats, unit, k = sums.stats, goal.scaling.unit, len(params.centers)
     order = torch.arange(k) if in_given_order else _canonical_order(params.centers, stats.weight)
     per_cluster = goal.temperature.per_cluster
-    has_temperature = not isinstance(goal.temperature, NoTemperature)
     return Result(
         centers=goal.scaling.inverse_transform(params.centers)[order],
         temperature=params.temperature[order] * unit if per_cluster else _mean_temperature(goal, params, stats.weight),
         priors=params.log_prior[:k][order].exp(),
         objective=goal.in_data_units(value, float(stats.n)),
-        free_energy=goal.free_energy(params, sums) * unit if has_temperature else math.nan,
+        free_energy=goal.free_energy(params, sums) * unit if goal.spec.rule.uses_temperature else math.nan,
         distortion=goal.distortion(stats) * unit,
         entropy=goal.entropy(params, sums),
         weight=stats.weight[order],

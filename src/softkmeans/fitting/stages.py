@@ -1,27 +1,23 @@
-"""One restart of a fit: passes over samples, decreasing temperatures, the full fit, and an optional local search."""
+"""The stages of one restart: passes over samples, then decreasing temperatures, then the full fit."""
 
 from __future__ import annotations
 
-__all__ = ["Stages", "local_search_objective"]
+__all__ = ["Stage", "Stages"]
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..data.source import Source
-from ..errors import InputError
-from ..model.params import Evaluation, Params
-from ..objectives import FixedPoint, FreeEnergy, FuzzyDistortion, Objective
-from ..solvers import Solver
-from ..solvers.loop import LoopResult, minimize
-from ..temperature import Fixed
-from .local_search import search_locally
-from .monitor import OnPass
-from .results import best_of
+from ..model.params import Params
+from ..solvers.loop import LoopResult
+from .problem import Problem
 
+FIRST_SAMPLE_ROWS_PER_CLUSTER = 64
+SAMPLE_GROWTH = 4  # each sample has this many times the rows of the one before
 SAMPLE_PASSES = 10  # maximum number of passes over each sample
 SAMPLE_TOL = 1e-2
 ANNEALING_PASSES = 10  # maximum number of passes at each temperature before the last
@@ -29,115 +25,103 @@ ANNEALING_TOL = 1e-3
 NOISE_SIZE = 0.01  # standard deviation of the noise added to centers before annealing, in units of the length √T
 
 
-class Stages(NamedTuple):
-    """The settings that all stages of a fit share, and methods that run the stages.
+class Stage(NamedTuple):
+    """The arguments of one run of the loop.
 
     Attributes
     ----------
-    goal : Objective
-        Objective to minimize.
-    view : Source
-        All rows, shifted and scaled.
-    solver : Solver
-        Solver of every stage.
+    source : Source
+        The rows: a sample, or all.
+    params : Params
+        Initial parameters.
     max_iter : int
-        Maximum number of passes over all rows.
+        Maximum number of passes.
     tol : float
-        Tolerance of the last stage.
-    rng : numpy Generator
-        Random number generator for the noise added to centers.
+        Tolerance.
     """
 
-    goal: Objective
-    view: Source
-    solver: Solver
+    source: Source
+    params: Params
     max_iter: int
     tol: float
-    rng: np.random.Generator
 
-    def run(
-        self, start: Params, samples: Iterable[Source], temperatures: Sequence[float], on_pass: OnPass
-    ) -> LoopResult:
-        """Fit on the samples first, then anneal through the temperatures, then fit on all rows.
 
-        Annealing uses the largest sample, or all rows if there are no samples. The last stage uses the temperature of
-        the initial parameters.
-        """
-        t, params = start.temperature, start
-        hottest = torch.full_like(t, temperatures[0]) if temperatures else t
-        *smaller, largest = [*samples] or [self.view]
-        if not temperatures and largest is not self.view:
+class Stages:
+    """The stages of a restart, in order. Each begins with the result of the one before, which is passed to `record`.
+
+    With ``growing_sample``, the first stages use samples. A temperature schedule then runs through its temperatures, on
+    the largest sample or on all rows. The last stage uses all rows and the final temperature. If a stage is cut short,
+    only one more pass follows, which evaluates the parameters on all rows.
+
+    Parameters
+    ----------
+    problem : Problem
+        The fit.
+    centers : Tensor (k, d)
+        Initial centers.
+    rng : numpy Generator
+        Random number generator of the samples, and of the noise added to centers.
+    """
+
+    result: LoopResult  # of the last stage so far
+
+    def __init__(self, problem: Problem, centers: Tensor, rng: np.random.Generator) -> None:
+        self.problem, self.rng, self.start = problem, rng, problem.start(centers)
+        self.temperatures = problem.objective.temperature.stages(problem.objective.scaling)
+
+    def record(self, result: LoopResult) -> None:
+        """Store the result of the current stage."""
+        self.result = result
+
+    def __iter__(self) -> Iterator[Stage]:
+        settings, view = self.problem.settings, self.problem.view
+        t, params = self.start.temperature, self.start
+        for source, stage_t, max_iter, tol in self._earlier():
+            yield Stage(source, self._at_temperature(stage_t, params), max_iter, max(tol, settings.tol))
+            params = self.result.best.params
+            if self.result.was_cut:
+                ending = self.result.ending
+                yield Stage(view, params._replace(temperature=t), 1, settings.tol)
+                self.result = self.result._replace(ending=ending)
+                return
+        yield Stage(view, self._at_temperature(t, params), settings.max_iter, settings.tol)
+
+    def _earlier(self) -> list[tuple[Source, Tensor, int, float]]:
+        """Return the rows, temperatures, passes and tolerance of the stages before the last."""
+        t, view = self.start.temperature, self.problem.view
+        samples = list(self._samples()) if self.problem.settings.growing_sample else []
+        *smaller, largest = samples or [view]
+        if not self.temperatures and largest is not view:
             smaller.append(largest)
+        hottest = torch.full_like(t, self.temperatures[0]) if self.temperatures else t
         stages = [(sample, hottest, SAMPLE_PASSES, SAMPLE_TOL) for sample in smaller]
-        stages += [(largest, torch.full_like(t, hot), ANNEALING_PASSES, ANNEALING_TOL) for hot in temperatures]
-        for source, stage_t, max_iter, tol in stages:
-            params = self._at_temperature(stage_t, params) if temperatures else params
-            result = self._minimize(source, params, max_iter, max(tol, self.tol), on_pass)
-            params = result.best.params
-            if result.ending in ("stopped", "interrupted"):  # evaluate the parameters reached so far on all rows
-                final = self._minimize(self.view, params._replace(temperature=t), 1, self.tol, on_pass)
-                return final._replace(ending=result.ending)
-        params = self._at_temperature(t, params) if temperatures else params
-        return self._minimize(self.view, params, self.max_iter, self.tol, on_pass)
+        cooling = [(largest, torch.full_like(t, hot), ANNEALING_PASSES, ANNEALING_TOL) for hot in self.temperatures]
+        return stages + cooling
 
-    def run_local_search(self, search_objective: Objective, result: LoopResult, on_pass: OnPass) -> LoopResult:
-        """Search for a better optimum from the result of a restart, and continue the fit from there."""
+    def _samples(self) -> Iterator[Source]:
+        """Yield random samples of the rows, each four times as large as the one before, up to a quarter of all rows.
 
-        def with_value_of(objective: Objective, evaluation: Evaluation) -> Evaluation:
-            # Both objectives are functions of the same statistics.
-            return evaluation._replace(value=objective.value(evaluation.params, evaluation.sums))
-
-        start = with_value_of(search_objective, result.best)
-        search = search_locally(
-            search_objective,
-            self.view,
-            start,
-            tol=self.tol,
-            on_pass=lambda best: on_pass(with_value_of(self.goal, best), self.view.n_rows),
-        )
-        if search.best is start:
-            return result._replace(ending=result.ending if search.ending == "converged" else search.ending)
-        if search.ending != "converged":
-            return LoopResult(with_value_of(self.goal, search.best), search.ending)
-        refined = self._minimize(self.view, search.best.params, self.max_iter, self.tol, on_pass)
-        return best_of([result, refined], self.goal)
-
-    def _minimize(self, source: Source, params: Params, max_iter: int, tol: float, on_pass: OnPass) -> LoopResult:
-        return minimize(
-            self.goal, source, params, self.solver, max_iter=max_iter, tol=tol,
-            on_step=lambda _, evaluation: on_pass(evaluation, source.n_rows),
-        )  # fmt: skip
+        Each sample contains the one before.
+        """
+        view = self.problem.view
+        order = self.rng.permutation(view.n_rows)
+        size = FIRST_SAMPLE_ROWS_PER_CLUSTER * self.problem.n_clusters
+        while size <= view.n_rows // SAMPLE_GROWTH:
+            yield view.sample(torch.from_numpy(order[:size]))
+            size *= SAMPLE_GROWTH
 
     def _at_temperature(self, t: Tensor, params: Params) -> Params:
-        """Return the parameters at temperatures (k,), with noise on the centers.
+        """Return the parameters at temperatures (k,) of a schedule, with noise on the centers.
 
         Centers may coincide at high temperatures; without noise, they would never separate again.
         """
-        centers, distance, frozen = params.centers, self.goal.scaling.distance, self.goal.spec.frozen
+        if not self.temperatures:
+            return params
+        objective = self.problem.objective
+        centers, distance, frozen = params.centers, objective.scaling.distance, objective.spec.frozen
         noise = centers.new_tensor(self.rng.normal(size=centers.shape))
-        noise = noise * NOISE_SIZE * t[:, None] ** (1 / (distance.power or 2))
+        noise = noise * NOISE_SIZE * t[:, None] ** (1 / distance.degree)
         moved = distance.embed(centers + noise)
         if frozen is not None:
             moved = torch.where(frozen[:, None], centers, moved)
         return Params(moved, t, params.log_prior)
-
-
-def local_search_objective(goal: Objective, priors: Any) -> Objective:
-    """Return the objective that a local search minimizes: that of the fit if it has an update and a gradient, else F.
-
-    Raises
-    ------
-    InputError
-        If there are settings for single clusters, which a local search may replace, or if EM minimizes no objective.
-    """
-    has_temperatures = isinstance(goal.temperature, Fixed) and goal.temperature.per_cluster
-    if goal.spec.frozen is not None or not isinstance(priors, str) or has_temperatures:
-        raise InputError(
-            "local_search does not support frozen centers, or priors or temperatures given for each cluster: leave "
-            "these or local_search out"
-        )
-    if isinstance(goal, FuzzyDistortion) or type(goal) is FixedPoint:
-        raise InputError(
-            "local_search does not support fuzzy memberships or update='mean', which have no free energy: leave it out"
-        )
-    return goal if goal.has_update and goal.has_gradient else FreeEnergy(goal.scaling, goal.temperature, goal.spec)

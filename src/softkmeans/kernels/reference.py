@@ -161,11 +161,16 @@ def entropy_slope(
 
 def _distances(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
     """Return the distances (k, m) of centers (k, d) to rows (m, d)."""
+    return distance.of_squared(_squared(z, c)) if distance.is_radial else distance.between(z, c).mT
+
+
+def _squared(z: Tensor, c: Tensor) -> Tensor:
+    """Return the squared Euclidean distances (k, m) of centers (k, d) to rows (m, d)."""
     squared = squared_distances(c, z)
     norms = c.square().sum(1, keepdim=True) + z.square().sum(1)
     if (squared < MIN_PRODUCT_RATIO * norms).any():  # a matrix product loses these to cancellation
         squared = torch.cdist(c, z, compute_mode="donot_use_mm_for_euclid_dist").square()
-    return distance.of_squared(squared)
+    return squared
 
 
 def _logits(d: Tensor, beta: Tensor, b: Tensor) -> Tensor:
@@ -188,10 +193,15 @@ def _tile_stats(
     z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule
 ) -> Stats:
     """Return the sufficient statistics of a tile."""
-    d = _distances(z, c, distance)
+    slope: Tensor | float
+    if distance.constant_slope is not None:
+        d, slope = _distances(z, c, distance), distance.constant_slope
+    elif distance.is_radial:
+        d, slope = distance.with_slope(_squared(z, c))  # (k, m)
+    else:
+        d, slope = _distances(z, c, distance), 1.0
     assignment = rule(_logits(d, beta, b), 0)
     update_weight = assignment.update_weight * w
-    slope = distance.slope(d)  # a number, or (k, m)
     kink_weight = torch.zeros_like(beta)
     if isinstance(slope, Tensor):
         at_kink = slope.isinf()  # rows exactly on a center, where the distance has no derivative
@@ -199,15 +209,29 @@ def _tile_stats(
         if at_kink.any():
             kink_weight = (update_weight * at_kink).sum(1)
     irls_weight = update_weight * slope
+    weight = irls_weight.sum(1)
+    if distance.has_update:
+        weighted_sum = irls_weight @ z
+    else:  # there is no weighted mean, only a gradient, ∂F/∂c_k = 2 (A_k c_k - S_k)
+        weighted_sum = weight[:, None] * c - _center_gradient(z, c, update_weight, distance) / 2
     return Stats(
         weight=assignment.resp @ w,
-        irls_weight=irls_weight.sum(1),
-        weighted_sum=irls_weight @ z,
+        irls_weight=weight,
+        weighted_sum=weighted_sum,
         kink_weight=kink_weight,
         distortion=(update_weight * d).sum(1),
         objective=w @ assignment.objective,
         n=w.sum(),
     )
+
+
+def _center_gradient(z: Tensor, c: Tensor, update_weight: Tensor, distance: Distance) -> Tensor:
+    """Return the gradient (k, d) of the sum of distances, with weights (k, m), by automatic differentiation."""
+    with torch.enable_grad():
+        leaf = c.detach().requires_grad_()
+        loss = (update_weight.detach() * distance.between(z, leaf).mT).sum()
+        (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient
 
 
 def _tile_entropy_slope(

@@ -26,7 +26,7 @@ from .._utils.reductions import total
 from ..data.block import BLOCK, Block
 from ..data.convert import as_source, floating_dtype
 from ..data.source import Source
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 
 Table: TypeAlias = "ArrayLike | Tensor | Source"
 
@@ -60,13 +60,15 @@ def as_table(rows: Table, sample_weight: ArrayLike | Tensor | None = None, name:
     try:
         return as_source(rows, sample_weight)
     except InputError as error:
-        raise type(error)(str(error).replace("the data", name, 1)) from None
+        names = {"the data": name, "the data's rows": f"{name}'s rows"}
+        raise error.about(names.get(error.parameter, error.parameter)) from None
 
 
 def as_memberships(resp: Table, sample_weight: ArrayLike | Tensor | None = None, name: str = "resp") -> Source:
     """Convert memberships (n, k) to a source and check their values."""
     if getattr(resp, "ndim", None) == 1:
-        raise InputError(f"{name} has one dimension, expected memberships (n, k): for labels, give np.eye(k)[labels]")
+        expected, hint = "memberships (n, k)", "for labels, give np.eye(k)[labels]"
+        raise InputError("has one dimension", parameter=name, expected=expected, hint=hint)
     source, start = as_table(resp, sample_weight, name), 0
     for (block,) in aligned_blocks(source):
         _check_block(block, name, start)
@@ -80,16 +82,13 @@ def _check_block(block: Block, name: str, start: int) -> None:
     is_valid = ((r >= -tol) & (r <= 1 + tol)).all(1)
     if not is_valid.all():
         row = start + int((~is_valid).nonzero()[0])
-        raise InputError(
-            f"{name} has entries outside [0, 1], the first in row {row} (counted from 0): give memberships, "
-            "such as those of predict_proba"
-        )
+        problem = f"has entries outside [0, 1], the first in row {row} (counted from 0)"
+        raise InputError(problem, parameter=name, hint="give memberships, such as those of predict_proba")
     too_large = (r.sum(1) > 1 + tol).nonzero()
     if len(too_large):
-        raise InputError(
-            f"row {start + int(too_large[0])} of {name} (counted from 0) sums to {float(r[too_large[0]].sum()):.6g}, "
-            "expected at most 1: divide rows by their sums"
-        )
+        row, row_sum = start + int(too_large[0]), float(r[too_large[0]].sum())
+        problem = Message(f"row {row} of ", Setting(name), f" (counted from 0) sums to {row_sum:.6g}")
+        raise InputError(problem, expected="at most 1", hint="divide rows by their sums")
 
 
 def _tolerance(block: Block) -> float:
@@ -100,8 +99,8 @@ def _tolerance(block: Block) -> float:
 def check_same_rows(**sources: Source) -> None:
     """Raise an InputError unless the sources have the same number of rows."""
     if len({source.n_rows for source in sources.values()}) > 1:
-        counts = " and ".join(f"{name} has {source.n_rows} rows" for name, source in sources.items())
-        raise InputError(f"{counts}: give the same rows in both")
+        counts = [Message(Setting(name), f" has {source.n_rows} rows") for name, source in sources.items()]
+        raise InputError(Message(counts[0], " and ", counts[1]), hint="give the same rows in both")
 
 
 def aligned_blocks(first: Source, *others: Source, max_rows: int = BLOCK) -> Iterator[tuple[Block, ...]]:
@@ -112,7 +111,8 @@ def aligned_blocks(first: Source, *others: Source, max_rows: int = BLOCK) -> Ite
     blocks = [next(stream) for stream in streams]
     while True:
         if any(block.weights is not None for block in blocks[1:]):
-            raise InputError("weights in a Source are supported only for resp or resp_a: give them as sample_weight")
+            problem = Message("weights in a Source are supported only for ", Setting("resp"), " or ", Setting("resp_a"))
+            raise InputError(problem, hint=Message("give them as ", Setting("sample_weight")))
         m = min(size, *map(len, blocks))
         yield tuple(block.part(0, m) for block in blocks)
         for index, block in enumerate(blocks):
@@ -153,5 +153,6 @@ def weighted_mean(terms: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the mean of values (m,) or (m, k) with weights (m,)."""
     numerator, weight = weighted_sum(terms)
     if weight == 0:
-        raise InputError("resp is 0 in all rows that have weight: give at least one row that belongs to a cluster")
+        hint = "give at least one row that belongs to a cluster"
+        raise InputError("is 0 in all rows that have weight", parameter="resp", hint=hint)
     return numerator / weight

@@ -20,7 +20,7 @@ from torch.special import entr
 from .._utils.checks import check_known
 from ..data.convert import Array, like
 from ..data.source import Source
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 MIN_RELATIVE_RANGE = 1e-12  # of the largest agreement: a smaller difference from chance is rounding
@@ -214,7 +214,8 @@ def align(resp_a: Table, resp_b: Table, *, sample_weight: ArrayLike | Tensor | N
     overlap = _contingency(resp_a, resp_b, sample_weight)[:-1, :-1]
     k_a, k_b = overlap.shape
     if k_a > k_b:
-        raise InputError(f"resp_a has {k_a} clusters, expected at most the {k_b} of resp_b: swap the two")
+        expected = Message(f"at most the {k_b} of ", Setting("resp_b"))
+        raise InputError(f"has {k_a} clusters", parameter="resp_a", expected=expected, hint="swap the two")
     _, partners = linear_sum_assignment(overlap.numpy(), maximize=True)
     unmatched = np.setdiff1d(np.arange(k_b), partners)
     return like(resp_b, torch.from_numpy(np.concatenate([partners, unmatched])))

@@ -93,9 +93,8 @@ def modified_partition_coefficient(resp: Table, *, sample_weight: ArrayLike | Te
     source = as_memberships(resp, sample_weight)
     k = source.n_features
     if k == 1:
-        raise InputError(
-            "resp has one column, but the coefficient is not defined for one cluster: give two clusters or more"
-        )
+        problem = "has one column, but the coefficient is not defined for one cluster"
+        raise InputError(problem, parameter="resp", hint="give two clusters or more")
     return 1 - k / (k - 1) * (1 - partition_coefficient(source))
 
 

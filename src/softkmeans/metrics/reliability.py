@@ -16,7 +16,7 @@ from ..data.block import Block, as_tensor
 from ..data.convert import as_source
 from ..data.frames import as_vector
 from ..data.source import Source
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 
@@ -165,12 +165,14 @@ def _as_labels(labels: ArrayLike | Tensor, k: int) -> Source:
     column = as_tensor(as_vector(labels, "labels")).detach()
     column = column.to(torch.int64) if column.dtype == torch.bool else column
     if column.ndim != 1 or not len(column):
-        raise InputError(f"labels has shape {tuple(column.shape)}, expected (n,): give one label per row")
+        problem = f"has shape {tuple(column.shape)}"
+        raise InputError(problem, parameter="labels", expected="(n,)", hint="give one label per row")
     invalid = ((column != column.round()) | (column < -1) | (column >= k)).nonzero()
     if len(invalid):
         row = int(invalid[0])
-        raise InputError(
-            f"labels has {column[row].item():g} in row {row} (counted from 0): give the index of one of the {k} "
-            f"columns of resp, 0 to {k - 1}, or -1 for no cluster"
+        hint = Message(
+            f"give the index of one of the {k} columns of ", Setting("resp"), f", 0 to {k - 1}, or -1 for no cluster"
         )
+        problem = f"has {column[row].item():g} in row {row} (counted from 0)"
+        raise InputError(problem, parameter="labels", hint=hint)
     return as_source(column[:, None])

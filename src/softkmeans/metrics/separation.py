@@ -282,9 +282,8 @@ def _check_rows(X: Table, resp: Table, sample_weight: ArrayLike | Tensor | None)
     x, source = as_table(X, name="X"), as_memberships(resp, sample_weight)
     check_same_rows(X=x, resp=source)
     if source.n_features == 1:
-        raise InputError(
-            "resp has one column, but separation is not defined for one cluster: give two clusters or more"
-        )
+        problem = "has one column, but separation is not defined for one cluster"
+        raise InputError(problem, parameter="resp", hint="give two clusters or more")
     return x, source
 
 
@@ -293,11 +292,12 @@ def _check_centers(centers: Table, resp: Source, x: Source) -> Tensor:
     source = as_table(centers, name="centers")
     shape, expected = (source.n_rows, source.n_features), (resp.n_features, x.n_features)
     if shape != expected:
-        raise InputError(f"centers has shape {shape}, expected (k, d) = {expected}: give one center for each cluster")
+        hint = "give one center for each cluster"
+        raise InputError(f"has shape {shape}", parameter="centers", expected=f"(k, d) = {expected}", hint=hint)
     return source.map(lambda block: block.x).to(resp.device)
 
 
 def _check_at_least(name: str, value: Any, minimum: int) -> None:
     """Raise an InputError unless value is a finite number of ``minimum`` or more."""
     if not isinstance(value, Real) or isinstance(value, bool) or not minimum <= float(value) < math.inf:
-        raise InputError(f"{name}={value!r}: give a finite number of {minimum} or more")
+        raise InputError(parameter=name, value=value, hint=f"give a finite number of {minimum} or more")

@@ -1,4 +1,4 @@
-"""The assignment rules, which turn logits into memberships. A new rule is a class and an entry in `ASSIGNMENTS`."""
+"""The assignment rules, which turn logits into memberships."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ __all__ = ["ASSIGNMENTS", "Assignment", "AssignmentRule", "Fuzzy", "Softmax", "a
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.checks import check_known
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
+from ..registries import ASSIGNMENTS
 
 
 class Assignment(NamedTuple):
@@ -37,9 +37,58 @@ class Assignment(NamedTuple):
 
 
 class AssignmentRule(ABC):
-    """A function from logits b_k - β_k d_ik to memberships."""
+    """A function from logits b_k - d_ik / T to memberships.
 
-    noise_logit: float  # the logit of the noise cluster, -inf if there is none
+    The memberships of a row must maximize an objective of the rule, Σ_k r_k logit_k + Ω(r) with a concave Ω; for the
+    softmax, Ω is the entropy. EM then never raises the free energy, -T times the sum of the objectives. A rule without
+    a temperature gets the logits -d_ik.
+
+    Attributes
+    ----------
+    name : str
+        Name of the rule, under which it is registered in ``ASSIGNMENTS``.
+    uses_temperature : bool
+        Whether memberships depend on a temperature and on priors.
+    is_mixture : bool
+        Whether memberships are the posterior probabilities of a mixture model, so that there is a likelihood, and
+        temperature and priors can be learned.
+    supports_noise : bool
+        Whether there can be a noise cluster. The rule is then a dataclass with a field ``noise_logit``.
+    default_objective : str
+        Name of the objective that a fit minimizes at a fixed temperature.
+    softness : str
+        Name of the parameter that controls how soft memberships are, of a rule without a temperature.
+    noise_logit : float
+        The logit of the noise cluster, -inf if there is none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softkmeans import SoftKMeans
+    >>> class Sparsemax(AssignmentRule):  # Martins & Astudillo, ICML 2016
+    ...     name = "sparsemax"
+    ...     def __call__(self, logits, dim=-1):
+    ...         z = logits.movedim(dim, -1)
+    ...         ordered = z.sort(-1, descending=True).values
+    ...         excess = (ordered.cumsum(-1) - 1) / torch.arange(1, z.shape[-1] + 1)
+    ...         support = (ordered > excess).sum(-1, keepdim=True)
+    ...         resp = (z - excess.gather(-1, support - 1)).clamp_min(0)
+    ...         objective = (resp * (z - resp / 2)).sum(-1) + 0.5
+    ...         resp = resp.movedim(-1, dim)
+    ...         return Assignment(resp, resp, objective)
+    >>> model = SoftKMeans(2, temperature=8.0, assignment=Sparsemax(), random_state=0)
+    >>> model.fit([[0.0], [0.2], [5.0], [5.2], [3.0]]).predict_proba([[0.0], [3.0]]).round(2)
+    array([[0.  , 1.  ],
+           [0.79, 0.21]])
+    """
+
+    name: str
+    uses_temperature: bool = True
+    is_mixture: bool = False
+    supports_noise: bool = False
+    default_objective: str = "free_energy"
+    softness: str = ""
+    noise_logit: float = -math.inf
 
     @abstractmethod
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
@@ -53,6 +102,18 @@ class AssignmentRule(ABC):
             The dimension of the clusters, in the logits and in the memberships.
         """
 
+    def with_noise(self, noise_logit: float) -> Self:
+        """Return the rule with a noise cluster of a given logit."""
+        return replace(self, noise_logit=noise_logit)  # type: ignore[type-var]
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether there is a noise cluster."""
+        return self.noise_logit > -math.inf
+
+    def check(self, n_clusters: int) -> None:  # noqa: B027 -- most rules have nothing to check
+        """Raise an InputError if the rule can't be used with this number of clusters."""
+
 
 @dataclass(frozen=True)
 class Softmax(AssignmentRule):
@@ -65,6 +126,9 @@ class Softmax(AssignmentRule):
     """
 
     noise_logit: float = -math.inf
+    name = "softmax"
+    is_mixture = True
+    supports_noise = True
 
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
@@ -72,7 +136,7 @@ class Softmax(AssignmentRule):
         peak = logits.detach().amax(dim, keepdim=True).clamp_min(self.noise_logit)
         weight = torch.exp(logits - peak)
         total = weight.sum(dim, keepdim=True)
-        if self.noise_logit > -math.inf:
+        if self.has_noise:
             total = total + torch.exp(self.noise_logit - peak)
         resp = weight / total
         return Assignment(resp, resp, (peak + total.log()).squeeze(dim))
@@ -97,11 +161,25 @@ class Fuzzy(AssignmentRule):
 
     fuzzifier: float = 2.0
     noise_logit: float = -math.inf
+    name = "fuzzy"
+    uses_temperature = False
+    supports_noise = True
+    default_objective = "fuzzy"
+    softness = "fuzzifier"
 
     def __post_init__(self) -> None:
         value = self.fuzzifier
         if isinstance(value, bool) or not (isinstance(value, Real) and 1 < value < math.inf):
-            raise InputError(f"fuzzifier={value!r}: give a finite number above 1")
+            raise InputError(parameter="fuzzifier", value=value, hint="give a finite number above 1")
+
+    @override
+    def check(self, n_clusters: int) -> None:
+        """Raise an InputError if memberships of 1 / k to the power of the fuzzifier underflow in float64."""
+        m = self.fuzzifier
+        if m * math.log(n_clusters) > 600:
+            problem = f"with {n_clusters} clusters underflows ({n_clusters} ** -{m:g})"
+            hint = Message("use a smaller ", Setting("fuzzifier"))
+            raise InputError(problem, parameter="fuzzifier", value=m, hint=hint)
 
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
@@ -112,13 +190,10 @@ class Fuzzy(AssignmentRule):
         ratio = torch.where(positive, smallest / torch.where(positive, d, 1.0), 1.0)
         weight = ratio**power
         total = weight.sum(dim, keepdim=True)
-        if self.noise_logit > -math.inf:
+        if self.has_noise:
             total = total + (smallest / -self.noise_logit) ** power
         resp = weight / total
         return Assignment(resp, resp**self.fuzzifier, -(smallest / total ** (self.fuzzifier - 1)).squeeze(dim))
-
-
-ASSIGNMENTS: dict[str, type[Softmax | Fuzzy]] = {"softmax": Softmax, "fuzzy": Fuzzy}
 
 
 def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
@@ -126,8 +201,8 @@ def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
 
     Parameters
     ----------
-    rule : {"softmax", "fuzzy"} or AssignmentRule
-        Name of the rule, or the rule itself.
+    rule : str or AssignmentRule
+        Name of a registered rule, or the rule itself.
 
     Raises
     ------
@@ -139,10 +214,7 @@ def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
     >>> as_assignment("fuzzy")
     Fuzzy(fuzzifier=2.0, noise_logit=-inf)
     """
-    if isinstance(rule, AssignmentRule):
-        return rule
-    check_known("assignment", rule, ASSIGNMENTS)
-    return ASSIGNMENTS[rule]()
+    return rule if isinstance(rule, AssignmentRule) else ASSIGNMENTS.find(rule)
 
 
 def softmax(logits: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Evaluation", "ModelSpec", "Params", "PassStats"]
+__all__ = ["MIN_PRIOR", "Evaluation", "ModelSpec", "Params", "PassStats"]
 
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .assignment import AssignmentRule, Softmax
 from .stats import Stats
+
+MIN_PRIOR = 1e-300  # lower bound of a prior, so that its logarithm is finite
 
 
 class Params(NamedTuple):
@@ -44,12 +46,15 @@ class ModelSpec(NamedTuple):
         Distance of the noise cluster from every row, in the units of the scaled data; None without a noise cluster.
     frozen : Tensor (k,) of bool or None
         True for the centers that keep their initial values.
+    per_cluster : bool
+        Whether each cluster has its own temperature.
     """
 
     rule: AssignmentRule = Softmax()
     learn_priors: bool = False
     noise: float | None = None
     frozen: Tensor | None = None
+    per_cluster: bool = False
 
 
 class PassStats(NamedTuple):

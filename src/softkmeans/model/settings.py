@@ -76,8 +76,8 @@ class Settings:
     priors: Any = _setting(
         "uniform",
         '{"uniform", "learned"} or array-like (k,)',
-        "Prior probability (mixing weight) of each cluster. With a noise cluster, 1 minus the sum of given priors is the "
-        "prior of noise.",
+        "Prior probability (mixing weight) of each cluster. With a noise cluster, 1 minus the sum of given priors is "
+        "the prior of noise.",
         short="Prior probabilities of the clusters: uniform or learned.",
     )
     noise_distance: float | None = _setting(
@@ -221,7 +221,7 @@ class RunOptions:
     )
     verbose: int = _setting(0, "int", "1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.")
     callbacks: Any = _setting(
-        (),
+        None,
         "sequence of Callback",
         "Callbacks, called after every pass.",
         short="Callback to call after every pass: {callbacks}; can be given several times.",
@@ -268,18 +268,19 @@ def _temperature_choices() -> str:
 def documented(function: T) -> T:
     """Insert the descriptions of parameters in the docstring of a function or class.
 
-    The line ``{parameters}`` stands for all parameters of the signature that are fields of `Settings` or `RunOptions`
-    and have no entry in the docstring. The entries are in the order of the signature.
+    A line such as ``{tol}`` stands for the entry of a parameter. ``{parameters}`` stands for the entries of all
+    parameters of the signature that are fields of `Settings` or `RunOptions` and have no entry yet, in their order.
     """
-    doc = function.__doc__ or ""
-    lines = doc.splitlines()
-    written = {name.strip() for line in lines if " : " in line for name in line.split(" : ")[0].split(",")}
-    signature = inspect.signature(function)
-    names = [name for name in signature.parameters if name in _FIELDS and name not in written]
+    lines = (function.__doc__ or "").splitlines()
+    parameters = inspect.signature(function).parameters
+    written = {name.strip(" {}") for line in lines for name in line.split(" : ")[0].split(",")}
+    names = [name for name in parameters if name in _FIELDS and name not in written]
     for i, line in enumerate(lines):
-        if line.strip() == "{parameters}":
-            indent = line[: line.index("{")]
-            lines[i] = textwrap.indent("\n".join(_entry(signature.parameters[name]) for name in names), indent)
+        placeholder = line.strip()
+        if placeholder.startswith("{") and placeholder.endswith("}") and placeholder[1:-1].isidentifier():
+            entries = names if placeholder == "{parameters}" else [placeholder[1:-1]]
+            text = "\n".join(_entry(parameters[name]) for name in entries)
+            lines[i] = textwrap.indent(text, line[: line.index("{")])
     function.__doc__ = "\n".join(lines)
     return function
 

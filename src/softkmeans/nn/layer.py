@@ -14,7 +14,7 @@ from typing_extensions import override
 from .. import functional
 from .._utils.checks import check_count, check_known, check_positive
 from ..distances import Distance, check_features, distance_name
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..functional import AnyDistance, DistanceFunction
 
 
@@ -112,9 +112,9 @@ class SoftKMeansLayer(nn.Module):
             initial = torch.as_tensor(centroids).detach().clone().to(**options)
             self._check_centroids(initial)
         if not torch.finfo(initial.dtype).tiny <= temperature <= torch.finfo(initial.dtype).max:
-            raise InputError(
-                f"temperature={temperature!r} is out of the range of {initial.dtype}: use float64, or rescale the data"
-            )
+            problem = f"is out of the range of {initial.dtype}"
+            hint = "use float64, or rescale the data"
+            raise InputError(problem, parameter="temperature", value=temperature, hint=hint)
         self._check_distance(initial if centroids is not None else None)
         self.centroids = nn.Parameter(initial)
         log_t = torch.tensor(math.log(temperature), device=initial.device, dtype=initial.dtype)
@@ -126,16 +126,17 @@ class SoftKMeansLayer(nn.Module):
     def _check_centroids(self, centroids: Tensor) -> None:
         expected = self.n_clusters, self.n_features
         if centroids.shape != expected:
-            raise InputError(f"centroids have shape {tuple(centroids.shape)}, expected {expected}")
+            raise InputError(f"have shape {tuple(centroids.shape)}", parameter="centroids", expected=f"{expected}")
         if not (centroids.is_meta or centroids.isfinite().all()):
-            raise InputError("centroids contain NaN or infinity, expected finite values")
+            raise InputError("contain NaN or infinity", parameter="centroids", expected="finite values")
 
     def _check_distance(self, centroids: Tensor | None) -> None:
         """Raise an InputError if the distance is invalid; ``centroids`` are those that the user gave."""
         if isinstance(self.distance, Distance):
             check_features(self.distance, self.n_features)
         elif self.learn_temperature:
-            functional.with_density(self.distance, "learn_temperature=True", "learn_temperature=False")
+            otherwise = Message(Setting("learn_temperature", False))
+            functional.with_density(self.distance, Setting("learn_temperature", True), otherwise)
         # A callable may be undefined at random centroids, and the parameters of a module may still be moved or loaded.
         elif centroids is not None and not isinstance(self.distance, nn.Module):
             functional.check_function(self.distance, centroids)
@@ -205,7 +206,8 @@ class SoftKMeansLayer(nn.Module):
         """
         x = self._validate(x)
         if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
-            raise InputError(f"sample_weight has shape {tuple(sample_weight.shape)}, expected {tuple(x.shape[:-1])}")
+            problem, expected = f"has shape {tuple(sample_weight.shape)}", f"{tuple(x.shape[:-1])}"
+            raise InputError(problem, parameter="sample_weight", expected=expected)
         function = self._objective_function(objective)
         losses: Tensor = function(x, self.centroids, self.temperature, self.distance, reduction="none")
         if sample_weight is None:
@@ -215,22 +217,24 @@ class SoftKMeansLayer(nn.Module):
     def _objective_function(self, name: str) -> Any:
         temperature_limits = {"free_energy": "infinity (∂F/∂T = -H < 0)", "distortion": "0 (∂E/∂T > 0)"}
         if self.learn_temperature and name in temperature_limits:
-            raise InputError(
-                f"objective={name!r} cannot learn a temperature, which would go to {temperature_limits[name]}: "
-                "use objective='nll', or learn_temperature=False"
-            )
+            problem = f"cannot learn a temperature, which would go to {temperature_limits[name]}"
+            hint = Message("use ", Setting("objective", "nll"), ", or ", Setting("learn_temperature", False))
+            raise InputError(problem, parameter="objective", value=name, hint=hint)
         check_known("objective", name, (*temperature_limits, "nll"))
         return getattr(functional, name)
 
     def _validate(self, x: Tensor) -> Tensor:
         """Return x in the dtype of the centroids; raise an InputError if its type, shape or dtype is wrong."""
         if not isinstance(x, Tensor):
-            raise InputError(f"x is of type {type(x).__name__}, expected a tensor: use torch.as_tensor(x)")
+            problem = f"is of type {type(x).__name__}"
+            raise InputError(problem, parameter="x", expected="a tensor", hint="use torch.as_tensor(x)")
         if x.ndim < 2 or x.shape[-1] != self.n_features:
-            raise InputError(f"x has shape {tuple(x.shape)}, expected (..., n, {self.n_features})")
+            expected = f"(..., n, {self.n_features})"
+            raise InputError(f"has shape {tuple(x.shape)}", parameter="x", expected=expected)
         if x.dtype == self.centroids.dtype or torch.is_autocast_enabled(x.device.type):
             return x.to(self.centroids.dtype)
-        raise InputError(f"x has dtype {x.dtype}, expected {self.centroids.dtype}: use x.to(layer.centroids.dtype)")
+        problem, expected = f"has dtype {x.dtype}", f"{self.centroids.dtype}"
+        raise InputError(problem, parameter="x", expected=expected, hint="use x.to(layer.centroids.dtype)")
 
     @override
     def extra_repr(self) -> str:

@@ -98,7 +98,8 @@ def train_layer(
     temperature, distance = float(layer.temperature.detach()), as_distance(layer.distance)
     source = as_source(x, sample_weight, device=layer.centroids.device)
     if source.n_features != layer.n_features:
-        raise InputError(f"x has {source.n_features} features, expected {layer.n_features} like the layer")
+        problem, expected = f"has {source.n_features} features", f"{layer.n_features} like the layer"
+        raise InputError(problem, parameter="x", expected=expected)
     result = fit(
         source,
         layer.n_clusters,

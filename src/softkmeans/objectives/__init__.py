@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "MIN_PRIOR",
     "Distortion",
     "Equilibrium",
     "FixedPoint",
@@ -13,7 +12,7 @@ __all__ = [
     "Objective",
 ]
 
-from .base import MIN_PRIOR, Objective
+from .base import Objective
 from .distortion import Distortion
 from .fixed_point import Equilibrium, FixedPoint
 from .free_energy import FreeEnergy

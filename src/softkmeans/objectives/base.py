@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["MIN_PRIOR", "Objective", "map_values"]
+__all__ = ["Objective"]
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,13 +14,12 @@ from torch import Tensor
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..kernels import accumulate
-from ..model.assignment import AssignmentRule
+from ..model.logits import Logits, make_logits, map_values
 from ..model.m_step import distortion_after, em_step
-from ..model.params import ModelSpec, Params, PassStats
+from ..model.params import MIN_PRIOR, ModelSpec, Params, PassStats
 from ..model.stats import Stats
 from ..temperature import TemperatureRule
 
-MIN_PRIOR = 1e-300  # lower bound of a learned prior, so that its logarithm is finite
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
 
 
@@ -41,25 +39,29 @@ class Objective(ABC):
         The variant of the model.
     """
 
-    name: str
-    has_update = True  # whether the EM update lowers this objective
-    has_gradient = True
-    patience = 1  # number of consecutive updates without improvement after which a fit ends
+    name: ClassVar[str]
+    minimized_by_em: ClassVar[bool] = True  # whether the EM update lowers this objective
+    has_gradient: ClassVar[bool] = True
+    has_free_energy: ClassVar[bool] = True  # whether the free energy describes the same model
+    patience: ClassVar[int] = 1  # number of consecutive updates without improvement after which a fit ends
 
     def __init__(self, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec | None = None) -> None:
-        self.scaling, self.temperature, self.spec = scaling, temperature, spec or ModelSpec()
+        self.scaling, self.temperature = scaling, temperature
+        self.spec = (spec or ModelSpec())._replace(per_cluster=temperature.per_cluster)
+
+    @property
+    def has_update(self) -> bool:
+        """Whether there is an EM update that lowers the objective."""
+        return self.minimized_by_em and self.scaling.distance.has_update
 
     def accumulate(self, block: Block, params: Params) -> PassStats:
         """Compute the sums over a block's rows from whose totals value, gradient and update are computed."""
-        b, rule = self.logit_offsets(params)
-        return PassStats(accumulate(block, params.centers, 1 / params.temperature, b, self.scaling.distance, rule))
+        beta, b, rule = self.logits(params)
+        return PassStats(accumulate(block, params.centers, beta, b, self.scaling.distance, rule))
 
-    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
-        """Return the offsets b (k,), 0 for equal priors, and the assignment rule with the logit of the noise."""
-        bias = params.log_prior + math.log(len(params.log_prior))
-        if self.spec.noise is None:
-            return bias, self.spec.rule
-        return bias[:-1], replace(self.spec.rule, noise_logit=float(bias[-1] - self.spec.noise / params.temperature[0]))  # type: ignore[type-var]
+    def logits(self, params: Params) -> Logits:
+        """Return the logits at given parameters."""
+        return make_logits(params, self.spec, self.scaling.distance)
 
     @abstractmethod
     def value(self, params: Params, sums: PassStats) -> float:
@@ -163,7 +165,7 @@ class Objective(ABC):
     def entropy(self, params: Params, sums: PassStats) -> float:
         """Return the entropy H = Σ w (lognorm - Σ r logit); 0 if T is so low that H is below rounding errors."""
         stats = sums.stats
-        b, rule = self.logit_offsets(params)
+        _, b, rule = self.logits(params)
         scaled_distortion = float((stats.distortion / params.temperature).sum())
         noise_logit = 0.0 if self.spec.noise is None else rule.noise_logit * float(self._cluster_weights(stats)[-1])
         largest = float(stats.n) * math.log(len(params.log_prior))
@@ -227,8 +229,3 @@ class Objective(ABC):
         if self.spec.learn_priors:
             log_prior = torch.log_softmax(rest, 0).clamp_min(math.log(MIN_PRIOR))
         return Params(self.scaling.distance.embed(centers), temperature, log_prior)
-
-
-def map_values(function: Callable[[float], float], values: Tensor) -> Tensor:
-    """Apply a scalar function to each of the values (m,)."""
-    return values.new_tensor([function(value) for value in values.tolist()])

@@ -22,7 +22,7 @@ class Distortion(FreeEnergy):
     """
 
     name = "distortion"
-    has_update = False  # EM minimizes F, not E
+    minimized_by_em = False  # EM minimizes F, not E
 
     @override
     def accumulate(self, block: Block, params: Params) -> PassStats:

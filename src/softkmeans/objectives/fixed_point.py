@@ -23,11 +23,13 @@ ENTROPY_SLOPE_N_ROWS = 512  # rows of a block used to estimate ∂H/∂log T, wh
 class FixedPoint(FreeEnergy):
     """The sum of the squared lengths of the centers' updates, weighted by the cluster weights.
 
-    It measures the progress of textbook updates (`MeanUpdate`) that minimize no objective; it is 0 at a fixed point.
+    It measures the progress of textbook updates (``update="mean"``), which minimize no objective, and is 0 at a fixed
+    point.
     """
 
     name = "fixed_point"
     has_gradient = False
+    has_free_energy = False
     patience = 10  # the value may rise for a few updates
 
     @override
@@ -52,6 +54,7 @@ class Equilibrium(FixedPoint):
     """The squared distance of the centers, and of a temperature defined by an equation, from a fixed point."""
 
     name = "equilibrium"
+    has_free_energy = True
     patience = 30
     _solved: tuple[Stats, tuple[float, float]] | None = None
 
@@ -64,12 +67,10 @@ class Equilibrium(FixedPoint):
         sums = super().accumulate(block, params)
         if not self.temperature.needs_entropy_slope:
             return sums
-        b, assignment_rule = self.logit_offsets(params)
+        beta, b, rule = self.logits(params)
         sample = block.subsample(ENTROPY_SLOPE_N_ROWS)
         noise = (self.spec.noise or 0.0) / float(params.temperature[0])
-        slope = entropy_slope(
-            sample, params.centers, 1 / params.temperature, b, self.scaling.distance, assignment_rule, noise
-        )
+        slope = entropy_slope(sample, params.centers, beta, b, self.scaling.distance, rule, noise)
         return sums._replace(extra=slope * (len(block) / len(sample)))
 
     def _solve(self, params: Params, sums: PassStats) -> tuple[float, float]:
@@ -98,5 +99,10 @@ class Equilibrium(FixedPoint):
 
     @override
     def selection_value(self, params: Params, sums: PassStats) -> float:
-        """Return the NLL: values of F at different temperatures are not comparable."""
+        """Return the NLL: values of F at different temperatures are not comparable.
+
+        Without a density, return the distortion.
+        """
+        if not self.scaling.distance.has_density:
+            return self.distortion(sums.stats)
         return NegativeLogLikelihood(self.scaling, self.temperature, self.spec).value(params, sums)

@@ -5,28 +5,22 @@ from __future__ import annotations
 __all__ = ["FuzzyDistortion"]
 
 import math
-from dataclasses import replace
 
-import torch
-from torch import Tensor
 from typing_extensions import override
 
-from ..model.assignment import AssignmentRule, Fuzzy
 from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from .free_energy import FreeEnergy
 
 
 class FuzzyDistortion(FreeEnergy):
-    """The objective J = Σ w u^m d of fuzzy c-means, at the optimal memberships u. T is 1 and has no meaning."""
+    """The objective of assignment rules without a temperature: for fuzzy c-means J = Σ w u^m d, at the optimal u.
+
+    T is 1 and has no meaning.
+    """
 
     name = "fuzzy"
-
-    @override
-    def logit_offsets(self, params: Params) -> tuple[Tensor, AssignmentRule]:
-        rule, noise = self.spec.rule, self.spec.noise
-        assert isinstance(rule, Fuzzy)  # noqa: S101 -- for mypy
-        return torch.zeros_like(params.temperature), rule if noise is None else replace(rule, noise_logit=-noise)
+    has_free_energy = False
 
     @override
     def tolerance_scale(self, sums: PassStats) -> float:

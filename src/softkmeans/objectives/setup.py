@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
-    "check_fuzzifier",
+    "OBJECTIVES",
     "initial_log_prior",
     "initial_temperature",
     "make_objective",
@@ -27,132 +27,139 @@ from ..data.block import Block, as_tensor
 from ..data.frames import as_vector
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..distances import Distance, MeanUpdate
-from ..errors import InputError
+from ..distances import Distance
+from ..errors import InputError, Message, Setting
 from ..kernels import nearest
-from ..model.assignment import AssignmentRule, Fuzzy, as_assignment
+from ..model.assignment import AssignmentRule, as_assignment
 from ..model.params import ModelSpec
+from ..model.settings import Settings
 from ..temperature import NoTemperature, TemperatureRule, as_temperature
 from . import Distortion, Equilibrium, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
 
 PRIORS = ("uniform", "learned")
 UPDATES = ("exact", "mean")
+CHOICES = (FreeEnergy, NegativeLogLikelihood, Distortion)  # the objectives that the parameter ``objective`` can name
+OBJECTIVES: dict[str, type[Objective]] = {
+    kind.name: kind for kind in (*CHOICES, FuzzyDistortion, FixedPoint, Equilibrium)
+}
 
 
 def with_center_update(distance: Distance, update: str) -> Distance:
     """Return the distance with a given center update: "exact" minimizes the objective, "mean" takes weighted means."""
     check_known("update", update, UPDATES)
-    exact_is_mean = isinstance(distance.slope(torch.ones(1)), float)
-    return distance if update == "exact" or exact_is_mean else MeanUpdate(distance)
+    return distance if update == "exact" else distance.with_mean_update()
 
 
-def make_objective(
-    source: Source,
-    scaling: Scaling,
-    n_clusters: int,
-    *,
-    temperature: Any,
-    assignment: str | AssignmentRule,
-    priors: Any,
-    noise_distance: float | None,
-    frozen: Any,
-    init: Any,
-    init_priors: Any,
-    objective: str | None = None,
-) -> tuple[Objective, Tensor]:
+def make_objective(source: Source, scaling: Scaling, n_clusters: int, settings: Settings) -> tuple[Objective, Tensor]:
     """Return the objective to minimize on the scaled data, and the log of the initial priors."""
-    assignment_rule = as_assignment(assignment)
-    temperature_rule = select_temperature_rule(temperature, assignment_rule)
-    temperature_rule = temperature_rule.bind(scaling.view(source), scaling, n_clusters)
-    spec = make_spec(assignment_rule, priors, noise_distance, frozen, scaling, temperature_rule, init)
-    selected = select_objective(objective, scaling, temperature_rule, spec)
-    check_fuzzifier(assignment_rule, n_clusters)
-    return selected, initial_log_prior(priors, init_priors, n_clusters, spec, scaling)
+    rule = as_assignment(settings.assignment)
+    temperature = select_temperature_rule(settings.temperature, rule)
+    temperature = temperature.bind(scaling.view(source), scaling, n_clusters)
+    spec = make_spec(settings, rule, scaling, temperature)
+    selected = select_objective(settings.objective, scaling, temperature, spec)
+    rule.check(n_clusters)
+    return selected, initial_log_prior(settings, n_clusters, spec, scaling)
 
 
-def check_fuzzifier(assignment_rule: AssignmentRule, n_clusters: int) -> None:
-    """Raise an InputError if memberships of 1 / k to the power of the fuzzifier underflow in float64."""
-    if isinstance(assignment_rule, Fuzzy) and assignment_rule.fuzzifier * math.log(n_clusters) > 600:
-        m = f"{assignment_rule.fuzzifier:g}"
-        raise InputError(
-            f"fuzzifier={m} with {n_clusters} clusters underflows ({n_clusters} ** -{m}): use a smaller fuzzifier"
-        )
-
-
-def select_temperature_rule(temperature: Any, assignment_rule: AssignmentRule) -> TemperatureRule:
-    """Return the temperature rule for a parameter; fuzzy memberships have no temperature."""
-    if not isinstance(assignment_rule, Fuzzy):
+def select_temperature_rule(temperature: Any, rule: AssignmentRule) -> TemperatureRule:
+    """Return the temperature rule for a parameter; some assignment rules have no temperature."""
+    if rule.uses_temperature:
         return as_temperature(temperature)
-    if not (isinstance(temperature, str) and temperature == "auto"):
-        raise InputError(f"temperature={temperature!r} is not supported with fuzzy memberships: set fuzzifier instead")
+    if not (isinstance(temperature, str) and temperature == Settings.temperature):
+        raise InputError(
+            f"is not supported with {rule.name} memberships",
+            parameter="temperature",
+            value=temperature,
+            hint=Message("set ", Setting(rule.softness), " instead") if rule.softness else "leave it out",
+        )
     return NoTemperature()
 
 
 def make_spec(
-    assignment_rule: AssignmentRule,
-    priors: Any,
-    noise_distance: float | None,
-    frozen: Any,
-    scaling: Scaling,
-    temperature_rule: TemperatureRule,
-    init: Any,
+    settings: Settings, rule: AssignmentRule, scaling: Scaling, temperature_rule: TemperatureRule
 ) -> ModelSpec:
     """Check the parameters of the model variant, and convert them to the units of the scaled data."""
-    if noise_distance is not None:
-        check_positive("noise_distance", noise_distance, ", in the units of the distance")
-        if temperature_rule.per_cluster:
-            raise InputError(
-                f"noise_distance={noise_distance:g} is not supported with a temperature per cluster: "
-                "use one temperature for all"
-            )
-    uniform = isinstance(priors, str) and priors == "uniform"
-    if isinstance(assignment_rule, Fuzzy) and not uniform:
-        raise InputError(f"priors={priors!r} is not supported with fuzzy memberships: leave it at 'uniform'")
-    noise = None if noise_distance is None else float(noise_distance) / scaling.unit
-    learn_priors = isinstance(priors, str) and priors == "learned"
-    return ModelSpec(assignment_rule, learn_priors, noise, _frozen_mask(frozen, init, scaling))
+    noise = None
+    if settings.noise_distance is not None:
+        noise = _scaled_noise_distance(settings.noise_distance, rule, scaling, temperature_rule)
+    learn_priors = isinstance(settings.priors, str) and settings.priors == "learned"
+    is_uniform = isinstance(settings.priors, str) and settings.priors == "uniform"
+    if not is_uniform and (not rule.uses_temperature or (learn_priors and not rule.is_mixture)):
+        raise InputError(
+            f"is not supported with {rule.name} memberships",
+            parameter="priors",
+            value=settings.priors,
+            hint="leave it at 'uniform'",
+        )
+    frozen = _frozen_mask(settings.frozen, settings.init, scaling)
+    return ModelSpec(rule, learn_priors, noise, frozen)
+
+
+def _scaled_noise_distance(
+    noise_distance: float, rule: AssignmentRule, scaling: Scaling, temperature_rule: TemperatureRule
+) -> float:
+    """Check the distance of the noise cluster, and convert it to the units of the scaled data."""
+    check_positive("noise_distance", noise_distance, ", in the units of the distance")
+    problem, hint = "", ""
+    if not rule.supports_noise:
+        problem, hint = f"is not supported with {rule.name} memberships", "leave it out"
+    if temperature_rule.per_cluster:
+        problem, hint = "is not supported with a temperature per cluster", "use one temperature for all"
+    if problem:
+        raise InputError(problem, parameter="noise_distance", value=noise_distance, hint=hint)
+    return float(noise_distance) / scaling.unit
 
 
 def _frozen_mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:
     if frozen is None:
         return None
     if init is None or isinstance(init, str) or callable(init):
-        raise InputError("frozen needs initial centers: set init to an array (k, d)")
+        raise InputError(
+            "needs initial centers",
+            parameter="frozen",
+            hint=Message("set ", Setting("init"), " to an array (k, d)"),
+        )
     mask = as_vector(frozen, "frozen")
     if "bool" not in str(mask.dtype) or tuple(mask.shape) != (len(init),):
         raise InputError(
-            f"frozen has type {mask.dtype} and shape {tuple(mask.shape)}, "
-            f"expected one bool for each of the {len(init)} centers"
+            f"has type {mask.dtype} and shape {tuple(mask.shape)}",
+            parameter="frozen",
+            expected=f"one bool for each of the {len(init)} centers",
         )
     return as_tensor(mask).to(scaling.shift.device)
 
 
-def initial_log_prior(priors: Any, init_priors: Any, n_clusters: int, spec: ModelSpec, scaling: Scaling) -> Tensor:
+def initial_log_prior(settings: Settings, n_clusters: int, spec: ModelSpec, scaling: Scaling) -> Tensor:
     """Return the log of the initial priors: (k,), or (k + 1,) with the noise cluster."""
     n = n_clusters + (spec.noise is not None)
-    if priors is not None and not isinstance(priors, str):
-        return _checked_priors(priors, "priors", n_clusters, n).log().to(scaling.shift)
-    check_known("priors", priors, PRIORS, ", or an array (k,)")
-    if init_priors is None or priors == "uniform":
+    if settings.priors is not None and not isinstance(settings.priors, str):
+        return _checked_priors(settings.priors, "priors", n_clusters, n).log().to(scaling.shift)
+    check_known("priors", settings.priors, PRIORS, ", or an array (k,)")
+    if settings.init_priors is None or settings.priors == "uniform":
         return scaling.shift.new_full((n,), -math.log(n))
-    return _checked_priors(init_priors, "init_priors", n_clusters, n).log().to(scaling.shift)
+    return _checked_priors(settings.init_priors, "init_priors", n_clusters, n).log().to(scaling.shift)
 
 
 def _checked_priors(value: Any, name: str, n_clusters: int, n: int) -> Tensor:
     """Return priors (k,), or (k + 1,) with 1 minus their sum for the noise cluster."""
     priors = as_tensor(as_vector(value, name)).detach().cpu().double()
     if priors.shape != (n_clusters,) or not (priors > 0).all() or not priors.isfinite().all():
-        raise InputError(f"{name}={value!r}: give {n_clusters} numbers above 0, one for each cluster")
+        raise InputError(parameter=name, value=value, hint=f"give {n_clusters} numbers above 0, one for each cluster")
     total = float(priors.sum())
     if n == n_clusters:
         if name == "priors" and not abs(total - 1) < 1e-6:
-            raise InputError(f"{name} sum to {total:.6g}, expected 1: divide them by their sum")
+            raise InputError(f"sum to {total:.6g}", parameter=name, expected="1", hint="divide them by their sum")
         return priors / total
     # Priors from a fit without noise, or in which noise had no weight, sum to 1 up to rounding.
     if name == "init_priors" and not total < 1 - 1e-9:
         return torch.cat([priors / total * (n_clusters / n), priors.new_tensor([1 / n])])
     if not total < 1:
-        raise InputError(f"{name} sum to {total:.6g}, expected less than 1: the remainder is the prior of the noise")
+        raise InputError(
+            f"sum to {total:.6g}",
+            parameter=name,
+            expected="less than 1",
+            hint="the remainder is the prior of the noise",
+        )
     return torch.cat([priors, priors.new_tensor([1 - total])])
 
 
@@ -161,46 +168,92 @@ def select_objective(name: str | None, scaling: Scaling, temperature: Temperatur
 
     A learned temperature has a finite positive optimum only under the likelihood.
     """
-    if isinstance(spec.rule, Fuzzy):
-        if isinstance(scaling.distance, MeanUpdate):
-            raise InputError("update='mean' is not supported with fuzzy memberships: leave it at 'exact'")
-        return _required_objective("fuzzy memberships", FuzzyDistortion, name, scaling, temperature, spec)
-    if isinstance(scaling.distance, MeanUpdate):
-        if temperature.learned or temperature.solves_equation or spec.learn_priors:
+    required = _required_objective(scaling.distance, temperature, spec)
+    if required is not None:
+        if name is not None:
+            setting, _ = required
             raise InputError(
-                "update='mean' minimizes no objective by which temperature or priors could be learned: "
-                "use fixed values for both"
+                Message("is not supported with ", setting, ", which has its own"),
+                parameter="objective",
+                value=name,
+                hint="leave it out",
             )
-        return _required_objective("update='mean'", FixedPoint, name, scaling, temperature, spec)
-    if temperature.solves_equation:
-        return _required_objective(f"temperature={temperature!r}", Equilibrium, name, scaling, temperature, spec)
-    objectives: dict[str, type[Objective]] = {cls.name: cls for cls in (FreeEnergy, NegativeLogLikelihood, Distortion)}
-    chosen = name or ("nll" if temperature.learned or temperature.per_cluster else "free_energy")
-    check_known("objective", chosen, objectives)
-    if temperature.learned and chosen != "nll":
-        raise InputError(
-            f"objective={chosen!r} needs a fixed temperature, as a learned one would diverge to infinity or go to 0: "
-            "set temperature to a number, or choose objective='nll'"
-        )
-    if temperature.per_cluster and chosen != "nll":
-        raise InputError(f"objective={chosen!r} needs one temperature for all clusters: choose objective='nll'")
-    if chosen == "distortion" and spec._replace(frozen=None) != ModelSpec():
-        raise InputError("objective='distortion' does not support learned priors or a noise cluster: leave them out")
-    return objectives[chosen](scaling, temperature, spec)
+        return OBJECTIVES[required[1]](scaling, temperature, spec)
+    default = "nll" if temperature.learned or temperature.per_cluster else spec.rule.default_objective
+    if name is not None:
+        check_known("objective", name, [kind.name for kind in CHOICES])
+    chosen = OBJECTIVES[name or default]
+    _check_objective(chosen, scaling.distance, temperature, spec)
+    return chosen(scaling, temperature, spec)
 
 
 def _required_objective(
-    setting: str,
-    cls: type[Objective],
-    name: str | None,
-    scaling: Scaling,
-    temperature: TemperatureRule,
-    spec: ModelSpec,
-) -> Objective:
-    """Return the only objective that a setting supports."""
-    if name is not None:
-        raise InputError(f"objective={name!r} is not supported with {setting}, which has its own: leave it out")
-    return cls(scaling, temperature, spec)
+    distance: Distance, temperature: TemperatureRule, spec: ModelSpec
+) -> tuple[Message | Setting, str] | None:
+    """Return the only objective that a setting supports, and the setting; None if the objective can be chosen."""
+    if not spec.rule.uses_temperature:
+        if not distance.has_exact_update:
+            raise InputError(
+                f"is not supported with {spec.rule.name} memberships",
+                parameter="update",
+                value="mean",
+                hint="leave it at 'exact'",
+            )
+        return Message(f"{spec.rule.name} memberships"), spec.rule.default_objective
+    if not distance.has_exact_update:
+        if temperature.learned or temperature.solves_equation or spec.learn_priors:
+            raise InputError(
+                "minimizes no objective by which temperature or priors could be learned",
+                parameter="update",
+                value="mean",
+                hint="use fixed values for both",
+            )
+        return Setting("update", "mean"), FixedPoint.name
+    if temperature.solves_equation:
+        return Message(Setting("temperature"), f"={temperature!r}"), Equilibrium.name
+    return None
+
+
+def _check_objective(
+    chosen: type[Objective], distance: Distance, temperature: TemperatureRule, spec: ModelSpec
+) -> None:
+    """Raise an InputError if an objective is not defined for a model variant."""
+    is_likelihood, setting = chosen is NegativeLogLikelihood, {"parameter": "objective", "value": chosen.name}
+    if temperature.learned and not is_likelihood:
+        raise InputError(
+            "needs a fixed temperature, as a learned one would diverge to infinity or go to 0",
+            **setting,
+            hint=Message("set ", Setting("temperature"), " to a number, or choose ", Setting("objective", "nll")),
+        )
+    if temperature.per_cluster and not is_likelihood:
+        raise InputError(
+            "needs one temperature for all clusters", **setting, hint=Message("choose ", Setting("objective", "nll"))
+        )
+    if is_likelihood and not (spec.rule.is_mixture and distance.has_density):
+        raise _no_likelihood(distance, temperature, spec, setting)
+    if chosen is Distortion and spec._replace(frozen=None) != ModelSpec():
+        raise InputError(
+            "does not support learned priors, a noise cluster or other memberships than the softmax",
+            **setting,
+            hint="leave them out",
+        )
+
+
+def _no_likelihood(
+    distance: Distance, temperature: TemperatureRule, spec: ModelSpec, setting: dict[str, Any]
+) -> InputError:
+    """Return the error for a model variant that needs a likelihood and has none."""
+    missing = (
+        f"the distance {distance.name!r} has no known density"
+        if spec.rule.is_mixture
+        else f"{spec.rule.name} memberships belong to no mixture model"
+    )
+    if temperature.learned or temperature.per_cluster:
+        problem = f"is learned, or one for each cluster, which needs a likelihood, but {missing}"
+        return InputError(problem, parameter="temperature", hint="set it to one number")
+    return InputError(
+        f"needs a likelihood, but {missing}", **setting, hint=Message("choose ", Setting("objective", "free_energy"))
+    )
 
 
 def initial_temperature(
@@ -227,7 +280,7 @@ def initial_temperature(
     if several and (not per_cluster or len(values) != len(centers)):
         name = "init_temperature" if use_given else "temperature"
         expected = f"one for each of the {len(centers)} clusters" if per_cluster else "one for all clusters"
-        raise InputError(f"{name} has {len(values)} values, expected {expected}")
+        raise InputError(f"has {len(values)} values", parameter=name, expected=expected)
     return centers.new_tensor(values).expand(len(centers))
 
 

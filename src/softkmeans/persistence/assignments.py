@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..data.files.whole_files import FileError
 from ..data.files.writing import table_writer
 from ..data.source import BlockSource, Source
-from ..errors import InputError
 from ..estimators.pipeline import Model, split_pipeline, standardize_source
 
 
@@ -58,7 +58,7 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
 
 def _check_not_input(source: Source, target: Path) -> None:
     if target.resolve() in {path.resolve() for path in source.paths}:
-        raise InputError(f"can't write {target}: it is an input file; choose another name")
+        raise FileError(f"can't write {target}: it is an input file", hint="choose another name")
 
 
 def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:

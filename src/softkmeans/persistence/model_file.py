@@ -21,18 +21,27 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.atomic import atomic_write
+from .._utils.registry import Registry
 from ..callbacks import Step
 from ..data.block import as_tensor
 from ..data.frames import as_rows
-from ..distances import Distance, name_or_distance
-from ..errors import InputError, warn
+from ..errors import InputError, Message, Setting, warn
 from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
 from ..estimators.pipeline import Model, split_pipeline
 from ..estimators.soft_kmeans import SoftKMeans
 from ..fitting.partial_fit import OnlineState
-from ..solvers import SOLVERS
-from ..temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
+from ..model.assignment import as_assignment
+from ..registries import (
+    ASSIGNMENTS,
+    DISTANCES,
+    PARAMETRIC,
+    SEEDINGS,
+    SOLVERS,
+    TEMPERATURES,
+)
+from ..solvers import Adam, Em, Lbfgs, Online
+from ..temperature import Fixed, MaximumLikelihood, Schedule
 
 FORMAT = "softkmeans"
 VERSION = 2
@@ -49,15 +58,20 @@ SCALAR_ATTRIBUTES = (
     "n_iter_",
     "converged_",
 )
-# Classes of parameters that are objects, by their name in the file.
-SETTING_CLASSES: dict[str, Any] = {
-    **{type(solver).__name__.lower(): type(solver) for solver in SOLVERS.values()},
+# Names in the file of classes that are not registered under these names.
+SETTING_CLASSES: dict[str, type] = {
+    **{kind.__name__.lower(): kind for kind in (Adam, Em, Lbfgs, Online)},
     "fixed": Fixed,
     "maximum_likelihood": MaximumLikelihood,
-    "perplexity": Perplexity,
-    "critical": Critical,
     "schedule": Schedule,
-    "calibrated": Calibrated,
+}
+# Parameters whose values are names.
+PARAMETER_REGISTRIES: dict[str, Registry[Any]] = {
+    "assignment": ASSIGNMENTS,
+    "distance": DISTANCES,
+    "init": SEEDINGS,
+    "solver": SOLVERS,
+    "temperature": TEMPERATURES,
 }
 ARRAY_PARAMETERS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 FIT_PARAMETERS = ("checkpoint", "resume")  # parameters of a fit, which are not saved
@@ -168,10 +182,13 @@ def load(path: str | os.PathLike[str]) -> Model:
     metadata, tensors = _read(Path(path))
     try:
         content = json.loads(metadata["content"])
+        _check_registered(Path(path), content)
         model_class = MODEL_CLASSES[content.get("kind", "SoftKMeans")]  # version 1 had no other class
-        estimator = model_class(**{n: _from_json(v, tensors) for n, v in content["parameters"].items()})
+        estimator = model_class(**{n: _from_json(n, v, tensors) for n, v in content["parameters"].items()})
         _restore_fit(estimator, content, tensors)
         return _with_scaler(estimator, content, tensors)
+    except InputError:
+        raise
     except DAMAGE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is damaged, with inconsistent content ({reason}): save the model again") from None
@@ -190,11 +207,12 @@ def _to_json(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return float(value)
     if isinstance(value, torch.dtype | torch.device):
         return str(value).removeprefix("torch.")
-    if isinstance(value, Distance) and isinstance(distance := name_or_distance(value), str):
-        return distance
-    if is_dataclass(value) and type(value) in SETTING_CLASSES.values():
-        (kind,) = (key for key, setting_class in SETTING_CLASSES.items() if setting_class is type(value))
-        return {"kind": kind, "settings": asdict(value)}  # type: ignore[arg-type]
+    kind = _kind_of(name, value)
+    if kind is not None:
+        return {"kind": kind, "settings": asdict(value)}
+    registry = PARAMETER_REGISTRIES.get(name)
+    if registry is not None and (registered := registry.name_of(value)):
+        return registered
     if name in ARRAY_PARAMETERS and not callable(value):
         array = as_tensor(as_rows(value)).resolve_neg().cpu().contiguous()
         tensors[name] = array.float() if array.dtype == torch.bfloat16 else array  # NumPy has no bfloat16
@@ -205,13 +223,51 @@ def _to_json(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
     return _NOT_SAVED
 
 
-def _from_json(value: Any, tensors: dict[str, Tensor]) -> Any:
+def _from_json(parameter: str, value: Any, tensors: dict[str, Tensor]) -> Any:
     match value:
         case {"kind": "tensor"}:
             return tensors[value.get("name", "init")].numpy()
         case {"kind": kind, "settings": settings}:
-            return SETTING_CLASSES[kind](**{n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()})
+            return _setting_classes(parameter)[kind](
+                **{n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
+            )
     return value
+
+
+def _setting_classes(parameter: str) -> dict[str, type]:
+    """Return the dataclasses that are values of a parameter, by their name in the file."""
+    registries = [PARAMETER_REGISTRIES[parameter]] if parameter in PARAMETER_REGISTRIES else []
+    registries += [PARAMETRIC] if parameter == TEMPERATURES.parameter else []
+    members = {name: member for registry in registries for name, member in registry.items()}
+    kinds = {name: member if isinstance(member, type) else type(member) for name, member in members.items()}
+    return {name: kind for name, kind in kinds.items() if is_dataclass(kind)} | SETTING_CLASSES
+
+
+def _kind_of(parameter: str, value: Any) -> str | None:
+    """Return the name of an object's class in the file; None if the object can't be saved."""
+    names = [name for name, kind in _setting_classes(parameter).items() if kind is type(value)]
+    return names[-1] if names else None
+
+
+def _check_registered(path: Path, content: dict[str, Any]) -> None:
+    """Raise an InputError if a parameter names something that is not registered in this program."""
+    for parameter, value in content["parameters"].items():
+        registry = PARAMETER_REGISTRIES.get(parameter)
+        if isinstance(value, str):
+            name = value.partition(":")[0]
+            is_known = registry is None or name in registry or (registry is TEMPERATURES and name in PARAMETRIC)
+        elif isinstance(value, dict) and "settings" in value:
+            name = value["kind"]
+            is_known = name in _setting_classes(parameter)
+        else:
+            continue
+        if not is_known:
+            raise InputError(
+                Message(f"{path} needs ", Setting(parameter, name), ", which is not registered"),
+                hint=Message(
+                    "import the module that registers it; on the command line, name it with ", Setting("plugin")
+                ),
+            )
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -288,13 +344,15 @@ def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_cluste
     if "temperature_" in tensors:
         estimator.temperature_ = tensors["temperature_"].numpy()
     temperature = estimator.temperature_
+    uses_temperature = as_assignment(estimator.assignment).uses_temperature
     is_per_cluster = (
         isinstance(temperature, np.ndarray) and temperature.shape == (n_clusters,) and temperature.dtype == float
     )
     _require(
         isinstance(temperature, float) or is_per_cluster, "the temperature must be a number, or one for each cluster"
     )
-    _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
+    is_positive = bool(np.isfinite(temperature).all() and np.min(temperature) > 0)
+    _require(is_positive or not uses_temperature, "the temperature must be above 0")
     equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
     estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
     are_priors = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0

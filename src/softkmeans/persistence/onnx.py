@@ -6,12 +6,10 @@ __all__ = ["export_onnx"]
 
 import json
 import logging
-import math
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -100,7 +98,7 @@ def _check_installed() -> None:
 def _check_size(n_clusters: int, n_features: int) -> None:
     if 8 * n_clusters * (n_clusters + n_features) > MAX_FILE_BYTES:
         shape = f"{n_clusters} clusters of {n_features} features"
-        raise InputError(f"{shape} need more than 2 GB, the limit of an ONNX file: fit fewer clusters")
+        raise InputError(f"{shape} need more than 2 GB, the limit of an ONNX file", hint="fit fewer clusters")
 
 
 class _Predictor(nn.Module):
@@ -119,9 +117,9 @@ class _Predictor(nn.Module):
     def __init__(self, clustering: Clustering, scaler: StandardScaler | None, dtype: torch.dtype) -> None:
         super().__init__()
         # Noise is one more column with a tensor as its logit: the exporter stores Python floats as float32.
-        self.distance, self.rule = clustering.distance, replace(clustering.rule, noise_logit=-math.inf)  # type: ignore[type-var]
+        self.distance, self.rule = clustering.distance, clustering.spec.rule
         noise_logit = clustering.rule.noise_logit
-        self.is_plain, self.has_noise = clustering.is_plain, noise_logit > -math.inf
+        self.is_plain, self.has_noise = clustering.is_plain, clustering.rule.has_noise
         scaling, centers = clustering.scaling, clustering.centers
         exact_cdist = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
         constants = {
@@ -142,7 +140,8 @@ class _Predictor(nn.Module):
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         rows = (rows - self.mean) / self.deviation  # in the dtype of the rows, as in scikit-learn
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
-        d = self.distance.of_squared(self._squared(z))
+        is_radial = self.distance.is_radial
+        d = self.distance.of_squared(self._squared(z)) if is_radial else self.distance.between(z, self.centers)
         logits = torch.cat([self.b - self.beta * d, self.noise_logit.expand(d.shape[0], -1)], 1)
         resp = self.rule(logits, -1).resp[:, : len(self.b)]
         return resp.to(rows.dtype), self._label(d, resp)
@@ -181,9 +180,8 @@ def _graph(module: _Predictor, example: Tensor) -> Any:
     except torch.onnx.OnnxExporterError as error:  # a user-defined distance that uses more than tensor operations
         name = type(module.distance).__name__
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(
-            f"the distance {name} can't be exported to ONNX ({reason}): use tensor operations only"
-        ) from error
+        problem = f"the distance {name} can't be exported to ONNX ({reason})"
+        raise InputError(problem, hint="use tensor operations only") from error
     return program.model_proto
 
 

@@ -31,7 +31,7 @@ from matplotlib.colors import ListedColormap, to_rgba_array
 from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._colors import PALETTE, assign_colors, to_lab, to_rgb
 
 Array: TypeAlias = NDArray[np.float64]
@@ -47,10 +47,9 @@ def fitted_attribute(estimator: Any, attribute: str) -> Any:
         If the estimator does not have it.
     """
     if not hasattr(estimator, attribute):
+        problem = f"is a {type(estimator).__name__} without {attribute}"
         hint = "for a pipeline, give its last step, model[-1], and the data it receives, model[:-1].transform(X)"
-        raise InputError(
-            f"estimator is a {type(estimator).__name__} without {attribute}, expected a fitted SoftKMeans; {hint}"
-        )
+        raise InputError(problem, parameter="estimator", expected="a fitted SoftKMeans", hint=hint)
     return getattr(estimator, attribute)
 
 
@@ -81,7 +80,8 @@ def panels(
     grid_cell = given[0].get_subplotspec() if len(given) == 1 else None
     if grid_cell is None:
         n = n_rows * n_columns
-        raise InputError(f"ax has {len(given)} Axes, expected {n}; give {n}, or one of plt.subplots() to be divided")
+        hint = f"give {n}, or one of plt.subplots() to be divided"
+        raise InputError(f"has {len(given)} Axes", parameter="ax", expected=f"{n}", hint=hint)
     given[0].set_axis_off()
     return _shared_x_subplots(grid_cell.subgridspec(n_rows, n_columns, height_ratios=height_ratios)), given[0].figure
 
@@ -105,11 +105,13 @@ def as_matrix(values: Any, name: str, shape: str) -> Array:
         is_tensor = hasattr(values, "detach")
         array = np.asarray(values.detach().cpu().double() if is_tensor else values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is not numeric ({error}); give numbers of shape {shape}") from error
+        hint = f"give numbers of shape {shape}"
+        raise InputError(f"is not numeric ({error})", parameter=name, hint=hint) from error
     if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"{name} has shape {array.shape}, expected {shape}; reshape it")
+        raise InputError(f"has shape {array.shape}", parameter=name, expected=shape, hint="reshape it")
     if not np.isfinite(array).all():
-        raise InputError(f"{name} has missing or infinite values, expected finite ones; drop or impute those rows")
+        problem, hint = "has missing or infinite values", "drop or impute those rows"
+        raise InputError(problem, parameter=name, expected="finite ones", hint=hint)
     return array
 
 
@@ -117,9 +119,8 @@ def check_predictions(X: Any, resp: Any, centers: Any) -> tuple[Array, Array, Ar
     """Return data (n, d), memberships (n, k) and centers (k, d) as arrays, after checking their shapes."""
     X, centers = as_matrix(X, "X", "(n, d)"), as_matrix(centers, "centers", "(k, d)")
     if X.shape[1] != centers.shape[1]:
-        raise InputError(
-            f"X has {X.shape[1]} features and centers {centers.shape[1]}; give both with the same features"
-        )
+        problem = Message(f"has {X.shape[1]} features and ", Setting("centers"), f" {centers.shape[1]}")
+        raise InputError(problem, parameter="X", hint="give both with the same features")
     return X, as_memberships(resp, "resp", (len(X), len(centers))), centers
 
 
@@ -127,13 +128,13 @@ def as_memberships(values: Any, name: str, shape: tuple[int, int]) -> Array:
     """Return memberships of a shape as an array, after checking their values; rows may add up to less than 1."""
     resp = as_matrix(values, name, str(shape))
     if resp.shape != shape:
-        raise InputError(
-            f"{name} has shape {resp.shape}, expected {shape}; give a row per sample and a column per center"
-        )
+        hint = "give a row per sample and a column per center"
+        raise InputError(f"has shape {resp.shape}", parameter=name, expected=f"{shape}", hint=hint)
     low, total = resp.min(), resp.sum(axis=1).max()
     if low < 0 or total > 1.001:
-        actual = f"values down to {low:.3g} and rows that add up to {total:.3g}"
-        raise InputError(f"{name} has {actual}, expected probabilities; give memberships, not distances or logits")
+        problem = f"has values down to {low:.3g} and rows that add up to {total:.3g}"
+        hint = "give memberships, not distances or logits"
+        raise InputError(problem, parameter=name, expected="probabilities", hint=hint)
     return resp
 
 
@@ -149,7 +150,8 @@ def cluster_colors(colors: Any, positions: Array) -> Array:
     """
     lab = to_lab(to_rgba_array(np.array(PALETTE)[assign_colors(positions)] if colors is None else colors)[:, :3])
     if len(lab) != len(positions):
-        raise InputError(f"colors has {len(lab)} colors for {len(positions)} clusters; give one color per cluster")
+        problem = f"has {len(lab)} colors for {len(positions)} clusters"
+        raise InputError(problem, parameter="colors", hint="give one color per cluster")
     return lab
 
 

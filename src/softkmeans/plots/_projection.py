@@ -24,7 +24,7 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._axes import Array, Style, as_memberships, axes
 from ._colors import separate_discs
 
@@ -42,7 +42,8 @@ def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, A
     d = X.shape[1]
     names = [f"feature {i}" for i in range(d)] if names is None else names
     if len(names) != d:
-        raise InputError(f"feature_names has {len(names)} names for {d} features; give one name per feature")
+        problem = f"has {len(names)} names for {d} features"
+        raise InputError(problem, parameter="feature_names", hint="give one name per feature")
     if d == 1:
         jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
         return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
@@ -52,7 +53,8 @@ def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, A
 def principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
     """Return data and centers projected to the plane of the largest variance, and the labels of its axes."""
     if not np.ptp(X, axis=0).any():
-        raise InputError(f"X has {len(X)} equal rows, expected some variance; give two features to plot")
+        problem, hint = f"has {len(X)} equal rows", "give two features to plot"
+        raise InputError(problem, parameter="X", expected="some variance", hint=hint)
     mean = X.mean(axis=0)  # subtracted first, as rounding of a large mean would hide the variance in PCA
     pca = PCA(2, random_state=0).fit(X - mean)
     one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
@@ -62,8 +64,14 @@ def principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
 def resp_on_grid(X: Array, k: int, predict_proba: Callable[[Array], Any] | None) -> tuple[list[float], Array]:
     """Return the extent of a grid a little larger than the data, and the memberships (rows, columns, k) on it."""
     if X.shape[1] != 2 or predict_proba is None:
-        actual = f"{X.shape[1]} features and {'no' if predict_proba is None else 'a'} predict_proba"
-        raise InputError(f"regions=True with {actual}, expected 2 features and a predict_proba; set regions=False")
+        function = Setting("predict_proba")
+        raise InputError(
+            Message(f"with {X.shape[1]} features and {'no' if predict_proba is None else 'a'} ", function),
+            parameter="regions",
+            value=True,
+            expected=Message("2 features and a ", function),
+            hint=Message("set ", Setting("regions", False)),
+        )
     low, high = X.min(axis=0), X.max(axis=0)
     margin = np.where(high > low, 0.06 * (high - low), 1.0)
     x, y = np.linspace(low - margin, high + margin, GRID_SIZE).T

@@ -125,7 +125,8 @@ class _TrainingFigure:
         names = names_of(X, names)
         rows = as_matrix(X, "X", f"(n, {d})")
         if rows.shape[1] != d:
-            raise InputError(f"X has {rows.shape[1]} features and the centers {d}; give the data of the fit")
+            problem = f"has {rows.shape[1]} features and the centers {d}"
+            raise InputError(problem, parameter="X", hint="give the data of the fit")
         self.rows = torch.from_numpy(rows.copy())
         points, positions, xlabel, ylabel = project(rows, self.centers.reshape(-1, d), names)
         self.positions = positions.reshape(passes, k, 2)
@@ -161,12 +162,15 @@ class _TrainingFigure:
 
 def _check_file(path: str | os.PathLike[str]) -> None:
     if Path(path).suffix.lower() != ".gif":
-        raise InputError(f"path={os.fspath(path)!r} is not a GIF; give a name that ends with .gif")
+        hint = "give a name that ends with .gif"
+        raise InputError("is not a GIF", parameter="path", value=os.fspath(path), hint=hint)
     check_writable(path)
 
 
 def _check_recorded(recorder: Recorder) -> None:
     if not len(recorder.centers):
-        raise InputError("recorder has no recorded passes; give it to a fit: SoftKMeans(..., callbacks=[recorder])")
+        hint = "give it to a fit: SoftKMeans(..., callbacks=[recorder])"
+        raise InputError("has no recorded passes", parameter="recorder", hint=hint)
     if not np.isfinite(recorder.temperatures).all():
-        raise InputError("recorder is from a fit without a temperature; give one from SoftKMeans or SoftKMeansLayer")
+        hint = "give one from SoftKMeans or SoftKMeansLayer"
+        raise InputError("is from a fit without a temperature", parameter="recorder", hint=hint)

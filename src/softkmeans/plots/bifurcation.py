@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._axes import Array, Style, axes, cluster_colors, space_out
 from ._colors import to_rgb
 from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
@@ -226,20 +226,19 @@ def _check_levels(tree: BifurcationDisplay) -> None:
     t, levels = tree.temperatures, (tree.positions, tree.weights, tree.parents)
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         n_levels = [len(level) for level in levels]
-        raise InputError(
-            f"temperatures has shape {t.shape} and positions, weights and parents have {n_levels} levels; "
-            "give as many of each, one or more"
-        )
+        others = Message(Setting("positions"), ", ", Setting("weights"), " and ", Setting("parents"))
+        problem = Message(f"has shape {t.shape} and ", others, f" have {n_levels} levels")
+        raise InputError(problem, parameter="temperatures", hint="give as many of each, one or more")
     if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) <= 0).all()):
-        raise InputError(
-            "temperatures must be finite, above 0 and never rise; sort the levels, highest temperature first"
-        )
+        problem, hint = "must be finite, above 0 and never rise", "sort the levels, highest temperature first"
+        raise InputError(problem, parameter="temperatures", hint=hint)
     sizes = [len(level) for level in tree.positions]
     for i, (size, weights, parents) in enumerate(zip(sizes, tree.weights, tree.parents, strict=True)):
         before = 0 if i == 0 else sizes[i - 1]
         if {weights.shape, parents.shape} != {(size,)} or (i and not ((parents >= 0) & (parents < before)).all()):
-            actual = f"level {i} has {size} clusters, weights of shape {weights.shape} and parents {parents.tolist()}"
-            raise InputError(f"{actual}, expected one per cluster, parents from 0 to {before - 1}; give a valid path")
+            problem = f"level {i} has {size} clusters, weights of shape {weights.shape} and parents {parents.tolist()}"
+            expected = f"one per cluster, parents from 0 to {before - 1}"
+            raise InputError(problem, expected=expected, hint="give a valid path")
 
 
 def _center_positions(levels: Sequence[Any], feature: int | None) -> tuple[list[Array], str]:
@@ -247,7 +246,8 @@ def _center_positions(levels: Sequence[Any], feature: int | None) -> tuple[list[
     d = levels[0].centers.shape[1]
     if feature is not None:
         if not 0 <= feature < d:
-            raise InputError(f"feature={feature!r} with centers of {d} features; give a number from 0 to {d - 1}")
+            problem, hint = f"with centers of {d} features", f"give a number from 0 to {d - 1}"
+            raise InputError(problem, parameter="feature", value=feature, hint=hint)
         return [level.centers[:, feature] for level in levels], f"centers, feature {feature}"
     if d == 1:
         return [level.centers[:, 0] for level in levels], "centers"

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._axes import Style, panels
 from ._colors import PALETTE
 from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
@@ -71,13 +71,13 @@ class EnergyDisplay:
         ]
         shapes = [column.shape for column in columns]
         if len(set(shapes)) > 1 or columns[0].ndim != 1 or not columns[0].size:
-            raise InputError(
-                f"temperatures, F, E, H and n_clusters have shapes {shapes}, expected (m,); give one value per level"
+            problem = Message(
+                Setting("temperatures"), ", F, E, H and ", Setting("n_clusters"), f" have shapes {shapes}"
             )
+            raise InputError(problem, expected="(m,)", hint="give one value per level")
         if not (columns[0] > 0).all():
-            raise InputError(
-                f"temperatures has values down to {columns[0].min():g}, expected all above 0; remove those levels"
-            )
+            problem, hint = f"has values down to {columns[0].min():g}", "remove those levels"
+            raise InputError(problem, parameter="temperatures", expected="all above 0", hint=hint)
         self.temperatures, self.free_energy, self.distortion, self.entropy, k = columns
         self.n_clusters, self.critical_temperature = k.astype(np.int64), critical_temperature
 

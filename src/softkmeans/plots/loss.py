@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ._axes import Style, axes, fitted_attribute
 from ._colors import PALETTE
 
@@ -49,10 +49,12 @@ class LossDisplay:
     def __init__(self, steps: ArrayLike, losses: ArrayLike, *, name: str = "loss per row") -> None:
         numbers, values = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
         if numbers.shape != values.shape or numbers.ndim != 1:
-            shapes = f"steps has shape {numbers.shape} and losses {values.shape}"
-            raise InputError(f"{shapes}, expected equal shapes (m,); give one step for each loss")
+            problem = Message(f"has shape {numbers.shape} and ", Setting("losses"), f" {values.shape}")
+            hint = "give one step for each loss"
+            raise InputError(problem, parameter="steps", expected="equal shapes (m,)", hint=hint)
         if not np.isfinite(values).any():
-            raise InputError(f"losses has {len(values)} values, none of them finite; give the history of a fit")
+            problem = f"has {len(values)} values, none of them finite"
+            raise InputError(problem, parameter="losses", hint="give the history of a fit")
         self.steps, self.losses, self.name = numbers, values, name
 
     @classmethod

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..metrics import reliability
 from ._axes import Style, axes
 from ._colors import PALETTE
@@ -56,10 +56,9 @@ class ReliabilityDisplay:
         columns = [np.asarray(column, dtype=np.float64) for column in (stated, frequency, weight)]
         shapes = [column.shape for column in columns]
         if len(set(shapes)) > 1 or columns[0].ndim != 1 or not columns[2].sum() > 0:
-            raise InputError(
-                f"stated, frequency and weight have shapes {shapes} and the total weight is {columns[2].sum():g}, "
-                "expected (b,) and more than 0; give one of each per bin"
-            )
+            names = Message(Setting("stated"), ", ", Setting("frequency"), " and ", Setting("weight"))
+            problem = Message(names, f" have shapes {shapes} and the total weight is {columns[2].sum():g}")
+            raise InputError(problem, expected="(b,) and more than 0", hint="give one of each per bin")
         self.stated, self.frequency, self.weight = columns
         self.error = float(np.average(np.abs(self.stated - self.frequency), weights=self.weight))
 

@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
+from ..registries import CRITERIA
 from ._axes import Style, panels
 from ._colors import PALETTE
-
-CRITERION_TITLES = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "held_out": "held-out score", "xie_beni": "Xie–Beni"}
 
 
 class SelectionDisplay:
@@ -31,7 +30,7 @@ class SelectionDisplay:
     n_clusters : array-like of shape (m,)
         The numbers of clusters that were fitted.
     criteria : mapping from name to array-like of shape (m,)
-        The values of each criterion, NaN where it is undefined.
+        The values of each criterion, NaN where it is undefined. Registered criteria are shown with their labels.
     choices : mapping from name to int
         The number of clusters that each criterion chooses.
     chosen : int
@@ -75,11 +74,12 @@ class SelectionDisplay:
         self.errors = {name: np.asarray(values, dtype=np.float64) for name, values in (errors or {}).items()}
         self.criterion = criterion
         if not self.criteria:
-            raise InputError("criteria is empty, expected one or more; give the criteria of a selection")
+            hint = "give the criteria of a selection"
+            raise InputError("is empty", parameter="criteria", expected="one or more", hint=hint)
         for name, values in (*self.criteria.items(), *self.errors.items()):
             if values.shape != self.n_clusters.shape or values.ndim != 1:
-                shapes = f"{name} has shape {values.shape} and n_clusters {self.n_clusters.shape}"
-                raise InputError(f"{shapes}; give one value for each number of clusters, (m,)")
+                shapes = (f"{name} has shape {values.shape} and ", Setting("n_clusters"), f" {self.n_clusters.shape}")
+                raise InputError(Message(*shapes), hint="give one value for each number of clusters, (m,)")
 
     @classmethod
     def from_selection(cls, selection: Any, *, ax: Any = None, **kwargs: Any) -> Self:
@@ -154,5 +154,5 @@ class SelectionDisplay:
 
 def _title(name: str, choice: int | None) -> str:
     """Return the title of a criterion's panel, with its choice if it has one."""
-    title = CRITERION_TITLES.get(name, name.replace("_", " "))
+    title = CRITERIA[name].label if name in CRITERIA else name.replace("_", " ")
     return title if choice is None else f"{title}: {choice}"

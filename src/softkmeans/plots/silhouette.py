@@ -13,7 +13,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..metrics import fuzzy_silhouette, silhouette_samples
 from ._axes import (
     Array,
@@ -76,8 +76,9 @@ class SilhouetteDisplay:
         self, widths: Array, labels: NDArray[np.int64], certainty: Array, score: float, n_clusters: int | None = None
     ) -> None:
         if not (widths.shape == labels.shape == certainty.shape == (len(widths),) and len(widths)):
-            shapes = f"widths, labels and certainty have shapes {widths.shape}, {labels.shape} and {certainty.shape}"
-            raise InputError(f"{shapes}; give one of each for every row, (n,)")
+            names = Message(Setting("widths"), ", ", Setting("labels"), " and ", Setting("certainty"))
+            problem = Message(names, f" have shapes {widths.shape}, {labels.shape} and {certainty.shape}")
+            raise InputError(problem, hint="give one of each for every row, (n,)")
         self.widths, self.labels, self.certainty, self.score = widths, labels, certainty, score
         self.n_clusters = int(labels.max()) + 1 if n_clusters is None else n_clusters
 

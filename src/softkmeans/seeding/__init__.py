@@ -1,8 +1,9 @@
-"""Initialization of the centers. To add a method, write functions and register them in `registry`."""
+"""Initialization of the centers."""
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "STREAMED_SEEDINGS", "add_centers", "initial_centers"]
+__all__ = ["SEEDINGS", "Seeding", "add_centers", "initial_centers"]
 
+from .base import Seeding
 from .methods_in_memory import add_centers
-from .registry import SEEDINGS, STREAMED_SEEDINGS, initial_centers
+from .registry import SEEDINGS, initial_centers

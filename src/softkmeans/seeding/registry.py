@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["SEEDINGS", "STREAMED_SEEDINGS", "initial_centers"]
+__all__ = ["SEEDINGS", "initial_centers"]
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .._utils.checks import check_known
 from ..data.block import as_tensor
 from ..data.frames import as_rows
-from ..data.ordering import SortedRows, sorted_rows
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..distances import Distance
 from ..errors import InputError
-from . import methods_in_memory, methods_streamed
-
-Seeding = Callable[[Source, SortedRows, int, int, Distance, np.random.Generator], Iterator[Tensor]]
-SEEDINGS: dict[str, Seeding] = {
-    "k-means++": methods_in_memory.kmeans_plusplus,
-    "k-means||": methods_in_memory.kmeans_parallel,
-    "random": methods_in_memory.random_rows,
-    "annealing": methods_in_memory.annealing,
-}
-# Methods for rows that are read block by block, and not accessible by index. k-means++ itself would need a pass per
-# center; it is the last step of k-means||.
-StreamSeeding = Callable[[Source, int, int, Distance, np.random.Generator], Iterator[Tensor]]
-STREAMED_SEEDINGS: dict[str, StreamSeeding] = {
-    "k-means++": methods_streamed.kmeans_parallel,
-    "k-means||": methods_streamed.kmeans_parallel,
-    "random": methods_streamed.random_rows,
-    "annealing": methods_streamed.annealing,
-}
+from ..registries import SEEDINGS
+from .base import Seeding
 
 
 def initial_centers(
@@ -46,7 +28,7 @@ def initial_centers(
 
     Parameters
     ----------
-    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable
+    init : str, Seeding, array-like (k, d) or callable
         Name of a method, the centers themselves, or a callable ``init(x, n_clusters, random_state=...)`` that returns
         them. An array gives one restart, whatever ``n_init`` is.
     n_init, n_clusters : int
@@ -78,16 +60,15 @@ def initial_centers(
     >>> scaling.inverse_transform(start)[:, 0]
     tensor([4., 8.], dtype=torch.float64)
     """
-    if isinstance(init, str):
-        check_known("init", init, SEEDINGS, ", an array or a callable")
-        seed = _in_memory if source.in_memory else _streamed
-        yield from seed(init, n_init, n_clusters, scaling.view(source), scaling.distance, rng)
+    if isinstance(init, str | Seeding):
+        seeding = init if isinstance(init, Seeding) else SEEDINGS.find(init, ", an array or a callable")
+        if seeding.reads_by_index:
+            _require_memory(source, "needs rows by index")
+        view = scaling.view(source)
+        for centers in islice(seeding.centers(view, n_clusters, n_init, scaling.distance, rng), n_init):
+            yield _checked_scaled_centers(centers, n_clusters, view)
     elif callable(init):
-        if not source.in_memory:
-            raise InputError(
-                "init is a callable, which needs all rows at once, but the data is read in blocks: use the name of a "
-                "method, such as 'k-means++'"
-            )
+        _require_memory(source, "is a callable, which needs all rows at once")
         x = source.map(lambda block: block.x).cpu().numpy()
         for _ in range(n_init):
             random_state = np.random.RandomState(rng.integers(2**32))
@@ -96,20 +77,23 @@ def initial_centers(
         yield _checked_centers(init, n_clusters, source, scaling)
 
 
-def _in_memory(
-    init: str, n_init: int, n_clusters: int, view: Source, distance: Distance, rng: np.random.Generator
-) -> Iterator[Tensor]:
-    """Yield initial centers by a method for rows in memory."""
-    rows = sorted_rows(view)
-    methods_in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
-    yield from SEEDINGS[init](view, rows, n_clusters, n_init, distance, rng)
+def _require_memory(source: Source, problem: str) -> None:
+    """Raise an InputError unless all rows are in memory."""
+    if not source.in_memory:
+        raise InputError(
+            f"{problem}, but the data is read in blocks",
+            parameter="init",
+            hint="use the name of another method, such as 'k-means++'",
+        )
 
 
-def _streamed(
-    init: str, n_init: int, n_clusters: int, view: Source, distance: Distance, rng: np.random.Generator
-) -> Iterator[Tensor]:
-    """Yield initial centers by a method for rows that are read block by block."""
-    yield from STREAMED_SEEDINGS[init](view, n_clusters, n_init, distance, rng)
+def _checked_scaled_centers(centers: Tensor, n_clusters: int, view: Source) -> Tensor:
+    """Return the centers of a seeding, or raise an InputError if they are invalid."""
+    expected = (n_clusters, view.n_features)
+    if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not centers.isfinite().all():
+        got = f"{tuple(centers.shape)}" if isinstance(centers, Tensor) else f"a {type(centers).__name__}"
+        raise InputError(f"chose {got}", parameter="init", expected=f"a tensor {expected} of finite numbers")
+    return centers
 
 
 def _checked_centers(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:
@@ -117,10 +101,12 @@ def _checked_centers(init: Any, n_clusters: int, source: Source, scaling: Scalin
     try:
         centers = as_tensor(as_rows(init))
     except InputError as error:
-        raise InputError(f"init: {error}") from None
+        raise error.about("init") from None
     expected = (n_clusters, source.n_features)
     if tuple(centers.shape) != expected:
-        raise InputError(f"init has shape {tuple(centers.shape)}, expected (n_clusters, n_features) = {expected}")
+        raise InputError(
+            f"has shape {tuple(centers.shape)}", parameter="init", expected=f"(n_clusters, n_features) = {expected}"
+        )
     if not torch.isfinite(centers).all():
-        raise InputError("init contains NaN or infinity: give finite initial centers")
+        raise InputError("contains NaN or infinity", parameter="init", hint="give finite initial centers")
     return scaling.transform(centers.to(scaling.shift))

@@ -6,16 +6,24 @@ __all__ = [
     "CRITERIA",
     "RESAMPLES",
     "SHAPES",
+    "Criterion",
+    "Fits",
+    "Folds",
     "Selection",
     "Stability",
     "diagnose",
+    "first_within_error",
+    "highest",
+    "lowest",
     "select_n_clusters",
     "stability",
     "summary",
 ]
 
+from ..registries import CRITERIA
 from . import summary
 from .covariance import SHAPES
+from .criterion import Criterion, Fits, Folds, first_within_error, highest, lowest
 from .diagnostics import diagnose
-from .n_clusters import CRITERIA, Selection, select_n_clusters
+from .n_clusters import Selection, select_n_clusters
 from .stability import RESAMPLES, Stability, stability

@@ -8,7 +8,7 @@ covariance for all clusters.
 
 from __future__ import annotations
 
-__all__ = ["MIN_RELATIVE_VARIANCE", "SHAPES", "GaussianMixture", "gaussian_mixture"]
+__all__ = ["MIN_RELATIVE_VARIANCE", "SHAPES", "GaussianMixture", "Shape", "gaussian_mixture"]
 
 import math
 from collections.abc import Callable
@@ -19,14 +19,35 @@ from torch import Tensor
 
 MIN_RELATIVE_VARIANCE = 1e-12  # relative to the largest variance; directions with less count as flat (variance 0)
 
-Shape = Callable[[Tensor], Tensor]
 
-# For each shape, a function from the covariance (d, d) within clusters to that of the shape, and a function from d to
-# its number of parameters.
-SHAPES: dict[str, tuple[Shape, Callable[[int], int]]] = {
-    "spherical": (lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within), lambda d: 1),
-    "diag": (lambda within: within.diagonal().diag(), lambda d: d),
-    "tied": (lambda within: within, lambda d: d * (d + 1) // 2),
+class Shape(NamedTuple):
+    """A shape that the covariance within clusters may have.
+
+    Attributes
+    ----------
+    description : str
+        What clusters of this shape look like.
+    covariance : callable
+        Function from the covariance (d, d) within clusters to that of the shape.
+    n_parameters : callable
+        Function from d to the number of parameters of the covariance.
+    """
+
+    description: str
+    covariance: Callable[[Tensor], Tensor]
+    n_parameters: Callable[[int], int]
+
+
+SHAPES: dict[str, Shape] = {
+    "spherical": Shape(
+        "clusters are spherical",
+        lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within),
+        lambda d: 1,
+    ),
+    "diag": Shape("clusters are elongated along the features", lambda within: within.diagonal().diag(), lambda d: d),
+    "tied": Shape(
+        "clusters are elongated, all in the same directions", lambda within: within, lambda d: d * (d + 1) // 2
+    ),
 }
 
 
@@ -76,7 +97,7 @@ def gaussian_mixture(
         Covariance of all rows.
     """
     deviations = centers - fractions @ centers
-    within = SHAPES[shape][0](covariance - deviations.T @ (fractions[:, None] * deviations))
+    within = SHAPES[shape].covariance(covariance - deviations.T @ (fractions[:, None] * deviations))
     if shape == "tied":
         variances, axes = torch.linalg.eigh(within)
     else:  # the covariance is diagonal

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["diagnose"]
 
 import math
-from numbers import Real
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -13,10 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..data.block import as_tensor
 from ..distances import as_distance
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..estimators.base import SoftClusterer
-from ..estimators.soft_kmeans import SoftKMeans
-from ..temperature import Fixed, as_temperature
+from ..temperature import as_temperature
 from .stability import MIN_STABLE_JACCARD, Stability
 
 MAX_COINCIDENT_DISTANCE = 1e-4  # in units of T: for nearer centers, memberships of all rows are practically equal
@@ -24,7 +22,7 @@ MIN_TEMPERATURE_RATIO = 0.5  # ratio of a given temperature to the likeliest one
 MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # exp(mean entropy) - 1, below which memberships are hard
 
 
-def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[str]:
+def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[Message]:
     """Return warnings about a fit, one line each; an empty list if there are none.
 
     The warnings are about centers that coincide, as they do above the critical temperature; a given temperature far
@@ -40,8 +38,8 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[s
 
     Returns
     -------
-    list of str
-        The problem and what to do, in each line.
+    list of Message
+        The problem and what to do, in each line; texts whose parameters stay data.
 
     Raises
     ------
@@ -56,74 +54,85 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[s
     """
     if not isinstance(model, SoftClusterer):
         raise InputError(
-            f"model is of type {type(model).__name__}, expected a fitted SoftKMeans or FuzzyCMeans: "
-            "for a pipeline, give its last step"
+            f"is of type {type(model).__name__}",
+            parameter="model",
+            expected="a fitted SoftKMeans or FuzzyCMeans",
+            hint="for a pipeline, give its last step",
         )
     check_is_fitted(model)
     if stability is not None and len(stability.clusters) != len(model.cluster_centers_):
         raise InputError(
-            f"stability has {len(stability.clusters)} clusters, expected the {len(model.cluster_centers_)} of the "
-            "model: give the stability of this model"
+            f"has {len(stability.clusters)} clusters",
+            parameter="stability",
+            expected=f"the {len(model.cluster_centers_)} of the model",
+            hint="give the stability of this model",
         )
     checks = (_coincident_centers, _hard_memberships, _disagreeing_restarts, _not_converged)
     warnings = [check(model) for check in checks]
     return [warning for warning in (*warnings, _unstable_clusters(stability)) if warning]
 
 
-def _coincident_centers(model: SoftClusterer) -> str:
-    """Return a warning if centers coincide, else an empty string."""
+def _coincident_centers(model: SoftClusterer) -> Message | None:
+    """Return a warning if centers coincide."""
     centers, t = as_tensor(model.cluster_centers_).cpu().double(), vars(model).get("temperature_", math.nan)
     if np.ndim(t) or not math.isfinite(t):
-        return ""
-    coincide = cdist(centers, centers) ** (as_distance(model.distance).power or 2) < MAX_COINCIDENT_DISTANCE * t
+        return None
+    coincide = cdist(centers, centers) ** as_distance(model.distance).degree < MAX_COINCIDENT_DISTANCE * t
     n_redundant = len(centers) - len(np.unique(coincide.argmax(1)))
     if not n_redundant:
-        return ""
+        return None
     all_coincide = n_redundant == len(centers) - 1
     count = f"all {len(centers)}" if all_coincide else f"{n_redundant + 1} or more of {len(centers)}"
-    is_learned = isinstance(model, SoftKMeans) and as_temperature(model.temperature).learned
-    advice = "lower n_clusters" if is_learned else "lower the temperature"
-    return f"{count} centers coincide, because temperature {t:.4g} is too high to separate clusters: {advice}"
+    problem = f"{count} centers coincide, because temperature {t:.4g} is too high to separate clusters: "
+    is_learned = as_temperature(model.get_params()["temperature"]).learned
+    return Message(problem, "lower ", Setting("n_clusters") if is_learned else "the temperature")
 
 
-def _hard_memberships(model: SoftClusterer) -> str:
-    """Return a warning if the given temperature is so low that memberships are hard, else an empty string."""
+def _hard_memberships(model: SoftClusterer) -> Message | None:
+    """Return a warning if the given temperature is so low that memberships are hard."""
     values, t = vars(model), model.get_params().get("temperature")
     n_clusters, n_features = model.cluster_centers_.shape
-    if n_clusters == 1 or not isinstance(t, Real | Fixed) or not {"entropy_", "cluster_weights_"} <= values.keys():
-        return ""
+    if n_clusters == 1 or t is None or not as_temperature(t).is_given:
+        return None
+    if not {"entropy_", "cluster_weights_"} <= values.keys():
+        return None
     weight = model.cluster_weights_.sum()
     perplexity = math.exp(values["entropy_"] / (weight + values.get("noise_weight_", 0.0)))
     if perplexity > 1 + MIN_SOFT_PERPLEXITY_EXCESS:
-        return ""
-    likeliest = as_distance(model.distance).likeliest_temperature(model.distortion_ / weight, n_features)
+        return None
+    distance = as_distance(model.distance)
+    likeliest = distance.likeliest_temperature(model.distortion_ / weight, n_features)
     if not np.min(model.temperature_) < MIN_TEMPERATURE_RATIO * likeliest:  # clusters may simply be well separated
-        return ""
+        return None
     spread = f"a row is spread over {perplexity:.4f} clusters"
-    return f"the temperature given is so low that memberships are hard ({spread}): raise it, or choose 'calibrated'"
+    problem = f"the temperature given is so low that memberships are hard ({spread}): raise it"
+    choice = (", or choose ", Setting("temperature", "calibrated")) if distance.is_squared else ()
+    return Message(problem, *choice)
 
 
-def _disagreeing_restarts(model: SoftClusterer) -> str:
-    """Return a warning if only one of several restarts reached the lowest objective, else an empty string."""
+def _disagreeing_restarts(model: SoftClusterer) -> Message | None:
+    """Return a warning if only one of several restarts reached the lowest objective."""
     excess = np.asarray(vars(model).get("restarts_", ()))
     n_best = int((excess <= max(10 * model.tol, 1e-6)).sum())
     if len(excess) < 2 or n_best > 1:
-        return ""
-    advice = "raise n_init" if getattr(model, "local_search", True) else "set local_search, or raise n_init"
-    return f"restarts disagree (only 1 of {len(excess)} reached the lowest objective): {advice}"
+        return None
+    problem = f"restarts disagree (only 1 of {len(excess)} reached the lowest objective): "
+    advice = ("raise ",) if getattr(model, "local_search", True) else ("set ", Setting("local_search"), ", or raise ")
+    return Message(problem, *advice, Setting("n_init"))
 
 
-def _not_converged(model: SoftClusterer) -> str:
-    """Return a warning if the fit did not converge, else an empty string."""
-    return "" if vars(model).get("converged_", True) else "the fit did not converge: raise max_iter"
+def _not_converged(model: SoftClusterer) -> Message | None:
+    """Return a warning if the fit did not converge."""
+    if vars(model).get("converged_", True):
+        return None
+    return Message("the fit did not converge: raise ", Setting("max_iter"))
 
 
-def _unstable_clusters(stability: Stability | None) -> str:
-    """Return a warning if clusters are not stable under resampling, else an empty string."""
+def _unstable_clusters(stability: Stability | None) -> Message | None:
+    """Return a warning if clusters are not stable under resampling."""
     if stability is None or not stability.unstable:
-        return ""
+        return None
     values = ", ".join(f"{stability.clusters[k]:.2f}" for k in stability.unstable)
-    return (
-        f"clusters {stability.unstable} are not stable under resampling (Jaccard index {values}, below "
-        f"{MIN_STABLE_JACCARD}): lower n_clusters"
-    )
+    jaccard = f"Jaccard index {values}, below {MIN_STABLE_JACCARD}"
+    problem = f"clusters {stability.unstable} are not stable under resampling ({jaccard}): lower "
+    return Message(problem, Setting("n_clusters"))

@@ -1,8 +1,8 @@
-"""Likelihoods of fitted models, for several shapes of clusters, on the rows and on resamples of them."""
+"""Likelihoods and BIC of fitted models, for several shapes of clusters, on the rows and on resamples of them."""
 
 from __future__ import annotations
 
-__all__ = ["Candidate", "bic", "candidates", "log_likelihoods"]
+__all__ = ["Candidate", "ShapeComparison", "candidates", "compare_shapes", "log_likelihoods"]
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,16 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from .._utils.information import bic
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import as_distance
+from ..errors import InputError, Message, Setting, warn
 from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import as_temperature
 from ..temperature.moments import MAX_COVARIANCE_FEATURES, covariance
 from .covariance import MIN_RELATIVE_VARIANCE, SHAPES, gaussian_mixture
+
+Values = NDArray[np.float64]
 
 
 class Candidate(NamedTuple):
@@ -51,7 +56,7 @@ def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candida
     `MAX_COVARIANCE_FEATURES` features, return the models themselves only.
     """
     first = next(iter(models.values()))
-    has_one_shape = as_distance(first.distance).name != "sqeuclidean" or first.noise_distance is not None
+    has_one_shape = not as_distance(first.distance).is_squared or first.noise_distance is not None
     if has_one_shape or not 1 < source.n_features <= MAX_COVARIANCE_FEATURES:
         return [_model_candidate(model, source) for model in models.values()]
     scaling = Scaling.of(source, as_distance("sqeuclidean"))
@@ -79,7 +84,7 @@ def _shape_candidate(model: SoftKMeans, shape: str, source: Source, scaling: Sca
         return candidate._replace(log_density=None) if is_flat else candidate
     centers, fractions = _means(model, source, scaling)
     n_clusters, n_features = centers.shape
-    n_parameters = centers.numel() + n_clusters - 1 + SHAPES[shape][1](n_features)
+    n_parameters = centers.numel() + n_clusters - 1 + SHAPES[shape].n_parameters(n_features)
     mixture = None
     if shape != "tied" or source.n_rows > source.n_features:  # else some direction certainly has no variance
         mixture = gaussian_mixture(shape, centers, fractions, fractions.clamp_min(1e-300), total)
@@ -136,7 +141,48 @@ def log_likelihoods(
     return sums[:, :-1], sums[:, -1]
 
 
-def bic(options: list[Candidate], sums: Tensor, weight: Tensor) -> Tensor:
-    """Return the Bayesian information criterion (1 + n_resamples, options) from the results of `log_likelihoods`."""
+class ShapeComparison(NamedTuple):
+    """The BIC of several numbers of clusters, for each shape of clusters.
+
+    Attributes
+    ----------
+    best : str
+        The shape with the lowest BIC.
+    bic : dict of str to ndarray (m,)
+        BIC of each shape.
+    resampled : ndarray (n_resamples,)
+        The number of clusters with the lowest BIC of any shape, for each resample of the rows.
+    """
+
+    best: str
+    bic: dict[str, Values]
+    resampled: NDArray[np.int64]
+
+
+def compare_shapes(
+    source: Source, models: Mapping[int, SoftKMeans], n_resamples: int, rng: np.random.Generator
+) -> ShapeComparison:
+    """Compute the BIC of models with every shape of clusters, on the rows and on resamples of them."""
+    options = candidates(source, models)
+    sums, weight = log_likelihoods(source, options, n_resamples, rng)
     n_parameters = sums.new_tensor([option.n_parameters for option in options])
-    return n_parameters * weight[:, None].log() - 2 * sums
+    values: Values = bic(sums, n_parameters, weight[:, None].log()).numpy()  # (1 + n_resamples, options)
+    lists: dict[str, list[float]] = {}
+    for option, value in zip(options, values[0].tolist(), strict=True):
+        lists.setdefault(option.shape, []).append(value)
+    by_shape = {shape: np.array(column) for shape, column in lists.items()}
+    _check_bounded(list(models), by_shape)
+    best = min(by_shape, key=lambda shape: np.nanmin(by_shape[shape], initial=math.inf))
+    resampled = np.array([option.n_clusters for option in options])[np.nanargmin(values[1:], 1)]
+    return ShapeComparison(best, by_shape, resampled)
+
+
+def _check_bounded(ks: list[int], bic_by_shape: Mapping[str, Values]) -> None:
+    """Warn if the likelihood is unbounded for some numbers of clusters; raise an InputError if it is for all."""
+    is_unbounded = np.isnan(np.array(list(bic_by_shape.values()))).all(0)  # (m,)
+    reason = "the clusters have no variance, so the likelihood is unbounded"
+    if is_unbounded.all():
+        raise InputError(reason, hint=Message("remove repeated rows, or lower ", Setting("k_range")))
+    if is_unbounded.any():
+        k = ks[int(is_unbounded.argmax())]
+        warn(f"with {k} clusters or more, {reason}: BIC and ICL cannot select these numbers", UserWarning)

@@ -2,62 +2,55 @@
 
 from __future__ import annotations
 
-__all__ = ["CRITERIA", "Selection", "select_n_clusters"]
+__all__ = ["Selection", "select_n_clusters"]
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .._utils.checks import check_count, check_known
-from ..annealing import annealing_path
+from .._utils.checks import check_count
+from ..annealing import AnnealingPath, annealing_path
 from ..data.convert import as_source
-from ..data.frames import as_rows
 from ..data.ordering import count_distinct
-from ..data.scaling import Scaling
 from ..data.source import Source
-from ..distances import as_distance
-from ..errors import InputError, MissingExtraError, warn
+from ..errors import InputError, Message, MissingExtraError, Setting
 from ..estimators.soft_kmeans import SoftKMeans
-from ..metrics import fuzzy_silhouette, modified_partition_coefficient, xie_beni
+from ..model.assignment import as_assignment
+from ..model.settings import LINE_LENGTH
+from ..registries import CRITERIA
+from ..temperature import as_temperature
+from .covariance import SHAPES
+from .criterion import Fits, Folds, Scores, describe, evaluate
 from .fits import fit_each_number, fit_folds
-from .information_criteria import Candidate, bic, candidates, log_likelihoods
+from .information_criteria import ShapeComparison, candidates, compare_shapes, log_likelihoods
 
-Values = NDArray[np.float64]
+F = TypeVar("F", bound=Callable[..., Any])
 MIN_RELATIVE_TEMPERATURE = 1e-12  # of the critical temperature; an annealing path is not followed below it
 
 
-def _argmin(values: Values, errors: Values) -> int:
-    """Return the index of the smallest value."""
-    return int(np.nanargmin(values))
+def _mean_temperature(model: SoftKMeans) -> float:
+    """Return T, or the mean of the clusters' temperatures weighted by the cluster weights."""
+    t = model.temperature_
+    return float(np.average(t, weights=model.cluster_weights_) if np.ndim(t) else t)
 
 
-def _argmax(values: Values, errors: Values) -> int:
-    """Return the index of the largest value."""
-    return int(np.nanargmax(values))
+def _perplexity(model: SoftKMeans) -> float:
+    """Return the effective number of clusters of a row."""
+    return math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
 
 
-def _first_within_error(values: Values, errors: Values) -> int:
-    """Return the first index whose value is within a standard error of the largest one (Breiman et al. 1984)."""
-    best = int(np.nanargmax(values))
-    return int(np.argmax(values >= values[best] - errors))
-
-
-# For each criterion, a function that returns the index of the best of its values (m,), given the values and the
-# standard errors (m,) of their differences from the best one.
-CRITERIA: dict[str, Callable[[Values, Values], int]] = {
-    "bic": _argmin,
-    "icl": _argmin,
-    "held_out": _first_within_error,
-    "fuzzy_silhouette": _argmax,
-    "xie_beni": _argmin,
-    "partition_coefficient": _argmax,
-    "lifetime": _argmax,
+# Columns of the scores that describe the models and select nothing.
+DESCRIPTIONS: dict[str, Callable[[SoftKMeans], float]] = {
+    "perplexity": _perplexity,
+    "temperature": _mean_temperature,
+    "inertia": lambda model: model.inertia_,
 }
 
 
@@ -106,12 +99,29 @@ class Selection(NamedTuple):
         """The model with the selected number of clusters."""
         return self.models[self.n_clusters]
 
+    @property
+    def suggests_calibrated(self) -> bool:
+        """Whether memberships are too confident and ``temperature="calibrated"`` would correct this."""
+        return self.shape != "spherical" and as_temperature(self.model.temperature) != as_temperature("calibrated")
+
     def __repr__(self) -> str:
         return (
             f"Selection(n_clusters={self.n_clusters}, criterion={self.criterion!r}, confidence={self.confidence:.2f})"
         )
 
 
+def _documented(function: F) -> F:
+    """Insert the names and descriptions of the criteria in a docstring."""
+    lines = (function.__doc__ or "").splitlines()
+    for i, line in enumerate(lines):
+        if line.strip() == "{criteria}":
+            indent = line[: line.index("{")]
+            lines[i] = textwrap.indent(describe(LINE_LENGTH - len(indent)), indent)
+    function.__doc__ = "\n".join(lines)
+    return function
+
+
+@_documented
 def select_n_clusters(
     X: ArrayLike | Tensor,
     k_range: Sequence[int] = range(1, 11),
@@ -142,17 +152,10 @@ def select_n_clusters(
     estimator : SoftKMeans, optional
         Template whose parameters are used for every fit; ``SoftKMeans(local_search=True)`` by default. The temperature
         and, if learned, the priors are learned again for each number.
-    criterion : {"bic", "icl", "held_out", "fuzzy_silhouette", "xie_beni", "partition_coefficient", "lifetime"}
-        The criterion that selects, "bic" by default; the table contains all of them.
+    criterion : str, default="bic"
+        The criterion that selects; the scores contain all of them. `CRITERIA` registers further ones.
 
-        - "bic": Bayesian information criterion; "icl": BIC plus twice the entropy (Biernacki et al. 2000). Lower is
-          better.
-        - "held_out": mean log-likelihood of rows that are not used in the fit; selects the smallest number of clusters
-          that is within a standard error of the best.
-        - "fuzzy_silhouette", "xie_beni", "partition_coefficient" (the modified one): see `softkmeans.metrics`. They are
-          not defined for one cluster.
-        - "lifetime": length of the interval of log T in which the annealing path has this number of clusters, up to
-          the end of the path.
+        {criteria}
     cv : int, default=5
         Number of folds of the cross-validation; 0 disables it. Rows without weight are in no fold.
     path : bool, default=True
@@ -192,100 +195,137 @@ def select_n_clusters(
     """
     template = SoftKMeans(local_search=True) if estimator is None else estimator
     source = as_source(X, sample_weight)
-    _check_settings(source, template, criterion, cv, path, n_resamples)
+    _check_settings(source, template, criterion, n_resamples, {"cv": cv, "path": path})
     ks = _check_k_range(source, k_range)
     rng = np.random.default_rng(random_state)
     models = fit_each_number(X, source, ks, template, sample_weight, rng, on_fit)
-    options = candidates(source, models)
-    sums, weight = log_likelihoods(source, options, n_resamples, rng)
-    bic_values = bic(options, sums, weight).numpy()  # (1 + n_resamples, options)
-    shape, bic_by_shape = _choose_shape(options, bic_values[0])
-    scores: dict[str, NDArray[Any]] = {"n_clusters": np.array(ks), "bic": bic_by_shape[shape]}
-    scores["icl"] = scores["bic"] + 2 * np.array([model.entropy_ for model in models.values()])
-    if cv:
-        scores |= _held_out(X, models, shape, cv, sample_weight, rng)
-    scores |= _soft_indices(X, models, sample_weight)
-    if path:
-        lifetimes = _lifetimes(source, models)
-        scores["lifetime"] = np.array([math.nan if k == 1 else lifetimes.get(k, 0.0) for k in ks])
-    if len(bic_by_shape) > 1:
-        scores |= {f"bic_{name}": values for name, values in bic_by_shape.items()}
-    scores["temperature"] = np.array([_mean_temperature(model) for model in models.values()])
-    scores["inertia"] = np.array([model.inertia_ for model in models.values()])
-    choices = _choices(ks, scores)
+    shapes = compare_shapes(source, models, n_resamples, rng)
+    folds = _cross_validate(X, models, shapes.best, cv, sample_weight, rng) if cv else None
+    annealed = _annealing_path(source, models) if path else None
+    fits = Fits(X, sample_weight, models, shapes.best, shapes.bic[shapes.best], folds, annealed, rng)
+    missing = [name for name, result in (("cv", folds), ("path", annealed)) if result is None]
+    scores = {name: evaluate(name, fits) for name, known in CRITERIA.items() if not set(known.needs) & set(missing)}
+    return _select(criterion, scores, models, shapes)
+
+
+def _select(
+    criterion: str, scores: Mapping[str, Scores], models: dict[int, SoftKMeans], shapes: ShapeComparison
+) -> Selection:
+    """Return the selection by a criterion, from the scores of all of them."""
+    choices = {name: own.choice for name, own in scores.items() if own.choice is not None}
     if criterion not in choices:
-        raise InputError(
-            f"criterion={criterion!r} has no value for k_range={ks}: choose another, or add numbers of clusters"
-        )
-    resampled_choices = np.array([option.n_clusters for option in options])[np.nanargmin(bic_values[1:], 1)]
-    confidence = float((resampled_choices == choices[criterion]).mean())
-    return Selection(choices[criterion], criterion, choices, confidence, shape, scores, models)
+        problem = Message("has no value for ", Setting("k_range", list(models)))
+        hint = "choose another, or add numbers of clusters"
+        raise InputError(problem, parameter="criterion", value=criterion, hint=hint)
+    chosen = choices[criterion]
+    confidence = float((shapes.resampled == chosen).mean())
+    return Selection(chosen, criterion, choices, confidence, shapes.best, _columns(models, scores, shapes), models)
 
 
-def _check_settings(source: Source, template: Any, criterion: Any, cv: Any, path: bool, n_resamples: Any) -> None:
-    """Raise an InputError unless the settings are valid and compatible."""
-    check_known("criterion", criterion, CRITERIA)
-    if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
-        problem = f"is of type {type(template).__name__}"
-        if isinstance(template, SoftKMeans):
-            problem = f"has an init of type {type(template.init).__name__}"
-        raise InputError(
-            f"estimator {problem}, expected a SoftKMeans whose init is the name of a seeding: "
-            "give SoftKMeans(init='k-means++')"
-        )
+def _columns(
+    models: Mapping[int, SoftKMeans], scores: Mapping[str, Scores], shapes: ShapeComparison
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of a selection: those of the criteria, BIC for each shape, and a description of the models."""
+    columns: dict[str, NDArray[Any]] = {"n_clusters": np.array(list(models))}
+    for name, own in scores.items():
+        columns[name] = own.values
+        if own.errors is not None:
+            columns[f"{name}_se"] = own.errors
+    if len(shapes.bic) > 1:
+        columns |= {f"bic_{shape}": values for shape, values in shapes.bic.items()}
+    for name, describe_model in DESCRIPTIONS.items():
+        columns[name] = np.array([describe_model(model) for model in models.values()])
+    return columns
+
+
+def _check_settings(
+    source: Source, template: Any, criterion: Any, n_resamples: Any, switches: Mapping[str, Any]
+) -> None:
+    """Raise an InputError unless the settings are valid and compatible; ``switches`` are those of `NEEDS`."""
+    _check_criteria(criterion)
+    _check_template(template)
     check_count("n_resamples", n_resamples)
-    if cv:
-        weight = source.weight()
-        n_rows = source.n_rows if weight is None else int((weight > 0).sum())
-        check_count("cv", cv, at_most=(n_rows, "rows that have weight"))
-        if cv == 1:
-            raise InputError("cv=1 leaves no rows to fit: give 2 folds or more, or 0 for no cross-validation")
-    for name, required, setting in (("held_out", cv, f"cv={cv!r}"), ("lifetime", path, f"path={path!r}")):
-        if criterion == name and not required:
-            raise InputError(f"criterion={name!r} is not supported with {setting}: change one of the two")
+    _check_cv(source, switches["cv"])
+    for need in CRITERIA[criterion].needs:
+        if not switches[need]:
+            problem = Message("is not supported with ", Setting(need, switches[need]))
+            raise InputError(problem, parameter="criterion", value=criterion, hint="change one of the two")
+
+
+def _check_criteria(criterion: Any) -> None:
+    """Raise an InputError if the criterion is not known, or if a criterion has the name of another column."""
+    CRITERIA.find(criterion)
+    columns = {"n_clusters", *DESCRIPTIONS, *(f"bic_{shape}" for shape in SHAPES), *(f"{name}_se" for name in CRITERIA)}
+    for name in CRITERIA:
+        if name in columns:
+            problem, hint = "is the name of another column of the scores", "register it with another name"
+            raise InputError(problem, parameter="criterion", value=name, hint=hint)
+
+
+def _check_template(template: Any) -> None:
+    """Raise an InputError unless the estimator is a mixture model that can be fitted with any number of clusters."""
+    if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
+        problem: str = f"is of type {type(template).__name__}"
+        if isinstance(template, SoftKMeans):
+            problem = Message("has an ", Setting("init"), f" of type {type(template.init).__name__}")
+        raise InputError(
+            problem,
+            parameter="estimator",
+            expected=Message("a SoftKMeans whose ", Setting("init"), " is the name of a seeding"),
+            hint="give SoftKMeans(init='k-means++')",
+        )
+    if not as_assignment(template.assignment).is_mixture:
+        problem = Message("has ", Setting("assignment", template.assignment), ", and so no likelihood")
+        hint = Message("use ", Setting("assignment", "softmax"))
+        raise InputError(problem, parameter="estimator", hint=hint)
+
+
+def _check_cv(source: Source, cv: Any) -> None:
+    """Raise an InputError unless the number of folds is 0, or one that leaves rows to fit."""
+    if not cv:
+        return
+    weight = source.weight()
+    n_rows = source.n_rows if weight is None else int((weight > 0).sum())
+    check_count("cv", cv, at_most=(n_rows, "rows that have weight"))
+    if cv == 1:
+        hint = "give 2 folds or more, or 0 for no cross-validation"
+        raise InputError("leaves no rows to fit", parameter="cv", value=cv, hint=hint)
 
 
 def _check_k_range(source: Source, k_range: Any) -> list[int]:
     """Return the numbers of clusters to try, after a check that they increase and are possible with these rows."""
     ks = list(k_range) if isinstance(k_range, Iterable) else []
     if not ks:
-        raise InputError(f"k_range={k_range!r} contains no number of clusters: give at least one, as in range(1, 11)")
+        hint = "give at least one, as in range(1, 11)"
+        raise InputError("contains no number of clusters", parameter="k_range", value=k_range, hint=hint)
     for k in ks:
-        check_count("a number of clusters in k_range", k)
+        _check_number(k)
     for before, after in pairwise(ks):
         if not after > before:
-            raise InputError(f"k_range goes from {before} to {after}: give numbers of clusters in increasing order")
+            hint = "give numbers of clusters in increasing order"
+            raise InputError(f"goes from {before} to {after}", parameter="k_range", hint=hint)
     n_distinct = count_distinct(source)
     if n_distinct == 1:
-        raise InputError("all rows are the same, expected 2 distinct rows or more: they can only form one cluster")
+        hint = "they can only form one cluster"
+        raise InputError("all rows are the same", expected="2 distinct rows or more", hint=hint)
     if ks[-1] > n_distinct:
-        raise InputError(
-            f"k_range goes up to {ks[-1]} clusters, expected at most the {n_distinct} distinct rows: lower its end"
-        )
+        problem, expected = f"goes up to {ks[-1]} clusters", f"at most the {n_distinct} distinct rows"
+        raise InputError(problem, parameter="k_range", expected=expected, hint="lower its end")
     return [int(k) for k in ks]
 
 
-def _choose_shape(options: list[Candidate], bic_values: Values) -> tuple[str, dict[str, Values]]:
-    """Return the shape with the lowest BIC, and the BIC (m,) of each shape."""
-    lists: dict[str, list[float]] = {}
-    for option, value in zip(options, bic_values.tolist(), strict=True):
-        lists.setdefault(option.shape, []).append(value)
-    by_shape = {shape: np.array(values) for shape, values in lists.items()}
-    is_unbounded = np.isnan(np.array(list(by_shape.values()))).all(0)  # (m,)
-    reason = "the clusters have no variance, so the likelihood is unbounded"
-    if is_unbounded.all():
-        raise InputError(f"{reason}: remove repeated rows, or lower k_range")
-    if is_unbounded.any():
-        ks = sorted({option.n_clusters for option in options})
-        k = ks[int(is_unbounded.argmax())]
-        warn(f"with {k} clusters or more, {reason}: BIC and ICL cannot select these numbers", UserWarning)
-    return min(by_shape, key=lambda shape: np.nanmin(by_shape[shape], initial=math.inf)), by_shape
+def _check_number(k: Any) -> None:
+    """Raise an InputError unless an entry of ``k_range`` is a number of clusters."""
+    try:
+        check_count("k_range", k)
+    except InputError as error:
+        raise InputError(Message("a number of clusters in ", error.message)) from None
 
 
-def _held_out(
+def _cross_validate(
     X: Any, models: dict[int, SoftKMeans], shape: str, cv: int, sample_weight: Any, rng: np.random.Generator
-) -> dict[str, Values]:
-    """Return the mean log-likelihood of held-out rows (m,), and standard errors (m,) of differences from the best."""
+) -> Folds:
+    """Return the mean log-likelihoods of held-out rows, for clusters of a shape."""
     means, weights = [], []
     for train, fitted, test in fit_folds(X, models, cv, sample_weight, rng):
         options = [option for option in candidates(train, fitted) if option.shape == shape]
@@ -293,38 +333,11 @@ def _held_out(
         fold_means = dict(zip(fitted, (sums[0] / weight[0]).tolist(), strict=True))
         means.append([fold_means.get(k, math.nan) for k in models])
         weights.append(float(weight[0]))
-    table = np.array(means)  # (cv, m)
-    mean = np.average(table, axis=0, weights=weights)
-    differences = table[:, [int(np.nanargmax(mean))]] - table if np.isfinite(mean).any() else table
-    return {"held_out": mean, "held_out_se": differences.std(0, ddof=1) / math.sqrt(cv)}
+    return Folds(np.array(means), np.array(weights))
 
 
-def _soft_indices(X: Any, models: dict[int, SoftKMeans], sample_weight: Any) -> dict[str, Values]:
-    """Return the metrics of the memberships, and their perplexity (m,), by name."""
-    distance = as_distance(next(iter(models.values())).distance)
-    rows: Any = as_rows(X)
-    if not distance.translates:  # the centers are directions, so the rows must be normalized, too
-        source = as_source(X)
-        rows = Scaling.of(source, distance).view(source)
-
-    def indices(model: SoftKMeans) -> tuple[float, float, float, float]:
-        resp = model.predict_proba(X)
-        perplexity = math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
-        if resp.shape[1] == 1:
-            return math.nan, math.nan, math.nan, perplexity
-        return (
-            fuzzy_silhouette(rows, resp, model.cluster_centers_, sample_weight=sample_weight),
-            xie_beni(rows, resp, model.cluster_centers_, sample_weight=sample_weight),
-            modified_partition_coefficient(resp, sample_weight=sample_weight),
-            perplexity,
-        )
-
-    names = ("fuzzy_silhouette", "xie_beni", "partition_coefficient", "perplexity")
-    return dict(zip(names, np.array([indices(model) for model in models.values()]).T, strict=True))
-
-
-def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, float]:
-    """Return the lifetime in log T of each number of clusters on the annealing path; the last ends with the path.
+def _annealing_path(source: Source, models: Mapping[int, SoftKMeans]) -> AnnealingPath:
+    """Return the annealing path for the numbers of clusters of the models.
 
     If clusters are small and far apart, the path is extended to the temperature at which the model with the lowest
     temperature would split.
@@ -338,24 +351,4 @@ def _lifetimes(source: Source, models: Mapping[int, SoftKMeans]) -> dict[int, fl
     if path.n_clusters.max() <= max(models) and needed < lowest:
         n_temperatures = math.ceil(len(path.levels) * math.log(highest / needed) / math.log(highest / lowest))
         path = annealing_path(source, np.geomspace(highest, needed, n_temperatures).tolist(), **settings)
-    lifetimes = path.lifetimes()
-    for start, n_last in path.changes()[-1:]:
-        lifetimes[n_last] = lifetimes.get(n_last, 0.0) + math.log(start / path.levels[-1].temperature)
-    return lifetimes
-
-
-def _mean_temperature(model: SoftKMeans) -> float:
-    """Return T, or the mean of the clusters' temperatures weighted by the cluster weights."""
-    t = model.temperature_
-    return float(np.average(t, weights=model.cluster_weights_) if np.ndim(t) else t)
-
-
-def _choices(ks: Sequence[int], scores: Mapping[str, Values]) -> dict[str, int]:
-    """Return the number of clusters that each criterion selects, without criteria that have no values."""
-    choices = {}
-    for name, choose in CRITERIA.items():
-        values = scores.get(name, np.array([math.nan]))
-        if np.isfinite(values).any():
-            values = np.where(np.isfinite(values), values, math.nan)
-            choices[name] = ks[choose(values, scores.get(f"{name}_se", np.zeros(len(values))))]
-    return choices
+    return path

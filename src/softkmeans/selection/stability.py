@@ -119,8 +119,10 @@ def stability(
     """
     if not isinstance(model, SoftClusterer):
         raise InputError(
-            f"model is of type {type(model).__name__}, expected a fitted SoftKMeans or FuzzyCMeans: "
-            "for a pipeline, give its last step and the data transformed by the other steps"
+            f"is of type {type(model).__name__}",
+            parameter="model",
+            expected="a fitted SoftKMeans or FuzzyCMeans",
+            hint="for a pipeline, give its last step and the data transformed by the other steps",
         )
     check_is_fitted(model)
     check_count("n_resamples", n_resamples)

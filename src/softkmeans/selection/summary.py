@@ -155,13 +155,13 @@ def print_centers(model: Model, stability: Stability | None = None) -> None:
     print(_centers(model, stability))  # noqa: T201 -- meant for standard output
 
 
-def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
+def print_columns(columns: Mapping[str, Sequence[str]] | Sequence[tuple[str, Sequence[str]]]) -> None:
     """Print a table of columns with their names; the first column is left-aligned, the others right-aligned.
 
     Parameters
     ----------
-    columns : mapping of str to sequence of str
-        Cells of each column, by name.
+    columns : mapping of str to sequence of str, or sequence of pairs
+        Cells of each column, by name. Names in pairs may repeat.
 
     Examples
     --------
@@ -169,7 +169,8 @@ def print_columns(columns: Mapping[str, Sequence[str]]) -> None:
     k  bic
     ...
     """
-    print(_table(list(columns), list(columns.values())))  # noqa: T201 -- meant for standard output
+    pairs = list(columns.items()) if isinstance(columns, Mapping) else columns
+    print(_table([name for name, _ in pairs], [cells for _, cells in pairs]))  # noqa: T201 -- meant for standard output
 
 
 def _figures(rows: Mapping[str, str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["SOLVERS", "Adam", "Em", "Lbfgs", "Online", "Solver", "as_solver"]
+__all__ = ["SOLVERS", "Adam", "BatchPasses", "Em", "FullPasses", "Lbfgs", "Online", "PlainState", "Solver", "as_solver"]
 
 from .adam import Adam
-from .base import Solver
+from .base import PlainState, Solver
 from .em import Em
 from .lbfgs import Lbfgs
 from .online import Online
+from .passes import BatchPasses, FullPasses
 from .registry import SOLVERS, as_solver

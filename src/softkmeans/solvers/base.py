@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Solver", "State"]
+__all__ = ["PlainState", "Solver", "State"]
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..model.params import Params, PassStats
 from ..objectives import Objective
+from .passes import FullPasses
 
 
 class State(Protocol):
@@ -33,8 +34,30 @@ class State(Protocol):
         ...
 
 
+class PlainState(NamedTuple):
+    """The state of a solver that needs nothing but the parameters.
+
+    Attributes
+    ----------
+    params : Params
+        The parameters to evaluate next.
+    is_trial : bool
+        Whether these parameters are a trial step, which is undone unless it lowers the objective.
+    patience : int
+        Number of consecutive passes without improvement that mean convergence.
+    """
+
+    params: Params
+    is_trial: bool = False
+    patience: int = 1
+
+
 class Solver(ABC):
     """An algorithm that computes the next parameters from the statistics of a pass.
+
+    A solver never loops and never reads rows. `init` returns a state, and `step` the next state. A step can use these
+    functions of the parameters and sums: ``objective.value``, ``objective.gradient`` with respect to the vector of
+    ``objective.pack``, ``objective.preconditioner``, and ``objective.update``, the EM update.
 
     Attributes
     ----------
@@ -42,13 +65,34 @@ class Solver(ABC):
         Whether the solver uses the EM update of the objective. Not every objective has one.
     needs_gradient : bool
         Whether the solver uses the gradient of the objective. Not every objective has one.
-    by_batches : bool
-        Whether the solver steps after every batch of rows instead of once per pass.
+    supports_partial_fit : bool
+        Whether ``partial_fit`` can use the solver. Its ``init`` then takes `RunningStats`, too.
+    passes : FullPasses or BatchPasses
+        Whether the solver steps after every pass, or after every batch of rows.
+
+    Examples
+    --------
+    Gradient descent with a fixed step size, preconditioned so that a step size of 1 is nearly an EM step:
+
+    >>> from dataclasses import dataclass
+    >>> from softkmeans import SoftKMeans
+    >>> @dataclass(frozen=True)
+    ... class GradientDescent(Solver):
+    ...     lr: float = 0.5
+    ...     def init(self, objective, params):
+    ...         return PlainState(params)
+    ...     def step(self, objective, state, sums):
+    ...         step = objective.preconditioner(state.params, sums) * objective.gradient(state.params, sums)
+    ...         return PlainState(objective.unpack(objective.pack(state.params) - self.lr * step, state.params))
+    >>> model = SoftKMeans(2, temperature=1.0, solver=GradientDescent(), random_state=0)
+    >>> model.fit_predict([[0.0], [0.2], [5.0], [5.1], [5.2]])
+    array([1, 1, 0, 0, 0])
     """
 
     needs_update = False
     needs_gradient = True
-    by_batches = False
+    supports_partial_fit = False
+    passes = FullPasses()
 
     @abstractmethod
     def init(self, objective: Objective, params: Params) -> Any:

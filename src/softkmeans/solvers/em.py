@@ -5,19 +5,12 @@ from __future__ import annotations
 __all__ = ["Em"]
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from typing_extensions import override
 
 from ..model.params import Params, PassStats
 from ..objectives import Objective
-from .base import Solver
-
-
-class _State(NamedTuple):
-    params: Params
-    is_trial: bool = False
-    patience: int = 1
+from .base import PlainState, Solver
 
 
 @dataclass(frozen=True)
@@ -33,9 +26,9 @@ class Em(Solver):
     needs_gradient = False
 
     @override
-    def init(self, objective: Objective, params: Params) -> _State:
-        return _State(params, patience=objective.patience)
+    def init(self, objective: Objective, params: Params) -> PlainState:
+        return PlainState(params, patience=objective.patience)
 
     @override
-    def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
+    def step(self, objective: Objective, state: PlainState, sums: PassStats) -> PlainState:
         return state._replace(params=objective.update(state.params, sums))

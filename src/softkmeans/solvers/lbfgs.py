@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Lbfgs"]
+__all__ = ["FROM_THE_START", "Lbfgs"]
 
 import math
 from dataclasses import dataclass
@@ -170,3 +170,6 @@ def _inverse_hessian_product(gradient: Tensor, pairs: Pairs, inverse_curvature: 
     for (step, change), coefficient in zip(pairs, reversed(coefficients), strict=True):
         direction = direction + (coefficient - dot(change, direction) / dot(step, change)) * step
     return direction
+
+
+FROM_THE_START = Lbfgs(slow=0.0)

@@ -15,12 +15,13 @@ from typing_extensions import override
 
 from .._utils.checks import check_fraction
 from ..errors import InputError
+from ..model.logits import map_values
 from ..model.m_step import distortion_after
 from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from ..objectives import Objective
-from ..objectives.base import map_values
 from .base import Solver
+from .passes import BatchPasses
 
 # Fraction of the initial statistics that is kept after the first batch: a cluster without rows in it keeps its
 # center, and can get rows later.
@@ -88,14 +89,17 @@ class Online(Solver):
     forgetting: float = 0.0
     needs_update = True
     needs_gradient = True  # not used, but only objectives with a gradient are sums over batches
-    by_batches = True
+    supports_partial_fit = True
+    passes = BatchPasses()
 
     def __post_init__(self) -> None:
         if not isinstance(self.kappa, Real) or not 0.5 < self.kappa <= 1:
-            raise InputError(f"kappa={self.kappa!r}: expected a number above 0.5 and at most 1")
+            raise InputError(parameter="kappa", value=self.kappa, expected="a number above 0.5 and at most 1")
         check_fraction("forgetting", self.forgetting)
         if self.forgetting == 1:
-            raise InputError("forgetting=1 would discard all earlier batches: expected a number below 1")
+            raise InputError(
+                "would discard all earlier batches", parameter="forgetting", value=1, hint="give a number below 1"
+            )
 
     @override
     def init(self, objective: Objective, params: Params, running: RunningStats | None = None) -> _State:
@@ -171,7 +175,11 @@ def stationary_stats(
     typical = map_values(lambda t: objective.scaling.distance.mean_distortion(t, n_features), params.temperature)
     if mean_distance is not None and not objective.temperature.learned:
         typical = torch.full_like(typical, mean_distance)
-    irls_weight = weight * objective.scaling.distance.slope(typical.clamp_min(1e-150))
+    distance = objective.scaling.distance
+    slope = distance.constant_slope
+    if slope is None:
+        slope = distance.with_slope(distance.to_squared(typical.clamp_min(1e-150)))[1]
+    irls_weight = weight * slope
     zeros = torch.zeros_like(weight)
     return Stats(
         weight,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["TemperatureRule"]
+__all__ = ["TemperatureRule", "check_number"]
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from numbers import Real
+from typing import Any
 
 from ..data.scaling import Scaling
 from ..data.source import Source
+from ..errors import InputError
 from ..model.params import Params
 from ..model.stats import Stats
 
@@ -26,18 +30,40 @@ class TemperatureRule(ABC):
         Whether T is defined by an equation (see `solve`). The fit then searches for a fixed point of T and the centers.
     needs_entropy_slope : bool
         Whether `solve` needs ∂H/∂log T, the derivative of the entropy.
+    is_given : bool
+        Whether T is given as numbers.
+
+    Examples
+    --------
+    A rule that sets T to a fraction of the mean squared distance from the initial centers:
+
+    >>> from dataclasses import dataclass
+    >>> from softkmeans import SoftKMeans
+    >>> @dataclass(frozen=True)
+    ... class FractionOfStart(TemperatureRule):
+    ...     fraction: float = 0.5
+    ...     def start(self, scaling, mean_distortion):
+    ...         return self.fraction * mean_distortion()
+    >>> model = SoftKMeans(2, temperature=FractionOfStart(), init=[[0.0], [4.0]])
+    >>> model.fit([[1.0], [-1.0], [5.0], [3.0]]).temperature_
+    0.5
     """
 
     learned: bool = False
     per_cluster: bool = False
     solves_equation: bool = False
     needs_entropy_slope: bool = False
+    is_given: bool = False
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         """Return the rule with the properties of the scaled data that it needs.
 
         This takes at most one pass over the data, or a few passes if there are very many features.
         """
+        return self
+
+    def after_fit(self, temperature: Any) -> TemperatureRule:
+        """Return the rule for further batches of a model that was fitted with a temperature, in the data's units."""
         return self
 
     def stages(self, scaling: Scaling) -> tuple[float, ...]:
@@ -64,3 +90,11 @@ class TemperatureRule(ABC):
         ``slope``, ∂H/∂log T at fixed centers, which is given only if `needs_entropy_slope` is True.
         """
         raise NotImplementedError
+
+
+def check_number(rule: str, number: Any) -> None:
+    """Raise an InputError unless the number of a rule, as in "perplexity:1.5", is finite and above 0."""
+    if not isinstance(number, Real) or isinstance(number, bool) or not 0 < float(number) < math.inf:
+        raise InputError(
+            parameter="temperature", value=f"{rule}:{number}", hint="give a finite number above 0 after the colon"
+        )

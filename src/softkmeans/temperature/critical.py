@@ -6,17 +6,17 @@ __all__ = ["Critical", "critical_temperature"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from numpy.typing import ArrayLike
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.checks import check_positive
 from ..data.convert import as_source
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import as_distance
-from .base import TemperatureRule
+from .base import TemperatureRule, check_number
 from .fixed import Fixed
 from .moments import check_squared, largest_variance
 
@@ -72,13 +72,17 @@ class Critical(TemperatureRule):
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        check_positive("the multiple of the critical temperature", self.factor)
+        check_number("critical", self.factor)
 
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         check_squared(f"critical:{self.factor:g}", scaling)
         temperature = self.factor * 2 * largest_variance(view) * scaling.unit
         return Fixed(temperature or scaling.unit)  # if all rows are the same, any temperature gives the same fit
+
+    @override
+    def after_fit(self, temperature: Any) -> TemperatureRule:
+        return Fixed(temperature)  # the value computed from the first batch
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:

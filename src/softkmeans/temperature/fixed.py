@@ -20,8 +20,10 @@ def scaled_temperature(temperature: float, scaling: Scaling) -> float:
     scaled = temperature / scaling.unit
     if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives could exceed the range of float64
         raise InputError(
-            f"temperature={temperature:g} is too far from the scale of the data, whose squared spread is about "
-            f"{scaling.unit:.3g}: choose a temperature closer to it"
+            f"is too far from the scale of the data, whose squared spread is about {scaling.unit:.3g}",
+            parameter="temperature",
+            value=temperature,
+            hint="choose a temperature closer to it",
         )
     return scaled
 
@@ -37,6 +39,7 @@ class Fixed(TemperatureRule):
     """
 
     value: float | tuple[float, ...]
+    is_given = True
 
     def __post_init__(self) -> None:
         if np.ndim(self.value):  # any kind of sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MaximumLikelihood"]
+__all__ = ["PER_CLUSTER", "MaximumLikelihood"]
 
 import math
 from collections.abc import Callable
@@ -43,3 +43,6 @@ class MaximumLikelihood(TemperatureRule):
     def lower_bound(self, scaling: Scaling) -> float:
         """Return the lower bound of T."""
         return self.floor * 2 * (scaling.variance or 1.0)
+
+
+PER_CLUSTER = MaximumLikelihood(per_cluster=True)

@@ -19,10 +19,12 @@ MAX_COVARIANCE_FEATURES = 8192  # the covariance then takes 512 MB
 
 def check_squared(rule: str, scaling: Scaling) -> None:
     """Raise an InputError unless distances are squared Euclidean, as a rule that uses variances requires."""
-    if scaling.distance.name != "sqeuclidean":
+    if not scaling.distance.is_squared:
         raise InputError(
-            f"temperature={rule!r} needs squared Euclidean distances, not {scaling.distance.name!r}: "
-            "use another temperature or the distance 'sqeuclidean'"
+            f"needs squared Euclidean distances, not {scaling.distance.name!r}",
+            parameter="temperature",
+            value=rule,
+            hint="use another temperature or the distance 'sqeuclidean'",
         )
 
 
@@ -30,8 +32,9 @@ def covariance(view: Source) -> Tensor:
     """Compute the covariance (d, d) of rows whose mean is 0, in one pass."""
     if view.n_features > MAX_COVARIANCE_FEATURES:
         raise InputError(
-            f"a temperature that needs the covariance of {view.n_features} features is not supported, expected at most "
-            f"{MAX_COVARIANCE_FEATURES}: reduce them first, for example by PCA"
+            f"a temperature that needs the covariance of {view.n_features} features is not supported",
+            expected=f"at most {MAX_COVARIANCE_FEATURES}",
+            hint="reduce them first, for example by PCA",
         )
     scatter, weight = _products(view, None)
     return scatter / weight

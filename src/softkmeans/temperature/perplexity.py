@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from .._utils.checks import check_positive
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
 from ..model.params import Params
 from ..model.stats import Stats
-from .base import TemperatureRule
+from .base import TemperatureRule, check_number
 from .maximum_likelihood import MaximumLikelihood
 
 
@@ -37,22 +36,23 @@ class Perplexity(TemperatureRule):
     needs_entropy_slope = True
 
     def __post_init__(self) -> None:
-        check_positive("perplexity", self.value)
+        check_number("perplexity", self.value)
 
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         if n_clusters == 1:
-            raise InputError(
-                f"perplexity={self.value:g} is not possible with 1 cluster, where it is 1: use more clusters"
-            )
+            raise self._error("is not possible with 1 cluster, where it is 1", "use more clusters")
         if not 1 < self.value < n_clusters:
-            raise InputError(
-                f"perplexity={self.value:g} with {n_clusters} clusters: give a number between 1 and {n_clusters}"
-            )
+            raise self._error(f"with {n_clusters} clusters", f"give a number between 1 and {n_clusters}")
         return self
+
+    def _error(self, problem: str, hint: str) -> InputError:
+        return InputError(problem, parameter="temperature", value=f"perplexity:{self.value:g}", hint=hint)
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        if not scaling.distance.has_density:
+            return max(mean_distortion(), MaximumLikelihood().lower_bound(scaling))
         return MaximumLikelihood().start(scaling, mean_distortion)
 
     @override

@@ -1,28 +1,16 @@
-"""The temperature rules by name. A new rule is a class and an entry in `TEMPERATURES` or `PARAMETRIC`."""
+"""Temperature rules by name."""
 
 from __future__ import annotations
 
 __all__ = ["PARAMETRIC", "TEMPERATURES", "as_temperature"]
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .._utils.checks import check_positive
 from ..errors import InputError
+from ..registries import PARAMETRIC, TEMPERATURES
 from .base import TemperatureRule
-from .calibrated import Calibrated
-from .critical import Critical
 from .fixed import Fixed
-from .maximum_likelihood import MaximumLikelihood
-from .perplexity import Perplexity
-
-TEMPERATURES: dict[str, TemperatureRule] = {
-    "auto": MaximumLikelihood(),
-    "per-cluster": MaximumLikelihood(per_cluster=True),
-    "calibrated": Calibrated(),
-}
-PARAMETRIC: dict[str, Callable[[float], TemperatureRule]] = {"perplexity": Perplexity, "critical": Critical}
 
 
 def as_temperature(temperature: object) -> TemperatureRule:
@@ -61,11 +49,13 @@ def _rule_by_name(name: str) -> TemperatureRule:
         return TEMPERATURES[name]
     rule, _, number = name.partition(":")
     try:
-        return PARAMETRIC[rule](float(number))
-    except (KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"temperature={name!r}: give a finite number above 0{_expected()}") from None
+        value = float(number)
+        kind = PARAMETRIC[rule]
+    except (KeyError, ValueError):
+        hint = f"give a finite number above 0{_expected()}"
+        raise InputError(parameter="temperature", value=name, hint=hint) from None
+    made: TemperatureRule = kind(value)
+    return made
 
 
 def _expected() -> str:

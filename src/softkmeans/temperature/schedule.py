@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Schedule"]
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,8 @@ from ..data.scaling import Scaling
 from ..errors import InputError
 from .base import TemperatureRule
 from .fixed import scaled_temperature
+
+EXPECTED = "a sequence of temperatures (m,)"
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,15 @@ class Schedule(TemperatureRule):
         try:
             values = np.asarray(self.temperatures, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError(
-                f"the schedule {self.temperatures!r} is not numeric, expected a sequence of temperatures (m,)"
-            ) from None
+            raise _error(f"{self.temperatures!r} are not numeric", expected=EXPECTED) from None
         if values.ndim != 1 or not len(values):
-            raise InputError(f"the schedule has shape {values.shape}, expected a sequence of temperatures (m,)")
+            raise _error(f"have shape {values.shape}", expected=EXPECTED)
         for value in values.tolist():
-            check_positive("a temperature of the schedule", value)
+            if not 0 < value < math.inf:
+                raise _error(f"contain {value:g}", hint="give finite numbers above 0")
         for before, after in pairwise(values.tolist()):
             if not after < before:
-                raise InputError(f"the schedule goes from {before:g} to {after:g}: give decreasing temperatures")
+                raise _error(f"go from {before:g} to {after:g}", hint="give decreasing temperatures")
         object.__setattr__(self, "temperatures", tuple(values.tolist()))
 
     @classmethod
@@ -61,7 +63,8 @@ class Schedule(TemperatureRule):
         check_positive("last", last)
         check_count("number", number)
         if number < 2:
-            raise InputError(f"number={number} is too few temperatures for {first:g} to {last:g}: give 2 or more")
+            problem = f"is too few temperatures for {first:g} to {last:g}"
+            raise InputError(problem, parameter="number", value=number, hint="give 2 or more")
         return cls(np.geomspace(first, last, number).tolist())
 
     @override
@@ -71,3 +74,7 @@ class Schedule(TemperatureRule):
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
         return scaled_temperature(self.temperatures[-1], scaling)
+
+
+def _error(problem: str, **parts: str) -> InputError:
+    return InputError(problem, parameter="temperatures", **parts)

@@ -150,8 +150,8 @@ def make_block(rows: Any, weights: Any, position: Position) -> Block:
     array, (number, start, stop) = as_rows(rows), position
     if array.shape[0] != stop - start:
         raise InputError(
-            f"partition {number} has {array.shape[0]} rows, but had {stop - start} in an earlier pass: persist the "
-            "collection, or build it from data that does not change"
+            f"partition {number} has {array.shape[0]} rows, but had {stop - start} in an earlier pass",
+            hint="persist the collection, or build it from data that does not change",
         )
     return Block(array, None if weights is None else as_weights(weights), CPU, DTYPE, start=start)
 

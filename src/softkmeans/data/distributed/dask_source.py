@@ -18,7 +18,15 @@ from ...errors import InputError
 from ..block import Block
 from ..frames import as_rows, dtype_of, is_dask
 from ..source import ArraySource, Source
-from ..validation import check_finite, check_matrix, check_signs, check_weights, find_not_finite, raise_not_finite
+from ..validation import (
+    NOT_EMPTY,
+    check_finite,
+    check_matrix,
+    check_signs,
+    check_weights,
+    find_not_finite,
+    raise_not_finite,
+)
 from .dask_partitions import (
     CPU,
     DTYPE,
@@ -81,7 +89,8 @@ class DaskSource(Source):
         ends = np.cumsum([summary.length for summary in summaries]).tolist()
         self.n_rows = ends[-1]
         if not self.n_rows:
-            raise InputError(f"the data has shape {(0, self.n_features)}: at least one row and one feature are needed")
+            problem = f"has shape {(0, self.n_features)}"
+            raise InputError(problem, parameter="the data", hint=NOT_EMPTY)
         _check(summaries, self.n_features)
         if sample_weight is not None and not lazy_weights:
             weights = _split_weights(check_weights(sample_weight, self.n_rows), ends)
@@ -124,12 +133,13 @@ class _PartitionSummary(NamedTuple):
 def check_collection(x: Any) -> None:
     """Raise an InputError unless x is a Dask array (n, d) or data frame of real numbers."""
     if not hasattr(type(x), "to_delayed") or not hasattr(type(x), "ndim"):
-        raise InputError(f"the data is a Dask {type(x).__name__}, expected a Dask array or data frame: convert it")
+        problem = f"is a Dask {type(x).__name__}"
+        raise InputError(problem, parameter="the data", expected="a Dask array or data frame", hint="convert it")
     if x.ndim != 2:
-        remedy = "x.reshape(-1, 1)" if hasattr(x, "chunks") else "x.to_frame()"
-        raise InputError(f"the data has {x.ndim} dimensions, expected (n, d): use {remedy} for one feature")
+        hint = f"use {'x.reshape(-1, 1)' if hasattr(x, 'chunks') else 'x.to_frame()'} for one feature"
+        raise InputError(f"has {x.ndim} dimensions", parameter="the data", expected="(n, d)", hint=hint)
     if not x.shape[1]:
-        raise InputError("the data has no columns: at least one row and one feature are needed")
+        raise InputError("has no columns", parameter="the data", hint=NOT_EMPTY)
     check_matrix(np.empty((1, 1), dtype_of(x)))  # dtype_of raises if a data frame has columns that are not numeric
 
 
@@ -180,8 +190,10 @@ def _check(summaries: list[_PartitionSummary], n_features: int) -> None:
     for number, summary in enumerate(summaries):
         if summary.n_weights != summary.length:
             raise InputError(
-                f"sample_weight has {summary.n_weights} values in partition {number}, expected {summary.length}: give "
-                "one weight per row, in the same partitions"
+                f"has {summary.n_weights} values in partition {number}",
+                parameter="sample_weight",
+                expected=f"{summary.length}",
+                hint="give one weight per row, in the same partitions",
             )
     _check_finite("the data", [(summary.length, *summary.not_finite) for summary in summaries], n_features)
     _check_finite("sample_weight", [(summary.length, *summary.weights_not_finite) for summary in summaries], 1)
@@ -214,17 +226,17 @@ def _delayed_partitions(x: Any) -> list[Any]:
 def _delayed_weights(w: Any, x: Any) -> list[Any]:
     """Return the weights in the partitions of the rows; rechunk them if all lengths are known."""
     if getattr(w, "ndim", None) != 1:
-        kind = type(w).__name__
-        raise InputError(f"sample_weight is a Dask {kind}, expected an array (n,) or a series: give one weight per row")
+        problem, expected = f"is a Dask {type(w).__name__}", "an array (n,) or a series"
+        raise InputError(problem, parameter="sample_weight", expected=expected, hint="give one weight per row")
     are_arrays = hasattr(w, "chunks") and hasattr(x, "chunks")
     if are_arrays and w.chunks[0] != x.chunks[0] and not np.isnan([*w.shape, x.shape[0]]).any():
         if w.shape[0] != x.shape[0]:
-            raise InputError(f"sample_weight has shape {w.shape}, expected ({x.shape[0]},): give one weight per row")
+            problem, expected = f"has shape {w.shape}", f"({x.shape[0]},)"
+            raise InputError(problem, parameter="sample_weight", expected=expected, hint="give one weight per row")
         w = w.rechunk((x.chunks[0],))
     if w.npartitions != x.npartitions:
-        raise InputError(
-            f"sample_weight has {w.npartitions} partitions, but the data has {x.npartitions}: use the same for both"
-        )
+        problem = f"has {w.npartitions} partitions, but the data has {x.npartitions}"
+        raise InputError(problem, parameter="sample_weight", hint="use the same for both")
     return _delayed_partitions(w)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..._utils.signals import clear_pending, is_pending
-from ...errors import InputError, RankLostError, SharedError
+from ...errors import InputError, Message, RankLostError, Setting, SharedError
 from ..block import Block
 from ..convert import as_source
 from ..files.scan import Scan
@@ -78,7 +78,8 @@ def distributed(
     [[0.1], [5.1]]
     """
     if not dist.is_available() or not dist.is_initialized():
-        raise InputError("there is no process group: use torchrun, and call torch.distributed.init_process_group first")
+        hint = "use torchrun, and call torch.distributed.init_process_group first"
+        raise InputError("there is no process group", hint=hint)
     return RankSource(lambda: _rows_of(data, sample_weight, group), group)
 
 
@@ -113,12 +114,14 @@ def _check_agreement(infos: list[_RowsInfo]) -> _RowsInfo:
     """Return the information of the first rank that has rows; raise an error if ranks have different columns."""
     if len({info.n_features for info in infos}) > 1:
         counts = ", ".join(f"{info.n_features} on rank {rank}" for rank, info in enumerate(infos))
-        raise SharedError(f"ranks differ in the number of features, {counts}: use the same columns on all ranks")
+        problem = f"ranks differ in the number of features, {counts}"
+        raise SharedError(problem, hint="use the same columns on all ranks")
     with_rows = [info for info in infos if info.n_rows]
     if not with_rows:
-        raise SharedError("no rank has any rows: give rows to at least one rank")
+        raise SharedError("no rank has any rows", hint="give rows to at least one rank")
     if len({info.columns for info in with_rows}) > 1:
-        raise SharedError("ranks differ in their column names: use the same names in the same order on all ranks")
+        hint = "use the same names in the same order on all ranks"
+        raise SharedError("ranks differ in their column names", hint=hint)
     return with_rows[0]
 
 
@@ -247,14 +250,25 @@ def run_on_all_ranks(
 
 def _raise_on_all_ranks(failure: BaseException | None, group: Group | None) -> None:
     """Raise, on every rank, the error of the first rank that failed; interrupts have priority over other errors."""
-    message = " ".join(str(failure).split()) or type(failure).__name__
     interrupted = isinstance(failure, KeyboardInterrupt)
-    failures = _all_gather(None if failure is None else (interrupted, message), group)
+    failures = _all_gather(None if failure is None else (interrupted, _portable_message(failure)), group)
     if any(other is not None and other[0] for other in failures):
         clear_pending()
         raise KeyboardInterrupt from None
-    rank, first = next((rank, other) for rank, other in enumerate(failures) if other is not None)
-    raise SharedError(f"rank {rank}: {first[1]}") from failure
+    rank, (_, message) = next((rank, other) for rank, other in enumerate(failures) if other is not None)
+    raise SharedError(Message(f"rank {rank}: ", message)) from failure
+
+
+def _portable_message(failure: BaseException) -> Message:
+    """Return the message of an error for the other ranks; of values that may not be picklable, it has only the text."""
+    if not isinstance(failure, InputError):
+        return Message(" ".join(str(failure).split()) or type(failure).__name__)
+    parts = failure.message.parts
+    return Message(*(part if isinstance(part, Setting) and _is_plain(part) else str(part) for part in parts))
+
+
+def _is_plain(setting: Setting) -> bool:
+    return not setting.has_value or isinstance(setting.value, str | bool | int | float | None)
 
 
 def _all_gather(value: Any, group: Group | None) -> list[Any]:

@@ -19,8 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
-from .whole_files import OpenTable, is_number, listing
+from .whole_files import FileError, OpenTable, is_number, listing
 
 
 def choose(
@@ -29,7 +28,8 @@ def choose(
     """Return the names of the features, and those of the label and weight columns."""
     used = [name for name in (label, weight) if name is not None]
     if isinstance(columns, str) or (columns is not None and not len(columns)):
-        raise InputError(f"columns must be a list of names, got {columns!r}")
+        problem = f"must be a list of names, got {columns!r}"
+        raise FileError(problem, parameter="columns", hint="give one name or more")
     chosen = list(columns or ())
     _check_names(opened, chosen + used, columns)
     if opened.matrix is not None:
@@ -52,16 +52,20 @@ def _check_names(opened: OpenTable, names: list[str], columns: Sequence[str] | N
     """Raise an InputError unless every name is a column and is used once."""
     known = list(opened.numeric)
     if opened.matrix is not None and (columns is not None or (names and not known)):
-        raise InputError(f"the rows are one array without column names, so {listing(names)} can't be chosen")
+        raise FileError(
+            f"the rows are one array without column names, so {listing(names)} can't be chosen",
+            hint="choose no columns, or save the columns by name",
+        )
     if opened.headless and not set(names) & set(known):
-        expected = "expected a header row with the names of the columns (if these are the names, choose them by name)"
-        raise InputError(f"the first row holds only numbers ({listing(known, 4)}); {expected}")
+        hint = "expected a header row with the names of the columns (if these are the names, choose them by name)"
+        raise FileError(f"the first row holds only numbers ({listing(known, 4)})", hint=hint)
     for name, count in Counter(names).items():
         if name not in opened.numeric:
-            hint = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
-            raise InputError(f"there is no column {name!r}{hint}; the columns are {listing(known)}")
+            guess = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
+            raise FileError(f"there is no column {name!r}{guess}", hint=f"the columns are {listing(known)}")
         if count > 1:
-            raise InputError(f"column {name!r} is chosen twice; a column must be a feature, the label or the weight")
+            hint = "a column must be a feature, the label or the weight"
+            raise FileError(f"column {name!r} is chosen twice", hint=hint)
 
 
 def _holds_row_names(name: str) -> bool:
@@ -72,16 +76,19 @@ def _holds_row_names(name: str) -> bool:
 def raise_for_no_numbers(known: list[str]) -> NoReturn:
     """Raise an InputError: no feature column holds numbers."""
     has_other_separator = len(known) == 1 and any(separator in known[0] for separator in ";,\t|")
-    hint = "; check whether its cells are separated by another character" if has_other_separator else ""
-    raise InputError(f"no feature column holds numbers; the columns are {listing(known)}{hint}")
+    advice = "; check whether its cells are separated by another character" if has_other_separator else ""
+    raise FileError("no feature column holds numbers", hint=f"the columns are {listing(known)}{advice}")
 
 
 def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:
     filled = [(row, value) for row, value in enumerate(values.tolist(), start=1) if value is not None]
     if not filled:
-        raise InputError(f"column {name!r} has no values")
+        raise FileError(f"column {name!r} has no values", hint="choose another one")
     row, value = next(((row, value) for row, value in filled if not is_number(value)), filled[0])
-    raise InputError(f"column {name!r} is not numeric: row {row} of the data holds {reprlib.repr(value)}")
+    raise FileError(
+        f"column {name!r} is not numeric: row {row} of the data holds {reprlib.repr(value)}",
+        hint="correct it or choose another one",
+    )
 
 
 def as_floats(values: NDArray[Any]) -> NDArray[Any]:
@@ -106,16 +113,18 @@ def check_weights(weights: NDArray[np.float64], what: str, start: int = 0) -> No
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         first = bad.argmax()
-        raise InputError(
-            f"{what} must be finite and not negative: row {start + first + 1} of the data holds {weights[first]}"
+        raise FileError(
+            f"{what} must be finite and not negative: row {start + first + 1} of the data holds {weights[first]}",
+            hint="correct it",
         )
 
 
 def raise_for_no_weight(what: str) -> NoReturn:
     """Raise an InputError: all weights are 0."""
-    raise InputError(f"{what} is zero in every row; at least one weight must be positive")
+    raise FileError(f"{what} is zero in every row", hint="at least one weight must be positive")
 
 
 def raise_for_missing(what: str, first: str) -> NoReturn:
     """Raise an InputError: values are missing, the first of them at ``first``."""
-    raise InputError(f"{what}, the first in {first} (rows and columns counted from 1); fill in or remove them")
+    problem = f"{what}, the first in {first} (rows and columns counted from 1)"
+    raise FileError(problem, hint="fill in or remove them")

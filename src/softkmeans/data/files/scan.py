@@ -12,7 +12,7 @@ import torch
 from typing_extensions import override
 
 from ..._utils.fork import survive_fork
-from ...errors import InputError
+from ...errors import InputError, Message, Setting
 from ..block import Block, working_dtype
 from ..source import Source
 from .block_readers import Reader, Window, open_reader
@@ -92,7 +92,8 @@ def as_device(device: str | torch.device | None) -> torch.device:
         available = torch.device("cpu" if device is None else device)
         torch.empty(0, device=available)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
+        problem = f"can't be used ({str(error).splitlines()[0]})"
+        raise InputError(problem, parameter="device", value=device, hint="choose another one, such as 'cpu'") from None
     return available
 
 
@@ -138,9 +139,10 @@ class Scan(Source):
     def share(self, rank: int, size: int) -> Scan:
         """Return share ``rank`` of ``size``, counted from 0. Each row is in exactly one share; a share may be empty."""
         if self.size > 1:
-            raise InputError("this scan is already a share: call share on the whole scan")
+            raise InputError("this scan is already a share", hint="call share on the whole scan")
         if not 0 <= rank < size:
-            raise InputError(f"rank={rank!r} of size={size!r}: expected 0 <= rank < size")
+            problem, hint = Message("of ", Setting("size", size)), "expected 0 <= rank < size"
+            raise InputError(problem, parameter="rank", value=rank, hint=hint)
         return Scan(self.reader, self.device, rank, size)
 
     def _pass(self) -> Iterator[Window]:
@@ -157,9 +159,8 @@ class Scan(Source):
         if known is None:
             self._check_all(n_rows, has_weight)
         elif n_rows != known:
-            raise InputError(
-                f"this pass read {n_rows} rows, and the previous pass {known}: every pass needs the same rows"
-            )
+            problem = f"this pass read {n_rows} rows, and the previous pass {known}"
+            raise InputError(problem, hint="every pass needs the same rows")
         self._n_rows_read = n_rows
 
     def _check(self, window: Window) -> None:
@@ -168,15 +169,16 @@ class Scan(Source):
             if window.weights is not None:
                 check_weights(window.weights, f"the weight column {self.reader.weight_column!r}", window.row)
         except InputError as error:
-            raise InputError(f"{window.name}: {error}") from None
+            raise InputError(Message(f"{window.name}: ", error.message)) from None
 
     def _check_all(self, n_rows: int, has_weight: bool) -> None:
         expected = self.reader.count(self.rank, self.size)
         if expected is not None and n_rows != expected:
-            raise InputError(f"the data has {n_rows} rows, expected {expected}: check that it is complete")
+            problem, hint = f"has {n_rows} rows", "check that it is complete"
+            raise InputError(problem, parameter="the data", expected=f"{expected}", hint=hint)
         if self.size > 1:  # a share may have no rows, or only weights of 0
             return
         if not n_rows:
-            raise InputError("the data has no rows")
+            raise InputError("has no rows", parameter="the data", hint="give at least one row")
         if not has_weight:
             raise_for_no_weight(f"the weight column {self.reader.weight_column!r}")

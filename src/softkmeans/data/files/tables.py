@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
 from .columns import (
     as_floats,
     check_rows,
@@ -20,7 +19,7 @@ from .columns import (
     raise_for_no_numbers,
     raise_for_no_weight,
 )
-from .whole_files import arrow, one_line_errors, open_table
+from .whole_files import FileError, arrow, one_line_errors, open_table
 
 
 class Table(NamedTuple):
@@ -133,9 +132,9 @@ def _stack(
 
 def _checked_rows(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
     if x.dtype.kind not in "biuf":
-        raise InputError(f"the array holds {x.dtype}; it must hold numbers")
+        raise FileError(f"the array holds {x.dtype}", hint="it must hold numbers")
     if not x.shape[1]:
-        raise InputError(f"the array has shape {x.shape}; it must have at least one column")
+        raise FileError(f"the array has shape {x.shape}", hint="it must have at least one column")
     x = as_floats(x)
     check_rows(x, names)
     return x
@@ -148,7 +147,7 @@ def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
     if missing.any():
         raise_for_missing(f"the label column {name!r} has {missing.sum()} empty cells", f"row {missing.argmax() + 1}")
     if isinstance(values[0], bytes):
-        raise InputError(f"the label column {name!r} is not UTF-8 text; save the file as UTF-8")
+        raise FileError(f"the label column {name!r} is not UTF-8 text", hint="save the file as UTF-8")
     return np.array(values, dtype=str if values.dtype.kind == "O" else None)  # a copy: pyarrow's memory is read-only
 
 

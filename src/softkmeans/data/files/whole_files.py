@@ -1,22 +1,26 @@
 """Table formats: each opens a file as named columns, whose values are read on demand."""
 
 __all__ = [
-    "ENCODING",
-    "NO_ROWS",
+    "FileError",
     "OpenTable",
     "arrow",
+    "check_no_objects",
     "check_plain_file",
     "explain_csv",
     "find_suffix",
     "from_arrow",
+    "has_no_rows",
     "is_headless",
     "is_number",
     "listing",
+    "no_rows_error",
+    "no_text_error",
     "one_line_errors",
     "open_table",
 ]
 
 import codecs
+import csv
 import gzip
 import importlib
 import zipfile
@@ -25,13 +29,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from ...errors import InputError, MissingExtraError
+from ...errors import InputError, Message, MissingExtraError, Setting
 
 # Errors that readers raise for damaged files; pyarrow's exceptions are subclasses of these.
 _READ_ERRORS = (
@@ -44,8 +50,32 @@ _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-NO_ROWS = "the file has no rows of data"
-ENCODING = "the file is not UTF-8 text; save it as UTF-8"
+# Versions of the NPY format. Version 3 differs from 2 only in the encoding of the names of fields.
+NPY_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class FileError(InputError):
+    """A file that can't be used. The hint follows a semicolon, as a colon follows the name of the file."""
+
+    @property
+    @override
+    def message(self) -> Message:
+        problem = InputError(self.problem, parameter=self.parameter, value=self.value, expected=self.expected)
+        return Message(problem.message, "; ", self.hint) if self.hint else problem.message
+
+
+def no_rows_error() -> FileError:
+    """Return the error for a file without rows."""
+    return FileError("the file has no rows of data", hint="give one with rows")
+
+
+def no_text_error() -> FileError:
+    """Return the error for a text file with another encoding."""
+    return FileError("the file is not UTF-8 text", hint="save it as UTF-8")
 
 
 class OpenTable(NamedTuple):
@@ -65,16 +95,19 @@ def one_line_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(" ".join(f"{path}: {error}".splitlines())) from None
+        raise InputError(_one_line(Message(f"{path}: ", error.message))) from None
     except PermissionError as error:
-        raise InputError(f"{path}: the file can't be read: permission denied; change its permissions") from error
+        problem = f"{path}: the file can't be read: permission denied"
+        raise FileError(problem, hint="change its permissions") from error
     except _READ_ERRORS as error:
-        reason = "it holds Python objects, which are never unpickled; save plain arrays of numbers or text"
-        if "allow_pickle" not in str(error):
-            reason = (
-                f"{error or type(error).__name__}; check that it is complete and that its extension matches its format"
-            )
-        raise InputError(" ".join(f"{path}: the file can't be read: {reason}".splitlines())) from error
+        problem = _one_line(Message(f"{path}: the file can't be read: {error or type(error).__name__}"))
+        hint = "check that it is complete and that its extension matches its format"
+        raise FileError(problem, hint=hint) from error
+
+
+def _one_line(message: Message) -> Message:
+    """Return a message without line breaks, which names of files and errors of other libraries may have."""
+    return Message(*(part if isinstance(part, Setting) else " ".join(part.splitlines()) for part in message.parts))
 
 
 def open_table(path: Path) -> OpenTable:
@@ -82,19 +115,21 @@ def open_table(path: Path) -> OpenTable:
     opener = _OPENERS[check_plain_file(path, _OPENERS)]
     opened = opener(path)
     if not opened.n_rows:
-        raise InputError(NO_ROWS)
+        raise no_rows_error()
     return opened
 
 
 def check_plain_file(path: Path, formats: Iterable[str]) -> str:
     """Return the suffix of a file; raise an InputError unless it is a non-empty file of one of the formats."""
     if not path.exists():
-        raise InputError("there is no such file")
+        raise FileError("there is no such file", hint="check its name and folder")
+    if path.is_dir():
+        raise FileError("this is a folder", hint="give a file in it")
     if not path.is_file():
-        raise InputError("this is a folder; give a file in it" if path.is_dir() else "this is not a plain file")
+        raise FileError("this is not a plain file", hint="save the data in a file")
     suffix = find_suffix(path, formats)
     if not path.stat().st_size:
-        raise InputError("the file is empty")
+        raise FileError("the file is empty", hint="give one with rows")
     return suffix
 
 
@@ -102,7 +137,8 @@ def find_suffix(path: Path, formats: Iterable[str]) -> str:
     """Return the suffix, one of the formats, that the name ends in."""
     match = next((suffix for suffix in formats if path.name.lower().endswith(suffix)), None)
     if match is None:
-        raise InputError(f"unknown extension {path.suffix!r} of {path.name!r}; it must be one of {', '.join(formats)}")
+        hint = f"it must be one of {', '.join(formats)}"
+        raise FileError(f"unknown extension {path.suffix!r} of {path.name!r}", hint=hint)
     return match
 
 
@@ -115,18 +151,18 @@ def arrow(module: str) -> Any:
 
 
 def _open_csv(path: Path, delimiter: str) -> OpenTable:
-    csv = arrow("csv")
-    parse = partial(csv.ParseOptions, delimiter=delimiter, newlines_in_values=True)
+    pyarrow = arrow("csv")
+    parse = partial(pyarrow.ParseOptions, delimiter=delimiter, newlines_in_values=True)
     try:
-        table = csv.read_csv(path, parse_options=parse())
+        table = pyarrow.read_csv(path, parse_options=parse())
         names = [name.strip() for name in table.column_names]
-    except arrow("lib").ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            raise InputError(NO_ROWS) from None
+    except arrow("lib").ArrowInvalid:
+        if has_no_rows(path, delimiter):
+            raise no_rows_error() from None
         explain_csv(path, parse)
         raise
     except UnicodeDecodeError:
-        raise InputError(ENCODING) from None
+        raise no_text_error() from None
     table = table.rename_columns(names)
     return from_arrow(table.num_rows, table.schema, table.select)._replace(headless=is_headless(names))
 
@@ -134,6 +170,14 @@ def _open_csv(path: Path, delimiter: str) -> OpenTable:
 def is_headless(names: list[str]) -> bool:
     """Return whether the first row of a CSV holds numbers and not names."""
     return any(names) and all(is_number(name) for name in names if name)
+
+
+def has_no_rows(path: Path, delimiter: str) -> bool:
+    """Return whether a text file holds at most a header; pyarrow fails if that has no line end."""
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file, suppress(csv.Error):
+        return len(list(islice(filter(None, csv.reader(file, delimiter=delimiter)), 2))) < 2
+    return False
 
 
 def explain_csv(path: Path, parse: Callable[..., Any]) -> None:
@@ -148,27 +192,31 @@ def _raise_for_encoding(path: Path) -> None:
         try:
             for part in codecs.iterdecode(file, "utf-8"):
                 if "\0" in part:
-                    raise InputError(ENCODING)
+                    raise no_text_error()
         except UnicodeDecodeError:
-            raise InputError(ENCODING) from None
+            raise no_text_error() from None
 
 
 def _raise_for_uneven_row(path: Path, parse: Callable[..., Any]) -> None:
     """Read the file again on one thread, where pyarrow counts rows, and raise for the first row of another length."""
-    csv = arrow("csv")
-    messages = []
+    pyarrow = arrow("csv")
+    uneven = []
 
     def record(row: Any) -> str:
-        cells = f"{row.actual_columns} cells, expected {row.expected_columns} as in the header"
-        messages.append(f"row {row.number - 1} of the data has {cells} (rows counted from 1)")
+        uneven.append((row.number - 1, row.actual_columns, row.expected_columns))
         return "error"
 
     with suppress(ValueError):
-        options = csv.ReadOptions(use_threads=False)
-        for _ in csv.open_csv(path, parse_options=parse(invalid_row_handler=record), read_options=options):
+        options = pyarrow.ReadOptions(use_threads=False)
+        for _ in pyarrow.open_csv(path, parse_options=parse(invalid_row_handler=record), read_options=options):
             pass
-    if messages:
-        raise InputError(messages[0])
+    if uneven:
+        number, n_cells, n_columns = uneven[0]
+        raise FileError(
+            f"row {number} of the data has {n_cells} cells",
+            expected=f"{n_columns} as in the header (rows counted from 1)",
+            hint="correct the row",
+        )
 
 
 def _open_parquet(path: Path) -> OpenTable:
@@ -182,7 +230,7 @@ def from_arrow(n_rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Op
     tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated:
-        raise InputError(f"several columns are named {listing(repeated)}; give each its own name")
+        raise FileError(f"several columns are named {listing(repeated)}", hint="give each its own name")
 
     def load(names: list[str]) -> dict[str, NDArray[Any]]:
         table = read(names)
@@ -193,13 +241,35 @@ def from_arrow(n_rows: int, schema: Any, read: Callable[[list[str]], Any]) -> Op
 
 def _open_npy(path: Path) -> OpenTable:
     with path.open("rb") as file:
+        _check_header(file)
+        file.seek(0)
         array = np.lib.format.read_array(file, allow_pickle=False)
     if array.ndim != 2:
-        raise InputError(f"the array has shape {array.shape}; it must have two dimensions (rows, features)")
+        raise FileError(f"the array has shape {array.shape}", hint="it must have two dimensions (rows, features)")
     return OpenTable(len(array), {}, lambda _: {}, matrix=array)
 
 
+def _check_header(file: Any) -> None:
+    """Raise an InputError if an open NPY file holds Python objects."""
+    if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+        file.seek(0)
+        header = NPY_HEADER_READERS.get(np.lib.format.read_magic(file))
+        if header is not None:
+            check_no_objects(header(file)[2])
+
+
+def check_no_objects(dtype: np.dtype[Any]) -> None:
+    """Raise an InputError if arrays of this type hold Python objects."""
+    if dtype.hasobject:
+        problem = "the file can't be read: it holds Python objects, which are never unpickled"
+        raise FileError(problem, hint="save plain arrays of numbers or text")
+
+
 def _open_npz(path: Path) -> OpenTable:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                _check_header(member)
     with path.open("rb") as opened, np.lib.npyio.NpzFile(opened, allow_pickle=False) as file:
         arrays = {name: np.asarray(array) for name, array in file.items()}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
@@ -209,8 +279,8 @@ def _open_npz(path: Path) -> OpenTable:
     n_rows = max(lengths, default=0) if matrix is None else len(matrix)
     for name, array in arrays.items():
         if array.shape != (n_rows,):
-            expected = f"it must be ({n_rows},): one array x of shape (n, d), and others of shape (n,)"
-            raise InputError(f"the array {name!r} has shape {array.shape}; {expected}")
+            hint = f"it must be ({n_rows},): one array x of shape (n, d), and others of shape (n,)"
+            raise FileError(f"the array {name!r} has shape {array.shape}", hint=hint)
     numeric = {name: array.dtype.kind in "biuf" for name, array in arrays.items()}
     label = next((name for name in ("y", "labels") if matrix is not None and name in arrays), None)
     return OpenTable(n_rows, numeric, lambda names: {name: arrays[name] for name in names}, matrix, label)

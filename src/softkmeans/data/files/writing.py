@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..._utils.atomic import atomic_write
 from ...errors import InputError
-from .whole_files import arrow, find_suffix, listing
+from .whole_files import FileError, arrow, find_suffix, listing
 
 GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
 
@@ -151,7 +151,7 @@ class _GroupedWriter:
     def finish(self) -> None:
         """Write the pending rows and the end of the file."""
         if self.writer is None:
-            raise InputError("there is no table to write: write one or more columns")
+            raise InputError("there is no table to write", hint="write one or more columns")
         self.flush()
         self.writer.close()
         self.writer = None
@@ -167,22 +167,25 @@ def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:
     arrays = {name: np.asarray(values) for name, values in columns.items()}
     shapes = {name: values.shape for name, values in arrays.items()}
     if not shapes or len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
-        raise InputError(f"the columns must be one-dimensional and of one length, got shapes {shapes}")
+        problem = f"the columns must be one-dimensional and of one length, got shapes {shapes}"
+        raise InputError(problem, hint="reshape them")
     return arrow("lib").table(arrays)
 
 
 def _cast_to_schema(table: Any, schema: Any) -> Any:
     """Convert a later piece to the types of the first one."""
     if table.schema.names != schema.names:
-        raise InputError(
-            f"a piece has columns {listing(table.schema.names)}, expected {listing(schema.names)} as in the first "
-            "piece; all pieces of a table need the same columns"
+        raise FileError(
+            f"a piece has columns {listing(table.schema.names)}",
+            expected=f"{listing(schema.names)} as in the first piece",
+            hint="all pieces of a table need the same columns",
         )
     try:
         return table if table.schema == schema else table.cast(schema)
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"a piece can't be converted to the column types of the first piece: {reason}") from None
+        problem = f"a piece can't be converted to the column types of the first piece: {reason}"
+        raise FileError(problem, hint="write the same types in every piece") from None
 
 
 @contextmanager
@@ -194,7 +197,7 @@ def _disk_errors(target: str) -> Iterator[None]:
         if error.errno not in _FULL_DISK_ERRORS:
             raise
         reason = "the disk is full" if error.errno == errno.ENOSPC else os.strerror(error.errno).lower()
-        raise InputError(f"can't write {target}: {reason}; make room or write somewhere else") from error
+        raise FileError(f"can't write {target}: {reason}", hint="make room or write somewhere else") from error
 
 
 def _open(path: Path) -> Any:

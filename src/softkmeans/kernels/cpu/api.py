@@ -20,11 +20,12 @@ from torch import Tensor
 
 from ...data.block import Block, as_tensor
 from ...distances import Distance
-from ...model.assignment import AssignmentRule, Softmax
+from ...model.assignment import AssignmentRule
 from ...model.stats import Stats
 from . import kernels
 from .arguments import (
     COMPILED_DISTANCES,
+    COMPILED_RULES,
     FLOAT_TYPES,
     KernelArguments,
     OutOfRangeError,
@@ -45,8 +46,10 @@ def unsupported_feature(distance: Distance, beta: Tensor | None, rule: Assignmen
     """Return the name of a requested feature that the compiled kernels do not support, or an empty string."""
     if type(distance) not in COMPILED_DISTANCES:
         return f"the {distance.name} distance"
-    if rule != Softmax():
-        return "a noise cluster" if isinstance(rule, Softmax) else "fuzzy memberships"
+    if type(rule) not in COMPILED_RULES:
+        return f"{rule.name} memberships"
+    if rule.has_noise:
+        return "a noise cluster"
     return "" if beta is None or bool((beta == beta[0]).all()) else "a temperature for each cluster"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "COMPILED_DISTANCES",
+    "COMPILED_RULES",
     "FLOAT_TYPES",
     "KernelArguments",
     "OutOfRangeError",
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from ...data.block import Block
 from ...distances import Cosine, Distance, SquaredEuclidean
+from ...model.assignment import Softmax
 from . import kernels
 from .codegen import MIN_EXPONENT, register_bytes
 from .panels import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS
@@ -32,6 +34,7 @@ FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
 # Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
 # lengths.
 COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
+COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped

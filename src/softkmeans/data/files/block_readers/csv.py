@@ -15,8 +15,18 @@ from typing import Any
 
 from typing_extensions import override
 
-from ....errors import InputError
-from ..whole_files import ENCODING, NO_ROWS, OpenTable, arrow, explain_csv, from_arrow, is_headless, one_line_errors
+from ..whole_files import (
+    FileError,
+    OpenTable,
+    arrow,
+    explain_csv,
+    from_arrow,
+    has_no_rows,
+    is_headless,
+    no_rows_error,
+    no_text_error,
+    one_line_errors,
+)
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
 from .named_columns import check_same_columns, choose_from
 from .paths import File
@@ -66,7 +76,8 @@ def _first_rows(files: list[File]) -> tuple[OpenTable, Any]:
                 table = arrow("lib").Table.from_batches([batch])
                 opened = from_arrow(len(batch), batch.schema, table.select)
                 return opened._replace(headless=is_headless(batch.schema.names)), batch.schema
-    raise InputError(f"{files[0].path}: {NO_ROWS}")
+    with one_line_errors(files[0].path):
+        raise no_rows_error()
 
 
 def _batches(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
@@ -77,14 +88,14 @@ def _batches(path: Path, types: dict[str, Any] | None) -> Iterator[Any]:
         for batch in _open(path, raw_types):
             if len(batch):
                 yield batch.rename_columns([name.strip() for name in batch.schema.names])
-    except arrow("lib").ArrowInvalid as error:
-        if "Empty CSV" in str(error):  # a header line without a line end
+    except arrow("lib").ArrowInvalid:
+        if has_no_rows(path, _delimiter(path)):
             return
         explain_csv(path, _parse_options(path))
         _raise_for_text(path, raw_types or {})
         raise
     except UnicodeDecodeError:
-        raise InputError(ENCODING) from None
+        raise no_text_error() from None
 
 
 def _open(path: Path, types: dict[str, Any] | None) -> Any:
@@ -108,11 +119,11 @@ def _header(path: Path) -> list[str]:
         try:
             names = next((row for row in csv.reader(file, delimiter=_delimiter(path)) if row), None)
         except UnicodeDecodeError:
-            raise InputError(ENCODING) from None
+            raise no_text_error() from None
         except csv.Error as error:
             raise ValueError(f"its header is invalid ({error})") from None
     if names is None:
-        raise InputError(NO_ROWS)
+        raise no_rows_error()
     return names
 
 
@@ -130,9 +141,10 @@ def _raise_for_text(path: Path, types: dict[str, Any]) -> None:
             n_valid = _count_valid(column, kind)
             if n_valid < len(column):
                 where = f"row {row + n_valid + 1} of the data holds {reprlib.repr(column[n_valid].as_py())}"
-                raise InputError(
+                raise FileError(
                     f"column {name.strip()!r} is not numeric: {where} (rows counted from 1), while the rows before "
-                    "hold numbers; correct it or choose other columns"
+                    "hold numbers",
+                    hint="correct it or choose other columns",
                 )
         row += len(batch)
 

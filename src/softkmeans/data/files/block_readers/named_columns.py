@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import InputError
 from ..columns import as_floats, choose
-from ..whole_files import OpenTable, listing
+from ..whole_files import FileError, OpenTable, listing
 from .base import Window
 
 MAX_NAMES = 5  # column names listed for each difference in a message
@@ -54,9 +53,8 @@ def check_same_columns(
     kinds = {"missing": missing, "unexpected": unexpected, "not numeric": not_numeric}
     differences = [f"{kind} {listing(names, MAX_NAMES)}" for kind, names in kinds.items() if names]
     if differences:
-        raise InputError(
-            f"the columns differ from those of {first_name}: {', '.join(differences)}; all parts need the same columns"
-        )
+        problem = f"the columns differ from those of {first_name}: {', '.join(differences)}"
+        raise FileError(problem, hint="all parts need the same columns")
 
 
 def _numbers(batch: Any, name: str) -> NDArray[Any]:

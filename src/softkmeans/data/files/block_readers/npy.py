@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from ....errors import InputError
 from ..columns import choose
-from ..whole_files import NO_ROWS, OpenTable, one_line_errors
+from ..whole_files import (
+    NPY_HEADER_READERS,
+    FileError,
+    OpenTable,
+    check_no_objects,
+    no_rows_error,
+    one_line_errors,
+)
 from .base import Reader, Window, rows_per_window
 from .paths import File
 
-_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+WITH_FIELDS = (3, 0)  # version of the NPY format for arrays with named fields
 
 
 class _Array(NamedTuple):
@@ -43,12 +49,13 @@ class NpyReader(Reader):
             # Raises an error for names of columns, as an array has none.
             choose(OpenTable(1, {}, lambda _: {}, matrix=np.empty((1, 1))), columns, None, weight_column)
             if not self.count():
-                raise InputError(NO_ROWS)
+                raise no_rows_error()
         for array in self.arrays:
             if array.shape[1] != self.n_features:
-                raise InputError(
-                    f"{array.file.path}: the array has {array.shape[1]} columns, expected {self.n_features} as in "
-                    f"{files[0].path}; all files need the same columns"
+                raise FileError(
+                    f"{array.file.path}: the array has {array.shape[1]} columns",
+                    expected=f"{self.n_features} as in {files[0].path}",
+                    hint="all files need the same columns",
                 )
         self.rows_per_block = rows_per_window(self.n_features, rows_per_block)
 
@@ -78,20 +85,18 @@ class NpyReader(Reader):
 def _open(file: File) -> _Array:
     with one_line_errors(file.path), file.path.open("rb") as opened:
         version = np.lib.format.read_magic(opened)
-        if version not in _HEADER_READERS:
-            raise InputError(
-                f"NPY version {version}, for arrays with named fields, is not supported; save a plain array"
-            )
-        shape, is_fortran, dtype = _HEADER_READERS[version](opened)
+        if version not in NPY_HEADER_READERS or version == WITH_FIELDS:
+            problem = f"NPY version {version}, for arrays with named fields, is not supported"
+            raise FileError(problem, hint="save a plain array")
+        shape, is_fortran, dtype = NPY_HEADER_READERS[version](opened)
         offset = opened.tell()
-        if dtype.hasobject:
-            raise ValueError("allow_pickle is False")  # which one_line_errors explains
+        check_no_objects(dtype)
         if len(shape) != 2:
-            raise InputError(f"the array has shape {shape}; it must have two dimensions (rows, features)")
+            raise FileError(f"the array has shape {shape}", hint="it must have two dimensions (rows, features)")
         if dtype.kind not in "biuf":
-            raise InputError(f"the array holds {dtype}; it must hold numbers")
+            raise FileError(f"the array holds {dtype}", hint="it must hold numbers")
         if not shape[1]:
-            raise InputError(f"the array has shape {shape}; it must have at least one column")
+            raise FileError(f"the array has shape {shape}", hint="it must have at least one column")
         n_bytes = offset + shape[0] * shape[1] * dtype.itemsize
         if file.n_bytes < n_bytes:
             raise ValueError(f"it has {file.n_bytes} bytes, expected {n_bytes} for an array of shape {shape}")

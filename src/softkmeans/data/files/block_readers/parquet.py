@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from typing_extensions import override
 
-from ....errors import InputError
-from ..whole_files import NO_ROWS, OpenTable, arrow, from_arrow, one_line_errors
+from ..whole_files import OpenTable, arrow, from_arrow, no_rows_error, one_line_errors
 from .base import WINDOW_SIZE, Reader, Window, resize_windows, rows_per_window
 from .named_columns import check_same_columns, choose_from
 from .paths import File
@@ -49,7 +48,8 @@ class ParquetReader(Reader):
                 check_same_columns(table.numeric, first.numeric, self.chosen, str(files[0].path))
         self.groups = list(_number_groups(files, [group_rows for _, group_rows in opened]))
         if not self.count():
-            raise InputError(f"{files[0].path}: {NO_ROWS}")
+            with one_line_errors(files[0].path):
+                raise no_rows_error()
         self.columns, self.ignored, self.weight_column = self.chosen.features, self.chosen.ignored, weight_column
         self.n_features = len(self.columns)
         self.rows_per_block = min(self.count(), rows_per_window(self.n_features, rows_per_block))

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ....errors import InputError
-from ..whole_files import check_plain_file, one_line_errors
+from ..whole_files import FileError, check_plain_file, one_line_errors
+
+UNCHANGED = "data must not change while it is used"
 
 
 class File(NamedTuple):
@@ -35,9 +36,9 @@ class File(NamedTuple):
     def check(self) -> None:
         """Raise an InputError if the file was changed or removed."""
         if not self.path.exists():
-            raise InputError("the file no longer exists; data must not change while it is used")
+            raise FileError("the file no longer exists", hint=UNCHANGED)
         if File.at(self.path) != self:
-            raise InputError("the file changed since it was first read; data must not change while it is used")
+            raise FileError("the file changed since it was first read", hint=UNCHANGED)
 
 
 def find_files(data: Any, suffixes: Collection[str]) -> list[File] | None:
@@ -70,7 +71,7 @@ def _expand(name: str, suffixes: Collection[str]) -> Iterator[Path]:
     else:
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob does not support absolute patterns
         if not matches:
-            raise InputError("no file matches this pattern")
+            raise FileError("no file matches this pattern", hint="check the pattern and the folder")
         for match in map(Path, matches):
             yield from _files_in(match, suffixes) if match.is_dir() else [match]
 
@@ -79,5 +80,6 @@ def _files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(tuple(suffixes)))
     visible = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
     if not visible:
-        raise InputError(f"this folder has no file whose name ends in {', '.join(suffixes)}")
+        problem = f"this folder has no file whose name ends in {', '.join(suffixes)}"
+        raise FileError(problem, hint="give a folder with such files")
     return visible

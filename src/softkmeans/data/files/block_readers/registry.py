@@ -7,8 +7,7 @@ __all__ = ["READERS", "open_reader"]
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ....errors import InputError
-from ..whole_files import find_suffix
+from ..whole_files import FileError, find_suffix
 from .base import Reader
 from .csv import CsvReader
 from .npy import NpyReader
@@ -40,7 +39,7 @@ def open_reader(
     suffixes = {READERS[suffix]: suffix for suffix in (find_suffix(file.path, READERS) for file in files)}
     if len(suffixes) > 1:
         formats = ", ".join(suffixes.values())
-        raise InputError(f"{data}: the files have several formats, {formats}; give files of one format")
+        raise FileError(f"{data}: the files have several formats, {formats}", hint="give files of one format")
     reader = next(iter(suffixes))(files, columns, weight_column, rows_per_block)
     reader.paths = tuple(file.path for file in files)
     return reader

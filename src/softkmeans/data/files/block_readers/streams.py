@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from typing_extensions import override
 
-from ....errors import InputError
+from ....errors import InputError, Message
 from ...frames import as_frame, as_rows, as_vector
 from ..columns import as_floats
 from ..whole_files import OpenTable
@@ -48,7 +48,8 @@ class StreamReader(Reader):
         self.data, self.weight_column = data, weight_column
         first = next(self._items(), None)
         if first is None:
-            raise InputError("the data has no tables: expected an iterable of one or more tables")
+            hint = "expected an iterable of one or more tables"
+            raise InputError("has no tables", parameter=NAME, hint=hint)
         with _table_errors(1):
             opened = _open(first)
             self.numeric, self.chosen = opened.numeric, choose_from(opened, columns, weight_column)
@@ -76,7 +77,8 @@ class StreamReader(Reader):
     def _items(self) -> Iterator[Any]:
         tables = self.data if isinstance(self.data, Iterable) else self.data()
         if _is_table(tables) or not isinstance(tables, Iterable):
-            raise InputError(f"the function returned a {type(tables).__name__}, expected an iterator of tables (m, d)")
+            problem = f"the function returned a {type(tables).__name__}"
+            raise InputError(problem, expected="an iterator of tables (m, d)")
         return map(_table_of, tables)
 
     def _table(self, item: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
@@ -85,7 +87,8 @@ class StreamReader(Reader):
             check_same_columns(_open(item).numeric, self.numeric, self.chosen, "the first table")
         rows, weights = _convert(item, self.chosen if self.numeric else None)
         if rows.shape[1] != self.n_features:
-            raise InputError(f"it has {rows.shape[1]} columns, expected {self.n_features} as in the first table")
+            problem = f"it has {rows.shape[1]} columns"
+            raise InputError(problem, expected=f"{self.n_features} as in the first table")
         return rows, weights
 
     def _check_first(self, rows: NDArray[Any]) -> None:
@@ -94,25 +97,26 @@ class StreamReader(Reader):
         if _hash_first_row(rows) != self.first_row_hash:
             raise InputError(
                 "its first row differs from that of the previous pass; every pass needs the same rows in the same "
-                "order: return a fresh iterator at every call, and don't shuffle"
+                "order",
+                hint="return a fresh iterator at every call, and don't shuffle",
             )
 
 
 def _check_repeatable(data: Any) -> None:
     kind = type(data).__name__
     if _is_table(data):
-        raise InputError(f"a {kind} is in memory and needs no scan: pass it directly")
+        raise InputError(f"a {kind} is in memory and needs no scan", hint="pass it directly")
     if isinstance(data, Iterator):
         raise InputError(
-            f"a {kind} yields its rows only once, but every pass needs them: give a function that returns a fresh one "
-            "at every call, such as scan(lambda: ...)"
+            f"a {kind} yields its rows only once, but every pass needs them",
+            hint="give a function that returns a fresh one at every call, such as scan(lambda: ...)",
         )
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
-        raise InputError(f"a {kind} returns its rows one by one: wrap it in a torch.utils.data.DataLoader")
+        hint = "wrap it in a torch.utils.data.DataLoader"
+        raise InputError(f"a {kind} returns its rows one by one", hint=hint)
     if not isinstance(data, Iterable) and not callable(data):
-        raise InputError(
-            f"data is a {kind}, expected files, a DataLoader, or a function that returns an iterator of tables"
-        )
+        expected = "files, a DataLoader, or a function that returns an iterator of tables"
+        raise InputError(f"is a {kind}", parameter="data", expected=expected)
 
 
 def _is_table(data: Any) -> bool:
@@ -125,7 +129,7 @@ def _table_errors(number: int) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{NAME}, table {number} (counted from 1): {error}") from None
+        raise InputError(Message(f"{NAME}, table {number} (counted from 1): ", error.message)) from None
 
 
 def _table_of(item: Any) -> Any:
@@ -151,8 +155,9 @@ def _convert(item: Any, chosen: ChosenColumns | None) -> tuple[NDArray[Any], NDA
     """Return the rows (m, d) of a table as floats, and their weights (m,)."""
     if isinstance(item, Mapping):
         raise InputError(
-            f"it is a {type(item).__name__}, expected a tensor (m, d), or a tuple that begins with one: extract the "
-            "tensor, for example with collate_fn"
+            f"it is a {type(item).__name__}",
+            expected="a tensor (m, d), or a tuple that begins with one",
+            hint="extract the tensor, for example with collate_fn",
         )
     frame = None if chosen is None else as_frame(item)
     if frame is None or chosen is None:
@@ -171,13 +176,11 @@ def _as_matrix(rows: Any) -> NDArray[Any]:
             rows = rows.float()  # NumPy has no bfloat16
         rows = rows.cpu().resolve_conj().resolve_neg().numpy()
     if rows.ndim != 2:
-        raise InputError(
-            f"it has shape {rows.shape}, expected (m, d): give several rows at a time, as a DataLoader does"
-        )
+        hint = "give several rows at a time, as a DataLoader does"
+        raise InputError(f"it has shape {rows.shape}", expected="(m, d)", hint=hint)
     if rows.dtype.kind not in "biuf" or not rows.shape[1]:
-        raise InputError(
-            f"it has {rows.shape[1]} columns of type {rows.dtype}, expected one or more columns of real numbers"
-        )
+        problem = f"it has {rows.shape[1]} columns of type {rows.dtype}"
+        raise InputError(problem, expected="one or more columns of real numbers")
     return as_floats(rows)
 
 

@@ -1,0 +1,78 @@
+"""The logits of the memberships: from parameters and model variant to what the kernels compute with."""
+
+from __future__ import annotations
+
+__all__ = ["Logits", "log_normalizer", "make_logits", "map_values"]
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..distances import Distance
+from .assignment import AssignmentRule
+from .params import ModelSpec, Params
+
+
+class Logits(NamedTuple):
+    """The coefficients of the logits b_k - beta_k d_ik, and the rule that turns them into memberships.
+
+    Attributes
+    ----------
+    beta : Tensor (k,)
+        Inverse temperatures.
+    b : Tensor (k,)
+        Offsets, 0 for equal priors.
+    rule : AssignmentRule
+        The assignment rule, with the logit of the noise cluster if there is one.
+    """
+
+    beta: Tensor
+    b: Tensor
+    rule: AssignmentRule
+
+
+def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
+    """Return the logits at given parameters.
+
+    Parameters
+    ----------
+    params : Params
+        Centers, temperatures and priors.
+    spec : ModelSpec
+        The variant of the model.
+    distance : Distance
+        Distance between rows and centers. Its density is needed only if each cluster has a temperature.
+    """
+    beta, rule = 1 / params.temperature, spec.rule
+    if not rule.uses_temperature:
+        return Logits(beta, torch.zeros_like(beta), rule if spec.noise is None else rule.with_noise(-spec.noise))
+    b = params.log_prior + math.log(len(params.log_prior))
+    if spec.noise is not None:
+        rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
+        b = b[:-1]
+    if spec.per_cluster:  # the densities have different normalization constants
+        log_z = _log_partitions(params, spec, distance)
+        b = b - log_z + log_z.min()
+    return Logits(beta, b, rule)
+
+
+def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float:
+    """Return the normalization constant of the mixture: a row's log-density is the logsumexp of its logits minus it."""
+    return math.log(len(params.log_prior)) + float(_log_partitions(params, spec, distance).min())
+
+
+def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
+    """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
+
+    def log_z(t: float) -> float:
+        return float(distance.log_partition(torch.tensor(t, dtype=torch.float64), params.centers.shape[1]))
+
+    return map_values(log_z, params.temperature if spec.per_cluster else params.temperature[:1])
+
+
+def map_values(function: Callable[[float], float], values: Tensor) -> Tensor:
+    """Apply a scalar function to each of the values (m,)."""
+    return values.new_tensor([function(value) for value in values.tolist()])

@@ -1,0 +1,96 @@
+"""Use the installed package as a user would; the arguments are the extras that are installed.
+
+`check_wheel.py` runs this file outside the repository, in environments that hold only the wheel and its dependencies.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import softkmeans
+from softkmeans import SoftKMeans
+
+X, _ = softkmeans.make_blobs(n_samples=90, n_features=2, n_clusters=3, random_state=0)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command that the wheel installs."""
+    program = Path(sys.executable).with_name("softkmeans")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+def core() -> None:
+    """Fit, save and load; print the help."""
+    assert Path(softkmeans.__file__).is_relative_to(sys.prefix), "this is not the installed package"
+    model = SoftKMeans(3, random_state=0).fit(X)
+    probabilities = model.predict_proba(X)
+    assert np.allclose(np.asarray(probabilities).sum(axis=1), 1)
+    softkmeans.save(model, "model.safetensors")
+    assert np.array_equal(softkmeans.load("model.safetensors").predict_proba(X), probabilities)
+    shown = command("--help")
+    assert shown.returncode == 0, shown
+    assert "Usage: softkmeans" in shown.stdout, shown
+    assert command("--version").stdout.split()[-1] == softkmeans.__version__
+
+
+def demo(extras: set[str]) -> None:
+    """Run the demo, which needs two extras; without them, one line names the first that is missing."""
+    done = command("demo", "--n-samples", "60", "--max-iter", "20", "--out-dir", "demo")
+    missing = [extra for extra in ("plot", "files") if extra not in extras]
+    if missing:
+        assert (done.returncode, done.stdout) == (2, ""), done
+        (line,) = done.stderr.splitlines()
+        assert f"pip install 'softkmeans[{missing[0]}]'" in line, line
+        assert not Path("demo").exists()
+    else:
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert {"blobs.csv", "clusters.png", "model.safetensors"} <= {path.name for path in Path("demo").iterdir()}
+
+
+def files() -> None:
+    """Write a table, and read it."""
+    for name in ("rows.csv", "rows.parquet"):
+        softkmeans.data.write_table(name, {"a": X[:, 0].numpy(), "b": X[:, 1].numpy()})
+        assert np.allclose(softkmeans.read_table(name).x, X)
+
+
+def plot() -> None:
+    """Draw clusters."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    softkmeans.ClusterDisplay.from_estimator(SoftKMeans(3, random_state=0).fit(X), X).figure_.savefig("clusters.png")
+
+
+def onnx() -> None:
+    """Export a model, and check the file."""
+    import onnx as package
+
+    softkmeans.export_onnx(SoftKMeans(3, random_state=0).fit(X), "model.onnx")
+    package.checker.check_model(package.load("model.onnx"))
+
+
+def dask() -> None:
+    """Fit a Dask array."""
+    import dask.array as da
+
+    model = SoftKMeans(3, random_state=0).fit(da.from_array(X.numpy(), chunks=(30, 2)))
+    assert model.predict(da.from_array(X.numpy(), chunks=(30, 2))).compute().shape == (90,)
+
+
+EXTRAS = {"files": files, "plot": plot, "onnx": onnx, "dask": dask}
+
+
+def main() -> None:
+    """Use what is installed."""
+    extras = set(EXTRAS) if "all" in sys.argv else set(sys.argv[1:])
+    core()
+    demo(extras)
+    for extra in sorted(extras):
+        EXTRAS[extra]()
+
+
+if __name__ == "__main__":
+    main()
