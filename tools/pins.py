@@ -76,7 +76,8 @@ def solve(
     more
         More options of uv.
     """
-    python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"].removeprefix(">=")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    python = project["requires-python"].removeprefix(">=")
     with tempfile.TemporaryDirectory() as folder:
         output, constraints = Path(folder, "pins.txt"), Path(folder, "constraints.txt")
         output.write_text("\n".join(prefer))

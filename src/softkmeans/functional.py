@@ -37,8 +37,8 @@ def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: AnyDista
         Centers, of the same dtype and device.
     temperature : float or Tensor ()
         T > 0, in the units of the distance: by default it divides *squared* distances.
-    distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable
-        Distance between rows and centers; a callable maps x and c to distances (..., n, k).
+    distance : str, Distance or callable
+        Distance between rows and centers, or its name; a callable maps x and c to distances (..., n, k).
 
     Returns
     -------

@@ -245,7 +245,7 @@ BAD = {
     "one row": ([[1.0, 2.0]], {}, ALL_ROWS_EQUAL),
     "weight on one row": ([[1.0], [2.0]], {"sample_weight": [0, 1]}, ALL_ROWS_EQUAL),
     "rising": (FIVE, {"temperatures": [1, 2]}, "give decreasing temperatures"),
-    "nan": (FIVE, {"temperatures": [np.nan]}, "finite number above 0"),
+    "nan": (FIVE, {"temperatures": [np.nan]}, "temperatures contain nan: give finite numbers above 0"),
     "none": (FIVE, {"temperatures": []}, "expected a sequence of temperatures"),
     "a word": (FIVE, {"temperatures": "auto"}, "expected a sequence of temperatures"),
     "nan among rows": ([[1.0], [np.nan]], {}, "contains NaN"),

@@ -15,12 +15,15 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from typer.main import get_command
 
 from helpers.commands import colors, figure, listing, succeeds
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
+from softkmeans.cli.app import app
 from softkmeans.cli.messages import as_options
 from softkmeans.cli.progress import progress
 from softkmeans.plots import EnergyDisplay
+from softkmeans.selection import CRITERIA, Criterion, highest
 from softkmeans.selection.diagnostics import diagnose
 
 mpl.use("Agg")
@@ -152,6 +155,36 @@ def test_select_reports_spherical_clusters(run):
     out = succeeds(run("select", "round.npy", "--k-range", "1-3", "--cv", 0))
     assert figure(out, "chosen") == "k = 2, by BIC"
     assert figure(out, "shape") == "clusters are spherical"
+
+
+@pytest.mark.slow
+def test_select_uses_a_criterion_of_a_program(data, run):
+    def bend(fits):
+        inertia = [model.inertia_ for model in fits.models.values()]
+        return np.pad(np.diff(np.log(inertia), 2), 1, constant_values=np.nan)
+
+    errors = {"errors": lambda fits: np.full(len(fits.models), 0.25)}
+    texts = {"label": "bend of the inertia", "short_label": "bend", "description": "Bend.", "number_format": ".2f"}
+    CRITERIA.register("bend", Criterion(bend, highest, **texts, **errors))
+    try:
+        options = ("--k-range", "1-4", "--cv", 2, "--criterion", "bend", "--table", "t.csv", "--picture", "p.png")
+        out = succeeds(run("select", data / "iris.npy", *options))
+    finally:
+        CRITERIA.unregister("bend")
+    table = pd.read_csv("t.csv")
+    chosen = int(table["n_clusters"][table["bend"].argmax()])
+    heads, printed = next(line for line in out.splitlines() if line.startswith("k ")), rows_of(out, "k ")
+    assert re.search(r" held out +± s.e. .* lifetime +bend +± s.e.$", heads)
+    bends = [f"{'*' * (k == chosen)}{table['bend'][k - 1]:.2f}" for k in (2, 3)]
+    assert [row[-2] for row in printed[1:3]] == bends
+    assert [row[-1] for row in printed] == ["0.25"] * 4
+    assert figure(out, "chosen") == f"k = {chosen}, by bend"
+    assert figure(out, "by criterion").endswith(f", bend {chosen} (*)")
+
+
+def test_the_help_lists_the_criteria():
+    (option,) = (option for option in get_command(app).commands["select"].params if option.name == "criterion")
+    assert re.findall(r"[a-z_]+", option.help.removeprefix("Criterion: ").replace(" or ", ", ")) == list(CRITERIA)
 
 
 # --- anneal -----------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_no_pin_is_repeated(part):
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize(("a", "b"), combinations(FILES, 2))
+@pytest.mark.parametrize(("a", "b"), list(combinations(FILES, 2)))
 def test_files_pin_the_same_versions(a, b):
     one, other = ({name(pin): version(pin) for pin in pins(file)} for file in (a, b))
     assert {n: one[n] for n in one.keys() & other.keys()} == {n: other[n] for n in one.keys() & other.keys()}

@@ -31,6 +31,7 @@ from softkmeans import (
 from softkmeans.data import as_source
 from softkmeans.selection import CRITERIA, SHAPES, fits, n_clusters
 from softkmeans.selection.information_criteria import candidates
+from softkmeans.temperature import Calibrated
 
 
 def blobs(k, d=2, n=40, sep=8.0, seed=0):
@@ -95,6 +96,17 @@ def test_clusters_of_any_shape(shape):
     found = choose(x)
     assert (found.n_clusters, found.shape) == (3, shape)
     assert found.scores["bic"].tolist() == found.scores[f"bic_{shape}"].tolist()
+    assert found.suggests_calibrated == (shape != "spherical")
+
+
+@pytest.mark.parametrize(
+    ("temperature", "suggested"), [("auto", True), (2.0, True), ("calibrated", False), (Calibrated(), False)]
+)
+def test_calibrated_memberships_are_suggested_once(temperature, suggested):
+    x = np.random.default_rng(0).multivariate_normal([0, 0, 0], SPREADS["tied"], 200)
+    found = choose(x, [1, 2], estimator=SoftKMeans(temperature=temperature))
+    assert found.shape == "tied"
+    assert found.suggests_calibrated == suggested
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, summarize
+from softkmeans.errors import Setting
 from softkmeans.selection import RESAMPLES, Stability, stability
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.temperature import Fixed
@@ -295,6 +296,10 @@ WARNINGS = {
         lambda: SoftKMeans(3, temperature=Fixed((1e-3, 1e-3, 2e-3)), random_state=0).fit(NEAR),
         "the temperature given is so low that memberships are hard",
     ),
+    "hard, given as a list": (
+        lambda: SoftKMeans(3, temperature=[1e-3, 1e-3, 2e-3], random_state=0).fit(NEAR),
+        "the temperature given is so low that memberships are hard",
+    ),
     "hard, Euclidean": (
         lambda: SoftKMeans(3, temperature=1e-3, distance="euclidean", random_state=0).fit(NEAR),
         "the temperature given is so low that memberships are hard",
@@ -327,14 +332,35 @@ def test_each_warning(name):
     assert "\n" not in found
 
 
+ADVICE = {
+    "all coincide": "lower the temperature",
+    "coincide, T learned": "lower <n_clusters>",
+    "hard": "raise it, or choose <temperature='calibrated'>",
+    "hard, one each": "raise it, or choose <temperature='calibrated'>",
+    "hard, Euclidean": "raise it",  # "calibrated" needs squared distances
+    "restarts": "set <local_search>, or raise <n_init>",
+    "restarts, fuzzy": "raise <n_init>",
+    "not converged": "raise <max_iter>",
+}
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_the_parameters_in_the_advice_are_data(name):
+    (found,) = diagnose(WARNINGS[name][0]())
+    assert found.render(lambda setting: f"<{setting}>").partition(": ")[2] == ADVICE[name]
+
+
 def test_unstable_clusters_are_named():
     expected = "clusters [1, 2] are not stable under resampling (Jaccard index 0.31, 0.56, below 0.6): lower n_clusters"
-    assert diagnose(FITTED["soft"].fit(X), UNSTABLE) == [expected.replace("0.56", f"{0.555:.2f}")]
+    (found,) = diagnose(FITTED["soft"].fit(X), UNSTABLE)
+    assert found == expected.replace("0.56", f"{0.555:.2f}")
+    assert found.parts[-1] == Setting("n_clusters")
     assert UNSTABLE.unstable == [1, 2]
     assert Stability(np.array([0.6, 0.59999]), np.ones(2)).unstable == [1]
 
 
 TRUSTED = {
+    "fuzzy memberships": lambda: SoftKMeans(3, assignment="fuzzy", n_init=3, random_state=0).fit(X),
     "soft": lambda: FITTED["soft"].fit(X),
     "fuzzy": lambda: FITTED["fuzzy"].fit(X),
     "noise": lambda: FITTED["noise"].fit(X),

@@ -265,8 +265,8 @@ def test_a_multiple_of_the_critical_temperature(factor):
 
 
 BAD_SCHEDULES = {
-    "rises": (lambda: Schedule([3, 1, 2]), "goes from 1 to 2: give decreasing temperatures"),
-    "stays": (lambda: Schedule([3, 2, 2]), "goes from 2 to 2: give decreasing temperatures"),
+    "rises": (lambda: Schedule([3, 1, 2]), "go from 1 to 2: give decreasing temperatures"),
+    "stays": (lambda: Schedule([3, 2, 2]), "go from 2 to 2: give decreasing temperatures"),
     "empty": (lambda: Schedule([]), r"temperatures have shape \(0,\), expected"),
     "a number": (lambda: Schedule(5.0), r"temperatures have shape \(\), expected"),
     "a table": (lambda: Schedule([[2, 1]]), r"temperatures have shape \(1, 2\), expected"),

@@ -21,6 +21,7 @@ from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..errors import InputError
 from ..model.params import ModelSpec
+from ..settings import RunOptions, Settings, documented
 from ..objectives import FreeEnergy
 from ..temperature import Fixed, Schedule
 from .anneal import AnnealingState, anneal, initial_state, with_equal_priors
@@ -148,6 +149,7 @@ class AnnealingPath(NamedTuple):
         return changes
 
 
+@documented
 def annealing_path(
     X: ArrayLike | Tensor | Source,
     temperatures: Sequence[float] | Schedule | None = None,
@@ -155,9 +157,9 @@ def annealing_path(
     n_temperatures: int = 50,
     max_clusters: int = 32,
     tol: float | None = None,
-    distance: str | Distance = "sqeuclidean",
-    sample_weight: ArrayLike | Tensor | None = None,
-    device: str | torch.device | None = None,
+    distance: str | Distance = Settings.distance,
+    sample_weight: ArrayLike | Tensor | None = RunOptions.sample_weight,
+    device: str | torch.device | None = RunOptions.device,
     on_level: Callable[[Level], Any] | None = None,
 ) -> AnnealingPath:
     """Follow the optimum from above the critical temperature down to hard clustering.
@@ -183,12 +185,9 @@ def annealing_path(
         Tolerance: the fit at each temperature stops after a pass that lowers F by no more than ``tol`` times E. Near a
         transition, clusters separate slowly; a small ``tol`` follows them closely, but needs more passes. By default,
         1e-5, or 1e-3 for more than 10,000 rows.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        Distance between rows and centers.
-    sample_weight : array-like or Tensor (n,), default=None
-        Weights of the rows; all 1 by default.
-    device : str or torch.device, default=None
-        Device for the computation; by default, the device of X.
+    {distance}
+    {sample_weight}
+    {device}
     on_level : callable, default=None
         Called with every `Level` as soon as it is computed.
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["Callback", "EarlyStopping", "LossLogger", "LossPrinter", "ProgressBar", "Recorder", "Step", "TimeLimit"]
+__all__ = [
+    "CALLBACKS",
+    "Callback",
+    "EarlyStopping",
+    "LossLogger",
+    "LossPrinter",
+    "ProgressBar",
+    "Recorder",
+    "Step",
+    "TimeLimit",
+    "callbacks_for",
+]
 
+from ..registries import CALLBACKS
 from .base import Callback, Step
 from .logging import LossLogger, LossPrinter
 from .progress import ProgressBar
 from .recorder import Recorder
 from .stopping import EarlyStopping, TimeLimit
+from .verbose import callbacks_for

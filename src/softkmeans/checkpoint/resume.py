@@ -30,7 +30,7 @@ from ..data.block import Block
 from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
 from ..errors import InputError, warn
-from ..model.settings import RunOptions, Settings
+from ..settings import RunOptions, Settings
 from .files import Content, last_number, prepare_folder, read_latest, write
 from .fingerprints import describe, fingerprint
 

@@ -17,7 +17,7 @@ from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
 from .files.block_readers.streams import is_stream
 from .files.scan import as_device, scan
-from .frames import as_rows, dtype_of, is_array_api, is_dask
+from .frames import as_rows, column_names, dtype_of, is_array_api, is_dask
 from .source import ArraySource, Source
 from .validation import check_finite, check_matrix, check_weights
 
@@ -93,7 +93,9 @@ def as_source(
         check_finite(rows)
     weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
     used_device = _choose_device(device, rows)
-    return ArraySource(rows, weights, used_device, working_dtype(used_device))
+    source = ArraySource(rows, weights, used_device, working_dtype(used_device))
+    source.columns = column_names(x)
+    return source
 
 
 def _check_source_arguments(source: Source, sample_weight: Any, device: Any) -> Source:

@@ -6,7 +6,7 @@ imported here.
 
 from __future__ import annotations
 
-__all__ = ["as_frame", "as_rows", "as_vector", "dtype_of", "is_array_api", "is_dask"]
+__all__ = ["as_frame", "as_rows", "as_vector", "column_names", "dtype_of", "is_array_api", "is_dask"]
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -92,6 +92,15 @@ def as_frame(x: Any) -> nw.DataFrame[Any] | None:
         problem = f"is a {type(x).__name__}, whose rows are not in memory yet"
         raise InputError(problem, parameter="the data", hint="use x.collect()")
     return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def column_names(x: Any) -> tuple[str, ...] | None:
+    """Return the names of a data frame's columns; None if x is not a data frame, or if names are not text."""
+    if isinstance(x, np.ndarray | Tensor):
+        return None
+    frame = as_frame(x)
+    is_named = frame is not None and all(isinstance(name, str) for name in frame.columns)
+    return tuple(frame.columns) if frame is not None and is_named else None
 
 
 def is_array_api(x: Any) -> bool:

@@ -57,6 +57,11 @@ class Source(ABC):
     paths: tuple[Path, ...] = ()
     is_first: bool = True
 
+    @property
+    def given_rows(self) -> Any:
+        """The rows as the user gave them, whose type and dtype results have; the source itself if there are none."""
+        return self
+
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Yield the rows in blocks, in the same order every time; a block may contain all rows."""
@@ -122,6 +127,11 @@ class ArraySource(Source):
     def __init__(self, x: Rows, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype) -> None:
         self.x, self.w, self.device, self.dtype = x, w, device, dtype
         self.n_rows, self.n_features = x.shape
+
+    @property
+    @override
+    def given_rows(self) -> Rows:
+        return self.x
 
     @override
     def blocks(self) -> Iterator[Block]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["Array", "Distance", "squared_distances"]
 
 import copy
-from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -19,13 +18,12 @@ from .radial_density import RadialDensity
 Array = NDArray[np.float64]
 
 
-class Distance(ABC):
+class Distance:
     """A distance d(x, c), and its probability density exp(-d / T) / Z(T).
 
-    A subclass sets ``name`` and ``power``, and implements `of_squared`. Everything else has a default, which is exact
-    but may be slower than a closed form. A distance that is not a function of the Euclidean distance (such as the
-    Manhattan distance) sets ``is_radial = False`` and overrides `between` as well; fits then need ``solver="adam"``,
-    which "auto" chooses.
+    A subclass sets ``name`` and ``power``, and defines `of_squared` if it is a function of the Euclidean distance, or
+    else `between`. Everything else has a default, which is exact but may be slower than a closed form. A distance that
+    defines only `between` has no EM update: "auto" then chooses the solver "adam", and T must be given as a number.
 
     The equivalent mixture model of soft k-means has one density for each center, all with the same weight.
 
@@ -41,7 +39,8 @@ class Distance(ABC):
     min_features : int
         Smallest number of features for which the distance is defined.
     is_radial : bool
-        Whether the distance is a function of the Euclidean distance between embedded rows and centers.
+        Whether the distance is a function of the Euclidean distance between embedded rows and centers, which it is if
+        it defines `of_squared`.
     is_squared : bool
         Whether it is the squared Euclidean distance, so that T / 2 is a variance.
     constant_slope : float or None
@@ -49,6 +48,11 @@ class Distance(ABC):
         weighted means.
     has_exact_update : bool
         Whether the update of the centers minimizes the sum of the distances.
+
+    Raises
+    ------
+    TypeError
+        If a subclass lacks one of these definitions.
 
     Examples
     --------
@@ -72,6 +76,15 @@ class Distance(ABC):
     is_squared: bool = False
     constant_slope: float | None = None
     has_exact_update: bool = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.is_radial = cls.of_squared is not Distance.of_squared
+        missing = [name for name in ("name", "power") if not hasattr(cls, name)]
+        if not cls.is_radial and cls.between is Distance.between:
+            missing.append("of_squared or between")
+        if missing:
+            raise TypeError(f"the distance {cls.__name__} does not define {' and '.join(missing)}")
 
     @property
     def degree(self) -> int:
@@ -115,9 +128,9 @@ class Distance(ABC):
         """Return the finite, differentiable distances (..., n, k) of embedded rows (..., n, d) to embedded centers."""
         return self.of_squared(squared_distances(z, c))
 
-    @abstractmethod
     def of_squared(self, squared: Tensor) -> Tensor:
         """Convert squared Euclidean distances between embedded rows and centers to this distance; differentiable."""
+        raise NotImplementedError
 
     def with_slope(self, squared: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distances at squared Euclidean distances, and the derivatives of `of_squared` there.

@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
-from ..callbacks import Callback, LossPrinter, ProgressBar
-from ..data.block import Rows, as_tensor
+from ..callbacks import callbacks_for
+from ..data.block import as_tensor
 from ..data.convert import Array, as_source, floating_dtype, like
 from ..data.distributed.dask_source import map_partitions
 from ..data.frames import is_dask
@@ -31,9 +31,9 @@ from ..fitting.fit import fit_source
 from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from ..model.assignment import as_assignment
-from ..model.settings import RunOptions, Settings
+from ..settings import RunOptions, Settings
 from .fitted_model import Clustering
-from .validation import validate_rows
+from .validation import validate_collection, validate_source
 
 
 class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -106,9 +106,8 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         >>> SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [5.0], [5.1], [5.2]]).labels_
         array([1, 1, 0, 0, 0])
         """
-        rows = validate_rows(self, X, reset=True)
-        source = as_source(rows, sample_weight, device=self.device)
-        floating_dtype(self.dtype, rows)  # raises for an invalid dtype, before the expensive work
+        source = validate_source(self, X, sample_weight, reset=True)
+        floating_dtype(self.dtype, source.given_rows)  # raises for an invalid dtype, before the expensive work
         failure: BaseException | None = None
         try:
             result = fit_source(source, self.n_clusters, self._start_settings(source), self._options(source))
@@ -117,7 +116,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         except CallbackError as error:
             result, failure = error.result, error.__cause__
         self._progress: OnlineState | None = None  # the state of earlier partial_fit calls is obsolete
-        self._set_fitted_attributes(result, X, rows, source)
+        self._set_fitted_attributes(result, X, source)
         if failure is not None:
             raise failure
         return self
@@ -196,15 +195,14 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
                [5.]])
         """
         fitted = FittedModel.of(vars(self))
-        rows = validate_rows(self, X, reset=fitted is None)
-        source = as_source(rows, sample_weight, device=self.device)
-        floating_dtype(self.dtype, rows)
+        source = validate_source(self, X, sample_weight, reset=fitted is None)
+        floating_dtype(self.dtype, source.given_rows)
         settings = self._settings(warm=fitted is not None)
         seed = self._seed(source) if fitted is None else None
         result, progress = partial_fit(source, self.n_clusters, fitted, settings, seed)
         n_iter = getattr(self, "n_iter_", 0) + 1
         steps = tuple(step._replace(n_iter=n_iter) for step in result.history)
-        self._set_fitted_attributes(result._replace(n_iter=n_iter, history=steps), X, rows, source)
+        self._set_fitted_attributes(result._replace(n_iter=n_iter, history=steps), X, source)
         self._progress = progress
         return self
 
@@ -308,14 +306,15 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         example = as_source(as_tensor(self.cluster_centers_).cpu())
         clustering = self._clustering(example)
         empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
-        return map_partitions(validate_rows(self, X, reset=False), partial(function, clustering), empty)
+        validate_collection(self, X, reset=False)
+        return map_partitions(X, partial(function, clustering), empty)
 
     def _prepare(
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
     ) -> tuple[Clustering, Source]:
         """Return the fitted model and the validated rows of X as a Source."""
         check_is_fitted(self)
-        source = as_source(validate_rows(self, X, reset=False), sample_weight, device=self.device)
+        source = validate_source(self, X, sample_weight, reset=False)
         return self._clustering(source), source
 
     @property
@@ -359,7 +358,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         """Return the options of a fit."""
         return RunOptions(
             random_state=self._seed(source),
-            callbacks=[*_verbose_callbacks(self.verbose), *(self.callbacks or ())],
+            callbacks=[*callbacks_for(self.verbose), *(self.callbacks or ())],
             checkpoint=self.checkpoint,
             resume=self.resume,
         )
@@ -381,9 +380,9 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         drawn_by_fit = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
         return None if drawn_by_fit else check_random_state(self.random_state).randint(2**31)
 
-    def _set_fitted_attributes(self, result: Result, X: Any, rows: Rows | Source, source: Source) -> None:
+    def _set_fitted_attributes(self, result: Result, X: Any, source: Source) -> None:
         """Set the fitted attributes, as arrays or tensors like X."""
-        centers = result.centers.to(floating_dtype(self.dtype, rows))
+        centers = result.centers.to(floating_dtype(self.dtype, source.given_rows))
         if not centers.isfinite().all():
             problem = "cannot represent the centers, which overflow"
             raise InputError(problem, parameter="dtype", value=centers.dtype, hint="use a wider dtype")
@@ -397,10 +396,3 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             return
         labels, self.inertia_ = clustering.nearest(source)
         self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))
-
-
-def _verbose_callbacks(verbose: int) -> list[Callback]:
-    """Return the callbacks for a value of ``verbose``."""
-    if verbose == 1:
-        return [ProgressBar()]
-    return [LossPrinter()] if verbose > 1 else []

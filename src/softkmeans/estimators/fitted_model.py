@@ -26,6 +26,7 @@ from ..kernels import SOFTMAX, assign, distances, lognorm, nearest
 from ..model.assignment import AssignmentRule
 from ..model.logits import log_normalizer, make_logits
 from ..model.params import MIN_PRIOR, ModelSpec, Params
+from ..settings import RunOptions, Settings, documented
 from ..model.stats import Stats
 
 Array = NDArray[np.float64]
@@ -225,13 +226,14 @@ def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Te
     return probabilities.clamp_min(MIN_PRIOR).log()
 
 
+@documented
 def accumulate(
     x: ArrayLike | Tensor | Source,
     c: ArrayLike | Tensor,
     temperature: float,
-    sample_weight: ArrayLike | Tensor | None = None,
+    sample_weight: ArrayLike | Tensor | None = RunOptions.sample_weight,
     *,
-    distance: str | Distance = "sqeuclidean",
+    distance: str | Distance = Settings.distance,
 ) -> Stats:
     """Compute the sufficient statistics of rows at given centers and temperature, as in the E-step of EM.
 
@@ -245,10 +247,8 @@ def accumulate(
         Centers, in the units of the rows.
     temperature : float
         Temperature T > 0, in the units of the distance.
-    sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more.
-    distance : {"sqeuclidean", "euclidean", "cosine"} or Distance, default="sqeuclidean"
-        Distance between rows and centers.
+    {sample_weight}
+    {distance}
 
     Returns
     -------

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..model.assignment import Fuzzy
-from ..model.settings import RunOptions, Settings, documented
+from ..settings import RunOptions, Settings, documented
 from .base import SoftClusterer
 
 

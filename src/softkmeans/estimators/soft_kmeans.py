@@ -8,7 +8,6 @@ import math
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,16 +16,16 @@ from torch import Tensor
 from .._utils.checks import check_count
 from ..data.block import as_tensor
 from ..data.convert import Array, like
-from ..distances import as_distance, name_or_distance
+from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..fitting.results import Result
 from ..model.assignment import as_assignment
-from ..model.settings import RunOptions, Settings, documented
+from ..settings import RunOptions, Settings, documented
 from ..nn.layer import SoftKMeansLayer
-from ..registries import ASSIGNMENTS
 from ..temperature import as_temperature
 from .base import SoftClusterer
 from .fitted_model import sample_mixture
+from .layers import layer_attributes, layer_parameters, make_layer
 
 
 @documented
@@ -152,9 +151,7 @@ class SoftKMeans(SoftClusterer):
         self.resume = resume
 
     def _model_settings(self, *, warm: bool) -> dict[str, Any]:
-        if not warm:
-            return {}
-        return {"init_temperature": self._warm_temperature(), "init_priors": self.priors_}
+        return {"init_temperature": self._warm_temperature(), "init_priors": self.priors_} if warm else {}
 
     def _warm_temperature(self) -> Any:
         """Return T of the previous fit; the weighted mean over clusters if they differed and one T is now needed."""
@@ -199,12 +196,8 @@ class SoftKMeans(SoftClusterer):
 
         Parameters
         ----------
-        X : array-like, sparse matrix, frame or Tensor (n, d)
-            Rows, usually held-out data.
-        y : None
-            Ignored.
-        sample_weight : array-like or Tensor (n,), optional
-            Weights of the rows.
+        X, y, sample_weight
+            As for `fit`; X is usually held-out data.
 
         Returns
         -------
@@ -303,8 +296,7 @@ class SoftKMeans(SoftClusterer):
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
         temperature = np.broadcast_to(self.temperature_, len(centers))
-        distance = as_distance(self.distance)
-        rows, labels = sample_mixture(centers, temperature, self.priors_, distance, n_samples, rng)
+        rows, labels = sample_mixture(centers, temperature, self.priors_, as_distance(self.distance), n_samples, rng)
         return like(self.cluster_centers_, rows.to(self._dtype)), like(self.cluster_centers_, labels)
 
     def _check_is_mixture(self) -> None:
@@ -371,30 +363,12 @@ class SoftKMeans(SoftClusterer):
 
         Examples
         --------
-        >>> import torch
-        >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
+        >>>         >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
         >>> model.to_layer()
         SoftKMeansLayer(2, 1, distance='sqeuclidean')
         """
         check_is_fitted(self)
-        centers = as_tensor(self.cluster_centers_)
-        is_plain = as_assignment(self.assignment) == ASSIGNMENTS["softmax"] and np.ptp(self.priors_) == 0
-        if np.ndim(self.temperature_) or self.noise_distance is not None or not is_plain:
-            raise InputError(
-                "cannot convert this model to a layer, which supports softmax memberships, one temperature, equal "
-                "priors and no noise cluster",
-                hint="use softkmeans.export_onnx",
-            )
-        return SoftKMeansLayer(
-            len(centers),
-            centers.shape[1],
-            float(self.temperature_),
-            distance=self.distance,
-            learn_temperature=learn_temperature,
-            centroids=centers,
-            device=centers.device,
-            dtype=centers.dtype,
-        )
+        return make_layer(self, learn_temperature=learn_temperature)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:
@@ -414,21 +388,13 @@ class SoftKMeans(SoftClusterer):
 
         Examples
         --------
-        >>> import torch
-        >>> layer = SoftKMeansLayer(2, 1, centroids=torch.tensor([[0.0], [5.0]]))
+        >>>         >>> layer = SoftKMeansLayer(2, 1, centroids=torch.tensor([[0.0], [5.0]]))
         >>> SoftKMeans.from_layer(layer).predict([[4.0]])
         array([1])
         """
-        centers, temperature = layer.centroids.detach().cpu(), float(layer.temperature.detach())
-        centers = centers.float() if centers.dtype == torch.bfloat16 else centers  # NumPy has no bfloat16
-        model = cls(
-            layer.n_clusters,
-            temperature="auto" if layer.learn_temperature else temperature,
-            distance=name_or_distance(as_distance(layer.distance)),
-        )
-        model.cluster_centers_, model.temperature_ = centers.numpy().copy(), temperature
-        model.priors_ = np.full(len(centers), 1 / len(centers))
-        model.n_features_in_ = layer.n_features
+        model = cls(**layer_parameters(layer))
+        for name, value in layer_attributes(layer).items():
+            setattr(model, name, value)
         if result is not None:
             model._set_statistics(result)
         return model

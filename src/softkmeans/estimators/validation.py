@@ -1,8 +1,8 @@
-"""Validate the X of an estimator: convert it to rows, check its feature count and feature names."""
+"""Validate the X of an estimator: convert it to a source, check its feature count and feature names."""
 
 from __future__ import annotations
 
-__all__ = ["validate_rows"]
+__all__ = ["validate_collection", "validate_source"]
 
 from os import PathLike
 from typing import Any
@@ -17,41 +17,58 @@ from ..data.distributed.dask_source import check_collection
 from ..data.files.block_readers.streams import is_stream
 from ..data.frames import as_frame, as_rows, is_dask
 from ..data.source import Source
-from ..data.validation import check_matrix
 from ..errors import InputError
 
 
-def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Return the rows of any table, a Source, or a Dask collection, after checking them.
+def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset: bool) -> Source:
+    """Convert any table, Dask collection or loader to a source, after checking it; return a source unchanged.
 
     With ``reset``, the number and names of the features are stored in the estimator; otherwise they are compared with
-    the stored ones. A Source is returned as it is, and a data loader as a Source. Of Dask collections, only the
-    metadata is checked.
+    the stored ones.
     """
-    if is_dask(X):
-        check_collection(X)
-        meta = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
-        validate_data(estimator, meta, reset=reset, skip_check_array=True)
-        return X
     if isinstance(X, str | PathLike):
         raise InputError(
-            f"X={str(X)!r} is a file name, expected rows: use softkmeans.data.scan(X) or read_table(X).frame()"
+            "is a file name",
+            parameter="X",
+            value=str(X),
+            expected="rows",
+            hint="use softkmeans.data.scan(X) or read_table(X).frame()",
         )
+    if is_dask(X):
+        validate_collection(estimator, X, reset=reset)
+        return as_source(X, sample_weight, device=estimator.device)
     if isinstance(X, Source) or is_stream(X):
-        source = as_source(X, device=estimator.device)
-        _validate_source(estimator, source, reset=reset)
+        source = as_source(X, sample_weight, device=estimator.device)
+        _validate_features(estimator, source, reset=reset)
         return source
-    frame = as_frame(X)
-    rows = as_rows(X)
-    if not isinstance(rows, Tensor):  # before our checks, so that users see scikit-learn's messages
-        check_array(rows, accept_sparse="csr", dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
-    check_matrix(rows)
-    rows_with_names = rows if frame is None else frame.to_native()
-    validate_data(estimator, rows_with_names, reset=reset, skip_check_array=True)
-    return rows
+    source = _convert(estimator, X, sample_weight)
+    frame = None if isinstance(X, np.ndarray | Tensor) else as_frame(X)
+    carrier = np.empty((0, source.n_features)) if frame is None else frame.to_native()
+    validate_data(estimator, carrier, reset=reset, skip_check_array=True)
+    return source
 
 
-def _validate_source(estimator: Any, source: Source, *, reset: bool) -> None:
+def _convert(estimator: Any, X: Any, sample_weight: Any) -> Source:
+    """Convert a table to a source. If that fails, raise scikit-learn's error, which its users know, if it has one."""
+    try:
+        return as_source(X, sample_weight, device=estimator.device)
+    except InputError:
+        rows = as_rows(X)
+        if not isinstance(rows, Tensor):
+            check_array(
+                rows, accept_sparse="csr", dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X"
+            )
+        raise
+
+
+def validate_collection(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Check the metadata of a Dask collection, and its feature count and feature names."""
+    check_collection(X)
+    meta = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
+    validate_data(estimator, meta, reset=reset, skip_check_array=True)
+
+
+def _validate_features(estimator: Any, source: Source, *, reset: bool) -> None:
     names = None if source.columns is None else np.array(source.columns, dtype=object)
     fitted_names = getattr(estimator, "feature_names_in_", None)
     if reset or names is None or fitted_names is None:
@@ -60,5 +77,6 @@ def _validate_source(estimator: Any, source: Source, *, reset: bool) -> None:
             estimator.feature_names_in_ = names
     elif list(names) != list(fitted_names):
         raise InputError(
-            f"the columns are {list(names)}, but the model was fitted on {list(fitted_names)}: select these columns"
+            f"the columns are {list(names)}, but the model was fitted on {list(fitted_names)}",
+            hint="select these columns",
         )

@@ -20,7 +20,7 @@ from ..data.source import Source
 from ..distances import Distance
 from ..errors import FitInterrupted
 from ..model.assignment import AssignmentRule
-from ..model.settings import RunOptions, Settings, documented
+from ..settings import RunOptions, Settings, documented
 from ..seeding import initial_centers
 from ..solvers import Solver
 from ..solvers.loop import minimize

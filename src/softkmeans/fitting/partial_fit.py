@@ -20,7 +20,7 @@ from ..distances import Distance, as_distance
 from ..errors import InputError, Message, Setting
 from ..model.assignment import as_assignment
 from ..model.params import Params
-from ..model.settings import Settings
+from ..settings import Settings
 from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update

@@ -14,7 +14,7 @@ from ..data.source import Source
 from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..model.params import Params
-from ..model.settings import Settings
+from ..settings import Settings
 from ..objectives import FreeEnergy, Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..solvers import Solver, as_solver

@@ -30,10 +30,11 @@ class SoftKMeansLayer(nn.Module):
     temperature : float, default=1.0
         Temperature T > 0: the higher, the softer the assignment. By default, it divides the *squared* distance. Its
         inverse is β = 1/T.
-    distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
-        Distance between rows and centroids. A callable takes rows (..., n, d) and centroids (k, d), returns distances
-        (..., n, k), and must be differentiable. An ``nn.Module`` becomes a submodule, whose parameters are trained
-        with the centroids. A callable has no density, so it does not support "nll" or ``learn_temperature=True``.
+    distance : str, Distance or callable, default="sqeuclidean"
+        Distance between rows and centroids, or its name. A callable takes rows (..., n, d) and centroids (k, d),
+        returns distances (..., n, k), and must be differentiable. An ``nn.Module`` becomes a submodule, whose
+        parameters are trained with the centroids. A callable has no density, so it does not support "nll" or
+        ``learn_temperature=True``.
     learn_temperature : bool, default=False
         Whether log T is a parameter that is learned with the centroids. Only ``loss(x, "nll")`` can learn T.
     centroids : Tensor (k, d), optional

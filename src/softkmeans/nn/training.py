@@ -17,27 +17,29 @@ from ..callbacks import Callback
 from ..data.convert import as_source
 from ..distances import as_distance
 from ..errors import InputError
-from ..fitting.fit import fit
+from ..fitting.fit import fit_source
 from ..fitting.results import Result
+from ..settings import RunOptions, Settings, documented
 from ..solvers import Solver
 from ..temperature import Fixed, MaximumLikelihood
 from .layer import SoftKMeansLayer
 
 
+@documented
 def train_layer(
     layer: SoftKMeansLayer,
     x: Tensor | ArrayLike,
     *,
-    objective: str | None = None,
+    objective: str | None = Settings.objective,
     solver: str | Solver = "adam",
     init: Any = None,
-    max_iter: int = 300,
+    max_iter: int = Settings.max_iter,
     tol: float = 1e-6,
-    sample_weight: Tensor | ArrayLike | None = None,
-    random_state: int | np.random.Generator | None = None,
-    callbacks: Sequence[Callback] = (),
-    checkpoint: Any = None,
-    resume: bool = False,
+    sample_weight: Tensor | ArrayLike | None = RunOptions.sample_weight,
+    random_state: int | np.random.Generator | None = RunOptions.random_state,
+    callbacks: Sequence[Callback] | None = RunOptions.callbacks,
+    checkpoint: Any = RunOptions.checkpoint,
+    resume: bool = RunOptions.resume,
 ) -> Result:
     """Train a layer's centroids, and its temperature if it is learned, on all rows.
 
@@ -54,26 +56,11 @@ def train_layer(
     objective : {"free_energy", "distortion", "nll"}, optional
         Objective to minimize, as in `SoftKMeansLayer.loss`. By default, "nll" if the layer learns its temperature,
         else "free_energy".
-    solver : {"adam", "auto", "em", "lbfgs", "online"} or Solver, default="adam"
-        Optimization algorithm, as for `SoftKMeans`. "adam" is the only one that can minimize the distortion; all
-        others need far fewer passes.
-    init : {"k-means++", "k-means||", "random", "annealing"}, array-like (k, d) or callable, optional
-        Initial centroids, or the method to choose them. By default, the layer's current centroids; "k-means++" usually
-        gives a better optimum.
-    max_iter : int, default=300
-        Maximum number of passes over the rows; if it is reached, one extra pass evaluates the final parameters.
-    tol : float, default=1e-6
-        Tolerance of the relative improvement, below which the training stops, as for `SoftKMeans`.
-    sample_weight : Tensor or array-like (n,), optional
-        Weights of the rows.
-    random_state : int, numpy Generator or None, default=None
-        Seed or random number generator for initial centroids.
-    callbacks : sequence of Callback, default=()
-        Callbacks, called after every pass, such as `LossPrinter`.
-    checkpoint : str, path-like or Checkpoint, optional
-        Folder for checkpoints, from which interrupted training can be resumed; see `Checkpoint`.
-    resume : bool, default=False
-        Whether to resume from the last checkpoint, if there is one.
+    {solver}
+    init : str, array-like (k, d) or callable, optional
+        Initial centroids, or the method to choose them, as for `SoftKMeans`. By default, the layer's current centroids;
+        "k-means++" usually gives a better optimum.
+    {parameters}
 
     Returns
     -------
@@ -100,9 +87,7 @@ def train_layer(
     if source.n_features != layer.n_features:
         problem, expected = f"has {source.n_features} features", f"{layer.n_features} like the layer"
         raise InputError(problem, parameter="x", expected=expected)
-    result = fit(
-        source,
-        layer.n_clusters,
+    settings = Settings(
         temperature=MaximumLikelihood() if layer.learn_temperature else Fixed(temperature),
         objective=objective,
         solver=solver,
@@ -111,11 +96,9 @@ def train_layer(
         max_iter=max_iter,
         tol=tol,
         distance=distance,
-        random_state=random_state,
-        callbacks=callbacks,
-        checkpoint=checkpoint,
-        resume=resume,
     )
+    options = RunOptions(random_state=random_state, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
+    result = fit_source(source, layer.n_clusters, settings, options)
     with torch.no_grad():
         layer.centroids.copy_(result.centers)
         if layer.learn_temperature:

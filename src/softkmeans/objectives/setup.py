@@ -32,7 +32,7 @@ from ..errors import InputError, Message, Setting
 from ..kernels import nearest
 from ..model.assignment import AssignmentRule, as_assignment
 from ..model.params import ModelSpec
-from ..model.settings import Settings
+from ..settings import Settings
 from ..temperature import NoTemperature, TemperatureRule, as_temperature
 from . import Distortion, Equilibrium, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
 

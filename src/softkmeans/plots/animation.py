@@ -55,7 +55,7 @@ def animate_training(
         The data. Two features are plotted directly, a single one with random y positions, more after a PCA.
     path : str or path-like
         The file to write; its name must end with ``.gif``.
-    distance : {"sqeuclidean", "euclidean", "cosine"}, Distance or callable, default="sqeuclidean"
+    distance : str, Distance or callable, default="sqeuclidean"
         Distance between rows and centers in the fit.
     feature_names : d strings or None
         Names for the axis labels; by default the column names of a table.

@@ -227,8 +227,8 @@ def _check_levels(tree: BifurcationDisplay) -> None:
     if t.ndim != 1 or not len(t) or {len(level) for level in levels} != {len(t)}:
         n_levels = [len(level) for level in levels]
         others = Message(Setting("positions"), ", ", Setting("weights"), " and ", Setting("parents"))
-        problem = Message(f"has shape {t.shape} and ", others, f" have {n_levels} levels")
-        raise InputError(problem, parameter="temperatures", hint="give as many of each, one or more")
+        lengths = Message(f"has shape {t.shape} and ", others, f" have {n_levels} levels")
+        raise InputError(lengths, parameter="temperatures", hint="give as many of each, one or more")
     if not (np.isfinite(t).all() and (t > 0).all() and (np.diff(t) <= 0).all()):
         problem, hint = "must be finite, above 0 and never rise", "sort the levels, highest temperature first"
         raise InputError(problem, parameter="temperatures", hint=hint)

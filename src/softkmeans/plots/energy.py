@@ -76,8 +76,8 @@ class EnergyDisplay:
             )
             raise InputError(problem, expected="(m,)", hint="give one value per level")
         if not (columns[0] > 0).all():
-            problem, hint = f"has values down to {columns[0].min():g}", "remove those levels"
-            raise InputError(problem, parameter="temperatures", expected="all above 0", hint=hint)
+            lowest, hint = f"has values down to {columns[0].min():g}", "remove those levels"
+            raise InputError(lowest, parameter="temperatures", expected="all above 0", hint=hint)
         self.temperatures, self.free_energy, self.distortion, self.entropy, k = columns
         self.n_clusters, self.critical_temperature = k.astype(np.int64), critical_temperature
 

@@ -53,8 +53,8 @@ class LossDisplay:
             hint = "give one step for each loss"
             raise InputError(problem, parameter="steps", expected="equal shapes (m,)", hint=hint)
         if not np.isfinite(values).any():
-            problem = f"has {len(values)} values, none of them finite"
-            raise InputError(problem, parameter="losses", hint="give the history of a fit")
+            hint = "give the history of a fit"
+            raise InputError(f"has {len(values)} values, none of them finite", parameter="losses", hint=hint)
         self.steps, self.losses, self.name = numbers, values, name
 
     @classmethod

@@ -23,7 +23,7 @@ from ..data.source import Source
 from ..errors import InputError, Message, MissingExtraError, Setting
 from ..estimators.soft_kmeans import SoftKMeans
 from ..model.assignment import as_assignment
-from ..model.settings import LINE_LENGTH
+from ..settings import LINE_LENGTH
 from ..registries import CRITERIA
 from ..temperature import as_temperature
 from .covariance import SHAPES

@@ -97,6 +97,12 @@ class DaskSource(Source):
         partitions = map(Partition, range(len(rows)), rows, weights, [0, *ends[:-1]], ends)
         self.partitions = [part for part in partitions if part.start < part.stop]
         self.persisted = PersistedPartitions(x, sample_weight)
+        self.collection = x
+
+    @property
+    @override
+    def given_rows(self) -> Any:
+        return self.collection
 
     @override
     def blocks(self) -> Iterator[Block]:

@@ -1,0 +1,306 @@
+"""Toys registered from outside the package, one of each kind, through estimators, files and the command line."""
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.text import Text
+from scipy.optimize import approx_fprime, minimize
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_iris
+
+from helpers.commands import COMMAND
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save, select_n_clusters
+from softkmeans.callbacks import Recorder
+from softkmeans.data import write_table
+from softkmeans.distances import DISTANCES, Distance
+from softkmeans.model import ASSIGNMENTS, AssignmentRule
+from softkmeans.plots import SelectionDisplay
+from softkmeans.registries import REGISTRIES
+from softkmeans.solvers import SOLVERS, Solver
+from softkmeans.temperature import PARAMETRIC
+
+TOYS = Path(__file__).parents[1] / "helpers" / "programs" / "toys.py"
+IRIS = load_iris().data
+
+# Parameters of SoftKMeans by which each toy is used.
+MEMBERS = {
+    "distance": {"distance": "cauchy"},
+    "distance, T given": {"distance": "cauchy", "temperature": 0.3},
+    "distance without update": {"distance": "manhattan", "temperature": 0.5},
+    "assignment rule": {"assignment": "sparsemax", "temperature": 2.0},
+    "temperature": {"temperature": "half-start"},
+    "temperature with a number": {"temperature": "start:0.2"},
+    "solver": {"solver": "gradient-descent"},
+    "seeding": {"init": "first-rows"},
+}
+
+
+@pytest.fixture
+def toys():
+    """Import the toys, as a user's program does; they are not registered for other tests."""
+    before = [(registry, set(registry)) for registry in REGISTRIES]
+    spec = importlib.util.spec_from_file_location("toys", TOYS)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    for registry, names in before:
+        for name in set(registry) - names:
+            registry.unregister(name)
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("name", MEMBERS)
+def test_an_estimator_takes_a_toy(name):
+    model = SoftKMeans(3, random_state=0, **MEMBERS[name]).fit(IRIS)
+    assert model.converged_
+    assert model.n_iter_ > 1
+    values = [step.objective for step in model.history_]
+    assert values[-1] < values[0]
+    np.testing.assert_allclose(model.predict_proba(IRIS).sum(1), 1)
+    np.testing.assert_array_equal(model.predict(IRIS), model.labels_)
+    assert SoftKMeans(3, random_state=0, **MEMBERS[name]).fit(IRIS).objective_ == model.objective_
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_model_with_a_toy_is_saved_and_loaded(name, tmp_path):
+    model = SoftKMeans(3, random_state=0, **MEMBERS[name]).fit(IRIS)
+    save(model, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.get_params() == model.get_params()
+    np.testing.assert_array_equal(loaded.predict_proba(IRIS), model.predict_proba(IRIS))
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_a_model_file_never_imports_a_toy(as_object, toys, tmp_path):
+    named = {"distance": "cauchy", "solver": "gradient-descent", "temperature": "half-start"}
+    objects = {"distance": toys.Cauchy(), "solver": toys.GradientDescent(0.7), "temperature": toys.FractionOfStart()}
+    for parameter in named:
+        values = objects if as_object else named
+        path = tmp_path / f"{parameter}.safetensors"
+        save(SoftKMeans(3, random_state=0, **{parameter: values[parameter]}).fit(IRIS), path)
+    for registry in REGISTRIES:
+        for name in set(registry) - set(registry._paths):
+            registry.unregister(name)
+    for parameter in named:
+        with pytest.raises(InputError, match=f"needs {parameter}='.*', which is not registered: import the module"):
+            load(tmp_path / f"{parameter}.safetensors")
+
+
+def free_energy(centers, t, distances):
+    """Return F at centers (k * d,), by SciPy."""
+    d = distances(centers.reshape(3, -1))
+    smallest = d.min(1, keepdims=True)
+    return float((smallest[:, 0] - t * np.log(np.exp((smallest - d) / t).sum(1))).sum())
+
+
+DISTANCES_BY_SCIPY = {
+    "cauchy": lambda c: np.log1p(cdist(IRIS, c, "sqeuclidean")),
+    "manhattan": lambda c: cdist(IRIS, c, "cityblock"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("name", DISTANCES_BY_SCIPY)
+def test_a_toy_distance_reaches_the_optimum(name):
+    distances = DISTANCES_BY_SCIPY[name]
+    result = fit(IRIS, 3, temperature=0.5, distance=name, random_state=0, tol=1e-10, max_iter=3000)
+    found = result.centers.numpy().ravel()
+    assert result.free_energy == pytest.approx(free_energy(found, 0.5, distances), rel=1e-10)
+    assert minimize(free_energy, found, (0.5, distances)).fun > result.free_energy - 1e-3
+    if name == "cauchy":  # F has no kinks
+        assert np.abs(approx_fprime(found, free_energy, 1e-6, 0.5, distances)).max() < 1e-2
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_toy_assignment_rule_is_the_projection_onto_the_simplex():
+    logits = torch.tensor([[0.1, 0.3, -2.0, 0.2], [5.0, 1.0, 0.0, 4.5]], dtype=torch.float64)
+    resp = ASSIGNMENTS["sparsemax"](logits).resp.numpy()
+    for row, z in zip(resp, logits.numpy(), strict=True):
+        constraint = {"type": "eq", "fun": lambda p: p.sum() - 1}
+        start, bounds = np.full(4, 0.25), [(0, 1)] * 4
+        projection = minimize(lambda p, z=z: ((p - z) ** 2).sum(), start, bounds=bounds, constraints=constraint).x
+        np.testing.assert_allclose(row, projection, atol=1e-6)
+    model = SoftKMeans(3, temperature=2.0, assignment="sparsemax", tol=0, random_state=0).fit(IRIS)
+    resp = model.predict_proba(IRIS)
+    assert ((resp == 0).sum(1) == 1).any()  # which a softmax never gives
+    np.testing.assert_allclose(model.cluster_centers_, resp.T @ IRIS / resp.sum(0)[:, None], atol=1e-6)
+    values = np.array([step.objective for step in model.history_])
+    assert (np.diff(values) <= 1e-9 * abs(values[0])).all()  # EM never raises the free energy
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_toy_temperature_solver_and_seeding_do_what_they_say():
+    start = IRIS[[0, 60, 120]]
+    nearest = cdist(IRIS, start, "sqeuclidean").min(1).mean()
+    assert SoftKMeans(3, temperature="half-start", init=start).fit(IRIS).temperature_ == pytest.approx(nearest / 2)
+    assert SoftKMeans(3, temperature="start:2", init=start).fit(IRIS).temperature_ == pytest.approx(2 * nearest)
+    descent = SoftKMeans(3, temperature=0.5, solver="gradient-descent", init=start, tol=1e-10, max_iter=3000).fit(IRIS)
+    em = SoftKMeans(3, temperature=0.5, solver="em", init=start, tol=1e-10, max_iter=3000).fit(IRIS)
+    np.testing.assert_allclose(descent.cluster_centers_, em.cluster_centers_, atol=1e-4)
+    recorder = Recorder()
+    SoftKMeans(3, init="first-rows", callbacks=[recorder]).fit(IRIS)
+    np.testing.assert_allclose(recorder.steps[0].centers.numpy(), IRIS[:3], atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toys")
+def test_a_toy_criterion_is_in_tables_and_plots():
+    selection = select_n_clusters(IRIS, range(1, 5), criterion="elbow", cv=0, path=False, random_state=0)
+    inertia = [selection.models[k].inertia_ for k in range(1, 5)]
+    assert selection.n_clusters == 2 + int(np.argmax(np.diff(inertia, 2)))
+    assert "elbow" in selection.scores
+    display = SelectionDisplay.from_selection(selection)
+    assert "elbow" in [text.get_text() for text in display.figure_.findobj(Text)]
+
+
+WRONG = {
+    "a distance without a function": (
+        lambda: type("D", (Distance,), {"name": "d", "power": 1}),
+        TypeError,
+        "of_squared",
+    ),
+    "no name": (lambda: type("D", (Distance,), {"between": print}), TypeError, "does not define name and power"),
+    "a function": (lambda: DISTANCES.register("d", lambda x, c: x), InputError, "is of type function, expected a Dis"),
+    "another kind": (lambda: DISTANCES.register("d", SOLVERS["em"]), InputError, "is of type Em, expected a Distance"),
+    "a taken name": (lambda: SOLVERS.register("em", SOLVERS["em"]), InputError, "solver='em' is registered already"),
+    "a bad name": (lambda: SOLVERS.register("my em", SOLVERS["em"]), InputError, "solver can't be called 'my em'"),
+    "an abstract class": (
+        lambda: SOLVERS.register("mine", type("Mine", (Solver,), {})),
+        InputError,
+        r"can't be made from the class Mine \(.*abstract methods? .*init.*\): define its abstract methods",
+    ),
+    "an object for a class": (lambda: PARAMETRIC.register("half", 0.5), InputError, "expected a subclass of"),
+    "a name of the library": (lambda: SOLVERS.unregister("em"), InputError, "belongs to the library"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_extensions_are_refused(case):
+    register, error, message = WRONG[case]
+    with pytest.raises(error, match=message):
+        register()
+
+
+# What a toy does not support is said in words.
+UNSUPPORTED = {
+    "learned T without density": ({"distance": "manhattan"}, "the distance 'manhattan' has no known density"),
+    "EM without update": (
+        {"distance": "manhattan", "temperature": 1.0, "solver": "em"},
+        "distance='manhattan', which EM",
+    ),
+    "search without update": ({"distance": "manhattan", "temperature": 1.0, "local_search": True}, "supports only"),
+    "annealing without update": (
+        {"distance": "manhattan", "temperature": 1.0, "init": "annealing"},
+        "has no EM update, which annealing needs",
+    ),
+    "learned T without mixture": ({"assignment": "sparsemax"}, "sparsemax memberships belong to no mixture model"),
+    "priors without mixture": (
+        {"assignment": "sparsemax", "temperature": 1.0, "priors": "learned"},
+        "priors='learned' is not supported with sparsemax memberships",
+    ),
+    "noise": (
+        {"assignment": "sparsemax", "temperature": 1.0, "noise_distance": 1.0},
+        "noise_distance=1.0 is not supported with sparsemax memberships",
+    ),
+    "variances": ({"distance": "cauchy", "temperature": "calibrated"}, "needs squared Euclidean distances"),
+    "a number that is none": ({"temperature": "start:fast"}, "temperature='start:fast': give a finite number"),
+}
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_unsupported_combinations_are_refused(case):
+    settings, message = UNSUPPORTED[case]
+    with pytest.raises(InputError, match=message):
+        SoftKMeans(3, random_state=0, **settings).fit(IRIS)
+
+
+@pytest.mark.usefixtures("toys")
+def test_methods_that_need_a_likelihood_are_refused():
+    model = SoftKMeans(3, temperature=1.0, assignment="sparsemax", random_state=0).fit(IRIS)
+    for method in (model.score, model.score_samples, model.bic, model.aic, lambda x: model.sample(3)):
+        with pytest.raises(InputError, match="assignment='sparsemax' has no likelihood"):
+            method(IRIS)
+    with pytest.raises(InputError, match="supports softmax memberships"):
+        model.to_layer()
+    with pytest.raises(InputError, match="distance='manhattan' has no known density"):
+        SoftKMeans(3, temperature=1.0, distance="manhattan", random_state=0).fit(IRIS).score(IRIS)
+
+
+@pytest.mark.usefixtures("toys")
+def test_fuzzy_memberships_of_soft_k_means_are_those_of_fuzzy_c_means():
+    one = SoftKMeans(3, assignment="fuzzy", random_state=0).fit(IRIS)
+    other = FuzzyCMeans(3, random_state=0).fit(IRIS)
+    np.testing.assert_array_equal(one.cluster_centers_, other.cluster_centers_)
+    np.testing.assert_array_equal(one.predict_proba(IRIS), other.predict_proba(IRIS))
+    assert np.isnan(one.temperature_)
+
+
+@pytest.mark.usefixtures("toys")
+def test_toys_learn_from_batches():
+    for settings in ({"distance": "cauchy"}, {"assignment": "sparsemax", "temperature": 1.0}):
+        model = SoftKMeans(3, random_state=0, **settings)
+        for batch in np.array_split(np.random.default_rng(0).permutation(IRIS), 5):
+            model.partial_fit(batch)
+        whole = SoftKMeans(3, random_state=0, **settings).fit(IRIS)
+        assert cdist(model.cluster_centers_, whole.cluster_centers_).min(1).max() < 0.5
+
+
+def run(*arguments, cwd):
+    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_the_command_line_takes_every_toy(tmp_path):
+    write_table(tmp_path / "iris.csv", dict(zip("abcd", IRIS.T, strict=True)))
+    options = {
+        "--distance": ["cauchy"],
+        "--assignment": ["sparsemax", "--temperature", "2"],
+        "--temperature": ["start:0.2"],
+        "--solver": ["gradient-descent"],
+        "--init": ["first-rows"],
+        "--callback": ["pass-printer"],
+    }
+    for option, values in options.items():
+        arguments = ["fit", "iris.csv", "-k", "3", "--plugin", TOYS, option, *values, "--out", "model.safetensors"]
+        status, out, err = run(*arguments, cwd=tmp_path)
+        assert (status, err) == (0, ""), option
+        assert ("pass 1\n" in out) == (option == "--callback")
+        status, out, err = run("predict", "model.safetensors", "iris.csv", "--plugin", TOYS, cwd=tmp_path)
+        assert (status, err) == (0, "")
+        assert len(out.splitlines()) == 151
+        (tmp_path / "model.safetensors").unlink()
+    status, out, err = run("select", "iris.csv", "--k-range", "1-4", "--cv", "0", "--no-path", "--plugin", TOYS,
+                           "--criterion", "elbow", cwd=tmp_path)  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "by elbow" in out
+
+
+@pytest.mark.process
+def test_the_command_line_without_the_plugin_names_the_remedy(tmp_path, toys):
+    write_table(tmp_path / "iris.csv", dict(zip("abcd", IRIS.T, strict=True)))
+    save(SoftKMeans(3, distance="cauchy", random_state=0).fit(IRIS), tmp_path / "model.safetensors")
+    status, out, err = run("predict", "model.safetensors", "iris.csv", cwd=tmp_path)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "distance='cauchy', which is not registered" in err
+    assert "--plugin" in err
+
+
+def test_abstract_rules_cannot_be_used():
+    with pytest.raises(TypeError, match="abstract"):
+        AssignmentRule()
+
+
+@pytest.mark.usefixtures("toys")
+def test_names_are_listed_from_the_registries():
+    with pytest.raises(InputError, match=r"choose one of sqeuclidean, euclidean, cosine, cauchy, manhattan$"):
+        SoftKMeans(3, distance="taxi").fit(IRIS)
