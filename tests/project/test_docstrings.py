@@ -8,6 +8,7 @@ import pytest
 
 import softkmeans
 from softkmeans import FuzzyCMeans, SoftKMeans, SoftKMeansLayer
+from softkmeans.distances import Distance
 
 FACES = (SoftKMeans, FuzzyCMeans, SoftKMeansLayer)  # whose methods users call: each is shown at work
 
@@ -60,7 +61,7 @@ def is_made(cls):
 
 def is_shown(cls):
     """Whether a class needs an example: not a record, which is handed out, nor what a table has a name for."""
-    is_entry = any(inspect.isabstract(base) for base in cls.__mro__)
+    is_entry = any(inspect.isabstract(base) or base is Distance for base in cls.__mro__[1:])
     return is_made(cls) and not is_entry and not issubclass(cls, tuple)
 
 

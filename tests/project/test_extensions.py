@@ -156,7 +156,7 @@ def test_a_toy_criterion_is_in_tables_and_plots():
     assert selection.n_clusters == 2 + int(np.argmax(np.diff(inertia, 2)))
     assert "elbow" in selection.scores
     display = SelectionDisplay.from_selection(selection)
-    assert "elbow" in [text.get_text() for text in display.figure_.findobj(Text)]
+    assert f"elbow: {selection.n_clusters}" in [text.get_text() for text in display.figure_.findobj(Text)]
 
 
 WRONG = {

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count
+from .._utils.information import bic
 from ..data.block import as_tensor
 from ..data.convert import Array, like
 from ..distances import as_distance
@@ -239,7 +240,7 @@ class SoftKMeans(SoftClusterer):
         """
         self._check_is_mixture()
         total, n = self._total_objective(X, sample_weight)
-        return self.n_parameters() * math.log(n) - 2 * total
+        return float(bic(total, self.n_parameters(), math.log(n)))
 
     def aic(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Return the Akaike information criterion on rows X (n, d); lower is better.

@@ -18,7 +18,14 @@ ROUNDING = 1e-12  # values that differ by less, relative to the tolerance scale,
 
 
 class FullPasses:
-    """Evaluate one set of parameters in each pass over all rows, and let the solver step after it."""
+    """Evaluate one set of parameters in each pass over all rows, and let the solver step after it.
+
+    Examples
+    --------
+    >>> from softkmeans.solvers import SOLVERS
+    >>> [name for name, solver in SOLVERS.items() if type(solver.passes) is FullPasses]
+    ['auto', 'em', 'lbfgs', 'adam']
+    """
 
     def run(self, solver: Solver, objective: Objective, source: Source, state: Any) -> tuple[Any, Evaluation]:
         """Run a pass; return the solver's state, and the evaluation by which the loop measures progress."""
@@ -47,6 +54,12 @@ class BatchPasses(FullPasses):
 
     The evaluation of a pass adds up those of its batches, each at the parameters that were current then. It belongs to
     no single set of parameters, so the last one counts as the best, and the final parameters are evaluated again.
+
+    Examples
+    --------
+    >>> from softkmeans.solvers import SOLVERS
+    >>> [name for name, solver in SOLVERS.items() if type(solver.passes) is BatchPasses]
+    ['online']
     """
 
     def run(self, solver: Solver, objective: Objective, source: Source, state: Any) -> tuple[Any, Evaluation]:
