@@ -25,6 +25,12 @@ from .model.assignment import softmax
 DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # x (..., n, d), c (k, d) -> (..., n, k)
 AnyDistance: TypeAlias = str | Distance | DistanceFunction
 
+# Settings that need the density of the distance: the value of the parameter, and what to choose in its place.
+DENSITY_SETTINGS: dict[str, tuple[Any, Message]] = {
+    "objective": ("nll", Message(Setting("objective", "free_energy"), " or 'distortion'")),
+    "learn_temperature": (True, Message(Setting("learn_temperature", False))),
+}
+
 
 def assign(x: Tensor, c: Tensor, temperature: float | Tensor, distance: AnyDistance = "sqeuclidean") -> Tensor:
     """Compute the memberships of rows in clusters: the softmax of -distance / temperature.
@@ -158,8 +164,7 @@ def nll(
     >>> nll(torch.tensor([[0.0]]), torch.tensor([[0.0]]), temperature=2.0)  # log(2 π) / 2, standard normal
     tensor(0.9189)
     """
-    otherwise = Message(Setting("objective", "free_energy"), " or 'distortion'")
-    chosen = with_density(distance, Setting("objective", "nll"), otherwise)
+    chosen = with_density(distance, "objective")
     t = torch.as_tensor(temperature, dtype=x.dtype, device=x.device)
     d, nearest = _distances(x, c, chosen)
     lognorm = softmax((nearest - d) / t)[1]
@@ -223,20 +228,21 @@ def find_distance(distance: AnyDistance) -> Distance | DistanceFunction:
     return as_distance(distance)
 
 
-def with_density(distance: AnyDistance, purpose: Setting, otherwise: Message) -> Distance:
-    """Return the distance for a setting that needs its probability density.
+def with_density(distance: AnyDistance, parameter: str) -> Distance:
+    """Return the distance for a parameter of `DENSITY_SETTINGS`, whose setting needs the probability density.
 
     Raises
     ------
     InputError
-        If the distance is a callable, which has no density; the message suggests ``otherwise`` in place of ``purpose``.
+        If the distance is a callable, which has no density; the message suggests other settings.
     """
     resolved = find_distance(distance)
     if isinstance(resolved, Distance):
         return resolved
+    value, otherwise = DENSITY_SETTINGS[parameter]
     problem = f"needs the density of the distance, but the callable {distance_name(resolved)} has none"
     hint = Message("choose ", otherwise, ", or use a Distance")
-    raise InputError(problem, parameter=purpose.name, value=purpose.value, hint=hint)
+    raise InputError(problem, parameter=parameter, value=value, hint=hint)
 
 
 def check_function(function: DistanceFunction, c: Tensor) -> None:

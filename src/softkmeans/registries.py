@@ -84,10 +84,10 @@ SEEDINGS: Registry[Seeding] = Registry(
     "init",
     "softkmeans.seeding.base:Seeding",
     {
-        "k-means++": "softkmeans.seeding.methods:KMEANS_PLUSPLUS",
-        "k-means||": "softkmeans.seeding.methods:KMEANS_PARALLEL",
-        "random": "softkmeans.seeding.methods:RANDOM",
-        "annealing": "softkmeans.seeding.methods:ANNEALING",
+        "k-means++": "softkmeans.seeding.registry:KMEANS_PLUSPLUS",
+        "k-means||": "softkmeans.seeding.registry:KMEANS_PARALLEL",
+        "random": "softkmeans.seeding.registry:RANDOM",
+        "annealing": "softkmeans.seeding.registry:ANNEALING",
     },
 )
 CRITERIA: Registry[Criterion] = Registry(

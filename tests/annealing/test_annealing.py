@@ -18,7 +18,7 @@ from softkmeans.distances import DISTANCES, as_distance
 from softkmeans.errors import CallbackError
 from softkmeans.model.params import ModelSpec, Params
 from softkmeans.objectives import FreeEnergy
-from softkmeans.solvers.passes import evaluate
+from softkmeans.solvers.loop import evaluate
 from softkmeans.temperature import Fixed, Schedule
 
 RNG = np.random.default_rng(0)

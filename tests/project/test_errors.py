@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import functools
 import pickle
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from softkmeans.data.frames import _NotNumericError
 from softkmeans.errors import InputError, Message, Setting, SharedError
 
 PACKAGE = Path(softkmeans.__file__).parent
-TREES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 KINDS = [InputError, SharedError, FileError, _NotNumericError]
 NAMES = {kind.__name__ for kind in KINDS}
+
+
+@functools.cache
+def tree_of(file):
+    """The syntax tree of a file of the package."""
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
 
 def as_option(setting):
@@ -150,7 +154,7 @@ WITHOUT_REMEDY = {
 
 def kinds_of_errors(trees):
     """Return the names of InputError and of all classes derived from it."""
-    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     names, n_before = {"InputError"}, 0
     while len(names) > n_before:
         n_before = len(names)
@@ -178,17 +182,18 @@ def without_remedy(tree, file):
 
 
 def test_all_kinds_of_errors_are_tested():
-    assert kinds_of_errors(TREES.values()) == NAMES
+    assert kinds_of_errors(map(tree_of, FILES)) == NAMES
 
 
-@pytest.mark.parametrize("file", TREES)
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
 def test_every_error_says_what_to_do(file):
-    assert sorted(set(without_remedy(TREES[file], file))) == []
+    assert sorted(set(without_remedy(tree_of(file), file))) == []
 
 
 def test_the_exceptions_are_needed():
     for file, name in WITHOUT_REMEDY:
-        functions = [n for n in ast.walk(TREES[file]) if isinstance(n, ast.FunctionDef) and n.name == name]
+        functions = [n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef) and n.name == name]
         assert [list(without_remedy(function, "")) != [] for function in functions] == [True]
 
 
@@ -234,7 +239,9 @@ class Texts:
         self.errors = {node.name for node in nodes if isinstance(node, ast.ExceptHandler)}
         self.texts = {argument.arg for argument in function.args.args} if given else set()
         assignments = [node for node in nodes if isinstance(node, ast.Assign)]
-        for _ in assignments:  # names are assigned to names
+        n_before = -1
+        while len(self.errors | self.texts) > n_before:  # names are assigned to names
+            n_before = len(self.errors | self.texts)
             for node in assignments:
                 names = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
                 if isinstance(node.value, ast.Name) and node.value.id in self.errors:
@@ -301,21 +308,22 @@ def receivers(trees):
 
 def readers(tree, names):
     """Return the code in a tree that reads messages; functions with these names are called with such texts."""
-    found = [
-        f"{node.lineno}: {ast.unparse(node)}"
-        for function in functions_of([tree])
-        for node in ast.walk(function)
-        if reads_text(node, Texts(function, function.name in names))
-    ]
-    return sorted(set(found))
+    found = set()
+    for function in functions_of([tree]):
+        texts = Texts(function, function.name in names)
+        found |= {f"{node.lineno}: {ast.unparse(node)}" for node in ast.walk(function) if reads_text(node, texts)}
+    return sorted(found)
 
 
-RECEIVERS = receivers(TREES.values())
+@functools.cache
+def receivers_in_package():
+    return receivers(list(map(tree_of, FILES)))
 
 
-@pytest.mark.parametrize("file", TREES)
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
 def test_no_code_reads_the_text_of_a_message(file):
-    assert readers(TREES[file], RECEIVERS) == []
+    assert readers(tree_of(file), receivers_in_package()) == []
 
 
 READING = {

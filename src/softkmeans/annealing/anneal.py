@@ -21,8 +21,7 @@ from ..model.m_step import em_step
 from ..model.params import Evaluation, ModelSpec, Params, PassStats
 from ..objectives import FreeEnergy, Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import minimize
-from ..solvers.passes import evaluate
+from ..solvers.loop import evaluate, minimize
 from ..temperature import Fixed
 from ..temperature.moments import principal_axis
 from .pruning import prune, renormalize_priors

@@ -21,8 +21,8 @@ from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..errors import InputError
 from ..model.params import ModelSpec
-from ..settings import RunOptions, Settings, documented
 from ..objectives import FreeEnergy
+from ..settings import RunOptions, Settings, documented
 from ..temperature import Fixed, Schedule
 from .anneal import AnnealingState, anneal, initial_state, with_equal_priors
 

@@ -110,8 +110,8 @@ def write(folder: Path, content: Content) -> None:
             temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
     except OSError as error:
         problem = f"can't write the checkpoint in {folder}: {error.strerror}"
-        hint = "earlier checkpoints are kept; make room or give another folder"
-        raise FileError(problem, hint=hint if folder.is_dir() else "give another folder") from error
+        hint = "earlier checkpoints are kept; make room or give another folder" if folder.is_dir() else ""
+        raise FileError(problem, hint=hint) from error
     for file in _checkpoint_files(folder)[:-N_KEPT]:
         file.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .._utils.fork import survive_fork
+from .._utils import fork
 from ..errors import InputError, Message, Setting
 from .block import Rows, working_dtype
 from .distributed.dask_source import DaskSource
@@ -20,6 +20,9 @@ from .files.scan import as_device, scan
 from .frames import as_rows, column_names, dtype_of, is_array_api, is_dask
 from .source import ArraySource, Source
 from .validation import check_finite, check_matrix, check_weights
+
+PLAIN_TYPES = "?bBhHiIlLqQefd"  # booleans, integers, and floats up to float64
+CPU = torch.device("cpu")
 
 Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library
 
@@ -73,9 +76,12 @@ def as_source(
     >>> as_source([[1.0, 2.0], [3.0, 4.0]]).n_rows
     2
     """
-    survive_fork()
+    if fork.is_forked_child:
+        fork.use_one_thread()
     if isinstance(x, Source):
         return _check_source_arguments(x, sample_weight, device)
+    if type(x) is np.ndarray and x.dtype.char in PLAIN_TYPES:  # the most common kind needs no conversion
+        return _array_source(x, sample_weight, None, device, finite)
     if is_dask(x):
         if device is not None and torch.device(device).type != "cpu":
             problem = "is not supported with Dask data, which workers' CPUs process"
@@ -87,14 +93,20 @@ def as_source(
             hint = Message("use ", Setting("weight_column"), " of softkmeans.data.scan")
             raise InputError(problem, parameter="sample_weight", hint=hint)
         return scan(x, device=device)
-    rows = as_rows(x)
+    return _array_source(as_rows(x), sample_weight, column_names(x), device, finite)
+
+
+def _array_source(
+    rows: Rows, sample_weight: Any, columns: tuple[str, ...] | None, device: Any, finite: bool
+) -> ArraySource:
+    """Return the source of rows in memory, after checking them."""
     check_matrix(rows)
     if finite:
         check_finite(rows)
     weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
     used_device = _choose_device(device, rows)
     source = ArraySource(rows, weights, used_device, working_dtype(used_device))
-    source.columns = column_names(x)
+    source.columns = columns
     return source
 
 
@@ -113,7 +125,9 @@ def _check_source_arguments(source: Source, sample_weight: Any, device: Any) -> 
 
 def _choose_device(device: Any, rows: Rows) -> torch.device:
     """Return the requested device; by default, that of a tensor, else the CPU."""
-    return rows.device if device is None and isinstance(rows, Tensor) else as_device(device)
+    if device is None:
+        return rows.device if isinstance(rows, Tensor) else CPU
+    return as_device(device)
 
 
 def like(example: Any, result: Tensor) -> Array:

@@ -15,7 +15,14 @@ __all__ = [
     "squared_distances",
 ]
 
-from .base import Distance, squared_distances
+from .base import (
+    DISTANCES,
+    Distance,
+    as_distance,
+    check_features,
+    distance_name,
+    name_or_distance,
+    squared_distances,
+)
 from .cosine import Cosine
 from .euclidean import Euclidean, SquaredEuclidean
-from .registry import DISTANCES, as_distance, check_features, distance_name, name_or_distance

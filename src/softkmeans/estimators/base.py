@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["SoftClusterer"]
 
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
@@ -30,20 +29,21 @@ from ..errors import CallbackError, FitInterrupted, InputError
 from ..fitting.fit import fit_source
 from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
-from ..model.assignment import as_assignment
+from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
-from .fitted_model import Clustering
-from .validation import validate_collection, validate_source
+from .fitted_model import Clustering, warm_temperature
+from .validation import check_warm_start, validate_collection, validate_source
 
 
 class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of estimators that fit cluster centers and compute the memberships of rows.
 
-    Subclasses define ``__init__``, with parameters that are fields of `Settings` and `RunOptions`, and extend
-    ``_settings`` and ``_set_statistics`` if they have parameters and results of their own.
+    Subclasses define ``__init__``, with parameters that are fields of `Settings` and `RunOptions`, and
+    ``_assignment_rule`` if ``assignment`` is not one of them.
     """
 
     n_clusters: int
+    assignment: Any
     distance: Any
     noise_distance: float | None
     init: Any
@@ -60,11 +60,16 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         """Return the settings of a fit; with ``warm``, it starts from the fitted model."""
         own = self.get_params(deep=False)
         values = {field.name: own[field.name] for field in fields(Settings) if field.name in own}
-        return Settings(**values | self._model_settings(warm=warm))
+        values["assignment"] = rule = self._assignment_rule()
+        if warm and rule.uses_temperature:
+            weights = vars(self).get("cluster_weights_")
+            values["init_temperature"] = warm_temperature(values["temperature"], self.temperature_, weights)
+            values["init_priors"] = self.priors_
+        return Settings(**values)
 
-    @abstractmethod
-    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
-        """Return the settings that are not parameters of the estimator: with ``warm``, also the initial values."""
+    def _assignment_rule(self) -> AssignmentRule:
+        """Return the assignment rule."""
+        return as_assignment(self.assignment)
 
     def _set_statistics(self, result: Result) -> None:
         """Set the fitted attributes whose type does not depend on that of X."""
@@ -72,6 +77,11 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
         self.restarts_ = result.restarts
+        if self._assignment_rule().uses_temperature:
+            t = result.temperature
+            self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
+            self.priors_ = result.priors.cpu().numpy()
+            self.free_energy_, self.entropy_ = result.free_energy, result.entropy
 
     def fit(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> Self:
         """Fit the centers to the data.
@@ -343,15 +353,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         settings = self._settings(warm=warm)
         if not warm:
             return settings
-        shape, expected = tuple(self.cluster_centers_.shape), (self.n_clusters, source.n_features)
-        if shape != expected:
-            raise InputError(
-                f"with centers of shape {shape} from the previous fit",
-                parameter="warm_start",
-                value=True,
-                expected=f"{expected}",
-                hint="set it to False",
-            )
+        check_warm_start(self, source)
         return replace(settings, init=as_tensor(self.cluster_centers_))
 
     def _options(self, source: Source) -> RunOptions:
@@ -365,14 +367,14 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
     def _clustering(self, source: Source) -> Clustering:
         """Return the fitted model as a `Clustering`, on the device and with the dtype of a source."""
-        settings, values = self._settings(warm=False), vars(self)
+        fitted = vars(self)
         return Clustering(
             as_tensor(self.cluster_centers_).to(source.device, source.dtype),
-            values.get("temperature_", 1.0),
-            as_distance(settings.distance),
-            priors=values.get("priors_"),
-            noise_distance=settings.noise_distance,
-            rule=as_assignment(settings.assignment),
+            fitted.get("temperature_", 1.0),
+            as_distance(self.distance),
+            priors=fitted.get("priors_"),
+            noise_distance=self.noise_distance,
+            rule=self._assignment_rule(),
         )
 
     def _seed(self, source: Source) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Clustering", "accumulate", "sample_mixture"]
+__all__ = ["Clustering", "accumulate", "sample_mixture", "warm_temperature"]
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +27,9 @@ from ..kernels import SOFTMAX, assign, distances, lognorm, nearest
 from ..model.assignment import AssignmentRule
 from ..model.logits import log_normalizer, make_logits
 from ..model.params import MIN_PRIOR, ModelSpec, Params
-from ..settings import RunOptions, Settings, documented
 from ..model.stats import Stats
+from ..settings import RunOptions, Settings, documented
+from ..temperature import as_temperature
 
 Array = NDArray[np.float64]
 
@@ -300,3 +302,10 @@ def sample_mixture(
     for k, (center, t) in enumerate(zip(centers, temperature.tolist(), strict=True)):
         rows[labels == k] = distance.sample_around(center, t, int((labels == k).sum()), rng)
     return torch.from_numpy(rows), torch.from_numpy(labels)
+
+
+def warm_temperature(rule: Any, fitted: Any, weights: Array | None) -> Any:
+    """Return the initial T of a fit after another: the mean over clusters if they differed and one T is now needed."""
+    if np.ndim(fitted) and not as_temperature(rule).per_cluster:
+        return float(np.average(fitted, weights=weights))
+    return fitted

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..model.assignment import Fuzzy
+from ..model.assignment import AssignmentRule, Fuzzy
 from ..settings import RunOptions, Settings, documented
 from .base import SoftClusterer
 
@@ -110,8 +110,8 @@ class FuzzyCMeans(SoftClusterer):
         self.checkpoint = checkpoint
         self.resume = resume
 
-    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
-        return {"assignment": Fuzzy(self.fuzzifier)}
+    def _assignment_rule(self) -> AssignmentRule:
+        return Fuzzy(self.fuzzifier)
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Return minus the weighted mean of Σ u^m d over rows; higher is better.

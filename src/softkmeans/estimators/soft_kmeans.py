@@ -20,9 +20,8 @@ from ..data.convert import Array, like
 from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..fitting.results import Result
-from ..model.assignment import as_assignment
-from ..settings import RunOptions, Settings, documented
 from ..nn.layer import SoftKMeansLayer
+from ..settings import RunOptions, Settings, documented
 from ..temperature import as_temperature
 from .base import SoftClusterer
 from .fitted_model import sample_mixture
@@ -150,24 +149,6 @@ class SoftKMeans(SoftClusterer):
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.resume = resume
-
-    def _model_settings(self, *, warm: bool) -> dict[str, Any]:
-        return {"init_temperature": self._warm_temperature(), "init_priors": self.priors_} if warm else {}
-
-    def _warm_temperature(self) -> Any:
-        """Return T of the previous fit; the weighted mean over clusters if they differed and one T is now needed."""
-        if not as_assignment(self.assignment).uses_temperature:
-            return None
-        if np.ndim(self.temperature_) and not as_temperature(self.temperature).per_cluster:
-            return float(np.average(self.temperature_, weights=self.cluster_weights_))
-        return self.temperature_
-
-    def _set_statistics(self, result: Result) -> None:
-        super()._set_statistics(result)
-        t = result.temperature
-        self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
-        self.priors_ = result.priors.cpu().numpy()
-        self.free_energy_, self.entropy_ = result.free_energy, result.entropy
 
     def score_samples(self, X: ArrayLike | Tensor) -> Array:
         """Return the log-likelihood of each row under the equivalent mixture.
@@ -302,7 +283,7 @@ class SoftKMeans(SoftClusterer):
 
     def _check_is_mixture(self) -> None:
         """Raise an InputError if memberships are not those of a mixture model, so that there is no likelihood."""
-        rule = as_assignment(self.assignment)
+        rule = self._assignment_rule()
         if not rule.is_mixture:
             problem = f"has no likelihood, as {rule.name} memberships belong to no mixture model"
             hint = Message("use ", Setting("assignment", "softmax"))

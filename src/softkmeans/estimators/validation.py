@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["validate_collection", "validate_source"]
+__all__ = ["check_warm_start", "validate_collection", "validate_source"]
 
 from os import PathLike
 from typing import Any
@@ -26,6 +26,10 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
     With ``reset``, the number and names of the features are stored in the estimator; otherwise they are compared with
     the stored ones.
     """
+    if isinstance(X, np.ndarray | Tensor):
+        source = _convert(estimator, X, sample_weight)
+        validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
+        return source
     if isinstance(X, str | PathLike):
         raise InputError(
             "is a file name",
@@ -42,7 +46,7 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
         _validate_features(estimator, source, reset=reset)
         return source
     source = _convert(estimator, X, sample_weight)
-    frame = None if isinstance(X, np.ndarray | Tensor) else as_frame(X)
+    frame = as_frame(X)
     carrier = np.empty((0, source.n_features)) if frame is None else frame.to_native()
     validate_data(estimator, carrier, reset=reset, skip_check_array=True)
     return source
@@ -79,4 +83,17 @@ def _validate_features(estimator: Any, source: Source, *, reset: bool) -> None:
         raise InputError(
             f"the columns are {list(names)}, but the model was fitted on {list(fitted_names)}",
             hint="select these columns",
+        )
+
+
+def check_warm_start(estimator: Any, source: Source) -> None:
+    """Raise an InputError if the centers of the previous fit do not go with the parameters and the rows."""
+    shape, expected = tuple(estimator.cluster_centers_.shape), (estimator.n_clusters, source.n_features)
+    if shape != expected:
+        raise InputError(
+            f"with centers of shape {shape} from the previous fit",
+            parameter="warm_start",
+            value=True,
+            expected=f"{expected}",
+            hint="set it to False",
         )

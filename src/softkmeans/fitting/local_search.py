@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["search_from", "search_locally"]
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..annealing.pruning import prune, renormalize_priors
 from ..annealing.splitting import split_clusters, split_directions
@@ -13,8 +14,10 @@ from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers import SOLVERS
 from ..solvers.loop import LoopResult, OnPass, minimize
-from .problem import Problem
 from .results import best_of
+
+if TYPE_CHECKING:
+    from .fit import Problem
 
 FIRST_MOVED_FRACTION = 0.1  # fraction of the centers that the first move adds and removes
 DIRECTION_PASSES = 3  # passes of the power iteration that computes the splitting directions

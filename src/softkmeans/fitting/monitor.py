@@ -6,14 +6,16 @@ __all__ = ["Monitor"]
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..callbacks import Callback, Step
 from ..errors import CallbackError
 from ..model.params import Evaluation
 from ..solvers.loop import LoopResult
-from .problem import Problem
 from .results import Result, best_of, make_result, make_step
+
+if TYPE_CHECKING:
+    from .fit import Problem
 
 
 class Monitor:

@@ -20,15 +20,14 @@ from ..distances import Distance, as_distance
 from ..errors import InputError, Message, Setting
 from ..model.assignment import as_assignment
 from ..model.params import Params
-from ..settings import Settings
 from ..model.stats import Stats
 from ..objectives import Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
+from ..settings import Settings
 from ..solvers import SOLVERS, Solver, as_solver
-from ..solvers.loop import LoopResult
+from ..solvers.loop import LoopResult, evaluate
 from ..solvers.online import RunningStats, stationary_stats
-from ..solvers.passes import evaluate
 from ..temperature import as_temperature
 from .results import Result, make_result, make_step
 

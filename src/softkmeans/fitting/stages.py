@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Stage", "Stages"]
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor
 from ..data.source import Source
 from ..model.params import Params
 from ..solvers.loop import LoopResult
-from .problem import Problem
+
+if TYPE_CHECKING:
+    from .fit import Problem
 
 FIRST_SAMPLE_ROWS_PER_CLUSTER = 64
 SAMPLE_GROWTH = 4  # each sample has this many times the rows of the one before

@@ -136,8 +136,7 @@ class SoftKMeansLayer(nn.Module):
         if isinstance(self.distance, Distance):
             check_features(self.distance, self.n_features)
         elif self.learn_temperature:
-            otherwise = Message(Setting("learn_temperature", False))
-            functional.with_density(self.distance, Setting("learn_temperature", True), otherwise)
+            functional.with_density(self.distance, "learn_temperature")
         # A callable may be undefined at random centroids, and the parameters of a module may still be moved or loaded.
         elif centroids is not None and not isinstance(self.distance, nn.Module):
             functional.check_function(self.distance, centroids)

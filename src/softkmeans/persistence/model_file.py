@@ -341,18 +341,18 @@ def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Te
 
 
 def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:
+    if not as_assignment(estimator.assignment).uses_temperature:
+        return
     if "temperature_" in tensors:
         estimator.temperature_ = tensors["temperature_"].numpy()
     temperature = estimator.temperature_
-    uses_temperature = as_assignment(estimator.assignment).uses_temperature
     is_per_cluster = (
         isinstance(temperature, np.ndarray) and temperature.shape == (n_clusters,) and temperature.dtype == float
     )
     _require(
         isinstance(temperature, float) or is_per_cluster, "the temperature must be a number, or one for each cluster"
     )
-    is_positive = bool(np.isfinite(temperature).all() and np.min(temperature) > 0)
-    _require(is_positive or not uses_temperature, "the temperature must be above 0")
+    _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
     equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
     estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
     are_priors = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0

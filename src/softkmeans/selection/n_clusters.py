@@ -23,8 +23,8 @@ from ..data.source import Source
 from ..errors import InputError, Message, MissingExtraError, Setting
 from ..estimators.soft_kmeans import SoftKMeans
 from ..model.assignment import as_assignment
-from ..settings import LINE_LENGTH
 from ..registries import CRITERIA
+from ..settings import LINE_LENGTH
 from ..temperature import as_temperature
 from .covariance import SHAPES
 from .criterion import Fits, Folds, Scores, describe, evaluate

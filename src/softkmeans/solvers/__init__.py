@@ -5,9 +5,8 @@ from __future__ import annotations
 __all__ = ["SOLVERS", "Adam", "BatchPasses", "Em", "FullPasses", "Lbfgs", "Online", "PlainState", "Solver", "as_solver"]
 
 from .adam import Adam
-from .base import PlainState, Solver
+from .base import SOLVERS, PlainState, Solver, as_solver
 from .em import Em
 from .lbfgs import Lbfgs
+from .loop import BatchPasses, FullPasses
 from .online import Online
-from .passes import BatchPasses, FullPasses
-from .registry import SOLVERS, as_solver

@@ -1,15 +1,16 @@
-"""The interface between the fit loop and a solver."""
+"""The interface between the fit loop and a solver, and solvers by name."""
 
 from __future__ import annotations
 
-__all__ = ["PlainState", "Solver", "State"]
+__all__ = ["SOLVERS", "PlainState", "Solver", "State", "as_solver"]
 
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol
 
 from ..model.params import Params, PassStats
 from ..objectives import Objective
-from .passes import FullPasses
+from ..registries import SOLVERS
+from .loop import FullPasses
 
 
 class State(Protocol):
@@ -108,3 +109,24 @@ class Solver(ABC):
         Called after the last batch of a pass, if the solver steps by batches.
         """
         return state, state.params
+
+
+def as_solver(solver: str | Solver) -> Solver:
+    """Return the solver of a name; return a `Solver` unchanged.
+
+    Parameters
+    ----------
+    solver : str or Solver
+        Name of a registered solver, or a solver with its own settings.
+
+    Raises
+    ------
+    InputError
+        If no solver has that name.
+
+    Examples
+    --------
+    >>> as_solver("adam")
+    Adam(lr=0.1)
+    """
+    return solver if isinstance(solver, Solver) else SOLVERS.find(solver)

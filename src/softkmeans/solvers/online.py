@@ -21,7 +21,7 @@ from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from ..objectives import Objective
 from .base import Solver
-from .passes import BatchPasses
+from .loop import BatchPasses
 
 # Fraction of the initial statistics that is kept after the first batch: a cluster without rows in it keeps its
 # center, and can get rows later.

@@ -17,11 +17,9 @@ __all__ = [
     "critical_temperature",
 ]
 
-from .base import TemperatureRule
+from .base import PARAMETRIC, TEMPERATURES, Fixed, NoTemperature, TemperatureRule, as_temperature
 from .calibrated import Calibrated
 from .critical import Critical, critical_temperature
-from .fixed import Fixed, NoTemperature
 from .maximum_likelihood import MaximumLikelihood
 from .perplexity import Perplexity
-from .registry import PARAMETRIC, TEMPERATURES, as_temperature
 from .schedule import Schedule

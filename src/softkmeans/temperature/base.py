@@ -1,20 +1,35 @@
-"""The interface of a temperature rule."""
+"""The interface of a temperature rule, temperatures given as numbers, and rules by name."""
 
 from __future__ import annotations
 
-__all__ = ["TemperatureRule", "check_number"]
+__all__ = [
+    "PARAMETRIC",
+    "TEMPERATURES",
+    "Fixed",
+    "NoTemperature",
+    "TemperatureRule",
+    "as_temperature",
+    "check_number",
+    "scaled_temperature",
+]
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import numpy as np
+from typing_extensions import override
+
+from .._utils.checks import check_positive
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
 from ..model.params import Params
 from ..model.stats import Stats
+from ..registries import PARAMETRIC, TEMPERATURES
 
 
 class TemperatureRule(ABC):
@@ -98,3 +113,103 @@ def check_number(rule: str, number: Any) -> None:
         raise InputError(
             parameter="temperature", value=f"{rule}:{number}", hint="give a finite number above 0 after the colon"
         )
+
+
+def scaled_temperature(temperature: float, scaling: Scaling) -> float:
+    """Convert a temperature in the data's units to the units of the scaled data."""
+    scaled = temperature / scaling.unit
+    if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives could exceed the range of float64
+        raise InputError(
+            f"is too far from the scale of the data, whose squared spread is about {scaling.unit:.3g}",
+            parameter="temperature",
+            value=temperature,
+            hint="choose a temperature closer to it",
+        )
+    return scaled
+
+
+@dataclass(frozen=True)
+class Fixed(TemperatureRule):
+    """A fixed temperature, in the data's units (for the default distance, those of squared distances).
+
+    Parameters
+    ----------
+    value : float or tuple of float
+        T > 0, or one for each cluster.
+    """
+
+    value: float | tuple[float, ...]
+    is_given = True
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.value):  # any kind of sequence
+            object.__setattr__(self, "value", tuple(map(float, self.value)))  # type: ignore[arg-type]
+
+    @property
+    def per_cluster(self) -> bool:  # type: ignore[override]
+        """True if each cluster has its own temperature."""
+        return isinstance(self.value, tuple)
+
+    @override
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float | tuple[float, ...]:
+        if isinstance(self.value, tuple):
+            return tuple(scaled_temperature(value, scaling) for value in self.value)
+        return scaled_temperature(self.value, scaling)
+
+
+class NoTemperature(TemperatureRule):
+    """The rule for assignment rules without a temperature: T is 1 in the units of the scaled data."""
+
+    @override
+    def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
+        return 1.0
+
+
+def as_temperature(temperature: object) -> TemperatureRule:
+    """Return the temperature rule for a number, a sequence of k numbers, or a name; a rule is returned unchanged.
+
+    Parameters
+    ----------
+    temperature : float, sequence of k floats, str or TemperatureRule
+        T > 0 in the data's units; or a name from `TEMPERATURES`; or a name from `PARAMETRIC` with a number, as in
+        "perplexity:1.5".
+
+    Raises
+    ------
+    InputError
+        If a number is not positive and finite, or if no rule has this name.
+
+    Examples
+    --------
+    >>> as_temperature(2.0)
+    Fixed(value=2.0)
+    >>> as_temperature("critical:0.5")
+    Critical(factor=0.5)
+    """
+    if isinstance(temperature, TemperatureRule):
+        return temperature
+    if isinstance(temperature, str):
+        return _rule_by_name(temperature)
+    several = np.ndim(temperature) == 1  # type: ignore[arg-type]
+    for value in temperature if several else [temperature]:  # type: ignore[attr-defined]
+        check_positive("temperature", value.item() if hasattr(value, "item") else value, _expected())
+    return Fixed(tuple(map(float, temperature)) if several else float(temperature))  # type: ignore[arg-type,call-overload]
+
+
+def _rule_by_name(name: str) -> TemperatureRule:
+    if name in TEMPERATURES:
+        return TEMPERATURES[name]
+    rule, _, number = name.partition(":")
+    try:
+        value = float(number)
+        kind = PARAMETRIC[rule]
+    except (KeyError, ValueError):
+        hint = f"give a finite number above 0{_expected()}"
+        raise InputError(parameter="temperature", value=name, hint=hint) from None
+    made: TemperatureRule = kind(value)
+    return made
+
+
+def _expected() -> str:
+    with_number = [f"{name}:NUMBER" for name in PARAMETRIC]
+    return f", one for each cluster, or one of {', '.join([*TEMPERATURES, *with_number])}"

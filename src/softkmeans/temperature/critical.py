@@ -16,8 +16,7 @@ from ..data.convert import as_source
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..distances import as_distance
-from .base import TemperatureRule, check_number
-from .fixed import Fixed
+from .base import Fixed, TemperatureRule, check_number
 from .moments import check_squared, largest_variance
 
 

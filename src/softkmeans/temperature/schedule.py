@@ -15,8 +15,7 @@ from typing_extensions import override
 from .._utils.checks import check_count, check_positive
 from ..data.scaling import Scaling
 from ..errors import InputError
-from .base import TemperatureRule
-from .fixed import scaled_temperature
+from .base import TemperatureRule, scaled_temperature
 
 EXPECTED = "a sequence of temperatures (m,)"
 

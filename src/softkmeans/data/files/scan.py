@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from typing_extensions import override
 
-from ..._utils.fork import survive_fork
+from ..._utils import fork
 from ...errors import InputError, Message, Setting
 from ..block import Block, working_dtype
 from ..source import Source
@@ -132,7 +132,8 @@ class Scan(Source):
 
     @override
     def blocks(self) -> Iterator[Block]:
-        survive_fork()
+        if fork.is_forked_child:
+            fork.use_one_thread()
         for window in prefetch(self._pass()):
             yield Block(window.rows, window.weights, self.device, self.dtype, start=window.start)
 
