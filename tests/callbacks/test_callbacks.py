@@ -624,7 +624,7 @@ def test_messages_that_are_not_shown_are_not_formatted(caplog):
 @pytest.mark.parametrize(
     ("make", "settings", "message"),
     [
-        (ProgressBar, {"delay": -1}, "delay=-1: give a finite number above 0, or 0"),
+        (ProgressBar, {"delay": -1}, "delay=-1: give a finite number of 0 or more"),
         (ProgressBar, {"delay": "soon"}, "delay='soon'"),
         (LossPrinter, {"every": 0}, "every=0: give a whole number of 1 or more"),
         (LossPrinter, {"every": 2.5}, "every=2.5"),
@@ -636,7 +636,7 @@ def test_messages_that_are_not_shown_are_not_formatted(caplog):
         (LossLogger, {"level": "INFO"}, "level='INFO': give a whole number"),
         (EarlyStopping, {"patience": 0}, "patience=0"),
         (EarlyStopping, {"patience": 1.0}, "patience=1.0"),
-        (EarlyStopping, {"min_delta": -1e-9}, "min_delta=-1e-09: give a finite number above 0, or 0"),
+        (EarlyStopping, {"min_delta": -1e-9}, "min_delta=-1e-09: give a finite number of 0 or more"),
         (EarlyStopping, {"min_delta": float("inf")}, "min_delta=inf"),
         (TimeLimit, {"seconds": 0}, "seconds=0"),
         (TimeLimit, {"seconds": "60"}, "seconds='60'"),

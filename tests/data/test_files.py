@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,21 @@ HEADERLESS = "5.1,3.5\n4.9,3.0\n"
 AB = "a,b\n1,x\n2,y\n"
 WEIGHTS = "a,w\n1,{}\n2,{}\n"
 
+
+def npy_with_fields(names, kind, version):
+    """Return an NPY file of an array with named fields; NumPy needs version 3 of the format for some names."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.zeros(2, [(name, kind) for name in names]), version)
+    return file.getvalue()
+
+
+def zipped(name, content):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
 REFUSED = {
     # name: (file name, content, arguments, parts of the message)
     "empty": ("t.csv", "", {}, ["empty"]),
@@ -216,6 +232,8 @@ REFUSED = {
     "blank lines only": ("t.csv", "\n\n", {}, ["no rows"]),
     "header only": ("t.csv", "a,b\n", {}, ["no rows"]),
     "header only, no line end": ("t.csv", "a,b", {}, ["no rows"]),
+    "header only, compressed": ("t.tsv.gz", gzip.compress(b"\na\tb"), {}, ["no rows"]),
+    "a quote without end": ("t.csv", 'a,"b\n1,2\n', {}, ["no rows"]),
     "no rows in parquet": ("t.parquet", pa.table({"a": pa.array([], pa.int64())}), {}, ["no rows"]),
     "no rows in npy": ("t.npy", np.empty((0, 3)), {}, ["no rows"]),
     "no columns in npy": ("t.npy", np.empty((3, 0)), {}, ["(3, 0)", "at least one column"]),
@@ -277,6 +295,11 @@ REFUSED = {
     "not npz": ("t.npz", "a,b\n1,2\n", {}, ["can't be read", "zip"]),
     "objects in npy": ("t.npy", OBJECTS, {}, ["Python objects", "never unpickled"]),
     "objects in npz": ("t.npz", {"x": OBJECTS}, {}, ["Python objects", "never unpickled"]),
+    "objects in a later array": ("t.npz", {"x": np.eye(2), "y": OBJECTS[0]}, {}, ["Python objects", "never unpickled"]),
+    "objects in fields": ("t.npy", npy_with_fields("aλ", object, (3, 0)), {}, ["Python objects", "never unpickled"]),
+    "fields": ("t.npy", npy_with_fields("aλ", float, (3, 0)), {}, ["(2,)", "two dimensions"]),
+    "long header": ("t.npy", npy_with_fields(map(str, range(999)), float, (2, 0)), {}, ["can't be read: Header"]),
+    "not npy in npz": ("t.npz", zipped("x.npy", b"text"), {}, ["'x'", "()"]),
     "one dimension": ("t.npy", np.arange(3), {}, ["(3,)", "two dimensions"]),
     "three dimensions": ("t.npy", np.ones((2, 2, 2)), {}, ["(2, 2, 2)", "two dimensions"]),
     "complex": ("t.npy", np.ones((2, 2), complex), {}, ["complex128"]),

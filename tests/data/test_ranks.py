@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch.distributed as dist
 
 from helpers.ranks import rank_environments
 from helpers.streams import Stream
 from helpers.waiting import HANG_SECONDS
 from softkmeans import InputError, SoftKMeans, distributed, make_blobs
+from softkmeans.data.distributed.ranks import run_on_all_ranks
+from softkmeans.errors import Message, Setting, SharedError
 
 pytestmark = pytest.mark.process
 
@@ -117,6 +120,30 @@ def test_an_error_of_one_rank_is_raised_on_all(ranks, error, message):
     for results in ranks:
         with pytest.raises(InputError, match=message):
             raise InputError(results[error])
+
+
+class Other:
+    def __repr__(self):
+        return "Other()"
+
+    def __reduce__(self):
+        raise TypeError("can't be pickled")
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 0.5, "auto", Other()], ids=repr)
+def test_errors_are_data_on_all_ranks(tmp_path, value):
+    def fail():
+        raise InputError("is wrong", parameter="tol", value=value, hint=Message("set ", Setting("n_init")))
+
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        with pytest.raises(SharedError) as caught:
+            run_on_all_ranks(fail)
+    finally:
+        dist.destroy_process_group()
+    assert str(caught.value) == f"rank 0: tol={value!r} is wrong: set n_init"
+    tol = "tol=Other()" if isinstance(value, Other) else Setting("tol", value)  # objects travel as text
+    assert caught.value.message.parts == ("rank 0: ", tol, " ", "is wrong", ": ", "set ", Setting("n_init"))
 
 
 def test_without_a_process_group():

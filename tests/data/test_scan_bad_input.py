@@ -52,6 +52,7 @@ FILES = {
     "no rows in parquet": ({"a.parquet": parquet({"a": pa.array([], pa.int64())})}, "", {}, ["a.parquet", "no rows"]),
     "no rows in csv": ({"a.csv": "a,b\n", "b.csv": "a,b"}, "", {}, ["a.csv", "no rows"]),
     "blank lines": ({"a.csv": "\n\n"}, "", {}, ["a.csv", "no rows"]),
+    "a quote without end": ({"a.csv": 'a,"b\n1,2\n'}, "", {}, ["a.csv", "no rows"]),
     "npy cut off": ({"a.npy": npy(X)[:-8]}, "", {}, ["a.npy", "360", "368", "complete"]),
     "npy of columns cut off": ({"a.npy": npy(np.asfortranarray(X))[:-8]}, "", {}, ["360", "368", "complete"]),
     "npy cut in its header": ({"a.npy": npy(X)[:9]}, "", {}, ["a.npy", "can't be read"]),

@@ -286,6 +286,8 @@ BAD = {
     "labels": (np.array([0, 1, 1, 0, 2, 2]), r"resp(_a)? has one dimension, .*: for labels, give np.eye\(k\)"),
     "three dimensions": (np.ones((6, 3, 1)), r"resp(_a)? has shape \(6, 3, 1\)"),
     "no cluster": (np.ones((6, 0)), r"resp(_a)? has shape \(6, 0\)"),
+    "complex": (np.ones((6, 3)) * 1j, r"resp(_a)? is of type complex128, expected real numbers: convert it first"),
+    "ragged": ([[1.0], [0.5, 0.5]], r"resp(_a)?'s rows differ in length: give each row the same number of values"),
 }
 
 

@@ -78,7 +78,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
         self.restarts_ = result.restarts
         if self._assignment_rule().uses_temperature:
-            t = result.temperature
+            t: Any = result.temperature
             self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
             self.priors_ = result.priors.cpu().numpy()
             self.free_energy_, self.entropy_ = result.free_energy, result.entropy

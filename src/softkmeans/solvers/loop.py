@@ -112,8 +112,9 @@ def minimize(
                 break
             state = passes.step(solver, objective, state, current)
         else:
-            best = passes.last(objective, source, state, best)  # type: ignore[arg-type]  # there was a pass
-        return LoopResult(passes.final(objective, source, best), ending)  # type: ignore[arg-type]
+            assert best is not None  # noqa: S101 -- for mypy: there was a pass
+            best = passes.last(objective, source, state, best)
+        return LoopResult(passes.final(objective, source, best), ending)
     except KeyboardInterrupt:
         if best is None:
             raise

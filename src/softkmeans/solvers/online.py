@@ -176,10 +176,10 @@ def stationary_stats(
     if mean_distance is not None and not objective.temperature.learned:
         typical = torch.full_like(typical, mean_distance)
     distance = objective.scaling.distance
-    slope = distance.constant_slope
-    if slope is None:
-        slope = distance.with_slope(distance.to_squared(typical.clamp_min(1e-150)))[1]
-    irls_weight = weight * slope
+    if distance.constant_slope is None:
+        irls_weight = weight * distance.with_slope(distance.to_squared(typical.clamp_min(1e-150)))[1]
+    else:
+        irls_weight = weight * distance.constant_slope
     zeros = torch.zeros_like(weight)
     return Stats(
         weight,
