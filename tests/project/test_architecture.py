@@ -55,6 +55,57 @@ def test_files_stay_small(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
+# Functions with many parameters that users call; a command's parameters are its options.
+PUBLIC_FUNCTIONS = {
+    "annealing/path.py": {"annealing_path"},
+    "estimators/fuzzy_cmeans.py": {"__init__"},
+    "estimators/soft_kmeans.py": {"__init__"},
+    "fitting/fit.py": {"fit"},
+    "nn/layer.py": {"__init__"},
+    "nn/training.py": {"train_layer"},
+    "selection/n_clusters.py": {"select_n_clusters"},
+}
+MAX_PARAMETERS = 8
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_public_functions_have_many_parameters(path):
+    name = path.relative_to(PACKAGE).as_posix()
+    command = {path.stem} if path.parent.name == "cli" else set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name not in PUBLIC_FUNCTIONS.get(name, set()) | command:
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            assert len([a for a in arguments if a.arg not in ("self", "cls")]) <= MAX_PARAMETERS, node.name
+
+
+# The members of the extension points and the objectives, by the room that may tell them apart.
+MEMBERS = {
+    "distances": {"Cosine", "Euclidean", "SquaredEuclidean"},
+    "model": {"Fuzzy", "Softmax"},
+    "objectives": {"Distortion", "Equilibrium", "FixedPoint", "FreeEnergy", "FuzzyDistortion", "NegativeLogLikelihood"},
+    "solvers": {"Adam", "Em", "Lbfgs", "Online"},
+    "temperature": {
+        "Calibrated", "Critical", "Fixed", "MaximumLikelihood", "NoTemperature", "Perplexity", "Schedule",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_members_are_not_told_apart_elsewhere(path):
+    """Check that no isinstance and no comparison of types or names asks which member something is."""
+    room = path.relative_to(PACKAGE).parts[0]
+    members = set().union(*(names for owner, names in MEMBERS.items() if owner != room))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            asked = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+            assert not asked & members, ast.unparse(node)
+        if isinstance(node, ast.Compare):
+            operands = [node.left, *node.comparators]
+            assert not {o.id for o in operands if isinstance(o, ast.Name)} & members, ast.unparse(node)
+            named = [o for o in operands if isinstance(o, ast.Attribute) and o.attr == "name"]
+            assert not (named and any(isinstance(o, ast.Constant) for o in operands)), ast.unparse(node)
+
+
 def test_public_names():
     assert set(softkmeans.__all__) == {
         "Callback",

@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -98,6 +99,7 @@ def test_a_new_criterion_selects_and_is_in_table_and_plot(register):
     display = SelectionDisplay.from_selection(found)
     assert display.axes_["elbow"].get_title() == "elbow of the inertia: 3"
     np.testing.assert_array_equal(display.lines_["elbow"].get_ydata(), found.scores["elbow"])
+    plt.close(display.figure_)
     for name, values in before.scores.items():
         np.testing.assert_array_equal(found.scores[name], values)
     assert found.choices == before.choices | {"elbow": 3}

@@ -82,7 +82,8 @@ class Registry(Mapping[str, T], Generic[T]):
             Name of a member that does not belong to the library.
         """
         if name in self._paths:
-            raise InputError("belongs to the library and stays", parameter=self.parameter, value=name)
+            problem, hint = "belongs to the library", "unregister only what was registered"
+            raise InputError(problem, parameter=self.parameter, value=name, hint=hint)
         self._members.pop(name, None)
 
     def find(self, name: Any, otherwise: str = "") -> T:

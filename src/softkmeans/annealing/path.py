@@ -226,7 +226,7 @@ def annealing_path(
         first, last = FIRST_TEMPERATURE * critical, LAST_TEMPERATURE * critical
         schedule = np.geomspace(first, last, n_temperatures).tolist()
     else:
-        rule = temperatures if isinstance(temperatures, Schedule) else Schedule(temperatures)
+        rule = Schedule.of(temperatures)
         schedule = [*rule.stages(scaling), rule.start(scaling, lambda: 0.0)]
     levels, transitions = list[Level](), list[Transition]()
     for state in anneal(goal, view, start, schedule, max_clusters, tol=tol):

@@ -29,7 +29,7 @@ from ..callbacks import Callback, Step
 from ..data.block import Block
 from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
-from ..errors import InputError, warn
+from ..errors import InputError, Message, Setting, warn
 from ..settings import RunOptions, Settings
 from .files import Content, last_number, prepare_folder, read_latest, write
 from .fingerprints import describe, fingerprint
@@ -87,7 +87,8 @@ class Checkpoint:
 def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
     """Return a `Checkpoint` for a folder name; None stays None."""
     if resume and checkpoint is None:
-        raise InputError("resume=True needs a checkpoint folder: set checkpoint to the folder of the fit to continue")
+        hint = Message("set ", Setting("checkpoint"), " to the folder of the fit to continue")
+        raise InputError("needs a checkpoint folder", parameter="resume", value=True, hint=hint)
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
@@ -181,7 +182,8 @@ class Journal(Callback):
         folder = self.checkpoint.folder
         last = last_number(folder) if folder.is_dir() else self.number
         if last not in (self.number, self.number - 1):  # the latter if writing failed
-            raise InputError(f"another fit is writing checkpoints to {folder}: use a separate folder for each fit")
+            problem = f"another fit is writing checkpoints to {folder}"
+            raise InputError(problem, hint="use a separate folder for each fit")
         self.number = last + 1
 
     def __enter__(self) -> Self:
@@ -273,6 +275,6 @@ def _check_same_data(earlier: Any, current: Any, folder: Path) -> None:
     )
     if not same:
         raise InputError(
-            f"{folder} holds checkpoints of a fit to other data (the weighted sums differ): "
-            "use the same data, or another folder"
+            f"{folder} holds checkpoints of a fit to other data (the weighted sums differ)",
+            hint="use the same data, or another folder",
         )

@@ -97,9 +97,9 @@ def split_pipeline(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
             return None, estimator
         case [StandardScaler() as scaler, SoftClusterer() as estimator]:
             return scaler, estimator
-    hint = ": use SoftKMeans.from_layer to convert it" if isinstance(model, SoftKMeansLayer) else ""
+    hint = "use SoftKMeans.from_layer to convert it" if isinstance(model, SoftKMeansLayer) else ""
     expected = "a SoftKMeans, a FuzzyCMeans or a pipeline of StandardScaler and one of these"
-    raise InputError(f"the model is of type {type(model).__name__}, expected {expected}{hint}")
+    raise InputError(f"the model is of type {type(model).__name__}", expected=expected, hint=hint)
 
 
 def centers_in_data_units(model: Model) -> NDArray[Any]:

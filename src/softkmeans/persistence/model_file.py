@@ -191,7 +191,8 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise
     except DAMAGE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is damaged, with inconsistent content ({reason}): save the model again") from None
+        problem = f"{path} is damaged, with inconsistent content ({reason})"
+        raise InputError(problem, hint="save the model again") from None
 
 
 _NOT_SAVED = object()
@@ -273,25 +274,29 @@ def _check_registered(path: Path, content: dict[str, Any]) -> None:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the metadata and tensors of a model file; raise an InputError if it is not one."""
     if path.is_dir():
-        raise InputError(f"{path} is a folder: give a model file in it")
+        raise InputError(f"{path} is a folder", hint="give a model file in it")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(f"{path}: there is no such file", hint="give a file that softkmeans saved") from None
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise InputError(f"{path} can't be read ({reason})", hint="give a file that you may read") from None
     except safetensors.SafetensorError as error:
         raise InputError(
-            f"{path} is not a model file, or is truncated or damaged ({error}): save the model again"
+            f"{path} is not a model file, or is truncated or damaged ({error})", hint="save the model again"
         ) from None
     if metadata.get("format") != FORMAT:
-        raise InputError(f"{path} is a safetensors file, but not a softkmeans model: give a file that softkmeans saved")
+        problem = f"{path} is a safetensors file, but not a softkmeans model"
+        raise InputError(problem, hint="give a file that softkmeans saved")
     version = metadata.get("version", "")
     if not (version.isdecimal() and len(version) < 9 and int(version) <= VERSION):
         raise InputError(
-            f"{path} has format version {version[:20]}, expected {VERSION} or lower: upgrade softkmeans to read it"
+            f"{path} has format version {version[:20]}",
+            expected=f"{VERSION} or lower",
+            hint="upgrade softkmeans to read it",
         )
     return metadata, tensors
 

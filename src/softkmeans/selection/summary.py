@@ -191,8 +191,9 @@ def _centers(model: Model, stability: Stability | None) -> str:
         columns = {"stability": [f"{value:.2f}" for value in stability.clusters]} | columns
     if hasattr(estimator, "cluster_weights_"):
         columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
-    if np.ndim(vars(estimator).get("temperature_", 0.0)):
-        columns |= {"temperature": [f"{t:.4g}" for t in estimator.temperature_]}
+    temperature = vars(estimator).get("temperature_", 0.0)
+    if np.ndim(temperature):
+        columns |= {"temperature": [f"{t:.4g}" for t in temperature]}
     clusters = [str(k) for k in range(len(centers))]
     if len(columns) <= len(clusters):
         return _table(["cluster", *columns], [clusters, *columns.values()])

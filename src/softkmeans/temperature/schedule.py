@@ -48,6 +48,11 @@ class Schedule(TemperatureRule):
         object.__setattr__(self, "temperatures", tuple(values.tolist()))
 
     @classmethod
+    def of(cls, temperatures: Sequence[float] | Schedule) -> Schedule:
+        """Return the schedule of a sequence of temperatures; a schedule is returned unchanged."""
+        return temperatures if isinstance(temperatures, Schedule) else cls(temperatures)
+
+    @classmethod
     def geometric(cls, first: float, last: float, number: int = 20) -> Schedule:
         """Create a schedule in which the ratio of consecutive temperatures is constant.
 
