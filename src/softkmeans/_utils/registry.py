@@ -106,6 +106,23 @@ class Registry(Mapping[str, T], Generic[T]):
             raise InputError("is not known", parameter=self.parameter, value=name, hint=hint)
         return self[name]
 
+    def resolve(self, member: Any, otherwise: str = "") -> T:
+        """Return a member as it is, or the one with a name.
+
+        Parameters
+        ----------
+        member : str or object
+            A name, or a member, registered or not.
+        otherwise : str
+            Other valid values, for the message.
+
+        Raises
+        ------
+        InputError
+            If no member has this name.
+        """
+        return member if isinstance(member, _imported(self.interface)) else self.find(member, otherwise)
+
     def choices(self) -> str:
         """Return the names as part of a sentence: "adam, em or lbfgs"."""
         *names, last = self

@@ -12,7 +12,6 @@ __all__ = [
     "Recorder",
     "Step",
     "TimeLimit",
-    "callbacks_for",
 ]
 
 from ..registries import CALLBACKS
@@ -21,4 +20,3 @@ from .logging import LossLogger, LossPrinter
 from .progress import ProgressBar
 from .recorder import Recorder
 from .stopping import EarlyStopping, TimeLimit
-from .verbose import callbacks_for

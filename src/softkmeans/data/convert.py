@@ -134,14 +134,15 @@ def like(example: Any, result: Tensor) -> Array:
     """Convert a result to the kind of array of the example, on its device; to a NumPy array for other tables."""
     if isinstance(example, Tensor):
         return result.to(example.device)
-    if is_array_api(example):
+    if not isinstance(example, np.ndarray) and is_array_api(example):
         return example.__array_namespace__().from_dlpack(result, device=example.device)
     return result.cpu().numpy()
 
 
 def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:
     """Return the type of the centers: dtype if it is given, else that of the rows if they are floats, else float64."""
-    torch_dtype = _torch_dtype(dtype_of(rows) if dtype is None else dtype)
+    own = rows.dtype if isinstance(rows, np.ndarray | Tensor) else dtype_of(rows)
+    torch_dtype = _torch_dtype(own if dtype is None else dtype)
     if dtype is not None and not (torch_dtype and torch_dtype.is_floating_point):
         problem, hint = "is not a floating-point type", "use one, such as 'float32'"
         raise InputError(problem, parameter="dtype", value=dtype, hint=hint)

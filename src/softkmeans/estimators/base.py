@@ -18,21 +18,20 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
-from ..callbacks import callbacks_for
 from ..data.block import as_tensor
 from ..data.convert import Array, as_source, floating_dtype, like
 from ..data.distributed.dask_source import map_partitions
-from ..data.frames import is_dask
 from ..data.source import Source
 from ..distances import as_distance
 from ..errors import CallbackError, FitInterrupted, InputError
 from ..fitting.fit import fit_source
+from ..fitting.monitor import verbose_callbacks
 from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
 from .fitted_model import Clustering, warm_temperature
-from .validation import check_warm_start, validate_collection, validate_source
+from .validation import check_warm_start, is_lazy, validate_collection, validate_source
 
 
 class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -270,7 +269,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         if top is None:
             dtype = self._dtype  # a local variable, so that Dask need not send the estimator to its workers
             return self._map_rows(X, lambda clustering, source: clustering.resp(source, dtype))
-        if is_dask(X):
+        if is_lazy(X):
             problem, hint = "is not supported with Dask collections", "predict one partition at a time"
             raise InputError(problem, parameter="top", value=top, hint=hint)
         clustering, source = self._prepare(X)
@@ -309,7 +308,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
 
     def _map_rows(self, X: ArrayLike | Tensor, function: Callable[[Clustering, Source], Tensor]) -> Array:
         """Return a function of each row, as an array or tensor like X; as a lazy array if X is a Dask collection."""
-        if not is_dask(X):
+        if not is_lazy(X):
             clustering, source = self._prepare(X)
             return like(X, function(clustering, source))
         check_is_fitted(self)
@@ -360,7 +359,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         """Return the options of a fit."""
         return RunOptions(
             random_state=self._seed(source),
-            callbacks=[*callbacks_for(self.verbose), *(self.callbacks or ())],
+            callbacks=[*verbose_callbacks(self.verbose), *(self.callbacks or ())],
             checkpoint=self.checkpoint,
             resume=self.resume,
         )

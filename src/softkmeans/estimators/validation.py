@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_warm_start", "validate_collection", "validate_source"]
+__all__ = ["check_warm_start", "is_lazy", "validate_collection", "validate_source"]
 
 from os import PathLike
 from typing import Any
@@ -63,6 +63,11 @@ def _convert(estimator: Any, X: Any, sample_weight: Any) -> Source:
                 rows, accept_sparse="csr", dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X"
             )
         raise
+
+
+def is_lazy(X: Any) -> bool:
+    """Return whether X is a Dask collection, whose results are lazy, too."""
+    return not isinstance(X, np.ndarray | Tensor) and is_dask(X)
 
 
 def validate_collection(estimator: Any, X: Any, *, reset: bool) -> None:

@@ -27,7 +27,7 @@ from ..objectives import FreeEnergy, Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import Seeding, initial_centers
 from ..settings import RunOptions, Settings, documented
-from ..solvers import Solver, as_solver
+from ..solvers import SOLVERS, Solver
 from ..solvers.loop import minimize
 from ..temperature import TemperatureRule
 from .local_search import search_from
@@ -211,9 +211,9 @@ def prepare(source: Source, n_clusters: int, settings: Settings) -> Problem:
 def choose_solver(solver: str | Solver, objective: Objective) -> Solver:
     """Return the solver, or raise an InputError if it does not support the objective."""
     if solver != "auto" or (objective.has_update and objective.has_gradient):
-        method = as_solver(solver)
+        method = SOLVERS.resolve(solver)
     else:
-        method = as_solver("em" if objective.has_update else "adam")
+        method = SOLVERS["em" if objective.has_update else "adam"]
     if method.needs_update and not objective.has_update:
         problem = Message("does not support ", _not_minimized_by_em(objective))
         hint = Message("choose ", Setting("solver", "adam"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "verbose_callbacks"]
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..callbacks import Callback, Step
+from ..callbacks import Callback, LossPrinter, ProgressBar, Step
 from ..errors import CallbackError
 from ..model.params import Evaluation
 from ..solvers.loop import LoopResult
@@ -102,3 +102,10 @@ class Monitor:
             except Exception as error:  # noqa: BLE001 -- raised again when the run has ended
                 self._failure = self._failure or error
         return any(answers) or self._failure is not None
+
+
+def verbose_callbacks(verbose: int) -> list[Callback]:
+    """Return the callbacks that a value of ``verbose`` stands for: 1 shows a progress bar, 2 prints losses."""
+    if verbose == 1:
+        return [ProgressBar()]
+    return [LossPrinter()] if verbose > 1 else []

@@ -25,7 +25,7 @@ from ..objectives import Objective
 from ..objectives.setup import initial_temperature, make_objective, with_center_update
 from ..seeding import initial_centers
 from ..settings import Settings
-from ..solvers import SOLVERS, Solver, as_solver
+from ..solvers import SOLVERS, Solver
 from ..solvers.loop import LoopResult, evaluate
 from ..solvers.online import RunningStats, stationary_stats
 from ..temperature import as_temperature
@@ -180,7 +180,7 @@ def _after_fit(settings: Settings, fitted: FittedModel) -> Settings:
 
 def _online_solver(solver: Any) -> Solver:
     """Return the solver if it supports ``partial_fit``, else `Online` with its defaults."""
-    method = as_solver(solver)
+    method = SOLVERS.resolve(solver)
     return method if method.supports_partial_fit else SOLVERS["online"]
 
 

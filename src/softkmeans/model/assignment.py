@@ -214,7 +214,7 @@ def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:
     >>> as_assignment("fuzzy")
     Fuzzy(fuzzifier=2.0, noise_logit=-inf)
     """
-    return rule if isinstance(rule, AssignmentRule) else ASSIGNMENTS.find(rule)
+    return ASSIGNMENTS.resolve(rule)
 
 
 def softmax(logits: Tensor, dim: int = -1) -> tuple[Tensor, Tensor]:

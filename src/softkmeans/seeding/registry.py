@@ -101,7 +101,7 @@ def initial_centers(
     tensor([4., 8.], dtype=torch.float64)
     """
     if isinstance(init, str | Seeding):
-        seeding = init if isinstance(init, Seeding) else SEEDINGS.find(init, ", an array or a callable")
+        seeding = SEEDINGS.resolve(init, ", an array or a callable")
         if seeding.reads_by_index:
             _require_memory(source, "needs rows by index")
         view = scaling.view(source)

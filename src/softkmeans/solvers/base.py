@@ -129,4 +129,4 @@ def as_solver(solver: str | Solver) -> Solver:
     >>> as_solver("adam")
     Adam(lr=0.1)
     """
-    return solver if isinstance(solver, Solver) else SOLVERS.find(solver)
+    return SOLVERS.resolve(solver)
