@@ -195,6 +195,10 @@ UNSUPPORTED = {
         "distance='manhattan', which EM",
     ),
     "search without update": ({"distance": "manhattan", "temperature": 1.0, "local_search": True}, "supports only"),
+    "an equation without update": (
+        {"distance": "manhattan", "temperature": "perplexity:1.5"},
+        "temperature needs an EM update, which the distance 'manhattan' does not have: set it to a number",
+    ),
     "annealing without update": (
         {"distance": "manhattan", "temperature": 1.0, "init": "annealing"},
         "has no EM update, which annealing needs",

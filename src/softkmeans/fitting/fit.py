@@ -214,6 +214,9 @@ def choose_solver(solver: str | Solver, objective: Objective) -> Solver:
         method = SOLVERS.resolve(solver)
     else:
         method = SOLVERS["em" if objective.has_update else "adam"]
+    if not objective.has_update and not objective.has_gradient:
+        problem = Message(f"needs an EM update, which the distance {objective.scaling.distance.name!r} does not have")
+        raise InputError(problem, parameter="temperature", hint="set it to a number")
     if method.needs_update and not objective.has_update:
         problem = Message("does not support ", _not_minimized_by_em(objective))
         hint = Message("choose ", Setting("solver", "adam"))
