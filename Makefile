@@ -38,8 +38,9 @@ test: .venv/installed-dev
 test-fast: .venv/installed-dev
 	$(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m "not slow and not process"
 
+# Old versions call functions of other packages that are deprecated by now.
 test-lowest: .venv-lowest/installed
-	$(ONE_THREAD) .venv-lowest/$(SCRIPTS)/python $(PYTEST)
+	$(ONE_THREAD) .venv-lowest/$(SCRIPTS)/python $(PYTEST) -W ignore::DeprecationWarning
 
 test-newest: .venv-newest/installed
 	$(ONE_THREAD) .venv-newest/$(SCRIPTS)/python $(PYTEST)
@@ -94,7 +95,7 @@ hooks: .venv-tools/installed
 	$(TOOLS)/python $(PIP_INSTALL) -r requirements-tools.txt
 	touch $@
 
-.venv-lowest/installed: pyproject.toml requirements-dev.txt tools/lowest_pins.py .venv-tools/installed
+.venv-lowest/installed: pyproject.toml requirements-dev.txt tools/pins.py tools/lowest_pins.py .venv-tools/installed
 	$(LOWEST_PYTHON) -m venv --clear .venv-lowest
 	$(TOOLS)/python tools/lowest_pins.py > .venv-lowest/requirements.txt
 	.venv-lowest/$(SCRIPTS)/python $(PIP_INSTALL) -r .venv-lowest/requirements.txt

@@ -11,7 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,6 +49,12 @@ FILES = {
 }
 
 
+def project() -> dict[str, Any]:
+    """Return the table `project` of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return table
+
+
 def name(pin: str) -> str:
     """Return the name of the package that a line pins."""
     return pin.partition("==")[0].strip()
@@ -76,8 +82,7 @@ def solve(
     more
         More options of uv.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    python = project["requires-python"].removeprefix(">=")
+    python = project()["requires-python"].removeprefix(">=")
     with tempfile.TemporaryDirectory() as folder:
         output, constraints = Path(folder, "pins.txt"), Path(folder, "constraints.txt")
         output.write_text("\n".join(prefer))

@@ -6,6 +6,7 @@ Messages are data: their parameters are `Setting` objects. Python writes them as
 
 __all__ = [
     "CallbackError",
+    "FileError",
     "FitInterrupted",
     "InputError",
     "Message",
@@ -29,6 +30,15 @@ class _Missing(Enum):
 
 
 _NO_VALUE: Any = _Missing.NO_VALUE  # None may be a value
+
+
+class _Text(str):
+    """The text of a value of another process, which is not quoted again."""
+
+    __repr__ = str.__str__
+
+
+_PLAIN = (str, bool, int, float, type(None), _Missing)  # types of values that can be sent to other processes
 
 
 class Setting(NamedTuple):
@@ -131,12 +141,25 @@ class InputError(ValueError):
         return type(self)(self.problem, parameter=parameter, value=self.value, expected=self.expected, hint=self.hint)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _input_error, (type(self), vars(self))  # errors travel between processes
+        # Errors travel between processes. Of values that may not, the text does.
+        value = self.value if isinstance(self.value, _PLAIN) else _Text(repr(self.value))
+        fields = {"parameter": self.parameter, "value": value, "expected": self.expected, "hint": self.hint}
+        return _input_error, (type(self), self.problem, fields)
 
 
-def _input_error(kind: type[InputError], fields: dict[str, Any]) -> InputError:
+class FileError(InputError):
+    """A file that can't be used. The hint follows a semicolon, as a colon follows the name of the file."""
+
+    @property
+    def message(self) -> Message:
+        """The message as data, for the command line."""
+        problem = InputError(self.problem, parameter=self.parameter, value=self.value, expected=self.expected)
+        return Message(problem.message, "; ", self.hint) if self.hint else problem.message
+
+
+def _input_error(kind: type[InputError], problem: str, fields: dict[str, Any]) -> InputError:
     """Build an error from its fields, when it is unpickled."""
-    return kind(**fields)
+    return kind(problem, **fields)
 
 
 class SharedError(InputError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from ._utils.checks import check_bool, check_count, check_not_negative
-from .registries import ASSIGNMENTS, DISTANCES, PARAMETRIC, SEEDINGS, SOLVERS, TEMPERATURES
+from .registries import ASSIGNMENTS, CALLBACKS, DISTANCES, PARAMETRIC, SEEDINGS, SOLVERS, TEMPERATURES
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -98,12 +98,14 @@ class Settings:
         'How centers are updated: "exact" minimizes the objective; "mean" takes the weighted mean of the rows whatever '
         'the distance, as in the textbook. They differ for "euclidean", where "mean" minimizes no objective and needs '
         "a fixed temperature.",
+        short="Update of the centers: exact, which minimizes the objective, or mean, the weighted mean of the rows.",
     )
     objective: str | None = _setting(
         None,
         '{"free_energy", "nll", "distortion"}',
         "Objective to minimize. By default, F if the temperature is fixed, and NLL if it is learned. "
         '"distortion" (E) needs ``solver="adam"`` and a fixed temperature.',
+        short="Objective: free_energy, nll or distortion.",
     )
     solver: Any = _setting(
         "auto",
@@ -249,6 +251,7 @@ def describe(name: str) -> str:
     """Return the help text of a parameter for the command line, with the registered names."""
     names = {
         "assignments": ASSIGNMENTS.choices,
+        "callbacks": CALLBACKS.choices,
         "distances": DISTANCES.choices,
         "seedings": SEEDINGS.choices,
         "solvers": SOLVERS.choices,

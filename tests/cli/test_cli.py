@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import safetensors.numpy
+import typer
 from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from typer.main import get_command
 
 import softkmeans
-from helpers.commands import COMMAND, colors, figure, listing, succeeds
-from softkmeans import Callback, MissingExtraError, SoftKMeans, SoftKMeansLayer, load, save
-from softkmeans.cli.messages import as_options
+from helpers.commands import COMMAND, as_options, colors, figure, listing, succeeds
+from softkmeans import Callback, EarlyStopping, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.solvers import Em, Lbfgs
 
@@ -202,6 +203,11 @@ def test_columns_are_used_in_the_order_given(data, run):
         (["--solver", "adam", "--tol", "1e-3"], {"solver": "adam", "tol": 1e-3}),
         (["--init", "k-means||", "--growing-sample"], {"init": "k-means||", "growing_sample": True}),
         (["--max-iter", "2"], {"max_iter": 2}),
+        (["--assignment", "fuzzy"], {"assignment": "fuzzy"}),
+        (
+            ["--update", "mean", "--distance", "euclidean", "--temperature", "100"],
+            {"update": "mean", "distance": "euclidean", "temperature": 100.0},
+        ),
         (["--seed", "11"], {"random_state": 11}),
         (["--n-clusters", "5"], {"n_clusters": 5}),
     ],
@@ -305,6 +311,24 @@ def test_fit_writes_a_picture(data, run):
 def test_info_of_a_bare_layer(data, run):
     out = succeeds(run("info", data / "layer.safetensors"))
     assert (figure(out, "features"), figure(out, "scaling"), figure(out, "temperature")) == ("13", "none", "1")
+
+
+def test_callbacks_by_name(data, run):
+    options = ("--solver", "adam", "--tol", 0, "--callback", "early-stopping", "--callback", "loss-printer")
+    status, out, _ = run("fit", data / "wine.csv", "-k", 3, *options, "--out", "m.safetensors")
+    expected = SoftKMeans(3, solver="adam", tol=0, callbacks=[EarlyStopping()], random_state=0).fit(
+        WINE.data.to_numpy()
+    )
+    assert status == 0
+    assert load("m.safetensors").n_iter_ == expected.n_iter_ < 300
+    steps, values = losses(out)
+    assert steps[0] == 1
+    assert values[0] == pytest.approx(expected.history_[0].mean, rel=1e-6)
+
+
+def test_a_fuzzifier_may_be_given_with_the_fuzzy_assignment(data, run):
+    words = ("fit", data / "wine.csv", "-k", 3, "--fuzzifier", 3)
+    assert succeeds(run(*words, "--assignment", "fuzzy")) == succeeds(run(*words))
 
 
 def test_a_fit_that_reaches_max_iter_warns_once(data, run):
@@ -447,6 +471,12 @@ BAD = {
     FIT + "--distance far": "'far'.*sqeuclidean, euclidean, cosine",
     FIT + "--init best": "'best'.*k-means\\+\\+, k-means\\|\\|, random",
     FIT + "--scale log": "'log'.*none, standard",
+    FIT + "--callback loud": "--callback 'loud' is not known: choose one of early-stopping, loss-printer, progress-bar",
+    FIT + "--assignment hard": "--assignment 'hard' is not known: choose one of softmax, fuzzy",
+    FIT + "--assignment fuzzy --temperature 3": "--temperature 3.0 is not supported with fuzzy .*: set --fuzzifier",
+    FIT + "--fuzzifier 2 --assignment softmin": "--fuzzifier is not supported with --assignment: remove one of them",
+    FIT + "--fuzzifier 2 --update mean": "--fuzzifier is not supported with --update: remove one of them",
+    FIT + "--update half": "--update 'half' is not known: choose one of exact, mean",
     FIT + "--n-init 0": "--n-init 0",
     FIT + "--max-iter 0": "--max-iter 0",
     FIT + "--tol -1": "--tol -1",
@@ -669,10 +699,11 @@ finally:
 
 
 @pytest.mark.process
-def test_help_loads_nothing_heavy():
-    done = subprocess.run([sys.executable, "-c", LOADED, "--help"], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("words", [["--help"], ["fit", "--help"]], ids=" ".join)
+def test_help_loads_nothing_heavy(words):
+    done = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
-    assert all(command in done.stdout for command in COMMANDS)
+    assert "Usage:" in done.stdout
 
 
 @pytest.mark.slow
@@ -684,10 +715,19 @@ def test_every_command_has_help(command, flag, run):
     assert command in out
 
 
+def test_every_option_has_a_help_text():
+    app = get_command(cli.app)
+    for command in (app, *(app.commands[name] for name in COMMANDS)):
+        params = command.get_params(typer.Context(command))
+        assert {param.name for param in params} >= {"plugin", "help"}
+        assert all(re.fullmatch(r"[A-Z][^{}]+\.", param.help) for param in params), command.name
+
+
 def test_no_arguments_show_the_help(run):
     status, out, err = run()
     assert status in (0, 2)
     assert "Usage:" in out + err
+    assert all(command in out + err for command in COMMANDS)
 
 
 def test_version(run):

@@ -19,10 +19,12 @@ from helpers.ranks import rank_environments
 from helpers.signals import signal_after_pass, signal_after_piece
 from helpers.waiting import HANG_SECONDS
 from softkmeans import SoftKMeans, cli, load, make_blobs, save
+from softkmeans.distances import DISTANCES
 
 SOFTKMEANS = ["-m", "softkmeans"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SIGNAL_IN_FIT = Path(__file__).parents[1] / "helpers" / "programs" / "signal_in_fit.py"
+TOYS = SIGNAL_IN_FIT.with_name("toys.py")
 K = 5
 X = make_blobs(3000, 3, K, cluster_std=2.0, random_state=0)[0].double().numpy()
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"]).assign(w=np.arange(len(X)) % 3)
@@ -147,8 +149,8 @@ WRONG = {
     "fit {data}/none-*.npy": "{data}/none-.*: no file matches this pattern",
     "fit {data}/all.npy --checkpoint-every 3": "--checkpoint-every requires --checkpoint: set --checkpoint to a folder",
     "fit {data}/all.npy --checkpoint {data}/new --checkpoint-every 0": "--checkpoint-every 0: give a whole number",
-    "fit {data}/all.npy --device cuda:99": "--device 'cuda:99': ",
-    "fit {data}/all.npy --stream --device cuda:99": "--device 'cuda:99': ",
+    "fit {data}/all.npy --device cuda:99": "--device 'cuda:99' can't be used",
+    "fit {data}/all.npy --stream --device cuda:99": "--device 'cuda:99' can't be used",
     "fit {data}/parts --assignments {data}/parts/0.parquet": "can't write {data}/parts/0.parquet: it is the input or",
     "fit {data}/parts/*.parquet --assignments {data}/parts/0.parquet": "can't write .*/0.parquet: it is the input or",
     "fit {data}/parts --assignments {data}/parts/new.csv": "parts/new.csv: the next run would read it as input from "
@@ -176,6 +178,27 @@ def test_an_error_of_one_process_ends_all(data, tmp_path):
     assert re.fullmatch(
         r"error: rank 1: .*nan.npy: 3 missing or infinite values in these rows, the first in row 3000.*\n", said
     )
+
+
+@pytest.mark.process
+def test_every_process_imports_plugins(data, tmp_path):
+    options = [
+        "-k",
+        K,
+        "--plugin",
+        TOYS,
+        "--distance",
+        "cauchy",
+        "--temperature",
+        1,
+        "--out",
+        tmp_path / "m.safetensors",
+    ]
+    out, other = run_by_two("fit", data / "parts", *options, folder=tmp_path)
+    assert out.startswith("rows: 3000, features: 4, read in blocks by 2 processes\n")
+    assert other == ""
+    assert "cauchy" not in DISTANCES  # the processes imported it, not this one
+    assert b"cauchy" in (tmp_path / "m.safetensors").read_bytes()
 
 
 @pytest.mark.process

@@ -17,10 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.main import get_command
 
-from helpers.commands import colors, figure, listing, succeeds
+from helpers.commands import as_options, colors, figure, listing, succeeds
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
 from softkmeans.cli.app import app
-from softkmeans.cli.messages import as_options
 from softkmeans.cli.progress import progress
 from softkmeans.plots import EnergyDisplay
 from softkmeans.selection import CRITERIA, Criterion, highest
@@ -90,7 +89,7 @@ def test_options_for_temperature_init_and_local_search(temperature, parameter, d
 
 @pytest.mark.parametrize(
     ("temperature", "warning"),
-    [("critical:2", "all 3 centers coincide"), ("1e-4", "memberships are hard.*choose --temperature calibrated$")],
+    [("critical:2", "all 3 centers coincide"), ("1e-4", "memberships are hard.*choose --temperature 'calibrated'$")],
 )
 def test_fit_and_info_print_the_same_warnings(temperature, warning, data, run):
     _, out, err = run("fit", data / "iris.csv", "-k", 3, "--temperature", temperature, "--out", "m.safetensors")
@@ -257,7 +256,7 @@ BAD = {
     SELECT + "--cv 1": "--cv 1",
     SELECT + "--cv 151": "--cv 151 .*150",
     SELECT + "--cv -1": "--cv",
-    SELECT + "--temperature perplexity:9 --k-range 2-4": "--temperature perplexity:9 with 2 clusters",
+    SELECT + "--temperature perplexity:9 --k-range 2-4": "--temperature 'perplexity:9' with 2 clusters",
     SELECT + "--temperature calibrated --distance cosine": "--temperature 'calibrated' needs squared",
     SELECT + "--priors none": "--priors 'none'",
     SELECT + "--scale log": "--scale 'log'",
@@ -286,11 +285,11 @@ BAD = {
     "anneal {data}/constant.csv --scale standard --picture p.png": "all rows are the same",
     "anneal {data}/iris.csv --picture p.bmp": "p.bmp",
     "anneal {data}/iris.csv --picture p.png --energies p.png": "p.png: it is the input or another output",
-    FIT + "--temperature perplexity:9": "--temperature perplexity:9 with 3 clusters: give a number between 1 and 3",
-    FIT + "--temperature perplexity:1": "--temperature perplexity:1 with 3 clusters",
-    FIT + "--temperature perplexity:-9": "--temperature perplexity:-9",
+    FIT + "--temperature perplexity:9": "--temperature 'perplexity:9' with 3 clusters: give a number between 1 and 3",
+    FIT + "--temperature perplexity:1": "--temperature 'perplexity:1' with 3 clusters",
+    FIT + "--temperature perplexity:-9": "--temperature 'perplexity:-9",
     FIT + "--temperature perplexity": "--temperature 'perplexity': give",
-    FIT + "--temperature critical:0": "--temperature critical:0",
+    FIT + "--temperature critical:0": "--temperature 'critical:0",
     FIT + "--fuzzifier 2 --local-search": "--fuzzifier is not supported with --temperature, --priors or --local-search",
     FIT + "--fuzzifier 1": "--fuzzifier 1",
     FIT + "--stability -1": "--stability",
@@ -324,25 +323,7 @@ def test_a_late_error_writes_nothing_and_keeps_existing_files(data, run, monkeyp
     assert {path.name: path.read_text() for path in Path().iterdir()} == {"t.csv": "precious"}
 
 
-# --- Messages and progress --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "restarts disagree: set local_search, or raise n_init",
-            "restarts disagree: set --local-search, or raise --n-init",
-        ),
-        ("n_init=0: give a whole number", "--n-init 0: give a whole number"),
-        ("the temperature given is low", "the temperature given is low"),
-        ("there is no column 'n_init'", "there is no column 'n_init'"),
-        ("/data/n_init.csv: no such file", "/data/n_init.csv: no such file"),
-        ("n_init.csv: no such file", "n_init.csv: no such file"),
-    ],
-)
-def test_parameters_are_rewritten_as_options(text, expected):
-    assert as_options(text) == expected
+# --- Progress ---------------------------------------------------------------------------------------------------------
 
 
 class Terminal(io.StringIO):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from softkmeans.errors import Message
+
 COMMAND = Path(sys.executable).with_name("softkmeans")
 
 
@@ -14,6 +16,13 @@ def succeeds(result):
     status, out, err = result
     assert (status, err) == (0, "")
     return out
+
+
+def as_options(text):
+    """Return a text of the library with its parameters as options."""
+    return Message(text).render(
+        lambda setting: f"--{setting.name.replace('_', '-')}" + (f" {setting.value!r}" if setting.has_value else "")
+    )
 
 
 def figure(out, name):

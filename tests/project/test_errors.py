@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import softkmeans
-from softkmeans.data.files.whole_files import FileError
 from softkmeans.data.frames import _NotNumericError
-from softkmeans.errors import InputError, Message, Setting, SharedError
+from softkmeans.errors import FileError, InputError, Message, Setting, SharedError
 
 PACKAGE = Path(softkmeans.__file__).parent
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

@@ -172,7 +172,8 @@ def test_entropy_slope_is_the_derivative_of_the_entropy(distance, noise):
 
 @pytest.mark.parametrize("value", [0.5, 1, 4, 7.5])
 def test_impossible_perplexities_are_refused(value):
-    with pytest.raises(InputError, match=rf"temperature='perplexity:{value:g}' with 4 clusters: give a number between 1 and 4$"):
+    message = rf"temperature='perplexity:{value:g}' with 4 clusters: give a number between 1 and 4$"
+    with pytest.raises(InputError, match=message):
         SoftKMeans(4, temperature=f"perplexity:{value}").fit(APART)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import FileError
 
 
 @contextmanager
@@ -64,16 +64,16 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.exists():
-        raise InputError(f"can't write {target}: there is no folder {folder}", hint="create it first")
+        raise FileError(f"can't write {target}: there is no folder {folder}", hint="create it first")
     if not folder.is_dir():
-        raise InputError(f"can't write {target}: {folder} is not a folder", hint="choose another path")
+        raise FileError(f"can't write {target}: {folder} is not a folder", hint="choose another path")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"can't write {target}: the folder {folder} is not writable", hint="choose another")
+        raise FileError(f"can't write {target}: the folder {folder} is not writable", hint="choose another")
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "not a plain file"
-        raise InputError(f"can't write {target}: it is {kind}", hint="choose another path")
+        raise FileError(f"can't write {target}: it is {kind}", hint="choose another path")
     if target.exists() and not os.access(target, os.W_OK):
-        raise InputError(f"can't write {target}: the file is read-only", hint="choose another path")
+        raise FileError(f"can't write {target}: the file is read-only", hint="choose another path")
 
 
 def _create_like(target: Path, temporary: Path) -> None:

@@ -17,8 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from .._utils.atomic import atomic_write, check_writable
-from ..data.files.whole_files import FileError
-from ..errors import InputError, Message, Setting, warn
+from ..errors import FileError, InputError, Message, Setting, warn
 
 FORMAT = "softkmeans checkpoint"
 VERSION = 2

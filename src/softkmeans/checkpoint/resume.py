@@ -198,7 +198,7 @@ class Journal(Callback):
         except InputError as failure:
             if error is None:
                 raise
-            warn(str(failure), UserWarning)
+            warn(failure.message, UserWarning)
 
 
 class JournaledSource(WrappedSource):

@@ -14,7 +14,8 @@ import typer
 import softkmeans as sk
 
 from ..errors import InputError
-from .options import Columns, Data, DistanceName, Scale, WeightColumn, split_names
+from ..settings import Settings
+from .options import Columns, Data, Scale, WeightColumn, output_option, split_names
 from .outputs import PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
 from .row_checks import check_rows, report_rows, standardize
@@ -35,33 +36,23 @@ def anneal(
         ),
     ] = None,
     table: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write one row per cluster and temperature to this file (CSV, TSV or Parquet).", show_default=False
-        ),
+        Path | None, output_option("Write one row per cluster and temperature to this file", TABLES)
     ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(help="Plot the clusters as a tree to this file (PNG, PDF, SVG or JPG).", show_default=False),
-    ] = None,
+    picture: Annotated[Path | None, output_option("Plot the clusters as a tree to this file", PICTURES)] = None,
     energies: Annotated[
-        Path | None,
-        typer.Option(
-            help="Plot free energy F, distortion E and entropy H to this file (PNG, PDF, SVG or JPG).",
-            show_default=False,
-        ),
+        Path | None, output_option("Plot free energy F, distortion E and entropy H to this file", PICTURES)
     ] = None,
     columns: Columns = None,
     weight_column: WeightColumn = None,
     scale: Scale = "none",
-    distance: DistanceName = "sqeuclidean",
+    distance: str = Settings.distance,
 ) -> None:
     """Follow clusters from the critical temperature down to lower ones, and report where they split."""
     check_outputs(file, [(table, TABLES), (picture, PICTURES), (energies, PICTURES)])
     schedule = _parse_temperatures(temperatures)
     n_levels = n_temperatures if schedule is None else len(schedule)
     if picture and n_levels == 1:
-        raise InputError("--picture is not supported with one temperature: give two or more")
+        raise InputError("is not supported with one temperature", parameter="picture", hint="give two or more")
     data = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
     check_rows(data.x, 1)
     scaler, rows = standardize(data, scale)
@@ -93,7 +84,8 @@ def _parse_temperatures(text: str | None) -> list[float] | None:
     try:
         return None if text is None else [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--temperatures {text!r}: expected decreasing numbers, for example 10,5,2") from None
+        expected = "decreasing numbers, for example 10,5,2"
+        raise InputError(parameter="temperatures", value=text, expected=expected) from None
 
 
 def _transition_table(path: Any) -> dict[str, list[str]]:

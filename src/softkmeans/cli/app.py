@@ -4,29 +4,27 @@ from __future__ import annotations
 
 __all__ = ["app", "main"]
 
-import functools
 import sys
-import warnings
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import softkmeans as sk
 
 from .._utils.signals import exit_status, terminable
-from ..errors import InputError, MissingExtraError, RankLostError, SharedError
+from ..errors import MissingExtraError, RankLostError
 from .anneal import anneal
+from .command import Command, Group, Plugin, with_plugins
 from .demo import demo
 from .distributed import process_rank
 from .fit import fit
 from .info import info
-from .messages import as_options
 from .plot import plot
 from .predict import predict
 from .select import select
 
 app = typer.Typer(
+    cls=Group,
     help="Soft k-means clustering: the probability of every cluster for every row.",
     no_args_is_help=True,
     add_completion=False,
@@ -36,25 +34,8 @@ app = typer.Typer(
 
 COMMANDS = (demo, fit, select, anneal, predict, plot, info)
 
-
-def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Convert KeyboardInterrupt to typer.Abort, which `main` handles.
-
-    Typer itself would exit silently, with the status of Ctrl-C for SIGTERM, too.
-    """
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            raise typer.Abort from None
-
-    return wrapped
-
-
 for _command in COMMANDS:
-    app.command()(_interruptible(_command))
+    app.command(cls=Command)(with_plugins(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -68,25 +49,21 @@ def _common(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
+    plugin: Plugin = None,
 ) -> None:
     pass
 
 
 def main() -> None:
     """Run the command line; print an error as one line on standard error, and exit with status 2."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         with terminable():
             sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:
         *names, last = [command.__name__ for command in COMMANDS]
         _fail(error.format_message() or f"no command given: choose {', '.join(names)} or {last}")
-    except SharedError as error:
-        if process_rank():  # the first process prints the error for all
-            sys.exit(2)
-        _fail(as_options(str(error)))
-    except (InputError, MissingExtraError, OSError, RankLostError) as error:
-        _fail(as_options(str(error)))
+    except (MissingExtraError, OSError, RankLostError) as error:
+        _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
         if not process_rank():  # only the first process prints
             typer.echo("interrupted: nothing was written", err=True)

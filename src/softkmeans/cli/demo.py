@@ -12,8 +12,9 @@ import typer
 
 import softkmeans as sk  # its parts load lazily, which keeps --help fast
 
-from ..errors import InputError
-from .options import Clusters, MaxIter, Seed
+from ..errors import InputError, Message, Setting
+from ..settings import Settings
+from .options import Clusters, Seed
 from .outputs import PICTURES, TABLES, check_folder, check_packages, figure_writer, write_all
 
 
@@ -26,14 +27,10 @@ def demo(
         float | None, typer.Option(help="Temperature; by default twice the variance of a blob.", show_default=False)
     ] = None,
     objective: Annotated[
-        str | None,
-        typer.Option(
-            help="Objective: distortion, free_energy or nll; by default distortion for adam, free_energy otherwise.",
-            show_default=False,
-        ),
+        str | None, typer.Option(show_default="distortion for the solver adam, free_energy otherwise")
     ] = None,
-    solver: Annotated[str, typer.Option(help="Solver: adam, auto, em or lbfgs.")] = "adam",
-    max_iter: MaxIter = 300,
+    solver: str = "adam",
+    max_iter: int = Settings.max_iter,
     log_every: Annotated[int, typer.Option(help="Number of steps between printed losses.", min=1)] = 20,
     seed: Seed = 0,
     out_dir: Annotated[Path, typer.Option(help="Folder for the data, plots, model and assignments.")] = Path("demo"),
@@ -41,7 +38,12 @@ def demo(
     """Generate Gaussian blobs, train the PyTorch module on them and plot the clusters."""
     x, y = sk.make_blobs(n_samples, n_features, n_clusters, cluster_std, random_state=seed)
     if temperature is None and not cluster_std:
-        raise InputError("--cluster-std 0 is not supported without --temperature: set --temperature")
+        raise InputError(
+            Message("is not supported without ", Setting("temperature")),
+            parameter="cluster_std",
+            value=0,
+            hint=Message("set ", Setting("temperature")),
+        )
     layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
     check_folder(out_dir)

@@ -13,7 +13,9 @@ import typer
 import softkmeans as sk
 
 from .._utils.signals import exit_status
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
+from ..registries import CALLBACKS
+from ..settings import RunOptions, Settings
 from .distributed import process_group, process_rank
 from .input_rows import Rows, open_rows
 from .messages import print_warnings
@@ -21,16 +23,13 @@ from .options import (
     Clusters,
     Columns,
     DataFiles,
-    DistanceName,
-    MaxIter,
     Out,
-    Priors,
     Scale,
     Seed,
     Stream,
-    Temperature,
     WeightColumn,
     number_or_name,
+    output_option,
     split_names,
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
@@ -45,16 +44,12 @@ class _ResumePrinter(sk.callbacks.Callback):
 
 
 def fit(
+    context: typer.Context,
     file: DataFiles,
-    n_clusters: Clusters = 8,
+    n_clusters: Clusters = RunOptions.n_clusters,
     out: Out = None,
-    assignments: Annotated[
-        Path | None,
-        typer.Option(help="Write labels and memberships to this file (CSV, TSV or Parquet).", show_default=False),
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Plot the clusters to this file (PNG, PDF, SVG or JPG).", show_default=False)
-    ] = None,
+    assignments: Annotated[Path | None, output_option("Write labels and memberships to this file", TABLES)] = None,
+    picture: Annotated[Path | None, output_option("Plot the clusters to this file", PICTURES)] = None,
     columns: Columns = None,
     label_column: Annotated[
         str | None,
@@ -62,40 +57,29 @@ def fit(
     ] = None,
     weight_column: WeightColumn = None,
     scale: Scale = "none",
-    temperature: Temperature = "auto",
-    priors: Priors = "uniform",
+    temperature: str = Settings.temperature,
+    assignment: str = Settings.assignment,
+    priors: str = Settings.priors,
     fuzzifier: Annotated[
         float | None,
         typer.Option(help="Fuzzifier above 1: fit fuzzy c-means, which has no temperature.", show_default=False),
     ] = None,
-    noise_distance: Annotated[
-        float | None,
-        typer.Option(
-            help="Distance to a noise cluster: rows farther than this from all centers are noise.", show_default=False
-        ),
-    ] = None,
-    distance: DistanceName = "sqeuclidean",
-    solver: Annotated[str, typer.Option(help="Solver: auto, em, lbfgs, online or adam.")] = "auto",
-    init: Annotated[
-        str, typer.Option(help="Initialization of the centers: k-means++, k-means||, random or annealing.")
-    ] = "k-means++",
-    n_init: Annotated[int, typer.Option(help="Number of restarts; the best one is kept.")] = 1,
-    local_search: Annotated[
-        bool,
-        typer.Option("--local-search", help="After fitting, relocate a few centers at a time to escape local optima."),
-    ] = False,
-    max_iter: MaxIter = 300,
-    tol: Annotated[float, typer.Option(help="Relative tolerance for convergence.")] = 1e-4,
-    growing_sample: Annotated[
-        bool, typer.Option(help="Fit to a small sample of the rows first, and enlarge it until it has all rows.")
-    ] = False,
+    noise_distance: float | None = Settings.noise_distance,
+    distance: str = Settings.distance,
+    update: str = Settings.update,
+    solver: str = Settings.solver,
+    init: str = Settings.init,
+    n_init: int = Settings.n_init,
+    local_search: Annotated[bool, typer.Option("--local-search")] = Settings.local_search,
+    max_iter: int = Settings.max_iter,
+    tol: float = Settings.tol,
+    growing_sample: bool = Settings.growing_sample,
+    callbacks: Annotated[list[str] | None, typer.Option("--callback", metavar="NAME")] = RunOptions.callbacks,
     stability: Annotated[
         int, typer.Option(help="Number of resamples for measuring the stability of the clusters.", min=0)
     ] = 0,
     stream: Stream = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder for checkpoints, from which --resume continues.", show_default=False)
-    ] = None,
+    checkpoint: Path | None = RunOptions.checkpoint,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
@@ -103,43 +87,46 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
-    device: Annotated[str | None, typer.Option(help="Device: cpu or cuda; by default cpu.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume")] = RunOptions.resume,
+    device: str | None = RunOptions.device,
     timeout: Annotated[float, typer.Option(help="Seconds that torchrun processes wait for each other.")] = 300.0,
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file, a folder or a pattern of file names; with torchrun, on several processes."""
     check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
     if checkpoint is None and checkpoint_every is not None:
-        raise InputError("--checkpoint-every requires --checkpoint: set --checkpoint to a folder")
-    settings: dict[str, Any] = {
-        "solver": solver,
-        "init": init,
-        "n_init": n_init,
-        "max_iter": max_iter,
-        "tol": tol,
-        "distance": distance,
-        "noise_distance": noise_distance,
-        "growing_sample": growing_sample,
-        "random_state": seed,
-        "verbose": int(sys.stderr.isatty() and not process_rank()),
-        "callbacks": [_ResumePrinter()],
-        "checkpoint": None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),
-        "resume": resume,
-    }
-    estimator: sk.SoftKMeans | sk.FuzzyCMeans
-    if fuzzifier is None:
-        settings |= {"temperature": number_or_name(temperature), "priors": priors, "local_search": local_search}
-        estimator = sk.SoftKMeans(n_clusters, **settings)
-    elif (temperature, priors, local_search) == ("auto", "uniform", False):
-        estimator = sk.FuzzyCMeans(n_clusters, fuzzifier=fuzzifier, **settings)
-    else:
         raise InputError(
-            "--fuzzifier is not supported with --temperature, --priors or --local-search: remove one of them"
+            Message("requires ", Setting("checkpoint")),
+            parameter="checkpoint_every",
+            hint=Message("set ", Setting("checkpoint"), " to a folder"),
         )
+    estimator = _estimator(
+        n_clusters,
+        fuzzifier,
+        {
+            "temperature": number_or_name(temperature),
+            "assignment": assignment,
+            "priors": priors,
+            "update": update,
+            "local_search": local_search,
+        },
+        solver=solver,
+        init=init,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        distance=distance,
+        noise_distance=noise_distance,
+        growing_sample=growing_sample,
+        random_state=seed,
+        verbose=int(sys.stderr.isatty() and not process_rank()),
+        callbacks=[_ResumePrinter(), *(CALLBACKS.find(name)() for name in callbacks or ())],
+        checkpoint=None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),
+        resume=resume,
+    )
     with process_group(device, timeout) as own_device:
         names = {"columns": split_names(columns), "weight_column": weight_column}
-        in_memory_option = "--label-column" if label_column else "--stability" if stability else None
+        in_memory_option = "label_column" if label_column else "stability" if stability else None
         rows = open_rows(
             file, stream, device=own_device, label_column=label_column, in_memory_option=in_memory_option, **names
         )
@@ -155,7 +142,7 @@ def fit(
     sk.selection.summary.print_centers(model, measured)
     sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
     if not interruption:  # an interrupted fit has not converged, which needs no warning
-        print_warnings(estimator, measured)
+        print_warnings(context, estimator, measured)
     write_and_report(
         {
             out: lambda path: sk.save(model, path),
@@ -165,6 +152,22 @@ def fit(
     )
     if interruption:
         raise typer.Exit(exit_status())
+
+
+def _estimator(n_clusters: int, fuzzifier: float | None, soft_settings: dict[str, Any], **settings: Any) -> Any:
+    """Return a SoftKMeans, or a FuzzyCMeans if a fuzzifier is given, which has none of the soft settings."""
+    if fuzzifier is None:
+        return sk.SoftKMeans(n_clusters, **soft_settings, **settings)
+    changed = {name for name, value in soft_settings.items() if value != getattr(Settings, name)}
+    if soft_settings["assignment"] == "fuzzy":  # which the fuzzifier implies
+        changed.remove("assignment")
+    if changed & {"temperature", "priors", "local_search"}:
+        wrong = Message(Setting("temperature"), ", ", Setting("priors"), " or ", Setting("local_search"))
+    elif changed:
+        wrong = Message(Setting(min(changed)))
+    else:
+        return sk.FuzzyCMeans(n_clusters, fuzzifier=fuzzifier, **settings)
+    raise InputError(Message("is not supported with ", wrong), parameter="fuzzifier", hint="remove one of them")
 
 
 def _agreement(rows: Rows, model: Any) -> dict[str, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 __all__ = ["info"]
 
+import typer
+
 import softkmeans as sk
 
 from .messages import print_warnings
 from .options import ModelFile
 
 
-def info(model_file: ModelFile) -> None:
+def info(context: typer.Context, model_file: ModelFile) -> None:
     """Print the centers, parameters and fit results of a saved model."""
     model = sk.load(model_file)
     scaler, estimator = sk.estimators.split_pipeline(model)
@@ -21,4 +23,4 @@ def info(model_file: ModelFile) -> None:
         "distance": str(estimator.distance),
     }
     sk.selection.summary.print_figures(properties | sk.selection.summary.figures(model))
-    print_warnings(estimator)
+    print_warnings(context, estimator)

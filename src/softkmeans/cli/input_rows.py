@@ -133,9 +133,11 @@ class BlockRows(Rows):
 
 def _interruption(fit: Callable[[], object]) -> str:
     """Run a fit; return the message if it is interrupted (the model then has the best centers so far), else ""."""
+    from ..fitting.results import NotConvergedWarning  # imported here to keep --help fast
+
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the fit did not converge")  # print_warnings reports this
+            warnings.simplefilter("ignore", NotConvergedWarning)  # print_warnings reports this
             fit()
     except FitInterrupted as interrupted:
         return str(interrupted)
@@ -145,9 +147,8 @@ def _interruption(fit: Callable[[], object]) -> str:
 def is_read_in_blocks(file: Path, stream: bool | None) -> bool:
     """Return whether to read in blocks: if requested, with several processes, and for several or large files."""
     if stream is False and has_several_processes():
-        raise InputError(
-            "--no-stream is not supported with several processes, each of which reads its part of the rows: remove it"
-        )
+        problem = "is not supported with several processes, each of which reads its part of the rows"
+        raise InputError(problem, parameter="stream", value=stream, hint="remove it")
     if stream is not None or has_several_processes():
         return stream or has_several_processes()
     several = file.is_dir() or (not file.exists() and any(sign in str(file) for sign in "*?["))
@@ -170,5 +171,6 @@ def open_rows(
     if not is_read_in_blocks(file, stream):
         return TableRows(sk.data.read_table(file, label_column=label_column, **columns), device)
     if in_memory_option:
-        raise InputError(f"{in_memory_option} is not supported with rows that are read in blocks: remove it")
+        problem = "is not supported with rows that are read in blocks"
+        raise InputError(problem, parameter=in_memory_option, hint="remove it")
     return BlockRows(lambda: sk.data.scan(file, device=device, **columns))

@@ -1,53 +1,71 @@
-"""Messages of the library, with parameters rewritten as command-line options."""
+"""Errors and warnings of the library as a command prints them: parameters are written as options."""
 
 from __future__ import annotations
 
-__all__ = ["as_options", "print_warnings"]
+__all__ = ["options_in_messages", "print_warnings"]
 
-import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
+from typer.core import TyperOption
 
 import softkmeans as sk
 
-# Parameters that are options of the same name. These are rewritten anywhere in a message, unless they may be part of
-# another word or the name of a file or column:
-ANYWHERE = (
-    r"(?<![\w./'\"(-])(n_clusters|n_init|max_iter|local_search|k_range|n_temperatures|max_clusters|n_samples|n_features|"
-    r"cluster_std)(?![\w./'\"])(=?)"
-)
-# ... and these only at the start of a message, as they are ordinary words:
-AT_START = (
-    r"^(tol|temperature|solver|init|distance|objective|scale|criterion|cv|priors|fuzzifier|noise_distance|"
-    r"device|timeout)(=)"
-)
-# Messages that name a parameter differently from its option.
-REPLACEMENTS = {
-    r"^perplexity=": "--temperature perplexity:",
-    r"^the multiple of the critical temperature=": "--temperature critical:",
-    r"^(?=the schedule |a temperature of the schedule=)": "--temperatures: ",
-    r"(?<= is not supported with )cv=": "--cv ",
-    r"(?<= is not supported with )path=False": "--no-path",
-    r"\bresume=True\b": "--resume",
-    r"(?<=set )checkpoint(?= to )": "--checkpoint",
-    r"^every=": "--checkpoint-every ",
-    r"(?<=choose )'calibrated'$": "--temperature calibrated",
-}
+from ..errors import InputError, Message, Setting, SharedError
+from .distributed import process_rank
+from .options import OPTIONS_BY_PARAMETER
 
 
-def as_options(text: str) -> str:
-    """Rewrite ``name=value`` as ``--name value``, and names of parameters as names of options."""
-    for pattern, option in REPLACEMENTS.items():
-        text = re.sub(pattern, option, text)
-    return re.sub(ANYWHERE, _as_option, re.sub(AT_START, _as_option, text))
+@contextmanager
+def options_in_messages(command: Any) -> Iterator[None]:
+    """Write parameters in errors and warnings as options of a command.
+
+    An InputError becomes a TyperException with the text to print, and KeyboardInterrupt a typer.Abort: Typer itself
+    would exit silently, with the status of Ctrl-C for SIGTERM, too.
+    """
+    write_setting, before = _option_writer(command), warnings.formatwarning
+    warnings.formatwarning = lambda warning, *_, **__: f"warning: {_message_of(warning).render(write_setting)}\n"
+    try:
+        yield
+    except InputError as error:
+        if isinstance(error, SharedError) and process_rank():  # the first process prints the error for all
+            raise typer.Exit(2) from None
+        raise typer.TyperException(error.message.render(write_setting)) from error
+    except KeyboardInterrupt:
+        raise typer.Abort from None
+    finally:
+        warnings.formatwarning = before
 
 
-def _as_option(match: re.Match[str]) -> str:
-    return f"--{match[1].replace('_', '-')}{' ' if match[2] else ''}"
-
-
-def print_warnings(estimator: Any, stability: Any = None) -> None:
-    """Print the warnings of `selection.diagnose` on standard error."""
+def print_warnings(context: typer.Context, estimator: Any, stability: Any = None) -> None:
+    """Print the warnings of `selection.diagnose` on standard error, with parameters as options of `fit`."""
+    app: Any = context.find_root().command
+    write_setting = _option_writer(app.commands["fit"])
     for warning in sk.selection.diagnose(estimator, stability):
-        typer.echo(f"warning: {as_options(warning)}", err=True)
+        typer.echo(f"warning: {Message(warning).render(write_setting)}", err=True)
+
+
+def _option_writer(command: Any) -> Callable[[Setting], str]:
+    """Return a function that writes a parameter as an option of a command, or as Python does if there is none."""
+    options = {option.name: option for option in command.params if isinstance(option, TyperOption)}
+
+    def write_setting(setting: Setting) -> str:
+        option = options.get(setting.name) or options.get(OPTIONS_BY_PARAMETER.get(setting.name, ""))
+        if option is None:
+            return str(setting)
+        names = option.secondary_opts if option.is_flag and setting.value is False else option.opts
+        name = next((name for name in names if name.startswith("--")), None)
+        if name is None:  # a flag without a negative form
+            return str(setting)
+        return f"{name} {setting.value!r}" if setting.has_value and not option.is_flag else name
+
+    return write_setting
+
+
+def _message_of(warning: Warning | str) -> Message:
+    """Return the text of a warning; texts of the library keep their parameters as data."""
+    text = warning.args[0] if isinstance(warning, Warning) and warning.args else warning
+    return text if isinstance(text, Message) else Message(str(warning))

@@ -1,39 +1,58 @@
-"""Options shared by several commands, and functions that parse their values."""
+"""Options shared by several commands, their help texts, and functions that parse their values.
+
+Options that are parameters of a fit have no help text here: `Command` describes them.
+"""
 
 from __future__ import annotations
 
 __all__ = [
+    "OPTIONS_BY_PARAMETER",
     "Clusters",
     "Columns",
     "Data",
     "DataFiles",
-    "DistanceName",
-    "MaxIter",
     "ModelFile",
     "Out",
-    "Priors",
     "Scale",
     "Seed",
     "Stream",
-    "Temperature",
     "WeightColumn",
+    "describe_option",
     "number_or_name",
+    "one_of",
+    "output_option",
     "split_names",
 ]
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[
-    Path, typer.Argument(metavar="FILE", help="Data file: CSV, TSV, Parquet, NPY or NPZ.", show_default=False)
-]
+from ..data.files.whole_files import OPENERS
+from ..registries import CRITERIA
+from ..settings import describe
+from .outputs import MODELS
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return names as part of a sentence: "a, b or c"."""
+    *names, last = names
+    return f"{', '.join(names)} or {last}" if names else last
+
+
+def output_option(text: str, endings: Iterable[str]) -> Any:
+    """Return the option of a file to write, described by a text and the endings that its name may have."""
+    return typer.Option(help=f"{text} ({one_of(endings)}).", show_default=False)
+
+
+Data = Annotated[Path, typer.Argument(metavar="FILE", help=f"Data file: {one_of(OPENERS)}.", show_default=False)]
 DataFiles = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="Data: a CSV, TSV, Parquet, NPY or NPZ file, a folder of such files, or a quoted pattern of file names.",
+        help=f"Data: a file ({one_of(OPENERS)}), a folder of such files, or a quoted pattern of file names.",
         show_default=False,
     ),
 ]
@@ -48,24 +67,25 @@ Stream = Annotated[
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Model file written by fit, select or demo.", show_default=False)
 ]
-Out = Annotated[Path | None, typer.Option(help="Write the model to this file (.safetensors).", show_default=False)]
+Out = Annotated[Path | None, output_option("Write the model to this file", MODELS)]
 Columns = Annotated[
     str | None,
     typer.Option(help="Columns to use, for example a,b,c; by default all numeric columns.", show_default=False),
 ]
 WeightColumn = Annotated[str | None, typer.Option(help="Column with the weights of the rows.", show_default=False)]
 Scale = Annotated[str, typer.Option(help="Scaling of the features: standard (mean 0, variance 1) or none.")]
-Clusters = Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters.")]
-Temperature = Annotated[
-    str,
-    typer.Option(
-        help="Temperature: a number above 0, auto, per-cluster, calibrated, perplexity:NUMBER or critical:NUMBER."
-    ),
-]
-Priors = Annotated[str, typer.Option(help="Prior probabilities of the clusters: uniform or learned.")]
-DistanceName = Annotated[str, typer.Option(help="Distance between rows and centers: sqeuclidean, euclidean or cosine.")]
+Clusters = Annotated[int, typer.Option("--n-clusters", "-k")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=2**32 - 1)]
-MaxIter = Annotated[int, typer.Option(help="Maximum number of passes over the data.")]
+
+# Options whose names differ from those of the parameters that they set.
+OPTIONS_BY_PARAMETER = {"random_state": "seed", "every": "checkpoint_every", "temperature": "temperatures"}
+# Help texts with registered names, of options that are no parameters of a fit.
+_DESCRIPTIONS: dict[str, Callable[[], str]] = {"criterion": lambda: f"Criterion: {CRITERIA.choices()}."}
+
+
+def describe_option(name: str) -> str:
+    """Return the help text of an option that is a parameter of a fit, or whose values are registered names."""
+    return _DESCRIPTIONS[name]() if name in _DESCRIPTIONS else describe(name)
 
 
 def split_names(text: str | None) -> list[str] | None:

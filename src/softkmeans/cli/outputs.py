@@ -28,24 +28,34 @@ import softkmeans as sk
 
 from .._utils.atomic import atomic_write, check_writable
 from ..data.files.whole_files import arrow
+from ..data.files.writing import WRITERS
 from ..errors import InputError
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+TABLES = tuple(WRITERS)
 MODELS = (".safetensors",)
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
 
-Write = Callable[[Path], None]
+Write = Callable[["os.PathLike[str]"], None]
+
+
+class _NamedTemporary(os.PathLike[str]):
+    """A temporary file that messages call by the name of the file that it will become."""
+
+    def __init__(self, temporary: Path, name: Path) -> None:
+        self.temporary, self.name = temporary, name
+
+    def __fspath__(self) -> str:
+        return str(self.temporary)
+
+    def __str__(self) -> str:
+        return str(self.name)
 
 
 def write_all(outputs: Mapping[Path, Write]) -> None:
     """Write all files, or none if one of them fails."""
     with ExitStack() as stack:
         for path, write in outputs.items():
-            temporary = stack.enter_context(atomic_write(path))
-            try:
-                write(temporary)
-            except InputError as error:  # name the file as the user did
-                raise InputError(str(error).replace(str(temporary), str(path))) from error
+            write(_NamedTemporary(stack.enter_context(atomic_write(path)), path))
 
 
 def write_and_report(outputs: Mapping[Path | None, Write]) -> None:
@@ -88,13 +98,13 @@ def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, 
         if path is None:
             continue
         if endings and not path.name.lower().endswith(endings):
-            raise InputError(f"can't write {path}: the file name must end with one of {', '.join(endings)}")
+            hint = f"the file name must end with one of {', '.join(endings)}"
+            raise InputError(f"can't write {path}", hint=hint)
         if path.resolve() in taken:
-            raise InputError(f"can't write {path}: it is the input or another output: choose another name")
+            raise InputError(f"can't write {path}: it is the input or another output", hint="choose another name")
         if _is_future_input(path, source):
-            raise InputError(
-                f"can't write {path}: the next run would read it as input from {source}: choose another folder"
-            )
+            problem = f"can't write {path}: the next run would read it as input from {source}"
+            raise InputError(problem, hint="choose another folder")
         check_writable(path)
         taken.add(path.resolve())
         check_packages(endings)
@@ -105,15 +115,21 @@ def _input_files(source: Path) -> set[Path]:
     if source.exists() and not source.is_dir():
         return {source.resolve()}
     from ..data.files.block_readers.paths import find_files
+
+    return {file.path.resolve() for file in find_files(source, _block_formats()) or ()}
+
+
+def _block_formats() -> tuple[str, ...]:
+    """Return the endings of the files that are read from a folder."""
     from ..data.files.block_readers.registry import READERS  # imported here to keep --help fast
 
-    return {file.path.resolve() for file in find_files(source, READERS) or ()}
+    return tuple(READERS)
 
 
 def _is_future_input(path: Path, source: Path) -> bool:
     """Return whether an output, once written, would be among the files of a folder or pattern."""
     if source.is_dir():
-        return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith((*TABLES, ".npy"))
+        return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith(_block_formats())
     return not source.exists() and path.resolve().match(os.path.abspath(source))  # noqa: PTH100 - a pattern is not a file
 
 

@@ -11,8 +11,8 @@ import typer
 
 import softkmeans as sk
 
-from ..errors import InputError
-from .options import Data, ModelFile
+from ..errors import InputError, Message, Setting
+from .options import Data, ModelFile, one_of, output_option
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
 from .rows_for_model import read_for
 
@@ -20,28 +20,26 @@ from .rows_for_model import read_for
 def plot(
     model_file: ModelFile,
     file: Data,
-    out: Annotated[Path, typer.Option(help="File for the plot of the clusters (PNG, PDF, SVG or JPG).")] = Path(
+    out: Annotated[Path, typer.Option(help=f"Plot the clusters to this file ({one_of(PICTURES)}).")] = Path(
         "clusters.png"
     ),
     regions: Annotated[
         bool, typer.Option("--regions", help="Shade the plane by cluster; for two features only.")
     ] = False,
-    loss: Annotated[
-        Path | None, typer.Option(help="Plot the loss of the fit to this file, too.", show_default=False)
-    ] = None,
+    loss: Annotated[Path | None, output_option("Plot the loss of the fit to this file, too", PICTURES)] = None,
 ) -> None:
     """Plot the rows of a file, colored by their memberships, and the centers of a model."""
     check_outputs(file, [(out, PICTURES), (loss, PICTURES)])
     model = sk.load(model_file)
     table = read_for(model, file)
     if regions and table.x.shape[1] != 2:
-        raise InputError(f"--regions is not supported with {table.x.shape[1]} features, expected 2: remove it")
+        problem = f"is not supported with {table.x.shape[1]} features"
+        raise InputError(problem, parameter="regions", expected="2", hint="remove it")
     outputs = {out: figure_writer(lambda: draw_clusters(model, table, regions=regions))}
     if loss:
         estimator = sk.estimators.split_pipeline(model)[1]
         if not hasattr(estimator, "history_"):
-            raise InputError(
-                f"--loss {loss} is not supported with {model_file}, a model without training history: remove it"
-            )
+            reason = f" {loss} is not supported with {model_file}, a model without training history"
+            raise InputError(Message(Setting("loss"), reason), hint="remove it")
         outputs[loss] = figure_writer(lambda: sk.LossDisplay.from_estimator(estimator))
     write_all(outputs)

@@ -13,7 +13,7 @@ import typer
 import softkmeans as sk
 
 from .input_rows import is_read_in_blocks
-from .options import DataFiles, ModelFile, Stream
+from .options import DataFiles, ModelFile, Stream, one_of
 from .outputs import TABLES, check_outputs
 from .rows_for_model import read_for, scan_for
 
@@ -23,7 +23,7 @@ def predict(
     file: DataFiles,
     out: Annotated[
         Path | None,
-        typer.Option(help="Output file: CSV, TSV or Parquet; by default standard output.", show_default=False),
+        typer.Option(help=f"Output file ({one_of(TABLES)}); by default standard output.", show_default=False),
     ] = None,
     stream: Stream = None,
 ) -> None:

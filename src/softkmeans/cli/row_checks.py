@@ -12,17 +12,21 @@ import typer
 import softkmeans as sk
 
 from .._utils.checks import check_known
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 
 
-def check_rows(x: Any, n_clusters: int, option: str = "--n-clusters") -> None:
-    """Raise an InputError if values of rows (n, d) are too large to square, or distinct rows fewer than clusters."""
+def check_rows(x: Any, n_clusters: int, setting: Message | None = None) -> None:
+    """Raise an InputError if values of rows (n, d) are too large to square, or distinct rows fewer than clusters.
+
+    ``setting`` is how messages name the number of clusters, by default "n_clusters=3".
+    """
     largest = float(np.abs(x).max())  # a Python float, as the limit overflows in float32
     if largest > 1e150:
-        raise InputError(f"the data has values as large as {largest:.3g}, too large to square: rescale it")
+        raise InputError(f"the data has values as large as {largest:.3g}, too large to square", hint="rescale it")
     n_distinct = sk.data.count_distinct(x)
     if 1 <= n_distinct < n_clusters:
-        raise InputError(f"{option} {n_clusters} is more than the {n_distinct} distinct rows of the data: lower it")
+        subject = setting or Message(Setting("n_clusters", n_clusters))
+        raise InputError(Message(subject, f" is more than the {n_distinct} distinct rows of the data"), hint="lower it")
 
 
 def report_rows(table: Any) -> None:

@@ -37,6 +37,7 @@ def _check_n_columns(model: Any, file: Path, n_columns: int) -> None:
     expected = sk.estimators.split_pipeline(model)[1].n_features_in_
     if n_columns != expected:
         raise InputError(
-            f"{file} has {n_columns} numeric columns, expected the {expected} that the model was fitted on: "
-            "give a file with these columns"
+            f"{file} has {n_columns} numeric columns",
+            expected=f"the {expected} that the model was fitted on",
+            hint="give a file with these columns",
         )

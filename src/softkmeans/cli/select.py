@@ -15,20 +15,19 @@ import typer
 
 import softkmeans as sk
 
-from ..errors import InputError
+from ..errors import InputError, Message, Setting
 from ..registries import CRITERIA
+from ..settings import Settings
 from .messages import print_warnings
 from .options import (
     Columns,
     Data,
-    DistanceName,
     Out,
-    Priors,
     Scale,
     Seed,
-    Temperature,
     WeightColumn,
     number_or_name,
+    output_option,
     split_names,
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
@@ -37,33 +36,31 @@ from .row_checks import check_rows, report_rows, standardize
 
 
 def select(
+    context: typer.Context,
     file: Data,
     k_range: Annotated[str, typer.Option(help="Numbers of clusters to try, for example 1-10 or 2,3,5.")] = "1-10",
-    criterion: Annotated[str, typer.Option(help=f"Criterion: {CRITERIA.choices()}.")] = "bic",
+    criterion: str = "bic",
     cv: Annotated[int, typer.Option(help="Number of cross-validation folds; 0 skips cross-validation.", min=0)] = 5,
     path: Annotated[
         bool, typer.Option("--path/--no-path", help="Compute the annealing path, which gives the lifetimes.")
     ] = True,
     out: Out = None,
-    table: Annotated[
-        Path | None, typer.Option(help="Write all scores to this file (CSV, TSV or Parquet).", show_default=False)
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Plot the criteria to this file (PNG, PDF, SVG or JPG).", show_default=False)
-    ] = None,
+    table: Annotated[Path | None, output_option("Write all scores to this file", TABLES)] = None,
+    picture: Annotated[Path | None, output_option("Plot the criteria to this file", PICTURES)] = None,
     columns: Columns = None,
     weight_column: WeightColumn = None,
     scale: Scale = "none",
-    temperature: Temperature = "auto",
-    priors: Priors = "uniform",
-    distance: DistanceName = "sqeuclidean",
+    temperature: str = Settings.temperature,
+    priors: str = Settings.priors,
+    distance: str = Settings.distance,
     seed: Seed = 0,
 ) -> None:
     """Fit models with different numbers of clusters, and choose one by a criterion."""
     check_outputs(file, [(out, MODELS), (table, TABLES), (picture, PICTURES)])
     ranges = _parse_ranges(k_range)
     data = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
-    check_rows(data.x, ranges[-1][-1], "--k-range up to")
+    last = ranges[-1][-1]
+    check_rows(data.x, last, Message(Setting("k_range"), f" up to {last}"))
     scaler, rows = standardize(data, scale)
     settings: dict[str, Any] = {"temperature": number_or_name(temperature), "priors": priors, "distance": distance}
     ks = [k for part in ranges for k in part]
@@ -82,7 +79,7 @@ def select(
     report_rows(data)
     sk.selection.summary.print_columns(_score_table(selection))
     sk.selection.summary.print_figures(_summary(selection))
-    print_warnings(selection.model)
+    print_warnings(context, selection.model)
     write_and_report(
         {
             out: lambda path: sk.save(_pipeline(scaler, selection.model), path),

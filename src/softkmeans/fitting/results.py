@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Result", "best_of", "make_result", "make_step", "warn_about"]
+__all__ = ["NotConvergedWarning", "Result", "best_of", "make_result", "make_step", "warn_about"]
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..callbacks import Step
-from ..errors import warn
+from ..errors import Message, Setting, warn
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers.loop import LoopResult
@@ -22,6 +22,10 @@ from ..solvers.loop import LoopResult
 ORDER_STEPS = 1e6  # weights and coordinates are rounded to a millionth before sorting, so that equal ones stay tied
 EMPTY_WEIGHT = 1e-6  # a cluster is empty if its weight is below this fraction of the mean weight of a row
 FLOOR_MARGIN = 1.001  # a temperature is at its floor if it is at most this multiple of the floor
+
+
+class NotConvergedWarning(ConvergenceWarning):  # type: ignore[misc]
+    """A fit has reached the maximum number of passes before it converged."""
 
 
 class Result(NamedTuple):
@@ -135,18 +139,22 @@ def _canonical_order(centers: Tensor, weight: Tensor) -> Tensor:
 def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, n_rows: int) -> None:
     """Issue a ConvergenceWarning for each problem of a fit."""
     if run.ending == "exhausted":
-        warn(f"the fit did not converge in {max_iter} passes: raise max_iter or tol", ConvergenceWarning)
+        hint = Message("raise ", Setting("max_iter"), " or ", Setting("tol"))
+        warn(Message(f"the fit did not converge in {max_iter} passes: ", hint), NotConvergedWarning)
     if run.ending == "stalled":
         problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
-        warn(f"{problem}: lower the target of the rule or use priors='uniform'", ConvergenceWarning)
+        hint = Message("lower the target of the rule or use ", Setting("priors", "uniform"))
+        warn(Message(problem, ": ", hint), ConvergenceWarning)
     empty = (result.weight < EMPTY_WEIGHT * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
     if empty:
         problem = f"clusters {empty} have lost all their rows, and their centers no longer move"
-        warn(f"{problem}: lower n_clusters, or use other initial centers", ConvergenceWarning)
+        hint = Message("lower ", Setting("n_clusters"), ", or use other initial centers")
+        warn(Message(problem, ": ", hint), ConvergenceWarning)
     if isinstance(result.temperature, Tensor) and goal.temperature.learned:
         floor = goal.temperature.update(goal.scaling, math.nan, 0.0) * goal.scaling.unit
         collapsed = (result.temperature <= floor * FLOOR_MARGIN).nonzero()[:, 0].tolist()
         if collapsed:
             problem = f"clusters {collapsed} have collapsed to a point, where the likelihood is unbounded"
-            hint = "lower n_clusters, or set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)"
-            warn(f"{problem}: {hint}", ConvergenceWarning)
+            floor_hint = "set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)"
+            hint = Message("lower ", Setting("n_clusters"), ", or ", floor_hint)
+            warn(Message(problem, ": ", hint), ConvergenceWarning)

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..data.files.whole_files import FileError
 from ..data.files.writing import table_writer
 from ..data.source import BlockSource, Source
+from ..errors import FileError
 from ..estimators.pipeline import Model, split_pipeline, standardize_source
 
 

@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from .whole_files import FileError, OpenTable, is_number, listing
+from ...errors import FileError
+from .whole_files import OpenTable, is_number, listing
 
 
 def choose(

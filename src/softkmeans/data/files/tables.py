@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FileError
 from .columns import (
     as_floats,
     check_rows,
@@ -19,7 +20,7 @@ from .columns import (
     raise_for_no_numbers,
     raise_for_no_weight,
 )
-from .whole_files import FileError, arrow, one_line_errors, open_table
+from .whole_files import arrow, one_line_errors, open_table
 
 
 class Table(NamedTuple):

@@ -1,7 +1,7 @@
 """Table formats: each opens a file as named columns, whose values are read on demand."""
 
 __all__ = [
-    "FileError",
+    "OPENERS",
     "OpenTable",
     "arrow",
     "check_no_objects",
@@ -35,9 +35,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import override
 
-from ...errors import InputError, Message, MissingExtraError, Setting
+from ...errors import FileError, InputError, Message, MissingExtraError, Setting
 
 # Errors that readers raise for damaged files; pyarrow's exceptions are subclasses of these.
 _READ_ERRORS = (
@@ -56,16 +55,6 @@ NPY_HEADER_READERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
     (3, 0): np.lib.format.read_array_header_2_0,
 }
-
-
-class FileError(InputError):
-    """A file that can't be used. The hint follows a semicolon, as a colon follows the name of the file."""
-
-    @property
-    @override
-    def message(self) -> Message:
-        problem = InputError(self.problem, parameter=self.parameter, value=self.value, expected=self.expected)
-        return Message(problem.message, "; ", self.hint) if self.hint else problem.message
 
 
 def no_rows_error() -> FileError:
@@ -112,7 +101,7 @@ def _one_line(message: Message) -> Message:
 
 def open_table(path: Path) -> OpenTable:
     """Open a table by its extension, and check that it has a row."""
-    opener = _OPENERS[check_plain_file(path, _OPENERS)]
+    opener = OPENERS[check_plain_file(path, OPENERS)]
     opened = opener(path)
     if not opened.n_rows:
         raise no_rows_error()
@@ -286,7 +275,7 @@ def _open_npz(path: Path) -> OpenTable:
     return OpenTable(n_rows, numeric, lambda names: {name: arrays[name] for name in names}, matrix, label)
 
 
-_OPENERS: dict[str, Callable[[Path], OpenTable]] = {
+OPENERS: dict[str, Callable[[Path], OpenTable]] = {
     ".csv": partial(_open_csv, delimiter=","),
     ".csv.gz": partial(_open_csv, delimiter=","),
     ".tsv": partial(_open_csv, delimiter="\t"),

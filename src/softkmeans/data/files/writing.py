@@ -1,6 +1,6 @@
 """Writing tables to CSV, TSV and Parquet files, whole or in pieces."""
 
-__all__ = ["table_writer", "write_table"]
+__all__ = ["WRITERS", "table_writer", "write_table"]
 
 import errno
 import gzip
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._utils.atomic import atomic_write
-from ...errors import InputError
-from .whole_files import FileError, arrow, find_suffix, listing
+from ...errors import FileError, InputError
+from .whole_files import arrow, find_suffix, listing
 
 GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
 
@@ -68,7 +68,7 @@ def table_writer(target: Target) -> Iterator[Write]:
         with _disk_errors(str(getattr(target, "name", "the open file"))), _writer(target, ".csv") as write:
             yield write
         return
-    suffix = find_suffix(Path(target), _WRITERS)
+    suffix = find_suffix(Path(target), WRITERS)
     with (
         _disk_errors(str(target)),
         atomic_write(target) as path,
@@ -136,7 +136,7 @@ class _GroupedWriter:
         """Add the next rows, and write them when a group is complete."""
         table = _arrow_table(columns)
         if self.schema is None:
-            self.schema, self.writer = table.schema, _WRITERS[self.suffix](self.file, table.schema)
+            self.schema, self.writer = table.schema, WRITERS[self.suffix](self.file, table.schema)
         self.pending.append(_cast_to_schema(table, self.schema))
         if sum(piece.num_rows for piece in self.pending) * len(self.schema) >= GROUP_SIZE:
             self.flush()
@@ -213,7 +213,7 @@ def _parquet(file: Any, schema: Any) -> Any:
     return arrow("parquet").ParquetWriter(file, schema)
 
 
-_WRITERS: dict[str, Callable[[Any, Any], Any]] = {
+WRITERS: dict[str, Callable[[Any, Any], Any]] = {
     ".csv": partial(_csv, delimiter=","),
     ".csv.gz": partial(_csv, delimiter=","),
     ".tsv": partial(_csv, delimiter="\t"),

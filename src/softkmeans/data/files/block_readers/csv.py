@@ -15,8 +15,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from ....errors import FileError
 from ..whole_files import (
-    FileError,
     OpenTable,
     arrow,
     explain_csv,

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....errors import FileError
 from ..columns import as_floats, choose
-from ..whole_files import FileError, OpenTable, listing
+from ..whole_files import OpenTable, listing
 from .base import Window
 
 MAX_NAMES = 5  # column names listed for each difference in a message

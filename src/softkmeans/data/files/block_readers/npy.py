@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from ....errors import FileError
 from ..columns import choose
 from ..whole_files import (
     NPY_HEADER_READERS,
-    FileError,
     OpenTable,
     check_no_objects,
     no_rows_error,

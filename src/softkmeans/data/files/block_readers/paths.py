@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ..whole_files import FileError, check_plain_file, one_line_errors
+from ....errors import FileError
+from ..whole_files import check_plain_file, one_line_errors
 
 UNCHANGED = "data must not change while it is used"
 

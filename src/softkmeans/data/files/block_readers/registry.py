@@ -7,7 +7,8 @@ __all__ = ["READERS", "open_reader"]
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..whole_files import FileError, find_suffix
+from ....errors import FileError
+from ..whole_files import find_suffix
 from .base import Reader
 from .csv import CsvReader
 from .npy import NpyReader
