@@ -101,6 +101,42 @@ def test_help_shows_the_names_of_a_plugin(words, write, run, monkeypatch):
     assert "Solver: auto, em, lbfgs, adam, online or gradient-descent." in out
 
 
+BROKEN = """
+from softkmeans.callbacks import CALLBACKS, Callback
+from softkmeans.distances import DISTANCES, Distance
+
+class Broken(Callback):
+    def on_step(self, step):
+        return 1 / 0
+
+class Wrong(Distance):
+    name = "wrong"
+    power = 1
+    def of_squared(self, squared):
+        return squared.nope()
+
+CALLBACKS.register("broken", Broken)
+DISTANCES.register("wrong", Wrong)
+"""
+BROKEN_MEMBERS = {
+    "a callback": (
+        ["--callback", "broken"],
+        r"raised ZeroDivisionError \(division by zero\): correct line 7 of \S+mine.py",
+    ),
+    "a distance": (["--distance", "wrong"], r"raised AttributeError \(.*'nope'\): correct line 13 of \S+mine.py"),
+}
+
+
+@pytest.mark.parametrize("member", BROKEN_MEMBERS)
+def test_a_member_of_a_plugin_that_fails_in_a_fit_is_named_in_one_line(member, write, run):
+    words, message = BROKEN_MEMBERS[member]
+    write("mine.py", BROKEN)
+    status, out, err = run("fit", "x.npy", "-k", 3, "--plugin", "mine.py", *words, "--out", "m.safetensors")
+    assert (status, out) == (2, "")
+    assert re.fullmatch(rf"error: --plugin 'mine.py' {message}\n", err)
+    assert not Path("m.safetensors").exists()
+
+
 FAILING = {
     "division.py": "def f():\n    return 1 / 0\n\nf()\n",
     "syntax.py": "x = 1\ny = = 2\n",

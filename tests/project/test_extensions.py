@@ -16,8 +16,8 @@ from helpers.commands import COMMAND
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save, select_n_clusters
 from softkmeans.callbacks import Recorder
 from softkmeans.data import write_table
-from softkmeans.distances import DISTANCES, Distance
-from softkmeans.model import ASSIGNMENTS, AssignmentRule
+from softkmeans.distances import DISTANCES, Distance, Euclidean
+from softkmeans.model import ASSIGNMENTS, AssignmentRule, Softmax
 from softkmeans.plots import SelectionDisplay
 from softkmeans.registries import REGISTRIES
 from softkmeans.solvers import SOLVERS, Solver
@@ -164,6 +164,16 @@ WRONG = {
         lambda: type("D", (Distance,), {"name": "d", "power": 1}),
         TypeError,
         "of_squared",
+    ),
+    "another distance of the library": (
+        lambda: type("D", (Euclidean,), {"of_squared": lambda self, squared: squared}),
+        TypeError,
+        "the distance D redefines Euclidean: derive it from Distance",
+    ),
+    "another rule of the library": (
+        lambda: type("R", (Softmax,), {"__call__": lambda self, logits, dim=-1: None}),
+        TypeError,
+        "the assignment rule R redefines another rule: derive it from AssignmentRule",
     ),
     "no name": (lambda: type("D", (Distance,), {"between": print}), TypeError, "does not define name and power"),
     "a function": (lambda: DISTANCES.register("d", lambda x, c: x), InputError, "is of type function, expected a Dis"),

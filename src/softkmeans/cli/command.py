@@ -13,9 +13,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from ..errors import InputError
 from .messages import options_in_messages
 from .options import describe_option
-from .plugins import import_plugin
+from .plugins import import_plugin, plugin_error
 
 Plugin = Annotated[
     list[str] | None,
@@ -51,7 +52,15 @@ class Command(TyperCommand):
     @override
     def invoke(self, ctx: Any) -> Any:
         with options_in_messages(self):
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except (InputError, typer.Exit, typer.TyperException):
+                raise
+            except Exception as error:
+                blamed = plugin_error(error)
+                if blamed is None:
+                    raise
+                raise blamed from error
 
 
 class Group(TyperGroup):

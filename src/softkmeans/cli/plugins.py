@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["import_plugin"]
+__all__ = ["import_plugin", "plugin_error"]
 
 import importlib
 import sys
@@ -13,6 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+
+_plugins: dict[str, str] = {}  # the imported plugins, by their files
+
+
+def plugin_error(error: Exception) -> InputError | None:
+    """Return the error of a plugin if an exception comes from one while a command runs, else None."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in _plugins]
+    if not frames:
+        return None
+    file = frames[-1].filename
+    return _error(_plugins[file], f"raised {_description(error)}", f"correct line {frames[-1].lineno} of {file}")
 
 
 def import_plugin(plugin: str) -> None:
@@ -37,6 +48,7 @@ def import_plugin(plugin: str) -> None:
     if is_path and not path.is_file():
         raise _error(plugin, "is not found", "give the path of a file that exists")
     module = _imported(plugin, name, folder)
+    _plugins[str(module.__file__)] = plugin
     file = folder.joinpath(*parts).with_suffix(".py")
     if file.is_file() and file.resolve() != Path(str(module.__file__)).resolve():
         raise _error(plugin, f"has the name of another module, {name}", "rename the file")
@@ -51,9 +63,13 @@ def _imported(plugin: str, name: str, folder: Path) -> Any:
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             hint = "give a module of the current folder or an installed one, or the path of a file that ends in .py"
             raise _error(plugin, "is not found", hint) from None
-        text = error.msg if isinstance(error, SyntaxError) else str(error)
-        raised = type(error).__name__ + (f" ({text})" if text else "")
-        raise _error(plugin, f"raised {raised}", f"correct {_place(error)}") from error
+        raise _error(plugin, f"raised {_description(error)}", f"correct {_place(error)}") from error
+
+
+def _description(error: BaseException) -> str:
+    """Return the type and the text of an exception."""
+    text = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+    return type(error).__name__ + (f" ({text})" if text else "")
 
 
 @contextmanager

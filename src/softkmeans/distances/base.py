@@ -95,6 +95,10 @@ class Distance:
             missing.append("of_squared or between")
         if missing:
             raise TypeError(f"the distance {cls.__name__} does not define {' and '.join(missing)}")
+        parents = [base.__name__ for base in cls.__bases__ if issubclass(base, Distance) and base is not Distance]
+        if parents and {"embed", "between", "of_squared"} & set(vars(cls)):
+            # It would inherit slopes and a density that belong to another function.
+            raise TypeError(f"the distance {cls.__name__} redefines {parents[0]}: derive it from Distance")
 
     @property
     def degree(self) -> int:

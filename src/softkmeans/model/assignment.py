@@ -90,6 +90,12 @@ class AssignmentRule(ABC):
     softness: str = ""
     noise_logit: float = -math.inf
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__bases__ != (AssignmentRule,) and "__call__" in vars(cls):
+            # It would inherit a likelihood that belongs to another function.
+            raise TypeError(f"the assignment rule {cls.__name__} redefines another rule: derive it from AssignmentRule")
+
     @abstractmethod
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         """Compute the memberships of rows in clusters.
