@@ -117,6 +117,41 @@ def test_a_toy_distance_reaches_the_optimum(name):
         assert np.abs(approx_fprime(found, free_energy, 1e-6, 0.5, distances)).max() < 1e-2
 
 
+class Mahalanobis(Distance):
+    """The squared Mahalanobis distance for a given matrix L: ‖(x - c) L‖²."""
+
+    name = "mahalanobis"
+    power = 2
+    constant_slope = 1.0
+
+    def __init__(self, factor):
+        self.factor = torch.as_tensor(factor)
+
+    def of_squared(self, squared):
+        return squared
+
+    def embed(self, x):
+        return x @ self.factor
+
+    def unembed(self, c):
+        return torch.linalg.solve(self.factor.mT, c.mT).mT
+
+
+def test_a_distance_of_rows_that_are_transformed_linearly():
+    """Check that a fit is that of the squared Euclidean distance to transformed rows."""
+    factor = np.linalg.cholesky(np.linalg.inv(np.cov(IRIS.T)))
+    settings = {"temperature": 1.0, "tol": 1e-10, "max_iter": 2000}
+    own = SoftKMeans(3, distance=Mahalanobis(factor), init=IRIS[[0, 60, 120]], **settings).fit(IRIS)
+    plain = SoftKMeans(3, init=IRIS[[0, 60, 120]] @ factor, **settings).fit(IRIS @ factor)
+    np.testing.assert_allclose(own.cluster_centers_ @ factor, plain.cluster_centers_, atol=1e-5)
+    np.testing.assert_allclose(own.predict_proba(IRIS), plain.predict_proba(IRIS @ factor), atol=1e-6)
+    assert own.objective_ == pytest.approx(plain.objective_, rel=1e-9)
+    with pytest.raises(InputError, match="distance='mahalanobis' has no known density"):
+        own.score(IRIS)
+    with pytest.raises(InputError, match="the distance 'mahalanobis' has no known density"):
+        SoftKMeans(3, distance=Mahalanobis(factor)).fit(IRIS)
+
+
 @pytest.mark.usefixtures("toys")
 def test_a_toy_assignment_rule_is_the_projection_onto_the_simplex():
     logits = torch.tensor([[0.1, 0.3, -2.0, 0.2], [5.0, 1.0, 0.0, 4.5]], dtype=torch.float64)
@@ -164,6 +199,11 @@ WRONG = {
         lambda: type("D", (Distance,), {"name": "d", "power": 1}),
         TypeError,
         "of_squared",
+    ),
+    "a map without inverse": (
+        lambda: type("D", (Distance,), {"name": "d", "power": 2, "of_squared": abs, "embed": lambda self, x: 2 * x}),
+        TypeError,
+        "the distance D does not define unembed",
     ),
     "another distance of the library": (
         lambda: type("D", (Euclidean,), {"of_squared": lambda self, squared: squared}),

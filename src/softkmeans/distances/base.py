@@ -93,6 +93,8 @@ class Distance:
         missing = [name for name in ("name", "power") if not hasattr(cls, name)]
         if not cls.is_radial and cls.between is Distance.between:
             missing.append("of_squared or between")
+        if cls.translates and cls.embed is not Distance.embed and cls.unembed is Distance.unembed:
+            missing.append("unembed")
         if missing:
             raise TypeError(f"the distance {cls.__name__} does not define {' and '.join(missing)}")
         parents = [base.__name__ for base in cls.__bases__ if issubclass(base, Distance) and base is not Distance]
@@ -112,8 +114,13 @@ class Distance:
 
     @property
     def has_density(self) -> bool:
-        """Whether the distance has a known probability density, which learned temperatures and likelihoods need."""
-        return self.is_radial
+        """Whether the distance has a known probability density, which learned temperatures and likelihoods need.
+
+        It has if it defines `log_partition`, or if it is a function of the Euclidean distance between the rows as they
+        are: the density is then computed by quadrature.
+        """
+        kind = type(self)
+        return kind.log_partition is not Distance.log_partition or (self.is_radial and kind.embed is Distance.embed)
 
     def with_mean_update(self) -> Self:
         """Return the same distance with centers that move to the weighted means of their rows, as in textbooks.
@@ -127,7 +134,10 @@ class Distance:
         return other
 
     def embed(self, x: Tensor) -> Tensor:
-        """Transform rows (n, d) or centers (k, d) as the distance requires: to unit length for cosine."""
+        """Transform rows (n, d) or centers (k, d) as the distance requires: to unit length for cosine.
+
+        If the distance translates, it must be a linear map, and `unembed` its inverse.
+        """
         return x
 
     def unembed(self, c: Tensor) -> Tensor:
@@ -187,7 +197,7 @@ class Distance:
 
     def _density(self, n_features: int) -> RadialDensity:
         """Return the density computed by quadrature, which serves distances without a closed form."""
-        if not (self.is_radial and self.translates):
+        if not self.has_density:
             raise InputError(
                 f"has no known density in {n_features} dimensions",
                 parameter="distance",
