@@ -9,7 +9,7 @@
 # make docs         write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
 # make bench        run the benchmarks and write docs/benchmarks.md again
 # make pins         write requirements*.txt from pyproject.toml; UPGRADE=1 for the newest versions
-# make wheel        build sdist and wheel, and try the wheel in new environments
+# make wheel        build sdist and wheel, and try the wheel in a new environment, with each extra
 # make hooks        check every commit as .pre-commit-config.yaml says
 ifeq ($(OS),Windows_NT)
 PYTHON ?= python

@@ -1,6 +1,6 @@
-"""Check the wheel and the sdist in a folder, and try the wheel in new environments: `make wheel`.
+"""Check the wheel and the sdist in a folder, and try the wheel in a new environment: `make wheel`.
 
-The wheel is installed without extras, with each extra, and with all of them; each time, `use_package.py` uses it. The
+The wheel is installed without extras, then with each extra alone, then with all, and `use_package.py` uses it. The
 pins of the requirements files are constraints, so that the versions are those of the tests.
 """
 
@@ -53,15 +53,32 @@ def check_sdist(sdist: Path) -> None:
     assert {"pyproject.toml", "README.md", "LICENSE", "src/softkmeans/__init__.py"} <= names
 
 
-def try_wheel(wheel: Path, extra: str, constraints: Path, folder: Path) -> None:
-    """Install the wheel with an extra into a new environment in a folder, and use it."""
-    venv.create(folder / "env", with_pip=True)
-    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"--constraint={constraints}"]
-    subprocess.run([*pip, wanted], cwd=folder, check=True)
-    use = [python, "-I", ROOT / "tools" / "use_package.py"]
-    subprocess.run([*use, extra] if extra else use, cwd=folder, check=True)
+class Environment:
+    """A new environment in a folder, outside the repository."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.constraints = folder / "constraints.txt"
+        self.constraints.write_text("\n".join(pin for file in FILES for pin in read(file)))
+        venv.create(folder / "env", with_pip=True)
+        self.python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+    def run(self, *arguments: str | Path) -> str:
+        """Run Python, and return what it prints."""
+        command = [self.python, *arguments]
+        return subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def pip(self, *arguments: str) -> set[str]:
+        """Run pip, and return the lines that it prints."""
+        return set(self.run("-m", "pip", "--quiet", "--disable-pip-version-check", *arguments).splitlines())
+
+    def try_wheel(self, wheel: Path, extra: str) -> None:
+        """Install the wheel with an extra, use it, and uninstall what came with the extra."""
+        before = self.pip("freeze")
+        self.pip("install", f"--constraint={self.constraints}", f"{wheel}[{extra}]" if extra else str(wheel))
+        self.run("-I", ROOT / "tools" / "use_package.py", *extra.split())
+        if extra:
+            self.pip("uninstall", "--yes", *(line.split("==")[0] for line in self.pip("freeze") - before))
 
 
 def main() -> None:
@@ -70,13 +87,12 @@ def main() -> None:
     wheel = only(dist, "*.whl")
     check_wheel(wheel)
     check_sdist(only(dist, "*.tar.gz"))
-    for extra in EXTRAS:
-        start = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            constraints = Path(folder, "constraints.txt")
-            constraints.write_text("\n".join(pin for file in FILES for pin in read(file)))
-            try_wheel(wheel, extra, constraints, Path(folder))
-        print(f"{wheel.name} works with extra {extra or 'none'} ({time.monotonic() - start:.0f} s)", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = Environment(Path(folder))
+        for extra in EXTRAS:
+            start = time.monotonic()
+            environment.try_wheel(wheel, extra)
+            print(f"{wheel.name} works with extra {extra or 'none'} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Use the installed package as a user would; the arguments are the extras that are installed.
 
-`check_wheel.py` runs this file outside the repository, in environments that hold only the wheel and its dependencies.
+`check_wheel.py` runs this file outside the repository, where only the wheel and its dependencies are installed.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,7 @@ EXTRAS = {"files": files, "plot": plot, "onnx": onnx, "dask": dask}
 
 def main() -> None:
     """Use what is installed."""
+    shutil.rmtree("demo", ignore_errors=True)  # of an earlier run
     extras = set(EXTRAS) if "all" in sys.argv else set(sys.argv[1:])
     core()
     demo(extras)

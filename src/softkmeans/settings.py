@@ -224,8 +224,8 @@ class RunOptions:
     verbose: int = _setting(0, "int", "1 shows a progress bar for long fits, 2 prints the loss of every tenth pass.")
     callbacks: Any = _setting(
         None,
-        "sequence of Callback",
-        "Callbacks, called after every pass.",
+        "sequence of Callback or str",
+        "Callbacks, or their registered names, called after every pass.",
         short="Callback to call after every pass: {callbacks}; can be given several times.",
     )
     checkpoint: Any = _setting(

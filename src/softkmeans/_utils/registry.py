@@ -27,7 +27,7 @@ class Registry(Mapping[str, T], Generic[T]):
         The library's own members, as ``module:name``. The module is imported when the member is used, so that the names
         can be listed without importing anything.
     instances : bool, default=True
-        Whether members are objects: a class is then called without arguments. Otherwise, members are classes.
+        If True, members are objects: a registered class is replaced by an object of it. If False, they are classes.
 
     Examples
     --------
@@ -54,14 +54,14 @@ class Registry(Mapping[str, T], Generic[T]):
         Parameters
         ----------
         name : str
-            A new name, without spaces, commas and colons.
+            A new name, without spaces, commas and colons. A new version of the same class may have the same name.
         member : object or class
             The member. If members are objects, a class is called without arguments.
 
         Raises
         ------
         InputError
-            If the name is not valid or taken, or if the member is of another type.
+            If the name is not valid or belongs to another class, or if the member is of another type.
         """
         if not isinstance(name, str) or not name or set(name) & set(" ,:\n\t"):
             raise InputError(
@@ -69,9 +69,18 @@ class Registry(Mapping[str, T], Generic[T]):
                 parameter=self.parameter,
                 hint="use a name without spaces, commas and colons",
             )
-        if name in self:
-            raise InputError("is registered already", parameter=self.parameter, value=name, hint="use another name")
-        self._members[name] = self._checked(name, member)
+        checked = self._checked(name, member)
+        if name in self and not self._is_new_version(name, checked):
+            hint = "use another name, or unregister it first"
+            raise InputError("is registered already", parameter=self.parameter, value=name, hint=hint)
+        self._members[name] = checked
+
+    def _is_new_version(self, name: str, member: Any) -> bool:
+        """Return whether a class is the same one again, as when a cell of a notebook is run twice."""
+        if name in self._paths:
+            return False
+        one, other = (m if inspect.isclass(m) else type(m) for m in (self._members[name], member))
+        return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
     def unregister(self, name: str) -> None:
         """Remove a member that was registered, for example at the end of a test.
@@ -121,7 +130,11 @@ class Registry(Mapping[str, T], Generic[T]):
         InputError
             If no member has this name.
         """
-        return member if isinstance(member, _imported(self.interface)) else self.find(member, otherwise)
+        interface = _imported(self.interface)
+        if inspect.isclass(member) and issubclass(member, interface):
+            hint = f"give an object of it, such as {member.__name__}(), or a registered name"
+            raise InputError(f"is the class {member.__name__}", parameter=self.parameter, hint=hint)
+        return member if isinstance(member, interface) else self.find(member, otherwise)
 
     def choices(self) -> str:
         """Return the names as part of a sentence: "adam, em or lbfgs"."""
@@ -136,7 +149,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def name_of(self, member: object) -> str | None:
         """Return the name under which an object, or an equal one, is registered; None if it is not."""
         for name, known in self.items():
-            if known is member or (type(known) is type(member) and vars(known) == vars(member)):
+            if known is member or (type(known) is type(member) and _have_equal_fields(known, member)):
                 return name
         return None
 
@@ -172,6 +185,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len({*self._paths, *self._members})
+
+
+def _have_equal_fields(one: object, other: object) -> bool:
+    """Return whether the fields of two objects are equal; fields that can't be compared, such as arrays, are not."""
+    try:
+        return bool(vars(one) == vars(other))
+    except (RuntimeError, TypeError, ValueError):
+        return False
 
 
 def _imported(path: str) -> Any:

@@ -82,7 +82,7 @@ def initial_state(objective: Objective, source: Source) -> AnnealingState:
         raise InputError(problem, parameter="distance", value=distance.name, hint="use another distance")
     weighted_sum = source.sum(lambda block: block.sum(lambda piece: total(piece.w[:, None] * piece.x)))
     # Scaled data has its mean at 0 if the distance is translation invariant.
-    center = distance.embed((zero * weighted_sum)[None] if distance.translates else weighted_sum[None])
+    center = distance.retract((zero * weighted_sum)[None] if distance.translates else weighted_sum[None])
     evaluation = _fit(objective, source, Params(center, zero + 1, zero))
     directions = _initial_directions(objective, source, evaluation)
     critical = _critical_temperature(objective, source, evaluation, directions).clamp_min(1e-300)

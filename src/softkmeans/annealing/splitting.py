@@ -49,7 +49,7 @@ def split_in_pairs(distance: Distance, params: Params, offset: Tensor, clusters:
     k, pair_offset = len(c), offset[clusters]
     halved = log_prior.index_add(0, clusters, log_prior.new_full(clusters.shape, -math.log(2)))
     return Params(
-        distance.embed(torch.cat([c.index_add(0, clusters, pair_offset), c[clusters] - pair_offset])),
+        distance.retract(torch.cat([c.index_add(0, clusters, pair_offset), c[clusters] - pair_offset])),
         torch.cat([t, t[clusters]]),
         torch.cat([halved[:k], halved[clusters], halved[k:]]),
     )

@@ -30,6 +30,7 @@ from ..data.block import Block
 from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
 from ..errors import InputError, Message, Setting, warn
+from ..registries import CALLBACKS
 from ..settings import RunOptions, Settings
 from .files import Content, last_number, prepare_folder, read_latest, write
 from .fingerprints import describe, fingerprint
@@ -222,6 +223,17 @@ class JournaledSource(WrappedSource):
         return self.journal.sum(key, lambda: self.source.sum(fn))
 
 
+def _as_callback(callback: Any) -> Callback:
+    """Return a callback as it is, or an object of the class with a registered name."""
+    if isinstance(callback, str):
+        return CALLBACKS.find(callback)()
+    if not hasattr(callback, "on_step"):
+        problem, expected = f"contains a {type(callback).__name__}", "Callback objects or registered names"
+        raise InputError(problem, parameter="callbacks", expected=expected)
+    made: Callback = callback
+    return made
+
+
 def _any_seed() -> int:
     return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
 
@@ -242,7 +254,7 @@ def resumable(
         The callbacks to call.
     """
     checkpoint = as_checkpoint(options.checkpoint, options.resume)
-    seed, callbacks = options.random_state, tuple(options.callbacks or ())
+    seed, callbacks = options.random_state, tuple(map(_as_callback, options.callbacks or ()))
     if checkpoint is None:
         yield source, source.broadcast(_any_seed) if seed is None else seed, callbacks
         return

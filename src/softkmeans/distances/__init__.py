@@ -9,6 +9,7 @@ __all__ = [
     "Euclidean",
     "SquaredEuclidean",
     "as_distance",
+    "check_distance",
     "check_features",
     "distance_name",
     "name_or_distance",
@@ -24,5 +25,6 @@ from .base import (
     name_or_distance,
     squared_distances,
 )
+from .check import check_distance
 from .cosine import Cosine
 from .euclidean import Euclidean, SquaredEuclidean

@@ -32,8 +32,10 @@ class Distance:
     """A distance d(x, c), and its probability density exp(-d / T) / Z(T).
 
     A subclass sets ``name`` and ``power``, and defines `of_squared` if it is a function of the Euclidean distance, or
-    else `between`. Everything else has a default, which is exact but may be slower than a closed form. A distance that
-    defines only `between` has no EM update: "auto" then chooses the solver "adam", and T must be given as a number.
+    else `between`. Everything else has a default. The density of a function of the Euclidean distance is computed by
+    quadrature, a few milliseconds for each learned T. A distance that defines only `between` has no EM update (unless
+    it sets ``constant_slope``): "auto" then chooses the solver "adam". T must then be a number, unless the distance
+    defines `log_partition`, `mean_distortion`, `likeliest_temperature` and `sample_around`.
 
     The equivalent mixture model of soft k-means has one density for each center, all with the same weight.
 
@@ -49,13 +51,15 @@ class Distance:
     min_features : int
         Smallest number of features for which the distance is defined.
     is_radial : bool
-        Whether the distance is a function of the Euclidean distance between embedded rows and centers, which it is if
-        it defines `of_squared`.
+        Whether the distance is a function of the Euclidean distance between embedded rows and centers. Set by the base
+        class: True if the distance defines `of_squared`.
     is_squared : bool
         Whether it is the squared Euclidean distance, so that T / 2 is a variance.
+    is_tested : bool
+        Whether the tests of the library cover the distance. Others are checked on a few rows before a fit.
     constant_slope : float or None
-        The derivative of the distance in the squared Euclidean distance, if that is a constant: centers are then
-        weighted means.
+        The derivative of the distance with respect to the squared Euclidean distance, if it is constant: centers are
+        then weighted means.
     has_exact_update : bool
         Whether the update of the centers minimizes the sum of the distances.
 
@@ -84,6 +88,7 @@ class Distance:
     min_features: int = 1
     is_radial: bool = True
     is_squared: bool = False
+    is_tested: bool = False
     constant_slope: float | None = None
     has_exact_update: bool = True
 
@@ -141,7 +146,11 @@ class Distance:
         return x
 
     def unembed(self, c: Tensor) -> Tensor:
-        """Transform embedded centers (k, d) back; only distances that translate do."""
+        """Transform embedded centers (k, d) back, the inverse of `embed` for distances with ``translates=True``."""
+        return c
+
+    def retract(self, c: Tensor) -> Tensor:
+        """Move centers (k, d) after a step to where embedded rows can lie: for cosine, to unit length."""
         return c
 
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:
@@ -149,11 +158,18 @@ class Distance:
         return gradient
 
     def between(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the finite, differentiable distances (..., n, k) of embedded rows (..., n, d) to embedded centers."""
+        """Return the distances (..., n, k) of embedded rows (..., n, d) to embedded centers (k, d).
+
+        They must be finite, and differentiable with a finite gradient, also where a row equals a center.
+        """
         return self.of_squared(squared_distances(z, c))
 
     def of_squared(self, squared: Tensor) -> Tensor:
-        """Convert squared Euclidean distances between embedded rows and centers to this distance; differentiable."""
+        """Convert squared Euclidean distances between embedded rows and centers to this distance.
+
+        It must be differentiable. At 0, the derivative may be infinite, but not NaN: do not take a root at 0, not even
+        in a branch of ``torch.where`` that is not used.
+        """
         raise NotImplementedError
 
     def with_slope(self, squared: Tensor) -> tuple[Tensor, Tensor]:
@@ -250,16 +266,14 @@ def as_distance(distance: object) -> Distance:
     >>> as_distance("cosine").power
     0
     """
-    if isinstance(distance, Distance):
-        return distance
-    if callable(distance) and not isinstance(distance, type):
+    if callable(distance) and not isinstance(distance, type | Distance):
         raise InputError(
             Message(
                 Setting("distance"), f"={distance_name(distance)} is a callable, for which fits have no center update"
             ),
             hint=f"use one of {', '.join(DISTANCES)}, or a Distance, or train SoftKMeansLayer.loss(x) in your own loop",
         )
-    return DISTANCES.find(distance)
+    return DISTANCES.resolve(distance)
 
 
 def distance_name(distance: object) -> str:

@@ -26,11 +26,16 @@ class Cosine(Distance):
     power = 0
     translates = False
     constant_slope = 0.5
+    is_tested = True
     min_features = 2  # with one feature, the only directions are +1 and -1
 
     @override
     def embed(self, x: Tensor) -> Tensor:
         return _unit(x)
+
+    @override
+    def retract(self, c: Tensor) -> Tensor:
+        return _unit(c)
 
     @override
     def tangent(self, c: Tensor, gradient: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ class SquaredEuclidean(Distance):
 
     name = "sqeuclidean"
     power = 2
+    is_tested = True
     is_squared = True
     constant_slope = 1.0
 
@@ -59,6 +60,7 @@ class Euclidean(Distance):
 
     name = "euclidean"
     power = 1
+    is_tested = True
 
     @override
     def of_squared(self, squared: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # loads its submodules when they are used
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,11 +17,11 @@ from torch import Tensor
 from ..errors import InputError
 from ._sphere import log_sphere_area
 
-N_NODES = 4096
+N_NODES = 1024
 NEGLIGIBLE = 46.0  # -log of the fraction of the density that the quadrature leaves out
-LOG_RADII = torch.linspace(-345.0, 345.0, 2761, dtype=torch.float64)  # all radii whose squares are in range
-N_BISECTIONS = 60
+LOG_RADII = torch.linspace(-345.0, 345.0, 691, dtype=torch.float64)  # all radii whose squares are in range
 LOG_TEMPERATURES = (math.log(1e-150), math.log(1e150))  # between which the likeliest temperature is searched
+LARGE = 1e300  # in place of a mean distance that does not exist
 
 
 class RadialDensity(NamedTuple):
@@ -58,18 +59,25 @@ class RadialDensity(NamedTuple):
 
     def likeliest_temperature(self, mean_distortion: float) -> float:
         """Return the T at which the density has this mean distance."""
-        low, high = LOG_TEMPERATURES
-        for _ in range(N_BISECTIONS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if self._is_above(mean_distortion, math.exp(middle)) else (middle, high)
-        return math.exp(low)
 
-    def _is_above(self, mean_distortion: float, temperature: float) -> bool:
-        """Return whether the mean distance at a temperature is above a given one; it increases with temperature."""
-        try:
-            return self.mean_distortion(temperature) >= mean_distortion
-        except InputError:  # at so high a temperature, there is no density
-            return True
+        def residual(log_temperature: float) -> float:
+            """Return the log of the mean distance at a temperature, minus that of the given one; it increases."""
+            try:
+                mean = self.mean_distortion(math.exp(log_temperature))
+            except InputError:  # at so high a temperature, there is no density
+                mean = LARGE
+            return math.log(max(mean, 1e-300)) - math.log(max(mean_distortion, 1e-300))
+
+        lowest, highest = LOG_TEMPERATURES
+        low = high = min(max(math.log(max(mean_distortion, 1e-300) / self.n_features), lowest), highest)
+        step = 1.0
+        while residual(low) > 0 and low > lowest:
+            low, high, step = max(low - step, lowest), low, 2 * step
+        while residual(high) < 0 and high < highest:
+            low, high, step = high, min(high + step, highest), 2 * step
+        if residual(low) >= 0 or residual(high) <= 0:  # no temperature in the range has this mean distance
+            return math.exp(low if residual(low) >= 0 else high)
+        return math.exp(scipy.optimize.brentq(residual, low, high, xtol=1e-12, rtol=1e-13))
 
     def sample_around(
         self, center: NDArray[np.float64], temperature: float, n_samples: int, rng: np.random.Generator
@@ -88,6 +96,13 @@ class RadialDensity(NamedTuple):
 
     def _nodes(self, temperature: float) -> Tensor:
         """Return equally spaced log-radii that cover the density."""
+        if not math.isfinite(temperature):
+            raise InputError(
+                "is not a finite number",
+                parameter="temperature",
+                value=temperature,
+                hint="check the data and the distance",
+            )
         values = self._log_integrand(LOG_RADII, torch.tensor(temperature, dtype=torch.float64))
         covered = (values > values.nan_to_num(-math.inf).max() - NEGLIGIBLE).nonzero()[:, 0]
         first, last = int(covered[0]), int(covered[-1])

@@ -345,7 +345,8 @@ class SoftKMeans(SoftClusterer):
 
         Examples
         --------
-        >>>         >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
+        >>> import torch
+        >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
         >>> model.to_layer()
         SoftKMeansLayer(2, 1, distance='sqeuclidean')
         """
@@ -370,7 +371,8 @@ class SoftKMeans(SoftClusterer):
 
         Examples
         --------
-        >>>         >>> layer = SoftKMeansLayer(2, 1, centroids=torch.tensor([[0.0], [5.0]]))
+        >>> import torch
+        >>> layer = SoftKMeansLayer(2, 1, centroids=torch.tensor([[0.0], [5.0]]))
         >>> SoftKMeans.from_layer(layer).predict([[4.0]])
         array([1])
         """

@@ -141,6 +141,12 @@ def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, 
     if run.ending == "exhausted":
         hint = Message("raise ", Setting("max_iter"), " or ", Setting("tol"))
         warn(Message(f"the fit did not converge in {max_iter} passes: ", hint), NotConvergedWarning)
+    if run.ending == "diverged":
+        problem = (
+            "a step of the fit raised the objective instead of lowering it, and the fit keeps the best centers so far"
+        )
+        hint = Message("use another ", Setting("solver"), ", a smaller step, or another ", Setting("distance"))
+        warn(Message(problem, ": ", hint), NotConvergedWarning)
     if run.ending == "stalled":
         problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
         hint = Message("lower the target of the rule or use ", Setting("priors", "uniform"))

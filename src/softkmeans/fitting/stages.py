@@ -123,7 +123,7 @@ class Stages:
         centers, distance, frozen = params.centers, objective.scaling.distance, objective.spec.frozen
         noise = centers.new_tensor(self.rng.normal(size=centers.shape))
         noise = noise * NOISE_SIZE * t[:, None] ** (1 / distance.degree)
-        moved = distance.embed(centers + noise)
+        moved = distance.retract(centers + noise)
         if frozen is not None:
             moved = torch.where(frozen[:, None], centers, moved)
         return Params(moved, t, params.log_prior)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ASSIGNMENTS", "Assignment", "AssignmentRule", "Fuzzy", "Softmax", "as_assignment", "softmax"]
+__all__ = ["ASSIGNMENTS", "Assignment", "AssignmentRule", "Fuzzy", "Softmax", "as_assignment", "check_rule", "softmax"]
 
 import math
 from abc import ABC, abstractmethod
@@ -19,16 +19,16 @@ from ..registries import ASSIGNMENTS
 
 
 class Assignment(NamedTuple):
-    """The memberships of rows in clusters, and what follows from them for the centers and the objective.
+    """The memberships of rows in clusters, their weights in the update of the centers, and the objective.
 
     Attributes
     ----------
     resp : Tensor (..., k)
         Memberships. Rows sum to 1, or to less if there is a noise cluster.
     update_weight : Tensor (..., k)
-        Weight of a row in the sums that determine the centers.
+        Weight of a row in the sums that determine the centers; usually the memberships.
     objective : Tensor (...,)
-        The largest value of the rule's objective for each row, at the given logits.
+        The objective of each row: the maximum of Σ_k r_k logit_k + Ω(r).
     """
 
     resp: Tensor
@@ -39,9 +39,9 @@ class Assignment(NamedTuple):
 class AssignmentRule(ABC):
     """A function from logits b_k - d_ik / T to memberships.
 
-    The memberships of a row must maximize an objective of the rule, Σ_k r_k logit_k + Ω(r) with a concave Ω; for the
-    softmax, Ω is the entropy. EM then never raises the free energy, -T times the sum of the objectives. A rule without
-    a temperature gets the logits -d_ik.
+    For each row, the memberships r maximize Σ_k r_k logit_k + Ω(r), where Ω is a concave function: the entropy, for the
+    softmax. The maximum is the objective of the row. EM then never raises the free energy, which is -T times the sum of
+    the objectives. A rule without a temperature gets the logits -d_ik.
 
     Attributes
     ----------
@@ -52,12 +52,14 @@ class AssignmentRule(ABC):
     is_mixture : bool
         Whether memberships are the posterior probabilities of a mixture model, so that there is a likelihood, and
         temperature and priors can be learned.
+    is_tested : bool
+        Whether the tests of the library cover the rule. Others are checked on a few logits before a fit.
     supports_noise : bool
         Whether there can be a noise cluster. The rule is then a dataclass with a field ``noise_logit``.
     default_objective : str
         Name of the objective that a fit minimizes at a fixed temperature.
     softness : str
-        Name of the parameter that controls how soft memberships are, of a rule without a temperature.
+        For a rule without a temperature: the name of the parameter that controls how soft memberships are.
     noise_logit : float
         The logit of the noise cluster, -inf if there is none.
 
@@ -86,6 +88,7 @@ class AssignmentRule(ABC):
     uses_temperature: bool = True
     is_mixture: bool = False
     supports_noise: bool = False
+    is_tested: bool = False
     default_objective: str = "free_energy"
     softness: str = ""
     noise_logit: float = -math.inf
@@ -133,6 +136,7 @@ class Softmax(AssignmentRule):
 
     noise_logit: float = -math.inf
     name = "softmax"
+    is_tested = True
     is_mixture = True
     supports_noise = True
 
@@ -168,6 +172,7 @@ class Fuzzy(AssignmentRule):
     fuzzifier: float = 2.0
     noise_logit: float = -math.inf
     name = "fuzzy"
+    is_tested = True
     uses_temperature = False
     supports_noise = True
     default_objective = "fuzzy"
@@ -200,6 +205,37 @@ class Fuzzy(AssignmentRule):
             total = total + (smallest / -self.noise_logit) ** power
         resp = weight / total
         return Assignment(resp, resp**self.fuzzifier, -(smallest / total ** (self.fuzzifier - 1)).squeeze(dim))
+
+
+def check_rule(rule: AssignmentRule, n_clusters: int) -> None:
+    """Raise an InputError if a rule contradicts its description, on a few logits."""
+    generator = torch.Generator().manual_seed(0)
+    rows = -2 * torch.rand(5, n_clusters, generator=generator, dtype=torch.float64) - 0.1
+    with torch.enable_grad():
+        logits = rows.mT.clone().requires_grad_()
+        one, other = rule(logits, 0), rule(rows, -1)  # clusters come first in the kernels
+        if not isinstance(one, Assignment):
+            raise _rule_error(rule, f"returned a {type(one).__name__}", "return an Assignment")
+        shapes = [tuple(part.shape) for part in (*one, *other)]
+        if shapes != [(n_clusters, 5)] * 2 + [(5,)] + [(5, n_clusters)] * 2 + [(5,)]:
+            hint = "sum over the dimension dim, and return memberships and weights of the shape of the logits"
+            raise _rule_error(rule, f"returned shapes {shapes[:3]} for logits {(n_clusters, 5)} with dim=0", hint)
+        if not torch.allclose(one.resp.mT, other.resp) or not torch.allclose(one.objective, other.objective):
+            raise _rule_error(rule, "depends on the order of dimensions", "sum over the dimension dim")
+        if (one.resp < 0).any() or (one.resp.sum(0) > 1 + 1e-9).any():
+            raise _rule_error(rule, "returned memberships below 0 or with a sum above 1", "correct them")
+        derivative = (
+            torch.autograd.grad(one.objective.sum(), logits, allow_unused=True)[0]
+            if one.objective.requires_grad
+            else None
+        )
+    if derivative is None or not torch.allclose(derivative, one.update_weight.detach(), atol=1e-6):
+        problem = "has an objective that does not belong to its memberships: its derivative is not the update_weight"
+        raise _rule_error(rule, problem, "return the maximum of Σ_k r_k logit_k + Ω(r)")
+
+
+def _rule_error(rule: AssignmentRule, problem: str, hint: str) -> InputError:
+    return InputError(problem, parameter="assignment", value=rule.name, hint=hint)
 
 
 def as_assignment(rule: str | AssignmentRule) -> AssignmentRule:

@@ -185,7 +185,7 @@ class Objective(ABC):
     def update(self, params: Params, sums: PassStats) -> Params:
         """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
         stats, frozen = sums.stats, self.spec.frozen
-        centers = self.scaling.distance.embed(params.centers + em_step(params, stats))
+        centers = self.scaling.distance.retract(params.centers + em_step(params, stats))
         if frozen is not None:
             centers = torch.where(frozen[:, None], params.centers, centers)
         log_prior = params.log_prior
@@ -228,4 +228,4 @@ class Objective(ABC):
             temperature = log_temperature.clamp_max(400.0).exp().clamp_min(lowest).expand_as(temperature)
         if self.spec.learn_priors:
             log_prior = torch.log_softmax(rest, 0).clamp_min(math.log(MIN_PRIOR))
-        return Params(self.scaling.distance.embed(centers), temperature, log_prior)
+        return Params(self.scaling.distance.retract(centers), temperature, log_prior)

@@ -27,15 +27,16 @@ from ..data.block import Block, as_tensor
 from ..data.frames import as_vector
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..distances import Distance
+from ..distances import Distance, check_distance
 from ..errors import InputError, Message, Setting
 from ..kernels import nearest
-from ..model.assignment import AssignmentRule, as_assignment
+from ..model.assignment import AssignmentRule, as_assignment, check_rule
 from ..model.params import ModelSpec
 from ..settings import Settings
-from ..temperature import NoTemperature, TemperatureRule, as_temperature
+from ..temperature import TEMPERATURES, NoTemperature, TemperatureRule, as_temperature
 from . import Distortion, Equilibrium, FixedPoint, FreeEnergy, FuzzyDistortion, NegativeLogLikelihood, Objective
 
+N_CHECKED_ROWS = 8  # on which a user's distance is checked
 PRIORS = ("uniform", "learned")
 UPDATES = ("exact", "mean")
 CHOICES = (FreeEnergy, NegativeLogLikelihood, Distortion)  # the objectives that the parameter ``objective`` can name
@@ -53,12 +54,22 @@ def with_center_update(distance: Distance, update: str) -> Distance:
 def make_objective(source: Source, scaling: Scaling, n_clusters: int, settings: Settings) -> tuple[Objective, Tensor]:
     """Return the objective to minimize on the scaled data, and the log of the initial priors."""
     rule = as_assignment(settings.assignment)
+    if not rule.is_tested:
+        check_rule(rule, n_clusters)
+    if not scaling.distance.is_tested:
+        check_distance(scaling.distance, _first_rows(source, scaling))
     temperature = select_temperature_rule(settings.temperature, rule)
     temperature = temperature.bind(scaling.view(source), scaling, n_clusters)
     spec = make_spec(settings, rule, scaling, temperature)
     selected = select_objective(settings.objective, scaling, temperature, spec)
     rule.check(n_clusters)
     return selected, initial_log_prior(settings, n_clusters, spec, scaling)
+
+
+def _first_rows(source: Source, scaling: Scaling) -> Tensor:
+    """Return a few rows, centered and scaled."""
+    block = next(iter(source.blocks()))
+    return (block.part(0, min(len(block), N_CHECKED_ROWS)).x - scaling.shift) / scaling.scale
 
 
 def select_temperature_rule(temperature: Any, rule: AssignmentRule) -> TemperatureRule:
@@ -249,8 +260,9 @@ def _no_likelihood(
         else f"{spec.rule.name} memberships belong to no mixture model"
     )
     if temperature.learned or temperature.per_cluster:
-        problem = f"is learned, or one for each cluster, which needs a likelihood, but {missing}"
-        return InputError(problem, parameter="temperature", hint="set it to one number")
+        value = TEMPERATURES.name_of(temperature) or temperature
+        hint = Message("set ", Setting("temperature"), " to a number, such as 1.0")
+        return InputError(f"needs a likelihood, but {missing}", parameter="temperature", value=value, hint=hint)
     return InputError(
         f"needs a likelihood, but {missing}", **setting, hint=Message("choose ", Setting("objective", "free_energy"))
     )
@@ -281,7 +293,11 @@ def initial_temperature(
         name = "init_temperature" if use_given else "temperature"
         expected = f"one for each of the {len(centers)} clusters" if per_cluster else "one for all clusters"
         raise InputError(f"has {len(values)} values", parameter=name, expected=expected)
-    return centers.new_tensor(values).expand(len(centers))
+    temperatures = centers.new_tensor(values).expand(len(centers))
+    if not (temperatures.isfinite() & (temperatures > 0)).all():
+        problem, hint = f"starts with {values!r}", "return a finite number above 0 from start"
+        raise InputError(problem, parameter="temperature", value=temperature_rule, hint=hint)
+    return temperatures
 
 
 def _scaled_temperatures(temperature: Any, scaling: Scaling) -> list[float] | float:

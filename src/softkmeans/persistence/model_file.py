@@ -73,6 +73,7 @@ PARAMETER_REGISTRIES: dict[str, Registry[Any]] = {
     "solver": SOLVERS,
     "temperature": TEMPERATURES,
 }
+PREDICTION_PARAMETERS = ("assignment", "distance")  # another value would give other predictions
 ARRAY_PARAMETERS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 FIT_PARAMETERS = ("checkpoint", "resume")  # parameters of a fit, which are not saved
 SCALER_ATTRIBUTES = ("mean_", "scale_", "var_")
@@ -98,7 +99,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the model has another type, or the file can't be written.
+        If the model has another type, its distance or assignment rule can't be saved, or the file can't be written.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -220,6 +221,10 @@ def _to_json(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"kind": "tensor", "name": name}
     if name == "dtype":
         return np.dtype(value).name
+    if name in PREDICTION_PARAMETERS:
+        problem = "can't be saved, as it is neither registered nor an object of a registered dataclass"
+        hint = Message("register this object and use its name, or make its class a dataclass and register it")
+        raise InputError(problem, parameter=name, value=value, hint=hint)
     warn(f"the parameter {name}={value!r} can't be saved; the loaded model has the default value", UserWarning)
     return _NOT_SAVED
 
@@ -265,9 +270,7 @@ def _check_registered(path: Path, content: dict[str, Any]) -> None:
         if not is_known:
             raise InputError(
                 Message(f"{path} needs ", Setting(parameter, name), ", which is not registered"),
-                hint=Message(
-                    "import the module that registers it; on the command line, name it with ", Setting("plugin")
-                ),
+                hint="import the module that registers it; the command line does so with --plugin",
             )
 
 

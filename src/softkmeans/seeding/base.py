@@ -20,7 +20,8 @@ class Seeding(ABC):
     Attributes
     ----------
     reads_by_index : bool
-        Whether the method needs rows by index, and so does not support rows that are read block by block.
+        Whether the method needs rows by index (``source.take``). If False, it uses blocks only, and also supports rows
+        that are not in memory.
 
     Examples
     --------
@@ -50,8 +51,8 @@ class Seeding(ABC):
         Parameters
         ----------
         source : Source
-            The rows, centered and scaled: ``source.take(indices)`` returns rows in memory, ``source.blocks()`` yields
-            all rows block by block.
+            The rows, centered and scaled. ``source.take(indices)`` returns rows in memory as a tensor (m, d).
+            ``source.blocks()`` yields all rows block by block: ``block.x`` (m, d) with the weights ``block.w`` (m,).
         n_clusters, n_init : int
             Number of clusters k, and number of sets of centers.
         distance : Distance

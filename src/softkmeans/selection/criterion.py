@@ -78,7 +78,7 @@ class Fits(NamedTuple):
     models: dict[int, SoftKMeans]
     shape: str
     bic: Values
-    folds: Any  # whoever needs folds and path gets them, and need not think of None
+    folds: Any  # not optional for type checkers, as criteria that need them get them
     path: Any
     rng: np.random.Generator
 

@@ -28,9 +28,9 @@ class State(Protocol):
 
     @property
     def patience(self) -> int:
-        """Return the number of consecutive passes without improvement, including this one, that mean convergence.
+        """Return after how many passes in a row without improvement, including this one, the fit has converged.
 
-        It is 1 if a step leads to the best parameters that the solver can reach, and larger if it is a trial.
+        1 if a step never raises the objective; more if steps can fail or overshoot.
         """
         ...
 
@@ -45,7 +45,8 @@ class PlainState(NamedTuple):
     is_trial : bool
         Whether these parameters are a trial step, which is undone unless it lowers the objective.
     patience : int
-        Number of consecutive passes without improvement that mean convergence.
+        After how many passes in a row without improvement the fit has converged: 1 if a step never raises the
+        objective; 20 or more if steps overshoot, as with momentum.
     """
 
     params: Params
@@ -67,7 +68,8 @@ class Solver(ABC):
     needs_gradient : bool
         Whether the solver uses the gradient of the objective. Not every objective has one.
     supports_partial_fit : bool
-        Whether ``partial_fit`` can use the solver. Its ``init`` then takes `RunningStats`, too.
+        Whether ``partial_fit`` can use the solver; otherwise it uses `Online`. The ``init`` of such a solver also takes
+        the running statistics of earlier batches, as that of `Online` does.
     passes : FullPasses or BatchPasses
         Whether the solver steps after every pass, or after every batch of rows.
 

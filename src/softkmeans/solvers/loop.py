@@ -7,17 +7,20 @@ from __future__ import annotations
 
 __all__ = ["BatchPasses", "FullPasses", "LoopResult", "OnPass", "evaluate", "minimize"]
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..callbacks import Step
 from ..data.source import Source
+from ..errors import InputError
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 
 if TYPE_CHECKING:
     from .base import Solver
 
+MAX_RISE = 1e-8  # of the objective by a step, relative to the tolerance scale, that may be rounding
 ROUNDING = 1e-12  # values that differ by less, relative to the tolerance scale, are equal up to rounding
 
 # Called after a pass with its evaluation and its number of rows; returns whether the loop must stop.
@@ -31,10 +34,11 @@ class LoopResult(NamedTuple):
     ----------
     best : Evaluation
         The best parameters found, and the objective there.
-    ending : {"converged", "stalled", "exhausted", "stopped", "interrupted"}
+    ending : {"converged", "diverged", "stalled", "exhausted", "stopped", "interrupted"}
         Why the loop ended:
 
         - "converged": the objective no longer improves.
+        - "diverged": a step that should lower the objective raised it, or led to NaN.
         - "stalled": the objective no longer improves, but the parameters do not solve the objective's equations.
         - "exhausted": ``max_iter`` passes were made.
         - "stopped": ``on_pass`` asked to stop.
@@ -93,7 +97,7 @@ def minimize(
     KeyboardInterrupt
         On Ctrl-C before the end of the first pass. Later, Ctrl-C ends the loop, which returns the best so far.
     """
-    state, passes = solver.init(objective, start), solver.passes
+    state, passes = _checked_state(solver, solver.init(objective, start)), solver.passes
     best: Evaluation | None = None
     n_stalled = 0  # passes in a row without improvement
     ending = "exhausted"
@@ -108,9 +112,9 @@ def minimize(
                 ending = "stopped"
                 break
             if n_stalled >= state.patience or objective.is_at_minimum(current.value, current.sums, tol):
-                ending = "converged" if objective.is_solution(best.params, best.sums) else "stalled"
+                ending = _ending(objective, state, current, best, tol)
                 break
-            state = passes.step(solver, objective, state, current)
+            state = _checked_state(solver, passes.step(solver, objective, state, current))
         else:
             assert best is not None  # noqa: S101 -- for mypy: there was a pass
             best = passes.last(objective, source, state, best)
@@ -119,6 +123,24 @@ def minimize(
         if best is None:
             raise
         return LoopResult(passes.final(objective, source, best), "interrupted")
+
+
+def _checked_state(solver: Solver, state: Any) -> Any:
+    """Return the state of a solver, or raise an InputError if the loop can't use it."""
+    if not hasattr(state, "patience"):
+        problem = f"returned a {type(state).__name__} as its state"
+        hint = "return an object with params, is_trial and patience, such as PlainState(params)"
+        raise InputError(problem, parameter="solver", value=solver, hint=hint)
+    return state
+
+
+def _ending(objective: Objective, state: Any, current: Evaluation, best: Evaluation, tol: float) -> str:
+    """Return how a run ends whose last passes brought no improvement."""
+    rise = current.value - best.value
+    is_final_step = state.patience == 1 and not state.is_trial  # such a step never raises the objective
+    if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * objective.tolerance_scale(best.sums)):
+        return "diverged"
+    return "converged" if objective.is_solution(best.params, best.sums) else "stalled"
 
 
 def _improves(objective: Objective, current: Evaluation, best: Evaluation | None, tol: float) -> bool:

@@ -33,7 +33,10 @@ from ..registries import PARAMETRIC, TEMPERATURES
 
 
 class TemperatureRule(ABC):
-    """A rule for the temperature T of a fit. Temperatures and distortions are in the units of the scaled data.
+    """A rule for the temperature T of a fit.
+
+    Temperatures and distortions are in the units of the scaled data: multiplied by ``scaling.unit``, they are in those
+    of the data.
 
     Attributes
     ----------
@@ -71,14 +74,14 @@ class TemperatureRule(ABC):
     is_given: bool = False
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
-        """Return the rule with the properties of the scaled data that it needs.
+        """Return the rule to use for this data: for example, one that has computed its covariance.
 
         This takes at most one pass over the data, or a few passes if there are very many features.
         """
         return self
 
     def after_fit(self, temperature: Any) -> TemperatureRule:
-        """Return the rule for further batches of a model that was fitted with a temperature, in the data's units."""
+        """Return the rule that ``partial_fit`` uses for a fitted model, given its temperature in the data's units."""
         return self
 
     def stages(self, scaling: Scaling) -> tuple[float, ...]:
@@ -206,6 +209,7 @@ def _rule_by_name(name: str) -> TemperatureRule:
     except (KeyError, ValueError):
         hint = f"give a finite number above 0{_expected()}"
         raise InputError(parameter="temperature", value=name, hint=hint) from None
+    check_number(rule, value)
     made: TemperatureRule = kind(value)
     return made
 
