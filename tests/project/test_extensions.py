@@ -17,11 +17,12 @@ from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save, sel
 from softkmeans.callbacks import Recorder
 from softkmeans.data import write_table
 from softkmeans.distances import DISTANCES, Distance, Euclidean
-from softkmeans.model import ASSIGNMENTS, AssignmentRule, Softmax
+from softkmeans.fitting.results import NotConvergedWarning
+from softkmeans.model import ASSIGNMENTS, Assignment, AssignmentRule, Softmax
 from softkmeans.plots import SelectionDisplay
 from softkmeans.registries import REGISTRIES
-from softkmeans.solvers import SOLVERS, Solver
-from softkmeans.temperature import PARAMETRIC
+from softkmeans.solvers import SOLVERS, PlainState, Solver
+from softkmeans.temperature import PARAMETRIC, TemperatureRule
 
 TOYS = Path(__file__).parents[1] / "helpers" / "programs" / "toys.py"
 IRIS = load_iris().data
@@ -358,3 +359,150 @@ def test_abstract_rules_cannot_be_used():
 def test_names_are_listed_from_the_registries():
     with pytest.raises(InputError, match=r"choose one of sqeuclidean, euclidean, cosine, cauchy, manhattan$"):
         SoftKMeans(3, distance="taxi").fit(IRIS)
+
+
+# Mistakes in extensions, found on a few rows before a fit.
+
+
+def distance_of(**methods):
+    """Return an object of a new distance class."""
+    return type("Mine", (Distance,), {"name": "mine", "power": None} | methods)()
+
+
+def huber_with_a_root_at_0(self, squared):
+    r = squared.sqrt()
+    return torch.where(r < 1, squared / 2, r - 0.5)
+
+
+WRONG_DISTANCES = {
+    "a root at 0": (
+        distance_of(of_squared=huber_with_a_root_at_0),
+        "has a derivative that is not a number where a row",
+    ),
+    "a root of powers": (
+        distance_of(between=lambda self, z, c: ((z[..., :, None, :] - c).abs() ** 4).sum(-1) ** 0.25),
+        "has a derivative that is not a number where a row equals a center",
+    ),
+    "a wrong power": (
+        distance_of(power=2, of_squared=lambda self, s: s.log1p()),
+        "is not multiplied by 4 if the rows are",
+    ),
+    "a sum": (distance_of(of_squared=lambda self, s: s.sum()), r"returned torch.float64 \(\) for 8 rows"),
+    "negative": (distance_of(of_squared=lambda self, s: -s), "is negative or not finite for some rows"),
+    "not a tensor": (distance_of(between=lambda self, z, c: 0.0), "returned a float for 8 rows"),
+    "not invariant": (
+        distance_of(between=lambda self, z, c: (z[..., :, None, :] - c).square().sum(-1) * c.square().sum(-1)),
+        "changes if rows and centers are shifted: set translates=False",
+    ),
+    "not the inverse": (
+        distance_of(of_squared=lambda self, s: s, embed=lambda self, x: 2 * x, unembed=lambda self, c: c),
+        "has an unembed that is not the inverse of embed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_DISTANCES)
+def test_wrong_distances_are_refused_before_a_fit(case):
+    distance, message = WRONG_DISTANCES[case]
+    with pytest.raises(InputError, match=f"^distance='mine' {message}"):
+        SoftKMeans(3, temperature=1.0, distance=distance, random_state=0).fit(IRIS)
+
+
+def rule_of(call):
+    return type("Mine", (AssignmentRule,), {"name": "mine", "__call__": call})()
+
+
+WRONG_RULES = {
+    "a tensor": (lambda self, logits, dim=-1: logits.softmax(dim), "returned a Tensor: return an Assignment"),
+    "dim ignored": (
+        lambda self, z, dim=-1: Assignment(z.softmax(-1), z.softmax(-1), z.logsumexp(-1)),
+        r"returned shapes \[\(3, 5\), \(3, 5\), \(3,\)\] for logits \(3, 5\) with dim=0",
+    ),
+    "another objective": (
+        lambda self, z, dim=-1: Assignment(z.softmax(dim), z.softmax(dim), z.amax(dim)),
+        "has an objective that does not belong to its memberships",
+    ),
+    "not a distribution": (
+        lambda self, z, dim=-1: Assignment(z.exp(), z.exp(), z.exp().sum(dim)),
+        "returned memberships below 0 or with a sum above 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_RULES)
+def test_wrong_assignment_rules_are_refused_before_a_fit(case):
+    call, message = WRONG_RULES[case]
+    with pytest.raises(InputError, match=f"^assignment='mine' {message}"):
+        SoftKMeans(3, temperature=1.0, assignment=rule_of(call), random_state=0).fit(IRIS)
+
+
+class Descent(Solver):
+    """Gradient descent with a given step size."""
+
+    def __init__(self, lr):
+        self.lr = lr
+
+    def init(self, objective, params):
+        return PlainState(params)
+
+    def step(self, objective, state, sums):
+        step = self.lr * objective.preconditioner(state.params, sums) * objective.gradient(state.params, sums)
+        return PlainState(objective.unpack(objective.pack(state.params) - step, state.params))
+
+
+@pytest.mark.parametrize("lr", [30.0, float("nan")])
+def test_a_step_that_raises_the_objective_is_told(lr):
+    with pytest.warns(NotConvergedWarning, match="a step of the fit raised the objective instead of lowering it"):
+        model = SoftKMeans(3, temperature=1.0, solver=Descent(lr), random_state=0).fit(IRIS)
+    assert not model.converged_
+    assert np.isfinite(model.cluster_centers_).all()
+
+
+class Stateless(Descent):
+    def step(self, objective, state, sums):
+        return None
+
+
+class Negative(TemperatureRule):
+    def start(self, scaling, mean_distortion):
+        return -1.0
+
+
+MISTAKES = {
+    "a state": ({"solver": Stateless(1.0)}, "returned a NoneType as its state: return an object with params"),
+    "a temperature": ({"temperature": Negative()}, "starts with -1.0: return a finite number above 0 from start"),
+    "a class": ({"solver": Descent}, r"solver is the class Descent: give an object of it, such as Descent\(\)"),
+    "a name": ({"callbacks": ["loud"]}, "callbacks='loud' is not known: choose one of early-stopping, loss-printer"),
+    "no callback": ({"callbacks": [3]}, "callbacks contains an object of type int, expected Callback objects or registered names"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_other_mistakes_are_one_line(case):
+    settings, message = MISTAKES[case]
+    with pytest.raises(InputError, match=message) as caught:
+        SoftKMeans(3, random_state=0, **{"temperature": 1.0} | settings).fit(IRIS)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("toys")
+def test_callbacks_by_name(capsys):
+    SoftKMeans(3, callbacks=["pass-printer"], random_state=0).fit(IRIS)
+    assert capsys.readouterr().out.startswith("pass 1\npass 2\n")
+
+
+def test_a_distance_that_cannot_be_saved_is_refused(tmp_path):
+    distance = distance_of(of_squared=lambda self, squared: squared.log1p())
+    model = SoftKMeans(3, distance=distance, temperature=1.0, random_state=0).fit(IRIS)
+    with pytest.raises(InputError, match=r"^distance=.* can't be saved, as it is neither registered nor"):
+        save(model, tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_may_be_registered_again(toys):
+    """Check that a cell of a notebook can be run twice; the new version of a class replaces the old one."""
+    before = DISTANCES["cauchy"]
+    DISTANCES.register("cauchy", toys.Cauchy)
+    assert DISTANCES["cauchy"] is not before
+    with pytest.raises(InputError, match="distance='cauchy' is registered already: use another name, or unregister it"):
+        DISTANCES.register("cauchy", toys.Manhattan)

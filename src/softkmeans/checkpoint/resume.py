@@ -228,7 +228,7 @@ def _as_callback(callback: Any) -> Callback:
     if isinstance(callback, str):
         return CALLBACKS.find(callback)()
     if not hasattr(callback, "on_step"):
-        problem, expected = f"contains a {type(callback).__name__}", "Callback objects or registered names"
+        problem, expected = f"contains an object of type {type(callback).__name__}", "Callback objects or registered names"
         raise InputError(problem, parameter="callbacks", expected=expected)
     made: Callback = callback
     return made
