@@ -473,7 +473,7 @@ MISTAKES = {
     "a temperature": ({"temperature": Negative()}, "starts with -1.0: return a finite number above 0 from start"),
     "a class": ({"solver": Descent}, r"solver is the class Descent: give an object of it, such as Descent\(\)"),
     "a name": ({"callbacks": ["loud"]}, "callbacks='loud' is not known: choose one of early-stopping, loss-printer"),
-    "no callback": ({"callbacks": [3]}, "callbacks contains an object of type int, expected Callback objects or registered names"),
+    "no callback": ({"callbacks": [3]}, "callbacks contains an object of type int, expected Callback objects or"),
 }
 
 

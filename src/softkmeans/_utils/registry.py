@@ -71,7 +71,7 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         checked = self._checked(name, member)
         if name in self and not self._is_new_version(name, checked):
-            hint = "use another name, or unregister it first"
+            hint = "use another name" + ("" if name in self._paths else ", or unregister it first")
             raise InputError("is registered already", parameter=self.parameter, value=name, hint=hint)
         self._members[name] = checked
 

@@ -228,8 +228,8 @@ def _as_callback(callback: Any) -> Callback:
     if isinstance(callback, str):
         return CALLBACKS.find(callback)()
     if not hasattr(callback, "on_step"):
-        problem, expected = f"contains an object of type {type(callback).__name__}", "Callback objects or registered names"
-        raise InputError(problem, parameter="callbacks", expected=expected)
+        problem = f"contains an object of type {type(callback).__name__}"
+        raise InputError(problem, parameter="callbacks", expected="Callback objects or registered names")
     made: Callback = callback
     return made
 
