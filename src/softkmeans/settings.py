@@ -203,7 +203,10 @@ class RunOptions:
         "Weights of the rows, 0 or more; all 1 by default. A weight of 2 is equivalent to a repeated row.",
     )
     random_state: Any = _setting(
-        None, "int, RandomState or Generator", "Seed or random number generator for initial centers and samples."
+        None,
+        "int or random number generator",
+        "Seed or random number generator for initial centers and samples: functions take a NumPy Generator, estimators "
+        "a RandomState.",
     )
     warm_start: bool = _setting(
         False,

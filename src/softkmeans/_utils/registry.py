@@ -70,7 +70,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 hint="use a name without spaces, commas and colons",
             )
         checked = self._checked(name, member)
-        if name in self and not self._is_new_version(name, checked):
+        if name in self and not (inspect.isclass(member) and self._is_new_version(name, member)):
             hint = "use another name" + ("" if name in self._paths else ", or unregister it first")
             raise InputError("is registered already", parameter=self.parameter, value=name, hint=hint)
         self._members[name] = checked
@@ -79,8 +79,9 @@ class Registry(Mapping[str, T], Generic[T]):
         """Return whether a class is the same one again, as when a cell of a notebook is run twice."""
         if name in self._paths:
             return False
-        one, other = (m if inspect.isclass(m) else type(m) for m in (self._members[name], member))
-        return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+        known = self._members[name]
+        kind = known if inspect.isclass(known) else type(known)
+        return (kind.__module__, kind.__qualname__) == (member.__module__, member.__qualname__)
 
     def unregister(self, name: str) -> None:
         """Remove a member that was registered, for example at the end of a test.

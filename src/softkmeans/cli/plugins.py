@@ -48,9 +48,10 @@ def import_plugin(plugin: str) -> None:
     if is_path and not path.is_file():
         raise _error(plugin, "is not found", "give the path of a file that exists")
     module = _imported(plugin, name, folder)
-    _plugins[str(module.__file__)] = plugin
+    module_file = str(getattr(module, "__file__", None))  # modules of the interpreter have none
+    _plugins[module_file] = plugin
     file = folder.joinpath(*parts).with_suffix(".py")
-    if file.is_file() and file.resolve() != Path(str(module.__file__)).resolve():
+    if file.is_file() and file.resolve() != Path(module_file).resolve():
         raise _error(plugin, f"has the name of another module, {name}", "rename the file")
 
 

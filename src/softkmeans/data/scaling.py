@@ -65,10 +65,10 @@ class Scaling(NamedTuple):
             raise InputError(problem, hint="divide them by a power of ten")
         if variance == 0 and distance.power is not None:
             return cls(distance, shift, min(max(rough_scale, 1e-150), 1e150), 0.0)
-        if not distance.translates:
-            return cls(distance, shift, rough_scale, 1.0)
         if distance.power is None:  # another scale would be another distance
             return cls(distance, shift, 1.0, variance * rough_scale**2)
+        if not distance.translates:
+            return cls(distance, shift, rough_scale, 1.0)
         spread = rough_scale * math.sqrt(variance)
         if not 1e-150 < spread < 1e150:
             problem = f"the data's spread is {spread:.3g}, whose square is out of range for float64"
@@ -108,7 +108,9 @@ class Scaling(NamedTuple):
 
     def inverse_transform(self, c: Tensor) -> Tensor:
         """Convert scaled centers (k, d) to the data's units."""
-        return self.distance.unembed(c) * self.scale + self.shift if self.distance.translates else c
+        if self.distance.power == 0:  # centers are directions
+            return c
+        return self.distance.unembed(c) * self.scale + self.shift
 
     def inverse_transform_stats(self, stats: Stats) -> Stats:
         """Convert sums over scaled rows to the data's units."""

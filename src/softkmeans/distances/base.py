@@ -95,17 +95,20 @@ class Distance:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.is_radial = cls.of_squared is not Distance.of_squared
+        has_function = cls.is_radial or cls.between is not Distance.between
+        if not has_function and all(name.startswith("_") or name == "is_radial" for name in vars(cls)):
+            return  # cloudpickle creates classes empty, and fills them later
         missing = [name for name in ("name", "power") if not hasattr(cls, name)]
-        if not cls.is_radial and cls.between is Distance.between:
+        if not has_function:
             missing.append("of_squared or between")
         if cls.translates and cls.embed is not Distance.embed and cls.unembed is Distance.unembed:
             missing.append("unembed")
         if missing:
             raise TypeError(f"the distance {cls.__name__} does not define {' and '.join(missing)}")
-        parents = [base.__name__ for base in cls.__bases__ if issubclass(base, Distance) and base is not Distance]
-        if parents and {"embed", "between", "of_squared"} & set(vars(cls)):
-            # It would inherit slopes and a density that belong to another function.
-            raise TypeError(f"the distance {cls.__name__} redefines {parents[0]}: derive it from Distance")
+        for parent in [base for base in cls.__mro__[1:] if issubclass(base, Distance) and base is not Distance]:
+            if any(getattr(cls, name) is not getattr(parent, name) for name in ("embed", "between", "of_squared")):
+                # It would inherit slopes and a density that belong to another function.
+                raise TypeError(f"the distance {cls.__name__} redefines {parent.__name__}: derive it from Distance")
 
     @property
     def degree(self) -> int:
@@ -135,7 +138,8 @@ class Distance:
         if self.constant_slope is not None:
             return self
         other = copy.copy(self)
-        other.constant_slope, other.has_exact_update = 1.0, False
+        object.__setattr__(other, "constant_slope", 1.0)  # also works for frozen dataclasses
+        object.__setattr__(other, "has_exact_update", False)
         return other
 
     def embed(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ __all__ = [
     "with_center_update",
 ]
 
+import itertools
 import math
 from typing import Any
 
@@ -54,22 +55,23 @@ def with_center_update(distance: Distance, update: str) -> Distance:
 def make_objective(source: Source, scaling: Scaling, n_clusters: int, settings: Settings) -> tuple[Objective, Tensor]:
     """Return the objective to minimize on the scaled data, and the log of the initial priors."""
     rule = as_assignment(settings.assignment)
+    rule.check(n_clusters)
     if not rule.is_tested:
         check_rule(rule, n_clusters)
     if not scaling.distance.is_tested:
-        check_distance(scaling.distance, _first_rows(source, scaling))
+        for rows in _first_rows(source, scaling):
+            check_distance(scaling.distance, rows)
     temperature = select_temperature_rule(settings.temperature, rule)
     temperature = temperature.bind(scaling.view(source), scaling, n_clusters)
     spec = make_spec(settings, rule, scaling, temperature)
     selected = select_objective(settings.objective, scaling, temperature, spec)
-    rule.check(n_clusters)
     return selected, initial_log_prior(settings, n_clusters, spec, scaling)
 
 
-def _first_rows(source: Source, scaling: Scaling) -> Tensor:
-    """Return a few rows, centered and scaled."""
-    block = next(iter(source.blocks()))
-    return (block.part(0, min(len(block), N_CHECKED_ROWS)).x - scaling.shift) / scaling.scale
+def _first_rows(source: Source, scaling: Scaling) -> list[Tensor]:
+    """Return a few rows, centered and scaled; none if this process has no rows."""
+    blocks = itertools.islice((block for block in source.blocks() if len(block)), 1)
+    return [(block.part(0, min(len(block), N_CHECKED_ROWS)).x - scaling.shift) / scaling.scale for block in blocks]
 
 
 def select_temperature_rule(temperature: Any, rule: AssignmentRule) -> TemperatureRule:

@@ -40,8 +40,9 @@ from ..registries import (
     SOLVERS,
     TEMPERATURES,
 )
+from ..seeding import Seeding
 from ..solvers import Adam, Em, Lbfgs, Online
-from ..temperature import Fixed, MaximumLikelihood, Schedule
+from ..temperature import Fixed, MaximumLikelihood, Schedule, TemperatureRule
 
 FORMAT = "softkmeans"
 VERSION = 2
@@ -215,7 +216,7 @@ def _to_json(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
     registry = PARAMETER_REGISTRIES.get(name)
     if registry is not None and (registered := registry.name_of(value)):
         return registered
-    if name in ARRAY_PARAMETERS and not callable(value):
+    if name in ARRAY_PARAMETERS and not callable(value) and not isinstance(value, TemperatureRule | Seeding):
         array = as_tensor(as_rows(value)).resolve_neg().cpu().contiguous()
         tensors[name] = array.float() if array.dtype == torch.bfloat16 else array  # NumPy has no bfloat16
         return {"kind": "tensor", "name": name}

@@ -133,7 +133,7 @@ def _checked_scaled_centers(centers: Tensor, n_clusters: int, view: Source) -> T
     if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not centers.isfinite().all():
         got = f"{tuple(centers.shape)}" if isinstance(centers, Tensor) else f"a {type(centers).__name__}"
         raise InputError(f"chose {got}", parameter="init", expected=f"a tensor {expected} of finite numbers")
-    return centers
+    return centers.to(view.device, view.dtype)
 
 
 def _checked_centers(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:

@@ -52,6 +52,6 @@ class Adam(Solver):
         state.vector.grad = objective.gradient(state.params, sums) / sums.stats.n
         state.optimizer.step()
         state.scheduler.step(objective.value(state.params, sums))
-        params = objective.unpack(state.vector, state.params)
+        params = objective.unpack(state.vector.clone(), state.params)  # the optimizer changes the vector in place
         state.vector.copy_(objective.pack(params))  # unpacking projects centers back to the sphere, if they lie on one
         return state._replace(params=params)

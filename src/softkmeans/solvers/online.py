@@ -172,10 +172,13 @@ def stationary_stats(
     """
     k, n_features = params.centers.shape
     weight = params.log_prior[:k].exp() if weights is None else weights
-    typical = map_values(lambda t: objective.scaling.distance.mean_distortion(t, n_features), params.temperature)
-    if mean_distance is not None and not objective.temperature.learned:
-        typical = torch.full_like(typical, mean_distance)
     distance = objective.scaling.distance
+    if mean_distance is not None and not objective.temperature.learned:
+        typical = torch.full_like(params.temperature, mean_distance)
+    elif distance.has_density:
+        typical = map_values(lambda t: distance.mean_distortion(t, n_features), params.temperature)
+    else:
+        typical = params.temperature
     if distance.constant_slope is None:
         irls_weight = weight * distance.with_slope(distance.to_squared(typical.clamp_min(1e-150)))[1]
     else:
