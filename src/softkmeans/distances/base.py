@@ -270,7 +270,9 @@ def as_distance(distance: object) -> Distance:
     >>> as_distance("cosine").power
     0
     """
-    if callable(distance) and not isinstance(distance, type | Distance):
+    if isinstance(distance, Distance):  # first, as PyTorch traces this function
+        return distance
+    if callable(distance) and not isinstance(distance, type):
         raise InputError(
             Message(
                 Setting("distance"), f"={distance_name(distance)} is a callable, for which fits have no center update"

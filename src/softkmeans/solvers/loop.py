@@ -138,7 +138,9 @@ def _ending(objective: Objective, state: Any, current: Evaluation, best: Evaluat
     """Return how a run ends whose last passes brought no improvement."""
     rise = current.value - best.value
     is_final_step = state.patience == 1 and not state.is_trial  # such a step never raises the objective
-    if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * objective.tolerance_scale(best.sums)):
+    # Where clusters have almost no variance, the objective itself is only rounding of the spread of the data.
+    scale = max(objective.tolerance_scale(best.sums), float(best.sums.stats.n) * objective.scaling.variance)
+    if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * scale):
         return "diverged"
     return "converged" if objective.is_solution(best.params, best.sums) else "stalled"
 
