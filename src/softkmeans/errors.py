@@ -49,7 +49,7 @@ class Setting(NamedTuple):
 
     @property
     def has_value(self) -> bool:
-        """Whether the message gives the value, too."""
+        """True if the message gives the value, too."""
         return self.value is not _NO_VALUE
 
     def __str__(self) -> str:

@@ -103,7 +103,7 @@ CRITERIA: Registry[Criterion] = Registry(
         "lifetime": "softkmeans.selection.criteria:LIFETIME",
     },
 )
-# Callbacks that can be made without arguments, for the command line.
+# Callbacks that can be made without arguments.
 CALLBACKS: Registry[type[Callback]] = Registry(
     "callbacks",
     "softkmeans.callbacks.base:Callback",

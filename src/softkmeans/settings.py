@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from ._utils.checks import check_bool, check_count, check_not_negative
+from ._utils.registry import one_of
 from .registries import ASSIGNMENTS, CALLBACKS, DISTANCES, PARAMETRIC, SEEDINGS, SOLVERS, TEMPERATURES
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -96,8 +97,8 @@ class Settings:
         "exact",
         '{"exact", "mean"}',
         'How centers are updated: "exact" minimizes the objective; "mean" takes the weighted mean of the rows whatever '
-        'the distance, as in the textbook. They differ for "euclidean", where "mean" minimizes no objective and needs '
-        "a fixed temperature.",
+        'the distance, as in the textbook. They differ for distances such as "euclidean", where "mean" minimizes no '
+        "objective and needs a fixed temperature.",
         short="Update of the centers: exact, which minimizes the objective, or mean, the weighted mean of the rows.",
     )
     objective: str | None = _setting(
@@ -117,7 +118,7 @@ class Settings:
     )
     init: Any = _setting(
         "k-means++",
-        f"{SEEDINGS.quoted()}, array-like (k, d) or callable",
+        f"{SEEDINGS.quoted()}, Seeding, array-like (k, d) or callable",
         'Initial centers, or the method to choose them. "k-means||" needs few passes even for many clusters. A '
         "callable takes ``(rows, n_clusters, random_state)``, with the rows as a float64 ndarray, and returns an array "
         "(k, d).",
@@ -267,8 +268,7 @@ def describe(name: str) -> str:
 
 
 def _temperature_choices() -> str:
-    *names, last = [*TEMPERATURES, *(f"{name}:NUMBER" for name in PARAMETRIC)]
-    return f"{', '.join(names)} or {last}"
+    return one_of([*TEMPERATURES, *(f"{name}:NUMBER" for name in PARAMETRIC)])
 
 
 def documented(function: T) -> T:

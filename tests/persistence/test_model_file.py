@@ -378,6 +378,10 @@ TAMPERED = {
     "unknown parameter": (other(content__parameters__color=1), "damaged"),
     "unknown setting": (other(content__parameters__solver={"kind": "eval", "settings": {}}), "which is not registered"),
     "setting of another": (other(content__parameters__solver={"kind": "em", "settings": {"lr": 1}}), "damaged"),
+    "setting out of range": (
+        other(content__parameters__solver={"kind": "online", "settings": {"kappa": 7}}),
+        r"damaged, .*kappa=7",
+    ),
     "start missing": (other(content__parameters__init={"kind": "tensor"}), "damaged"),
     "unknown distance": (other(content__parameters__distance="far"), "distance='far', which is not registered"),
     "no temperature": (other(content__attributes__temperature_=None), "damaged"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "one_of"]
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
@@ -139,8 +139,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def choices(self) -> str:
         """Return the names as part of a sentence: "adam, em or lbfgs"."""
-        *names, last = self
-        return f"{', '.join(names)} or {last}" if names else last
+        return one_of(self)
 
     def quoted(self) -> str:
         """Return the names as docstrings list them: ``{"adam", "em", "lbfgs"}``."""
@@ -186,6 +185,12 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len({*self._paths, *self._members})
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return names as part of a sentence: "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _have_equal_fields(one: object, other: object) -> bool:

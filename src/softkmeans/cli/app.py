@@ -11,6 +11,7 @@ import typer
 
 import softkmeans as sk
 
+from .._utils.registry import one_of
 from .._utils.signals import exit_status, terminable
 from ..errors import MissingExtraError, RankLostError
 from .anneal import anneal
@@ -60,8 +61,8 @@ def main() -> None:
         with terminable():
             sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:
-        *names, last = [command.__name__ for command in COMMANDS]
-        _fail(error.format_message() or f"no command given: choose {', '.join(names)} or {last}")
+        names = [command.__name__ for command in COMMANDS]
+        _fail(error.format_message() or f"no command given: choose {one_of(names)}")
     except (MissingExtraError, OSError, RankLostError) as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):

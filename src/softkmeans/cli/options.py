@@ -19,7 +19,6 @@ __all__ = [
     "WeightColumn",
     "describe_option",
     "number_or_name",
-    "one_of",
     "output_option",
     "split_names",
 ]
@@ -30,16 +29,11 @@ from typing import Annotated, Any
 
 import typer
 
+from .._utils.registry import one_of
 from ..data.files.whole_files import OPENERS
 from ..registries import CRITERIA
 from ..settings import describe
 from .outputs import MODELS
-
-
-def one_of(names: Iterable[str]) -> str:
-    """Return names as part of a sentence: "a, b or c"."""
-    *names, last = names
-    return f"{', '.join(names)} or {last}" if names else last
 
 
 def output_option(text: str, endings: Iterable[str]) -> Any:

@@ -11,8 +11,9 @@ import typer
 
 import softkmeans as sk
 
+from .._utils.registry import one_of
 from ..errors import InputError, Message, Setting
-from .options import Data, ModelFile, one_of, output_option
+from .options import Data, ModelFile, output_option
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
 from .rows_for_model import read_for
 

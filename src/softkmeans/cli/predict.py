@@ -12,8 +12,9 @@ import typer
 
 import softkmeans as sk
 
+from .._utils.registry import one_of
 from .input_rows import is_read_in_blocks
-from .options import DataFiles, ModelFile, Stream, one_of
+from .options import DataFiles, ModelFile, Stream
 from .outputs import TABLES, check_outputs
 from .rows_for_model import read_for, scan_for
 

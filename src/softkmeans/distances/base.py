@@ -117,15 +117,15 @@ class Distance:
 
     @property
     def has_update(self) -> bool:
-        """Whether EM can update the centers; without it, only their gradient is known."""
+        """True if EM can update the centers; otherwise only their gradient is known."""
         return self.is_radial or self.constant_slope is not None
 
     @property
     def has_density(self) -> bool:
-        """Whether the distance has a known probability density, which learned temperatures and likelihoods need.
+        """True if the probability density is known, which learned temperatures and likelihoods need.
 
-        It has if it defines `log_partition`, or if it is a function of the Euclidean distance between the rows as they
-        are: the density is then computed by quadrature.
+        It is known if the distance defines `log_partition`, or if it is a function of the Euclidean distance between
+        rows that are not transformed: the density is then computed by quadrature.
         """
         kind = type(self)
         return kind.log_partition is not Distance.log_partition or (self.is_radial and kind.embed is Distance.embed)

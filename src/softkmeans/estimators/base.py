@@ -293,8 +293,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         Returns
         -------
         distances : ndarray, Tensor or Dask array (n, k)
-            Euclidean distances, not squared, if the distance is "sqeuclidean" or "euclidean"; cosine distances if it is
-            "cosine".
+            Distances of the model's kind; the Euclidean distance, not its square, if it is "sqeuclidean".
 
         Examples
         --------

@@ -180,7 +180,7 @@ class Problem(NamedTuple):
 
     @property
     def in_given_order(self) -> bool:
-        """Whether clusters keep the order in which the user gave them."""
+        """True if clusters keep the order in which the user gave them."""
         has_given_centers = not isinstance(self.settings.init, str | Seeding) and not self.settings.local_search
         return has_given_centers or _has_cluster_settings(self.objective, self.settings)
 

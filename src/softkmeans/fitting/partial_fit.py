@@ -198,18 +198,18 @@ def _check_shapes(source: Source, n_clusters: int, fitted: FittedModel | None) -
 
 def _check_objective(objective: Objective) -> None:
     """Raise an InputError unless online EM supports the objective."""
-    setting, reason, hint = Setting(""), "", Message()
     if objective.temperature.solves_equation:
-        setting, reason = Setting("temperature", objective.temperature), ", which is defined by an equation"
+        problem = Message(Setting("temperature", objective.temperature), ", which is defined by an equation")
         hint = Message("use a number or 'auto'")
     elif not objective.has_update:
-        setting, reason = Setting("distance", objective.scaling.distance.name), ", which has no EM update"
+        problem = Message(Setting("distance", objective.scaling.distance.name), ", which has no EM update")
         hint = Message("call fit")
     elif not objective.has_gradient:
-        setting, reason = Setting("update", "mean"), ", which minimizes no objective"
+        problem = Message(Setting("update", "mean"), ", which minimizes no objective")
         hint = Message("use ", Setting("update", "exact"), ", or call fit")
-    if reason:
-        raise InputError(Message("partial_fit does not support ", setting, reason), hint=hint)
+    else:
+        return
+    raise InputError(Message("partial_fit does not support ", problem), hint=hint)
 
 
 def _scaling(source: Source, distance: Distance, fitted: FittedModel | None) -> Scaling:

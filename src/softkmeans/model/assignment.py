@@ -118,7 +118,7 @@ class AssignmentRule(ABC):
 
     @property
     def has_noise(self) -> bool:
-        """Whether there is a noise cluster."""
+        """True if there is a noise cluster."""
         return self.noise_logit > -math.inf
 
     def check(self, n_clusters: int) -> None:  # noqa: B027 -- most rules have nothing to check

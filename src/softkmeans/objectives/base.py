@@ -51,7 +51,7 @@ class Objective(ABC):
 
     @property
     def has_update(self) -> bool:
-        """Whether there is an EM update that lowers the objective."""
+        """True if there is an EM update that lowers the objective."""
         return self.minimized_by_em and self.scaling.distance.has_update
 
     def accumulate(self, block: Block, params: Params) -> PassStats:

@@ -126,7 +126,7 @@ def _scaled_noise_distance(
 def _frozen_mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:
     if frozen is None:
         return None
-    if init is None or isinstance(init, str) or callable(init):
+    if isinstance(init, str) or not hasattr(init, "__len__"):  # a method, or none
         raise InputError(
             "needs initial centers",
             parameter="frozen",

@@ -68,11 +68,7 @@ SETTING_CLASSES: dict[str, type] = {
 }
 # Parameters whose values are names.
 PARAMETER_REGISTRIES: dict[str, Registry[Any]] = {
-    "assignment": ASSIGNMENTS,
-    "distance": DISTANCES,
-    "init": SEEDINGS,
-    "solver": SOLVERS,
-    "temperature": TEMPERATURES,
+    registry.parameter: registry for registry in (ASSIGNMENTS, DISTANCES, SEEDINGS, SOLVERS, TEMPERATURES)
 }
 PREDICTION_PARAMETERS = ("assignment", "distance")  # another value would give other predictions
 ARRAY_PARAMETERS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
@@ -184,17 +180,17 @@ def load(path: str | os.PathLike[str]) -> Model:
     metadata, tensors = _read(Path(path))
     try:
         content = json.loads(metadata["content"])
-        _check_registered(Path(path), content)
-        model_class = MODEL_CLASSES[content.get("kind", "SoftKMeans")]  # version 1 had no other class
-        estimator = model_class(**{n: _from_json(n, v, tensors) for n, v in content["parameters"].items()})
-        _restore_fit(estimator, content, tensors)
-        return _with_scaler(estimator, content, tensors)
-    except InputError:
-        raise
+        unregistered = _find_unregistered(content["parameters"])
+        if unregistered is None:
+            return _restore(content, tensors)
     except DAMAGE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         problem = f"{path} is damaged, with inconsistent content ({reason})"
         raise InputError(problem, hint="save the model again") from None
+    raise InputError(
+        Message(f"{path} needs ", unregistered, ", which is not registered"),
+        hint="import the module that registers it; the command line does so with --plugin",
+    )
 
 
 _NOT_SAVED = object()
@@ -256,9 +252,9 @@ def _kind_of(parameter: str, value: Any) -> str | None:
     return names[-1] if names else None
 
 
-def _check_registered(path: Path, content: dict[str, Any]) -> None:
-    """Raise an InputError if a parameter names something that is not registered in this program."""
-    for parameter, value in content["parameters"].items():
+def _find_unregistered(parameters: dict[str, Any]) -> Setting | None:
+    """Return the first parameter whose value has a name that is not registered in this program; None if all are."""
+    for parameter, value in parameters.items():
         registry = PARAMETER_REGISTRIES.get(parameter)
         if isinstance(value, str):
             name = value.partition(":")[0]
@@ -269,10 +265,8 @@ def _check_registered(path: Path, content: dict[str, Any]) -> None:
         else:
             continue
         if not is_known:
-            raise InputError(
-                Message(f"{path} needs ", Setting(parameter, name), ", which is not registered"),
-                hint="import the module that registers it; the command line does so with --plugin",
-            )
+            return Setting(parameter, name)
+    return None
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -303,6 +297,14 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             hint="upgrade softkmeans to read it",
         )
     return metadata, tensors
+
+
+def _restore(content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
+    """Return the model that the content of a file describes."""
+    model_class = MODEL_CLASSES[content.get("kind", "SoftKMeans")]  # version 1 had no other class
+    estimator = model_class(**{n: _from_json(n, v, tensors) for n, v in content["parameters"].items()})
+    _restore_fit(estimator, content, tensors)
+    return _with_scaler(estimator, content, tensors)
 
 
 def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -101,7 +101,7 @@ class Selection(NamedTuple):
 
     @property
     def suggests_calibrated(self) -> bool:
-        """Whether memberships are too confident and ``temperature="calibrated"`` would correct this."""
+        """True if memberships are too confident and ``temperature="calibrated"`` would correct this."""
         return self.shape != "spherical" and as_temperature(self.model.temperature) != as_temperature("calibrated")
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from ..objectives import Objective
 if TYPE_CHECKING:
     from .base import Solver
 
-MAX_RISE = 1e-8  # of the objective by a step, relative to the tolerance scale, that may be rounding
+MAX_RISE = 1e-8  # largest rise of the objective by a step that may be rounding, see `_ending`
 ROUNDING = 1e-12  # values that differ by less, relative to the tolerance scale, are equal up to rounding
 
 # Called after a pass with its evaluation and its number of rows; returns whether the loop must stop.
@@ -53,7 +53,7 @@ class LoopResult(NamedTuple):
 
     @property
     def was_cut(self) -> bool:
-        """Whether a callback or the user stopped the run."""
+        """True if a callback or the user stopped the run."""
         return self.ending in ("stopped", "interrupted")
 
 
