@@ -1,11 +1,14 @@
 """Fits that are stopped, killed and resumed end with the same bits; checkpoints of another fit are refused."""
 
+import csv
 import json
 import os
 import re
 import shutil
 import signal
+from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -30,10 +33,14 @@ from softkmeans import (
     save,
     train_layer,
 )
+from softkmeans.callbacks import EarlyStopping, Recorder
 from softkmeans.checkpoint import resume
+from softkmeans.checkpoint.encoding import encode, record_types
 from softkmeans.checkpoint.fingerprints import describe
+from softkmeans.fitting import monitor, position
+from softkmeans.model.params import Params
 from softkmeans.objectives import Objective
-from softkmeans.solvers import SOLVERS
+from softkmeans.solvers import SOLVERS, Em, PlainState, Solver
 from softkmeans.temperature import Schedule
 
 X = make_blobs(600, 3, 5, cluster_std=3.0, random_state=0)[0].double().numpy()
@@ -63,6 +70,21 @@ class StopAfter(Callback):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
+
+
+class Stop(Callback):
+    """Ask to stop at a pass."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def on_step(self, step):
+        return step.n_iter == self.at
+
+
+def files_in(folder):
+    """Return the checkpoints in a folder, oldest first."""
+    return sorted(folder.glob("*.safetensors"))
 
 
 def fitted(model, data=X, **settings):
@@ -95,7 +117,7 @@ def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
             continue
     last = fitted(model, data, checkpoint=tmp_path / "kept", resume=True)
     same_bits(last, whole)
-    assert len(list((tmp_path / "kept").iterdir())) <= 2
+    assert len(files_in(tmp_path / "kept")) <= 2
 
 
 def test_callbacks_see_every_pass_again(tmp_path):
@@ -130,18 +152,26 @@ def run_and_be_killed(model, path):
     save(model, path)
 
 
+LONG_FITS = {name: {"solver": name, "temperature": 4.0} for name in ("auto", "em", "adam", "online")} | {
+    "restarts": {"n_init": 4, "init": "random"},
+    "schedule": {"temperature": Schedule.geometric(200, 4, 12)},
+    "growing sample": {"growing_sample": True, "n_clusters": 2},
+    "local search": {"local_search": True},
+}
+
+
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
-@pytest.mark.parametrize("name", ["auto", "adam"])
+@pytest.mark.parametrize("name", LONG_FITS)
 def test_killed_at_random_moments(name, tmp_path):
-    """Kill the fit with SIGKILL, which can't be handled, at ten random moments; each time it continues."""
-    model = SoftKMeans(20, solver=name, random_state=0, tol=0, max_iter=150, temperature=4.0)
+    """Kill the fit with SIGKILL, which can't be handled, at twenty random moments; each time it continues."""
+    settings = {"n_clusters": 20, "random_state": 0, "tol": 0, "max_iter": 150} | LONG_FITS[name]
+    model = SoftKMeans(**settings)
     whole = fitted(model)
-    keeping = SoftKMeans(
-        **(model.get_params() | {"checkpoint": Checkpoint(tmp_path / "kept", every=1), "resume": True})
-    )
-    rng, killed = np.random.default_rng(0), 0
-    while killed < 10:
+    checkpoint = Checkpoint(tmp_path / "kept", every=1)
+    keeping = SoftKMeans(**settings, checkpoint=checkpoint, resume=True)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
         child = get_context("fork").Process(target=run_and_be_killed, args=(keeping, tmp_path / "model.safetensors"))
         child.start()
         child.join(rng.uniform(0.005, 0.08))
@@ -149,10 +179,110 @@ def test_killed_at_random_moments(name, tmp_path):
             os.kill(child.pid, signal.SIGKILL)
         child.join(HANG_SECONDS)
         assert child.exitcode is not None
-        killed += 1
     last = fitted(keeping)
     same_bits(last, whole)
-    assert sorted(file.suffix for file in (tmp_path / "kept").iterdir()) == [".safetensors"] * 2
+    assert sorted(file.suffix for file in (tmp_path / "kept").iterdir()) == [".csv"] + [".safetensors"] * 2
+
+
+def n_bytes(tensors):
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize("name", MODELS)
+def test_the_size_of_checkpoints_is_bounded(name, tmp_path, monkeypatch):
+    """Check that no checkpoint holds more than four times the state of the solver and the sums of a pass."""
+    limits, sizes = [], []
+
+    def encode_and_measure(at, problem, original=monitor.encode_position):
+        if at.run is not None:
+            types = [*position.RECORDS, *record_types(at.run.state)]
+            limits.append(4 * n_bytes(encode((at.run.state, at.run.current.sums), types).tensors))
+        return original(at, problem)
+
+    def write_and_measure(folder, content, *others, original=resume.write):
+        sizes.append(n_bytes([tensor for *_, tensors in content.sums for tensor in tensors]))
+        sizes[-1] += n_bytes(content.position.tensors)
+        original(folder, content, *others)
+
+    monkeypatch.setattr(monitor, "encode_position", encode_and_measure)
+    monkeypatch.setattr(resume, "write", write_and_measure)
+    fitted(MODELS[name], checkpoint=Checkpoint(tmp_path, every=1), max_iter=60, tol=1e-9)
+    assert len(limits) > 10
+    assert all(size <= limit for size, limit in zip(sizes, limits, strict=False))
+
+
+class Patient(Em):
+    """EM that does not end."""
+
+    def init(self, objective, params):
+        return PlainState(params, patience=10**9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the fit did not converge")
+@pytest.mark.parametrize("solver", [Patient(), "adam", "online"])
+def test_checkpoints_do_not_grow_with_the_passes(solver, tmp_path):
+    sizes = []
+    for n_passes in (10, 100, 800):
+        folder = tmp_path / str(n_passes)
+        model = SoftKMeans(5, solver=solver, temperature=30.0, tol=0, random_state=0, max_iter=n_passes)
+        model.set_params(checkpoint=Checkpoint(folder, every=n_passes), callbacks=[Stop(n_passes)]).fit(X[:40])
+        assert model.n_iter_ == n_passes
+        sizes.append(files_in(folder)[0].stat().st_size)
+    assert max(sizes) - min(sizes) <= 64  # digits of numbers
+
+
+class Momentum(NamedTuple):
+    params: Params
+    velocity: torch.Tensor
+    rates: tuple
+    is_trial: bool = False
+    patience: int = 30
+
+
+@dataclass(frozen=True)
+class Rate:
+    lr: float
+    notes: dict
+
+
+@dataclass(frozen=True)
+class HeavyBall(Solver):
+    """A solver of a user, whose state is a named tuple with a dataclass in it."""
+
+    extra: object = None
+
+    def init(self, objective, params):
+        return Momentum(params, torch.zeros_like(objective.pack(params)), (Rate(0.2, {"steps": [0]}), self.extra))
+
+    def step(self, objective, state, sums):
+        rate, extra = state.rates
+        step = objective.preconditioner(state.params, sums) * objective.gradient(state.params, sums)
+        velocity = 0.5 * state.velocity - rate.lr * step
+        params = objective.unpack(objective.pack(state.params) + velocity, state.params)
+        rate = Rate(rate.lr * 0.999, {"steps": [rate.notes["steps"][0] + 1]})
+        return state._replace(params=params, velocity=velocity, rates=(rate, extra))
+
+
+def test_the_state_of_a_users_solver_is_resumed(tmp_path):
+    model = SoftKMeans(5, solver=HeavyBall(), random_state=0, tol=1e-9, temperature=4.0)
+    whole = fitted(model)
+    for passes in (3, 9):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(model, checkpoint=Checkpoint(tmp_path, every=1), resume=True, callbacks=[StopAfter(passes)])
+    same_bits(fitted(model, checkpoint=tmp_path, resume=True), whole)
+
+
+def test_a_state_that_a_checkpoint_cannot_hold_is_refused(tmp_path):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    message = "solver has a state that can't be saved: a checkpoint can't hold a SGD, expected numbers, text and"
+    model = SoftKMeans(5, solver=HeavyBall(optimizer), random_state=0, temperature=4.0)
+    with pytest.raises(InputError, match=message):
+        fitted(model, checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert fitted(model).n_iter_ > 3
 
 
 class Resumed(Callback):
@@ -227,7 +357,7 @@ def test_signals_leave_a_checkpoint(number, during, tmp_path):
 def test_an_interruption_while_a_checkpoint_is_written_leaves_one(tmp_path, monkeypatch):
     """Ctrl-C during the very first checkpoint: it is written when the fit ends."""
 
-    def interrupted(folder, content, original=resume.write):
+    def interrupted(*_, original=resume.write):
         monkeypatch.setattr(resume, "write", original)
         raise KeyboardInterrupt
 
@@ -293,29 +423,39 @@ def flip(file):
     file.write_bytes(content)
 
 
+def read(file):
+    """Return the metadata and the tensors of a checkpoint."""
+    with safetensors.safe_open(file, "pt") as opened:
+        return opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+
+
 def changed(file):
     """Write a valid file with other content but the old digest."""
-    with safetensors.safe_open(file, "pt") as opened:
-        metadata, numbers = opened.metadata(), opened.get_tensor("numbers")
+    metadata, tensors = read(file)
     content = json.loads(metadata["content"])
-    content["sums"] = content["sums"][:-1]
-    save_file({"numbers": numbers}, file, metadata | {"content": json.dumps(content)})
+    content["step"] += 1
+    save_file(tensors, file, metadata | {"content": json.dumps(content)})
+
+
+def without_a_tensor(file):
+    metadata, tensors = read(file)
+    save_file(dict(list(tensors.items())[1:]), file, metadata)
 
 
 def emptied(file):
     file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [cut, flip, changed, emptied])
+@pytest.mark.parametrize("damage", [cut, flip, changed, without_a_tensor, emptied])
 def test_a_damaged_checkpoint_is_skipped(damage, tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
     centers = model.cluster_centers_
-    _, newer = sorted(tmp_path.iterdir())
+    _, newer = files_in(tmp_path)
     damage(newer)
     with pytest.warns(UserWarning, match="can't be read, trying the previous checkpoint"):
         again = model.set_params(resume=True).fit(X)
     assert np.array_equal(again.cluster_centers_, centers)
-    for file in tmp_path.iterdir():
+    for file in files_in(tmp_path):
         emptied(file)
     with pytest.warns(UserWarning, match="read"), pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
         model.fit(X)
@@ -337,9 +477,10 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
             InputError, match=r"can't write the checkpoint .*: No space left on device; earlier checkpoints are"
         ):
             model.fit(X)
-    files = sorted(file.name for file in (tmp_path / "kept").iterdir())
-    assert len(files) == 2
-    assert all(re.fullmatch(r"\d{8}\.safetensors", name) for name in files)
+    *checkpoints, history = sorted(file.name for file in (tmp_path / "kept").iterdir())
+    assert len(checkpoints) == 2
+    assert all(re.fullmatch(r"\d{8}\.safetensors", name) for name in checkpoints)
+    assert history == "history.csv"
     same_bits(model.set_params(resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-8).fit(X))
 
 
@@ -375,7 +516,7 @@ def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="can't write the checkpoint"), pytest.raises(FitInterrupted):
         model.fit(X)
     assert len(model.history_) == 4
-    assert not list(tmp_path.iterdir())
+    assert not files_in(tmp_path)
 
 
 BAD = {
@@ -409,29 +550,82 @@ def test_intervals(interval, n_files, tmp_path):
     model = SoftKMeans(5, random_state=0, tol=0, checkpoint=Checkpoint(tmp_path, **interval), callbacks=[StopAfter(8)])
     with pytest.raises(FitInterrupted):
         model.fit(X)
-    assert len(list(tmp_path.iterdir())) == n_files
+    assert len(files_in(tmp_path)) == n_files
     lines = []
     with pytest.raises(FitInterrupted):
         model.set_params(resume=True, callbacks=[LossPrinter(write=lines.append), StopAfter(1)]).fit(X)
     assert lines[0] == "resumed at step 8"
 
 
-@pytest.mark.slow
-def test_other_callbacks_may_stop_elsewhere(tmp_path):
-    """Check that no sum of the first fit is used in the second, where the two differ."""
-
-    class Stop(Callback):
-        def __init__(self, at):
-            self.at = at
-
-        def on_step(self, step):
-            return step.n_iter == self.at
-
-    model = SoftKMeans(5, n_init=3, init="random", random_state=0, checkpoint=Checkpoint(tmp_path, every=1))
-    for at in (6, 3, 5, 99):
+def test_a_fit_that_a_callback_stopped_continues(tmp_path):
+    """Check that another callback, which stops later, gets what it would have got in an uninterrupted fit."""
+    model = SoftKMeans(5, init="random", random_state=0, checkpoint=Checkpoint(tmp_path, every=1))
+    for at in (3, 5, 99):
         model.set_params(callbacks=[Stop(at)], resume=True).fit(X)
-        alone = SoftKMeans(5, n_init=3, init="random", random_state=0, callbacks=[Stop(at)]).fit(X)
-        same_bits(model, alone)
+        same_bits(model, SoftKMeans(5, init="random", random_state=0, callbacks=[Stop(at)]).fit(X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passes", [2, 5, 12, 17, 25])
+def test_callbacks_with_a_state_act_as_in_an_uninterrupted_fit(passes, tmp_path):
+    def fitted_with(**settings):
+        callbacks = [EarlyStopping(2, 0.1), *settings.pop("callbacks", ())]
+        return SoftKMeans(8, n_init=4, tol=0, init="random", random_state=0, callbacks=callbacks, **settings).fit(X)
+
+    whole, lines = fitted_with(), []
+    with pytest.raises(KeyboardInterrupt):
+        fitted_with(checkpoint=Checkpoint(tmp_path, every=1), callbacks=[StopAfter(passes)])
+    settings = {"checkpoint": tmp_path, "resume": True, "callbacks": [LossPrinter(1, lines.append)]}
+    same_bits(fitted_with(**settings), whole)
+    assert lines[0] == f"resumed at step {passes}"
+
+
+def test_a_recorder_has_the_passes_since_the_fit_was_resumed(tmp_path):
+    model = SoftKMeans(5, random_state=0, tol=1e-8, checkpoint=Checkpoint(tmp_path, every=1))
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(callbacks=[StopAfter(4)]).fit(X)
+    recorder = Recorder()
+    model.set_params(callbacks=[recorder], resume=True).fit(X)
+    assert [step[:7] for step in recorder.steps] == [step[:7] for step in model.history_[3:]]
+    assert len(recorder.centers) == len(recorder.losses) == len(recorder.temperatures) == model.n_iter_ - 3
+
+
+def test_checkpoints_of_the_format_before_are_refused(tmp_path):
+    model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
+    file = files_in(tmp_path)[-1]
+    metadata, _ = read(file)
+    save_file({"numbers": torch.zeros(3)}, file, metadata | {"version": "2"})
+    message = r"safetensors is a checkpoint of format version 2, expected 3; continue with the version of soft"
+    with pytest.raises(InputError, match=message):
+        model.set_params(resume=True).fit(X)
+
+
+def test_the_history_is_a_table_that_can_be_read_during_the_fit(tmp_path):
+    model = SoftKMeans(5, n_init=2, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
+    lines = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
+    restart = str(model.history_[0].restart)
+    losses = [float(line["mean"]) for line in lines if line["restart"] == restart]
+    assert losses == [step.mean for step in model.history_]
+
+
+@pytest.mark.parametrize("damage", [emptied, cut, lambda file: file.unlink()])
+def test_a_damaged_history_is_not_used(damage, tmp_path):
+    model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
+    damage(tmp_path / "history.csv")
+    refused = pytest.raises(InputError, match=r"no checkpoint in .* can be read: start a new fit in another folder")
+    with pytest.warns(UserWarning, match=r"can't be read, trying the previous .*history\.csv"), refused:
+        model.set_params(resume=True).fit(X)
+
+
+def test_lines_of_a_killed_process_are_overwritten(tmp_path):
+    # A process may be killed after it has written the history, and before the checkpoint.
+    model = SoftKMeans(5, random_state=0, tol=1e-9, checkpoint=Checkpoint(tmp_path, every=1), callbacks=[StopAfter(4)])
+    with pytest.raises(FitInterrupted):
+        model.fit(X)
+    with (tmp_path / "history.csv").open("a") as file:
+        file.write("0,5,1.0,1.0,1.0,1.0,600\n0,6,1.")
+    same_bits(model.set_params(callbacks=None, resume=True).fit(X), SoftKMeans(5, random_state=0, tol=1e-9).fit(X))
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + model.n_iter_
 
 
 def test_saved_models_do_not_hold_the_folder(tmp_path):

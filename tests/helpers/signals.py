@@ -3,7 +3,7 @@
 import os
 import signal
 
-from softkmeans.checkpoint.resume import Journal
+from softkmeans.checkpoint.resume import Checkpoints
 from softkmeans.persistence import assignments
 
 
@@ -15,13 +15,13 @@ def handle_ctrl_c():
 def signal_after_pass(number, n_passes, rank="0"):
     """Make this process send itself a signal after a pass of a fit with checkpoints, if it has the given rank."""
 
-    def on_step(journal, step, original=Journal.on_step):
-        original(journal, step)
-        if journal.step == n_passes and os.environ.get("RANK", "0") == rank:
+    def save(checkpoints, step, encode, original=Checkpoints.save):
+        original(checkpoints, step, encode)
+        if step is not None and checkpoints.content.step == n_passes and os.environ.get("RANK", "0") == rank:
             os.kill(os.getpid(), number)
 
     handle_ctrl_c()
-    Journal.on_step = on_step
+    Checkpoints.save = save
 
 
 def signal_after_piece(number, n_pieces):

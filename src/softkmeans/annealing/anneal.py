@@ -21,7 +21,7 @@ from ..model.m_step import em_step
 from ..model.params import Evaluation, ModelSpec, Params, PassStats
 from ..objectives import FreeEnergy, Objective
 from ..solvers import SOLVERS
-from ..solvers.loop import evaluate, minimize
+from ..solvers.loop import Position, evaluate, minimize
 from ..temperature import Fixed
 from ..temperature.moments import principal_axis
 from .pruning import prune, renormalize_priors
@@ -238,7 +238,8 @@ def _fit(
 ) -> Evaluation:
     """Minimize the objective at a fixed temperature; stop early if the next EM step would gain almost nothing."""
 
-    def is_stationary(evaluation: Evaluation, n_rows: int) -> bool:
+    def is_stationary(position: Position, n_rows: int) -> bool:
+        evaluation = position.to_report
         stats = evaluation.sums.stats
         squared_steps = em_step(evaluation.params, stats).square().sum(1)
         min_gain = stats.irls_weight @ squared_steps  # the next EM step lowers F by at least this

@@ -33,7 +33,8 @@ class Step(NamedTuple):
     n_rows : int
         Number of rows in the pass: all, except in the first passes of a fit with ``growing_sample``.
     centers : Tensor (k, d) or None
-        Copy of the centers at which the pass was made, for callbacks; None in the history of a fit.
+        Copy of the centers at which the pass was made, for callbacks; None in the history of a fit, and for passes that
+        were made before the fit was resumed.
     """
 
     n_iter: int
@@ -71,7 +72,8 @@ class Callback:
     def on_resume(self, n_passes: int) -> None:
         """Handle the start of a fit with ``resume=True``; called before the first restart.
 
-        The passes in the checkpoint are replayed: `on_step` is called for each of them again.
+        Then the passes of the best restart and of the current one are replayed: `on_step` is called for them again,
+        with ``centers=None``, except for the last pass.
 
         Parameters
         ----------

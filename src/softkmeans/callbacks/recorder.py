@@ -17,7 +17,8 @@ class Recorder(Callback):
     """Record the centers, the temperature and the loss of every pass.
 
     With several restarts, the record is that of the restart with the lowest objective, as in ``history_``. The centers
-    need memory for k d numbers per pass. `softkmeans.plots.animate_training` makes an animation of the record.
+    need memory for k d numbers per pass. Of a resumed fit, only the passes since then are recorded.
+    `softkmeans.plots.animate_training` makes an animation of the record.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Recorder(Callback):
     @property
     def centers(self) -> NDArray[np.float64]:
         """Centers of each pass (passes, k, d)."""
-        return np.array([step.centers for step in self.steps if step.centers is not None], dtype=np.float64)
+        return np.array([step.centers for step in self.steps], dtype=np.float64)
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
@@ -69,7 +70,8 @@ class Recorder(Callback):
         """Record the pass."""
         if (step.restart, step.n_iter) == (0, 1):  # a new fit
             self.steps, self._lowest = [], math.inf
-        self._current.append(step if step.centers is None else step._replace(centers=step.centers.detach().cpu()))
+        if step.centers is not None:  # else the pass was made before the fit was resumed
+            self._current.append(step._replace(centers=step.centers.detach().cpu()))
 
     def on_fit_end(self, result: Any) -> None:
         """Keep the restart if it is the best so far."""

@@ -7,7 +7,8 @@ __all__ = ["Content", "last_number", "prepare_folder", "read_latest", "write"]
 import hashlib
 import json
 import re
-from math import prod
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,16 +18,18 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from .._utils.atomic import atomic_write, check_writable
+from ..callbacks import Step
 from ..errors import FileError, InputError, Message, Setting, warn
+from .encoding import Encoded
+from .history import HistoryFile, Mark
 
 FORMAT = "softkmeans checkpoint"
-VERSION = 2
+VERSION = 3
 FILE_NAME = re.compile(r"\d{8}\.safetensors")
 N_KEPT = 2  # checkpoints kept in a folder
 
 # Errors that reading a damaged checkpoint raises.
 _DAMAGE_ERRORS = (safetensors.SafetensorError, OSError, LookupError, RuntimeError, TypeError, ValueError)
-_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
 
 
 class Content(NamedTuple):
@@ -41,13 +44,20 @@ class Content(NamedTuple):
     step : int
         The number of passes so far.
     sums : list of (str, str, list of Tensor)
-        For each sum over the data: the fingerprint of the function, the kind of the sum, and its tensors.
+        For each sum over the data that the preparation of the fit needs: the fingerprint of the function, the kind of
+        the sum, and its tensors.
+    position : Encoded or None
+        Where the fit stands; None before the end of the first pass.
+    mark : Mark
+        The part of the history file that belongs to the checkpoint.
     """
 
     about: dict[str, str]
     seed: int
     step: int
     sums: list[tuple[str, str, list[Tensor]]]
+    position: Encoded | None = None
+    mark: Mark = Mark()
 
 
 def prepare_folder(folder: Path) -> None:
@@ -64,25 +74,29 @@ def prepare_folder(folder: Path) -> None:
         raise InputError(f"{folder} already holds checkpoints", hint=hint)
 
 
-def read_latest(folder: Path, about: dict[str, str]) -> Content | None:
-    """Read the last undamaged checkpoint; return None if the folder has none.
+def read_latest(folder: Path, about: dict[str, str], history: HistoryFile) -> tuple[Content, tuple[Step, ...]] | None:
+    """Read the last undamaged checkpoint and the passes before it; return None if the folder has none.
 
     Raises
     ------
     InputError
-        If it is from another fit (the message names the first difference), or no checkpoint can be read.
+        If it is from another fit (the message names the first difference) or has the format of another version, or no
+        checkpoint can be read.
     """
     _create(folder)
     files = _checkpoint_files(folder)
     for file in reversed(files):
         try:
             content = _read(file)
+            steps = history.read(content.mark)
+        except FileError:  # of another version; it is also a ValueError
+            raise
         except _DAMAGE_ERRORS as error:
             reason = " ".join(str(error).split())
             warn(f"{file} can't be read, trying the previous checkpoint: {reason}", UserWarning)
             continue
         _check_same_fit(folder, content.about, about)
-        return content
+        return content, steps
     if files:
         raise InputError(f"no checkpoint in {folder} can be read", hint="start a new fit in another folder")
     return None
@@ -94,25 +108,34 @@ def last_number(folder: Path) -> int:
     return int(files[-1].stem) if files else 0
 
 
-def write(folder: Path, content: Content) -> None:
-    """Write a checkpoint, and delete all but the last two."""
-    tensors = [tensor for *_, tensors in content.sums for tensor in tensors]
-    numbers = torch.cat([tensor.double().flatten() for tensor in tensors]) if tensors else torch.empty(0)
-    sums = [
-        (key, kind, [(tuple(tensor.shape), _dtype_name(tensor.dtype)) for tensor in tensors])
-        for key, kind, tensors in content.sums
-    ]
-    text = json.dumps({"about": content.about, "seed": content.seed, "step": content.step, "sums": sums})
-    metadata = {"format": FORMAT, "version": str(VERSION), "content": text, "digest": _digest(text, numbers)}
+def write(folder: Path, content: Content, history: HistoryFile, steps: Sequence[Step]) -> None:
+    """Append passes to the history, write a checkpoint, and delete all but the last two."""
     try:
+        mark = history.append(steps)
         with atomic_write(folder / f"{last_number(folder) + 1:08d}.safetensors") as temporary:
-            temporary.write_bytes(to_bytes({"numbers": numbers}, metadata))
+            temporary.write_bytes(_to_bytes(content._replace(mark=mark)))
     except OSError as error:
         problem = f"can't write the checkpoint in {folder}: {error.strerror}"
         hint = "earlier checkpoints are kept; make room or give another folder" if folder.is_dir() else ""
         raise FileError(problem, hint=hint) from error
     for file in _checkpoint_files(folder)[:-N_KEPT]:
         file.unlink(missing_ok=True)
+
+
+def _to_bytes(content: Content) -> bytes:
+    in_sums = [tensor for *_, tensors in content.sums for tensor in tensors]
+    in_position = [] if content.position is None else content.position.tensors
+    tensors = {f"{number}": tensor.clone() for number, tensor in enumerate(in_sums + in_position)}  # none shares memory
+    text = json.dumps({
+        "about": content.about,
+        "seed": content.seed,
+        "step": content.step,
+        "sums": [(key, kind, len(tensors)) for key, kind, tensors in content.sums],
+        "position": None if content.position is None else content.position.json,
+        "mark": content.mark,
+    })  # fmt: skip
+    metadata = {"format": FORMAT, "version": str(VERSION), "content": text, "digest": _digest(text, tensors)}
+    return to_bytes(tensors, metadata)
 
 
 def _create(folder: Path) -> None:
@@ -133,22 +156,24 @@ def _checkpoint_files(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> Content:
     with safetensors.safe_open(file, framework="pt") as opened:
-        metadata, numbers = opened.metadata() or {}, opened.get_tensor("numbers")
-    if metadata["format"] != FORMAT or metadata["version"] != str(VERSION):
-        raise ValueError(f"its format is {metadata['format']!r} {metadata['version']}, expected {FORMAT!r} {VERSION}")
-    if metadata["digest"] != _digest(metadata["content"], numbers):
+        metadata = opened.metadata() or {}
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 -- not a dict
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"its format is {metadata['format']!r}, expected {FORMAT!r}")
+    if metadata["version"] != str(VERSION):
+        raise FileError(
+            f"{file} is a checkpoint of format version {metadata['version'][:20]}",
+            expected=f"{VERSION}",
+            hint="continue with the version of softkmeans that wrote it, or start a new fit in another folder",
+        )
+    if metadata["digest"] != _digest(metadata["content"], tensors):
         raise ValueError("its content does not match its digest")
     content = json.loads(metadata["content"])
-    pieces = iter(numbers.split([prod(shape) for *_, tensors in content["sums"] for shape, _ in tensors]))
-    sums = [
-        (key, kind, [next(pieces).view(shape).to(_DTYPES[dtype]) for shape, dtype in tensors])
-        for key, kind, tensors in content["sums"]
-    ]
-    return Content(content["about"], int(content["seed"]), int(content["step"]), sums)
-
-
-def _dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    remaining = iter([tensors[f"{number}"] for number in range(len(tensors))])
+    sums = [(key, kind, list(islice(remaining, n_tensors))) for key, kind, n_tensors in content["sums"]]
+    position = None if content["position"] is None else Encoded(content["position"], list(remaining))
+    mark = Mark(*content["mark"])
+    return Content(content["about"], int(content["seed"]), int(content["step"]), sums, position, mark)
 
 
 def _check_same_fit(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
@@ -165,5 +190,8 @@ def _check_same_fit(folder: Path, before: dict[str, str], now: dict[str, str]) -
             )
 
 
-def _digest(text: str, numbers: Tensor) -> str:
-    return hashlib.sha256(text.encode() + numbers.numpy().tobytes()).hexdigest()
+def _digest(text: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(tensors[name].flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

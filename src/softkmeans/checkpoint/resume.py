@@ -1,14 +1,15 @@
 """Checkpoints and resuming.
 
-A fit uses the data only through sums over rows (`Source.sum`), and everything else follows from these sums. So a
-checkpoint holds the sums so far. A resumed fit runs again from the beginning, with these sums in place of passes over
-the data. Whatever the solver, its result is bit for bit the same as that of an uninterrupted fit, and callbacks are
-called for every pass.
+A checkpoint holds where a fit stands after a pass: the state of the solver, the last and the best evaluation. Its size
+does not depend on the number of passes; their records are appended to another file. What precedes the first pass, such
+as mean and spread of the data, is computed from a few sums over the rows: these sums are in the checkpoint, too.
+Everything else follows from the settings and the seed, so a resumed fit ends with the same bits as one that was not
+interrupted.
 """
 
 from __future__ import annotations
 
-__all__ = ["Checkpoint", "Journal", "JournaledSource", "as_checkpoint", "resumable"]
+__all__ = ["Checkpoint", "Checkpoints", "NoCheckpoints", "as_checkpoint", "resumable"]
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +33,10 @@ from ..data.source import Source, WrappedSource
 from ..errors import InputError, Message, Setting, warn
 from ..registries import CALLBACKS
 from ..settings import RunOptions, Settings
+from .encoding import Encoded
 from .files import Content, last_number, prepare_folder, read_latest, write
 from .fingerprints import describe, fingerprint
+from .history import HistoryFile
 
 T = TypeVar("T")
 
@@ -49,8 +52,8 @@ class Checkpoint:
     Parameters
     ----------
     folder : str or path-like
-        Created if it is missing; it holds the last two checkpoints of one fit. Each holds the sums of all passes so
-        far, 8 k (d + 4) bytes a pass.
+        Created if it is missing; it holds the last two checkpoints of one fit, each at most four times as large as the
+        sums of a pass and the state of the solver, and ``history.csv``, with a line for each pass.
     every : int, optional
         Number of passes over the data between checkpoints.
     seconds : float, optional
@@ -93,8 +96,48 @@ def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
-class Journal(Callback):
-    """The sums of a fit, beginning with those of the run that it resumes; writes a checkpoint when one is due.
+class NoCheckpoints:
+    """What a fit needs to know of its checkpoints, if it writes none.
+
+    Parameters
+    ----------
+    seed : int or Generator
+        The seed of the fit.
+    callbacks : sequence of Callback
+        The callbacks to call.
+
+    Attributes
+    ----------
+    position : Encoded or None
+        Where the fit stood that is resumed.
+    history : tuple of Step
+        The passes that it had made.
+    """
+
+    def __init__(self, seed: Any, callbacks: Sequence[Callback]) -> None:
+        self.seed, self.callbacks = seed, callbacks
+        self.position: Encoded | None = None
+        self.history: tuple[Step, ...] = ()
+
+    @contextmanager
+    def preparing(self, source: Source, n_clusters: int) -> Iterator[Source]:
+        """Return the rows, which are used to prepare the fit first."""
+        yield source
+
+    def save(self, step: Step | None, encode: Callable[[], Encoded] | None) -> None:
+        """Store a pass, or the end of the fit, and the position after it.
+
+        Parameters
+        ----------
+        step : Step or None
+            The record of the pass; None at the end of the fit.
+        encode : callable or None
+            Returns the encoded position; None if a resumed fit must not continue from here.
+        """
+
+
+class Checkpoints(NoCheckpoints):
+    """The checkpoints of a fit, and those of the run that it resumes.
 
     Parameters
     ----------
@@ -104,58 +147,73 @@ class Journal(Callback):
         The rows. With several processes, the source determines which of them writes.
     about : dict of str
         The data and the settings of the fit, by name: a checkpoint of another fit is refused.
+    seed : int, Generator or None
+        The seed of the fit; if None, it is drawn, or taken from the checkpoint.
+    callbacks : sequence of Callback
+        The callbacks to call.
     resume : bool
         Whether to continue from the checkpoints in the folder.
     """
 
-    def __init__(self, checkpoint: Checkpoint, source: Source, about: dict[str, str], *, resume: bool) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        source: Source,
+        about: dict[str, str],
+        seed: Any,
+        callbacks: Sequence[Callback],
+        *,
+        resume: bool,
+    ) -> None:
         self.checkpoint, self.source = checkpoint, source
         about = about | VERSIONS
 
-        def open_folder() -> Content | None:
+        history_file = HistoryFile(checkpoint.folder)
+
+        def open_folder() -> tuple[Content, tuple[Step, ...]] | None:
             if not resume:
                 prepare_folder(checkpoint.folder)
                 return None
-            return read_latest(checkpoint.folder, about)
+            return read_latest(checkpoint.folder, about, history_file)
 
-        self.content: Content = source.broadcast(open_folder) or Content(about, source.broadcast(_any_seed), 0, [])
+        opened = source.broadcast(open_folder)
+        self.content, history = opened or (Content(about, source.broadcast(_any_seed), 0, []), ())
+        super().__init__(self.content.seed if seed is None else seed, callbacks)
+        self.position, self.history, self.history_file = self.content.position, history, history_file
         # Number of the last checkpoint that this fit expects in the folder.
         self.number = last_number(checkpoint.folder) if source.is_first else 0
-        self.resumed_at = self.content.step
-        self.step = 0
-        self.n_earlier = len(self.content.sums)  # sums of the earlier run
-        self.next_sum = 0  # index of the sum that is requested next
-        self.n_written = self.n_earlier  # sums on disk, or in a checkpoint that could not be written
-        self.written_step = self.resumed_at
+        self.resumed_at = self.written_step = self.content.step
+        self.encode: Callable[[], Encoded] | None = None  # encodes the last position if no checkpoint has it
+        self.steps: list[Step] = []  # passes that are not in the history file yet
+        self.is_repeated = self.position is not None  # whether the next pass is the one in the checkpoint
         self.written_at = time.monotonic()
         self.write_seconds = 0.0
 
-    def sum(self, key: str, compute: Callable[[], T]) -> T:
-        """Return the next sum: the recorded one if it is of the same function, otherwise the computed one."""
-        index = self.next_sum
-        self.next_sum += 1
-        if index < self.n_earlier:
-            earlier_key, kind, tensors = self.content.sums[index]
-            if earlier_key == key:
-                earlier: T = build(kind, iter([tensor.to(self.source.device) for tensor in tensors]))
-                if index == 0:  # compute one sum anyway, to check that the data is the same
-                    _check_same_data(earlier, compute(), self.checkpoint.folder)
-                return earlier
-            # The earlier run differs from here on, for example because of a callback or Ctrl-C.
-            del self.content.sums[index:]
-            self.n_earlier = self.n_written = index
-        value = compute()
-        self.content.sums.append((key, kind_of(value), [leaf.cpu() for leaf in leaves(value)]))
-        return value
+    @override
+    @contextmanager
+    def preparing(self, source: Source, n_clusters: int) -> Iterator[Source]:
+        """Return the rows; while the fit is prepared, their sums come from the checkpoint if it has them."""
+        max_numbers = n_clusters * source.n_features  # about as many as the sums of a pass have
+        rows = _RecordedSource(source, self.content.sums, max_numbers, self.checkpoint.folder)
+        yield rows
+        rows.is_recording = False
+        self.content = self.content._replace(sums=rows.recorded)
 
     @override
-    def on_step(self, step: Step) -> None:
-        self.step += 1
-        if self.next_sum >= self.n_earlier and self._is_due():
-            self.write()
+    def save(self, step: Step | None, encode: Callable[[], Encoded] | None) -> None:
+        if step is not None and self.is_repeated:
+            self.is_repeated = False
+            return
+        if step is not None:
+            self.steps.append(step)
+            self.content = self.content._replace(step=self.content.step + 1)
+        if encode is not None:
+            self.encode = encode
+            if step is not None and self._is_due():
+                self.write()
 
     def _is_due(self) -> bool:
-        n_passes = self.step - self.written_step
+        n_passes = self.content.step - self.written_step
         elapsed = time.monotonic() - self.written_at
         every, seconds = self.checkpoint.every, self.checkpoint.seconds
         if every is None and seconds is None:
@@ -163,18 +221,20 @@ class Journal(Callback):
         return (every is not None and n_passes >= every) or (seconds is not None and elapsed >= seconds)
 
     def write(self) -> None:
-        """Write a checkpoint of all sums so far; of several processes, only the first writes."""
-        began, n_before = time.monotonic(), self.n_written
+        """Write a checkpoint of the last position; of several processes, only the first writes."""
+        began, encode, steps = time.monotonic(), self.encode, self.steps
+        if encode is None:
+            return
         try:
-            self.n_written = self.next_sum  # if writing fails now, do not try again at the end of the fit
-            self.content = self.content._replace(step=self.step)
+            self.encode, self.steps = None, []  # if writing fails now, do not try again at the end of the fit
             if self.source.is_first:
+                content = self.content._replace(position=encode())
                 self._check_only_writer()
-                write(self.checkpoint.folder, self.content)
+                write(self.checkpoint.folder, content, self.history_file, steps)
         except KeyboardInterrupt:  # writing did not fail: the checkpoint is written at the end of the fit
-            self.n_written = n_before
+            self.encode, self.steps = encode, steps
             raise
-        self.written_step = self.step
+        self.written_step = self.content.step
         self.written_at = time.monotonic()
         self.write_seconds = self.written_at - began
 
@@ -192,8 +252,6 @@ class Journal(Callback):
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Write a last checkpoint, however the fit ended; if writing fails after an error of the fit, only warn."""
-        if self.next_sum <= max(self.n_earlier, self.n_written):
-            return
         try:
             self.write()
         except InputError as failure:
@@ -202,25 +260,63 @@ class Journal(Callback):
             warn(failure.message, UserWarning)
 
 
-class JournaledSource(WrappedSource):
-    """The rows of another source, with the sums recorded in a journal."""
+class _RecordedSource(WrappedSource):
+    """The rows of another source; sums are recorded, and those of an earlier run are not computed again.
 
-    def __init__(self, source: Source, journal: Journal) -> None:
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    earlier : list of (str, str, list of Tensor)
+        The sums of the earlier run, see `Content`.
+    max_numbers : int
+        Numbers that the recorded sums may have together. Larger sums, such as a covariance (d, d), are computed again.
+    folder : Path
+        The folder of the checkpoints, for messages.
+
+    Attributes
+    ----------
+    recorded : list of (str, str, list of Tensor)
+        The sums so far.
+    is_recording : bool
+        Whether sums are recorded; afterwards, they are just computed.
+    """
+
+    def __init__(
+        self, source: Source, earlier: list[tuple[str, str, list[Tensor]]], max_numbers: int, folder: Path
+    ) -> None:
         super().__init__(source)
-        self.journal = journal
+        self.earlier, self.max_numbers, self.folder = earlier, max_numbers, folder
+        self.recorded: list[tuple[str, str, list[Tensor]]] = []
+        self.is_recording = True
 
     @override
     def batches(self) -> Iterator[Source]:
-        return (JournaledSource(batch, self.journal) for batch in self.source.batches())
+        return self.source.batches()
 
     @override
     def sample(self, rows: Tensor, weight: Tensor | None = None) -> Source:
-        return JournaledSource(self.source.sample(rows, weight), self.journal)
+        return self.source.sample(rows, weight)
 
     @override
     def sum(self, fn: Callable[[Block], T]) -> T:
-        key = fingerprint((self.n_rows, fn))
-        return self.journal.sum(key, lambda: self.source.sum(fn))
+        if not self.is_recording:
+            return self.source.sum(fn)
+        index, key = len(self.recorded), fingerprint((self.n_rows, fn))
+        if index < len(self.earlier) and self.earlier[index][0] != key:
+            self.earlier = self.earlier[:index]  # the earlier run differs from here on
+        tensors = self.earlier[index][2] if index < len(self.earlier) else []
+        if not tensors:
+            value = self.source.sum(fn)
+            tensors = [leaf.cpu() for leaf in leaves(value)]
+            self.max_numbers -= sum(tensor.numel() for tensor in tensors)
+            self.recorded.append((key, kind_of(value), tensors if self.max_numbers >= 0 else []))
+            return value
+        self.recorded.append(self.earlier[index])
+        earlier: T = build(self.earlier[index][1], iter([tensor.to(self.device) for tensor in tensors]))
+        if index == 0:
+            _check_same_data(earlier, self.source.sum(fn), self.folder)
+        return earlier
 
 
 def _as_callback(callback: Any) -> Callback:
@@ -241,30 +337,22 @@ def _any_seed() -> int:
 @contextmanager
 def resumable(
     source: Source, n_clusters: int, settings: Settings, options: RunOptions
-) -> Iterator[tuple[Source, Any, Sequence[Callback]]]:
-    """Write checkpoints of a fit, and resume it if that is asked for.
-
-    Yields
-    ------
-    source : Source
-        The rows; their sums are recorded if there are checkpoints.
-    seed : int or Generator
-        The seed of the fit; if it is not given, it is drawn, or taken from the checkpoint.
-    callbacks : sequence of Callback
-        The callbacks to call.
-    """
+) -> Iterator[NoCheckpoints | Checkpoints]:
+    """Write checkpoints of a fit, and resume it, if that is asked for."""
     checkpoint = as_checkpoint(options.checkpoint, options.resume)
     seed, callbacks = options.random_state, tuple(map(_as_callback, options.callbacks or ()))
     if checkpoint is None:
-        yield source, source.broadcast(_any_seed) if seed is None else seed, callbacks
+        yield NoCheckpoints(source.broadcast(_any_seed) if seed is None else seed, callbacks)
         return
     about = _about(source, n_clusters, settings, seed)
-    with terminable(), Journal(checkpoint, source, about, resume=options.resume) as journal:
+    with (
+        terminable(),
+        Checkpoints(checkpoint, source, about, seed, callbacks, resume=options.resume) as checkpoints,
+    ):
         if options.resume:
             for callback in callbacks:
-                callback.on_resume(journal.resumed_at)
-        seed = journal.content.seed if seed is None else seed
-        yield JournaledSource(source, journal), seed, (journal, *callbacks)
+                callback.on_resume(checkpoints.resumed_at)
+        yield checkpoints
 
 
 def _about(source: Source, n_clusters: int, settings: Settings, seed: Any) -> dict[str, str]:

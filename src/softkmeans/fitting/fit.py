@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = ["Problem", "fit", "fit_source"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ from ..solvers.loop import minimize
 from ..temperature import TemperatureRule
 from .local_search import search_from
 from .monitor import Monitor
+from .position import FitPosition, SearchPhase, StagePhase
 from .results import Result, warn_about
 from .stages import Stages
 
@@ -118,32 +121,49 @@ def fit(
 @torch.no_grad()
 def fit_source(source: Source, n_clusters: int, settings: Settings, options: RunOptions) -> Result:
     """Fit the rows of a source; see `fit` for what it returns and raises."""
-    with resumable(source, n_clusters, settings, options) as (rows, seed, callbacks):
-        problem, rng = prepare(rows, n_clusters, settings), np.random.default_rng(seed)
-        monitor = Monitor(problem, callbacks)
-        starts = initial_centers(settings.init, settings.n_init, n_clusters, rows, problem.objective.scaling, rng)
+    with resumable(source, n_clusters, settings, options) as checkpoints:
+        with checkpoints.preparing(source, n_clusters) as rows:
+            problem = prepare(rows, n_clusters, settings)
+        monitor, rng = Monitor(problem, checkpoints), np.random.default_rng(checkpoints.seed)
+        seeds = initial_centers(settings.init, settings.n_init, n_clusters, rows, problem.objective.scaling, rng)
+        rngs = rng.spawn(settings.n_init)  # the restarts have their own, so that each can be resumed
         try:
-            for restart, centers in enumerate(starts):
+            monitor.replay_best()
+            for restart, start in _restarts(seeds, settings.n_init, monitor):
                 with monitor.restart(restart):
-                    stages = Stages(problem, centers, rng)
+                    stages = Stages(problem, start, rngs[restart])
                     for stage in stages:
                         run = minimize(
-                            problem.objective, stage.source, stage.params, problem.solver,
-                            max_iter=stage.max_iter, tol=stage.tol, on_pass=monitor.on_pass,
+                            problem.objective, stage.source, stage.start, problem.solver,
+                            max_iter=stage.max_iter, tol=stage.tol, on_pass=partial(monitor.on_pass, phase=stage.phase),
                         )  # fmt: skip
                         stages.record(run)
                     monitor.record(stages.result)
-            if problem.search_objective is not None:
+            if problem.search_objective is not None and not monitor.has_ended:
                 best = monitor.best
                 with monitor.restart(best.history[0].restart, best.history):
-                    monitor.record(search_from(problem, best, monitor.on_pass))
+                    monitor.record(search_from(problem, best, monitor.on_pass, monitor.resumed_in(SearchPhase)))
         except KeyboardInterrupt:  # may also be raised between restarts
-            if not monitor.runs:
+            if not monitor.has_result:
                 raise
             raise FitInterrupted(monitor.result()) from None
-        result = monitor.result()
+        result = monitor.finish()
         warn_about(result, monitor.best, problem.objective, settings.max_iter, source.n_rows)
         return result
+
+
+def _restarts(seeds: Iterable[Tensor], n_init: int, monitor: Monitor) -> Iterator[tuple[int, Tensor | FitPosition]]:
+    """Yield the number of each restart that is left, and its initial centers, or where it stood."""
+    n_ended = 0
+    if monitor.resumed is not None:
+        n_ended = len(monitor.resumed.outcomes)
+        position = monitor.resumed_in(StagePhase)
+        if position is None:  # all restarts have ended
+            return
+        yield n_ended, position
+        n_ended += 1
+    if n_ended < n_init:  # the initial centers of restarts that have ended are chosen again, and left out
+        yield from islice(enumerate(seeds), n_ended, None)
 
 
 class Problem(NamedTuple):

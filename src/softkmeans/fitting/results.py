@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["NotConvergedWarning", "Result", "best_of", "make_result", "make_step", "warn_about"]
+__all__ = ["NotConvergedWarning", "Result", "best_of", "make_result", "make_step", "outcome", "warn_about"]
 
 import math
 from collections.abc import Sequence
@@ -96,9 +96,12 @@ def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
 
 
 def make_result(
-    run: LoopResult, goal: Objective, *, in_given_order: bool, restarts: Sequence[LoopResult] = ()
+    run: LoopResult, goal: Objective, *, in_given_order: bool, outcomes: Sequence[tuple[float, float]] = ()
 ) -> Result:
-    """Return the result of a run in the data's units; clusters are sorted unless their order was given."""
+    """Return the result of a run in the data's units; clusters are sorted unless their order was given.
+
+    ``outcomes`` are those of all restarts.
+    """
     params, sums, value = run.best
     stats, unit, k = sums.stats, goal.scaling.unit, len(params.centers)
     order = torch.arange(k) if in_given_order else _canonical_order(params.centers, stats.weight)
@@ -116,17 +119,19 @@ def make_result(
         n_iter=len(run.history),
         converged=run.ending == "converged",
         history=run.history,
-        restarts=tuple(_excess_values(restarts, goal)),
+        restarts=tuple(_excess_values(outcomes)),
     )
 
 
-def _excess_values(runs: Sequence[LoopResult], goal: Objective) -> list[float]:
+def outcome(run: LoopResult, goal: Objective) -> tuple[float, float]:
+    """Return the final value of a run, by which runs are compared, and the scale of its tolerance."""
+    return goal.selection_value(run.best.params, run.best.sums), goal.tolerance_scale(run.best.sums)
+
+
+def _excess_values(outcomes: Sequence[tuple[float, float]]) -> list[float]:
     """Return the final value of each run minus the lowest, divided by the tolerance scale."""
-    values = [goal.selection_value(run.best.params, run.best.sums) for run in runs]
-    return [
-        (value - min(values)) / (goal.tolerance_scale(run.best.sums) or 1.0)
-        for value, run in zip(values, runs, strict=True)
-    ]
+    lowest = min((value for value, _ in outcomes), default=0.0)
+    return [(value - lowest) / (scale or 1.0) for value, scale in outcomes]
 
 
 def _canonical_order(centers: Tensor, weight: Tensor) -> Tensor:

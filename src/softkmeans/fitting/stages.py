@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..data.source import Source
 from ..model.params import Params
-from ..solvers.loop import LoopResult
+from ..solvers.loop import LoopResult, Position
+from .position import FitPosition, StagePhase
 
 if TYPE_CHECKING:
     from .fit import Problem
@@ -34,18 +35,21 @@ class Stage(NamedTuple):
     ----------
     source : Source
         The rows: a sample, or all.
-    params : Params
-        Initial parameters.
+    start : Params or Position
+        Initial parameters, or where an earlier run of this stage stood.
     max_iter : int
         Maximum number of passes.
     tol : float
         Tolerance.
+    phase : StagePhase or None
+        The stage, for checkpoints; None if a callback has cut an earlier stage: a resumed fit continues before the cut.
     """
 
     source: Source
-    params: Params
+    start: Params | Position
     max_iter: int
     tol: float
+    phase: StagePhase | None
 
 
 class Stages:
@@ -59,38 +63,49 @@ class Stages:
     ----------
     problem : Problem
         The fit.
-    centers : Tensor (k, d)
-        Initial centers.
+    start : Tensor (k, d) or FitPosition
+        Initial centers, or where an earlier run of this restart stood.
     rng : numpy Generator
         Random number generator of the samples, and of the noise added to centers.
     """
 
     result: LoopResult  # of the last stage so far
+    start: Params | Position
 
-    def __init__(self, problem: Problem, centers: Tensor, rng: np.random.Generator) -> None:
-        self.problem, self.rng, self.start = problem, rng, problem.start(centers)
+    def __init__(self, problem: Problem, start: Tensor | FitPosition, rng: np.random.Generator) -> None:
+        self.problem, self.rng = problem, rng
         self.temperatures = problem.objective.temperature.stages(problem.objective.scaling)
+        if isinstance(start, Tensor):
+            params = problem.start(start)
+            self.first, self.start = StagePhase(0, params.temperature), params
+        else:
+            self.first, self.start = start.in_stage()
 
     def record(self, result: LoopResult) -> None:
         """Store the result of the current stage."""
         self.result = result
 
     def __iter__(self) -> Iterator[Stage]:
-        settings, view = self.problem.settings, self.problem.view
-        t, params = self.start.temperature, self.start
-        for source, stage_t, max_iter, tol in self._earlier():
-            yield Stage(source, self._at_temperature(stage_t, params), max_iter, max(tol, settings.tol))
-            params = self.result.best.params
-            if self.result.was_cut:
+        view, tol, start = self.problem.view, self.problem.settings.tol, self.start
+        first, t = self.first
+        stages = [*self._earlier(), (view, t, self.problem.settings.max_iter, tol)]
+        rngs = self.rng.spawn(len(stages))  # each stage has its own, so that a resumed fit draws the same numbers
+        for number, (source, stage_t, max_iter, stage_tol) in enumerate(stages):
+            if number < first:
+                continue
+            if isinstance(start, Params):
+                start = self._at_temperature(stage_t, start, rngs[number])
+            yield Stage(source, start, max_iter, max(stage_tol, tol), StagePhase(number, t))
+            start = self.result.best.params
+            if self.result.was_cut and number < len(stages) - 1:
                 ending = self.result.ending
-                yield Stage(view, params._replace(temperature=t), 1, settings.tol)
+                yield Stage(view, start._replace(temperature=t), 1, tol, None)
                 self.result = self.result._replace(ending=ending)
                 return
-        yield Stage(view, self._at_temperature(t, params), settings.max_iter, settings.tol)
 
     def _earlier(self) -> list[tuple[Source, Tensor, int, float]]:
         """Return the rows, temperatures, passes and tolerance of the stages before the last."""
-        t, view = self.start.temperature, self.problem.view
+        t, view = self.first.temperature, self.problem.view
         samples = list(self._samples()) if self.problem.settings.growing_sample else []
         *smaller, largest = samples or [view]
         if not self.temperatures and largest is not view:
@@ -112,7 +127,7 @@ class Stages:
             yield view.sample(torch.from_numpy(order[:size]))
             size *= SAMPLE_GROWTH
 
-    def _at_temperature(self, t: Tensor, params: Params) -> Params:
+    def _at_temperature(self, t: Tensor, params: Params, rng: np.random.Generator) -> Params:
         """Return the parameters at temperatures (k,) of a schedule, with noise on the centers.
 
         Centers may coincide at high temperatures; without noise, they would never separate again.
@@ -121,7 +136,7 @@ class Stages:
             return params
         objective = self.problem.objective
         centers, distance, frozen = params.centers, objective.scaling.distance, objective.spec.frozen
-        noise = centers.new_tensor(self.rng.normal(size=centers.shape))
+        noise = centers.new_tensor(rng.normal(size=centers.shape))
         noise = noise * NOISE_SIZE * t[:, None] ** (1 / distance.degree)
         moved = distance.retract(centers + noise)
         if frozen is not None:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 __all__ = ["Adam"]
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
+from torch import Tensor
 from typing_extensions import override
 
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
+BETA_1, BETA_2 = 0.9, 0.999  # decay of the mean gradient and of the mean squared gradient
+EPSILON = 1e-8  # added to the root of the mean squared gradient
+MAX_PASSES_WITHOUT_DECREASE = 20  # after more of them, the step size is halved
+
 
 class _State(NamedTuple):
     params: Params
-    vector: torch.Tensor  # the flattened parameters, which the optimizer changes in place
-    optimizer: torch.optim.Adam
-    scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+    mean: Tensor  # moving average of the gradient
+    mean_square: Tensor  # moving average of its square
+    lr: float
+    n_steps: int = 0
+    lowest: float = math.inf  # lowest objective so far
+    n_without_decrease: int = 0  # passes since then, or since the step size was halved
     is_trial: bool = False
     patience: int = 60  # Adam overshoots and returns; it may need dozens of passes to improve on its best value
 
@@ -40,18 +48,28 @@ class Adam(Solver):
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
-        vector = objective.pack(params).clone()
-        optimizer = torch.optim.Adam([vector], lr=self.lr)
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=0.5, patience=20, threshold=0.0, threshold_mode="abs", eps=0.0
-        )
-        return _State(params, vector, optimizer, scheduler)
+        zeros = objective.pack(params).mul(0)
+        return _State(params, zeros, zeros, self.lr)
 
     @override
     def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
-        state.vector.grad = objective.gradient(state.params, sums) / sums.stats.n
-        state.optimizer.step()
-        state.scheduler.step(objective.value(state.params, sums))
-        params = objective.unpack(state.vector.clone(), state.params)  # the optimizer changes the vector in place
-        state.vector.copy_(objective.pack(params))  # unpacking projects centers back to the sphere, if they lie on one
-        return state._replace(params=params)
+        gradient = objective.gradient(state.params, sums) / sums.stats.n
+        mean = state.mean.lerp(gradient, 1 - BETA_1)
+        mean_square = (state.mean_square * BETA_2).addcmul(gradient, gradient, value=1 - BETA_2)
+        n_steps = state.n_steps + 1
+        # Both averages start at 0; the divisions correct this bias.
+        step_size = state.lr / (1 - BETA_1**n_steps)
+        root = mean_square.sqrt() / math.sqrt(1 - BETA_2**n_steps)
+        vector = objective.pack(state.params).addcdiv(mean, root + EPSILON, value=-step_size)
+        after = _with_next_lr(state, objective.value(state.params, sums))
+        params = objective.unpack(vector, state.params)
+        return after._replace(params=params, mean=mean, mean_square=mean_square, n_steps=n_steps)
+
+
+def _with_next_lr(state: _State, value: float) -> _State:
+    """Return the state with the step size halved if the objective has not fallen for many passes."""
+    if value < state.lowest:
+        return state._replace(lowest=value, n_without_decrease=0)
+    if state.n_without_decrease < MAX_PASSES_WITHOUT_DECREASE:
+        return state._replace(n_without_decrease=state.n_without_decrease + 1)
+    return state._replace(lr=state.lr / 2, n_without_decrease=0)

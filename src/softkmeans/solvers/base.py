@@ -57,7 +57,9 @@ class PlainState(NamedTuple):
 class Solver(ABC):
     """An algorithm that computes the next parameters from the statistics of a pass.
 
-    A solver never loops and never reads rows. `init` returns a state, and `step` the next state. A step can use these
+    A solver never loops and never reads rows. `init` returns a state, and `step` the next state, without changing the
+    one before. Checkpoints can hold a state made of numbers, text, tensors, tuples, lists, dicts, named tuples and
+    dataclasses; the state from ``init`` must contain each type of named tuple and dataclass. A step can use these
     functions of the parameters and sums: ``objective.value``, ``objective.gradient`` with respect to the vector of
     ``objective.pack``, ``objective.preconditioner``, and ``objective.update``, the EM update.
 

@@ -24,6 +24,7 @@ MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient cha
 
 class _State(NamedTuple):
     params: Params  # to evaluate next
+    is_trial: bool = False  # whether they are those of a quasi-Newton step
     best: Params | None = None  # the last parameters that lowered the objective; value and gradient are those there
     value: float = math.inf
     decrease: float = math.inf  # amount by which they lowered the objective
@@ -34,10 +35,6 @@ class _State(NamedTuple):
     n_failed: int = 0  # quasi-Newton steps in a row that did not lower the objective
     n_waiting: int = 0  # EM steps before the next quasi-Newton step
     radius: float = 1.0  # maximum length of a quasi-Newton step, relative to the EM step
-
-    @property
-    def is_trial(self) -> bool:
-        return self.em_params is not None and self.params is not self.em_params
 
     @property
     def patience(self) -> int:
@@ -114,7 +111,8 @@ class Lbfgs(Solver):
             radius=2 * state.radius if state.is_trial else state.radius,
         )
         if is_accelerated and pairs and not state.n_waiting:
-            return after_em._replace(params=_quasi_newton_params(objective, after_em, sums))
+            trial = _quasi_newton_params(objective, after_em, sums)
+            return after_em if trial is None else after_em._replace(params=trial, is_trial=True)
         return after_em
 
     def _fall_back(self, state: _State) -> _State:
@@ -122,6 +120,7 @@ class Lbfgs(Solver):
         assert state.em_params is not None  # noqa: S101 -- for mypy
         return state._replace(
             params=state.em_params,
+            is_trial=False,
             pairs=(),
             n_failed=state.n_failed + 1,
             n_waiting=state.n_failed,
@@ -140,8 +139,8 @@ class Lbfgs(Solver):
         return (*state.pairs, (step, change))[-n_pairs:]
 
 
-def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params:
-    """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius."""
+def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params | None:
+    """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius; None if it fails."""
     assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
     best = objective.pack(state.best)
     inverse_curvature = objective.preconditioner(state.best, sums)
@@ -149,7 +148,7 @@ def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -
     em_length = _length(objective.pack(state.em_params) - best, inverse_curvature)
     newton_length = _length(direction, inverse_curvature)
     if not math.isfinite(newton_length):
-        return state.em_params
+        return None
     scale = min(1.0, state.radius * em_length / max(newton_length, 1e-300))
     return objective.unpack(best - direction * scale, state.best)
 

@@ -5,7 +5,7 @@ Every fit in the library runs this loop.
 
 from __future__ import annotations
 
-__all__ = ["BatchPasses", "FullPasses", "LoopResult", "OnPass", "evaluate", "minimize"]
+__all__ = ["BatchPasses", "FullPasses", "LoopResult", "OnPass", "Position", "evaluate", "minimize"]
 
 import math
 from collections.abc import Callable, Iterable
@@ -20,11 +20,44 @@ from ..objectives import Objective
 if TYPE_CHECKING:
     from .base import Solver
 
-MAX_RISE = 1e-8  # largest rise of the objective by a step that may be rounding, see `_ending`
+MAX_RISE = 1e-8  # largest rise of the objective by a step that may be rounding, see `_converged_or_not`
 ROUNDING = 1e-12  # values that differ by less, relative to the tolerance scale, are equal up to rounding
 
-# Called after a pass with its evaluation and its number of rows; returns whether the loop must stop.
-OnPass: TypeAlias = Callable[[Evaluation, int], bool]
+
+class Position(NamedTuple):
+    """Where a run of the loop stands after a pass: all that is needed to continue it.
+
+    Attributes
+    ----------
+    state : object
+        State of the solver.
+    current : Evaluation
+        Evaluation of the pass.
+    best : Evaluation
+        The best evaluation so far.
+    n_passes : int
+        Number of passes so far.
+    n_stalled : int
+        Number of passes in a row without improvement.
+    is_rejected : bool
+        Whether the pass was a trial that did not lower the objective.
+    """
+
+    state: Any
+    current: Evaluation
+    best: Evaluation
+    n_passes: int = 1
+    n_stalled: int = 0
+    is_rejected: bool = False
+
+    @property
+    def to_report(self) -> Evaluation:
+        """The evaluation for callbacks: that of the pass, or the best one if the pass was a failed trial."""
+        return self.best if self.is_rejected else self.current
+
+
+# Called after a pass with the position and the number of rows; returns whether the loop must stop.
+OnPass: TypeAlias = Callable[[Position, int], bool]
 
 
 class LoopResult(NamedTuple):
@@ -60,14 +93,14 @@ class LoopResult(NamedTuple):
 def minimize(
     objective: Objective,
     source: Source,
-    start: Params,
+    start: Params | Position,
     solver: Solver,
     *,
     max_iter: int,
     tol: float,
     on_pass: OnPass,
 ) -> LoopResult:
-    """Minimize an objective from initial parameters.
+    """Minimize an objective from initial parameters, or continue an earlier run.
 
     Parameters
     ----------
@@ -75,8 +108,8 @@ def minimize(
         Objective to minimize.
     source : Source
         The rows, shifted and scaled.
-    start : Params
-        Initial parameters.
+    start : Params or Position
+        Initial parameters; or where an earlier run stood, whose last pass is reported to ``on_pass`` again.
     solver : Solver
         Computes the next parameters from the statistics of a pass.
     max_iter : int
@@ -85,7 +118,7 @@ def minimize(
         A pass counts as an improvement if it lowers the objective by more than this times
         ``objective.tolerance_scale``.
     on_pass : callable
-        Called after every pass with its evaluation and its number of rows. If it returns True, the loop stops.
+        Called after every pass with the position and the number of rows. If it returns True, the loop stops.
 
     Returns
     -------
@@ -97,32 +130,38 @@ def minimize(
     KeyboardInterrupt
         On Ctrl-C before the end of the first pass. Later, Ctrl-C ends the loop, which returns the best so far.
     """
-    state, passes = _checked_state(solver, solver.init(objective, start)), solver.passes
-    best: Evaluation | None = None
-    n_stalled = 0  # passes in a row without improvement
-    ending = "exhausted"
-    try:
-        for _ in range(max_iter):
-            state, current = passes.run(solver, objective, source, state)
-            n_stalled = 0 if _improves(objective, current, best, tol) else n_stalled + 1
-            is_rejected = state.is_trial and best is not None and not current.value < best.value
-            best = passes.best(objective, current, best)
+    passes = solver.passes
 
-            if on_pass(best if is_rejected else current, source.n_rows):
-                ending = "stopped"
-                break
-            if n_stalled >= state.patience or objective.is_at_minimum(current.value, current.sums, tol):
-                ending = _ending(objective, state, current, best, tol)
-                break
-            state = _checked_state(solver, passes.step(solver, objective, state, current))
-        else:
-            assert best is not None  # noqa: S101 -- for mypy: there was a pass
-            best = passes.last(objective, source, state, best)
+    def run_pass(state: Any, before: Position | None) -> Position:
+        state, current = passes.run(solver, objective, source, _checked_state(solver, state))
+        if before is None:
+            return Position(state, current, current)
+        return Position(
+            state,
+            current,
+            best=passes.best(objective, current, before.best),
+            n_passes=before.n_passes + 1,
+            n_stalled=0 if _improves(objective, current, before.best, tol) else before.n_stalled + 1,
+            is_rejected=state.is_trial and not current.value < before.best.value,
+        )
+
+    def reason_to_end(at: Position) -> str | None:
+        if on_pass(at, source.n_rows):
+            return "stopped"
+        if at.n_stalled >= at.state.patience or objective.is_at_minimum(at.current.value, at.current.sums, tol):
+            return _converged_or_not(objective, at, tol)
+        return "exhausted" if at.n_passes >= max_iter else None
+
+    at = start if isinstance(start, Position) else run_pass(solver.init(objective, start), None)
+    try:
+        while (ending := reason_to_end(at)) is None:
+            at = run_pass(passes.step(solver, objective, at), at)
+        best = at.best
+        if ending == "exhausted":
+            best = passes.last(objective, source, _checked_state(solver, passes.step(solver, objective, at)), best)
         return LoopResult(passes.final(objective, source, best), ending)
     except KeyboardInterrupt:
-        if best is None:
-            raise
-        return LoopResult(passes.final(objective, source, best), "interrupted")
+        return LoopResult(passes.final(objective, source, at.best), "interrupted")
 
 
 def _checked_state(solver: Solver, state: Any) -> Any:
@@ -134,20 +173,21 @@ def _checked_state(solver: Solver, state: Any) -> Any:
     return state
 
 
-def _ending(objective: Objective, state: Any, current: Evaluation, best: Evaluation, tol: float) -> str:
+def _converged_or_not(objective: Objective, at: Position, tol: float) -> str:
     """Return how a run ends whose last passes brought no improvement."""
-    rise = current.value - best.value
-    is_final_step = state.patience == 1 and not state.is_trial  # such a step never raises the objective
+    rise = at.current.value - at.best.value
+    is_final_step = at.state.patience == 1 and not at.state.is_trial  # such a step never raises the objective
     # Where clusters have almost no variance, the objective itself is only rounding of the spread of the data.
+    best = at.best
     scale = max(objective.tolerance_scale(best.sums), float(best.sums.stats.n) * objective.scaling.variance)
     if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * scale):
         return "diverged"
     return "converged" if objective.is_solution(best.params, best.sums) else "stalled"
 
 
-def _improves(objective: Objective, current: Evaluation, best: Evaluation | None, tol: float) -> bool:
+def _improves(objective: Objective, current: Evaluation, best: Evaluation, tol: float) -> bool:
     """Return whether the current objective is lower than the best one by more than the tolerance."""
-    return best is None or best.value - current.value > tol * objective.tolerance_scale(current.sums)
+    return best.value - current.value > tol * objective.tolerance_scale(current.sums)
 
 
 class FullPasses:
@@ -164,14 +204,14 @@ class FullPasses:
         """Run a pass; return the solver's state, and the evaluation by which the loop measures progress."""
         return state, evaluate(objective, source, state.params)
 
-    def best(self, objective: Objective, current: Evaluation, best: Evaluation | None) -> Evaluation:
+    def best(self, objective: Objective, current: Evaluation, best: Evaluation) -> Evaluation:
         """Return the evaluation with the lower objective; if they differ only by rounding, the later one."""
         rounding = ROUNDING * objective.tolerance_scale(current.sums)
-        return current if best is None or current.value <= best.value + rounding else best
+        return current if current.value <= best.value + rounding else best
 
-    def step(self, solver: Solver, objective: Objective, state: Any, current: Evaluation) -> Any:
+    def step(self, solver: Solver, objective: Objective, at: Position) -> Any:
         """Return the state for the next pass."""
-        return solver.step(objective, state, current.sums)
+        return solver.step(objective, at.state, at.current.sums)
 
     def last(self, objective: Objective, source: Source, state: Any, best: Evaluation) -> Evaluation:
         """Return the best evaluation if no pass is left: the parameters of the last step are not evaluated yet."""
@@ -213,13 +253,13 @@ class BatchPasses(FullPasses):
         state, params = solver.finish_pass(objective, state)
         return state, Evaluation(params, sums, value)
 
-    def best(self, objective: Objective, current: Evaluation, best: Evaluation | None) -> Evaluation:
+    def best(self, objective: Objective, current: Evaluation, best: Evaluation) -> Evaluation:
         """Return the evaluation of the last pass."""
         return current
 
-    def step(self, solver: Solver, objective: Objective, state: Any, current: Evaluation) -> Any:
+    def step(self, solver: Solver, objective: Objective, at: Position) -> Any:
         """Return the state unchanged: the solver has stepped after every batch."""
-        return state
+        return at.state
 
     def last(self, objective: Objective, source: Source, state: Any, best: Evaluation) -> Evaluation:
         """Return the evaluation of the last pass."""
