@@ -21,6 +21,7 @@ from softkmeans.objectives import FreeEnergy
 IGNORE_NOT_CONVERGED = "ignore::sklearn.exceptions.ConvergenceWarning"
 
 pytestmark = pytest.mark.usefixtures("backend")
+from softkmeans.temperature import Schedule
 
 BLOBS, _ = make_blobs(240, n_features=3, centers=5, cluster_std=1.5, random_state=1)
 WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, len(BLOBS))
@@ -474,3 +475,10 @@ def test_a_fit_interrupted_during_samples_keeps_the_best_so_far():
     result = caught.value.result
     assert [step.n_rows for step in result.history] == [320, 320, 8000]
     assert float(result.weight.sum()) == pytest.approx(len(LARGE))
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_a_generator_is_a_random_state(make):
+    schedule = Schedule.geometric(200, 10, 4)  # draws noise for each temperature
+    one, other = (fit(BLOBS, 5, temperature=schedule, n_init=2, random_state=make(3)) for _ in range(2))
+    assert torch.equal(one.centers, other.centers)

@@ -125,11 +125,11 @@ def fit_source(source: Source, n_clusters: int, settings: Settings, options: Run
         with checkpoints.preparing(source, n_clusters) as rows:
             problem = prepare(rows, n_clusters, settings)
         monitor, rng = Monitor(problem, checkpoints), np.random.default_rng(checkpoints.seed)
-        seeds = initial_centers(settings.init, settings.n_init, n_clusters, rows, problem.objective.scaling, rng)
-        rngs = rng.spawn(settings.n_init)  # the restarts have their own, so that each can be resumed
+        initial = initial_centers(settings.init, settings.n_init, n_clusters, rows, problem.objective.scaling, rng)
+        rngs = _spawn(rng, settings.n_init)  # the restarts have their own, so that each can be resumed
         try:
             monitor.replay_best()
-            for restart, start in _restarts(seeds, settings.n_init, monitor):
+            for restart, start in _restarts(initial, settings.n_init, monitor):
                 with monitor.restart(restart):
                     stages = Stages(problem, start, rngs[restart])
                     for stage in stages:
@@ -152,7 +152,15 @@ def fit_source(source: Source, n_clusters: int, settings: Settings, options: Run
         return result
 
 
-def _restarts(seeds: Iterable[Tensor], n_init: int, monitor: Monitor) -> Iterator[tuple[int, Tensor | FitPosition]]:
+def _spawn(rng: np.random.Generator, n: int) -> list[np.random.Generator]:
+    """Return independent generators, which depend on the state or the seed of another."""
+    try:
+        return rng.spawn(n)
+    except TypeError:  # it was made from a RandomState, which has no seed sequence
+        return [np.random.default_rng(seed) for seed in rng.integers(2**63, size=n)]
+
+
+def _restarts(initial: Iterable[Tensor], n_init: int, monitor: Monitor) -> Iterator[tuple[int, Tensor | FitPosition]]:
     """Yield the number of each restart that is left, and its initial centers, or where it stood."""
     n_ended = 0
     if monitor.resumed is not None:
@@ -163,7 +171,7 @@ def _restarts(seeds: Iterable[Tensor], n_init: int, monitor: Monitor) -> Iterato
         yield n_ended, position
         n_ended += 1
     if n_ended < n_init:  # the initial centers of restarts that have ended are chosen again, and left out
-        yield from islice(enumerate(seeds), n_ended, None)
+        yield from islice(enumerate(initial), n_ended, None)
 
 
 class Problem(NamedTuple):
