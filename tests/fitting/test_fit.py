@@ -17,11 +17,11 @@ from softkmeans import Callback, FitInterrupted, InputError, MissingExtraError, 
 from softkmeans.data import as_source
 from softkmeans.distances import as_distance
 from softkmeans.objectives import FreeEnergy
+from softkmeans.temperature import Schedule
 
 IGNORE_NOT_CONVERGED = "ignore::sklearn.exceptions.ConvergenceWarning"
 
 pytestmark = pytest.mark.usefixtures("backend")
-from softkmeans.temperature import Schedule
 
 BLOBS, _ = make_blobs(240, n_features=3, centers=5, cluster_std=1.5, random_state=1)
 WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, len(BLOBS))
