@@ -184,9 +184,20 @@ def test_xie_beni_of_coinciding_centers_is_infinite():
     assert metrics.xie_beni(p.x, p.a, p.c[[0, 1, 0]]) == math.inf
 
 
+def test_a_row_alone_in_its_cluster_has_the_silhouette_width_zero():
+    """Check that the index does not grow until each row is a cluster of its own."""
+    x = np.random.default_rng(1).normal(size=(30, 2))
+    labels = [0, 0, 1, 1, 1, 2]
+    for variant in separation.VARIANTS:
+        assert metrics.silhouette_samples(x[:6], crisp(labels, 3), variant=variant)[-1] == 0
+        assert metrics.fuzzy_silhouette(x, np.eye(30), variant=variant) == 0
+        alone_of_two = metrics.silhouette_samples(x[:6], crisp(labels, 3), variant=variant, sample_weight=[1] * 5 + [2])
+        assert alone_of_two[-1] > 0  # a weight of 2 is a repeated row
+
+
 @pytest.mark.parametrize("variant", separation.VARIANTS)
 def test_undefined_silhouette_widths_are_zero(variant):
-    lone = metrics.fuzzy_silhouette([[0.0], [1.0]], np.eye(2), variant="exact")
+    lone = metrics.fuzzy_silhouette([[0.0], [1.0]], np.eye(2), variant=variant)
     together = metrics.fuzzy_silhouette([[0.0], [1.0]], [[1, 0], [1, 0]], variant=variant)
     coinciding = metrics.fuzzy_silhouette([[3.0]] * 4, np.eye(2)[[0, 0, 1, 1]], variant=variant)
     assert lone == together == coinciding == 0

@@ -91,9 +91,9 @@ def brute_silhouette(alpha, exact=False, given=False):
         c = p.c if given else (p.a.T @ p.x) / p.a.sum(0)[:, None]
 
         def to_cluster(i, k):
-            if not exact:
-                return math.dist(p.x[i], c[k])
             others = [j for j in range(len(u)) if labels[j] == k and j != i and s[j] > 0]
+            if not exact:
+                return None if k == labels[i] and not others else math.dist(p.x[i], c[k])
             return np.average([math.dist(p.x[i], p.x[j]) for j in others], weights=s[others]) if others else None
 
         def width(i):

@@ -130,8 +130,8 @@ def fuzzy_silhouette(
     Returns
     -------
     float
-        From -1 to 1; higher is better. An undefined width counts as 0: if the row is the only one of its cluster
-        ("exact"), if no other cluster has rows, or if all distances are 0. The result is 0 if no row has a likeliest
+        From -1 to 1; higher is better. An undefined width counts as 0: if the row is the only one of its cluster,
+        if no other cluster has rows, or if all distances are 0. The result is 0 if no row has a likeliest
         cluster.
 
     Raises
@@ -192,7 +192,7 @@ def silhouette_samples(
     Examples
     --------
     >>> silhouette_samples([[0.0], [1.0], [9.0]], [[1, 0], [1, 0], [0, 1]], centers=[[0.5], [9.5]]).round(4)
-    array([0.9474, 0.9412, 0.9412])
+    array([0.9474, 0.9412, 0.    ])
     """
     blocks = _silhouette_blocks(X, resp, centers, variant, sample_weight)
     return torch.cat([widths.cpu().double() for _, widths in blocks]).numpy()
@@ -210,25 +210,25 @@ def _silhouette_blocks(
 
 
 def _center_distances(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[NormalizedBlock, Tensor]]:
-    """Yield blocks of rows with their distances to the centers (m, k)."""
+    """Yield blocks of rows with their distances to the centers (m, k); infinite to one's own if no other row is there."""
     c = _membership_means(resp, x) if c is None else c
+    cluster_weights = _cluster_weights(resp)
     for block in normalized_blocks(resp, x):
-        yield block, _distances(block.others[0], c)
+        is_alone = _is_likeliest(block) & (_other_weights(block, cluster_weights) <= 0)
+        yield block, _distances(block.others[0], c).masked_fill(is_alone, math.inf)
 
 
 def _mean_row_distances(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[NormalizedBlock, Tensor]]:
     """Yield blocks of rows with their mean distances to the other rows of each cluster (m, k); infinite if none."""
     side = math.isqrt(BLOCK)  # of a tile of the distance matrix
-    cluster_weights = functools.reduce(
-        operator.add, (_crisp_weights(block).sum(0) for block in normalized_blocks(resp))
-    )
+    cluster_weights = _cluster_weights(resp)
     for block in normalized_blocks(resp, x, max_rows=side):
         tiles = (
             _distances(block.others[0], other.others[0]) @ _crisp_weights(other)
             for other in normalized_blocks(resp, x, max_rows=side)
         )
         distance_sums = functools.reduce(operator.add, tiles)
-        other_weights = cluster_weights - _is_likeliest(block) * block.copy_weight[:, None]
+        other_weights = _other_weights(block, cluster_weights)
         yield block, torch.where(other_weights > 0, distance_sums / other_weights, math.inf)
 
 
@@ -248,6 +248,16 @@ def _crisp_weights(block: NormalizedBlock) -> Tensor:
     return _is_likeliest(block) * block.w[:, None]
 
 
+def _cluster_weights(resp: Source) -> Tensor:
+    """Return the weight (k,) of the rows for which each cluster is the likeliest."""
+    return functools.reduce(operator.add, (_crisp_weights(block).sum(0) for block in normalized_blocks(resp)))
+
+
+def _other_weights(block: NormalizedBlock, cluster_weights: Tensor) -> Tensor:
+    """Return the weight in each cluster of all rows but the row itself (m, k)."""
+    return cluster_weights - _is_likeliest(block) * block.copy_weight[:, None]
+
+
 def _membership_gap(p: Tensor) -> Tensor:
     """Return the difference of the two largest memberships of each row (m,)."""
     first, second = p.topk(2, 1).values.unbind(1)
@@ -255,7 +265,11 @@ def _membership_gap(p: Tensor) -> Tensor:
 
 
 def _widths(distances: Tensor, is_likeliest: Tensor) -> Tensor:
-    """Return the silhouette widths (m,) from distances to clusters (m, k); 0 for 0 / 0 and inf / inf."""
+    """Return the silhouette widths (m,) from distances to clusters (m, k); 0 for 0 / 0 and inf / inf.
+
+    So a row that is alone in its cluster has the width 0, as Rousseeuw (1987) defines it: the width would otherwise be
+    largest if each row were a cluster.
+    """
     a, b = distances[is_likeliest], distances.masked_fill(is_likeliest, math.inf).amin(1)
     return torch.nan_to_num((b - a) / torch.maximum(a, b))
 
