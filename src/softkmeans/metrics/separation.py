@@ -210,7 +210,7 @@ def _silhouette_blocks(
 
 
 def _center_distances(resp: Source, x: Source, c: Tensor | None) -> Iterator[tuple[NormalizedBlock, Tensor]]:
-    """Yield blocks of rows with their distances to the centers (m, k); infinite to one's own if no other row is there."""
+    """Yield blocks of rows with their distances to the centers (m, k); infinite to the own one if the row is alone."""
     c = _membership_means(resp, x) if c is None else c
     cluster_weights = _cluster_weights(resp)
     for block in normalized_blocks(resp, x):
