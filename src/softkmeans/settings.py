@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from ._utils.checks import check_bool, check_count, check_not_negative
+from ._utils.checks import check_bool, check_count, check_not_negative, check_positive
 from ._utils.registry import one_of
 from .registries import ASSIGNMENTS, CALLBACKS, DISTANCES, PARAMETRIC, SEEDINGS, SOLVERS, TEMPERATURES
 
@@ -41,6 +41,11 @@ def _setting(
         Raises an InputError, given the name and an invalid value.
     """
     return field(default=default, metadata={"kind": kind, "text": text, "short": short, "check": check})
+
+
+def _check_noise_distance(name: str, value: Any) -> None:
+    if value is not None:
+        check_positive(name, value, ", in the units of the distance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,7 @@ class Settings:
         "Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers "
         "belong to the noise. Memberships then sum to less than 1.",
         short="Distance to a noise cluster: rows farther than this from all centers are noise.",
+        check=_check_noise_distance,
     )
     frozen: Any = _setting(
         None,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["check_bool", "check_count", "check_fraction", "check_known", "check_not_negative", "check_positive"]
+__all__ = [
+    "check_bool",
+    "check_count",
+    "check_fraction",
+    "check_known",
+    "check_not_negative",
+    "check_positive",
+    "is_number",
+]
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -35,19 +43,29 @@ def check_bool(name: str, value: Any) -> None:
         raise InputError(parameter=name, value=value, expected="True or False")
 
 
+def is_number(value: Any, condition: Callable[[float], bool]) -> bool:
+    """Return whether value is a real number, but no bool, that fulfills a condition."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return condition(float(value))
+    except OverflowError:  # an integer beyond the range of floats
+        return False
+
+
 def check_positive(name: str, value: Any, otherwise: str = "") -> None:
     """Raise an InputError unless value is a finite number above 0; ``otherwise`` describes other valid values."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+    if not is_number(value, lambda number: 0 < number < math.inf):
         raise InputError(parameter=name, value=value, hint=f"give a finite number above 0{otherwise}")
 
 
 def check_not_negative(name: str, value: Any) -> None:
     """Raise an InputError unless value is a finite number of 0 or more."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
+    if not is_number(value, lambda number: 0 <= number < math.inf):
         raise InputError(parameter=name, value=value, hint="give a finite number of 0 or more")
 
 
 def check_fraction(name: str, value: Any) -> None:
     """Raise an InputError unless value is a number from 0 to 1."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= 1:
+    if not is_number(value, lambda number: 0 <= number <= 1):
         raise InputError(parameter=name, value=value, hint="give a number from 0 to 1")

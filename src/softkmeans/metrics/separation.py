@@ -8,7 +8,6 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .._utils.checks import check_known
+from .._utils.checks import check_known, is_number
 from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import InputError
@@ -313,5 +312,5 @@ def _check_centers(centers: Table, resp: Source, x: Source) -> Tensor:
 
 def _check_at_least(name: str, value: Any, minimum: int) -> None:
     """Raise an InputError unless value is a finite number of ``minimum`` or more."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not minimum <= float(value) < math.inf:
+    if not is_number(value, lambda number: minimum <= number < math.inf):
         raise InputError(parameter=name, value=value, hint=f"give a finite number of {minimum} or more")

@@ -7,13 +7,13 @@ __all__ = ["ASSIGNMENTS", "Assignment", "AssignmentRule", "Fuzzy", "Softmax", "a
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.checks import is_number
 from ..errors import InputError, Message, Setting
 from ..registries import ASSIGNMENTS
 
@@ -181,7 +181,7 @@ class Fuzzy(AssignmentRule):
 
     def __post_init__(self) -> None:
         value = self.fuzzifier
-        if isinstance(value, bool) or not (isinstance(value, Real) and 1 < value < math.inf):
+        if not is_number(value, lambda number: 1 < number < math.inf):
             raise InputError(parameter="fuzzifier", value=value, hint="give a finite number above 1")
 
     @override

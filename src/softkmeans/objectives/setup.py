@@ -112,7 +112,6 @@ def _scaled_noise_distance(
     noise_distance: float, rule: AssignmentRule, scaling: Scaling, temperature_rule: TemperatureRule
 ) -> float:
     """Check the distance of the noise cluster, and convert it to the units of the scaled data."""
-    check_positive("noise_distance", noise_distance, ", in the units of the distance")
     problem, hint = "", ""
     if not rule.supports_noise:
         problem, hint = f"is not supported with {rule.name} memberships", "leave it out"

@@ -15,14 +15,11 @@ import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save as to_bytes
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.atomic import atomic_write
 from .._utils.registry import Registry
-from ..callbacks import Step
 from ..data.block import as_tensor
 from ..data.frames import as_rows
 from ..errors import InputError, Message, Setting, warn
@@ -30,8 +27,6 @@ from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
 from ..estimators.pipeline import Model, split_pipeline
 from ..estimators.soft_kmeans import SoftKMeans
-from ..fitting.partial_fit import OnlineState
-from ..model.assignment import as_assignment
 from ..registries import (
     ASSIGNMENTS,
     DISTANCES,
@@ -43,22 +38,19 @@ from ..registries import (
 from ..seeding import Seeding
 from ..solvers import Adam, Em, Lbfgs, Online
 from ..temperature import Fixed, MaximumLikelihood, Schedule, TemperatureRule
+from .restore import (
+    RULE_FIELD_IN_FILE,
+    SCALAR_ATTRIBUTES,
+    STATS_NAMES_IN_FILE,
+    check_parameters,
+    restore_fit,
+    with_scaler,
+)
 
 FORMAT = "softkmeans"
 VERSION = 2
 
 MODEL_CLASSES: dict[str, type[SoftClusterer]] = {kind.__name__: kind for kind in (SoftKMeans, FuzzyCMeans)}
-SCALAR_ATTRIBUTES = (
-    "temperature_",
-    "objective_",
-    "free_energy_",
-    "distortion_",
-    "entropy_",
-    "inertia_",
-    "noise_weight_",
-    "n_iter_",
-    "converged_",
-)
 # Names in the file of classes that are not registered under these names.
 SETTING_CLASSES: dict[str, type] = {
     **{kind.__name__.lower(): kind for kind in (Adam, Em, Lbfgs, Online)},
@@ -74,11 +66,6 @@ PREDICTION_PARAMETERS = ("assignment", "distance")  # another value would give o
 ARRAY_PARAMETERS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 FIT_PARAMETERS = ("checkpoint", "resume")  # parameters of a fit, which are not saved
 SCALER_ATTRIBUTES = ("mean_", "scale_", "var_")
-# Fields of Stats that have another name in files of version 2.
-STATS_NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
-RULE_FIELD_IN_FILE = ("noise_logit=", "outside=")  # likewise, in the description of the assignment rule
-MAX_ROUNDING_ERROR = 1e-9  # of the sum of the priors
-CENTER_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Errors that reading an inconsistent file raises.
 DAMAGE_ERRORS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -303,95 +290,6 @@ def _restore(content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
     """Return the model that the content of a file describes."""
     model_class = MODEL_CLASSES[content.get("kind", "SoftKMeans")]  # version 1 had no other class
     estimator = model_class(**{n: _from_json(n, v, tensors) for n, v in content["parameters"].items()})
-    _restore_fit(estimator, content, tensors)
-    return _with_scaler(estimator, content, tensors)
-
-
-def _restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    centers = tensors["cluster_centers_"]
-    n_clusters, estimator.n_features_in_ = centers.shape
-    _require(0 not in centers.shape and centers.dtype in CENTER_DTYPES, "the centers must be a matrix of floats")
-    _require(bool(centers.isfinite().all()), "the centers must be finite")
-    estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
-    for name in SCALAR_ATTRIBUTES:
-        if name in content["attributes"]:
-            setattr(estimator, name, content["attributes"][name])
-    if isinstance(estimator, SoftKMeans):
-        _restore_mixture(estimator, tensors, n_clusters)
-    if "progress" in content:
-        _restore_progress(estimator, content["progress"], tensors)
-    if "history_" in tensors:
-        _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has a wrong shape")
-        _require(tensors["history_"].shape[1:] == (len(Step._fields) - 1,), "history_ has a wrong shape")
-        estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
-        rows = tensors["history_"].tolist()
-        estimator.history_ = tuple(Step(int(row[0]), *row[1:-2], *map(int, row[-2:])) for row in rows)
-
-
-def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Tensor]) -> None:
-    fields = {name: field for field, name in STATS_NAMES_IN_FILE.items()}
-    short_names = {name: name.removeprefix("progress.") for name in tensors if name.startswith("progress.")}
-    state = {fields.get(short, short): tensors[name] for name, short in short_names.items()}
-    progress = OnlineState.of(kind.replace(*RULE_FIELD_IN_FILE[::-1]), state)
-    centers, stats = tensors["cluster_centers_"], progress.running.stats
-    _require(progress.shift.shape == centers.shape[1:], "the online state has another number of features")
-    _require(stats.weighted_sum.shape == centers.shape, "the sums of the online state have a wrong shape")
-    per_cluster = (stats.weight, stats.irls_weight, stats.kink_weight, stats.distortion)
-    _require(
-        all(part.shape == centers.shape[:1] for part in per_cluster), "the online state has another number of clusters"
-    )
-    _require(
-        all(part.dtype.is_floating_point and part.isfinite().all() for part in state.values()),
-        "the online state must be finite",
-    )
-    _require(
-        progress.scale > 0 and progress.running.seen >= 0 and progress.running.unit >= 0,
-        "the online state must not be negative",
-    )
-    estimator._progress = progress
-
-
-def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:
-    if not as_assignment(estimator.assignment).uses_temperature:
-        return
-    if "temperature_" in tensors:
-        estimator.temperature_ = tensors["temperature_"].numpy()
-    temperature = estimator.temperature_
-    is_per_cluster = (
-        isinstance(temperature, np.ndarray) and temperature.shape == (n_clusters,) and temperature.dtype == float
-    )
-    _require(
-        isinstance(temperature, float) or is_per_cluster, "the temperature must be a number, or one for each cluster"
-    )
-    _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
-    equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
-    estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
-    are_priors = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0
-    _require(
-        bool(are_priors and estimator.priors_.sum() < 1 + MAX_ROUNDING_ERROR),
-        "the priors must be at least 0 with a sum of at most 1",
-    )
-
-
-def _with_scaler(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
-    names = np.array(content["feature_names"], dtype=object)
-    _require(names.shape in ((0,), (estimator.n_features_in_,)), "feature_names has a wrong length")
-    if content["scaler"] is None:
-        if len(names):
-            estimator.feature_names_in_ = names
-        return estimator
-    scaler = StandardScaler(**content["scaler"])
-    is_saved = {"mean_": scaler.with_mean or scaler.with_std, "scale_": scaler.with_std, "var_": scaler.with_std}
-    for name, saved in is_saved.items():
-        value = tensors[f"scaler.{name}"].numpy() if saved else None
-        _require(value is None or value.shape == (estimator.n_features_in_,), f"the scaler's {name} has a wrong shape")
-        setattr(scaler, name, value)
-    scaler.n_features_in_ = estimator.n_features_in_
-    if len(names):
-        scaler.feature_names_in_ = names
-    return make_pipeline(scaler, estimator)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+    check_parameters(estimator)
+    restore_fit(estimator, content, tensors)
+    return with_scaler(estimator, content, tensors)

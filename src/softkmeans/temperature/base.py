@@ -17,13 +17,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
-from .._utils.checks import check_positive
+from .._utils.checks import check_positive, is_number
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
@@ -112,7 +111,7 @@ class TemperatureRule(ABC):
 
 def check_number(rule: str, number: Any) -> None:
     """Raise an InputError unless the number of a rule, as in "perplexity:1.5", is finite and above 0."""
-    if not isinstance(number, Real) or isinstance(number, bool) or not 0 < float(number) < math.inf:
+    if not is_number(number, lambda value: 0 < value < math.inf):
         raise InputError(
             parameter="temperature", value=f"{rule}:{number}", hint="give a finite number above 0 after the colon"
         )

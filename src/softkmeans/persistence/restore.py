@@ -1,0 +1,162 @@
+"""Restore a fitted estimator from the content of a model file, and check all that is in it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "RULE_FIELD_IN_FILE",
+    "SCALAR_ATTRIBUTES",
+    "STATS_NAMES_IN_FILE",
+    "check_parameters",
+    "restore_fit",
+    "with_scaler",
+]
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from ..callbacks import Step
+from ..distances import as_distance
+from ..estimators.base import SoftClusterer
+from ..estimators.pipeline import Model
+from ..estimators.soft_kmeans import SoftKMeans
+from ..fitting.partial_fit import OnlineState
+from ..model.assignment import as_assignment
+from ..solvers import as_solver
+from ..temperature import as_temperature
+
+# Attributes that are numbers, with their types.
+SCALAR_ATTRIBUTES: dict[str, type] = {
+    "temperature_": float,
+    "objective_": float,
+    "free_energy_": float,
+    "distortion_": float,
+    "entropy_": float,
+    "inertia_": float,
+    "noise_weight_": float,
+    "n_iter_": int,
+    "converged_": bool,
+}
+MAY_BE_NAN = ("free_energy_",)  # if each cluster has its own temperature
+# Fields of Stats that have another name in files of version 2.
+STATS_NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
+RULE_FIELD_IN_FILE = ("noise_logit=", "outside=")  # likewise, in the description of the assignment rule
+MAX_ROUNDING_ERROR = 1e-9  # of the sum of the priors
+CENTER_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_parameters(estimator: SoftClusterer) -> None:
+    """Raise an error unless the parameters pass the checks of a fit that do not need the data."""
+    settings = estimator._settings(warm=False)
+    as_distance(settings.distance)
+    as_solver(settings.solver)
+    if as_assignment(settings.assignment).uses_temperature:
+        as_temperature(settings.temperature)
+    _require(estimator.device is None or isinstance(estimator.device, str), "the device must be a name")
+    torch.device(estimator.device or "cpu")
+
+
+def restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Set the fitted attributes of an estimator.
+
+    Raises
+    ------
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError or ValueError
+        If the content is inconsistent.
+    """
+    centers = tensors["cluster_centers_"]
+    n_clusters, estimator.n_features_in_ = centers.shape
+    _require(0 not in centers.shape and centers.dtype in CENTER_DTYPES, "the centers must be a matrix of floats")
+    _require(bool(centers.isfinite().all()), "the centers must be finite")
+    estimator.cluster_centers_ = centers if content["tensor"] else centers.numpy()
+    for name, kind in SCALAR_ATTRIBUTES.items():
+        if name in content["attributes"]:
+            value = content["attributes"][name]
+            _require(math.isfinite(value) or name in MAY_BE_NAN, f"{name} must be finite")
+            _require(isinstance(value, kind) and isinstance(value, bool) == (kind is bool), f"{name} has a wrong type")
+            setattr(estimator, name, value)
+    if isinstance(estimator, SoftKMeans):
+        _restore_mixture(estimator, tensors, n_clusters)
+    if "progress" in content:
+        _restore_progress(estimator, content["progress"], tensors)
+    if "history_" in tensors:
+        _require(tensors["cluster_weights_"].shape == (n_clusters,), "cluster_weights_ has a wrong shape")
+        _require(tensors["history_"].shape[1:] == (len(Step._fields) - 1,), "history_ has a wrong shape")
+        estimator.cluster_weights_ = tensors["cluster_weights_"].numpy()
+        rows = tensors["history_"].tolist()
+        estimator.history_ = tuple(Step(int(row[0]), *row[1:-2], *map(int, row[-2:])) for row in rows)
+
+
+def _restore_progress(estimator: SoftClusterer, kind: str, tensors: dict[str, Tensor]) -> None:
+    fields = {name: field for field, name in STATS_NAMES_IN_FILE.items()}
+    short_names = {name: name.removeprefix("progress.") for name in tensors if name.startswith("progress.")}
+    state = {fields.get(short, short): tensors[name] for name, short in short_names.items()}
+    progress = OnlineState.of(kind.replace(*RULE_FIELD_IN_FILE[::-1]), state)
+    centers, stats = tensors["cluster_centers_"], progress.running.stats
+    _require(progress.shift.shape == centers.shape[1:], "the online state has another number of features")
+    _require(stats.weighted_sum.shape == centers.shape, "the sums of the online state have a wrong shape")
+    per_cluster = (stats.weight, stats.irls_weight, stats.kink_weight, stats.distortion)
+    _require(
+        all(part.shape == centers.shape[:1] for part in per_cluster), "the online state has another number of clusters"
+    )
+    _require(
+        all(part.dtype.is_floating_point and part.isfinite().all() for part in state.values()),
+        "the online state must be finite",
+    )
+    _require(
+        progress.scale > 0 and progress.running.seen >= 0 and progress.running.unit >= 0,
+        "the online state must not be negative",
+    )
+    estimator._progress = progress
+
+
+def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_clusters: int) -> None:
+    if not as_assignment(estimator.assignment).uses_temperature:
+        return
+    if "temperature_" in tensors:
+        estimator.temperature_ = tensors["temperature_"].numpy()
+    temperature = estimator.temperature_
+    is_per_cluster = (
+        isinstance(temperature, np.ndarray) and temperature.shape == (n_clusters,) and temperature.dtype == float
+    )
+    _require(
+        isinstance(temperature, float) or is_per_cluster, "the temperature must be a number, or one for each cluster"
+    )
+    _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
+    equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
+    estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
+    are_priors = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0
+    _require(
+        bool(are_priors and estimator.priors_.sum() < 1 + MAX_ROUNDING_ERROR),
+        "the priors must be at least 0 with a sum of at most 1",
+    )
+
+
+def with_scaler(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
+    """Return the estimator with the names of its features, in a pipeline if a scaler was saved with it."""
+    names = np.array(content["feature_names"], dtype=object)
+    _require(names.shape in ((0,), (estimator.n_features_in_,)), "feature_names has a wrong length")
+    if content["scaler"] is None:
+        if len(names):
+            estimator.feature_names_in_ = names
+        return estimator
+    scaler = StandardScaler(**content["scaler"])
+    is_saved = {"mean_": scaler.with_mean or scaler.with_std, "scale_": scaler.with_std, "var_": scaler.with_std}
+    for name, saved in is_saved.items():
+        value = tensors[f"scaler.{name}"].numpy() if saved else None
+        _require(value is None or value.shape == (estimator.n_features_in_,), f"the scaler's {name} has a wrong shape")
+        setattr(scaler, name, value)
+    scaler.n_features_in_ = estimator.n_features_in_
+    if len(names):
+        scaler.feature_names_in_ = names
+    return make_pipeline(scaler, estimator)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
