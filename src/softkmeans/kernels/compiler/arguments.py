@@ -1,0 +1,224 @@
+"""Declarations of a kernel's arguments: each is declared once, with all that generator and caller need to know.
+
+Argument order, types, memory layout and the caller's checks derive from the declarations. This class declares the
+arguments of a kernel that sums the rows of an array::
+
+    class SumArguments(Arguments):
+        m = Number("rows")
+        d = Number("features")
+        x = Input(FLOAT, lambda numbers: (numbers.m, numbers.d), "the rows")
+        total = Sum(lambda numbers: (numbers.d,), "their sum")
+
+In a kernel, an object ``t`` of this class has the array ``t.x`` and the number ``t.m``. For the caller,
+``SumArguments.x`` is the declaration. ``numbers`` is an object of the caller that has the value of each `Number` and
+`Setting` as an attribute of the same name; shapes may use other attributes, too.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "FLOAT",
+    "FLOAT64",
+    "INT64",
+    "Argument",
+    "Arguments",
+    "ArrayArgument",
+    "Element",
+    "Input",
+    "Number",
+    "Output",
+    "ScalarArgument",
+    "Scratch",
+    "Setting",
+    "Sum",
+]
+
+import inspect
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Generic, NoReturn, Self, TypeVar, overload
+
+import numpy as np
+from llvmlite import ir
+
+from . import values
+from .code import Code
+from .values import Array, Value
+
+P = TypeVar("P")
+
+SETTINGS = "settings"  # the name of the array in which all settings are passed
+
+
+class Element(Enum):
+    """The type of an array's numbers."""
+
+    FLOAT = "float"  # of the kernel's size
+    FLOAT64 = "float64"
+    INT64 = "int64"
+
+    def dtype(self, bits: int) -> np.dtype[Any]:
+        """Return NumPy's type, in a kernel for floats of a size."""
+        return np.dtype(f"{self.value}{bits}" if self is Element.FLOAT else self.value)
+
+    def ir_type(self, bits: int) -> ir.Type:
+        """Return LLVM's type, in a kernel for floats of a size."""
+        types = {"float32": values.FLOAT32, "float64": values.FLOAT64, "int64": values.INT64}
+        return types[self.dtype(bits).name]
+
+
+FLOAT, FLOAT64, INT64 = Element.FLOAT, Element.FLOAT64, Element.INT64
+
+
+class Argument:
+    """An argument of a kernel.
+
+    Parameters
+    ----------
+    description : str
+        What it is, in one line.
+    """
+
+    name: str
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+
+class ArrayArgument(Argument, Generic[P]):
+    """An array.
+
+    Parameters
+    ----------
+    element : Element
+        Type of its numbers.
+    shape : callable
+        Function from the caller's numbers to the array's shape.
+    description : str
+        What it holds, in one line.
+    """
+
+    is_in_memory = False  # whether it lies in the memory of a call, not in an array that the caller gives
+
+    def __init__(self, element: Element, shape: Callable[[P], tuple[int, ...]], description: str) -> None:
+        super().__init__(description)
+        self.element, self.shape = element, shape
+
+    @overload
+    def __get__(self, t: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, t: Arguments, owner: type) -> Array: ...
+    def __get__(self, t: Arguments | None, owner: type) -> Self | Array:
+        return self if t is None else t.arrays[self.name]
+
+    def __set__(self, t: Arguments, value: Any) -> NoReturn:
+        raise TypeError(f"{self.name} is an array: write {self.name}[i] = ... or {self.name}.store(i, ...)")
+
+
+class Input(ArrayArgument[P]):
+    """An array that the caller gives, and the kernel only reads."""
+
+
+class Output(ArrayArgument[P]):
+    """An array that the caller gives, and the kernel writes."""
+
+
+class Scratch(ArrayArgument[P]):
+    """An array in the memory of a call. It is 0 at the beginning; the caller may read it after the call."""
+
+    is_in_memory = True
+
+
+class Sum(ArrayArgument[P]):
+    """A float64 array in the memory of a call, which is 0 at the beginning. The caller adds it up over calls."""
+
+    is_in_memory = True
+
+    def __init__(self, shape: Callable[[P], tuple[int, ...]], description: str) -> None:
+        super().__init__(FLOAT64, shape, description)
+
+
+class ScalarArgument(Argument):
+    """A number, whose value is the attribute of this name of the caller's numbers."""
+
+    @overload
+    def __get__(self, t: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, t: Arguments, owner: type) -> Value: ...
+    def __get__(self, t: Arguments | None, owner: type) -> Self | Value:
+        return self if t is None else t.scalars[self.name]
+
+    def __set__(self, t: Arguments, value: int | float) -> None:
+        """Replace the number by a constant that is known when the kernel is written."""
+        t.scalars[self.name] = Value(t.code, t.code.constant(value, t.scalars[self.name].ir.type))
+
+
+class Number(ScalarArgument):
+    """An integer, such as a size."""
+
+
+class Setting(ScalarArgument):
+    """A number of the kernel's float type."""
+
+
+class Arguments:
+    """The arguments of a kernel, while it is written; base class of the classes that declare them.
+
+    A subclass has the arguments of its base classes and its own. It may have more attributes, for the state of the
+    kernel while it is written.
+
+    Parameters
+    ----------
+    code : Code
+        The writer of the kernel.
+    parameters : sequence of ir.Value
+        The parameters of the LLVM function, in the order of `parameter_types`.
+    """
+
+    def __init_subclass__(cls) -> None:
+        for name in vars(cls).keys() & {*vars(Arguments), "arrays", "code", "scalars"}:
+            if isinstance(vars(cls)[name], Argument):
+                raise TypeError(f"{cls.__name__}.{name}: an argument can't have this name; choose another")
+
+    def __init__(self, code: Code, parameters: Sequence[ir.Value]) -> None:
+        self.code = code
+        self.arrays: dict[str, Array] = {}
+        self.scalars: dict[str, Value] = {}
+        by_name = dict(zip(self.parameter_types(code.bits), parameters, strict=True))
+        for argument in self.declared():
+            if isinstance(argument, ArrayArgument):
+                is_input = isinstance(argument, Input)
+                self.arrays[argument.name] = Array(code, argument.name, by_name[argument.name], is_input=is_input)
+            elif isinstance(argument, Number):
+                self.scalars[argument.name] = Value(code, by_name[argument.name])
+        for i, setting in enumerate(self.settings()):
+            self.scalars[setting.name] = Array(code, SETTINGS, by_name[SETTINGS])[i]
+
+    @classmethod
+    def declared(cls) -> list[Argument]:
+        """Return the declared arguments, those of base classes first."""
+        by_name: dict[str, Argument] = {}
+        for owner in reversed(inspect.getmro(cls)):
+            by_name |= {name: value for name, value in vars(owner).items() if isinstance(value, Argument)}
+        return list(by_name.values())
+
+    @classmethod
+    def settings(cls) -> list[Setting]:
+        """Return the declared settings, in the order in which they are passed."""
+        return [argument for argument in cls.declared() if isinstance(argument, Setting)]
+
+    @classmethod
+    def parameter_types(cls, bits: int) -> dict[str, ir.Type]:
+        """Return the LLVM types of the function's parameters by name, in order."""
+        types: dict[str, ir.Type] = {}
+        for argument in cls.declared():
+            if isinstance(argument, ArrayArgument):
+                types[argument.name] = argument.element.ir_type(bits).as_pointer()
+            elif isinstance(argument, Number):
+                types[argument.name] = values.INT64
+        if cls.settings():
+            types[SETTINGS] = FLOAT.ir_type(bits).as_pointer()
+        return types
