@@ -14,6 +14,9 @@ other users can't write to.
 Where there is no such folder, or it can't be used, kernels are compiled in every process.
 """
 
+# pathlib has no functions for files in an open folder:
+# ruff: noqa: PTH105, PTH123, PTH208
+
 from __future__ import annotations
 
 __all__ = ["MAX_UNUSED_DAYS", "UntrustedError", "cache_folder", "read_object", "write_object"]
@@ -34,9 +37,9 @@ MAX_UNUSED_DAYS = 90  # files that no process has used for so long are deleted
 _DAY = 24 * 60 * 60.0
 
 _HAS_OWNERS = os.name == "posix"
-# Some platforms lack some of these flags. O_NONBLOCK: opening a named pipe does not wait.
-_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Some platforms lack some of these flags. With O_NONBLOCK, opening a named pipe does not wait.
+_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 _warned: set[str] = set()  # the folders that this process has warned of
 
@@ -98,14 +101,18 @@ def _open_folder(stack: ExitStack, *, create: bool) -> _Folder | None:
     return None
 
 
-def _check(status: os.stat_result, what: str, *, or_root: bool = False, any_mode: bool = False) -> None:
-    """Raise an error if another user may have written what an open descriptor refers to."""
-    if not _HAS_OWNERS:
-        return
-    if status.st_uid != os.geteuid() and not (or_root and status.st_uid == 0):
-        raise UntrustedError(f"{what} belongs to another user: delete it, or set XDG_CACHE_HOME to a folder of yours")
-    if stat.S_IMODE(status.st_mode) & (stat.S_IWGRP | stat.S_IWOTH) and not any_mode:
-        raise UntrustedError(f"other users may write to {what}: run chmod go-w {what}")
+def _owner(status: os.stat_result) -> int | None:
+    """Return the owner of an open file if it is another user; None if it is this user, or there are no owners."""
+    return status.st_uid if _HAS_OWNERS and status.st_uid != os.geteuid() else None
+
+
+def _is_shared(status: os.stat_result) -> bool:
+    """Return whether other users may write to an open file."""
+    return _HAS_OWNERS and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _error_of_owner(folder: Path) -> UntrustedError:
+    return UntrustedError(f"{folder} belongs to another user: set XDG_CACHE_HOME to a folder of your own")
 
 
 class _Folder:
@@ -140,7 +147,8 @@ class _Folder:
             return
         self._descriptor = os.open(base, _FOLDER)  # a link is followed: some keep ~/.cache on another disk
         stack.callback(os.close, self._descriptor)
-        _check(os.fstat(self._descriptor), str(base), or_root=True, any_mode=True)
+        if _owner(os.fstat(self._descriptor)) not in (None, 0):
+            raise _error_of_owner(base)
         for folder in (path.parent, path):
             self._enter(folder, stack, create=create)
 
@@ -153,7 +161,11 @@ class _Folder:
             raise UntrustedError(f"{folder} is a symbolic link: replace it by a folder")
         self._descriptor = os.open(folder.name, _FOLDER | _SAFELY, dir_fd=self._descriptor)
         stack.callback(os.close, self._descriptor)
-        _check(os.fstat(self._descriptor), str(folder))
+        status = os.fstat(self._descriptor)
+        if _owner(status) is not None:
+            raise _error_of_owner(folder)
+        if _is_shared(status):
+            raise UntrustedError(f"other users may write to {folder}: run chmod go-w {folder}")
 
     def _at(self, name: str) -> str:
         """Return the name of a file for functions that take ``dir_fd``."""
@@ -161,13 +173,10 @@ class _Folder:
 
     def read(self, name: str) -> bytes:
         """Return the content of a file, or nothing if it is not a file that only the user may write."""
-        with open(os.open(self._at(name), os.O_RDONLY | _SAFELY, dir_fd=self._descriptor), "rb") as file:  # noqa: PTH123
+        with open(os.open(self._at(name), os.O_RDONLY | _SAFELY, dir_fd=self._descriptor), "rb") as file:
             status = os.fstat(file.fileno())
-            try:
-                _check(status, name)
-            except UntrustedError:  # the folder is the user's, so the file is compiled and replaced
-                return b""
-            return file.read() if stat.S_ISREG(status.st_mode) else b""
+            is_trusted = stat.S_ISREG(status.st_mode) and _owner(status) is None and not _is_shared(status)
+            return file.read() if is_trusted else b""  # the folder is the user's, so the file will be replaced
 
     def mark_as_used(self, name: str) -> None:
         """Set the time of a file to now, if it is more than a day ago."""
@@ -180,10 +189,10 @@ class _Folder:
         temporary, flags = f"{name}.{secrets.token_hex(8)}.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
         descriptor = os.open(self._at(temporary), flags, 0o600, dir_fd=self._descriptor)
         try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123
+            with open(descriptor, "wb") as file:
                 file.write(content)
             both = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
-            os.replace(self._at(temporary), self._at(name), **both)  # noqa: PTH105
+            os.replace(self._at(temporary), self._at(name), **both)
         except BaseException:
             self._delete(temporary)
             raise
@@ -191,10 +200,10 @@ class _Folder:
     def delete_unused(self, version: str) -> None:
         """Delete files of other versions that have not been used for `MAX_UNUSED_DAYS`."""
         oldest = time.time() - MAX_UNUSED_DAYS * _DAY
-        for name in os.listdir(self.path if self._descriptor is None else self._descriptor):  # noqa: PTH208
+        for name in os.listdir(self.path if self._descriptor is None else self._descriptor):
             with suppress(OSError):  # another process may have deleted it first
-                is_ours = name.endswith((".o", ".tmp")) and version not in name
-                if is_ours and self._status(name).st_mtime < oldest:
+                is_old_version = name.endswith(".o") and version not in name
+                if (is_old_version or name.endswith(".tmp")) and self._status(name).st_mtime < oldest:
                     self._delete(name)
 
     def _status(self, name: str) -> os.stat_result:

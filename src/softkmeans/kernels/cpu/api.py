@@ -165,7 +165,8 @@ def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Arr
     factor = prepared.distance_factor
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
-    distortion = chunks.total(totals, AccumulateArguments.distortion_total) + weight * b / prepared.beta  # without the bias
+    biased_distortion = chunks.total(totals, AccumulateArguments.distortion_total)
+    distortion = biased_distortion + weight * b / prepared.beta
     irls_weight = factor * weight
     return Stats(
         weight=torch.tensor(weight),

@@ -136,9 +136,7 @@ def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array
         raise OutOfRangeError
 
 
-def _settings(
-    bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int
-) -> dict[str, Any]:
+def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int) -> dict[str, Any]:
     """Return the settings of `PassArguments` by name."""
     roundoff = float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
     beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
