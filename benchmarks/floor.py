@@ -29,8 +29,8 @@ def seconds(rates, n, d, k):
 class LoopArguments(Arguments):
     """The arguments of the loops that are measured."""
 
-    n = Number("rounds")
-    x = Output(FLOAT, lambda _: (2048,), "numbers to work on")
+    n = Number(lambda p: p, "rounds")
+    x = Output(FLOAT, lambda p: (2048,), "numbers to work on")
 
 
 def _kernel(write):

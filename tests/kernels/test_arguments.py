@@ -24,14 +24,14 @@ class Numbers:
 
 
 class ScaledSumArguments(Arguments):
-    m = compiler.Number("rows")
+    m = compiler.Number(lambda p: p.m, "rows")
     x = compiler.Input(FLOAT, lambda p: (p.m, p.d), "the rows")
-    factor = compiler.Setting("factor of the rows")
+    factor = compiler.Setting(lambda p: p.factor, "factor of the rows")
     total = compiler.Sum(lambda p: (p.d,), "their sum")
-    d = compiler.Number("features")
+    d = compiler.Number(lambda p: p.d, "features")
     count = compiler.Sum(lambda p: (1,), "their number")
     row = compiler.Scratch(FLOAT, lambda p: (p.d,), "a row times the factor")
-    offset = compiler.Setting("added to the rows")
+    offset = compiler.Setting(lambda p: p.offset, "added to the rows")
     seen = compiler.Scratch(INT64, lambda p: (1,), "the number of rows")
     y = compiler.Output(FLOAT, lambda p: (p.m, p.d), "the rows times the factor, plus the offset")
 
@@ -114,12 +114,12 @@ def test_a_number_that_the_caller_lacks_is_named():
 @pytest.mark.parametrize("name", ["code", "settings", "declared", "arrays"])
 def test_names_that_arguments_can_not_have(name):
     with pytest.raises(TypeError, match=f"Bad.{name}: an argument can't have this name"):
-        type("Bad", (Arguments,), {name: compiler.Number("rows")})
+        type("Bad", (Arguments,), {name: compiler.Number(lambda p: p.m, "rows")})
 
 
 def test_subclasses_have_the_arguments_of_their_bases():
     class More(ScaledSumArguments):
-        last = compiler.Number("another one")
+        last = compiler.Number(lambda p: p.m, "another one")
 
     names = [argument.name for argument in More.declared()]
     assert names == [*(argument.name for argument in ScaledSumArguments.declared()), "last"]
@@ -166,7 +166,7 @@ def test_every_argument_is_described_and_has_a_shape_or_a_value(name):
             for d in (3, 9):
                 assert all(isinstance(length, int) for length in argument.shape(replace(NUMBERS, d=d)))
         else:
-            assert isinstance(getattr(NUMBERS, argument.name), int if isinstance(argument, Number) else float)
+            assert isinstance(argument.value(NUMBERS), int if isinstance(argument, Number) else float)
 
 
 def test_every_number_of_a_pass_is_used():

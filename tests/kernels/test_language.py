@@ -31,8 +31,8 @@ class Numbers:
 
 
 class MapArguments(Arguments):
-    n = Number("numbers")
-    m = Number("another number")
+    n = Number(lambda p: p.n, "numbers")
+    m = Number(lambda p: p.m, "another number")
     x = Input(FLOAT, lambda p: (p.n,), "the numbers")
     out = Output(FLOAT, lambda p: (p.n,), "a number for each")
     doubles = Scratch(FLOAT64, lambda p: (p.n,), "float64 numbers")

@@ -4,14 +4,14 @@ Argument order, types, memory layout and the caller's checks derive from the dec
 arguments of a kernel that sums the rows of an array::
 
     class SumArguments(Arguments):
-        m = Number("rows")
-        d = Number("features")
-        x = Input(FLOAT, lambda numbers: (numbers.m, numbers.d), "the rows")
-        total = Sum(lambda numbers: (numbers.d,), "their sum")
+        m = Number(lambda p: p.m, "rows")
+        d = Number(lambda p: p.d, "features")
+        x = Input(FLOAT, lambda p: (p.m, p.d), "the rows")
+        total = Sum(lambda p: (p.d,), "their sum")
 
 In a kernel, an object ``t`` of this class has the array ``t.x`` and the number ``t.m``. For the caller,
-``SumArguments.x`` is the declaration. ``numbers`` is an object of the caller that has the value of each `Number` and
-`Setting` as an attribute of the same name; shapes may use other attributes, too.
+``SumArguments.x`` is the declaration. Shapes and values are functions of an object ``p`` of the caller, which has the
+sizes and other numbers as attributes.
 """
 
 from __future__ import annotations
@@ -141,8 +141,20 @@ class Sum(ArrayArgument[P]):
         super().__init__(FLOAT64, shape, description)
 
 
-class ScalarArgument(Argument):
-    """A number, whose value is the attribute of this name of the caller's numbers."""
+class ScalarArgument(Argument, Generic[P]):
+    """A number.
+
+    Parameters
+    ----------
+    value : callable
+        Function from the caller's numbers to its value.
+    description : str
+        What it is, in one line.
+    """
+
+    def __init__(self, value: Callable[[P], float], description: str) -> None:
+        super().__init__(description)
+        self.value = value
 
     @overload
     def __get__(self, t: None, owner: type) -> Self: ...
@@ -156,11 +168,11 @@ class ScalarArgument(Argument):
         t.scalars[self.name] = Value(t.code, t.code.constant(value, t.scalars[self.name].ir.type))
 
 
-class Number(ScalarArgument):
+class Number(ScalarArgument[P]):
     """An integer, such as a size."""
 
 
-class Setting(ScalarArgument):
+class Setting(ScalarArgument[P]):
     """A number of the kernel's float type."""
 
 
@@ -206,7 +218,7 @@ class Arguments:
         return list(by_name.values())
 
     @classmethod
-    def settings(cls) -> list[Setting]:
+    def settings(cls) -> list[Setting[Any]]:
         """Return the declared settings, in the order in which they are passed."""
         return [argument for argument in cls.declared() if isinstance(argument, Setting)]
 

@@ -39,8 +39,8 @@ class Call:
         self._parameters = list(arguments.parameter_types(compiled.bits))
         declared = arguments.declared()
         self._given = {a.name: a for a in declared if isinstance(a, ArrayArgument) and not a.is_in_memory}
-        self._numbers = [argument.name for argument in declared if isinstance(argument, Number)]
-        self._settings = [argument.name for argument in arguments.settings()]
+        self._numbers = [argument for argument in declared if isinstance(argument, Number)]
+        self._settings = arguments.settings()
         self._arrays = arrays  # keeps them alive
         self._addresses = self._checked_addresses(arrays, numbers)
 
@@ -68,8 +68,8 @@ class Call:
             raise TypeError(f"{self.compiled.kernel.name} needs {', '.join(map(self._describe, sorted(missing)))}")
         base = memory.ctypes.data
         addresses |= {name: base + offset for name, offset in self.layout.offsets.items()}
-        values = addresses | {name: int(getattr(numbers, name)) for name in self._numbers}
-        settings = np.array([getattr(numbers, name) for name in self._settings], FLOAT.dtype(self.compiled.bits))
+        values = addresses | {number.name: int(number.value(numbers)) for number in self._numbers}
+        settings = np.array([setting.value(numbers) for setting in self._settings], FLOAT.dtype(self.compiled.bits))
         values[SETTINGS] = settings.ctypes.data
         self.compiled.function(*[values[name] for name in self._parameters])
 

@@ -72,10 +72,12 @@ class Code:
             return value.ir
         if isinstance(value, ir.Value):
             return value
-        if not isinstance(value, numbers.Real if is_float(kind) else numbers.Integral):
-            expected = "a number" if is_float(kind) else "an integer"
-            raise TypeError(f"{value!r} in a kernel, expected {expected} or a value of the machine code")
-        return ir.Constant(kind, float(value) if is_float(kind) else int(value))
+        if is_float(kind) and isinstance(value, numbers.Real):
+            return ir.Constant(kind, float(value))
+        if not is_float(kind) and isinstance(value, numbers.Integral):
+            return ir.Constant(kind, int(value))
+        expected = "a number" if is_float(kind) else "an integer"
+        raise TypeError(f"{value!r} in a kernel, expected {expected} or a value of the machine code")
 
     def full(self, value: Any) -> Value:
         """Return a register with one number in all lanes."""

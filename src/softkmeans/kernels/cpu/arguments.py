@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import compiler
-from ..compiler import FLOAT, INT64, Arguments, Code, Number, Setting, Value, Variable
+from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
 from .strips import strip_counts
 
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
@@ -41,16 +41,12 @@ def round_up(number: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class PassNumbers:
-    """The numbers of a pass over a chunk of rows; see `PassArguments` for those that kernels take.
+    """The numbers of a pass over a chunk of rows. Those that kernels take are described there, in `PassArguments`.
 
     Attributes
     ----------
     bits : int
         Size of the kernel's floats: 32 or 64.
-    chunk_rows, n, d, k, tile_rows, has_weights, normalize, with_resp : int
-        Numbers of the kernels.
-    inverse_scale, beta, product_error, max_center_norm, error_factor, max_exponent, skipped_fraction : float
-        Settings of the kernels.
     """
 
     bits: int
@@ -101,22 +97,14 @@ class PassNumbers:
         return TILE_ROWS + 512 // self.bits
 
     @property
-    def n_threes(self) -> int:
-        """Strips of three registers."""
-        return strip_counts(self.padded_d // self.lanes)[0]
-
-    @property
-    def n_twos(self) -> int:
-        """Strips of two registers."""
-        return strip_counts(self.padded_d // self.lanes)[1]
-
-    @property
-    def n_ones(self) -> int:
-        """Strips of one register."""
-        return strip_counts(self.padded_d // self.lanes)[2]
+    def strip_counts(self) -> tuple[int, int, int]:
+        """The number of strips of each of `strips.WIDTHS`."""
+        return strip_counts(self.padded_d // self.lanes)
 
 
-# Shapes are functions of the numbers p of a pass.
+# Shapes and values are functions of the numbers p of a pass.
+Number = compiler.Number[PassNumbers]
+Setting = compiler.Setting[PassNumbers]
 Input = compiler.Input[PassNumbers]
 Output = compiler.Output[PassNumbers]
 Scratch = compiler.Scratch[PassNumbers]
@@ -139,21 +127,21 @@ class PassArguments(Arguments):
     first_row: Value
     panel_rows: Value
 
-    chunk_rows = Number("rows of the chunk")
-    d = Number("features")
-    padded_d = Number("features, rounded up to full registers")
-    k = Number("clusters")
-    tile_rows = Number("rows of a tile")
-    has_weights = Number("whether rows have weights")
-    normalize = Number("whether rows are divided by their length")
+    chunk_rows = Number(lambda p: p.chunk_rows, "rows of the chunk")
+    d = Number(lambda p: p.d, "features")
+    padded_d = Number(lambda p: p.padded_d, "features, rounded up to full registers")
+    k = Number(lambda p: p.k, "clusters")
+    tile_rows = Number(lambda p: p.tile_rows, "rows of a tile")
+    has_weights = Number(lambda p: p.has_weights, "whether rows have weights")
+    normalize = Number(lambda p: p.normalize, "whether rows are divided by their length")
 
-    inverse_scale = Setting("factor by which rows are multiplied after the shift")
-    beta = Setting("an unnormalized membership is 2^(beta (min_dist - dist))")
-    product_error = Setting("largest rounding error of a product, relative to (‖c‖ + ‖z‖)²")
-    max_center_norm = Setting("the largest ‖c‖")
-    error_factor = Setting("(‖c‖ + ‖z‖)² times this is the error of a log-membership, over MAX_PRODUCT_ERROR")
-    max_exponent = Setting("memberships below 2^-max_exponent are skipped")
-    skipped_fraction = Setting("the fraction of a cluster's weight that may be skipped for each row")
+    inverse_scale = Setting(lambda p: p.inverse_scale, "factor by which rows are multiplied after the shift")
+    beta = Setting(lambda p: p.beta, "an unnormalized membership is 2^(beta (min_dist - dist))")
+    product_error = Setting(lambda p: p.product_error, "largest rounding error of a product, relative to (‖c‖ + ‖z‖)²")
+    max_center_norm = Setting(lambda p: p.max_center_norm, "the largest ‖c‖")
+    error_factor = Setting(lambda p: p.error_factor, "error of a log-membership, over (‖c‖ + ‖z‖)² MAX_PRODUCT_ERROR")
+    max_exponent = Setting(lambda p: p.max_exponent, "memberships below 2^-max_exponent are skipped")
+    skipped_fraction = Setting(lambda p: p.skipped_fraction, "part of a cluster's weight that a row may lose")
 
     x = Input(FLOAT, lambda p: (p.chunk_rows, p.d), "the rows")
     weights = Input(FLOAT, lambda p: (p.chunk_rows if p.has_weights else 0,), "their weights")
@@ -206,11 +194,11 @@ class MembershipArguments(PassArguments):
 class AccumulateArguments(MembershipArguments):
     """The arguments of `kernels.accumulate`."""
 
-    padded_k = Number("clusters, rounded up to a multiple of four")
-    resp_stride = Number("numbers from one cluster to the next in tile_resp")
-    n_threes = Number("strips of three registers")
-    n_twos = Number("strips of two registers")
-    n_ones = Number("strips of one register")
+    padded_k = Number(lambda p: p.padded_k, "clusters, rounded up to a multiple of four")
+    resp_stride = Number(lambda p: p.resp_stride, "numbers from one cluster to the next in tile_resp")
+    n_threes = Number(lambda p: p.strip_counts[0], "strips of three registers")
+    n_twos = Number(lambda p: p.strip_counts[1], "strips of two registers")
+    n_ones = Number(lambda p: p.strip_counts[2], "strips of one register")
 
     row_factors = Scratch(FLOAT, lambda p: (p.panel_rows,), "w / resp_totals")
     tile_min_dist = Scratch(FLOAT, lambda p: (p.tile_rows,), "min_dist + offset")
@@ -236,7 +224,7 @@ class AccumulateArguments(MembershipArguments):
 class AssignArguments(MembershipArguments):
     """The arguments of `kernels.assign`."""
 
-    with_resp = Number("whether memberships are written")
+    with_resp = Number(lambda p: p.with_resp, "whether memberships are written")
 
     labels = Scratch(FLOAT, lambda p: (p.panel_rows,), "index of the nearest center")
     log_totals = Scratch(FLOAT, lambda p: (p.panel_rows,), "log2 of resp_totals")
@@ -250,7 +238,7 @@ class AssignArguments(MembershipArguments):
 class MinDistancesArguments(PassArguments):
     """The arguments of `kernels.min_distances`."""
 
-    n = Number("rows of the block: numbers from one candidate to the next in out_distances")
+    n = Number(lambda p: p.n, "rows of the block: numbers from one candidate to the next in out_distances")
 
     closest = Input(FLOAT, lambda p: (p.chunk_rows,), "distance to the nearest of the centers chosen so far")
     out_distances = Output(FLOAT, lambda p: (p.k, p.chunk_rows), "the smaller of closest and each candidate's distance")
