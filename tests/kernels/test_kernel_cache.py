@@ -36,6 +36,7 @@ def write_one(code, t):
     t.out[0] = 1.0
 
 
+write_one.__module__ = f"{PACKAGE}.kernels"  # only kernels of the package are kept
 KERNEL = Kernel("one", write_one, OneArguments)  # small, so that it is compiled fast
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
@@ -383,6 +384,10 @@ def file_in_place(monkeypatch, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
 
 
+def of_another_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(write_one, "__module__", f"{PACKAGE}2.kernels")
+
+
 def hidden_sources(monkeypatch, tmp_path):
     monkeypatch.setattr(loading, "fingerprint", lambda package: None)
 
@@ -394,6 +399,7 @@ WITHOUT = {
     "full disk": full_disk,
     "read-only disk": read_only,
     "a file in place of the folder": file_in_place,
+    "a kernel of another package": of_another_package,
     "hidden sources": hidden_sources,
 }
 

@@ -19,10 +19,9 @@ if hasattr(os, "register_at_fork"):  # another thread of the parent may have hel
 
 
 def load_kernel(kernel: Kernel[Any], bits: int, package: str) -> CompiledKernel:
-    """Return a kernel of a package as a function, for floats of 32 or 64 bits; its machine code is kept on disk.
+    """Return a kernel as a function, for floats of 32 or 64 bits.
 
-    The kernel and all that it uses must be in this package: the machine code is compiled again when a file of the
-    package has changed.
+    Its machine code is kept on disk if the kernel is in the package, whose files make the version of the machine code.
     """
     with _LOCK:  # two threads that need the same kernel at once compile it once
         return _load_kernel(kernel, bits, package)
@@ -30,7 +29,7 @@ def load_kernel(kernel: Kernel[Any], bits: int, package: str) -> CompiledKernel:
 
 @cache
 def _load_kernel(kernel: Kernel[Any], bits: int, package: str) -> CompiledKernel:
-    version = fingerprint(package)
+    version = fingerprint(package) if f"{kernel.write.__module__}.".startswith(f"{package}.") else None
     if version is None:
         return link(compile_kernel(kernel, bits), kernel, bits)
     name = f"{kernel.name}-{bits}-{version}.o"

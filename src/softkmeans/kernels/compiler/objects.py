@@ -7,9 +7,8 @@ __all__ = ["CompiledKernel", "Kernel", "compile_kernel", "link", "write_llvm_ir"
 import ctypes
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -27,8 +26,7 @@ _NUMBERS = itertools.count()
 _LIBRARIES: list[Any] = []  # compiled code is freed with its library
 
 
-@dataclass(frozen=True)
-class Kernel(Generic[A]):
+class Kernel(NamedTuple, Generic[A]):
     """A kernel: a Python function that writes it, and the class that declares its arguments.
 
     Attributes
@@ -91,8 +89,7 @@ def compile_kernel(kernel: Kernel[Any], bits: int) -> bytes:
     return image
 
 
-@dataclass(frozen=True)
-class CompiledKernel:
+class CompiledKernel(NamedTuple):
     """A kernel as a function of this process.
 
     Attributes

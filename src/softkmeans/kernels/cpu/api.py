@@ -11,7 +11,6 @@ __all__ = ["OutOfRangeError", "RowAssignments", "accumulate", "assign", "min_dis
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -82,7 +81,7 @@ class PassOverChunks:
         by_row = {name: _rows_of(array, self.row_axis, start, stop) for name, array in self.by_row.items()}
         memory = self._memory()
         self.call(
-            memory, replace(self.numbers, chunk_rows=stop - start),
+            memory, self.numbers._replace(chunk_rows=stop - start),
             x=self._rows(start, stop), weights=self._weights(start, stop), **by_row,
         )  # fmt: skip
         if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
@@ -222,7 +221,7 @@ def assign(
     def run(bits: int) -> RowAssignments:
         first_beta, max_exponent = (1.0, 0.0) if beta is None else (float(beta[0]), None)
         prepared = prepare_pass(block, c, first_beta, b, distance, bits, max_exponent)
-        prepared = prepared._replace(numbers=replace(prepared.numbers, with_resp=with_resp))
+        prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
         m, dtype = len(block), FLOAT_TYPES[bits]
         label, min_distance, log_total = np.empty(m, np.int64), np.empty(m, dtype), np.empty(m, dtype)
         resp = np.empty((m, len(c) if with_resp else 0), dtype)

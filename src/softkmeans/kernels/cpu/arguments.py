@@ -20,8 +20,7 @@ __all__ = [
 ]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import compiler
 from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
@@ -39,8 +38,7 @@ def round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-@dataclass(frozen=True)
-class PassNumbers:
+class PassNumbers(NamedTuple):
     """The numbers of a pass over a chunk of rows. Those that kernels take are described there, in `PassArguments`.
 
     Attributes

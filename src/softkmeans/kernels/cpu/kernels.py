@@ -9,9 +9,10 @@ differences, and a variant for more features, which computes them by a matrix pr
 
 from __future__ import annotations
 
-__all__ = ["KERNELS", "kernel_name"]
+__all__ = ["KERNELS", "compute_distances", "kernel_name", "loop_panels", "loop_tiles", "variants"]
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any, TypeVar
 
 from ..compiler import Code, Kernel, Value
@@ -28,13 +29,13 @@ from .arguments import (
 A = TypeVar("A", bound=PassArguments)
 
 
-def _tiles(code: Code, t: PassArguments) -> Iterator[tuple[Value, Value]]:
+def loop_tiles(code: Code, t: PassArguments) -> Iterator[tuple[Value, Value]]:
     """Loop over tiles: yield the index of the first row, and the number of rows."""
     for first in code.range(0, t.chunk_rows, t.tile_rows):
         yield first, code.select(t.chunk_rows - first < t.tile_rows, t.chunk_rows - first, t.tile_rows)
 
 
-def _panels(code: Code, t: PassArguments, first: Value, rows: Value) -> Iterator[Value]:
+def loop_panels(code: Code, t: PassArguments, first: Value, rows: Value) -> Iterator[Value]:
     """Loop over the panels of a tile: yield where each begins in the tile."""
     size = PANEL_REGISTERS * code.lanes
     for start in code.range(0, rows, size):
@@ -43,7 +44,7 @@ def _panels(code: Code, t: PassArguments, first: Value, rows: Value) -> Iterator
         yield start
 
 
-def _compute_distances(code: Code, t: PassArguments) -> None:
+def compute_distances(code: Code, t: PassArguments) -> None:
     """Read the panel's rows and compute their distances."""
     if t.few:
         panels.read_few_features(code, t)
@@ -61,10 +62,10 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
     with distances from differences.
     """
     use_dense = code.variable(~code.true())
-    for first, rows in _tiles(code, t):
+    for first, rows in loop_tiles(code, t):
         common.set_cutoffs(code, t)
-        for start in _panels(code, t, first, rows):
-            _compute_distances(code, t)
+        for start in loop_panels(code, t, first, rows):
+            compute_distances(code, t)
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
             precise = panels.is_product_precise(code, t) if not t.few else code.true()
@@ -94,9 +95,9 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
 def assign(code: Code, t: AssignArguments) -> None:
     """Write each row's nearest cluster, its distance and its log-normalizer, and if asked for its memberships."""
     common.set_cutoffs(code, t)
-    for first, rows in _tiles(code, t):
-        for _ in _panels(code, t, first, rows):
-            _compute_distances(code, t)
+    for first, rows in loop_tiles(code, t):
+        for _ in loop_panels(code, t, first, rows):
+            compute_distances(code, t)
             sparse.find_near(code, t)
             if not t.few:
                 sparse.refine_distances(code, t)
@@ -108,8 +109,8 @@ def assign(code: Code, t: AssignArguments) -> None:
 
 def min_distances(code: Code, t: MinDistancesArguments) -> None:
     """Write the smaller of each row's distance to a candidate center and ``closest``, and sum it over rows."""
-    for first, rows in _tiles(code, t):
-        for _ in _panels(code, t, first, rows):
+    for first, rows in loop_tiles(code, t):
+        for _ in loop_panels(code, t, first, rows):
             (panels.read_few_features if t.few else panels.read_rows)(code, t)
             panels.distances_by_differences(code, t)
             outputs.write_min_distances(code, t)
@@ -121,10 +122,11 @@ def kernel_name(name: str, d: int) -> str:
     return f"{name}_{d if d <= MAX_FEW_FEATURES else 'many'}"
 
 
-def _variants(write: Callable[[Code, A], None], arguments: type[A]) -> Iterator[Kernel[Any]]:
+def variants(write: Callable[[Code, A], None], arguments: type[A]) -> Iterator[Kernel[Any]]:
     """Yield the variants of a kernel: one for many features, and one for each small number of them."""
     for few in range(MAX_FEW_FEATURES + 1):
 
+        @wraps(write)
         def write_variant(code: Code, t: A, few: int = few) -> None:
             t.set_few_features(few)
             write(code, t)
@@ -135,8 +137,8 @@ def _variants(write: Callable[[Code, A], None], arguments: type[A]) -> Iterator[
 KERNELS: dict[str, Kernel[Any]] = {
     kernel.name: kernel
     for kernel in (
-        *_variants(accumulate, AccumulateArguments),
-        *_variants(assign, AssignArguments),
-        *_variants(min_distances, MinDistancesArguments),
+        *variants(accumulate, AccumulateArguments),
+        *variants(assign, AssignArguments),
+        *variants(min_distances, MinDistancesArguments),
     )
 }
