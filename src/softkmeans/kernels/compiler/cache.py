@@ -36,7 +36,7 @@ from ...errors import PerformanceWarning, warn
 MAX_UNUSED_DAYS = 90  # files that no process has used for so long are deleted
 _DAY = 24 * 60 * 60.0
 
-_HAS_OWNERS = os.name == "posix"
+_HAS_OWNERS = hasattr(os, "geteuid")  # not on Windows: see above
 # Some platforms lack some of these flags. With O_NONBLOCK, opening a named pipe does not wait.
 _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
@@ -50,7 +50,7 @@ class UntrustedError(Exception):
 
 def cache_folder() -> Path | None:
     """Return the folder of the cache, which may not exist yet; None if the user has no home folder."""
-    if os.name == "posix" and not Path(os.environ.get("HOME", os.sep)).is_absolute():
+    if _HAS_OWNERS and not Path(os.environ.get("HOME", os.sep)).is_absolute():
         return None  # an empty HOME would put the cache into the root folder, a relative one into any
     try:
         folder = platformdirs.user_cache_path("softkmeans", appauthor=False) / "kernels"

@@ -15,6 +15,7 @@ from .machine import describe_machine
 
 # A package may be installed as source, or as bytecode beside or in place of it.
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
+_BYTECODE_CACHE = "__pycache__"  # Python writes it by itself
 
 
 @cache
@@ -48,7 +49,7 @@ def hash_sources(folder: Traversable) -> str:
 
 def _python_files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for entry in folder.iterdir():
-        if entry.is_dir() and entry.name != "__pycache__":  # which Python writes by itself
+        if entry.is_dir() and entry.name != _BYTECODE_CACHE:
             yield from _python_files(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith(_SUFFIXES):
             yield prefix + entry.name, entry.read_bytes()
