@@ -7,7 +7,7 @@ import pytest
 
 from softkmeans.kernels import compiler
 from softkmeans.kernels.compiler import FLOAT, FLOAT64, INT64, Arguments, Array, Call, Kernel, Value
-from softkmeans.kernels.compiler.arguments import ArrayArgument, Number, ScalarArgument, Setting, Sum
+from softkmeans.kernels.compiler.arguments import Argument, ArrayArgument, Number, ScalarArgument, Setting, Sum
 from softkmeans.kernels.compiler.layout import ALIGNMENT, Layout
 from softkmeans.kernels.cpu import arguments, strips
 from softkmeans.kernels.cpu.kernels import KERNELS
@@ -174,34 +174,32 @@ def test_every_number_of_a_pass_is_used():
     assert set(arguments.PassNumbers._fields) - declared == {"bits"}
 
 
-# Arguments that all kernels share, though some kernels do not use them.
-UNUSED = {
-    "AccumulateArguments": set(),
-    "AssignArguments": {"weight_lanes", "error_factor"},
-    "MinDistancesArguments": {
-        "beta", "product_error", "max_center_norm", "error_factor", "max_exponent", "skipped_fraction",
-        "center_groups", "center_terms",
-    },
-}  # fmt: skip
+def used_arguments(kernel, monkeypatch):
+    """Return the names of the arguments that a kernel uses while it is written."""
+    used = set()
+    with monkeypatch.context() as patch:
+        for kind in (ArrayArgument, ScalarArgument):
+
+            def record(argument, t, owner, plain=kind.__get__):
+                if t is not None:
+                    used.add(argument.name)
+                return plain(argument, t, owner)
+
+            patch.setattr(kind, "__get__", record)
+        compiler.write_llvm_ir(kernel, 32)
+    return used
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", UNUSED)
-def test_kernels_use_all_arguments_that_they_declare(monkeypatch, name):
-    used = set()
-    for kind in (ArrayArgument, ScalarArgument):
-
-        def record(argument, t, owner, plain=kind.__get__):
-            if t is not None:
-                used.add(argument.name)
-            return plain(argument, t, owner)
-
-        monkeypatch.setattr(kind, "__get__", record)
-    variants = [kernel for kernel in KERNELS.values() if kernel.arguments is getattr(arguments, name)]
-    assert len(variants) == 1 + arguments.MAX_FEW_FEATURES
-    for kernel in variants:
-        compiler.write_llvm_ir(kernel, 32)
-    assert {argument.name for argument in getattr(arguments, name).declared()} - used == UNUSED[name]
+def test_kernels_use_the_arguments_that_they_declare(monkeypatch):
+    """Some variant of a kernel uses each argument of its own class; some kernel uses each of the classes above."""
+    used = {}
+    for kernel in KERNELS.values():
+        used.setdefault(kernel.arguments, set()).update(used_arguments(kernel, monkeypatch))
+    for declaring in {owner for cls in used for owner in cls.__mro__}:
+        own = {name for name, value in vars(declaring).items() if isinstance(value, Argument)}
+        users = [names for cls, names in used.items() if issubclass(cls, declaring)]
+        assert own <= set().union(*users), declaring
 
 
 # Strips
