@@ -7,7 +7,7 @@ import pytest
 
 from softkmeans.kernels import compiler
 from softkmeans.kernels.compiler import FLOAT, FLOAT64, INT64, Arguments, Array, Call, Kernel, Value
-from softkmeans.kernels.compiler.arguments import Argument, ArrayArgument, Number, ScalarArgument, Setting, Sum
+from softkmeans.kernels.compiler.arguments import Argument, ArrayArgument, Number, ScalarArgument, Scratch, Setting, Sum
 from softkmeans.kernels.compiler.layout import ALIGNMENT, Layout
 from softkmeans.kernels.cpu import arguments, strips
 from softkmeans.kernels.cpu.kernels import KERNELS
@@ -62,7 +62,7 @@ def test_a_call_with_all_kinds_of_arguments(bits):
     np.testing.assert_array_equal(kept["total"], y.sum(0))
     assert (kept["count"].tolist(), kept["seen"].tolist()) == ([1.0], [4])
     np.testing.assert_array_equal(kept["row"], y[-1])
-    assert [array.dtype for array in kept.values()] == [np.float64, np.float64, FLOATS[bits], np.int64]
+    assert [array.dtype for array in kept.values()] == [FLOATS[bits], np.int64, np.float64, np.float64]
 
 
 def test_several_calls():
@@ -121,8 +121,8 @@ def test_subclasses_have_the_arguments_of_their_bases():
     class More(ScaledSumArguments):
         last = compiler.Number(lambda p: p.m, "another one")
 
-    names = [argument.name for argument in More.declared()]
-    assert names == [*(argument.name for argument in ScaledSumArguments.declared()), "last"]
+    names = [argument.name for argument in More.declared(Argument)]
+    assert names == [*(argument.name for argument in ScaledSumArguments.declared(Argument)), "last"]
     assert isinstance(More.last, Number)
     assert isinstance(More.total, Sum)
 
@@ -134,7 +134,7 @@ def test_layout(bits, size):
     layout = Layout(ScaledSumArguments, Numbers(*size), bits)
     memory = layout.allocate()
     assert memory.ctypes.data % ALIGNMENT == 0
-    in_memory = [a for a in ScaledSumArguments.declared() if isinstance(a, ArrayArgument) and a.is_in_memory]
+    in_memory = (*ScaledSumArguments.declared(Scratch), *ScaledSumArguments.declared(Sum))
     assert layout.offsets.keys() == {argument.name for argument in in_memory}
     end = 0
     for argument in sorted(in_memory, key=lambda argument: layout.offsets[argument.name]):
@@ -152,15 +152,15 @@ def test_layout(bits, size):
 
 
 NUMBERS = arguments.PassNumbers(
-    bits=64, chunk_rows=30, n=90, d=9, k=5, tile_rows=24, has_weights=True, normalize=False, with_resp=True,
-    inverse_scale=1.0, beta=1.0, product_error=0.0, max_center_norm=1.0, error_factor=0.0, max_exponent=900.0,
+    bits=64, lanes=compiler.lanes(64), chunk_rows=30, n=90, d=9, k=5, tile_rows=24,
+    has_weights=True, normalize=False, with_resp=True, inverse_scale=1.0, beta=1.0, product_error=0.0, max_center_norm=1.0, error_factor=0.0, max_exponent=900.0,
     skipped_fraction=0.0,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_argument_is_described_and_has_a_shape_or_a_value(name):
-    for argument in KERNELS[name].arguments.declared():
+    for argument in KERNELS[name].arguments.declared(Argument):
         assert argument.description
         if isinstance(argument, ArrayArgument):
             for d in (3, 9):
@@ -170,8 +170,8 @@ def test_every_argument_is_described_and_has_a_shape_or_a_value(name):
 
 
 def test_every_number_of_a_pass_is_used():
-    declared = {a.name for kernel in KERNELS.values() for a in kernel.arguments.declared()}
-    assert set(arguments.PassNumbers._fields) - declared == {"bits"}
+    declared = {a.name for kernel in KERNELS.values() for a in kernel.arguments.declared(Argument)}
+    assert set(arguments.PassNumbers._fields) - declared == {"bits", "lanes"}
 
 
 def used_arguments(kernel, monkeypatch):

@@ -348,6 +348,22 @@ def test_what_was_checked_is_what_is_read(folder, monkeypatch, depth):
     assert path.stat().st_ino not in checked
 
 
+def test_without_owners_and_open_folders(folder, compilations, monkeypatch):
+    """Windows has neither; all else is the same there."""
+    monkeypatch.setattr(cache, "_HAS_OWNERS", False)
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    load()
+    load()
+    assert len(compilations) == 1
+    (kept,) = folder.iterdir()
+    age(kept, cache.MAX_UNUSED_DAYS + 1)
+    cache.write_object("a-1.o", b"image", "1")
+    assert cache.read_object("a-1.o") == b"image"
+    assert [path.name for path in folder.iterdir()] == ["a-1.o"]
+    (folder / "a-1.o").write_bytes(b"damage")
+    assert cache.read_object("a-1.o") is None
+
+
 # Without a cache
 
 

@@ -35,8 +35,7 @@ __all__ = [
 
 import inspect
 from collections.abc import Callable, Sequence
-from enum import Enum
-from typing import Any, Generic, NoReturn, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
 
 import numpy as np
 from llvmlite import ir
@@ -46,28 +45,37 @@ from .code import Code
 from .values import Array, Value
 
 P = TypeVar("P")
+K = TypeVar("K", bound="Argument")
 
 SETTINGS = "settings"  # the name of the array in which all settings are passed
 
 
-class Element(Enum):
-    """The type of an array's numbers."""
+class Element:
+    """The type of an array's numbers.
 
-    FLOAT = "float"  # of the kernel's size
-    FLOAT64 = "float64"
-    INT64 = "int64"
+    Parameters
+    ----------
+    float32, float64 : str
+        NumPy's name of the type, in kernels for floats of 32 and of 64 bits.
+    """
+
+    _IR_TYPES: ClassVar = {"float32": values.FLOAT32, "float64": values.FLOAT64, "int64": values.INT64}
+
+    def __init__(self, float32: str, float64: str) -> None:
+        self._dtypes = {32: np.dtype(float32), 64: np.dtype(float64)}
 
     def dtype(self, bits: int) -> np.dtype[Any]:
         """Return NumPy's type, in a kernel for floats of a size."""
-        return np.dtype(f"{self.value}{bits}" if self is Element.FLOAT else self.value)
+        return self._dtypes[bits]
 
     def ir_type(self, bits: int) -> ir.Type:
         """Return LLVM's type, in a kernel for floats of a size."""
-        types = {"float32": values.FLOAT32, "float64": values.FLOAT64, "int64": values.INT64}
-        return types[self.dtype(bits).name]
+        return self._IR_TYPES[self._dtypes[bits].name]
 
 
-FLOAT, FLOAT64, INT64 = Element.FLOAT, Element.FLOAT64, Element.INT64
+FLOAT = Element("float32", "float64")  # the kernel's float type
+FLOAT64 = Element("float64", "float64")
+INT64 = Element("int64", "int64")
 
 
 class Argument:
@@ -101,8 +109,6 @@ class ArrayArgument(Argument, Generic[P]):
         What it holds, in one line.
     """
 
-    is_in_memory = False  # whether it lies in the memory of a call, not in an array that the caller gives
-
     def __init__(self, element: Element, shape: Callable[[P], tuple[int, ...]], description: str) -> None:
         super().__init__(description)
         self.element, self.shape = element, shape
@@ -129,13 +135,9 @@ class Output(ArrayArgument[P]):
 class Scratch(ArrayArgument[P]):
     """An array in the memory of a call. It is 0 at the beginning; the caller may read it after the call."""
 
-    is_in_memory = True
-
 
 class Sum(ArrayArgument[P]):
     """A float64 array in the memory of a call, which is 0 at the beginning. The caller adds it up over calls."""
-
-    is_in_memory = True
 
     def __init__(self, shape: Callable[[P], tuple[int, ...]], description: str) -> None:
         super().__init__(FLOAT64, shape, description)
@@ -190,47 +192,43 @@ class Arguments:
         The parameters of the LLVM function, in the order of `parameter_types`.
     """
 
+    _declared: ClassVar[tuple[Argument, ...]] = ()
+    _declared_by_kind: ClassVar[dict[type[Argument], tuple[Any, ...]]] = {}
+
     def __init_subclass__(cls) -> None:
-        for name in vars(cls).keys() & {*vars(Arguments), "arrays", "code", "scalars"}:
-            if isinstance(vars(cls)[name], Argument):
-                raise TypeError(f"{cls.__name__}.{name}: an argument can't have this name; choose another")
+        by_name: dict[str, Argument] = {}
+        for owner in reversed(inspect.getmro(cls)):
+            by_name |= {name: value for name, value in vars(owner).items() if isinstance(value, Argument)}
+        for name in by_name.keys() & {*vars(Arguments), "arrays", "code", "scalars", SETTINGS}:
+            raise TypeError(f"{cls.__name__}.{name}: an argument can't have this name; choose another")
+        cls._declared, cls._declared_by_kind = tuple(by_name.values()), {}
 
     def __init__(self, code: Code, parameters: Sequence[ir.Value]) -> None:
         self.code = code
         self.arrays: dict[str, Array] = {}
         self.scalars: dict[str, Value] = {}
         by_name = dict(zip(self.parameter_types(code.bits), parameters, strict=True))
-        for argument in self.declared():
-            if isinstance(argument, ArrayArgument):
-                is_input = isinstance(argument, Input)
-                self.arrays[argument.name] = Array(code, argument.name, by_name[argument.name], is_input=is_input)
-            elif isinstance(argument, Number):
-                self.scalars[argument.name] = Value(code, by_name[argument.name])
-        for i, setting in enumerate(self.settings()):
+        for argument in self.declared(ArrayArgument):
+            is_input = isinstance(argument, Input)
+            self.arrays[argument.name] = Array(code, argument.name, by_name[argument.name], is_input=is_input)
+        for number in self.declared(Number):
+            self.scalars[number.name] = Value(code, by_name[number.name])
+        for i, setting in enumerate(self.declared(Setting)):
             self.scalars[setting.name] = Array(code, SETTINGS, by_name[SETTINGS])[i]
 
     @classmethod
-    def declared(cls) -> list[Argument]:
-        """Return the declared arguments, those of base classes first."""
-        by_name: dict[str, Argument] = {}
-        for owner in reversed(inspect.getmro(cls)):
-            by_name |= {name: value for name, value in vars(owner).items() if isinstance(value, Argument)}
-        return list(by_name.values())
-
-    @classmethod
-    def settings(cls) -> list[Setting[Any]]:
-        """Return the declared settings, in the order in which they are passed."""
-        return [argument for argument in cls.declared() if isinstance(argument, Setting)]
+    def declared(cls, kind: type[K]) -> tuple[K, ...]:
+        """Return the declared arguments of a kind, those of base classes first."""
+        if kind not in cls._declared_by_kind:
+            found = tuple(argument for argument in cls._declared if isinstance(argument, kind))
+            cls._declared_by_kind[kind] = found
+        return cls._declared_by_kind[kind]
 
     @classmethod
     def parameter_types(cls, bits: int) -> dict[str, ir.Type]:
         """Return the LLVM types of the function's parameters by name, in order."""
-        types: dict[str, ir.Type] = {}
-        for argument in cls.declared():
-            if isinstance(argument, ArrayArgument):
-                types[argument.name] = argument.element.ir_type(bits).as_pointer()
-            elif isinstance(argument, Number):
-                types[argument.name] = values.INT64
-        if cls.settings():
+        types = {array.name: array.element.ir_type(bits).as_pointer() for array in cls.declared(ArrayArgument)}
+        types |= {number.name: values.INT64 for number in cls.declared(Number)}
+        if cls.declared(Setting):
             types[SETTINGS] = FLOAT.ir_type(bits).as_pointer()
         return types

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import FLOAT, SETTINGS, ArrayArgument, Number, Output
+from .arguments import FLOAT, SETTINGS, ArrayArgument, Input, Number, Output, Scratch, Setting, Sum
 from .layout import Layout
 from .objects import CompiledKernel, Kernel, compile_kernel, link
 
@@ -36,11 +36,10 @@ class Call:
         arguments = compiled.kernel.arguments
         self.compiled = compiled
         self.layout = Layout(arguments, numbers, compiled.bits)
-        self._parameters = list(arguments.parameter_types(compiled.bits))
-        declared = arguments.declared()
-        self._given = {a.name: a for a in declared if isinstance(a, ArrayArgument) and not a.is_in_memory}
-        self._numbers = [argument for argument in declared if isinstance(argument, Number)]
-        self._settings = arguments.settings()
+        self._given: dict[str, ArrayArgument[Any]] = {
+            array.name: array for kind in (Input, Output) for array in arguments.declared(kind)
+        }
+        self._numbers, self._settings = arguments.declared(Number), arguments.declared(Setting)
         self._arrays = arrays  # keeps them alive
         self._addresses = self._checked_addresses(arrays, numbers)
 
@@ -71,7 +70,7 @@ class Call:
         values = addresses | {number.name: int(number.value(numbers)) for number in self._numbers}
         settings = np.array([setting.value(numbers) for setting in self._settings], FLOAT.dtype(self.compiled.bits))
         values[SETTINGS] = settings.ctypes.data
-        self.compiled.function(*[values[name] for name in self._parameters])
+        self.compiled.function(*[values[name] for name in self.compiled.parameters])
 
     def _checked_addresses(self, arrays: dict[str, NDArray[Any]], numbers: Any) -> dict[str, int]:
         """Return the addresses of arrays, after checks of their names, types and shapes."""
@@ -109,5 +108,5 @@ def run_once(kernel: Kernel[Any], bits: int, numbers: Any, **arrays: NDArray[Any
     call = Call(link(compile_kernel(kernel, bits), kernel, bits), numbers, **arrays)
     memory = call.layout.allocate()
     call(memory, numbers)
-    declared = [a for a in kernel.arguments.declared() if isinstance(a, ArrayArgument) and a.is_in_memory]
-    return {argument.name: call.layout.view(memory, argument) for argument in declared}
+    in_memory = (*kernel.arguments.declared(Scratch), *kernel.arguments.declared(Sum))
+    return {argument.name: call.layout.view(memory, argument) for argument in in_memory}

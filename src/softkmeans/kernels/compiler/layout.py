@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import machine
-from .arguments import Arguments, ArrayArgument, Sum
+from .arguments import Arguments, ArrayArgument, Scratch, Sum
 
 ALIGNMENT = 64  # bytes of a cache line; arrays begin at multiples of it
 
@@ -34,17 +34,17 @@ class Layout:
 
     def __init__(self, arguments: type[Arguments], numbers: Any, bits: int) -> None:
         self.offsets: dict[str, int] = {}  # where each array begins, in bytes
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._bits, self.n_bytes, self.sums_offset = bits, 0, 0
-        in_memory = [a for a in arguments.declared() if isinstance(a, ArrayArgument) and a.is_in_memory]
-        for argument in sorted(in_memory, key=lambda argument: isinstance(argument, Sum)):
-            self._shapes[argument.name] = shape = argument.shape(numbers)
-            self.offsets[argument.name] = self.n_bytes
-            item = argument.element.dtype(bits).itemsize
-            step = max(ALIGNMENT, machine.lanes(bits) * item)
-            self.n_bytes += -(-math.prod(shape) * item // step) * step
-            if not isinstance(argument, Sum):
-                self.sums_offset = self.n_bytes
+        self.n_bytes = 0
+        self._views: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}  # bytes, shape, type
+        lanes = machine.lanes(bits)
+        for kind in (Scratch, Sum):
+            self.sums_offset = self.n_bytes
+            for argument in arguments.declared(kind):
+                shape, dtype = argument.shape(numbers), argument.element.dtype(bits)
+                n_bytes, step = math.prod(shape) * dtype.itemsize, max(ALIGNMENT, lanes * dtype.itemsize)
+                self.offsets[argument.name] = self.n_bytes
+                self._views[argument.name] = n_bytes, shape, dtype
+                self.n_bytes += -(-n_bytes // step) * step
 
     def allocate(self) -> NDArray[np.uint8]:
         """Return new memory for a call, aligned to a cache line; it is not initialized."""
@@ -53,9 +53,8 @@ class Layout:
 
     def view(self, memory: NDArray[np.uint8], argument: ArrayArgument[Any]) -> NDArray[Any]:
         """Return one of the arrays in a memory, as a view."""
-        shape, dtype = self._shapes[argument.name], argument.element.dtype(self._bits)
-        begin = self.offsets[argument.name]
-        return memory[begin : begin + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+        begin, (n_bytes, shape, dtype) = self.offsets[argument.name], self._views[argument.name]
+        return memory[begin : begin + n_bytes].view(dtype).reshape(shape)
 
     def sums(self, memory: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return all sums in a memory, with their padding, as a view."""

@@ -98,12 +98,15 @@ class CompiledKernel(NamedTuple):
         The kernel.
     bits : int
         Size of its floats: 32 or 64.
+    parameters : tuple of str
+        Names of the function's parameters, in order.
     function : callable
         The function, of addresses and integers. It releases the interpreter's lock while it runs.
     """
 
     kernel: Kernel[Any]
     bits: int
+    parameters: tuple[str, ...]
     function: Callable[..., None]
 
 
@@ -118,9 +121,9 @@ def link(image: bytes, kernel: Kernel[Any], bits: int) -> CompiledKernel:
     name = f"kernel-{next(_NUMBERS)}"
     library = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(FUNCTION_NAME).link(_linker(), name)
     _LIBRARIES.append(library)
-    parameters = kernel.arguments.parameter_types(bits).values()
-    types = [ctypes.c_int64 if parameter == INT64 else ctypes.c_void_p for parameter in parameters]
-    return CompiledKernel(kernel, bits, ctypes.CFUNCTYPE(None, *types)(library[FUNCTION_NAME]))
+    parameters = kernel.arguments.parameter_types(bits)
+    types = [ctypes.c_int64 if kind == INT64 else ctypes.c_void_p for kind in parameters.values()]
+    return CompiledKernel(kernel, bits, tuple(parameters), ctypes.CFUNCTYPE(None, *types)(library[FUNCTION_NAME]))
 
 
 @cache

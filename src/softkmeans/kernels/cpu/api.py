@@ -116,7 +116,8 @@ class PassOverChunks:
         if not isinstance(rows, np.ndarray):
             dtype = torch.float32 if self.numbers.bits == 32 else torch.float64
             rows = as_tensor(rows).to(dtype).numpy(force=True)
-        return np.require(rows, FLOAT_TYPES[self.numbers.bits], ["C", "A"])
+        rows = np.ascontiguousarray(rows, FLOAT_TYPES[self.numbers.bits])
+        return rows if rows.flags.aligned else rows.copy()
 
     def _weights(self, start: int, stop: int) -> Array:
         """Return weights over a power of two, so that none exceeds 1."""

@@ -45,9 +45,12 @@ class PassNumbers(NamedTuple):
     ----------
     bits : int
         Size of the kernel's floats: 32 or 64.
+    lanes : int
+        Floats of a register.
     """
 
     bits: int
+    lanes: int
     chunk_rows: int
     n: int
     d: int
@@ -63,11 +66,6 @@ class PassNumbers(NamedTuple):
     max_exponent: float
     skipped_fraction: float
     with_resp: bool = False
-
-    @property
-    def lanes(self) -> int:
-        """Floats of a register."""
-        return compiler.lanes(self.bits)
 
     @property
     def panel_rows(self) -> int:

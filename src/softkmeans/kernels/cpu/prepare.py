@@ -94,7 +94,7 @@ def prepare_pass(
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
     settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
     numbers = PassNumbers(
-        bits=bits, chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
+        bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
         has_weights=block.weights is not None, normalize=normalize, **settings,
     )  # fmt: skip
     return PreparedPass(numbers, _center_arrays(numbers, high, low, z, bias, norms), origin, beta, distance_factor)
