@@ -152,9 +152,9 @@ def test_layout(bits, size):
 
 
 NUMBERS = arguments.PassNumbers(
-    bits=64, lanes=compiler.lanes(64), chunk_rows=30, n=90, d=9, k=5, tile_rows=24,
-    has_weights=True, normalize=False, with_resp=True, inverse_scale=1.0, beta=1.0, product_error=0.0, max_center_norm=1.0, error_factor=0.0, max_exponent=900.0,
-    skipped_fraction=0.0,
+    bits=64, lanes=compiler.lanes(64), chunk_rows=30, n=90, d=9, k=5, tile_rows=24, has_weights=True, normalize=False,
+    with_resp=True, inverse_scale=1.0, beta=1.0, product_error=0.0, max_center_norm=1.0, error_factor=0.0,
+    max_exponent=900.0, skipped_fraction=0.0,
 )  # fmt: skip
 
 

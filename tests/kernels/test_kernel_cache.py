@@ -290,8 +290,10 @@ def test_a_folder_in_place_of_a_file_is_no_error(folder, compilations):
     (kept,) = folder.iterdir()
     kept.unlink()
     kept.mkdir()
+    n_before = len(os.listdir("/dev/fd"))
     load()
     assert len(compilations) == 2
+    assert len(os.listdir("/dev/fd")) == n_before  # it was closed
 
 
 @posix
@@ -357,7 +359,7 @@ def test_without_owners_and_open_folders(folder, compilations, monkeypatch):
     assert len(compilations) == 1
     (kept,) = folder.iterdir()
     age(kept, cache.MAX_UNUSED_DAYS + 1)
-    cache.write_object("a-1.o", b"image", "1")
+    cache.write_object("a-1.o", b"image", "another version")
     assert cache.read_object("a-1.o") == b"image"
     assert [path.name for path in folder.iterdir()] == ["a-1.o"]
     (folder / "a-1.o").write_bytes(b"damage")

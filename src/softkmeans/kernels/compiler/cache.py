@@ -173,10 +173,15 @@ class _Folder:
 
     def read(self, name: str) -> bytes:
         """Return the content of a file, or nothing if it is not a file that only the user may write."""
-        with open(os.open(self._at(name), os.O_RDONLY | _SAFELY, dir_fd=self._descriptor), "rb") as file:
-            status = os.fstat(file.fileno())
-            is_trusted = stat.S_ISREG(status.st_mode) and _owner(status) is None and not _is_shared(status)
-            return file.read() if is_trusted else b""  # the folder is the user's, so the file will be replaced
+        descriptor = os.open(self._at(name), os.O_RDONLY | _SAFELY, dir_fd=self._descriptor)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or _owner(status) is not None or _is_shared(status):
+                return b""  # the folder is the user's, so the file will be replaced
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
 
     def mark_as_used(self, name: str) -> None:
         """Set the time of a file to now, if it is more than a day ago."""
