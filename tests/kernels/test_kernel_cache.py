@@ -290,10 +290,10 @@ def test_a_folder_in_place_of_a_file_is_no_error(folder, compilations):
     (kept,) = folder.iterdir()
     kept.unlink()
     kept.mkdir()
-    n_before = len(os.listdir("/dev/fd"))
+    n_before = len(list(Path("/dev/fd").iterdir()))
     load()
     assert len(compilations) == 2
-    assert len(os.listdir("/dev/fd")) == n_before  # it was closed
+    assert len(list(Path("/dev/fd").iterdir())) == n_before  # it was closed
 
 
 @posix
