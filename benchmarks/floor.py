@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from softkmeans.kernels.cpu import codegen, jit, kernels
+from softkmeans.kernels.compiler import FLOAT, Arguments, Kernel, Number, Output, compile_kernel, link, register_bytes
 
 
 def measure(rounds=5):
@@ -14,9 +14,7 @@ def measure(rounds=5):
     n_threads, fma, exp = torch.get_num_threads(), _kernel(_fma_loop), _kernel(_exp_loop)
     rates = {"fma": [], "exp": [], "copy": [], "sgemm": []}
     for _ in range(rounds):
-        rates["fma"].append(
-            _in_threads(lambda x: _rate(fma, x, 20_000_000, 12 * 2 * codegen.register_bytes() // 4), n_threads)
-        )
+        rates["fma"].append(_in_threads(lambda x: _rate(fma, x, 20_000_000, 12 * 2 * register_bytes() // 4), n_threads))
         rates["exp"].append(_in_threads(lambda x: _rate(exp, x, 50_000, len(x)), n_threads))
         rates["copy"].append(_copy())
         rates["sgemm"].append(_sgemm(10_000, 128, 256))
@@ -28,16 +26,18 @@ def seconds(rates, n, d, k):
     return 4 * n * d * k / rates["fma"] + n * k / rates["exp"] + 4 * n * d / rates["copy"]
 
 
+class LoopArguments(Arguments):
+    """The arguments of the loops that are measured."""
+
+    n = Number(lambda p: p, "rounds")
+    x = Output(FLOAT, lambda p: (2048,), "numbers to work on")
+
+
 def _kernel(write):
     """Compile a loop of n rounds over an array x."""
-    order = [name for names in kernels.ARGUMENTS.values() for name in names]
-    function = jit.link(jit.compile_kernel(write, 32))
-
-    def run(n, x):
-        values = {"n": n, "x": x.ctypes.data}
-        function(*[values.get(name, 0) for name in order])
-
-    return run
+    kernel = Kernel(write.__name__, write, LoopArguments)
+    function = link(compile_kernel(kernel, 32), kernel, 32).function
+    return lambda n, x: function(n, x.ctypes.data)
 
 
 def _fma_loop(code, t):

@@ -1,13 +1,8 @@
 """Kernels: every backend is compared with NumPy in float64, on one table of sizes."""
 
-import ctypes
-import json
 import math
 import multiprocessing
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 
 import joblib
@@ -26,7 +21,7 @@ from softkmeans.data import as_source
 from softkmeans.data.block import Block
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.kernels.cpu import api, arguments, codegen, jit, threads
+from softkmeans.kernels.cpu import api, prepare, threads
 
 FUSED = ["sqeuclidean", "cosine"]
 ROUNDING = {np.float32: 3e-6, np.float64: 1e-13}
@@ -260,7 +255,7 @@ def test_skipping_changes_weights_by_less_than_its_bound(monkeypatch, d):
     x = (rng.normal(size=(30_000, d)) + rng.integers(0, 3, (30_000, 1)) * 5).astype(np.float64)
     c = x[:40] + 0.1
     sparse = compute_stats(x, c, 1.0)
-    monkeypatch.setitem(arguments.SKIPPED_FRACTION, 64, 2.0**-200)
+    monkeypatch.setitem(prepare.SKIPPED_FRACTION, 64, 2.0**-200)
     full = compute_stats(x, c, 1.0)
     relative_loss = (full.weight - sparse.weight) / full.weight
     assert (relative_loss.abs() <= 2.0**-52 * 4).all()
@@ -296,13 +291,13 @@ def test_a_row_too_far_for_float32_is_computed_in_float64(monkeypatch):
     x[77] = 1e25
     block, scaling = make_block(np.zeros((2, 12), np.float32))  # a scaling without the far row
     far = Block(x, None, block.device, block.dtype, Scaling(scaling.distance, scaling.shift, 1.0))
-    bits, make_arguments = [], api.make_arguments
+    bits, prepare_pass = [], api.prepare_pass
 
     def recorded(*args):
         bits.append(args[5])
-        return make_arguments(*args)
+        return prepare_pass(*args)
 
-    monkeypatch.setattr(api, "make_arguments", recorded)
+    monkeypatch.setattr(api, "prepare_pass", recorded)
     label, near = kernels.nearest(far, torch.tensor(c), scaling.distance)
     assert bits == [32, 64]
     d = ref.distances(x.astype(float), c)
@@ -468,109 +463,3 @@ def test_under_joblib(prefer):
     parallel = joblib.Parallel(n_jobs=2, prefer=prefer, max_nbytes=1000)  # workers receive read-only memory maps
     for result in parallel(joblib.delayed(fitted)(x) for _ in range(3)):
         np.testing.assert_array_equal(result[0], fitted(x)[0])
-
-
-# Compilation and its cache
-
-
-def in_a_process(code, **environment):
-    """Run code that prints JSON in a process of its own, and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, check=False, env=os.environ | environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return json.loads(done.stdout)
-
-
-LARGE_FIT = """
-    import json, numpy as np, sys
-    from softkmeans.kernels.cpu import jit
-    compile_kernel, calls = jit.compile_kernel, []
-    jit.compile_kernel = lambda *args: (calls.append(args), compile_kernel(*args))[1]
-    from softkmeans import SoftKMeans
-    x = np.random.default_rng(0).normal(size=(30_000, 12)).astype(np.float32)
-    model = SoftKMeans(8, random_state=0, tol=0.1).fit(x)
-    print(json.dumps([len(calls), model.inertia_]))
-"""
-
-
-@pytest.mark.process
-def test_kernels_are_compiled_once_and_damaged_files_are_not_used(tmp_path):
-    first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
-    kept = sorted(tmp_path.rglob("*.o"))
-    second = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))
-    assert len(kept) == first[0] > 1
-    assert second == [0, first[1]]
-    for number, path in enumerate(kept):
-        damage = b"no digest at all\nand no object file" if number % 2 else b""
-        path.write_bytes(damage + path.read_bytes()[80:])
-    assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path)) == first
-    assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))[0] == 0  # they were written again
-
-
-@pytest.mark.process
-def test_an_unwritable_cache_is_no_error(tmp_path):
-    (tmp_path / "file").write_text("a file where the folder should be")
-    assert in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path / "file"))[0] > 0
-
-
-# The language of the kernels
-
-
-def run_kernel(write, x, bits):
-    """Compile and run a kernel that computes registers of an output from registers of x."""
-
-    def kernel(code, t):
-        for i in code.range(0, t.n, code.lanes):
-            t.out_resp.store(i, write(code, t.x.load(i)))
-
-    out = np.zeros_like(x)
-    values = {"x": x.ctypes.data, "out_resp": out.ctypes.data, "n": len(x)}
-    order = [name for _, name in jit._arguments()]
-    jit.link(jit.compile_kernel(kernel, bits))(*[values.get(name, 0) for name in order])
-    return out
-
-
-FLOATS = {32: np.float32, 64: np.float64}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("bits", "error"), [(32, 1.8e-7), (64, 5e-16)])
-def test_exp2_over_its_whole_range(bits, error):
-    smallest = codegen.MIN_EXPONENT[bits]
-    x = np.linspace(smallest, 0, 2**20).astype(FLOATS[bits])
-    computed, exact = run_kernel(lambda code, v: code.exp2(v), x, bits), np.exp2(x.astype(np.longdouble))
-    assert float(np.abs(computed / exact - 1).max()) <= error
-    assert run_kernel(lambda code, v: code.exp2(v), np.zeros(64, FLOATS[bits]), bits).tolist() == [1.0] * 64
-    below = -np.geomspace(-smallest * 1.001, 1e30, 1024).astype(FLOATS[bits])
-    below[-16:] = -np.inf
-    assert not run_kernel(lambda code, v: code.exp2(v), below, bits).any()
-
-
-@pytest.mark.parametrize(("bits", "error"), [(32, 3e-7), (64, 5e-16)])
-def test_log2_over_its_whole_range(bits, error):
-    info = np.finfo(FLOATS[bits])
-    x = np.concatenate([np.geomspace(info.tiny, info.max / 2, 2**19), np.linspace(0.5, 2, 2**19)]).astype(FLOATS[bits])
-    computed, exact = run_kernel(lambda code, v: code.log2(v), x, bits), np.log2(x.astype(np.longdouble))
-    assert float((np.abs(computed - exact) / np.maximum(np.abs(exact), 1)).max()) <= error
-
-
-@pytest.mark.parametrize("bits", [32, 64])
-def test_transpose_and_strided_loads(bits):
-    lanes = codegen.register_bytes() * 8 // bits
-
-    def kernel(code, t):
-        for i, column in enumerate(code.transpose([t.x.load(i * lanes) for i in range(lanes)])):
-            t.out_resp.store(i * lanes, column)
-        for j, part in enumerate(code.load_strided(t.x, 0, 3)):
-            t.out_distance.store(j * lanes, part)
-
-    x = np.arange(lanes * max(lanes, 3), dtype=FLOATS[bits])
-    transposed, strided = np.zeros(lanes**2, FLOATS[bits]), np.zeros(3 * lanes, FLOATS[bits])
-    arrays = {"x": x, "out_resp": transposed, "out_distance": strided}
-    values = {name: ctypes.c_void_p(array.ctypes.data) for name, array in arrays.items()}
-    jit.link(jit.compile_kernel(kernel, bits))(*[values.get(name, 0) for _, name in jit._arguments()])
-    np.testing.assert_array_equal(transposed.reshape(lanes, lanes), x[: lanes**2].reshape(lanes, lanes).T)
-    np.testing.assert_array_equal(strided.reshape(3, lanes), x[: 3 * lanes].reshape(lanes, 3).T)

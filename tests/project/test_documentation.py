@@ -59,7 +59,8 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
     assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
-PAGES = ["README.md", *(f"docs/{name}.md" for name in ("mathematics", "choosing", "deploying", "callbacks", "scaling"))]
+NAMES = ("mathematics", "choosing", "deploying", "callbacks", "scaling", "kernels")
+PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 
 
 @pytest.mark.slow

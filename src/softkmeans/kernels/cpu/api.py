@@ -22,20 +22,12 @@ from ...data.block import Block, as_tensor
 from ...distances import Distance
 from ...model.assignment import AssignmentRule
 from ...model.stats import Stats
-from . import kernels
-from .arguments import (
-    COMPILED_DISTANCES,
-    COMPILED_RULES,
-    FLOAT_TYPES,
-    KernelArguments,
-    OutOfRangeError,
-    make_arguments,
-    round_up,
-    scratch_arrays,
-)
-from .codegen import register_bytes
-from .jit import load_kernel
-from .panels import MAX_FEW_FEATURES
+from ..compiler import Call, load_kernel
+from ..compiler.arguments import Sum
+from .arguments import AccumulateArguments, MinDistancesArguments, PassArguments
+from .kernels import KERNELS, kernel_name
+from .prepare import COMPILED_DISTANCES, COMPILED_RULES, FLOAT_TYPES, OutOfRangeError, PreparedPass, prepare_pass
+from .strips import join_strips
 from .threads import map_in_order
 
 Array = NDArray[Any]
@@ -53,106 +45,91 @@ def unsupported_feature(distance: Distance, beta: Tensor | None, rule: Assignmen
     return "" if beta is None or bool((beta == beta[0]).all()) else "a temperature for each cluster"
 
 
-class KernelCall:
-    """A kernel with its arguments, to be run on chunks of a block.
+class PassOverChunks:
+    """A kernel that runs on the chunks of a block.
 
     Parameters
     ----------
     name : str
-        Name in `kernels.KERNELS`, without the number of features.
+        Name of the kernel, without the number of features.
     block : Block
         The rows.
-    arguments : KernelArguments
-        The arguments that are equal for all chunks.
+    prepared : PreparedPass
+        What is equal for all chunks.
     row_axis : int
-        The axis of the outputs along which rows lie.
-    outputs : dict of ndarray
-        Arrays by row, which the kernel writes or reads.
+        The axis of the arrays by row along which rows lie.
+    by_row : dict of ndarray
+        Inputs and outputs that have an entry for each row of the block.
     """
 
-    def __init__(
-        self, name: str, block: Block, arguments: KernelArguments, *, row_axis: int = 0, **outputs: Array
-    ) -> None:
-        self.block, self.arguments, self.row_axis, self.outputs = block, arguments, row_axis, outputs
-        d = arguments.numbers["d"]
-        self.kernel = load_kernel(f"{name}_{d if d <= MAX_FEW_FEATURES else 'many'}", arguments.bits)
+    def __init__(self, name: str, block: Block, prepared: PreparedPass, *, row_axis: int = 0, **by_row: Array) -> None:
+        self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
+        kernel = KERNELS[kernel_name(name, prepared.numbers.d)]
+        compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
+        self.call = Call(compiled, prepared.numbers, **prepared.arrays)
         self.weight_unit = 1.0 if block.weights is None else 2.0 ** math.frexp(float(block.weights.max()))[1]
-        self.offsets = dict[str, int]()  # where each scratch array begins, in bytes
-        self.scratch_bytes = 0
-        self.free_scratch = list[Array]()
-        for key, (size, width) in scratch_arrays(arguments).items():
-            self.offsets[key] = self.scratch_bytes
-            self.scratch_bytes += round_up(size * width, 64)
-        self.fixed = {key: array.ctypes.data for key, array in arguments.arrays.items()}
-        self.fixed |= arguments.numbers | {"has_weights": int(block.weights is not None), "with_resp": 0}
-        self.order = [key for names in kernels.ARGUMENTS.values() for key in names]
+        self.free_memory = list[Array]()
 
     def __call__(self, start: int, stop: int) -> Array:
-        """Run the kernel on the rows in [start, stop), and return the scratch memory, with its sums.
+        """Run the kernel on the rows in [start, stop), and return the memory of the call.
 
         Raises
         ------
         OutOfRangeError
             If a distance is too large for the kernel's floats.
         """
-        rows, weights = self._rows(start, stop), self._weights(start, stop)
-        scratch = self._scratch()
-        base = scratch.ctypes.data
-        by_chunk = {key: base + offset for key, offset in self.offsets.items()}
-        by_chunk |= {"x": rows.ctypes.data, "weights": weights.ctypes.data, "chunk_rows": stop - start}
-        by_chunk |= {
-            key: array.ctypes.data + start * array.strides[self.row_axis] for key, array in self.outputs.items()
-        }
-        values = self.fixed | by_chunk
-        self.kernel(*[values.get(key, 0) for key in self.order])
-        if scratch[self.offsets["out_of_range"]]:
+        by_row = {name: _rows_of(array, self.row_axis, start, stop) for name, array in self.by_row.items()}
+        memory = self._memory()
+        self.call(
+            memory, self.numbers._replace(chunk_rows=stop - start),
+            x=self._rows(start, stop), weights=self._weights(start, stop), **by_row,
+        )  # fmt: skip
+        if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
             raise OutOfRangeError
-        return scratch
-
-    def _scratch(self) -> Array:
-        """Return scratch memory of zeros, aligned to a cache line; reuse that of a finished chunk if there is some."""
-        try:
-            memory = self.free_scratch.pop()
-        except IndexError:
-            memory = np.empty(self.scratch_bytes + 64, np.uint8)
-            memory = memory[-memory.ctypes.data % 64 :][: self.scratch_bytes]
-        memory.fill(0)
         return memory
 
-    def total(self, totals: Array, name: str, *shape: int) -> Array:
-        """Return one of the sums that a run has returned, as an array of a shape."""
-        begin = (self.offsets[name] - self.offsets["weight_total"]) // 8
-        return totals[begin : begin + math.prod(shape)].reshape(shape)
+    def _memory(self) -> Array:
+        """Return memory for a call; reuse that of a finished chunk if there is some."""
+        try:
+            return self.free_memory.pop()
+        except IndexError:
+            return self.call.layout.allocate()
 
     def run(self) -> Array:
-        """Run the kernel on all chunks, in as many threads as PyTorch uses, and return the sums over all chunks."""
-        chunk_rows = self.arguments.chunk_rows
-        starts = range(0, len(self.block), chunk_rows)
-        stops = [min(start + chunk_rows, len(self.block)) for start in starts]
-        totals, first = np.empty(0), self.offsets["weight_total"]
-        for scratch in map_in_order(self, list(zip(starts, stops, strict=True))):
-            chunk_totals = scratch[first:].view(np.float64)
-            if len(totals):
-                totals += chunk_totals
-                self.free_scratch.append(scratch)
-            else:
-                totals = chunk_totals
+        """Run the kernel on all chunks, in as many threads as PyTorch uses; return memory with the sums over chunks."""
+        starts = range(0, len(self.block), self.numbers.chunk_rows)
+        stops = [min(start + self.numbers.chunk_rows, len(self.block)) for start in starts]
+        memories = map_in_order(self, list(zip(starts, stops, strict=True)))
+        totals, layout = next(memories), self.call.layout
+        for memory in memories:
+            layout.sums(totals)[:] += layout.sums(memory)
+            self.free_memory.append(memory)
         return totals
+
+    def total(self, totals: Array, argument: Sum[Any]) -> Array:
+        """Return one of the sums that a run has returned, in the units of the weights."""
+        return self.call.layout.view(totals, argument) * self.weight_unit
 
     def _rows(self, start: int, stop: int) -> Array:
         """Return contiguous rows of the kernel's float type; they are copied only if necessary."""
         rows = self.block.rows[start:stop]
         if not isinstance(rows, np.ndarray):
-            dtype = torch.float32 if self.arguments.bits == 32 else torch.float64
+            dtype = torch.float32 if self.numbers.bits == 32 else torch.float64
             rows = as_tensor(rows).to(dtype).numpy(force=True)
-        return np.ascontiguousarray(rows, FLOAT_TYPES[self.arguments.bits])
+        rows = np.ascontiguousarray(rows, FLOAT_TYPES[self.numbers.bits])
+        return rows if rows.flags.aligned else rows.copy()
 
     def _weights(self, start: int, stop: int) -> Array:
         """Return weights over a power of two, so that none exceeds 1."""
         if self.block.weights is None:
-            return np.empty(0)
+            return np.empty(0, FLOAT_TYPES[self.numbers.bits])
         weights = as_tensor(self.block.weights[start:stop]).double().numpy() / self.weight_unit
-        return weights.astype(FLOAT_TYPES[self.arguments.bits])
+        return weights.astype(FLOAT_TYPES[self.numbers.bits])
+
+
+def _rows_of(array: Array, axis: int, start: int, stop: int) -> Array:
+    """Return the part of an array that belongs to the rows in [start, stop)."""
+    return array[start:stop] if axis == 0 else array[..., start:stop]
 
 
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
@@ -176,46 +153,38 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     """
 
     def run(bits: int) -> Stats:
-        arguments = make_arguments(block, c, float(beta[0]), b, distance, bits)
-        call = KernelCall("accumulate", block, arguments)
-        return _stats(call, call.run() * call.weight_unit, b.numpy())
+        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        chunks = PassOverChunks("accumulate", block, prepared)
+        return _stats(chunks, chunks.run(), prepared, b.numpy())
 
     return _with_enough_range(block, run)
 
 
-def _stats(call: KernelCall, totals: Array, b: Array) -> Stats:
+def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Array) -> Stats:
     """Return the kernel's sums as `Stats`, with the shift to the kernel's origin undone."""
-    arguments, k, d = call.arguments, call.arguments.numbers["k"], call.arguments.numbers["d"]
-    factor = arguments.distance_factor
-    weight = call.total(totals, "weight_total", k)
-    log_total_sum, distance_sum, n = call.total(totals, "objective_sums", 3)
-    many = d > MAX_FEW_FEATURES
-    weighted_sum = _join_strips(call, totals) if many else call.total(totals, "weighted_sum_total", k, d)
-    distortion = call.total(totals, "distortion_total", k) + weight * b / arguments.beta  # without the bias
+    factor = prepared.distance_factor
+    weight = chunks.total(totals, AccumulateArguments.weight_total)
+    log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
+    biased_distortion = chunks.total(totals, AccumulateArguments.distortion_total)
+    distortion = biased_distortion + weight * b / prepared.beta
     irls_weight = factor * weight
     return Stats(
         weight=torch.tensor(weight),
         irls_weight=torch.tensor(irls_weight),
-        weighted_sum=torch.tensor(factor * weighted_sum + irls_weight[:, None] * arguments.origin),
-        kink_weight=torch.zeros(k, dtype=torch.float64),
+        weighted_sum=torch.tensor(factor * _weighted_sum(chunks, totals) + irls_weight[:, None] * prepared.origin),
+        kink_weight=torch.zeros(len(b), dtype=torch.float64),
         distortion=torch.tensor(factor * distortion),
-        objective=torch.tensor(math.log(2) * log_total_sum - arguments.beta * distance_sum),
+        objective=torch.tensor(math.log(2) * log_total_sum - prepared.beta * distance_sum),
         n=torch.tensor(n),
     )
 
 
-def _join_strips(call: KernelCall, totals: Array) -> Array:
-    """Return the weighted sums (k, d) from the strips that `dense.add_products` adds up; see `common.strips`."""
-    padded_k, padded_d, k, d = (call.arguments.numbers[name] for name in ("padded_k", "padded_d", "k", "d"))
-    sums = call.total(totals, "weighted_sum_strips", padded_k * padded_d)
-    lanes = register_bytes() * 8 // call.arguments.bits
-    strips, done = [], 0
-    while done < padded_d:
-        registers_left = (padded_d - done) // lanes
-        width = lanes * (3 if registers_left == 3 or registers_left > 4 else min(registers_left, 2))
-        strips.append(sums[done * padded_k : (done + width) * padded_k].reshape(padded_k, width))
-        done += width
-    return np.concatenate(strips, axis=1)[:k, :d]
+def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:
+    """Return the weighted sums (k, d) of the shifted rows."""
+    if chunks.numbers.has_few_features:
+        return chunks.total(totals, AccumulateArguments.weighted_sum_total)
+    sums = join_strips(chunks.total(totals, AccumulateArguments.weighted_sum_strips), chunks.numbers.lanes)
+    return sums[: chunks.numbers.k, : chunks.numbers.d]
 
 
 class RowAssignments(NamedTuple):
@@ -252,20 +221,19 @@ def assign(
 
     def run(bits: int) -> RowAssignments:
         first_beta, max_exponent = (1.0, 0.0) if beta is None else (float(beta[0]), None)
-        arguments = make_arguments(block, c, first_beta, b, distance, bits, max_exponent)
+        prepared = prepare_pass(block, c, first_beta, b, distance, bits, max_exponent)
+        prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
         m, dtype = len(block), FLOAT_TYPES[bits]
         label, min_distance, log_total = np.empty(m, np.int64), np.empty(m, dtype), np.empty(m, dtype)
         resp = np.empty((m, len(c) if with_resp else 0), dtype)
-        outputs: dict[str, Any] = {
-            "out_label": label, "out_distance": min_distance, "out_log_total": log_total, "out_resp": resp,
-        }  # fmt: skip
-        call = KernelCall("assign", block, arguments, **outputs)
-        call.fixed["with_resp"] = int(with_resp)
-        call.run()
+        PassOverChunks(
+            "assign", block, prepared,
+            out_label=label, out_distance=min_distance, out_log_total=log_total, out_resp=resp,
+        ).run()  # fmt: skip
         squared = torch.from_numpy(min_distance).double()
-        lognorm = math.log(2) * torch.from_numpy(log_total).double() - arguments.beta * squared
+        lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * squared
         return RowAssignments(
-            torch.from_numpy(label), arguments.distance_factor * squared, lognorm, torch.from_numpy(resp)
+            torch.from_numpy(label), prepared.distance_factor * squared, lognorm, torch.from_numpy(resp)
         )
 
     return _with_enough_range(block, run)
@@ -281,12 +249,14 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
     """
 
     def run(bits: int) -> tuple[Tensor, Tensor]:
-        arguments, k = make_arguments(block, c, 1.0, c.new_zeros(len(c)), distance, bits), len(c)
-        factor = arguments.distance_factor
+        prepared = prepare_pass(block, c, 1.0, c.new_zeros(len(c)), distance, bits)
+        factor = prepared.distance_factor
         closest_squared = closest.numpy().astype(FLOAT_TYPES[bits], copy=False) / FLOAT_TYPES[bits](factor)
-        updated = np.empty((k, len(block)), FLOAT_TYPES[bits])
-        call = KernelCall("min_distances", block, arguments, row_axis=-1, closest=closest_squared, out_resp=updated)
-        potential = call.total(call.run(), "weight_total", k) * call.weight_unit * factor
+        updated = np.empty((len(c), len(block)), FLOAT_TYPES[bits])
+        chunks = PassOverChunks(
+            "min_distances", block, prepared, row_axis=-1, closest=closest_squared, out_distances=updated
+        )
+        potential = chunks.total(chunks.run(), MinDistancesArguments.weight_total) * factor
         distances = torch.from_numpy(updated)
         return distances if factor == 1 else distances.mul_(factor), torch.tensor(potential)
 

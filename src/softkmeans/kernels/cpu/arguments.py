@@ -1,159 +1,36 @@
-"""Arguments of the kernels: centers in the form they need, and the sizes of chunks and tiles."""
+"""The arguments of the kernels, each declared once: numbers, inputs, scratch arrays, sums and outputs.
+
+In the kernels, ``t`` is an object of one of these classes. In an array of shape (clusters, rows) or (features, rows), a
+line has the length of a panel.
+"""
 
 from __future__ import annotations
 
 __all__ = [
-    "COMPILED_DISTANCES",
-    "COMPILED_RULES",
-    "FLOAT_TYPES",
-    "KernelArguments",
-    "OutOfRangeError",
-    "make_arguments",
+    "MAX_FEW_FEATURES",
+    "PANEL_REGISTERS",
+    "TILE_ROWS",
+    "AccumulateArguments",
+    "AssignArguments",
+    "MembershipArguments",
+    "MinDistancesArguments",
+    "PassArguments",
+    "PassNumbers",
     "round_up",
-    "scratch_arrays",
 ]
 
-import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
+from .. import compiler
+from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
+from .strips import strip_counts
 
-from ...data.block import Block
-from ...distances import Cosine, Distance, SquaredEuclidean
-from ...model.assignment import Softmax
-from . import kernels
-from .codegen import MIN_EXPONENT, register_bytes
-from .panels import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS
-
-Array = NDArray[Any]
-
-FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
-
-# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
-# lengths.
-COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
-COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
-
-MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
-SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
+# With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
+# fit into 16 registers.
+PANEL_REGISTERS = 3
+MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 TILE_ROWS = 384  # maximum number of rows of a tile
-MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
-MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
-MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
-
-
-class OutOfRangeError(ArithmeticError):
-    """An error for rows or centers so far from the origin that squares overflow in the kernel's floats."""
-
-
-class KernelArguments(NamedTuple):
-    """The arguments of a kernel that are equal for all chunks of a block.
-
-    Attributes
-    ----------
-    bits : int
-        Size of the kernel's floats: 32 or 64.
-    origin : ndarray (d,)
-        The median of the centers, transformed like the block's rows. It is subtracted from rows and centers, so that
-        rows near the centers lose as few digits as possible to rounding.
-    beta, distance_factor : float
-        Factors from the kernel's squared distances to logits and to distances.
-    chunk_rows : int
-        Rows of a chunk.
-    arrays, numbers : dict
-        Arguments by the names in `kernels.ARGUMENTS`.
-    """
-
-    bits: int
-    origin: Array
-    beta: float
-    distance_factor: float
-    chunk_rows: int
-    arrays: dict[str, Array]
-    numbers: dict[str, int]
-
-
-def make_arguments(
-    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, max_exponent: float | None = None
-) -> KernelArguments:
-    """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
-
-    Memberships below 2^-max_exponent are skipped; by default, those that are too small for `Code.exp2`.
-
-    Raises
-    ------
-    OutOfRangeError
-        If squares overflow in floats of this size.
-    """
-    distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
-    beta *= distance_factor
-    (k, d), lanes = c.shape, register_bytes() * 8 // bits
-    padded_d, padded_k = round_up(d, lanes), round_up(k, 4)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
-        z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
-        norms = np.square(z, dtype=np.float64).sum(1)
-    _check_range(bits, scale, high, norms, bias)
-    min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
-    chunk_rows, tile_rows = _partition(len(block), k, padded_d, PANEL_REGISTERS * lanes, min_rows)
-    settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
-    settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
-    center_terms = np.full(padded_k, np.finfo(FLOAT_TYPES[bits]).max, FLOAT_TYPES[bits])
-    center_terms[:k] = norms + bias
-    groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
-    arrays = {
-        "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
-        "center_groups": np.ascontiguousarray(groups),
-        "bias": bias.astype(FLOAT_TYPES[bits]), "center_terms": center_terms,
-        "settings": np.array([settings[name] for name in kernels.SETTINGS], FLOAT_TYPES[bits]),
-    }  # fmt: skip
-    numbers = {
-        "n": len(block), "d": d, "padded_d": padded_d, "k": k, "padded_k": padded_k, "normalize": int(normalize),
-        "tile_rows": tile_rows,
-        "resp_stride": TILE_ROWS + 512 // bits,  # no power of two: cache lines at such strides evict each other
-    }  # fmt: skip
-    return KernelArguments(bits, origin, beta, distance_factor, chunk_rows, arrays, numbers)
-
-
-def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:
-    """Return the two parts (d,) of the shift of the rows, their sum transformed like the rows (d,), and the scale.
-
-    Rows are shifted to the median of the centers; rows that are normalized keep the shift of the block.
-    """
-    block_shift, scale = (np.zeros(c.shape[1]), 1.0)
-    if block.scaling is not None:
-        block_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
-    shift = block_shift if normalize else block_shift + np.median(c.numpy(), axis=0) * scale
-    high = shift.astype(FLOAT_TYPES[bits])
-    low = (shift - high).astype(FLOAT_TYPES[bits])
-    return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
-
-
-def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array) -> None:
-    """Raise OutOfRangeError if squares overflow."""
-    limit = MAX_DISTANCE[bits]
-    fits = norms.max() < limit and np.abs(bias).max() < limit and np.isfinite(high).all()
-    if not (fits and limit**-0.5 < scale < limit**0.5):
-        raise OutOfRangeError
-
-
-def _settings(
-    bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int
-) -> dict[str, float]:
-    """Return the numbers that `kernels.SETTINGS` names."""
-    roundoff = float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
-    beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
-    return {
-        "inverse_scale": 1 / scale,
-        "beta": beta,
-        "product_error": (d + 4) * roundoff,  # at most; on average, errors add up like the square root
-        "max_center_norm": math.sqrt(max_squared_norm),
-        "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
-        "max_exponent": -MIN_EXPONENT[bits],
-        "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
-    }
 
 
 def round_up(number: int, step: int) -> int:
@@ -161,45 +38,203 @@ def round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def _pad(array: Array, *shape: int) -> Array:
-    """Pad an array with zeros at the end of each axis."""
-    padded = np.zeros(shape, array.dtype)
-    padded[tuple(slice(0, size) for size in array.shape)] = array
-    return padded
+class PassNumbers(NamedTuple):
+    """The numbers of a pass over a chunk of rows. Those that kernels take are described there, in `PassArguments`.
 
-
-def scratch_arrays(arguments: KernelArguments) -> dict[str, tuple[int, int]]:
-    """Return the length and the bytes per number of each array that a kernel works in; sums over chunks come last."""
-    lanes, float_bytes = register_bytes() * 8 // arguments.bits, arguments.bits // 8
-    k, d, padded_d, padded_k = (arguments.numbers[name] for name in ("k", "d", "padded_d", "padded_k"))
-    panel_rows, lanes_of_k, many = PANEL_REGISTERS * lanes, round_up(k, lanes), d > MAX_FEW_FEATURES
-    floats = {
-        "z": padded_d * panel_rows, "columns": padded_d * panel_rows, "row_scales": TILE_ROWS, "w": TILE_ROWS,
-        "strip": panel_rows * TILE_ROWS * many, "dist": padded_k * panel_rows, "min_dist": panel_rows,
-        "dist_limit": panel_rows, "offset": panel_rows, "cutoff": lanes_of_k, "resp": k * panel_rows,
-        "resp_totals": TILE_ROWS, "tile_min_dist": TILE_ROWS, "row_factors": panel_rows, "labels": panel_rows,
-        "tile_resp": padded_k * arguments.numbers["resp_stride"] * many,
-        "weight_lanes": k * lanes, "distortion_lanes": k * lanes, "weighted_sum_lanes": 0 if many else k * d * lanes,
-    }  # fmt: skip
-    integers = {"near_list": PANEL_REGISTERS * k + 1, "out_of_range": 1}
-    doubles = {
-        "weight_total": lanes_of_k, "distortion_total": k, "objective_sums": 3,
-        "weighted_sum_total": 0 if many else k * d, "weighted_sum_strips": padded_k * padded_d * many,
-    }  # fmt: skip
-    arrays = {name: (size, float_bytes) for name, size in floats.items()}
-    return arrays | {name: (size, 8) for name, size in (integers | doubles).items()}
-
-
-def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
-    """Return the rows of a chunk and of a tile, for chunks of equal size.
-
-    The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
+    Attributes
+    ----------
+    bits : int
+        Size of the kernel's floats: 32 or 64.
+    lanes : int
+        Floats of a register.
     """
-    cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
-    max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
-    doublings = int(math.log2(max_chunks))
-    use_three = doublings and max_chunks >= 1.5 * 2**doublings
-    n_chunks = 3 * 2 ** (doublings - 1) if use_three else 2**doublings
-    chunk_rows = -(-n // n_chunks)
-    n_tiles = -(-chunk_rows // TILE_ROWS)
-    return chunk_rows, round_up(-(-chunk_rows // n_tiles), panel_rows)
+
+    bits: int
+    lanes: int
+    chunk_rows: int
+    n: int
+    d: int
+    k: int
+    tile_rows: int
+    has_weights: bool
+    normalize: bool
+    inverse_scale: float
+    beta: float
+    product_error: float
+    max_center_norm: float
+    error_factor: float
+    max_exponent: float
+    skipped_fraction: float
+    with_resp: bool = False
+
+    @property
+    def panel_rows(self) -> int:
+        """Rows of a full panel."""
+        return PANEL_REGISTERS * self.lanes
+
+    @property
+    def has_few_features(self) -> bool:
+        """Whether the kernels for few features are used."""
+        return self.d <= MAX_FEW_FEATURES
+
+    @property
+    def padded_d(self) -> int:
+        """The number of features, rounded up to full registers."""
+        return round_up(self.d, self.lanes)
+
+    @property
+    def padded_k(self) -> int:
+        """The number of clusters, rounded up to a multiple of four."""
+        return round_up(self.k, 4)
+
+    @property
+    def resp_stride(self) -> int:
+        """Numbers of a line of tile_resp; no power of two, since cache lines at such strides evict each other."""
+        return TILE_ROWS + 512 // self.bits
+
+    @property
+    def strip_counts(self) -> tuple[int, int, int]:
+        """The number of strips of each of `strips.WIDTHS`."""
+        return strip_counts(self.padded_d // self.lanes)
+
+
+# Shapes and values are functions of the numbers p of a pass.
+Number = compiler.Number[PassNumbers]
+Setting = compiler.Setting[PassNumbers]
+Input = compiler.Input[PassNumbers]
+Output = compiler.Output[PassNumbers]
+Scratch = compiler.Scratch[PassNumbers]
+Sum = compiler.Sum[PassNumbers]
+
+
+class PassArguments(Arguments):
+    """What all kernels work with: the rows of a chunk, the centers, and the panel's rows and distances.
+
+    Attributes
+    ----------
+    few : int
+        The number of features if the kernel is written for just this number, else 0.
+    panel_start, first_row, panel_rows : Value
+        Of the current panel: its position in the tile, the index of its first row in the chunk, its number of rows.
+    """
+
+    few: int = 0
+    panel_start: Value
+    first_row: Value
+    panel_rows: Value
+
+    chunk_rows = Number(lambda p: p.chunk_rows, "rows of the chunk")
+    d = Number(lambda p: p.d, "features")
+    padded_d = Number(lambda p: p.padded_d, "features, rounded up to full registers")
+    k = Number(lambda p: p.k, "clusters")
+    tile_rows = Number(lambda p: p.tile_rows, "rows of a tile")
+    has_weights = Number(lambda p: p.has_weights, "whether rows have weights")
+    normalize = Number(lambda p: p.normalize, "whether rows are divided by their length")
+
+    inverse_scale = Setting(lambda p: p.inverse_scale, "factor by which rows are multiplied after the shift")
+    beta = Setting(lambda p: p.beta, "an unnormalized membership is 2^(beta (min_dist - dist))")
+    product_error = Setting(lambda p: p.product_error, "largest rounding error of a product, relative to (‖c‖ + ‖z‖)²")
+    max_center_norm = Setting(lambda p: p.max_center_norm, "the largest ‖c‖")
+    error_factor = Setting(lambda p: p.error_factor, "error of a log-membership, over (‖c‖ + ‖z‖)² MAX_PRODUCT_ERROR")
+    max_exponent = Setting(lambda p: p.max_exponent, "memberships below 2^-max_exponent are skipped")
+    skipped_fraction = Setting(lambda p: p.skipped_fraction, "part of a cluster's weight that a row may lose")
+
+    x = Input(FLOAT, lambda p: (p.chunk_rows, p.d), "the rows")
+    weights = Input(FLOAT, lambda p: (p.chunk_rows if p.has_weights else 0,), "their weights")
+    shift_high = Input(FLOAT, lambda p: (p.padded_d,), "subtracted from rows, with shift_low, for more digits")
+    shift_low = Input(FLOAT, lambda p: (p.padded_d,), "the second part of the shift")
+    centers = Input(FLOAT, lambda p: (p.k, p.padded_d), "the centers c, shifted and scaled")
+    center_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 c, by groups of four centers")
+    bias = Input(FLOAT, lambda p: (p.k,), "-b / beta: the log-prior as a part of the distance")
+    center_terms = Input(FLOAT, lambda p: (p.padded_k,), "bias + ‖c‖²; a huge number for padding")
+
+    z = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "the panel's rows, shifted and scaled")
+    columns = Scratch(FLOAT, lambda p: (p.padded_d, p.panel_rows), "the same, transposed")
+    row_scales = Scratch(FLOAT, lambda p: (p.tile_rows,), "factor by which each row was multiplied")
+    w = Scratch(FLOAT, lambda p: (p.tile_rows,), "weights, 0 for missing rows")
+    dist = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "squared distances plus bias, less the rows' offsets")
+    min_dist = Scratch(FLOAT, lambda p: (p.panel_rows,), "the smallest of each row's distances")
+    dist_limit = Scratch(FLOAT, lambda p: (p.panel_rows,), "min_dist plus twice the largest rounding error")
+    offset = Scratch(FLOAT, lambda p: (p.panel_rows,), "what dist leaves out, as it is equal for all clusters of a row")
+    out_of_range = Scratch(INT64, lambda p: (1,), "whether a distance was too large for the kernel's floats")
+    weight_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "weight_total of the tile, a sum for each lane")
+
+    weight_total = Sum(lambda p: (p.k,), "Σ w r; in min_distances Σ w d")
+
+    def set_few_features(self, few: int) -> None:
+        """Write the kernel for a fixed number of features, or for any number if ``few`` is 0."""
+        self.few = few
+        if few:
+            self.d, self.padded_d = few, round_up(few, self.code.lanes)
+
+
+class MembershipArguments(PassArguments):
+    """What kernels that compute memberships work with.
+
+    Attributes
+    ----------
+    n_near : Variable
+        The length of ``near_list`` for the current panel.
+    """
+
+    cutoff = Scratch(FLOAT, lambda p: (p.k,), "how far above dist_limit a distance may be before it is skipped")
+    near_list = Scratch(INT64, lambda p: (PANEL_REGISTERS * p.k + 1,), "entries of sparse.find_near")
+    resp = Scratch(FLOAT, lambda p: (p.k, p.panel_rows), "memberships: unnormalized, later normalized and weighted")
+    resp_totals = Scratch(FLOAT, lambda p: (p.tile_rows,), "sums of each row's unnormalized memberships")
+
+    def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
+        super().__init__(code, parameters)
+        self.n_near: Variable = code.variable(code.integer(0))
+
+
+class AccumulateArguments(MembershipArguments):
+    """The arguments of `kernels.accumulate`."""
+
+    padded_k = Number(lambda p: p.padded_k, "clusters, rounded up to a multiple of four")
+    resp_stride = Number(lambda p: p.resp_stride, "numbers from one cluster to the next in tile_resp")
+    n_threes = Number(lambda p: p.strip_counts[0], "strips of three registers")
+    n_twos = Number(lambda p: p.strip_counts[1], "strips of two registers")
+    n_ones = Number(lambda p: p.strip_counts[2], "strips of one register")
+
+    row_factors = Scratch(FLOAT, lambda p: (p.panel_rows,), "w / resp_totals")
+    tile_min_dist = Scratch(FLOAT, lambda p: (p.tile_rows,), "min_dist + offset")
+    tile_resp = Scratch(
+        FLOAT, lambda p: (0 if p.has_few_features else p.padded_k, p.resp_stride), "weighted memberships of the tile"
+    )
+    strip = Scratch(
+        FLOAT, lambda p: (0 if p.has_few_features else p.tile_rows, p.panel_rows), "the tile's rows, some features"
+    )
+    distortion_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "distortion_total of the tile, a sum for each lane")
+    weighted_sum_lanes = Scratch(
+        FLOAT, lambda p: (p.k, p.d if p.has_few_features else 0, p.lanes), "weighted_sum_total of the tile, by lanes"
+    )
+
+    distortion_total = Sum(lambda p: (p.k,), "Σ w r d")
+    weighted_sum_total = Sum(lambda p: (p.k, p.d if p.has_few_features else 0), "Σ w r z, for few features")
+    objective_sums = Sum(lambda p: (3,), "Σ w log2 resp_totals, Σ w min_dist, Σ w")
+    weighted_sum_strips = Sum(
+        lambda p: (p.padded_k, 0 if p.has_few_features else p.padded_d), "Σ w r z for many features, strip by strip"
+    )
+
+
+class AssignArguments(MembershipArguments):
+    """The arguments of `kernels.assign`."""
+
+    with_resp = Number(lambda p: p.with_resp, "whether memberships are written")
+
+    labels = Scratch(FLOAT, lambda p: (p.panel_rows,), "index of the nearest center")
+    log_totals = Scratch(FLOAT, lambda p: (p.panel_rows,), "log2 of resp_totals")
+
+    out_label = Output(INT64, lambda p: (p.chunk_rows,), "index of the nearest center")
+    out_distance = Output(FLOAT, lambda p: (p.chunk_rows,), "distance to the nearest center")
+    out_log_total = Output(FLOAT, lambda p: (p.chunk_rows,), "log2 of the sum of unnormalized memberships")
+    out_resp = Output(FLOAT, lambda p: (p.chunk_rows, p.k if p.with_resp else 0), "memberships")
+
+
+class MinDistancesArguments(PassArguments):
+    """The arguments of `kernels.min_distances`."""
+
+    n = Number(lambda p: p.n, "rows of the block: numbers from one candidate to the next in out_distances")
+
+    closest = Input(FLOAT, lambda p: (p.chunk_rows,), "distance to the nearest of the centers chosen so far")
+    out_distances = Output(FLOAT, lambda p: (p.k, p.chunk_rows), "the smaller of closest and each candidate's distance")

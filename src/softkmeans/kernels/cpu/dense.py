@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .codegen import Code, Value
+from ..compiler import Code, Value
+from .arguments import PANEL_REGISTERS, AccumulateArguments
 from .common import strips
-from .panels import PANEL_REGISTERS, add_to, features, load_panel, product, register_starts, variables
+from .panels import add_to, features, load_panel, product, register_starts, variables
 
 
-def is_cheaper(code: Code, t: Any, *, by_row: bool) -> Value:
+def is_cheaper(code: Code, t: AccumulateArguments, *, by_row: bool) -> Value:
     """Return whether it is cheaper to compute all memberships of the panel than those within the cutoff.
 
     The cost of those within the cutoff is estimated by their number (``by_row``), or by the number of registers that
@@ -21,11 +20,11 @@ def is_cheaper(code: Code, t: Any, *, by_row: bool) -> Value:
             mask = code.mask(x <= limit + t.cutoff[q])
             mask_cost = code.count_bits(mask) if by_row else code.select(mask > 0, code.integer(1), code.integer(0))
             cost.set(cost + mask_cost)
-    max_cost: Value = t.k * (PANEL_REGISTERS * code.lanes // 8) if by_row else t.k * PANEL_REGISTERS // 2
+    max_cost = t.k * (PANEL_REGISTERS * code.lanes // 8) if by_row else t.k * PANEL_REGISTERS // 2
     return cost > max_cost
 
 
-def compute_memberships(code: Code, t: Any) -> None:
+def compute_memberships(code: Code, t: AccumulateArguments) -> None:
     """Compute the unnormalized memberships 2^(beta (min_dist - dist)) of all clusters, and their sum for each row."""
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
@@ -37,7 +36,7 @@ def compute_memberships(code: Code, t: Any) -> None:
         t.resp_totals.store(t.panel_start + v, total)
 
 
-def add_memberships(code: Code, t: Any, *, with_rows: bool) -> None:
+def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> None:
     """Normalize and weight all memberships; add them and their distortions to the sums.
 
     For few features (``with_rows``), the rows are added, too. Else the memberships are kept for the tile's product.
@@ -60,14 +59,14 @@ def add_memberships(code: Code, t: Any, *, with_rows: bool) -> None:
                 t.tile_resp.store(q * t.resp_stride + t.panel_start + v, r)
 
 
-def clear_memberships(code: Code, t: Any) -> None:
+def clear_memberships(code: Code, t: AccumulateArguments) -> None:
     """Set the panel's memberships to 0 in the tile's product, because its rows have already been added."""
     for q in code.range(0, t.k):
         for v in register_starts(code):
             t.tile_resp.store(q * t.resp_stride + t.panel_start + v, code.full(0.0))
 
 
-def add_products(code: Code, t: Any, first: Value, rows: Value) -> None:
+def add_products(code: Code, t: AccumulateArguments, first: Value, rows: Value) -> None:
     """Add Σ r z of a tile to the sums, strip by strip.
 
     The sums of a strip are contiguous in memory, so that the processor can prefetch them.
@@ -88,7 +87,7 @@ def add_products(code: Code, t: Any, first: Value, rows: Value) -> None:
                     t.weighted_sum_strips.store(at, t.weighted_sum_strips.load(at) + code.to_float64(total))
 
 
-def _fill_strip(code: Code, t: Any, first: Value, rows: Value, begin: Value, span: int) -> None:
+def _fill_strip(code: Code, t: AccumulateArguments, first: Value, rows: Value, begin: Value, span: int) -> None:
     """Read some features of a tile's rows again: the rows are still in cache, while a copy of all would not fit."""
     for p in code.range(0, rows):
         x, to, scale = (first + p) * t.d, p * span, t.row_scales[p]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .codegen import Code
-from .panels import PANEL_REGISTERS, add_to, check_range, load_panel, register_starts
+from ..compiler import Code
+from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments
+from .panels import add_to, check_range, load_panel, register_starts
 from .sparse import near_registers
 
 
-def write_nearest(code: Code, t: Any) -> None:
+def write_nearest(code: Code, t: AssignArguments) -> None:
     """Write each row's nearest cluster, the first one in a tie, its distance, and log2 of the sum of memberships."""
     for v in register_starts(code):
         t.labels.store(v, code.full(-1.0))
-        t.row_factors.store(v, code.log2(t.resp_totals.load(t.panel_start + v)))  # reused for another quantity
+        t.log_totals.store(v, code.log2(t.resp_totals.load(t.panel_start + v)))
         check_range(code, t, t.min_dist.load(v))
     for _, at, q, p, _ in near_registers(code, t):
         label_if_nearest = code.select(t.labels.load(p) < 0.0, code.from_integer(q), t.labels.load(p))
@@ -22,10 +21,10 @@ def write_nearest(code: Code, t: Any) -> None:
     for p in code.range(0, t.panel_rows):
         t.out_label[t.first_row + p] = code.to_integer(t.labels[p])
         t.out_distance[t.first_row + p] = t.min_dist[p]
-        t.out_log_total[t.first_row + p] = t.row_factors[p]
+        t.out_log_total[t.first_row + p] = t.log_totals[p]
 
 
-def write_memberships(code: Code, t: Any) -> None:
+def write_memberships(code: Code, t: AssignArguments) -> None:
     """Write each row's memberships."""
     for i in code.range(t.first_row * t.k, (t.first_row + t.panel_rows) * t.k):
         t.out_resp[i] = 0.0
@@ -36,7 +35,7 @@ def write_memberships(code: Code, t: Any) -> None:
                 t.out_resp[(t.first_row + p + lane) * t.k + q] = t.resp[i * code.lanes + lane]
 
 
-def write_min_distances(code: Code, t: Any) -> None:
+def write_min_distances(code: Code, t: MinDistancesArguments) -> None:
     """Write, candidate by candidate, the smaller of the rows' distances and ``closest``, and add it up with weights."""
     size = PANEL_REGISTERS * code.lanes
     for q in code.range(0, t.k):
@@ -45,12 +44,12 @@ def write_min_distances(code: Code, t: Any) -> None:
                 for v in register_starts(code):
                     smaller = code.minimum(t.dist.load(q * size + v), t.closest.load(t.first_row + v))
                     t.dist.store(q * size + v, smaller)
-                    t.out_resp.store(q * t.n + t.first_row + v, smaller)
+                    t.out_distances.store(q * t.n + t.first_row + v, smaller)
             with part:
                 for p in code.range(0, t.panel_rows):
                     smaller = code.minimum(t.dist[q * size + p], t.closest[t.first_row + p])
                     t.dist[q * size + p] = smaller
-                    t.out_resp[q * t.n + t.first_row + p] = smaller
+                    t.out_distances[q * t.n + t.first_row + p] = smaller
         pairs = [(t.dist.load(q * size + v), t.w.load(t.panel_start + v)) for v in register_starts(code)]
         add_to(code, t.weight_lanes, q * code.lanes, pairs)
     for min_dist in load_panel(code, t.min_dist, 0):

@@ -1,9 +1,7 @@
 """Panels: rows in registers, and their distances to all centers.
 
-A panel is three registers of rows. ``t`` holds a kernel's arrays and numbers by name (`kernels.ARGUMENTS` describes
-them) and, for the current panel, ``t.first_row``, the index of its first row in the chunk, ``t.panel_start``, its
-position in the tile, and ``t.panel_rows``, its number of rows. In an array of shape (clusters, rows) or (features,
-rows), a line has the length of a panel.
+A panel is three registers of rows. ``t`` holds a kernel's arrays and numbers, which `arguments` describes, and the
+position of the current panel.
 
 Distances include the bias, which stands for the log-prior. They may lack the part that is equal for all clusters of a
 row, the row's ``offset``.
@@ -14,12 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .codegen import Array, Code, Value, Variable
+from ..compiler import Array, Code, Value, Variable
+from .arguments import PANEL_REGISTERS, PassArguments
 
-# With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
-# fit into 16 registers.
-PANEL_REGISTERS = 3
-MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
 
 
@@ -33,9 +28,9 @@ def register_starts(code: Code) -> range:
     return range(0, PANEL_REGISTERS * code.lanes, code.lanes)
 
 
-def features(code: Code, t: Any) -> Iterable[Any]:
-    """Loop over the features; the loop is unrolled if their number is known."""
-    return range(t.d) if isinstance(t.d, int) else code.range(0, t.d)
+def features(code: Code, t: PassArguments) -> Iterable[Any]:
+    """Loop over the features; the loop is unrolled if their number is fixed."""
+    return range(t.few) if t.few else code.range(0, t.d)
 
 
 def variables(code: Code, value: Any = 0.0, number: int = PANEL_REGISTERS) -> list[Variable]:
@@ -58,7 +53,7 @@ def add_lanes(code: Code, lanes: Array, totals: Array, number: Any) -> None:
         lanes.store(i * code.lanes, code.full(0.0))
 
 
-def check_range(code: Code, t: Any, distance: Value) -> None:
+def check_range(code: Code, t: PassArguments, distance: Value) -> None:
     """Set ``out_of_range`` if a distance is too large, or NaN."""
     with code.if_then(code.mask(distance < MAX_DISTANCE[code.bits]) < 2**code.lanes - 1):
         t.out_of_range[0] = code.integer(1)
@@ -67,7 +62,7 @@ def check_range(code: Code, t: Any, distance: Value) -> None:
 # -- reading rows
 
 
-def read_rows(code: Code, t: Any) -> None:
+def read_rows(code: Code, t: PassArguments) -> None:
     """Read the panel's rows, shifted and scaled, into ``z`` and, transposed, ``columns``; missing rows become 0."""
     size = PANEL_REGISTERS * code.lanes
     for p in code.range(0, t.panel_rows):
@@ -85,7 +80,7 @@ def read_rows(code: Code, t: Any) -> None:
     _read_weights(code, t)
 
 
-def _read_row(code: Code, t: Any, row: Value, to: Value) -> None:
+def _read_row(code: Code, t: PassArguments, row: Value, to: Value) -> None:
     """Read a row: (x - shift_high - shift_low) * inverse_scale."""
     x, full_registers = row * t.d, t.d - t.d % code.lanes
     for j in code.range(0, full_registers, code.lanes):
@@ -94,7 +89,7 @@ def _read_row(code: Code, t: Any, row: Value, to: Value) -> None:
         t.z[to + j] = (t.x[x + j] - t.shift_high[j] - t.shift_low[j]) * t.inverse_scale
 
 
-def _normalize(code: Code, t: Any, p: Value) -> None:
+def _normalize(code: Code, t: PassArguments, p: Value) -> None:
     """Divide row p of the panel by its length."""
     (square,) = variables(code, number=1)
     for j in code.range(0, t.padded_d, code.lanes):
@@ -112,13 +107,13 @@ def _inverse_length(code: Code, square: Value) -> Value:
     return code.select(in_range, 1.0 / code.sqrt(square), float("nan"))
 
 
-def read_few_features(code: Code, t: Any) -> None:
+def read_few_features(code: Code, t: PassArguments) -> None:
     """Read the panel's rows, shifted and scaled, into ``columns`` only, for features too few to fill registers."""
     size = PANEL_REGISTERS * code.lanes
     with code.if_else(t.panel_rows.equals(size)) as (full, part):
         with full:
             for v in register_starts(code):
-                for j, x in enumerate(code.load_strided(t.x, (t.first_row + v) * t.d, t.d)):
+                for j, x in enumerate(code.load_strided(t.x, (t.first_row + v) * t.d, t.few)):
                     t.columns.store(j * size + v, (x - t.shift_high[j] - t.shift_low[j]) * t.inverse_scale)
         with part:
             for i in code.range(0, t.d * size, code.lanes):
@@ -139,7 +134,7 @@ def read_few_features(code: Code, t: Any) -> None:
     _read_weights(code, t)
 
 
-def _read_weights(code: Code, t: Any) -> None:
+def _read_weights(code: Code, t: PassArguments) -> None:
     """Read the weights of the panel's rows; missing rows have weight 0."""
     with code.if_else((t.has_weights < 1) & t.panel_rows.equals(PANEL_REGISTERS * code.lanes)) as (all_ones, other):
         with all_ones:
@@ -158,7 +153,7 @@ def _read_weights(code: Code, t: Any) -> None:
 # -- distances
 
 
-def distances_by_differences(code: Code, t: Any) -> None:
+def distances_by_differences(code: Code, t: PassArguments) -> None:
     """Compute distances from differences, without cancellation, and the least distance of each row."""
     min_dists, pairs = variables(code, MAX_DISTANCE[code.bits]), t.k // 2 * 2
     for q in code.range(0, pairs, 2):
@@ -171,7 +166,7 @@ def distances_by_differences(code: Code, t: Any) -> None:
         t.dist_limit.store(v, min_dist)
 
 
-def _subtract(code: Code, t: Any, clusters: list[Value], min_dists: list[Variable]) -> None:
+def _subtract(code: Code, t: PassArguments, clusters: list[Value], min_dists: list[Variable]) -> None:
     """Compute the distances to one or two centers; two make enough independent sums to hide the latency of an FMA."""
     size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q]) for q in clusters]
     for j in features(code, t):
@@ -186,7 +181,7 @@ def _subtract(code: Code, t: Any, clusters: list[Value], min_dists: list[Variabl
             min_dist.set(code.minimum(total, min_dist))
 
 
-def distances_by_product(code: Code, t: Any) -> None:
+def distances_by_product(code: Code, t: PassArguments) -> None:
     """Compute distances, less the rows' squared norms (their offsets), by a matrix product, and each row's limit.
 
     Rounding changes a distance by about (d + 4) u (‖c‖ + ‖z‖)² at most, where u is the unit roundoff. So the distance
@@ -213,9 +208,9 @@ def distances_by_product(code: Code, t: Any) -> None:
         t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
 
 
-def _squared_size(code: Code, t: Any, square: Value) -> Value:
+def _squared_size(code: Code, t: PassArguments, square: Value) -> Value:
     """Return (‖c‖ + ‖z‖)² for the largest center, given the rows' squared norms."""
-    size: Value = code.sqrt(square) + t.max_center_norm
+    size = code.sqrt(square) + t.max_center_norm
     return size * size
 
 
@@ -238,7 +233,7 @@ def product(
     return sums
 
 
-def is_product_precise(code: Code, t: Any) -> Value:
+def is_product_precise(code: Code, t: PassArguments) -> Value:
     """Return whether memberships from the matrix product are within `arguments.MAX_PRODUCT_ERROR` for all rows."""
     imprecise = code.variable(code.integer(0))
     for square in load_panel(code, t.offset, 0):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from .codegen import Code, Value
+from ..compiler import Code, Value
+from .arguments import PANEL_REGISTERS, AccumulateArguments, MembershipArguments
 from .common import strips
-from .panels import MAX_DISTANCE, PANEL_REGISTERS, add_to, features, load_panel, register_starts, variables
+from .panels import MAX_DISTANCE, add_to, features, load_panel, register_starts, variables
 
 
-def find_near(code: Code, t: Any) -> None:
+def find_near(code: Code, t: MembershipArguments) -> None:
     """List the registers of distances with a row within the cutoff: their position, and a mask of such rows.
 
     Every register is written behind the last entry, but the list only grows if a row is within the cutoff. This avoids
@@ -25,7 +25,7 @@ def find_near(code: Code, t: Any) -> None:
             n_near.set(n_near + code.select(mask > 0, code.integer(1), code.integer(0)))
 
 
-def near_registers(code: Code, t: Any) -> Iterator[tuple[Value, Value, Value, Value, Value]]:
+def near_registers(code: Code, t: MembershipArguments) -> Iterator[tuple[Value, Value, Value, Value, Value]]:
     """Loop over the list: yield the entry's index, position in ``dist``, cluster, position in the panel, and mask."""
     for i in code.range(0, t.n_near):
         entry = t.near_list[i]
@@ -36,7 +36,7 @@ def near_registers(code: Code, t: Any) -> Iterator[tuple[Value, Value, Value, Va
         yield i, at, cluster, start_in_panel, entry & 0xFFFF
 
 
-def refine_distances(code: Code, t: Any) -> None:
+def refine_distances(code: Code, t: MembershipArguments) -> None:
     """Compute the listed distances again, from differences, and from them the least distance of each row."""
     for v in register_starts(code):
         t.offset.store(v, code.full(0.0))
@@ -52,7 +52,7 @@ def refine_distances(code: Code, t: Any) -> None:
         t.min_dist.store(p, code.minimum(t.dist.load(at), t.min_dist.load(p)))
 
 
-def compute_memberships(code: Code, t: Any) -> None:
+def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """Compute the unnormalized memberships of the listed registers, and their sum for each row."""
     for v in register_starts(code):
         t.resp_totals.store(t.panel_start + v, code.full(0.0))
@@ -62,7 +62,7 @@ def compute_memberships(code: Code, t: Any) -> None:
         t.resp_totals.store(t.panel_start + p, t.resp_totals.load(t.panel_start + p) + r)
 
 
-def add_memberships(code: Code, t: Any, *, from_columns: bool) -> None:
+def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -> None:
     """Normalize and weight the listed memberships; add them, their distortions and their rows to the sums.
 
     Rows are read from ``columns``, for few features, or from ``z``.
@@ -81,7 +81,7 @@ def add_memberships(code: Code, t: Any, *, from_columns: bool) -> None:
                 _add_row(code, t, q, p + lane, code.to_float64(t.resp[i * code.lanes + lane]))
 
 
-def _add_row(code: Code, t: Any, q: Value, p: Value, r: Value) -> None:
+def _add_row(code: Code, t: AccumulateArguments, q: Value, p: Value, r: Value) -> None:
     """Add row p of the panel, times r, to the weighted sum of cluster q."""
     sums = t.weighted_sum_strips
     for begin, width in strips(code, t):

@@ -1,4 +1,4 @@
-"""A small language for kernels: Python code that writes LLVM instructions.
+"""The language of the kernels: Python code that writes LLVM instructions.
 
 A kernel is a Python function that runs once, to write the machine code. A loop over ``code.range`` becomes a loop of
 the machine code; a plain Python loop is unrolled. A value is a number or a SIMD register of numbers. This kernel
@@ -9,28 +9,23 @@ doubles an array::
             t.x.store(i, t.x.load(i) * 2)
 
 All floats of a kernel have one type, float32 or float64. The compiler does not reorder floating-point operations, so
-results do not depend on its optimizations.
+results do not depend on its optimizations. docs/kernels.md teaches the language.
 """
 
 from __future__ import annotations
 
-__all__ = ["MIN_EXPONENT", "Array", "Code", "Value", "Variable", "register_bytes"]
+__all__ = ["MIN_EXPONENT", "Code"]
 
 import math
+import numbers
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any, Self
+from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
-from typing_extensions import override
 
-BOOL = ir.IntType(1)
-INT32 = ir.IntType(32)  # the type of lane numbers
-INT64 = ir.IntType(64)
-FLOAT32 = ir.FloatType()
-FLOAT64 = ir.DoubleType()
+from . import machine
+from .values import BOOL, FLOAT32, FLOAT64, INT32, INT64, Array, Value, Variable, describe_type, is_float
 
 MIN_EXPONENT = {32: -100.0, 64: -900.0}  # exp2 returns 0 below: products would be subnormal, and slow
 
@@ -41,141 +36,6 @@ _EXP2_COEFFICIENTS = {
     64: tuple(math.log(2) ** n / math.factorial(n) for n in range(13, -1, -1)),
 }
 _MANTISSA_BITS = {32: 23, 64: 52}
-
-
-@cache
-def register_bytes() -> int:
-    """Return the number of bytes of this machine's SIMD registers."""
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-class Value:
-    """A number or a register in the machine code, with Python's operators.
-
-    Python numbers are converted to the type of the other operand. A number is copied to all lanes of a register.
-    """
-
-    def __init__(self, code: Code, value: ir.Value) -> None:
-        self.code, self._value = code, value
-
-    @property
-    def ir(self) -> ir.Value:
-        """The LLVM value."""
-        return self._value
-
-    def _apply(self, other: Any, float_name: str, integer_name: str, *, swapped: bool = False) -> Value:
-        """Apply an LLVM instruction, given its names for floats and for integers."""
-        x, y = self.code.to_common_type(self, other)
-        instruction = getattr(self.code.builder, float_name if _is_float(x) else integer_name)
-        return Value(self.code, instruction(y, x) if swapped else instruction(x, y))
-
-    def _compare(self, other: Any, sign: str) -> Value:
-        x, y = self.code.to_common_type(self, other)
-        compare = self.code.builder.fcmp_ordered if _is_float(x) else self.code.builder.icmp_signed
-        return Value(self.code, compare(sign, x, y))
-
-    def __add__(self, other: Any) -> Value:
-        return self._apply(other, "fadd", "add")
-
-    def __sub__(self, other: Any) -> Value:
-        return self._apply(other, "fsub", "sub")
-
-    def __rsub__(self, other: Any) -> Value:
-        return self._apply(other, "fsub", "sub", swapped=True)
-
-    def __mul__(self, other: Any) -> Value:
-        return self._apply(other, "fmul", "mul")
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __truediv__(self, other: Any) -> Value:
-        return self._apply(other, "fdiv", "sdiv")
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return self._apply(other, "fdiv", "sdiv", swapped=True)
-
-    def __floordiv__(self, other: Any) -> Value:
-        return self._apply(other, "fdiv", "udiv")
-
-    def __mod__(self, other: Any) -> Value:
-        return self._apply(other, "frem", "urem")
-
-    def __and__(self, other: Any) -> Value:
-        return self._apply(other, "and_", "and_")
-
-    def __lshift__(self, other: Any) -> Value:
-        return self._apply(other, "shl", "shl")
-
-    def __rshift__(self, other: Any) -> Value:
-        return self._apply(other, "lshr", "lshr")
-
-    def __neg__(self) -> Value:
-        return Value(self.code, self.code.builder.fneg(self.ir))
-
-    def __invert__(self) -> Value:
-        return Value(self.code, self.code.builder.not_(self.ir))
-
-    def __lt__(self, other: Any) -> Value:
-        return self._compare(other, "<")
-
-    def __le__(self, other: Any) -> Value:
-        return self._compare(other, "<=")
-
-    def __gt__(self, other: Any) -> Value:
-        return self._compare(other, ">")
-
-    def equals(self, other: Any) -> Value:
-        """Return the condition that two values are equal; ``==`` keeps Python's meaning."""
-        return self._compare(other, "==")
-
-
-class Variable(Value):
-    """A value that changes, such as a sum that a loop adds to."""
-
-    @property
-    @override
-    def ir(self) -> ir.Value:
-        return self.code.builder.load(self._value)
-
-    def set(self, value: Value) -> Self:
-        """Assign another value of the same type."""
-        self.code.builder.store(value.ir, self._value)
-        return self
-
-
-class Array:
-    """An array in memory: ``array[i]`` is a number, ``array.load(i)`` a register of the numbers from i on."""
-
-    def __init__(self, code: Code, pointer: ir.Value, element: ir.Type) -> None:
-        self.code, self.pointer, self.element = code, pointer, element
-
-    def address(self, i: Any, kind: ir.Type) -> ir.Value:
-        """Return the address of the i-th number, as a pointer to a type."""
-        address = self.code.builder.gep(self.pointer, [self.code.integer(i).ir])
-        return self.code.builder.bitcast(address, kind.as_pointer())
-
-    def __getitem__(self, i: Any) -> Value:
-        return Value(self.code, self.code.builder.load(self.address(i, self.element)))
-
-    def __setitem__(self, i: Any, value: Any) -> None:
-        number = value.ir if isinstance(value, Value) else ir.Constant(self.element, value)
-        self.code.builder.store(number, self.address(i, self.element))
-
-    def load(self, i: Any) -> Value:
-        """Load a register of the numbers from the i-th on, as many as the kernel's floats have lanes."""
-        vector = ir.VectorType(self.element, self.code.lanes)
-        return Value(self.code, self.code.builder.load(self.address(i, vector), align=self.align))
-
-    def store(self, i: Any, value: Value) -> None:
-        """Store the numbers of a register from the i-th on."""
-        register = value.ir
-        self.code.builder.store(register, self.address(i, register.type), align=self.align)
-
-    @property
-    def align(self) -> int:
-        """The alignment of the array's numbers, in bytes."""
-        return 4 if self.element == FLOAT32 else 8
 
 
 class Code:
@@ -192,20 +52,36 @@ class Code:
     def __init__(self, builder: ir.IRBuilder, bits: int) -> None:
         self.builder, self.bits = builder, bits
         self.float_type = FLOAT32 if bits == 32 else FLOAT64
-        self.lanes = register_bytes() * 8 // bits
+        self.lanes = machine.lanes(bits)
         self.float_vector = ir.VectorType(self.float_type, self.lanes)
         self.int_vector = ir.VectorType(ir.IntType(bits), self.lanes)
+        self.n_open_loops = 0  # loops whose end has not been written
 
     # -- numbers
 
     def integer(self, value: Any) -> Value:
-        """Return an integer constant; values pass through."""
-        return value if isinstance(value, Value) else Value(self, ir.Constant(INT64, value))
+        """Return an integer constant; integer values pass through."""
+        number = self.constant(value, INT64)
+        if number.type != INT64:
+            raise TypeError(f"expected an integer, got {describe_type(number.type)}: convert it with code.to_integer")
+        return Value(self, number)
+
+    def constant(self, value: Any, kind: ir.Type) -> ir.Value:
+        """Return a Python number as a constant of a type; the LLVM value of a `Value` passes through."""
+        if isinstance(value, Value):
+            return value.ir
+        if isinstance(value, ir.Value):
+            return value
+        if is_float(kind) and isinstance(value, numbers.Real):
+            return ir.Constant(kind, float(value))
+        if not is_float(kind) and isinstance(value, numbers.Integral):
+            return ir.Constant(kind, int(value))
+        expected = "a number" if is_float(kind) else "an integer"
+        raise TypeError(f"{value!r} in a kernel, expected {expected} or a value of the machine code")
 
     def full(self, value: Any) -> Value:
         """Return a register with one number in all lanes."""
-        number = value.ir if isinstance(value, Value) else ir.Constant(self.float_type, value)
-        return Value(self, self._splat(number, self.lanes))
+        return Value(self, self._splat(self.constant(value, self.float_type), self.lanes))
 
     def variable(self, value: Value) -> Variable:
         """Return a new variable with an initial value."""
@@ -222,14 +98,21 @@ class Code:
         """Convert values and Python numbers to the widest type among the values."""
         operands = [value.ir if isinstance(value, Value) else value for value in values]
         types = [operand.type for operand in operands if isinstance(operand, ir.Value)]
+        if not types:
+            raise TypeError(f"the operands {values} are all of Python: use code.integer(...) or code.full(...) for one")
         target = max(types, key=lambda kind: isinstance(kind, ir.VectorType))
-        return [self._convert(operand, target) for operand in operands]
+        converted = [self._convert(operand, target) for operand in operands]
+        if any(value.type != target for value in converted):
+            kinds = " and ".join(map(describe_type, types))
+            raise TypeError(f"operands of different types, {kinds}: convert one, for example by code.to_float64")
+        return converted
 
     def _convert(self, operand: Any, target: ir.Type) -> ir.Value:
-        lanes = target.count if isinstance(target, ir.VectorType) else 0
-        if not isinstance(operand, ir.Value):
-            return ir.Constant(target, [operand] * lanes if lanes else operand)
-        return self._splat(operand, lanes) if lanes and not isinstance(operand.type, ir.VectorType) else operand
+        if not isinstance(target, ir.VectorType):
+            return self.constant(operand, target)
+        if isinstance(operand, ir.Value):
+            return operand if isinstance(operand.type, ir.VectorType) else self._splat(operand, target.count)
+        return ir.Constant(target, [self.constant(operand, target.element)] * target.count)
 
     def _splat(self, scalar: ir.Value, lanes: int) -> ir.Value:
         empty = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
@@ -251,10 +134,16 @@ class Code:
         i.add_incoming(first, before)
         b.cbranch(b.icmp_signed("<", i, end), body, after)
         b.position_at_end(body)
-        yield Value(self, i)
+        yield from self._body(Value(self, i))
         i.add_incoming(b.add(i, by), b.block)
         b.branch(head)
         b.position_at_end(after)
+
+    def _body(self, value: Value) -> Iterator[Value]:
+        """Yield the loop's value once, and count the loop as open while its body is written."""
+        self.n_open_loops += 1
+        yield value
+        self.n_open_loops -= 1
 
     def set_bits(self, mask: Value) -> Iterator[Value]:
         """Loop over the positions of the bits that are set in a mask."""
@@ -266,7 +155,7 @@ class Code:
         b.position_at_end(body)
         position = Value(self, b.cttz(rest.ir, BOOL(1)))
         rest.set(rest & (rest - 1))
-        yield position
+        yield from self._body(position)
         b.branch(head)
         b.position_at_end(after)
 
@@ -392,8 +281,3 @@ class Code:
                 lines[i + half] = self._shuffle(x, y, [n + j if j & half else j + half for j in range(n)])
             half //= 2
         return [Value(self, line) for line in lines]
-
-
-def _is_float(value: ir.Value) -> bool:
-    element = value.type.element if isinstance(value.type, ir.VectorType) else value.type
-    return isinstance(element, (ir.FloatType, ir.DoubleType))

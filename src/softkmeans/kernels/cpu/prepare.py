@@ -1,0 +1,173 @@
+"""Prepare a pass: centers in the form that kernels need, settings, and the sizes of chunks and tiles."""
+
+from __future__ import annotations
+
+__all__ = [
+    "COMPILED_DISTANCES",
+    "COMPILED_RULES",
+    "FLOAT_TYPES",
+    "OutOfRangeError",
+    "PreparedPass",
+    "prepare_pass",
+]
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...data.block import Block
+from ...distances import Cosine, Distance, SquaredEuclidean
+from ...model.assignment import Softmax
+from ..compiler import MIN_EXPONENT, lanes
+from .arguments import PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
+from .panels import MAX_DISTANCE
+
+Array = NDArray[Any]
+
+FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
+
+# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
+# lengths.
+COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
+COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
+
+MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
+SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
+MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
+MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
+MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
+
+
+class OutOfRangeError(ArithmeticError):
+    """An error for rows or centers so far from the origin that squares overflow in the kernel's floats."""
+
+
+class PreparedPass(NamedTuple):
+    """What is equal for all chunks of a block.
+
+    Attributes
+    ----------
+    numbers : PassNumbers
+        The kernel's numbers, for a chunk of full size.
+    arrays : dict of ndarray
+        The inputs of `PassArguments` that are equal for all chunks, by name.
+    origin : ndarray (d,)
+        The median of the centers, transformed like the block's rows. It is subtracted from rows and centers, so that
+        rows near the centers lose as few digits as possible to rounding.
+    beta, distance_factor : float
+        Factors from the kernel's squared distances to logits and to distances.
+    """
+
+    numbers: PassNumbers
+    arrays: dict[str, Array]
+    origin: Array
+    beta: float
+    distance_factor: float
+
+
+def prepare_pass(
+    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, max_exponent: float | None = None
+) -> PreparedPass:
+    """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
+
+    Memberships below 2^-max_exponent are skipped; by default, those that are too small for `Code.exp2`.
+
+    Raises
+    ------
+    OutOfRangeError
+        If squares overflow in floats of this size.
+    """
+    distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
+    beta *= distance_factor
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
+        z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
+        norms = np.square(z, dtype=np.float64).sum(1)
+    _check_range(bits, scale, high, norms, bias)
+    (k, d), n = c.shape, len(block)
+    padded_d = round_up(d, lanes(bits))
+    min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
+    chunk_rows, tile_rows = _partition(n, k, padded_d, PANEL_REGISTERS * lanes(bits), min_rows)
+    settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
+    settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
+    numbers = PassNumbers(
+        bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
+        has_weights=block.weights is not None, normalize=normalize, **settings,
+    )  # fmt: skip
+    return PreparedPass(numbers, _center_arrays(numbers, high, low, z, bias, norms), origin, beta, distance_factor)
+
+
+def _center_arrays(
+    numbers: PassNumbers, high: Array, low: Array, z: Array, bias: Array, norms: Array
+) -> dict[str, Array]:
+    """Return shift, centers z (k, d) and their terms as inputs of `PassArguments`, by name."""
+    k, padded_d, padded_k, dtype = numbers.k, numbers.padded_d, numbers.padded_k, FLOAT_TYPES[numbers.bits]
+    center_terms = np.full(padded_k, np.finfo(dtype).max, dtype)
+    center_terms[:k] = norms + bias
+    groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
+    return {
+        "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
+        "center_groups": np.ascontiguousarray(groups), "bias": bias.astype(dtype), "center_terms": center_terms,
+    }  # fmt: skip
+
+
+def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:
+    """Return the two parts (d,) of the shift of the rows, their sum transformed like the rows (d,), and the scale.
+
+    Rows are shifted to the median of the centers; rows that are normalized keep the shift of the block.
+    """
+    block_shift, scale = (np.zeros(c.shape[1]), 1.0)
+    if block.scaling is not None:
+        block_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
+    shift = block_shift if normalize else block_shift + np.median(c.numpy(), axis=0) * scale
+    high = shift.astype(FLOAT_TYPES[bits])
+    low = (shift - high).astype(FLOAT_TYPES[bits])
+    return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
+
+
+def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array) -> None:
+    """Raise OutOfRangeError if squares overflow."""
+    limit = MAX_DISTANCE[bits]
+    fits = norms.max() < limit and np.abs(bias).max() < limit and np.isfinite(high).all()
+    if not (fits and limit**-0.5 < scale < limit**0.5):
+        raise OutOfRangeError
+
+
+def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int) -> dict[str, Any]:
+    """Return the settings of `PassArguments` by name."""
+    roundoff = float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
+    beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
+    return {
+        "inverse_scale": 1 / scale,
+        "beta": beta,
+        "product_error": (d + 4) * roundoff,  # at most; on average, errors add up like the square root
+        "max_center_norm": math.sqrt(max_squared_norm),
+        "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
+        "max_exponent": -MIN_EXPONENT[bits],
+        "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
+    }
+
+
+def _pad(array: Array, *shape: int) -> Array:
+    """Pad an array with zeros at the end of each axis."""
+    padded = np.zeros(shape, array.dtype)
+    padded[tuple(slice(0, size) for size in array.shape)] = array
+    return padded
+
+
+def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
+    """Return the rows of a chunk and of a tile, for chunks of equal size.
+
+    The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
+    """
+    cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
+    max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
+    doublings = int(math.log2(max_chunks))
+    use_three = doublings and max_chunks >= 1.5 * 2**doublings
+    n_chunks = 3 * 2 ** (doublings - 1) if use_three else 2**doublings
+    chunk_rows = -(-n // n_chunks)
+    n_tiles = -(-chunk_rows // TILE_ROWS)
+    return chunk_rows, round_up(-(-chunk_rows // n_tiles), panel_rows)

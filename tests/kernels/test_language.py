@@ -1,0 +1,236 @@
+"""The language of the kernels: its functions against NumPy, and its errors."""
+
+import numpy as np
+import pytest
+
+from softkmeans.kernels.compiler import (
+    FLOAT,
+    FLOAT64,
+    INT64,
+    MIN_EXPONENT,
+    Arguments,
+    Code,
+    Input,
+    Kernel,
+    Number,
+    Output,
+    Scratch,
+    lanes,
+    run_once,
+    write_llvm_ir,
+)
+
+FLOATS = {32: np.float32, 64: np.float64}
+
+
+class Numbers:
+    """The numbers of the kernels of these tests."""
+
+    def __init__(self, n, m=0):
+        self.n, self.m = n, m
+
+
+class MapArguments(Arguments):
+    n = Number(lambda p: p.n, "numbers")
+    m = Number(lambda p: p.m, "another number")
+    x = Input(FLOAT, lambda p: (p.n,), "the numbers")
+    out = Output(FLOAT, lambda p: (p.n,), "a number for each")
+    doubles = Scratch(FLOAT64, lambda p: (p.n,), "float64 numbers")
+    integers = Scratch(INT64, lambda p: (p.n,), "integers")
+
+
+def run_kernel(write, x, bits, m=0):
+    """Run a kernel on numbers x; return its output, and the scratch arrays by name."""
+    x = np.asarray(x, FLOATS[bits])
+    out = np.zeros_like(x)
+    scratch = run_once(Kernel("map", write, MapArguments), bits, Numbers(len(x), m), x=x, out=out)
+    return out, scratch
+
+
+def apply(function, x, bits):
+    """Apply a function of registers to numbers."""
+
+    def write(code, t):
+        for i in code.range(0, t.n, code.lanes):
+            t.out.store(i, function(code, t.x.load(i)))
+
+    return run_kernel(write, x, bits)[0]
+
+
+# Functions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "error"), [(32, 1.8e-7), (64, 5e-16)])
+def test_exp2_over_its_whole_range(bits, error):
+    smallest = MIN_EXPONENT[bits]
+    x = np.linspace(smallest, 0, 2**20).astype(FLOATS[bits])
+    computed, exact = apply(Code.exp2, x, bits), np.exp2(x.astype(np.longdouble))
+    assert float(np.abs(computed / exact - 1).max()) <= error
+    assert apply(Code.exp2, np.zeros(64), bits).tolist() == [1.0] * 64
+    below = -np.geomspace(-smallest * 1.001, 1e30, 1024).astype(FLOATS[bits])
+    below[-16:] = -np.inf
+    assert not apply(Code.exp2, below, bits).any()
+    assert np.isnan(apply(Code.exp2, np.full(64, np.nan), bits)).all()
+
+
+@pytest.mark.parametrize(("bits", "error"), [(32, 3e-7), (64, 5e-16)])
+def test_log2_over_its_whole_range(bits, error):
+    info = np.finfo(FLOATS[bits])
+    x = np.concatenate([np.geomspace(info.tiny, info.max / 2, 2**19), np.linspace(0.5, 2, 2**19)]).astype(FLOATS[bits])
+    computed, exact = apply(Code.log2, x, bits), np.log2(x.astype(np.longdouble))
+    assert float((np.abs(computed - exact) / np.maximum(np.abs(exact), 1)).max()) <= error
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_transpose_and_strided_loads(bits):
+    n = lanes(bits)
+
+    def write_transposed(code, t):
+        for i, column in enumerate(code.transpose([t.x.load(i * n) for i in range(n)])):
+            t.out.store(i * n, column)
+
+    def write_strided(code, t):
+        for j, part in enumerate(code.load_strided(t.x, 0, 3)):
+            t.out.store(j * n, part)
+
+    square, strided = np.arange(n * n), np.arange(3 * n)
+    transposed, _ = run_kernel(write_transposed, square, bits)
+    np.testing.assert_array_equal(transposed.reshape(n, n), square.reshape(n, n).T)
+    picked, _ = run_kernel(write_strided, strided, bits)
+    np.testing.assert_array_equal(picked.reshape(3, n), strided.reshape(n, 3).T)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_minimum_and_comparisons_with_nan(bits):
+    """`minimum` returns its second operand; a comparison with NaN does not hold."""
+    x = np.full(64, np.nan)
+    assert apply(lambda code, v: code.minimum(v, code.full(7.0)), x, bits).tolist() == [7.0] * 64
+    assert np.isnan(apply(lambda code, v: code.minimum(code.full(7.0), v), x, bits)).all()
+    for compare in (lambda v: v < 1.0, lambda v: v > 1.0, lambda v: v <= v, lambda v: v >= v, lambda v: v.equals(v)):
+        assert not apply(lambda code, v, c=compare: code.select(c(v), code.full(1.0), 0.0), x, bits).any()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_floats_are_added_in_the_order_that_is_written(bits):
+    """LLVM must not reorder: (x + large) - large is not x."""
+    large = 2.0 ** (np.finfo(FLOATS[bits]).nmant + 2)
+    assert not apply(lambda code, v: v + large - large, np.ones(64), bits).any()
+    assert apply(lambda code, v: v + (code.full(large) - large), np.ones(64), bits).all()
+
+
+def test_products_are_not_fused_with_sums_unless_asked_for():
+    """X² - round(x²) is 0 if the product is rounded, and the rounding error if it is not."""
+    x = np.full(64, 1 + 2.0**-30)
+    rounded = x * x
+    assert not apply(lambda code, v: v * v - float(rounded[0]), x, 64).any()
+
+
+def test_numbers_behave_as_in_python():
+    """Arithmetic of integers and conditions, on numbers that the compiler does not know."""
+
+    def write(code, t):
+        results = [
+            t.m // 3, t.m % 3, -t.m, t.m << 2, t.m >> 1, t.m & 6, t.m | 8, 20 - t.m, t.m * t.m,
+            code.select(t.m >= 7, code.integer(1), 0), code.select((t.m > 7) | (t.m < 0), code.integer(1), 0),
+            code.count_bits(t.m), code.to_integer(code.from_integer(t.m) * 1.5),
+        ]  # fmt: skip
+        for i, value in enumerate(results):
+            t.integers[i] = value
+
+    _, scratch = run_kernel(write, np.zeros(13), 64, m=7)
+    assert scratch["integers"].tolist() == [2, 1, -7, 28, 3, 6, 15, 13, 49, 1, 0, 3, 10]
+
+
+def test_loops_and_branches():
+    def write(code, t):
+        total, inner = code.variable(code.integer(0)), code.variable(code.integer(0))
+        for i in code.range(0, t.m):
+            for _ in code.range(i, t.m, 2):
+                inner.set(inner + 1)
+            with code.if_else((i % 2).equals(0)) as (even, odd):
+                with even:
+                    total.set(total + i)
+                with odd:
+                    total.set(total + 100)
+        t.integers[0], t.integers[1] = total, inner
+        for lane in code.set_bits(code.integer(0b1010)):
+            t.integers[2] = t.integers[2] * 10 + lane
+
+    _, scratch = run_kernel(write, np.zeros(3), 64, m=5)
+    assert scratch["integers"].tolist() == [0 + 2 + 4 + 200, 3 + 2 + 2 + 1 + 1, 13]
+
+
+# Errors are raised when the kernel is written.
+
+
+def _break(code, t):
+    for _ in code.range(0, t.n):
+        break
+
+
+def _store(array, value, *, register=False):
+    def write(code, t):
+        target, number = getattr(t, array), value(code, t)
+        if register:
+            target.store(0, number)
+        else:
+            target[0] = number
+
+    return write
+
+
+MISTAKES = {
+    "unknown name": (lambda code, t: t.wieghts, AttributeError, "wieghts"),
+    "float into integers": (
+        _store("integers", lambda code, t: t.x[0]),
+        TypeError, "number of type float32 in integers, expected a number of type int64",
+    ),
+    "float32 into float64": (
+        _store("doubles", lambda code, t: t.x[0]), TypeError, "float32 in doubles, expected a number of type float64",
+    ),
+    "register as number": (
+        _store("out", lambda code, t: t.x.load(0)), TypeError, "a register of .* in out, expected a number",
+    ),
+    "number as register": (
+        _store("out", lambda code, t: t.x[0], register=True), TypeError, "a number .* in out, expected a register",
+    ),
+    "Python float into integers": (_store("integers", lambda code, t: 0.5), TypeError, "0.5 .* expected an integer"),
+    "Python text": (_store("out", lambda code, t: "1"), TypeError, "'1' .* expected a number"),
+    "input is written": (_store("x", lambda code, t: 1.0), TypeError, "x is an input"),
+    "array is replaced": (lambda code, t: setattr(t, "out", t.x), TypeError, r"write out\[i\] ="),
+    "float as index": (lambda code, t: t.x[t.x[0]], TypeError, "expected an integer, got a number of type float32"),
+    "mixed sum": (lambda code, t: t.x[0] + t.n, TypeError, "different types, .*float32 and .*int64"),
+    "mixed registers": (lambda code, t: t.x.load(0) + t.doubles.load(0), TypeError, "register of .* float32 and"),
+    "float and integer constant": (lambda code, t: t.n + 0.5, TypeError, "0.5 .* expected an integer"),
+    "integer division": (lambda code, t: t.n / 2, TypeError, "use // for integers"),
+    "float remainder": (lambda code, t: t.x[0] % 2, TypeError, "code.to_integer"),
+    "variable of another type": (
+        lambda code, t: code.variable(code.integer(0)).set(t.x[0]), TypeError, "variable holds .*int64, got .*float32",
+    ),
+    "Python constants": (lambda code, t: code.select(t.n > 0, 1, 0), TypeError, "all of Python"),
+    "if": (lambda code, t: 1 if t.n > 0 else 2, TypeError, "use code.if_then"),
+    "and": (lambda code, t: t.n > 0 and t.m > 0, TypeError, "& for and"),
+    "==": (lambda code, t: t.n == 1, TypeError, r"use x.equals\(y\)"),
+    "Python's range": (lambda code, t: range(t.n), TypeError, "integer"),
+    "break": (_break, TypeError, "map leaves a loop of the machine code"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_a_kernel(mistake):
+    write, kind, message = MISTAKES[mistake]
+    with pytest.raises(kind, match=message):
+        write_llvm_ir(Kernel("map", write, MapArguments), 32)
+
+
+def test_printed_code_has_the_names_of_arguments():
+    def write(code, t):
+        t.out[0] = t.x[0] + (code.from_integer(t.n) - code.from_integer(t.n))
+
+    written = write_llvm_ir(Kernel("sum", write, MapArguments), 32)
+    optimized = write_llvm_ir(Kernel("sum", write, MapArguments), 32, optimized=True)
+    assert 'sitofp i64 %"n" to float' in written
+    assert written.count("sitofp") == 2
+    assert "sitofp i64 %n to float" in optimized
+    assert optimized.count("sitofp") == 1
