@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from helpers.fuzzing import examples
 from softkmeans.data import as_source, scan, write_table
-from softkmeans.data.files.block_readers import registry
+from softkmeans.data.files.formats.lookup import suffixes
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 W = np.random.default_rng(1).uniform(0, 2, size=100)
@@ -96,6 +96,9 @@ NAMED = {
     "tsv": lambda path: table(path / "x.tsv"),
     "tsv.gz": lambda path: table(path / "x.tsv.gz"),
     "parquet": lambda path: table(path / "x.parquet"),
+    "arrow": lambda path: table(path / "x.arrow"),
+    "feather": lambda path: table(path / "x.feather"),
+    "orc": lambda path: table(path / "x.orc"),
     "parquet, one row group": lambda path: table(path / "x.parquet", group=100),
     "folder of csv": lambda path: folder(path, ".csv"),
     "folder of parquet": lambda path: folder(path, ".parquet"),
@@ -128,7 +131,7 @@ def rows_of(source):
 
 
 def test_there_is_a_case_for_every_format():
-    assert {suffix.lstrip(".") for suffix in registry.READERS} <= set(ALL)
+    assert {suffix.lstrip(".") for suffix in suffixes("scan")} <= set(ALL)
 
 
 @pytest.mark.process
