@@ -7,7 +7,7 @@ __all__ = ["FileReader", "open_reader"]
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,7 @@ class FileReader(Reader):
 
     def _windows(self, start: int = 0, stop: int | None = None) -> Iterator[Window]:
         pieces = self._pieces(self.chosen, self.rows_per_block, start, stop)
-        is_exact = all(parts.is_exact for parts in self.parts)
-        return pieces if is_exact else resize_windows(pieces, self.rows_per_block)
+        return pieces if self._is_exact else resize_windows(pieces, self.rows_per_block)
 
     @cached_property
     def first(self) -> Parts:
@@ -97,6 +96,11 @@ class FileReader(Reader):
     @property
     def _has_cuts(self) -> bool:
         return all(parts.cuts is not None for parts in self.parts)
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether reading can begin at any row, and pieces need not be copied to windows of another length."""
+        return all(isinstance(parts.cuts, range) for parts in self.parts)
 
     def _choose(self, columns: Sequence[str] | None) -> ChosenColumns:
         """Choose the columns from those of the first file, and check that the other files have them."""
@@ -132,21 +136,12 @@ class FileReader(Reader):
 
     def _range(self, rank: int, size: int) -> tuple[int, int]:
         """Return the first row of a share, and the row after its last one."""
-        return self._cut(rank, size), self._cut(rank + 1, size)
-
-    def _cut(self, rank: int, size: int) -> int:
-        """Return the row where share ``rank`` begins: the nearest one at which reading can begin."""
         starts: list[int] = self.starts or []
-        ideal = starts[-1] * rank // size
-        number = bisect_right(starts, ideal) - 1
-        if rank in (0, size) or number == len(self.parts):
-            return ideal
-        cuts: Any = self.parts[number].cuts
-        row = ideal - starts[number]
-        after = bisect_left(cuts, row)
-        before = max(0, after - 1)
-        nearest = cuts[after] if cuts[after] - row <= row - cuts[before] else cuts[before]
-        return int(starts[number] + nearest)
+        if size == 1 or self._is_exact:
+            return starts[-1] * rank // size, starts[-1] * (rank + 1) // size
+        cuts = {start + cut for start, parts in zip(starts, self.parts, strict=False) for cut in parts.cuts or ()}
+        share_starts = _balanced_starts(sorted(cuts), size)
+        return share_starts[rank], share_starts[rank + 1]
 
     def _pieces(
         self, chosen: ChosenColumns, max_rows: int, start: int = 0, stop: int | None = None
@@ -168,3 +163,18 @@ class FileReader(Reader):
 def _open(file: File) -> Parts:
     with one_line_errors(file.path):
         return open_parts(file.path)
+
+
+def _balanced_starts(cuts: list[int], size: int) -> list[int]:
+    """Return the cuts where shares begin, and the last one: the longest share is as short as possible."""
+
+    def starts(limit: int) -> list[int]:
+        """Return where shares begin if each is as long as possible with at most ``limit`` rows."""
+        found = [0]
+        while found[-1] < cuts[-1]:
+            found.append(cuts[bisect_right(cuts, found[-1] + limit) - 1])
+        return found
+
+    limits = range(max(after - before for before, after in pairwise(cuts)), cuts[-1] + 1)
+    limit = limits[bisect_left(limits, True, key=lambda limit: len(starts(limit)) <= size + 1)]
+    return starts(limit) + [cuts[-1]] * (size + 1 - len(starts(limit)))

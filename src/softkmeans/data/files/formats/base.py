@@ -183,16 +183,13 @@ class Parts(ABC):
     n_rows : int or None
         The number of rows, or None if the file must be read to count them.
     cuts : sequence of int, or None
-        The indices of rows, from 0 to ``n_rows``, at which reading can begin and end: a range if it can at any row.
+        The indices of rows, from 0 to ``n_rows``, at which reading can begin and end: a range if it can at any row,
         None if rows can't be reached without reading those before them.
-    is_exact : bool
-        Whether all parts but the last have ``max_rows`` rows. Others are copied into windows of that length.
     """
 
     header: Header
     n_rows: int | None = None
     cuts: Sequence[int] | None = None
-    is_exact: bool = False
 
     @property
     def has_rows(self) -> bool:
@@ -216,7 +213,8 @@ class Parts(ABC):
             The indices of the first row and of the row after the last one. They are in ``cuts``; if there are no cuts,
             they are 0 and None, which stands for all rows.
         max_rows : int
-            The number of rows that are used at a time. If not ``is_exact``, a part may have fewer or more.
+            The number of rows that are used at a time. All parts but the last have as many if ``cuts`` is a range;
+            otherwise the rows are copied to blocks of that length.
 
         Yields
         ------

@@ -28,8 +28,6 @@ _WITH_FIELDS = (3, 0)  # version of the NPY format for arrays with named fields
 class _Array(Parts):
     """An array (n, d) in a file, which can be read from any row on."""
 
-    is_exact = True
-
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
