@@ -200,3 +200,19 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
     command = [sys.executable, "-c", MEMORY, *paths]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     assert int(run.stdout) < 60
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="holds the peak memory")
+@pytest.mark.parametrize("suffix", [".arrow", ".orc"])
+def test_memory_for_a_dataset_does_not_grow_with_the_data(tmp_path, suffix):
+    """Check the peak memory of reading 256 MB with pyarrow.dataset, which always reads some 80 MB ahead."""
+    x = np.arange(2**25 * 1.0).reshape(16, -1)
+    for name, columns in {"small": x[:, :10], "large": x}.items():
+        write_table(tmp_path / f"{name}{suffix}", {f"c{j}": column for j, column in enumerate(columns)})
+    paths = [tmp_path / f"{name}{suffix}" for name in ("small", "small", "large")]
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, *paths], capture_output=True, text=True, check=True, timeout=HANG_SECONDS
+    )
+    assert int(run.stdout) < 140

@@ -6,12 +6,15 @@ __all__ = ["ARROW", "ORC"]
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from typing_extensions import override
 
-from .base import Format, OpenTable, Parts, Write, arrow, arrow_header, arrow_writer
+from .base import Format, OpenTable, Parts, Write, arrow, arrow_header
+
+BATCH_SIZE = 2**17  # numbers in a record batch: 1 MB in float64
 
 
 class _Dataset(Parts):
@@ -43,11 +46,20 @@ def _format(name: str, suffixes: tuple[str, ...], write: Write) -> Format:
     return Format(suffixes, partial(_read, name=name), partial(_Dataset, name=name), write, needs="pyarrow")
 
 
+def _write_arrow(file: BinaryIO, tables: Iterator[Any]) -> None:
+    """Write tables in record batches that are small, because they are read one by one."""
+    first = next(tables)
+    max_rows = max(1, BATCH_SIZE // first.num_columns)
+    with arrow("ipc").new_file(file, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table, max_rows)
+
+
 def _write_orc(file: BinaryIO, tables: Iterator[Any]) -> None:
     with arrow("orc").ORCWriter(file) as writer:
         for table in tables:
             writer.write(table)
 
 
-ARROW = _format("ipc", (".arrow", ".feather"), arrow_writer(lambda file, schema: arrow("ipc").new_file(file, schema)))
+ARROW = _format("ipc", (".arrow", ".feather"), _write_arrow)
 ORC = _format("orc", (".orc",), _write_orc)

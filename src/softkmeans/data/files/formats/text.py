@@ -151,8 +151,7 @@ class _TextFile(Parts):
         self._raise_for_uneven_row()
         self._raise_for_text({name: kind for name, kind in types.items() if kind is not None})
         if self.block_size > MAX_ROW_SIZE:
-            problem = f"a row has more than {MAX_ROW_SIZE // 2**20} MiB of text"
-            raise FileError(problem, hint="save the data as Parquet, or correct a quotation mark without an end")
+            raise _long_row_error()
 
     def _raise_for_uneven_row(self) -> None:
         uneven = []
@@ -161,9 +160,12 @@ class _TextFile(Parts):
             uneven.append((row.number - 1, row.actual_columns, row.expected_columns))
             return "error"
 
+        options = self._options({}, invalid_row_handler=record)
+        # A name that no column can have: cells are counted, but none is kept in memory.
+        options["convert_options"] = arrow("csv").ConvertOptions(include_columns=["\0"], include_missing_columns=True)
         with suppress(arrow("lib").ArrowInvalid):
-            for _ in arrow("csv").open_csv(self._open(), **self._options({}, invalid_row_handler=record)):
-                pass
+            # Not open_csv: it calls the function from other threads, which can abort the program when it ends.
+            arrow("csv").read_csv(self._open(), **options)
         if uneven:
             number, n_cells, n_columns = uneven[0]
             raise FileError(
@@ -202,9 +204,16 @@ def _read_header(path: Path, delimiter: str) -> list[str]:
             raise ValueError(f"its header is invalid ({error})") from None
     if names is None:
         raise no_rows_error()
+    if sum(map(len, names)) + len(names) >= MAX_ROW_SIZE:
+        raise _long_row_error()
     if any("\0" in name or not _is_utf8(name) for name in names):
         raise no_text_error()
     return names
+
+
+def _long_row_error() -> FileError:
+    problem = f"a row has more than {MAX_ROW_SIZE // 2**20} MiB of text"
+    return FileError(problem, hint="save the data as Parquet, or correct a quotation mark without an end")
 
 
 def _check_not_compressed(path: Path) -> None:
