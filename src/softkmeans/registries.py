@@ -116,7 +116,7 @@ CALLBACKS: Registry[type[Callback]] = Registry(
     },
     instances=False,
 )
-# Formats of data files; their suffixes, not their names, are what users write.
+# Formats of data files. Users write their suffixes, not their names.
 FORMATS: Registry[Format] = Registry(
     "format",
     "softkmeans.data.files.formats.base:Format",

@@ -1,4 +1,4 @@
-"""Reading a whole table from a CSV, TSV, Parquet, NPY or NPZ file."""
+"""Reading a whole file as a table."""
 
 __all__ = ["Table", "read_features", "read_table"]
 
@@ -60,11 +60,12 @@ def read_table(
     label_column: str | None = None,
     weight_column: str | None = None,
 ) -> Table:
-    r"""Read the rows of a CSV, TSV, Parquet, NPY or NPZ file.
+    r"""Read the rows of a file: CSV, TSV, Parquet, Arrow, ORC, NPY, NPZ, or another format registered in ``FORMATS``.
 
-    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped. NPY holds one (n, d)
-    array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if it is the only array), with an
-    optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named columns. Nothing is ever unpickled.
+    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped, and the first rows
+    determine which columns are numbers. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or
+    ``X`` (or with any name if it is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D
+    arrays, which are named columns. Nothing is ever unpickled.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def read_table(
         The file; its extension determines the format.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
-        the label and weight columns, columns without a value, and row names (a column with an empty name).
+        the label and weight columns, columns without a value, and row names (an index of pandas, or a column with an
+        empty name).
     label_column : str or None, default=None
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None
@@ -89,7 +91,7 @@ def read_table(
         If the file can't be used, a column is missing or not numeric, or a value is missing or infinite. The message
         is one line; it counts the rows of data from 1.
     MissingExtraError
-        If the file is CSV, TSV or Parquet and pyarrow is not installed.
+        If a package that the file's format needs is not installed: pyarrow for all formats but NPY and NPZ.
 
     Examples
     --------

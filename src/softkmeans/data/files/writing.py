@@ -1,4 +1,4 @@
-"""Writing tables to CSV, TSV and Parquet files, whole or in pieces."""
+"""Writing tables to files, whole or in pieces."""
 
 __all__ = ["table_writer", "write_table"]
 
@@ -32,7 +32,7 @@ Target: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 @contextmanager
 def table_writer(target: Target) -> Iterator[Write]:
-    r"""Write a table of named columns as CSV, TSV or Parquet, some rows at a time.
+    r"""Write a table of named columns to a file, some rows at a time.
 
     Numbers are written with enough digits to be read back exactly. The file appears only when it is complete: if the
     block ends with an exception, an existing file stays as it was.
@@ -40,8 +40,9 @@ def table_writer(target: Target) -> Iterator[Write]:
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
-        file, such as ``sys.stdout.buffer``, gets CSV and stays open.
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, ORC, or
+        another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
+        stays open.
 
     Yields
     ------
@@ -55,7 +56,7 @@ def table_writer(target: Target) -> Iterator[Write]:
         If the extension is unknown, the columns are not (m,) arrays of one length or not those of the first call,
         nothing was written, or the file can't be written.
     MissingExtraError
-        If pyarrow is not installed.
+        If pyarrow, or a package that the format needs, is not installed.
 
     Examples
     --------
@@ -79,15 +80,16 @@ def table_writer(target: Target) -> Iterator[Write]:
 
 
 def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
-    """Write named columns as CSV, TSV or Parquet.
+    """Write named columns to a file.
 
     Numbers are written with enough digits to be read back exactly. The file appears only when it is complete.
 
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
-        file, such as ``sys.stdout.buffer``, gets CSV and stays open.
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, ORC, or
+        another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
+        stays open.
     columns : mapping of str to array-like of shape (n,)
         The columns, in order: numbers, true/false or text.
 
@@ -96,7 +98,7 @@ def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
     InputError
         If the extension is unknown, the columns are not (n,) arrays of one length, or the file can't be written.
     MissingExtraError
-        If pyarrow is not installed.
+        If pyarrow, or a package that the format needs, is not installed.
 
     Examples
     --------
