@@ -112,6 +112,16 @@ def test_pieces_are_written_as_one_table(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", READ)
+def test_files_with_unusual_names(tmp_path, suffix):
+    written = made(tmp_path, suffix, 20)
+    for stem in ("_x", ".x", "a:b", "s3:x", "a%20b", "x[1]", "x*", "with space", "čau", "x#y?z", "x.y.z", "X"):
+        path = tmp_path / f"{stem}{suffix.upper() if stem == 'X' else suffix}"
+        path.write_bytes(written.read_bytes())
+        for call in calls_for(suffix):
+            assert len(call(path)) == 20, path
+
+
+@pytest.mark.parametrize("suffix", READ)
 def test_files_that_are_none(tmp_path, suffix):
     (tmp_path / f"folder{suffix}").mkdir()
     (tmp_path / f"empty{suffix}").touch()
@@ -153,6 +163,32 @@ def test_truncated_and_foreign_files(tmp_path, suffix):
         path.write_bytes(magic + bytes(range(256)) * 20 + magic)
         for call in calls_for(suffix):
             refused(call, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", READ)
+def test_damaged_files(tmp_path, suffix, capfd):
+    """Change bytes of a file, most often near its beginning or end, where its structure is; then read it."""
+    content, path, rng = (
+        made(tmp_path, suffix, 300).read_bytes(),
+        tmp_path / f"damaged{suffix}",
+        np.random.default_rng(0),
+    )
+    messages = []
+    for i in range(80):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 4)):
+            at = int(rng.integers(min(len(content), (200, len(content))[i % 2])))
+            damaged[at if i % 4 else len(content) - 1 - at] = rng.integers(256)
+        path.write_bytes(damaged)
+        for call in calls_for(suffix):
+            try:
+                call(path)
+            except InputError as error:
+                messages.append(str(error))
+    assert len(messages) > 20
+    assert all(message.startswith(f"{path}: ") and len(message.splitlines()) == 1 for message in messages)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("suffix", READ)

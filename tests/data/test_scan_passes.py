@@ -101,12 +101,12 @@ def in_child(source, answers):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("kind", ["npy", "parquet", "csv", "list"])
+@pytest.mark.parametrize("kind", ["npy", "parquet", "csv", "arrow", "orc", "list"])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_reads_too(tmp_path, kind):
     x = np.arange(60.0).reshape(20, 3)
     np.save(tmp_path / "x.npy", x)
-    for suffix in ("parquet", "csv"):
+    for suffix in ("parquet", "csv", "arrow", "orc"):
         write_table(tmp_path / f"x.{suffix}", dict(zip("abc", x.T, strict=True)))
     source = scan([x] if kind == "list" else tmp_path / f"x.{kind}", rows_per_block=4)
     begun = source.blocks()

@@ -11,6 +11,7 @@ __all__ = [
 ]
 
 import reprlib
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ _READ_ERRORS = (
     NotImplementedError,
     zipfile.BadZipFile,
     zlib.error,
+    tokenize.TokenError,  # of NumPy, for the header of an array
 )
 
 

@@ -74,7 +74,7 @@ def read_table(
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
         the label and weight columns, columns without a value, and row names (an index of pandas, or a column with an
-        empty name).
+        empty name). In text files, columns must be chosen if one of them begins with numbers and holds text later.
     label_column : str or None, default=None
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None

@@ -38,9 +38,9 @@ def open_reader(
     files = find_files(data)
     if files is None:
         return StreamReader(data, columns, weight_column, rows_per_block)
-    formats = {find_format(file.path, "scan"): file.path.suffix for file in files}
+    formats = dict.fromkeys(find_format(file.path, "scan") for file in files)
     if len(formats) > 1:
-        problem = f"{data}: the files have several formats, {', '.join(formats.values())}"
+        problem = f"{data}: the files have several formats, {', '.join(known.suffixes[0] for known in formats)}"
         raise FileError(problem, hint="give files of one format")
     return FileReader(files, columns, weight_column, rows_per_block)
 

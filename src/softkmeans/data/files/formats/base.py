@@ -263,12 +263,16 @@ def arrow_header(schema: Any) -> Header:
     types = arrow("types")
     tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     check_unique(schema.names)
-    # pandas names its index columns in the metadata; an index that is not stored is a dict there.
-    index = (schema.pandas_metadata or {}).get("index_columns", ())
-    return Header(
-        {field.name: any(test(field.type) for test in tests) for field in schema},
-        row_names=frozenset(name for name in index if isinstance(name, str)),
-    )
+    numeric = {field.name: any(test(field.type) for test in tests) for field in schema}
+    return Header(numeric, row_names=_index_columns(schema))
+
+
+def _index_columns(schema: Any) -> frozenset[str]:
+    """Return the columns that are the index of a pandas frame, as the metadata says that pandas writes."""
+    metadata = schema.pandas_metadata
+    index = metadata.get("index_columns") if isinstance(metadata, dict) else None
+    # An index that is not stored, a range of numbers, is a dict there.
+    return frozenset(name for name in index if isinstance(name, str)) if isinstance(index, list) else frozenset()
 
 
 def arrow_writer(open_writer: Callable[[BinaryIO, Any], Any]) -> Write:

@@ -10,6 +10,7 @@ __all__ = ["CSV", "TSV"]
 
 import csv
 import io
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,6 +29,7 @@ from .base import Format, Header, OpenTable, Parts, arrow, arrow_writer, check_s
 
 BLOCK_SIZE = 2**20  # bytes that pyarrow parses at a time; it reads up to 36 such blocks ahead
 MAX_ROW_SIZE = 2**24  # bytes: with longer rows, what is read ahead would take gigabytes
+MAX_CELL_SIZE = 2**14  # characters of a cell in rows whose cells are only counted
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -119,12 +121,12 @@ class _TextFile(Parts):
     def _open(self) -> Any:
         return arrow("lib").input_stream(str(self.path), compression="gzip" if is_compressed(self.path) else None)
 
-    def _options(self, types: dict[str, Any], *, strings_can_be_null: bool = True, **parse: Any) -> dict[str, Any]:
+    def _options(self, types: dict[str, Any], *, strings_can_be_null: bool = True) -> dict[str, Any]:
         csv_options, raw = arrow("csv"), [name for name in self.raw_names if name.strip() in types]
         return {
             # Without threads, reading is as fast; with threads, some versions of pyarrow hang after an error.
             "read_options": csv_options.ReadOptions(use_threads=False, block_size=self.block_size),
-            "parse_options": csv_options.ParseOptions(delimiter=self.delimiter, newlines_in_values=True, **parse),
+            "parse_options": csv_options.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             "convert_options": csv_options.ConvertOptions(
                 include_columns=raw,
                 column_types={name: types[name.strip()] for name in raw if types[name.strip()] is not None},
@@ -143,36 +145,29 @@ class _TextFile(Parts):
     def _has_no_rows(self) -> bool:
         """Return whether the file holds at most a header; pyarrow fails if that has no line end."""
         with _open_text(self.path) as text, suppress(csv.Error):
-            return len(list(islice(_parse(text, self.delimiter), 2))) < 2
+            return len(list(islice(_parse(_lines(text), self.delimiter), 2))) < 2
         return False
 
     def _explain(self, types: dict[str, Any]) -> None:
-        """Read the file again, and raise an InputError for the first row of another length, or the first text."""
-        self._raise_for_uneven_row()
+        """Read the file again, and raise an InputError for the first text, or the first row of another length."""
         self._raise_for_text({name: kind for name, kind in types.items() if kind is not None})
         if self.block_size > MAX_ROW_SIZE:
             raise _long_row_error()
+        self._raise_for_uneven_row()
 
     def _raise_for_uneven_row(self) -> None:
-        uneven = []
-
-        def record(row: Any) -> str:
-            uneven.append((row.number - 1, row.actual_columns, row.expected_columns))
-            return "error"
-
-        options = self._options({}, invalid_row_handler=record)
-        # A name that no column can have: cells are counted, but none is kept in memory.
-        options["convert_options"] = arrow("csv").ConvertOptions(include_columns=["\0"], include_missing_columns=True)
-        with suppress(arrow("lib").ArrowInvalid):
-            # Not open_csv: it calls the function from other threads, which can abort the program when it ends.
-            arrow("csv").read_csv(self._open(), **options)
-        if uneven:
-            number, n_cells, n_columns = uneven[0]
-            raise FileError(
-                f"row {number} of the data has {n_cells} cells",
-                expected=f"{n_columns} as in the header (rows counted from 1)",
-                hint=f"correct the row{separator_advice(self.names)}",
-            )
+        # Not with pyarrow's invalid_row_handler: its threads call it, even while the program ends, which aborts that.
+        # Long cells are shortened, as the module csv refuses them.
+        ordinary = re.compile(rf'[^"\r\n{self.delimiter}]{{{MAX_CELL_SIZE},}}')
+        with _open_text(self.path) as text, suppress(csv.Error):
+            lines = (ordinary.sub("...", line) for line in _lines(text))
+            for number, row in enumerate(_parse(lines, self.delimiter)):
+                if len(row) != len(self.names):
+                    raise FileError(
+                        f"row {number} of the data has {len(row)} cells",
+                        expected=f"{len(self.names)} as in the header (rows counted from 1)",
+                        hint=f"correct the row{separator_advice(self.names)}",
+                    )
 
     def _raise_for_text(self, types: dict[str, Any]) -> None:
         row = 0
@@ -199,7 +194,7 @@ def _read_header(path: Path, delimiter: str) -> list[str]:
     _check_not_compressed(path)
     with _open_text(path) as text:
         try:
-            names = next(_parse(text, delimiter), None)
+            names = next(_parse(_lines(text), delimiter), None)
         except csv.Error as error:
             raise ValueError(f"its header is invalid ({error})") from None
     if names is None:
@@ -227,9 +222,13 @@ def _open_text(path: Path) -> TextIO:
     return io.TextIOWrapper(open_binary(path, "rb"), encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _parse(text: TextIO, delimiter: str) -> Iterator[list[str]]:
+def _lines(text: TextIO) -> Iterator[str]:
+    """Yield the lines of a file, or parts of lines that would fill the memory."""
+    return iter(partial(text.readline, MAX_ROW_SIZE), "")
+
+
+def _parse(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     """Yield the rows that are not empty."""
-    lines = iter(partial(text.readline, MAX_ROW_SIZE), "")  # without a limit, a line could fill the memory
     return filter(None, csv.reader(lines, delimiter=delimiter))
 
 
