@@ -338,7 +338,7 @@ def test_a_toy_format_is_read_scanned_and_written(tmp_path):
     assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
     write_assignments(model, rows, tmp_path / "labels.jsonl")
     labels = read_table(tmp_path / "labels.jsonl", columns=["label"]).x[:, 0]
-    np.testing.assert_array_equal(labels, model.predict(IRIS))
+    np.testing.assert_array_equal(labels, model.predict(table.frame()))
     with pytest.raises(InputError, match=r"must be one of .*\.jsonl, \.blank$"):
         read_table(written(tmp_path / "t.other", "1"))
 

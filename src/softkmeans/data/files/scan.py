@@ -36,7 +36,7 @@ def scan(
         The data to read: files or tables. Files are given as a file, whose extension determines the format; a folder,
         read with its subfolders, without names that begin with a dot or an underscore; a glob pattern such as
         ``"part-*.parquet"``; or a list of these. The formats are those of ``FORMATS`` that can be read in blocks: NPY
-        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), ORC, and CSV and TSV
+        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), and CSV and TSV
         (also ``.gz``; UTF-8 with a header row). Tables are given as a
         ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are tensors (m, d) or tuples that begin with
         one; a list of arrays; or a function without arguments that returns a fresh iterator of arrays, tensors, PyArrow

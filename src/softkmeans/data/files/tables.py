@@ -60,7 +60,7 @@ def read_table(
     label_column: str | None = None,
     weight_column: str | None = None,
 ) -> Table:
-    r"""Read the rows of a file: CSV, TSV, Parquet, Arrow, ORC, NPY, NPZ, or another format registered in ``FORMATS``.
+    r"""Read the rows of a file: CSV, TSV, Parquet, Arrow, NPY, NPZ, or another format registered in ``FORMATS``.
 
     CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped, and the first rows
     determine which columns are numbers. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or

@@ -40,7 +40,7 @@ def table_writer(target: Target) -> Iterator[Write]:
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, ORC, or
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, or
         another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
         stays open.
 
@@ -87,7 +87,7 @@ def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, ORC, or
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, or
         another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
         stays open.
     columns : mapping of str to array-like of shape (n,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Format", "Header", "OpenTable", "Parts", "arrow", "arrow_header", "arrow_writer"]
+__all__ = ["Format", "Header", "OpenTable", "Parts", "arrow", "arrow_header", "arrow_writer", "open_arrow_table"]
 
 import importlib
 import itertools
@@ -265,6 +265,16 @@ def arrow_header(schema: Any) -> Header:
     check_unique(schema.names)
     numeric = {field.name: any(test(field.type) for test in tests) for field in schema}
     return Header(numeric, row_names=_index_columns(schema))
+
+
+def open_arrow_table(schema: Any, n_rows: int, read: Callable[[list[str]], Any]) -> OpenTable:
+    """Return a table with a pyarrow schema; ``read`` returns the columns with some names as a pyarrow table."""
+
+    def load(numbers: list[str], others: list[str]) -> dict[str, NDArray[Any]]:
+        table = read(numbers + others)
+        return {name: table[name].to_numpy() for name in numbers + others}
+
+    return OpenTable(arrow_header(schema), n_rows, load)
 
 
 def _index_columns(schema: Any) -> frozenset[str]:

@@ -19,7 +19,7 @@ from ....errors import InputError
 from ...frames import as_frame, as_rows
 from ..errors import no_rows_error
 from ..paths import check_plain_file
-from .base import Header, OpenTable, Parts, arrow_header, check_same_header
+from .base import Header, OpenTable, Parts, arrow_header, check_same_header, open_arrow_table
 from .lookup import find_format
 
 
@@ -87,11 +87,7 @@ def _header(piece: Any) -> Header:
 def _as_open_table(piece: Any) -> OpenTable:
     if isinstance(piece, np.ndarray):
         return OpenTable(_header(piece), len(piece), lambda numbers, others: {}, piece)
-    return OpenTable(
-        _header(piece),
-        len(piece),
-        lambda numbers, others: {name: piece[name].to_numpy() for name in numbers + others},
-    )
+    return open_arrow_table(piece.schema, len(piece), piece.select)
 
 
 def as_matrix(rows: Any) -> NDArray[Any]:

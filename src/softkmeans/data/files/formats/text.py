@@ -66,7 +66,7 @@ class _TextFile(Parts):
         return {name: kind for name, kind in kinds.items() if kind is not None}
 
     @cached_property
-    def header(self) -> Header:  # type: ignore[override]
+    def header(self) -> Header:  # type: ignore[override] # computed when it is needed
         """The columns, as the first rows show them."""
         others = {name: cells for name, cells in (self._first_rows or {}).items() if name not in self.types}
         found = {name: _first_text_after_numbers(cells) for name, cells in others.items()}
@@ -84,7 +84,7 @@ class _TextFile(Parts):
         Text where these are numbers is found when the file is read.
         """
         check_same_columns(dict.fromkeys(self.names, True), first.header.numeric, used, first_name)
-        self.types = first.types  # type: ignore[attr-defined]
+        self.types = first.types  # type: ignore[attr-defined] # of this format, as all files of a scan
 
     @override
     def tables(self, names: list[str], start: int, stop: int | None, max_rows: int) -> Iterator[Any]:
