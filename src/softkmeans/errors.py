@@ -175,14 +175,14 @@ class RankLostError(RuntimeError):
 
 
 class MissingExtraError(ImportError):
-    """A feature needs a package that is not installed; the message names the extra to install."""
+    """A feature needs a package that is not installed; the message names what to install, an extra if there is one."""
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
         super().__init__(feature, package, extra)
 
     def __str__(self) -> str:
         feature, package, extra = self.args
-        return f"{feature} needs {package}: pip install 'softkmeans[{extra}]'"
+        return f"{feature} needs {package}: pip install " + (f"'softkmeans[{extra}]'" if extra else package)
 
 
 class FitInterrupted(KeyboardInterrupt):

@@ -12,6 +12,7 @@ __all__ = [
     "CALLBACKS",
     "CRITERIA",
     "DISTANCES",
+    "FORMATS",
     "PARAMETRIC",
     "REGISTRIES",
     "SEEDINGS",
@@ -25,6 +26,7 @@ from ._utils.registry import Registry
 
 if TYPE_CHECKING:
     from .callbacks import Callback
+    from .data.files.formats.base import Format
     from .distances import Distance
     from .model.assignment import AssignmentRule
     from .seeding import Seeding
@@ -114,4 +116,18 @@ CALLBACKS: Registry[type[Callback]] = Registry(
     },
     instances=False,
 )
-REGISTRIES = (DISTANCES, ASSIGNMENTS, TEMPERATURES, PARAMETRIC, SOLVERS, SEEDINGS, CRITERIA, CALLBACKS)
+# Formats of data files. Users write their suffixes, not their names.
+FORMATS: Registry[Format] = Registry(
+    "format",
+    "softkmeans.data.files.formats.base:Format",
+    {
+        "csv": "softkmeans.data.files.formats.text:CSV",
+        "tsv": "softkmeans.data.files.formats.text:TSV",
+        "parquet": "softkmeans.data.files.formats.parquet:PARQUET",
+        "arrow": "softkmeans.data.files.formats.ipc:ARROW",
+        "npy": "softkmeans.data.files.formats.npy:NPY",
+        "npz": "softkmeans.data.files.formats.npz:NPZ",
+    },
+    unique="suffixes",
+)
+REGISTRIES = (DISTANCES, ASSIGNMENTS, TEMPERATURES, PARAMETRIC, SOLVERS, SEEDINGS, CRITERIA, CALLBACKS, FORMATS)

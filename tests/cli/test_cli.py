@@ -250,8 +250,8 @@ def test_text_columns_are_ignored_and_named(run):
     text = 'name,a,"a note, quoted",b,\n"x, y",1,"say ""hi""",2,r1\nz,3,"two\nlines",4,r2\nw,5,,7,r3\n'
     Path("notes.csv").write_text(text)
     out = succeeds(run("fit", "notes.csv", "-k", 2, "--out", "m.safetensors"))
-    (line,) = [line for line in out.splitlines() if line.startswith("ignored non-numeric columns:")]
-    assert line == "ignored non-numeric columns: name, a note, quoted, (unnamed)"
+    (line,) = [line for line in out.splitlines() if line.startswith("ignored columns:")]
+    assert line == "ignored columns: name, a note, quoted, (unnamed)"
     assert "rows: 3, features: 2" in out
     assert load("m.safetensors").feature_names_in_.tolist() == ["a", "b"]
 
@@ -747,10 +747,10 @@ def test_other_commands_accept_the_files_of_the_demo(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ["demo --out-dir d", "fit {data}/wine.npy -k 3 --assignments a.csv"])
 def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
-    def missing(module):
-        raise MissingExtraError("reading or writing CSV and Parquet files", "pyarrow", "files")
+    def missing(package, feature):
+        raise MissingExtraError(feature, package, "files")
 
-    monkeypatch.setattr("softkmeans.cli.outputs.arrow", missing)
+    monkeypatch.setattr("softkmeans.data.files.formats.base.import_package", missing)
     status, out, err = run(*line.format(data=data).split())
     assert (status, out) == (2, "")
     assert err.endswith("pip install 'softkmeans[files]'\n")

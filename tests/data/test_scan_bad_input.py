@@ -1,6 +1,5 @@
 """Errors in scanned data name the file, the row and the cause in one line."""
 
-import contextlib
 import gzip
 import io
 import os
@@ -12,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from helpers.permissions import as_nobody
 from softkmeans import InputError
 from softkmeans.data import as_source, scan
 
@@ -44,7 +44,13 @@ FILES = {
     "empty folder": ({}, "", {}, ["this folder has no file", ".parquet", ".csv"]),
     "folder of other files": ({"a.xlsx": b"a", "_b.csv": b"a"}, "", {}, ["this folder has no file"]),
     "glob of nothing": ({"a.csv": CSV}, "*.parquet", {}, ["*.parquet: no file matches this pattern"]),
-    "unknown format": ({"a.npz": b"a"}, "a.npz", {}, ["'.npz'", ".npy, .parquet"]),
+    "unknown format": ({"a.xlsx": b"a"}, "a.xlsx", {}, ["'.xlsx'", ".csv.gz, .tsv, .tsv.gz, .parquet, ", ".npy"]),
+    "read only whole": (
+        {"a.npz": b"a"},
+        "a.npz",
+        {},
+        ["'.npz' can't be read in blocks", ".tsv.gz, .parquet, ", ".npy"],
+    ),
     "glob of unknown format": ({"a.txt": b"a"}, "a.*", {}, ["a.txt", "'.txt'"]),
     "two formats": ({"a.csv": CSV, "b.npy": npy(X)}, "", {}, ["several formats, .csv, .npy"]),
     "empty file": ({"a.csv": CSV, "b.csv": b""}, "", {}, ["b.csv: the file is empty"]),
@@ -272,19 +278,6 @@ def test_errors_of_the_users_function_are_raised_unchanged():
         list(scan(failing).blocks())
 
 
-@contextlib.contextmanager
-def nobody():
-    """Run as the user nobody, who may only read files that everybody may read."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("name", ["a.npy", "a.csv", "a.parquet"])
 def test_a_file_that_may_not_be_read(tmp_path, name):
     (tmp_path / name).write_bytes(b"content")
@@ -294,10 +287,10 @@ def test_a_file_that_may_not_be_read(tmp_path, name):
     try:
         os.fchdir(folder)
         tmp_path.chmod(0o755)
-        with nobody():
+        with as_nobody():
             refused(name, [name, "permission denied"])
         tmp_path.chmod(0o600)
-        with nobody():
+        with as_nobody():
             refused(name, [name, "permission denied"])
     finally:
         os.fchdir(before)

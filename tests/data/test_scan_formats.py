@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from helpers.fuzzing import examples
 from softkmeans.data import as_source, scan, write_table
-from softkmeans.data.files.block_readers import registry
+from softkmeans.data.files.formats.lookup import suffixes
 
 X = np.random.default_rng(0).normal(size=(100, 3))
 W = np.random.default_rng(1).uniform(0, 2, size=100)
@@ -96,6 +97,8 @@ NAMED = {
     "tsv": lambda path: table(path / "x.tsv"),
     "tsv.gz": lambda path: table(path / "x.tsv.gz"),
     "parquet": lambda path: table(path / "x.parquet"),
+    "arrow": lambda path: table(path / "x.arrow"),
+    "feather": lambda path: table(path / "x.feather"),
     "parquet, one row group": lambda path: table(path / "x.parquet", group=100),
     "folder of csv": lambda path: folder(path, ".csv"),
     "folder of parquet": lambda path: folder(path, ".parquet"),
@@ -128,7 +131,7 @@ def rows_of(source):
 
 
 def test_there_is_a_case_for_every_format():
-    assert {suffix.lstrip(".") for suffix in registry.READERS} <= set(ALL)
+    assert {suffix.lstrip(".") for suffix in suffixes("scan")} <= set(ALL)
 
 
 @pytest.mark.process
@@ -252,6 +255,23 @@ def test_shares_of_many_row_groups_are_about_equal(tmp_path):
     counts = [scan(tmp_path / "t.parquet").share(rank, 4).n_rows for rank in range(4)]
     assert sum(counts) == 500
     assert max(counts) <= 500 / 4 + 200
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_the_longest_share_of_row_groups_is_as_short_as_possible(tmp_path, size):
+    """Compare with all divisions of the row groups of three files into runs."""
+    sizes = [[3, 1, 4], [1, 5], [2, 6, 5]]
+    for i, groups in enumerate(sizes):
+        with pq.ParquetWriter(tmp_path / f"{i}.parquet", pa.schema({"a": pa.float64()})) as writer:
+            for n_rows in groups:
+                writer.write_table(pa.table({"a": np.ones(n_rows)}))
+    ends = np.cumsum([0, *itertools.chain(*sizes)])
+    divisions = itertools.combinations_with_replacement(ends, size - 1)
+    shortest = min(np.diff([0, *division, ends[-1]]).max() for division in divisions)
+    shares = [scan(tmp_path).share(rank, size) for rank in range(size)]
+    assert max(share.n_rows for share in shares) == shortest
+    starts = [block.start for share in shares for block in share.blocks()]
+    assert set(starts) <= set(ends.tolist())
 
 
 @pytest.mark.parametrize("name", ["loader", "stream of tensors", "function", "record batches"])

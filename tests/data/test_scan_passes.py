@@ -101,12 +101,12 @@ def in_child(source, answers):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("kind", ["npy", "parquet", "csv", "list"])
+@pytest.mark.parametrize("kind", ["npy", "parquet", "csv", "arrow", "list"])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_reads_too(tmp_path, kind):
     x = np.arange(60.0).reshape(20, 3)
     np.save(tmp_path / "x.npy", x)
-    for suffix in ("parquet", "csv"):
+    for suffix in ("parquet", "csv", "arrow"):
         write_table(tmp_path / f"x.{suffix}", dict(zip("abc", x.T, strict=True)))
     source = scan([x] if kind == "list" else tmp_path / f"x.{kind}", rows_per_block=4)
     begun = source.blocks()
@@ -200,3 +200,18 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
     command = [sys.executable, "-c", MEMORY, *paths]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     assert int(run.stdout) < 60
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="holds the peak memory")
+def test_memory_does_not_grow_with_an_arrow_file(tmp_path):
+    """Check the peak memory of reading 256 MB with pyarrow.dataset, which always reads some 80 MB ahead."""
+    x = np.arange(2**25 * 1.0).reshape(16, -1)
+    for name, columns in {"small": x[:, :10], "large": x}.items():
+        write_table(tmp_path / f"{name}.arrow", {f"c{j}": column for j, column in enumerate(columns)})
+    paths = [tmp_path / f"{name}.arrow" for name in ("small", "small", "large")]
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY, *paths], capture_output=True, text=True, check=True, timeout=HANG_SECONDS
+    )
+    assert int(run.stdout) < 140

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import softkmeans
+from softkmeans.data import FORMATS
 
 PACKAGE = Path(softkmeans.__file__).parent
 
@@ -183,3 +184,11 @@ def test_nothing_heavy_is_loaded_before_it_is_used(statement, unloaded):
     code = f"import sys\n{statement}\nprint([m for m in {unloaded} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_suffixes_of_files_are_known_to_their_formats_alone(path):
+    if "formats" in path.relative_to(PACKAGE).parts:
+        return
+    texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    assert not texts & {suffix for known in FORMATS.values() for suffix in known.suffixes}

@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_iris
 
 from helpers.commands import COMMAND
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save, select_n_clusters
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save, select_n_clusters, write_assignments
 from softkmeans.callbacks import Recorder
-from softkmeans.data import write_table
+from softkmeans.data import FORMATS, Format, read_table, scan, write_table
 from softkmeans.distances import DISTANCES, Distance, Euclidean
 from softkmeans.fitting.results import NotConvergedWarning
 from softkmeans.model import ASSIGNMENTS, Assignment, AssignmentRule, Softmax
@@ -228,6 +228,21 @@ WRONG = {
         InputError,
         r"can't be made from the class Mine \(.*abstract methods? .*init.*\): define its abstract methods",
     ),
+    "a taken suffix": (
+        lambda: FORMATS.register("mine", Format((".mine", ".csv"), print)),
+        InputError,
+        "format='mine' has '.csv', which belongs to 'csv': use another one",
+    ),
+    "a suffix without a dot": (
+        lambda: Format(("csv",), print),
+        InputError,
+        r"suffixes=\('csv',\): expected a tuple of",
+    ),
+    "a suffix in capitals": (lambda: Format((".CSV",), print), InputError, "lower-case text that begins with a dot"),
+    "a suffix that is no tuple": (lambda: Format(".csv", print), InputError, "suffixes='.csv': expected a tuple"),
+    "no suffix": (lambda: Format((), print), InputError, r"suffixes=\(\): expected a tuple"),
+    "a format without reading": (lambda: Format((".a",), None), InputError, "read=None: expected a function"),
+    "a scan that is no function": (lambda: Format((".a",), print, "a"), InputError, "scan='a': expected a function"),
     "an object for a class": (lambda: PARAMETRIC.register("half", 0.5), InputError, "expected a subclass of"),
     "a name of the library": (lambda: SOLVERS.unregister("em"), InputError, "belongs to the library"),
 }
@@ -309,6 +324,44 @@ def test_toys_learn_from_batches():
         assert cdist(model.cluster_centers_, whole.cluster_centers_).min(1).max() < 0.5
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_toy_format_is_read_scanned_and_written(tmp_path):
+    write_table(tmp_path / "iris.jsonl", dict(zip("abcd", IRIS.T, strict=True)) | {"kind": ["x"] * 150})
+    table, rows = read_table(tmp_path / "iris.jsonl"), scan(tmp_path / "iris.jsonl")
+    np.testing.assert_array_equal(table.x, IRIS)
+    assert table.columns == rows.columns == ("a", "b", "c", "d")
+    assert table.ignored == rows.ignored == ("kind",)
+    model = SoftKMeans(3, random_state=0).fit(rows)
+    write_table(tmp_path / "iris.csv", dict(zip("abcd", IRIS.T, strict=True)))
+    same = SoftKMeans(3, random_state=0).fit(scan(tmp_path / "iris.csv"))
+    np.testing.assert_array_equal(model.cluster_centers_, same.cluster_centers_)
+    assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    write_assignments(model, rows, tmp_path / "labels.jsonl")
+    labels = read_table(tmp_path / "labels.jsonl", columns=["label"]).x[:, 0]
+    np.testing.assert_array_equal(labels, model.predict(table.frame()))
+    with pytest.raises(InputError, match=r"must be one of .*\.jsonl, \.blank$"):
+        read_table(written(tmp_path / "t.other", "1"))
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_a_toy_format_lacks_is_said_in_words(tmp_path):
+    path = written(tmp_path / "t.blank", "1 2\n3 4\n")
+    table = read_table(path)
+    assert (table.x.tolist(), table.columns) == ([[1, 2], [3, 4]], None)
+    with pytest.raises(InputError, match=r"t\.blank: files with the extension '\.blank' can't be read in blocks"):
+        scan(path)
+    with pytest.raises(InputError, match=r"this folder has no file whose name ends in .*, \.jsonl$|; give a folder"):
+        scan(tmp_path)
+    with pytest.raises(InputError, match=r"'\.blank' can be read but not written; .* \.jsonl$"):
+        write_table(tmp_path / "out.blank", {"a": [1]})
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["t.blank"]
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
 def run(*arguments, cwd):
     done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -339,6 +392,38 @@ def test_the_command_line_takes_every_toy(tmp_path):
                            "--criterion", "elbow", cwd=tmp_path)  # fmt: skip
     assert (status, err) == (0, "")
     assert "by elbow" in out
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
+def test_the_command_line_takes_a_toy_format(stream, tmp_path, toys):
+    write_table(tmp_path / "iris.jsonl", dict(zip("abcd", IRIS.T, strict=True)))
+    expected = SoftKMeans(3, random_state=0).fit(IRIS)
+    arguments = ["iris.jsonl", "--plugin", TOYS, stream]
+    status, out, err = run(
+        "fit", *arguments, "-k", "3", "--out", "m.safetensors", "--assignments", "a.jsonl", cwd=tmp_path
+    )
+    assert (status, err) == (0, "")
+    assert ("read in blocks" in out) == (stream == "--stream")
+    assert run("predict", "m.safetensors", *arguments, "--out", "b.jsonl", cwd=tmp_path) == (0, "", "")
+    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
+    np.testing.assert_array_equal(read_table(tmp_path / "b.jsonl", columns=["label"]).x[:, 0], expected.labels_)
+
+
+@pytest.mark.process
+def test_the_command_line_says_what_a_toy_format_lacks(tmp_path):
+    (tmp_path / "t.blank").write_text("1 2\n3 4\n5 7\n")
+    for words, message in {
+        ("t.blank", "--stream"): "t.blank: files with the extension '.blank' can't be read in blocks, but only whole",
+        ("t.blank", "--assignments", "a.blank"): "can't write a.blank: the file name must end with one of .csv, ",
+    }.items():
+        status, out, err = run("fit", *words, "-k", "2", "--plugin", TOYS, cwd=tmp_path)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"error: {message}")
+        assert err.endswith(".jsonl\n")
+        assert err.count("\n") == 1
+    assert run("fit", "t.blank", "-k", "2", "--plugin", TOYS, cwd=tmp_path)[0] == 0
 
 
 @pytest.mark.process

@@ -28,6 +28,8 @@ class Registry(Mapping[str, T], Generic[T]):
         can be listed without importing anything.
     instances : bool, default=True
         If True, members are objects: a registered class is replaced by an object of it. If False, they are classes.
+    unique : str, optional
+        An attribute that is a collection of values, none of which two members may share.
 
     Examples
     --------
@@ -43,8 +45,16 @@ class Registry(Mapping[str, T], Generic[T]):
     >>> DISTANCES.unregister("cauchy")
     """
 
-    def __init__(self, parameter: str, interface: str, members: Mapping[str, str], *, instances: bool = True) -> None:
-        self.parameter, self.interface, self.instances = parameter, interface, instances
+    def __init__(
+        self,
+        parameter: str,
+        interface: str,
+        members: Mapping[str, str],
+        *,
+        instances: bool = True,
+        unique: str | None = None,
+    ) -> None:
+        self.parameter, self.interface, self.instances, self.unique = parameter, interface, instances, unique
         self._paths = dict(members)
         self._members = dict[str, T]()
 
@@ -61,7 +71,7 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises
         ------
         InputError
-            If the name is not valid or belongs to another class, or if the member is of another type.
+            If the name is not valid or belongs to another class, or if the member is of another type or not unique.
         """
         if not isinstance(name, str) or not name or set(name) & set(" ,:\n\t"):
             raise InputError(
@@ -73,7 +83,18 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self and not (inspect.isclass(member) and self._is_new_version(name, member)):
             hint = "use another name" + ("" if name in self._paths else ", or unregister it first")
             raise InputError("is registered already", parameter=self.parameter, value=name, hint=hint)
+        self._check_unique(name, checked)
         self._members[name] = checked
+
+    def _check_unique(self, name: str, member: T) -> None:
+        """Raise an InputError if another member has one of the values that must be unique."""
+        if self.unique is None:
+            return
+        for other, known in self.items():
+            shared = set(getattr(member, self.unique)) & set(getattr(known, self.unique))
+            if shared and other != name:
+                problem, hint = f"has {min(shared)!r}, which belongs to {other!r}", "use another one"
+                raise InputError(problem, parameter=self.parameter, value=name, hint=hint)
 
     def _is_new_version(self, name: str, member: Any) -> bool:
         """Return whether a class is the same one again, as when a cell of a notebook is run twice."""

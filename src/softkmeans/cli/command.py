@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from ..errors import InputError
 from .messages import options_in_messages
-from .options import describe_option
+from .options import describe_option, with_suffixes
 from .plugins import import_plugin, plugin_error
 
 Plugin = Annotated[
@@ -31,17 +31,19 @@ Plugin = Annotated[
 class Command(TyperCommand):
     """A command that imports plugins before anything else, and describes the options without a help text of their own.
 
-    Descriptions list registered names, so they are filled in again when plugins are imported.
+    Descriptions list registered names and the suffixes of file formats, so they are filled in again when plugins are
+    imported.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._options_to_describe = [param for param in self.params if getattr(param, "help", None) is None]
+        self._help_texts = [(param, getattr(param, "help", None)) for param in self.params]
         self._describe_options()
 
     def _describe_options(self) -> None:
-        for option in self._options_to_describe:
-            option.help = describe_option(option.name)  # type: ignore[attr-defined]
+        for option, text in self._help_texts:
+            described = describe_option(option.name) if text is None else with_suffixes(text)
+            option.help = described  # type: ignore[attr-defined]
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

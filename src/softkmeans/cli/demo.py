@@ -15,7 +15,7 @@ import softkmeans as sk  # its parts load lazily, which keeps --help fast
 from ..errors import InputError, Message, Setting
 from ..settings import Settings
 from .options import Clusters, Seed
-from .outputs import PICTURES, TABLES, check_folder, check_packages, figure_writer, write_all
+from .outputs import PICTURES, TABLES, check_folder, figure_writer, write_all
 
 
 def demo(
@@ -47,8 +47,8 @@ def demo(
     layer = sk.SoftKMeansLayer(n_clusters, n_features, 2 * cluster_std**2 if temperature is None else temperature)
     objective = objective or ("distortion" if solver == "adam" else "free_energy")
     check_folder(out_dir)
-    check_packages(PICTURES)
-    check_packages(TABLES)
+    TABLES.check_packages(out_dir / "blobs.csv")
+    PICTURES.check_packages(out_dir / "clusters.png")
     typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
     start = time.perf_counter()

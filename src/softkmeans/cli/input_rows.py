@@ -18,7 +18,7 @@ import softkmeans as sk
 from ..errors import FitInterrupted, InputError
 from .distributed import has_several_processes
 from .outputs import draw_clusters
-from .row_checks import check_rows, report_rows
+from .row_checks import check_rows, report_ignored, report_rows
 
 MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
 N_ROWS_IN_PICTURE = 5000  # rows sampled for a picture if they are not all in memory
@@ -112,8 +112,7 @@ class BlockRows(Rows):
 
     @override
     def report(self) -> None:
-        if self.scan.ignored:
-            typer.echo(f"ignored non-numeric columns: {', '.join(name or '(unnamed)' for name in self.scan.ignored)}")
+        report_ignored(self.scan.ignored)
         processes = f" by {self.source.size} processes" if has_several_processes() and self.source.size > 1 else ""
         typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{processes}")
 

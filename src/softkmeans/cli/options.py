@@ -21,32 +21,33 @@ __all__ = [
     "number_or_name",
     "output_option",
     "split_names",
+    "with_suffixes",
 ]
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .._utils.registry import one_of
-from ..data.files.whole_files import OPENERS
+from ..data.files.formats.lookup import suffixes
 from ..registries import CRITERIA
 from ..settings import describe
-from .outputs import MODELS
+from .outputs import MODELS, OutputKind
 
 
-def output_option(text: str, endings: Iterable[str]) -> Any:
+def output_option(text: str, kind: OutputKind) -> Any:
     """Return the option of a file to write, described by a text and the endings that its name may have."""
-    return typer.Option(help=f"{text} ({one_of(endings)}).", show_default=False)
+    return typer.Option(help=f"{text} ({kind.listed()}).", show_default=False)
 
 
-Data = Annotated[Path, typer.Argument(metavar="FILE", help=f"Data file: {one_of(OPENERS)}.", show_default=False)]
+Data = Annotated[Path, typer.Argument(metavar="FILE", help="Data file: {readable}.", show_default=False)]
 DataFiles = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help=f"Data: a file ({one_of(OPENERS)}), a folder of such files, or a quoted pattern of file names.",
+        help="Data: a file ({readable}), a folder of such files, or a quoted pattern of file names.",
         show_default=False,
     ),
 ]
@@ -80,6 +81,14 @@ _DESCRIPTIONS: dict[str, Callable[[], str]] = {"criterion": lambda: f"Criterion:
 def describe_option(name: str) -> str:
     """Return the help text of an option that is a parameter of a fit, or whose values are registered names."""
     return _DESCRIPTIONS[name]() if name in _DESCRIPTIONS else describe(name)
+
+
+def with_suffixes(text: str) -> str:
+    """Fill the suffixes of the registered file formats into a help text."""
+    lists = {"{readable}": one_of(suffixes("read")), "{writable}": one_of(suffixes("write"))}
+    for placeholder, listed in lists.items():
+        text = text.replace(placeholder, listed)
+    return text
 
 
 def split_names(text: str | None) -> list[str] | None:

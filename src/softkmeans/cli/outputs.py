@@ -6,9 +6,9 @@ __all__ = [
     "MODELS",
     "PICTURES",
     "TABLES",
+    "OutputKind",
     "check_folder",
     "check_outputs",
-    "check_packages",
     "draw_clusters",
     "figure_writer",
     "write_all",
@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
@@ -27,15 +27,28 @@ import typer
 import softkmeans as sk
 
 from .._utils.atomic import atomic_write, check_writable
-from ..data.files.whole_files import arrow
-from ..data.files.writing import WRITERS
+from .._utils.registry import one_of
+from ..data.files.formats.lookup import find_format, suffixes
 from ..errors import InputError
 
-TABLES = tuple(WRITERS)
-MODELS = (".safetensors",)
-PICTURES = (".png", ".pdf", ".svg", ".jpg")
-
 Write = Callable[["os.PathLike[str]"], None]
+
+
+class OutputKind(NamedTuple):
+    """A kind of output file."""
+
+    endings: Callable[[], tuple[str, ...]]  # that the file's name may have
+    check_packages: Callable[[Path], object]  # raises an error if a package that writes the file is missing
+    placeholder: str = ""  # for the endings in help texts, if plugins may add some
+
+    def listed(self) -> str:
+        """Return the endings as help texts list them."""
+        return self.placeholder or one_of(self.endings())
+
+
+TABLES = OutputKind(lambda: suffixes("write"), lambda path: find_format(path, "write"), "{writable}")
+MODELS = OutputKind(lambda: (".safetensors",), lambda path: None)
+PICTURES = OutputKind(lambda: (".png", ".pdf", ".svg", ".jpg"), lambda path: sk.plots)  # loads Matplotlib
 
 
 class _NamedTemporary(os.PathLike[str]):
@@ -87,18 +100,18 @@ def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
     )
 
 
-def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, ...]]]) -> None:
+def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, OutputKind]]) -> None:
     """Raise an InputError, before any computation, for an output that can't be written.
 
     It must have a supported ending, must not overwrite an input or another output, and must not become an input of the
     next run.
     """
     taken = _input_files(source)
-    for path, endings in outputs:
+    for path, kind in outputs:
         if path is None:
             continue
-        if endings and not path.name.lower().endswith(endings):
-            hint = f"the file name must end with one of {', '.join(endings)}"
+        if not path.name.lower().endswith(kind.endings()):
+            hint = f"the file name must end with one of {', '.join(kind.endings())}"
             raise InputError(f"can't write {path}", hint=hint)
         if path.resolve() in taken:
             raise InputError(f"can't write {path}: it is the input or another output", hint="choose another name")
@@ -107,38 +120,23 @@ def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, tuple[str, 
             raise InputError(problem, hint="choose another folder")
         check_writable(path)
         taken.add(path.resolve())
-        check_packages(endings)
+        kind.check_packages(path)
 
 
 def _input_files(source: Path) -> set[Path]:
     """Return the files that are read: one file, those in a folder, or those that match a pattern."""
     if source.exists() and not source.is_dir():
         return {source.resolve()}
-    from ..data.files.block_readers.paths import find_files
+    from ..data.files.paths import find_files
 
-    return {file.path.resolve() for file in find_files(source, _block_formats()) or ()}
-
-
-def _block_formats() -> tuple[str, ...]:
-    """Return the endings of the files that are read from a folder."""
-    from ..data.files.block_readers.registry import READERS  # imported here to keep --help fast
-
-    return tuple(READERS)
+    return {file.path.resolve() for file in find_files(source) or ()}
 
 
 def _is_future_input(path: Path, source: Path) -> bool:
     """Return whether an output, once written, would be among the files of a folder or pattern."""
     if source.is_dir():
-        return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith(_block_formats())
+        return path.resolve().is_relative_to(source.resolve()) and path.name.lower().endswith(suffixes("scan"))
     return not source.exists() and path.resolve().match(os.path.abspath(source))  # noqa: PTH100 - a pattern is not a file
-
-
-def check_packages(endings: tuple[str, ...]) -> None:
-    """Raise a MissingExtraError if the package that writes files with these endings is missing."""
-    if endings == PICTURES:
-        _ = sk.plots  # loads Matplotlib
-    elif endings == TABLES:
-        arrow("csv")
 
 
 def check_folder(path: Path) -> None:

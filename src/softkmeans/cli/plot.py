@@ -11,7 +11,6 @@ import typer
 
 import softkmeans as sk
 
-from .._utils.registry import one_of
 from ..errors import InputError, Message, Setting
 from .options import Data, ModelFile, output_option
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
@@ -21,7 +20,7 @@ from .rows_for_model import read_for
 def plot(
     model_file: ModelFile,
     file: Data,
-    out: Annotated[Path, typer.Option(help=f"Plot the clusters to this file ({one_of(PICTURES)}).")] = Path(
+    out: Annotated[Path, typer.Option(help=f"Plot the clusters to this file ({PICTURES.listed()}).")] = Path(
         "clusters.png"
     ),
     regions: Annotated[

@@ -12,7 +12,6 @@ import typer
 
 import softkmeans as sk
 
-from .._utils.registry import one_of
 from .input_rows import is_read_in_blocks
 from .options import DataFiles, ModelFile, Stream
 from .outputs import TABLES, check_outputs
@@ -24,7 +23,7 @@ def predict(
     file: DataFiles,
     out: Annotated[
         Path | None,
-        typer.Option(help=f"Output file ({one_of(TABLES)}); by default standard output.", show_default=False),
+        typer.Option(help=f"Output file ({TABLES.listed()}); by default standard output.", show_default=False),
     ] = None,
     stream: Stream = None,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_rows", "report_rows", "standardize"]
+__all__ = ["check_rows", "report_ignored", "report_rows", "standardize"]
 
 from typing import Any
 
@@ -31,9 +31,14 @@ def check_rows(x: Any, n_clusters: int, setting: Message | None = None) -> None:
 
 def report_rows(table: Any) -> None:
     """Print the numbers of rows and features, and the names of ignored columns."""
-    if table.ignored:
-        typer.echo(f"ignored non-numeric columns: {', '.join(name or '(unnamed)' for name in table.ignored)}")
+    report_ignored(table.ignored)
     typer.echo(f"rows: {len(table.x)}, features: {table.x.shape[1]}")
+
+
+def report_ignored(names: tuple[str, ...]) -> None:
+    """Print the names of columns that are ignored: text, row names, and columns without values."""
+    if names:
+        typer.echo(f"ignored columns: {', '.join(name or '(unnamed)' for name in names)}")
 
 
 def standardize(table: Any, scale: str) -> tuple[Any, Any]:

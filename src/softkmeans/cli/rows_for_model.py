@@ -14,10 +14,10 @@ from ..errors import InputError
 
 def read_for(model: Any, file: Path) -> Any:
     """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
+    from ..data.files.tables import read_features  # imported here to keep --help fast
+
     names = sk.estimators.feature_names(model)
-    if names is not None and file.suffix.lower() not in (".npy", ".npz"):
-        return sk.data.read_table(file, columns=names)
-    table = sk.data.read_table(file)
+    table = sk.data.read_table(file) if names is None else read_features(file, names)
     _check_n_columns(model, file, table.x.shape[1])
     return table._replace(columns=None if names is None else tuple(names))
 

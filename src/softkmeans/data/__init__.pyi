@@ -1,4 +1,6 @@
 from .convert import as_source as as_source
+from .files.formats import FORMATS as FORMATS
+from .files.formats import Format as Format
 from .files.scan import scan as scan
 from .files.tables import Table as Table
 from .files.tables import read_table as read_table

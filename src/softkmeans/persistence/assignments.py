@@ -28,7 +28,8 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     X : array-like, sparse matrix, frame, Tensor (n, d) or Source
         The rows; those of a Source are read and processed block by block.
     target : str, path-like or binary file
-        A CSV, TSV or Parquet file, which is written completely or not at all. An open binary file gets CSV.
+        A file in a format that `softkmeans.data.write_table` writes, such as CSV or Parquet. It is written completely
+        or not at all. An open binary file gets CSV.
 
     Raises
     ------

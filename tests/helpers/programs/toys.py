@@ -1,11 +1,15 @@
 """One toy of every kind of extension, registered when this module is imported: the examples of docs/architecture.md."""
 
+import itertools
+import json
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from softkmeans.callbacks import CALLBACKS, Callback
+from softkmeans.data import FORMATS, Format
 from softkmeans.distances import DISTANCES, Distance
 from softkmeans.model import ASSIGNMENTS, Assignment, AssignmentRule
 from softkmeans.seeding import SEEDINGS, Seeding
@@ -98,6 +102,27 @@ def second_difference(fits):
     return bend
 
 
+def read_lines(path):
+    """Return the rows of a file with a JSON object in each line."""
+    return pa.Table.from_pylist([json.loads(line) for line in path.read_text().splitlines()])
+
+
+def scan_lines(path, rows_per_table=40):
+    """Yield the same rows, some at a time."""
+    with path.open() as lines:
+        while part := [json.loads(line) for line in itertools.islice(lines, rows_per_table)]:
+            yield pa.Table.from_pylist(part)
+
+
+def write_lines(file, tables):
+    """Write each row as a JSON object in a line of its own."""
+    for table in tables:
+        file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
+
+
+LINES = Format((".jsonl",), read_lines, scan_lines, write_lines)
+BARE = Format((".blank",), lambda path: np.loadtxt(path, ndmin=2))  # neither blocks nor writing
+
 ELBOW = Criterion(second_difference, lowest, label="elbow", description="where the inertia bends most.")
 
 DISTANCES.register("cauchy", Cauchy)
@@ -109,3 +134,5 @@ SOLVERS.register("gradient-descent", GradientDescent)
 SEEDINGS.register("first-rows", FirstRows)
 CRITERIA.register("elbow", ELBOW)
 CALLBACKS.register("pass-printer", PassPrinter)
+FORMATS.register("jsonl", LINES)
+FORMATS.register("blank", BARE)

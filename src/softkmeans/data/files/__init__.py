@@ -1,1 +1,1 @@
-"""Data files: read whole, read in windows, and written."""
+"""Data files: read whole, read in windows, and written, in the formats of ``FORMATS``."""

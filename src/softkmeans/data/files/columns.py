@@ -12,7 +12,7 @@ __all__ = [
 
 import reprlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -20,48 +20,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FileError
-from .whole_files import OpenTable, is_number, listing
+from .errors import is_number, listing, separator_advice, text_error
+from .formats.base import Header
 
 
 def choose(
-    opened: OpenTable, columns: Sequence[str] | None, label: str | None, weight: str | None
+    header: Header,
+    values: Callable[[str], NDArray[Any]],
+    columns: Sequence[str] | None,
+    label: str | None,
+    weight: str | None,
 ) -> tuple[list[str], list[str]]:
-    """Return the names of the features, and those of the label and weight columns."""
+    """Return the names of the features, and those of the label and weight columns.
+
+    ``values`` returns the values of a column, for messages.
+    """
     used = [name for name in (label, weight) if name is not None]
     if isinstance(columns, str) or (columns is not None and not len(columns)):
         problem = f"must be a list of names, got {columns!r}"
         raise FileError(problem, parameter="columns", hint="give one name or more")
     chosen = list(columns or ())
-    _check_names(opened, chosen + used, columns)
-    if opened.matrix is not None:
+    _check_names(header, chosen + used, columns)
+    if header.n_columns is not None:
         return [], used
     if columns is None:
-        chosen = [
-            name
-            for name, numeric in opened.numeric.items()
-            if numeric and name not in used and not _holds_row_names(name)
-        ]
+        chosen = _features(header, used)
     if not chosen:
-        raise_for_no_numbers(list(opened.numeric))
+        raise_for_no_numbers(list(header.numeric))
     for name in (*chosen, weight):
-        if name is not None and not opened.numeric[name]:
-            _raise_for_text(name, opened.load([name])[name])
+        if name is not None and not header.numeric[name]:
+            _raise_for_text(name, values(name))
     return chosen, used
 
 
-def _check_names(opened: OpenTable, names: list[str], columns: Sequence[str] | None) -> None:
+def _features(header: Header, used: list[str]) -> list[str]:
+    """Return all columns of numbers, except row names and columns that are used for something else."""
+    others = [name for name in header.numeric if name not in used and not _holds_row_names(header, name)]
+    for name in others:
+        if name in header.mixed:
+            raise text_error(name, *header.mixed[name])
+    return [name for name in others if header.numeric[name]]
+
+
+def _check_names(header: Header, names: list[str], columns: Sequence[str] | None) -> None:
     """Raise an InputError unless every name is a column and is used once."""
-    known = list(opened.numeric)
-    if opened.matrix is not None and (columns is not None or (names and not known)):
+    known = list(header.numeric)
+    if header.n_columns is not None and (columns is not None or (names and not known)):
         raise FileError(
             f"the rows are one array without column names, so {listing(names)} can't be chosen",
             hint="choose no columns, or save the columns by name",
         )
-    if opened.headless and not set(names) & set(known):
+    if header.is_headless and not set(names) & set(known):
         hint = "expected a header row with the names of the columns (if these are the names, choose them by name)"
         raise FileError(f"the first row holds only numbers ({listing(known, 4)})", hint=hint)
     for name, count in Counter(names).items():
-        if name not in opened.numeric:
+        if name not in header.numeric:
             guess = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
             raise FileError(f"there is no column {name!r}{guess}", hint=f"the columns are {listing(known)}")
         if count > 1:
@@ -69,16 +82,15 @@ def _check_names(opened: OpenTable, names: list[str], columns: Sequence[str] | N
             raise FileError(f"column {name!r} is chosen twice", hint=hint)
 
 
-def _holds_row_names(name: str) -> bool:
-    """Return whether this is the name that pandas or R gives to the column of row names."""
-    return not name or name.startswith("__index_level_")
+def _holds_row_names(header: Header, name: str) -> bool:
+    """Return whether pandas or R wrote the row names to this column, as its name or the file says."""
+    return not name or name.startswith("__index_level_") or name in header.row_names
 
 
 def raise_for_no_numbers(known: list[str]) -> NoReturn:
     """Raise an InputError: no feature column holds numbers."""
-    has_other_separator = len(known) == 1 and any(separator in known[0] for separator in ";,\t|")
-    advice = "; check whether its cells are separated by another character" if has_other_separator else ""
-    raise FileError("no feature column holds numbers", hint=f"the columns are {listing(known)}{advice}")
+    hint = f"the columns are {listing(known)}{separator_advice(known)}"
+    raise FileError("no feature column holds numbers", hint=hint)
 
 
 def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:

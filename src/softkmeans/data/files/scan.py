@@ -35,14 +35,15 @@ def scan(
     data : str, path-like, list of these, iterable or callable
         The data to read: files or tables. Files are given as a file, whose extension determines the format; a folder,
         read with its subfolders, without names that begin with a dot or an underscore; a glob pattern such as
-        ``"part-*.parquet"``; or a list of these. The formats are NPY (an array (n, d), mapped to memory window by
-        window), Parquet, and CSV and TSV (also ``.gz``; UTF-8 with a header row). Tables are given as a
+        ``"part-*.parquet"``; or a list of these. The formats are those of ``FORMATS`` that can be read in blocks: NPY
+        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), and CSV and TSV
+        (also ``.gz``; UTF-8 with a header row). Tables are given as a
         ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are tensors (m, d) or tuples that begin with
         one; a list of arrays; or a function without arguments that returns a fresh iterator of arrays, tensors, PyArrow
         record batches or data frames at every call.
     columns : sequence of str or None, default=None
-        The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0) except the
-        weights and row names (a column with an empty name).
+        The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except the
+        weights, columns without a value, and row names (an index of pandas, or a column with an empty name).
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
     rows_per_block : int or None, default=None
@@ -63,7 +64,7 @@ def scan(
         If the data can't be used. This may be found only while the data is read. The message is one line that names
         the file and the row of data in it, counted from 1.
     MissingExtraError
-        If files are CSV, TSV or Parquet and pyarrow is not installed.
+        If a package that the files' format needs is not installed: pyarrow for all formats but NPY.
 
     Notes
     -----

@@ -1,6 +1,6 @@
-"""Reading a whole table from a CSV, TSV, Parquet, NPY or NPZ file."""
+"""Reading a whole file as a table."""
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_features", "read_table"]
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,9 @@ from .columns import (
     raise_for_no_numbers,
     raise_for_no_weight,
 )
-from .whole_files import arrow, one_line_errors, open_table
+from .errors import one_line_errors
+from .formats.base import OpenTable, arrow
+from .formats.opening import open_table
 
 
 class Table(NamedTuple):
@@ -58,11 +60,12 @@ def read_table(
     label_column: str | None = None,
     weight_column: str | None = None,
 ) -> Table:
-    r"""Read the rows of a CSV, TSV, Parquet, NPY or NPZ file.
+    r"""Read the rows of a file: CSV, TSV, Parquet, Arrow, NPY, NPZ, or another format registered in ``FORMATS``.
 
-    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped. NPY holds one (n, d)
-    array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if it is the only array), with an
-    optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named columns. Nothing is ever unpickled.
+    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped, and the first rows
+    determine which columns are numbers. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or
+    ``X`` (or with any name if it is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D
+    arrays, which are named columns. Nothing is ever unpickled.
 
     Parameters
     ----------
@@ -70,7 +73,8 @@ def read_table(
         The file; its extension determines the format.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
-        the label and weight columns, columns without a value, and row names (a column with an empty name).
+        the label and weight columns, columns without a value, and row names (an index of pandas, or a column with an
+        empty name). In text files, columns must be chosen if one of them begins with numbers and holds text later.
     label_column : str or None, default=None
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None
@@ -87,7 +91,7 @@ def read_table(
         If the file can't be used, a column is missing or not numeric, or a value is missing or infinite. The message
         is one line; it counts the rows of data from 1.
     MissingExtraError
-        If the file is CSV, TSV or Parquet and pyarrow is not installed.
+        If a package that the file's format needs is not installed: pyarrow for all formats but NPY and NPZ.
 
     Examples
     --------
@@ -102,22 +106,37 @@ def read_table(
     (('length', 'width'), [[5.1, 3.5], [6.2, 2.9]], ['setosa', 'virginica'])
     """
     with one_line_errors(Path(path)):
-        opened = open_table(Path(path))
-        label = opened.label if label_column is None else label_column
-        features, used = choose(opened, columns, label, weight_column)
-        values = opened.load(features + used)
-        if opened.matrix is not None:
-            x, names = opened.matrix, None
-        else:
-            x, names = _stack(values, features, columns is None)
-        taken = set(opened.numeric if columns is not None else [*(names or ()), *used])
-        return Table(
-            x=_checked_rows(x, names),
-            columns=names,
-            labels=None if label is None else _checked_labels(values[label], label),
-            weights=None if weight_column is None else _checked_weights(values[weight_column], weight_column),
-            ignored=tuple(name for name in opened.numeric if name not in taken),
-        )
+        return _read(open_table(Path(path)), columns, label_column, weight_column)
+
+
+def read_features(path: Path, names: Sequence[str]) -> Table:
+    """Read the columns with these names, or all rows of a file whose columns have no names."""
+    with one_line_errors(path):
+        opened = open_table(path)
+        return _read(opened, names if opened.header.n_columns is None else None, None, None)
+
+
+def _read(
+    opened: OpenTable, columns: Sequence[str] | None, label_column: str | None, weight_column: str | None
+) -> Table:
+    """Read the columns of an open file, and check them."""
+    header = opened.header
+    label = header.label if label_column is None else label_column
+    features, used = choose(header, lambda name: opened.load([], [name])[name], columns, label, weight_column)
+    weights = [] if weight_column is None else [weight_column]
+    values = opened.load(features + weights, [] if label is None else [label])
+    if opened.rows is not None:
+        x, names = opened.rows, None
+    else:
+        x, names = _stack(values, features, columns is None)
+    unused = set() if columns is not None else set(header.numeric) - {*(names or ()), *used}
+    return Table(
+        x=_checked_rows(x, names),
+        columns=names,
+        labels=None if label is None else _checked_labels(values[label], label),
+        weights=None if weight_column is None else _checked_weights(values[weight_column], weight_column),
+        ignored=header.names_in(unused),
+    )
 
 
 def _stack(

@@ -1,13 +1,12 @@
-"""Writing tables to CSV, TSV and Parquet files, whole or in pieces."""
+"""Writing tables to files, whole or in pieces."""
 
-__all__ = ["WRITERS", "table_writer", "write_table"]
+__all__ = ["table_writer", "write_table"]
 
 import errno
-import gzip
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -16,9 +15,16 @@ from numpy.typing import ArrayLike
 
 from ..._utils.atomic import atomic_write
 from ...errors import FileError, InputError
-from .whole_files import arrow, find_suffix, listing
+from ...registries import FORMATS
+from .compression import open_binary
+from .consumer import consumer
+from .errors import listing
+from .formats.base import Format, arrow
+from .formats.lookup import find_format
 
 GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
+
+OPEN_FILE_FORMAT = "csv"  # of an open file, which has no suffix
 
 Write: TypeAlias = Callable[[Mapping[str, ArrayLike]], None]
 Target: TypeAlias = str | os.PathLike[str] | BinaryIO
@@ -26,7 +32,7 @@ Target: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 @contextmanager
 def table_writer(target: Target) -> Iterator[Write]:
-    r"""Write a table of named columns as CSV, TSV or Parquet, some rows at a time.
+    r"""Write a table of named columns to a file, some rows at a time.
 
     Numbers are written with enough digits to be read back exactly. The file appears only when it is complete: if the
     block ends with an exception, an existing file stays as it was.
@@ -34,8 +40,9 @@ def table_writer(target: Target) -> Iterator[Write]:
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
-        file, such as ``sys.stdout.buffer``, gets CSV and stays open.
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, or
+        another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
+        stays open.
 
     Yields
     ------
@@ -49,7 +56,7 @@ def table_writer(target: Target) -> Iterator[Write]:
         If the extension is unknown, the columns are not (m,) arrays of one length or not those of the first call,
         nothing was written, or the file can't be written.
     MissingExtraError
-        If pyarrow is not installed.
+        If pyarrow, or a package that the format needs, is not installed.
 
     Examples
     --------
@@ -64,30 +71,25 @@ def table_writer(target: Target) -> Iterator[Write]:
     ...     path.read_text()
     '"label"\n0\n1\n1\n'
     """
-    if not isinstance(target, str | os.PathLike):
-        with _disk_errors(str(getattr(target, "name", "the open file"))), _writer(target, ".csv") as write:
-            yield write
-        return
-    suffix = find_suffix(Path(target), WRITERS)
-    with (
-        _disk_errors(str(target)),
-        atomic_write(target) as path,
-        _open(path) as file,
-        _writer(file, suffix) as write,
-    ):
-        yield write
+    if isinstance(target, str | os.PathLike):
+        name, used = str(target), find_format(Path(target), "write")
+    else:
+        name, used = str(getattr(target, "name", "the open file")), FORMATS[OPEN_FILE_FORMAT]
+    with _disk_errors(name), _opened(target) as file, consumer(lambda tables: _write_all(used, file, tables)) as give:
+        yield lambda columns: give(_arrow_table(columns))
 
 
 def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
-    """Write named columns as CSV, TSV or Parquet.
+    """Write named columns to a file.
 
     Numbers are written with enough digits to be read back exactly. The file appears only when it is complete.
 
     Parameters
     ----------
     target : str, path-like or binary file
-        The file to write; its extension determines the format (``.csv`` and ``.tsv`` also with ``.gz``). An open binary
-        file, such as ``sys.stdout.buffer``, gets CSV and stays open.
+        The file to write; its extension determines the format: CSV or TSV (also with ``.gz``), Parquet, Arrow, or
+        another one of ``FORMATS`` that can be written. An open binary file, such as ``sys.stdout.buffer``, gets CSV and
+        stays open.
     columns : mapping of str to array-like of shape (n,)
         The columns, in order: numbers, true/false or text.
 
@@ -96,7 +98,7 @@ def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
     InputError
         If the extension is unknown, the columns are not (n,) arrays of one length, or the file can't be written.
     MissingExtraError
-        If pyarrow is not installed.
+        If pyarrow, or a package that the format needs, is not installed.
 
     Examples
     --------
@@ -114,53 +116,35 @@ def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
 
 
 @contextmanager
-def _writer(file: Any, suffix: str) -> Iterator[Write]:
-    writer = _GroupedWriter(file, suffix)
-    try:
-        yield writer.write
-        writer.finish()
-    finally:
-        writer.close()
+def _opened(target: Target) -> Iterator[Any]:
+    """Open a file that appears under its name only when it is complete; an open file stays open."""
+    if not isinstance(target, str | os.PathLike):
+        yield target
+        return
+    with atomic_write(target) as path, open_binary(path, "wb") as file:
+        yield file
 
 
-class _GroupedWriter:
-    """Writes tables one after the other, collected into groups."""
+def _write_all(used: Format, file: Any, tables: Iterator[Any]) -> None:
+    """Write tables as a format does, in groups and with the types of the first one."""
+    first = next(tables, None)
+    if first is None:
+        raise InputError("there is no table to write", hint="write one or more columns")
+    assert used.write is not None  # noqa: S101 -- find_format checked it
+    same = (_cast_to_schema(table, first.schema) for table in itertools.chain([first], tables))
+    used.write(file, _grouped(same))
 
-    def __init__(self, file: Any, suffix: str) -> None:
-        self.file, self.suffix = file, suffix
-        self.schema: Any = None
-        self.writer: Any = None
-        self.pending: list[Any] = []
 
-    def write(self, columns: Mapping[str, ArrayLike]) -> None:
-        """Add the next rows, and write them when a group is complete."""
-        table = _arrow_table(columns)
-        if self.schema is None:
-            self.schema, self.writer = table.schema, WRITERS[self.suffix](self.file, table.schema)
-        self.pending.append(_cast_to_schema(table, self.schema))
-        if sum(piece.num_rows for piece in self.pending) * len(self.schema) >= GROUP_SIZE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the pending rows."""
-        if self.pending:
-            table = arrow("lib").concat_tables(self.pending)
-            self.pending = []
-            self.writer.write_table(table)
-
-    def finish(self) -> None:
-        """Write the pending rows and the end of the file."""
-        if self.writer is None:
-            raise InputError("there is no table to write", hint="write one or more columns")
-        self.flush()
-        self.writer.close()
-        self.writer = None
-
-    def close(self) -> None:
-        """Close a writer that was left unfinished: otherwise it would write when it is garbage-collected."""
-        if self.writer is not None:
-            with suppress(OSError):
-                self.writer.close()
+def _grouped(tables: Iterator[Any]) -> Iterator[Any]:
+    """Join small tables, so that files get no tiny row groups."""
+    pending: list[Any] = []
+    for table in tables:
+        pending.append(table)
+        if sum(piece.num_rows for piece in pending) * table.num_columns >= GROUP_SIZE:
+            yield arrow("lib").concat_tables(pending)
+            pending = []
+    if pending:
+        yield arrow("lib").concat_tables(pending)
 
 
 def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:
@@ -200,24 +184,4 @@ def _disk_errors(target: str) -> Iterator[None]:
         raise FileError(f"can't write {target}: {reason}", hint="make room or write somewhere else") from error
 
 
-def _open(path: Path) -> Any:
-    return gzip.open(path, "wb", compresslevel=6) if path.suffix.lower() == ".gz" else path.open("wb")
-
-
-def _csv(file: Any, schema: Any, delimiter: str) -> Any:
-    csv = arrow("csv")
-    return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(delimiter=delimiter))
-
-
-def _parquet(file: Any, schema: Any) -> Any:
-    return arrow("parquet").ParquetWriter(file, schema)
-
-
-WRITERS: dict[str, Callable[[Any, Any], Any]] = {
-    ".csv": partial(_csv, delimiter=","),
-    ".csv.gz": partial(_csv, delimiter=","),
-    ".tsv": partial(_csv, delimiter="\t"),
-    ".tsv.gz": partial(_csv, delimiter="\t"),
-    ".parquet": _parquet,
-}
 _FULL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full disk, exceeded quota, file size limit

@@ -1,6 +1,6 @@
-"""Readers of larger-than-memory data: each reads one format, window by window."""
+"""Readers of larger-than-memory data: files and streams of tables, window by window."""
 
 __all__ = ["Reader", "Window", "open_reader"]
 
 from .base import Reader, Window
-from .registry import open_reader
+from .files import open_reader

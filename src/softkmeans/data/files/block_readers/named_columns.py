@@ -1,25 +1,22 @@
-"""Choice of named columns, and the check that all files have the same columns."""
+"""The columns that a reader uses, and how they become windows."""
 
 from __future__ import annotations
 
-__all__ = ["ChosenColumns", "check_same_columns", "choose_from"]
+__all__ = ["ChosenColumns", "choose_from"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import FileError
-from ..columns import as_floats, choose
-from ..whole_files import OpenTable, listing
+from ..columns import as_floats, choose, raise_for_no_numbers
+from ..formats.base import Header
 from .base import Window
-
-MAX_NAMES = 5  # column names listed for each difference in a message
 
 
 class ChosenColumns(NamedTuple):
-    """The columns that are used, by name."""
+    """The columns that are used, by name; no features for arrays, whose columns have no names."""
 
     features: tuple[str, ...]
     weight: str | None
@@ -30,34 +27,33 @@ class ChosenColumns(NamedTuple):
         """The feature columns, and the weight column if there is one."""
         return [*self.features, *(() if self.weight is None else (self.weight,))]
 
-    def window(self, batch: Any, start: int, name: str, row: int) -> Window:
-        """Return the chosen columns of a pyarrow record batch as a window."""
-        rows = np.column_stack([as_floats(_numbers(batch, feature)) for feature in self.features])
-        weights = None if self.weight is None else np.asarray(_numbers(batch, self.weight), np.float64)
+    def without(self, names: list[str], header: Header) -> ChosenColumns:
+        """Leave features out."""
+        features = tuple(name for name in self.features if name not in names)
+        if names and not features:
+            raise_for_no_numbers(names)
+        return self._replace(features=features, ignored=header.names_in({*self.ignored, *names}))
+
+    def window(self, table: Any, start: int, name: str, row: int) -> Window:
+        """Return the chosen columns of a PyArrow table or record batch, or the rows of an array, as a window."""
+        if isinstance(table, np.ndarray):
+            is_long = table.dtype.kind == "f" and table.dtype.itemsize > 8  # PyTorch has no such floats
+            rows = table.astype(np.float64) if is_long else np.ascontiguousarray(table)
+            return Window(rows, None, start, name, row)
+        rows = np.column_stack([as_floats(_numbers(table, feature)) for feature in self.features])
+        weights = None if self.weight is None else np.asarray(_numbers(table, self.weight), np.float64)
         return Window(rows, weights, start, name, row)
 
 
-def choose_from(opened: OpenTable, columns: Sequence[str] | None, weight_column: str | None) -> ChosenColumns:
-    """Choose columns as `read_table` does."""
-    features, used = choose(opened, columns, None, weight_column)
-    taken = set(opened.numeric if columns is not None else [*features, *used])
-    return ChosenColumns(tuple(features), weight_column, tuple(name for name in opened.numeric if name not in taken))
+def choose_from(
+    header: Header, values: Callable[[str], NDArray[Any]], columns: Sequence[str] | None, weight_column: str | None
+) -> ChosenColumns:
+    """Choose columns as `read_table` does; ``values`` returns those of a column, for messages."""
+    features, used = choose(header, values, columns, None, weight_column)
+    unused = set() if columns is not None else set(header.numeric) - {*features, *used}
+    return ChosenColumns(tuple(features), weight_column, header.names_in(unused))
 
 
-def check_same_columns(
-    numeric: dict[str, bool], first: dict[str, bool], chosen: ChosenColumns, first_name: str
-) -> None:
-    """Raise an InputError unless the columns are those of the first table, and the chosen ones are numeric."""
-    missing = [name for name in first if name not in numeric]
-    unexpected = [name for name in numeric if name not in first]
-    not_numeric = [name for name in chosen.used if not numeric.get(name, True)]
-    kinds = {"missing": missing, "unexpected": unexpected, "not numeric": not_numeric}
-    differences = [f"{kind} {listing(names, MAX_NAMES)}" for kind, names in kinds.items() if names]
-    if differences:
-        problem = f"the columns differ from those of {first_name}: {', '.join(differences)}"
-        raise FileError(problem, hint="all parts need the same columns")
-
-
-def _numbers(batch: Any, name: str) -> NDArray[Any]:
-    values: NDArray[Any] = batch.column(name).to_numpy(zero_copy_only=False)  # missing values become NaN
+def _numbers(table: Any, name: str) -> NDArray[Any]:
+    values: NDArray[Any] = table[name].to_numpy(zero_copy_only=False)  # missing values become NaN
     return values.astype(np.float64) if values.dtype.kind == "O" else values

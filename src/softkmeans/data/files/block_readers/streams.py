@@ -11,7 +11,6 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
-import scipy  # loads its submodules when they are used
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,9 +20,10 @@ from typing_extensions import override
 from ....errors import InputError, Message
 from ...frames import as_frame, as_rows, as_vector
 from ..columns import as_floats
-from ..whole_files import OpenTable
+from ..formats.base import Header, check_same_columns
+from ..formats.opening import as_matrix
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
-from .named_columns import ChosenColumns, check_same_columns, choose_from
+from .named_columns import ChosenColumns, choose_from
 
 NAME = "the data"  # used in messages, in place of a file name
 
@@ -51,8 +51,9 @@ class StreamReader(Reader):
             hint = "expected an iterable of one or more tables"
             raise InputError("has no tables", parameter=NAME, hint=hint)
         with _table_errors(1):
-            opened = _open(first)
-            self.numeric, self.chosen = opened.numeric, choose_from(opened, columns, weight_column)
+            header = _header(first)
+            self.numeric = header.numeric
+            self.chosen = choose_from(header, lambda name: _values(first, name), columns, weight_column)
             if self.numeric:
                 self.columns, self.ignored = self.chosen.features, self.chosen.ignored
             rows, _ = _convert(first, self.chosen if self.numeric else None)
@@ -84,7 +85,7 @@ class StreamReader(Reader):
     def _table(self, item: Any) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Return the rows and weights of a table, checked to have the columns of the first table."""
         if self.numeric:
-            check_same_columns(_open(item).numeric, self.numeric, self.chosen, "the first table")
+            check_same_columns(_header(item).numeric, self.numeric, self.chosen.used, "the first table")
         rows, weights = _convert(item, self.chosen if self.numeric else None)
         if rows.shape[1] != self.n_features:
             problem = f"it has {rows.shape[1]} columns"
@@ -138,17 +139,18 @@ def _table_of(item: Any) -> Any:
     return item[0] if is_pair else item
 
 
-def _open(item: Any) -> OpenTable:
-    """Return the named columns of a table; none if not all names are text."""
+def _header(item: Any) -> Header:
+    """Return the columns of a table; they have no names if not all names are text."""
     frame = as_frame(item)
     if frame is None or not all(isinstance(name, str) for name in frame.columns):
-        return OpenTable(1, {}, lambda _: {}, np.empty((1, 1)))
-    numeric = {name: dtype.is_numeric() or dtype == nw.Boolean for name, dtype in frame.schema.items()}
+        return Header({}, n_columns=1)
+    return Header({name: dtype.is_numeric() or dtype == nw.Boolean for name, dtype in frame.schema.items()})
 
-    def load(names: list[str]) -> dict[str, NDArray[Any]]:
-        return {name: np.array(frame.get_column(name).to_list(), dtype=object) for name in names}
 
-    return OpenTable(len(frame), numeric, load)
+def _values(item: Any, name: str) -> NDArray[Any]:
+    """Return the values of a column, for messages."""
+    frame: Any = as_frame(item)
+    return np.array(frame.get_column(name).to_list(), dtype=object)
 
 
 def _convert(item: Any, chosen: ChosenColumns | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
@@ -161,27 +163,11 @@ def _convert(item: Any, chosen: ChosenColumns | None) -> tuple[NDArray[Any], NDA
         )
     frame = None if chosen is None else as_frame(item)
     if frame is None or chosen is None:
-        return _as_matrix(as_rows(item)), None
-    rows = _as_matrix(as_rows(frame.select(chosen.features).to_native()))
+        return as_floats(as_matrix(as_rows(item))), None
+    rows = as_floats(as_matrix(as_rows(frame.select(chosen.features).to_native())))
     if chosen.weight is None:
         return rows, None
     return rows, np.asarray(as_vector(frame.get_column(chosen.weight).to_native(), "the weight column"), np.float64)
-
-
-def _as_matrix(rows: Any) -> NDArray[Any]:
-    if scipy.sparse.issparse(rows):
-        rows = rows.toarray()
-    if isinstance(rows, Tensor):
-        if rows.is_floating_point() and rows.element_size() < 4:
-            rows = rows.float()  # NumPy has no bfloat16
-        rows = rows.cpu().resolve_conj().resolve_neg().numpy()
-    if rows.ndim != 2:
-        hint = "give several rows at a time, as a DataLoader does"
-        raise InputError(f"it has shape {rows.shape}", expected="(m, d)", hint=hint)
-    if rows.dtype.kind not in "biuf" or not rows.shape[1]:
-        problem = f"it has {rows.shape[1]} columns of type {rows.dtype}"
-        raise InputError(problem, expected="one or more columns of real numbers")
-    return as_floats(rows)
 
 
 def _hash_first_row(rows: NDArray[Any]) -> int | None:

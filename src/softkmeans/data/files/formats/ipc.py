@@ -1,0 +1,54 @@
+"""Arrow files, also named Feather: `pyarrow.dataset` reads them in bounded memory.
+
+It reads ORC files, too, but ORC is no format here: pyarrow 16 crashes on some damaged ORC files.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ARROW"]
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from typing_extensions import override
+
+from .base import Format, OpenTable, Parts, arrow, arrow_header, open_arrow_table
+
+BATCH_SIZE = 2**17  # numbers in a record batch: 1 MB in float64
+
+
+class _ArrowFile(Parts):
+    """An Arrow file, which is read from its beginning, one record batch after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.dataset = _open(path)
+        self.header, self.n_rows = arrow_header(self.dataset.schema), self.dataset.count_rows()
+
+    @override
+    def tables(self, names: list[str], start: int, stop: int | None, max_rows: int) -> Iterator[Any]:
+        # Without threads and readahead, memory does not grow with the file; `prefetch` reads ahead.
+        one_at_a_time = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+        yield from self.dataset.to_batches(columns=names, batch_size=max_rows, **one_at_a_time)
+
+
+def _open(path: Path) -> Any:
+    return arrow("dataset").dataset(path, format="ipc")
+
+
+def _read(path: Path) -> OpenTable:
+    dataset = _open(path)
+    return open_arrow_table(dataset.schema, dataset.count_rows(), lambda names: dataset.to_table(columns=names))
+
+
+def _write(file: BinaryIO, tables: Iterator[Any]) -> None:
+    """Write tables in record batches that are small, because they are read one by one."""
+    first = next(tables)
+    max_rows = max(1, BATCH_SIZE // first.num_columns)
+    with arrow("ipc").new_file(file, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table, max_rows)
+
+
+ARROW = Format((".arrow", ".feather"), _read, _ArrowFile, _write, needs="pyarrow")

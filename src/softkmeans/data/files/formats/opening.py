@@ -1,0 +1,113 @@
+"""Open files by their format; a table or array that a user's function returns becomes what the library works with."""
+
+from __future__ import annotations
+
+__all__ = ["as_matrix", "open_parts", "open_table"]
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy  # loads its submodules when they are used
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from ....errors import InputError
+from ...frames import as_frame, as_rows
+from ..errors import no_rows_error
+from ..paths import check_plain_file
+from .base import Header, OpenTable, Parts, arrow_header, check_same_header, open_arrow_table
+from .lookup import find_format
+
+
+def open_table(path: Path) -> OpenTable:
+    """Open a file to read it whole, and check that it has a row."""
+    check_plain_file(path)
+    opened = find_format(path, "read").read(path)
+    table = opened if isinstance(opened, OpenTable) else _as_open_table(_as_piece(opened))
+    if not table.n_rows:
+        raise no_rows_error()
+    return table
+
+
+def open_parts(path: Path) -> Parts:
+    """Open a file to read it in parts."""
+    scan = find_format(path, "scan").scan
+    assert scan is not None  # noqa: S101 -- find_format checked it
+    opened = scan(path)
+    return opened if isinstance(opened, Parts) else _Tables(partial(scan, path))
+
+
+class _Tables(Parts):
+    """A file whose format yields one table or array after the other."""
+
+    def __init__(self, scan: Callable[[], Any]) -> None:
+        self.scan = scan
+        first = next((piece for piece in self._pieces() if len(piece)), None)
+        self.header = Header({}) if first is None else _header(first)
+        self._has_rows = first is not None
+
+    @override
+    @property
+    def has_rows(self) -> bool:
+        return self._has_rows
+
+    @override
+    @property
+    def has_columns(self) -> bool:
+        return self._has_rows
+
+    @override
+    def tables(self, names: list[str], start: int, stop: int | None, max_rows: int) -> Iterator[Any]:
+        for piece in self._pieces():
+            if len(piece):
+                check_same_header(_header(piece), self.header, names, "the first table of the file")
+                yield piece if isinstance(piece, np.ndarray) else piece.select(names)
+
+    def _pieces(self) -> Iterator[Any]:
+        pieces = self.scan()
+        if as_frame(pieces) is not None or not isinstance(pieces, Iterable):
+            raise InputError(f"its scan function returned a {type(pieces).__name__}", expected="an iterator of tables")
+        return map(_as_piece, pieces)
+
+
+def _as_piece(table: Any) -> Any:
+    """Convert what a user's function returned to a PyArrow table, or an array (m, d) if its columns have no names."""
+    frame = as_frame(table)
+    return as_matrix(as_rows(table)) if frame is None else frame.to_arrow()
+
+
+def _header(piece: Any) -> Header:
+    return Header({}, n_columns=piece.shape[1]) if isinstance(piece, np.ndarray) else arrow_header(piece.schema)
+
+
+def _as_open_table(piece: Any) -> OpenTable:
+    if isinstance(piece, np.ndarray):
+        return OpenTable(_header(piece), len(piece), lambda numbers, others: {}, piece)
+    return open_arrow_table(piece.schema, len(piece), piece.select)
+
+
+def as_matrix(rows: Any) -> NDArray[Any]:
+    """Convert an array, a tensor or a sparse matrix to an array (m, d) of real numbers.
+
+    Raises
+    ------
+    InputError
+        If it has another shape or type.
+    """
+    if scipy.sparse.issparse(rows):
+        rows = rows.toarray()
+    if isinstance(rows, Tensor):
+        if rows.is_floating_point() and rows.element_size() < 4:
+            rows = rows.float()  # NumPy has no bfloat16
+        rows = rows.cpu().resolve_conj().resolve_neg().numpy()
+    if rows.ndim != 2:
+        hint = "give several rows at a time, as a DataLoader does"
+        raise InputError(f"it has shape {rows.shape}", expected="(m, d)", hint=hint)
+    if rows.dtype.kind not in "biuf" or not rows.shape[1]:
+        problem = f"it has {rows.shape[1]} columns of type {rows.dtype}"
+        raise InputError(problem, expected="one or more columns of real numbers")
+    return rows  # type: ignore[no-any-return]
