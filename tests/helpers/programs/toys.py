@@ -114,13 +114,20 @@ def scan_lines(path, rows_per_table=40):
             yield pa.Table.from_pylist(part)
 
 
-def write_lines(file, tables):
-    """Write each row as a JSON object in a line of its own."""
-    for table in tables:
-        file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
+class LinesWriter:
+    """Writes each row as a JSON object in a line of its own."""
+
+    def __init__(self, file, schema):
+        self.file = file
+
+    def write_table(self, table):
+        self.file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
+
+    def close(self):
+        """Such a file has no end."""
 
 
-LINES = Format((".jsonl",), read_lines, scan_lines, write_lines)
+LINES = Format((".jsonl",), read_lines, scan_lines, LinesWriter)
 BARE = Format((".blank",), lambda path: np.loadtxt(path, ndmin=2))  # neither blocks nor writing
 
 ELBOW = Criterion(second_difference, lowest, label="elbow", description="where the inertia bends most.")

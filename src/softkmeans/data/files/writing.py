@@ -3,10 +3,9 @@
 __all__ = ["table_writer", "write_table"]
 
 import errno
-import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -17,9 +16,8 @@ from ..._utils.atomic import atomic_write
 from ...errors import FileError, InputError
 from ...registries import FORMATS
 from .compression import open_binary
-from .consumer import consumer
 from .errors import listing
-from .formats.base import Format, arrow
+from .formats.base import Format, TableWriter, arrow
 from .formats.lookup import find_format
 
 GROUP_SIZE = 2**21  # numbers collected before they are written: Parquet files of many small row groups read slowly
@@ -75,8 +73,13 @@ def table_writer(target: Target) -> Iterator[Write]:
         name, used = str(target), find_format(Path(target), "write")
     else:
         name, used = str(getattr(target, "name", "the open file")), FORMATS[OPEN_FILE_FORMAT]
-    with _disk_errors(name), _opened(target) as file, consumer(lambda tables: _write_all(used, file, tables)) as give:
-        yield lambda columns: give(_arrow_table(columns))
+    with _disk_errors(name), _opened(target) as file:
+        writer = _GroupedWriter(used, file)
+        try:
+            yield writer.write
+            writer.finish()
+        finally:
+            writer.close()
 
 
 def write_table(target: Target, columns: Mapping[str, ArrayLike]) -> None:
@@ -125,26 +128,45 @@ def _opened(target: Target) -> Iterator[Any]:
         yield file
 
 
-def _write_all(used: Format, file: Any, tables: Iterator[Any]) -> None:
-    """Write tables as a format does, in groups and with the types of the first one."""
-    first = next(tables, None)
-    if first is None:
-        raise InputError("there is no table to write", hint="write one or more columns")
-    assert used.write is not None  # noqa: S101 -- find_format checked it
-    same = (_cast_to_schema(table, first.schema) for table in itertools.chain([first], tables))
-    used.write(file, _grouped(same))
+class _GroupedWriter:
+    """Writes tables in a format, in groups and with the types of the first one."""
 
+    def __init__(self, used: Format, file: Any) -> None:
+        self.used, self.file = used, file
+        self.schema: Any = None
+        self.writer: TableWriter | None = None
+        self.pending: list[Any] = []
 
-def _grouped(tables: Iterator[Any]) -> Iterator[Any]:
-    """Join small tables, so that files get no tiny row groups."""
-    pending: list[Any] = []
-    for table in tables:
-        pending.append(table)
-        if sum(piece.num_rows for piece in pending) * table.num_columns >= GROUP_SIZE:
-            yield arrow("lib").concat_tables(pending)
-            pending = []
-    if pending:
-        yield arrow("lib").concat_tables(pending)
+    def write(self, columns: Mapping[str, ArrayLike]) -> None:
+        """Add the next rows, and write them when a group is complete: files get no tiny row groups."""
+        table = _arrow_table(columns)
+        if self.writer is None:
+            assert self.used.write is not None  # noqa: S101 -- find_format checked it
+            self.schema, self.writer = table.schema, self.used.write(self.file, table.schema)
+        self.pending.append(_cast_to_schema(table, self.schema))
+        if sum(piece.num_rows for piece in self.pending) * len(self.schema) >= GROUP_SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the pending rows."""
+        if self.pending and self.writer is not None:
+            table = arrow("lib").concat_tables(self.pending)
+            self.pending = []
+            self.writer.write_table(table)
+
+    def finish(self) -> None:
+        """Write the pending rows and the end of the file."""
+        if self.writer is None:
+            raise InputError("there is no table to write", hint="write one or more columns")
+        self.flush()
+        writer, self.writer = self.writer, None
+        writer.close()
+
+    def close(self) -> None:
+        """Close a writer that was left unfinished: otherwise it would write when it is garbage-collected."""
+        if self.writer is not None:
+            with suppress(OSError):
+                self.writer.close()
 
 
 def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:

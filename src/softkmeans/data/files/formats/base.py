@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Format", "Header", "OpenTable", "Parts", "arrow", "arrow_header", "arrow_writer", "open_arrow_table"]
+__all__ = ["Format", "Header", "OpenTable", "Parts", "TableWriter", "arrow", "arrow_header", "open_arrow_table"]
 
 import importlib
-import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -22,7 +21,15 @@ from ..errors import listing
 EXTRAS = {"pyarrow": "files"}  # extras of this package, by the module that they install
 MAX_NAMES = 5  # column names listed for each difference in a message
 
-Write: TypeAlias = Callable[[BinaryIO, Iterator[Any]], object]
+
+class TableWriter(Protocol):
+    """Writes tables to a file, as PyArrow's writers do."""
+
+    def write_table(self, table: Any, /) -> object:
+        """Write the next rows, a ``pyarrow.Table``."""
+
+    def close(self) -> object:
+        """Write the end of the file, which stays open."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ class Format:
         memory. It is called at every pass, and must yield the same rows in the same order. Without it, files can't be
         read in blocks.
     write : callable, optional
-        ``write(file, tables)`` writes an iterator of one or more ``pyarrow.Table``, all with the same columns, to an
-        open binary file. Without it, files can't be written.
+        ``write(file, schema)`` returns a writer to an open binary file, given the columns as a ``pyarrow.Schema``. Like
+        PyArrow's writers, it has the methods ``write_table(table)``, which is called with one or more
+        ``pyarrow.Table``, and ``close()``, which leaves the file open. Without it, files can't be written.
     needs : str, optional
         The package that these functions import, if it may be missing: the error then says what to install.
 
@@ -63,10 +71,14 @@ class Format:
     >>> from softkmeans.data import FORMATS, Format, read_table, write_table
     >>> def read(path):
     ...     return pa.Table.from_pylist([json.loads(line) for line in path.read_text().splitlines()])
-    >>> def write(file, tables):
-    ...     for table in tables:
-    ...         file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
-    >>> FORMATS.register("jsonl", Format((".jsonl",), read, write=write))
+    >>> class Writer:
+    ...     def __init__(self, file, schema):
+    ...         self.file = file
+    ...     def write_table(self, table):
+    ...         self.file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
+    ...     def close(self):
+    ...         pass
+    >>> FORMATS.register("jsonl", Format((".jsonl",), read, write=Writer))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_table(Path(folder) / "t.jsonl", {"a": [1, 2], "b": [0.5, 1.5]})
     ...     read_table(Path(folder) / "t.jsonl").x.tolist()
@@ -77,7 +89,7 @@ class Format:
     suffixes: tuple[str, ...]
     read: Callable[[Path], Any]
     scan: Callable[[Path], Iterable[Any] | Parts] | None = None
-    write: Write | None = None
+    write: Callable[[BinaryIO, Any], TableWriter] | None = None
     needs: str | None = None
 
     def __post_init__(self) -> None:
@@ -283,15 +295,3 @@ def _index_columns(schema: Any) -> frozenset[str]:
     index = metadata.get("index_columns") if isinstance(metadata, dict) else None
     # An index that is not stored, a range of numbers, is a dict there.
     return frozenset(name for name in index if isinstance(name, str)) if isinstance(index, list) else frozenset()
-
-
-def arrow_writer(open_writer: Callable[[BinaryIO, Any], Any]) -> Write:
-    """Return a function that writes tables with a writer of pyarrow; ``open_writer(file, schema)`` opens it."""
-
-    def write(file: BinaryIO, tables: Iterator[Any]) -> None:
-        first = next(tables)
-        with open_writer(file, first.schema) as writer:
-            for table in itertools.chain([first], tables):
-                writer.write_table(table)
-
-    return write

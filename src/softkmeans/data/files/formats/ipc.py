@@ -8,7 +8,6 @@ from __future__ import annotations
 __all__ = ["ARROW"]
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,13 +41,18 @@ def _read(path: Path) -> OpenTable:
     return open_arrow_table(dataset.schema, dataset.count_rows(), lambda names: dataset.to_table(columns=names))
 
 
-def _write(file: BinaryIO, tables: Iterator[Any]) -> None:
-    """Write tables in record batches that are small, because they are read one by one."""
-    first = next(tables)
-    max_rows = max(1, BATCH_SIZE // first.num_columns)
-    with arrow("ipc").new_file(file, first.schema) as writer:
-        for table in chain([first], tables):
-            writer.write_table(table, max_rows)
+class _Writer:
+    """Writes record batches that are small, because they are read one by one."""
+
+    def __init__(self, file: BinaryIO, schema: Any) -> None:
+        self.writer = arrow("ipc").new_file(file, schema)
+        self.max_rows = max(1, BATCH_SIZE // max(1, len(schema)))
+
+    def write_table(self, table: Any) -> None:
+        self.writer.write_table(table, self.max_rows)
+
+    def close(self) -> None:
+        self.writer.close()
 
 
-ARROW = Format((".arrow", ".feather"), _read, _ArrowFile, _write, needs="pyarrow")
+ARROW = Format((".arrow", ".feather"), _read, _ArrowFile, _Writer, needs="pyarrow")

@@ -16,7 +16,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from .base import Format, OpenTable, Parts, arrow, arrow_header, arrow_writer, open_arrow_table
+from .base import Format, OpenTable, Parts, arrow, arrow_header, open_arrow_table
 
 DECODED_AT_A_TIME = 2**17  # numbers: 1 MB in float64, which fits in the cache
 BUFFER_SIZE = 2**21  # bytes of the file that are read at a time, for all columns together
@@ -53,6 +53,6 @@ PARQUET = Format(
     (".parquet",),
     read=_read,
     scan=_Parquet,
-    write=arrow_writer(lambda file, schema: arrow("parquet").ParquetWriter(file, schema)),
+    write=lambda file, schema: arrow("parquet").ParquetWriter(file, schema),
     needs="pyarrow",
 )

@@ -25,7 +25,7 @@ from typing_extensions import override
 from ....errors import FileError
 from ..compression import is_compressed, open_binary
 from ..errors import is_number, no_rows_error, no_text_error, separator_advice, text_error
-from .base import Format, Header, OpenTable, Parts, arrow, arrow_writer, check_same_columns, check_unique
+from .base import Format, Header, OpenTable, Parts, TableWriter, arrow, check_same_columns, check_unique
 
 BLOCK_SIZE = 2**20  # bytes that pyarrow parses at a time; it reads up to 36 such blocks ahead
 MAX_ROW_SIZE = 2**24  # bytes: with longer rows, what is read ahead would take gigabytes
@@ -305,14 +305,16 @@ def _read(path: Path, delimiter: str) -> OpenTable:
 
 
 def _format(delimiter: str, *suffixes: str) -> Format:
-    def open_writer(file: BinaryIO, schema: Any) -> Any:
-        return arrow("csv").CSVWriter(file, schema, write_options=arrow("csv").WriteOptions(delimiter=delimiter))
+    def write(file: BinaryIO, schema: Any) -> TableWriter:
+        options = arrow("csv").WriteOptions(delimiter=delimiter)
+        writer: TableWriter = arrow("csv").CSVWriter(file, schema, write_options=options)
+        return writer
 
     return Format(
         suffixes,
         read=partial(_read, delimiter=delimiter),
         scan=partial(_TextFile, delimiter=delimiter),
-        write=arrow_writer(open_writer),
+        write=write,
         needs="pyarrow",
     )
 
