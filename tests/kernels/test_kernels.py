@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 from helpers import reference as ref
 from helpers.fuzzing import examples
@@ -202,6 +202,11 @@ ACCUMULATE_BAD = {
     "centers of another width": ({"c": [[1.0]]}, r"centers have shape \(1, 1\), expected \(k, 2\)"),
     "centers of another shape": ({"c": [1.0, 2.0]}, r"centers have shape \(2,\)"),
     "centers too far apart": ({"c": [[0.0, 0.0], [1e156, 1e156]]}, "the centers are 1e.156 apart"),
+    "complex centers": ({"c": [[1.0, 2j]]}, "the centers holds complex numbers, expected real numbers"),
+    "no centers": ({"c": np.empty((0, 2))}, r"the centers have shape \(0, 2\), expected \(k, 2\)"),
+    "centers of text": ({"c": [["a", "b"]]}, "the centers.*not numeric"),
+    "centers a word": ({"c": "ab"}, "the centers is a str"),
+    "centers None": ({"c": None}, "the centers"),
     "NaN center": ({"c": [[1.0, np.nan]]}, "the centers contains NaN"),
     "zero temperature": ({"temperature": 0.0}, "temperature=0.0"),
     "weights": ({"sample_weight": [1.0, -1.0]}, "1 negative values"),
@@ -463,3 +468,19 @@ def test_under_joblib(prefer):
     parallel = joblib.Parallel(n_jobs=2, prefer=prefer, max_nbytes=1000)  # workers receive read-only memory maps
     for result in parallel(joblib.delayed(fitted)(x) for _ in range(3)):
         np.testing.assert_array_equal(result[0], fitted(x)[0])
+
+
+@pytest.mark.parametrize("n_features", [9, 16, 100])
+@pytest.mark.parametrize("separation", [3.0, 100.0, 3000.0])
+@pytest.mark.parametrize("softness", [1.0, 0.03, 1e-6])
+def test_distortions_of_tight_clusters_far_apart(n_features, separation, softness):
+    """Check E and F where the squared norms of rows are far larger than their distances to the centers."""
+    rng = np.random.default_rng(0)
+    c = (rng.normal(size=(6, n_features)) * separation / n_features**0.5).astype(np.float32)
+    x = c[rng.integers(6, size=40_000)] + rng.normal(size=(40_000, n_features)).astype(np.float32)
+    t = softness * separation**2 + 1e-3
+    distances = ref.distances(x.astype(float), c.astype(float))
+    log_resp = log_softmax(-distances / t, axis=1)
+    stats = accumulate(x, c, t)
+    assert float(stats.distortion.sum()) == pytest.approx((np.exp(log_resp) * distances).sum(), rel=1e-5)
+    assert float(stats.objective) == pytest.approx(logsumexp(-distances / t, axis=1).sum(), rel=1e-5)

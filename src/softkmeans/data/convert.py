@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Array", "as_source", "floating_dtype", "like"]
+__all__ = ["Array", "as_numbers", "as_source", "floating_dtype", "like"]
 
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .._utils import fork
 from ..errors import InputError, Message, Setting
-from .block import Rows, working_dtype
+from .block import Rows, as_tensor, working_dtype
 from .distributed.dask_source import DaskSource
 from .files.block_readers.streams import is_stream
 from .files.scan import as_device, scan
@@ -25,6 +25,25 @@ PLAIN_TYPES = "?bBhHiIlLqQefd"  # booleans, integers, and floats up to float64
 CPU = torch.device("cpu")
 
 Array: TypeAlias = "NDArray[Any] | Tensor | Any"  # or an array of another library
+
+
+def as_numbers(table: Any, name: str) -> Tensor:
+    """Convert any table to a tensor of real numbers, of any shape; ``name`` is what errors call it.
+
+    Raises
+    ------
+    InputError
+        If it can't be converted, or its numbers are complex.
+    """
+    try:
+        numbers = as_tensor(as_rows(table))
+    except InputError as error:
+        raise error.about(name) from None
+    except (TypeError, ValueError):
+        raise InputError(f"is a {type(table).__name__}", parameter=name, expected="a table of numbers") from None
+    if numbers.is_complex():
+        raise InputError("holds complex numbers", parameter=name, expected="real numbers")
+    return numbers
 
 
 def as_source(

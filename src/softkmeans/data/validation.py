@@ -24,6 +24,7 @@ from ..errors import InputError
 from .block import BLOCK, Rows
 from .frames import as_vector
 
+MIN_TOTAL_WEIGHT, MAX_TOTAL_WEIGHT = 1e-290, 1e290  # beyond, sums over rows may overflow or underflow
 NOT_EMPTY = "at least one row and one feature are needed"
 
 
@@ -94,6 +95,12 @@ def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
         raise InputError(problem, parameter="sample_weight", expected=expected, hint="give one weight per row")
     check_finite(w[:, None], "sample_weight")
     check_signs(int((w < 0).sum()), int((w > 0).sum()))
+    with np.errstate(over="ignore"):
+        total = float(w.sum())
+    if not MIN_TOTAL_WEIGHT < total < MAX_TOTAL_WEIGHT:
+        hint = "multiply the weights by a constant: the clusters depend only on their ratios"
+        problem, expected = f"has the sum {total:g}", f"{MIN_TOTAL_WEIGHT:g} to {MAX_TOTAL_WEIGHT:g}"
+        raise InputError(problem, parameter="sample_weight", expected=expected, hint=hint)
     return w
 
 

@@ -17,7 +17,7 @@ from .. import kernels
 from .._utils.checks import check_positive
 from .._utils.reductions import dot, total
 from ..data.block import Block, as_tensor
-from ..data.convert import as_source
+from ..data.convert import as_numbers, as_source
 from ..data.scaling import Scaling
 from ..data.source import ScaledSource, Source
 from ..data.validation import check_finite
@@ -275,8 +275,8 @@ def accumulate(
     check_positive("temperature", temperature)
     distance = as_distance(distance)
     check_features(distance, source.n_features)
-    centers = as_tensor(c if isinstance(c, Tensor) else np.asarray(c)).to(source.device, source.dtype)
-    if centers.ndim != 2 or centers.shape[1] != source.n_features:
+    centers = as_numbers(c, "the centers").to(source.device, source.dtype)
+    if centers.ndim != 2 or centers.shape[1] != source.n_features or not len(centers):
         raise InputError(f"the centers have shape {tuple(centers.shape)}", expected=f"(k, {source.n_features})")
     check_finite(centers, "the centers")
     clustering = Clustering(centers, float(temperature), distance)

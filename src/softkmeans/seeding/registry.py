@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ..data.block import as_tensor
-from ..data.frames import as_rows
+from ..data.convert import as_numbers
 from ..data.ordering import SortedRows, sorted_rows
 from ..data.scaling import Scaling
 from ..data.source import Source
@@ -138,10 +137,7 @@ def _checked_scaled_centers(centers: Tensor, n_clusters: int, view: Source) -> T
 
 def _checked_centers(init: Any, n_clusters: int, source: Source, scaling: Scaling) -> Tensor:
     """Return the given centers in the units of the scaled data, or raise an InputError if they are invalid."""
-    try:
-        centers = as_tensor(as_rows(init))
-    except InputError as error:
-        raise error.about("init") from None
+    centers = as_numbers(init, "init")
     expected = (n_clusters, source.n_features)
     if tuple(centers.shape) != expected:
         raise InputError(

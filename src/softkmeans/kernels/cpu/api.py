@@ -26,7 +26,15 @@ from ..compiler import Call, load_kernel
 from ..compiler.arguments import Sum
 from .arguments import AccumulateArguments, MinDistancesArguments, PassArguments
 from .kernels import KERNELS, kernel_name
-from .prepare import COMPILED_DISTANCES, COMPILED_RULES, FLOAT_TYPES, OutOfRangeError, PreparedPass, prepare_pass
+from .prepare import (
+    COMPILED_DISTANCES,
+    COMPILED_RULES,
+    FLOAT_TYPES,
+    OutOfRangeError,
+    PreparedPass,
+    check_distances,
+    prepare_pass,
+)
 from .strips import join_strips
 from .threads import map_in_order
 
@@ -161,12 +169,20 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
 
 
 def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Array) -> Stats:
-    """Return the kernel's sums as `Stats`, with the shift to the kernel's origin undone."""
+    """Return the kernel's sums as `Stats`, with the shift to the kernel's origin undone.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the distances are mostly rounding errors.
+    """
     factor = prepared.distance_factor
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
     biased_distortion = chunks.total(totals, AccumulateArguments.distortion_total)
     distortion = biased_distortion + weight * b / prepared.beta
+    if n > 0:
+        check_distances(chunks.numbers, float(distortion.sum() / n))
     irls_weight = factor * weight
     return Stats(
         weight=torch.tensor(weight),

@@ -8,6 +8,7 @@ __all__ = [
     "FLOAT_TYPES",
     "OutOfRangeError",
     "PreparedPass",
+    "check_distances",
     "prepare_pass",
 ]
 
@@ -22,7 +23,7 @@ from ...data.block import Block
 from ...distances import Cosine, Distance, SquaredEuclidean
 from ...model.assignment import Softmax
 from ..compiler import MIN_EXPONENT, lanes
-from .arguments import PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
+from .arguments import MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
 from .panels import MAX_DISTANCE
 
 Array = NDArray[Any]
@@ -35,6 +36,7 @@ COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean
 COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
+MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
 MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
@@ -42,7 +44,7 @@ MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 
 
 class OutOfRangeError(ArithmeticError):
-    """An error for rows or centers so far from the origin that squares overflow in the kernel's floats."""
+    """An error for rows or centers so far from the origin that squares overflow, or rounding hides the distances."""
 
 
 class PreparedPass(NamedTuple):
@@ -138,7 +140,7 @@ def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array
 
 def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int) -> dict[str, Any]:
     """Return the settings of `PassArguments` by name."""
-    roundoff = float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
+    roundoff = _roundoff(bits)
     beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
     return {
         "inverse_scale": 1 / scale,
@@ -149,6 +151,32 @@ def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: fl
         "max_exponent": -MIN_EXPONENT[bits],
         "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
     }
+
+
+def check_distances(numbers: PassNumbers, mean_distance: float) -> None:
+    """Raise OutOfRangeError if a pass had to use distances that are mostly rounding errors.
+
+    Distances from a matrix product have errors relative to the squared norms of rows and centers. If memberships need
+    it, they are computed again from differences. But at a temperature as high as the squared norms, memberships are
+    precise even if the distances of rows to the nearest centers are not, and those make the objective.
+
+    Parameters
+    ----------
+    numbers : PassNumbers
+        The numbers of the pass.
+    mean_distance : float
+        Mean distance of a row from the centers, weighted by its memberships, as computed in the pass.
+    """
+    size, few = numbers.max_center_norm, numbers.d <= MAX_FEW_FEATURES
+    from_differences = few or numbers.error_factor * size**2 > 1
+    largest = (2 * size + math.sqrt(max(mean_distance, 0.0))) ** 2  # (‖c‖ + ‖z‖)², as ‖z‖ <= ‖c‖ + ‖z - c‖
+    error = math.sqrt(numbers.d + 4) * _roundoff(numbers.bits) * largest
+    if numbers.bits == 32 and not from_differences and error > MAX_DISTANCE_ERROR * mean_distance:
+        raise OutOfRangeError
+
+
+def _roundoff(bits: int) -> float:
+    return float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
 
 
 def _pad(array: Array, *shape: int) -> Array:
