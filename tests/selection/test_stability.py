@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -456,3 +457,21 @@ def test_the_stability_of_another_model_raises():
     two, three = (SoftKMeans(k, random_state=0).fit(x) for k in (2, 3))
     with pytest.raises(InputError, match="stability has 2 clusters, expected the 3 of the model"):
         diagnose(three, stability(two, x, n_resamples=2, random_state=0))
+
+
+def test_features_with_the_names_of_own_columns_are_kept_apart():
+    names = ["cluster", "size", "stability", "temperature"]
+    x = pd.DataFrame(np.random.default_rng(0).normal(size=(900, 4)), columns=names)
+    model = SoftKMeans(6, temperature="per-cluster", max_iter=5, tol=1.0, random_state=0).fit(x)
+    head, _, *rows = summarize(model).splitlines()
+    features = [f"feature {name!r}" for name in names]
+    assert [part.strip() for part in re.split(r"\s{2,}", head)] == ["cluster", "size", *features, "temperature"]
+    for k in range(6):
+        values = [f"{value:.4g}" for value in (*model.cluster_centers_[k], model.temperature_[k])]
+        assert rows[k].split() == [str(k), f"{model.cluster_weights_[k]:.1f}", *values]
+
+
+def test_a_summary_in_a_notebook_is_text(monkeypatch):
+    model = SoftKMeans(2, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]])
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert summarize(model).startswith("cluster")

@@ -21,6 +21,7 @@ from ..temperature import as_temperature
 from .diagnostics import diagnose
 from .stability import Stability
 
+OWN_COLUMNS = ("cluster", "size", "stability", "temperature")  # columns of a table of centers that are no features
 MAX_FEATURE_ROWS = 25  # of a table of centers with one row per feature
 
 
@@ -186,18 +187,19 @@ def _centers(model: Model, stability: Stability | None) -> str:
     centers, (_, estimator) = centers_in_data_units(model).astype(np.float64), split_pipeline(model)
     names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # hide rounding errors
-    columns = {name: [f"{value:.4g}" for value in values] for name, values in zip(names, centers.T, strict=True)}
+    names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
+    columns = [(name, [f"{value:.4g}" for value in values]) for name, values in zip(names, centers.T, strict=True)]
     if stability is not None:
-        columns = {"stability": [f"{value:.2f}" for value in stability.clusters]} | columns
+        columns.insert(0, ("stability", [f"{value:.2f}" for value in stability.clusters]))
     if hasattr(estimator, "cluster_weights_"):
-        columns = {"size": [f"{size:.1f}" for size in estimator.cluster_weights_]} | columns
+        columns.insert(0, ("size", [f"{size:.1f}" for size in estimator.cluster_weights_]))
     temperature = vars(estimator).get("temperature_", 0.0)
     if np.ndim(temperature):
-        columns |= {"temperature": [f"{t:.4g}" for t in temperature]}
+        columns.append(("temperature", [f"{t:.4g}" for t in temperature]))
     clusters = [str(k) for k in range(len(centers))]
     if len(columns) <= len(clusters):
-        return _table(["cluster", *columns], [clusters, *columns.values()])
-    rows = list(columns.items())[:MAX_FEATURE_ROWS]
+        return _table(["cluster", *(name for name, _ in columns)], [clusters, *(values for _, values in columns)])
+    rows = columns[:MAX_FEATURE_ROWS]
     row_names, row_values = [name for name, _ in rows], [values for _, values in rows]
     text = _table(["cluster", *clusters], [row_names, *zip(*row_values, strict=True)])
     if len(columns) > MAX_FEATURE_ROWS:
@@ -208,8 +210,8 @@ def _centers(model: Model, stability: Stability | None) -> str:
 def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     """Return a table with a header as text."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for head in heads:
-        table.add_column(head, justify="left" if head == heads[0] else "right")
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number else "left")
     for row in zip(*columns, strict=True):
         table.add_row(*row)
     return _text(table)
@@ -219,5 +221,6 @@ def _text(table: Table) -> str:
     """Return the text of a table."""
     # Wider than any table: a terminal may wrap lines, but no number is truncated.
     file = io.StringIO()
-    Console(file=file, highlight=False, markup=False, width=10_000).print(table)
+    # In a notebook, a console would display the table and leave the file empty.
+    Console(file=file, force_jupyter=False, highlight=False, markup=False, width=10_000).print(table)
     return file.getvalue().removesuffix("\n")
