@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_array
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -281,6 +282,14 @@ WARNINGS = {
         "2 or more of 3 centers coincide, because temperature 2 is too high to separate clusters: lower the "
         "temperature",
     ),
+    "coincide, one T each": (
+        lambda: SoftKMeans(3, temperature=[1e4] * 3, random_state=0).fit(X),
+        "all 3 centers coincide, because temperature 1e+04 is too high to separate clusters: lower the temperature",
+    ),
+    "coincide, fuzzy": (
+        lambda: FuzzyCMeans(10, fuzzifier=2.0, random_state=0).fit(load_digits().data),
+        "all 10 centers coincide, because fuzzifier 2 is too high to separate clusters: lower fuzzifier",
+    ),
     "coincide, T learned": (
         lambda: SoftKMeans.from_layer(SoftKMeansLayer(3, 1, centroids=LAYER, temperature=2.0, learn_temperature=True)),
         "2 or more of 3 centers coincide, because temperature 2 is too high to separate clusters: lower n_clusters",
@@ -336,6 +345,7 @@ def test_each_warning(name):
 ADVICE = {
     "all coincide": "lower the temperature",
     "coincide, T learned": "lower <n_clusters>",
+    "coincide, fuzzy": "lower <fuzzifier>",
     "hard": "raise it, or choose <temperature='calibrated'>",
     "hard, one each": "raise it, or choose <temperature='calibrated'>",
     "hard, Euclidean": "raise it",  # "calibrated" needs squared distances

@@ -7,17 +7,17 @@ __all__ = ["diagnose"]
 import math
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.block import as_tensor
 from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..estimators.base import SoftClusterer
+from ..fitting.coincidence import coincident_clusters
 from ..temperature import as_temperature
 from .stability import MIN_STABLE_JACCARD, Stability
 
-MAX_COINCIDENT_DISTANCE = 1e-4  # in units of T: for nearer centers, memberships of all rows are practically equal
 MIN_TEMPERATURE_RATIO = 0.5  # ratio of a given temperature to the likeliest one, below which it is low
 MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # exp(mean entropy) - 1, below which memberships are hard
 
@@ -74,18 +74,25 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
 
 def _coincident_centers(model: SoftClusterer) -> Message | None:
     """Return a warning if centers coincide."""
-    centers, t = as_tensor(model.cluster_centers_).cpu().double(), vars(model).get("temperature_", math.nan)
-    if np.ndim(t) or not math.isfinite(t):
+    values, rule = vars(model), model._assignment_rule()
+    centers = as_tensor(model.cluster_centers_).cpu().double()
+    t = torch.as_tensor(values.get("temperature_", 1.0), dtype=torch.float64).expand(len(centers))
+    # A model of a layer has seen no rows: take those at the distance T as typical.
+    weight = values["cluster_weights_"].sum() if "cluster_weights_" in values else 0.0
+    total = values.get("inertia_", values.get("distortion_", 0.0))
+    typical_distance = total / weight if weight > 0 else float(t.mean())
+    coincident = coincident_clusters(centers, 1 / t, typical_distance, as_distance(model.distance).degree, rule)
+    if not coincident:
         return None
-    coincide = cdist(centers, centers) ** as_distance(model.distance).degree < MAX_COINCIDENT_DISTANCE * t
-    n_redundant = len(centers) - len(np.unique(coincide.argmax(1)))
-    if not n_redundant:
-        return None
-    all_coincide = n_redundant == len(centers) - 1
-    count = f"all {len(centers)}" if all_coincide else f"{n_redundant + 1} or more of {len(centers)}"
-    problem = f"{count} centers coincide, because temperature {t:.4g} is too high to separate clusters: "
-    is_learned = as_temperature(model.get_params()["temperature"]).learned
-    return Message(problem, "lower ", Setting("n_clusters") if is_learned else "the temperature")
+    all_coincide = len(coincident) == len(centers) - 1
+    count = f"all {len(centers)}" if all_coincide else f"{len(coincident) + 1} or more of {len(centers)}"
+    if rule.uses_temperature:
+        name, value = "temperature", f"{float(t.mean()):.4g}"
+        is_learned = as_temperature(model.get_params()["temperature"]).learned
+        advice = Setting("n_clusters") if is_learned else "the temperature"
+    else:
+        name, value, advice = rule.softness, f"{getattr(model, rule.softness, 0):g}", Setting(rule.softness)
+    return Message(f"{count} centers coincide, because {name} {value} is too high to separate clusters: lower ", advice)
 
 
 def _hard_memberships(model: SoftClusterer) -> Message | None:
