@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import NamedTuple
 
@@ -35,12 +35,12 @@ from softkmeans import (
 )
 from softkmeans.callbacks import EarlyStopping, Recorder
 from softkmeans.checkpoint import resume
-from softkmeans.checkpoint.encoding import encode, record_types
+from softkmeans.checkpoint.encoding import decode, encode, record_types
 from softkmeans.checkpoint.fingerprints import describe
 from softkmeans.fitting import monitor, position
 from softkmeans.model.params import Params
 from softkmeans.objectives import Objective
-from softkmeans.solvers import SOLVERS, Em, PlainState, Solver
+from softkmeans.solvers import SOLVERS, Adam, Em, PlainState, Solver
 from softkmeans.temperature import Schedule
 
 X = make_blobs(600, 3, 5, cluster_std=3.0, random_state=0)[0].double().numpy()
@@ -275,14 +275,71 @@ def test_the_state_of_a_users_solver_is_resumed(tmp_path):
     same_bits(fitted(model, checkpoint=tmp_path, resume=True), whole)
 
 
-def test_a_state_that_a_checkpoint_cannot_hold_is_refused(tmp_path):
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
-    message = "solver has a state that can't be saved: a checkpoint can't hold a SGD, expected numbers, text and"
-    model = SoftKMeans(5, solver=HeavyBall(optimizer), random_state=0, temperature=4.0)
-    with pytest.raises(InputError, match=message):
+NOT_SAVED = {
+    r"a SGD, expected numbers, text and tensors, in tuples": torch.optim.SGD([torch.zeros(1)], lr=0.1),
+    r"a ndarray \(use torch.as_tensor\), expected": np.zeros(2),
+    r"a dict with other keys than text, expected": {1: 2.0},
+}
+
+
+@pytest.mark.parametrize("message", NOT_SAVED)
+def test_a_state_that_a_checkpoint_cannot_hold_is_refused(message, tmp_path):
+    model = SoftKMeans(5, solver=HeavyBall(NOT_SAVED[message]), random_state=0, temperature=4.0)
+    with pytest.raises(InputError, match=f"solver has a state that can't be saved: a checkpoint can't hold {message}"):
         fitted(model, checkpoint=tmp_path)
     assert not list(tmp_path.iterdir())
     assert fitted(model).n_iter_ > 3
+
+
+def test_records_are_restored_by_the_names_of_their_fields():
+    @dataclass(kw_only=True)
+    class Before:
+        one: float
+        other: torch.Tensor
+        counted: int = field(init=False, default=3)
+
+    before = Before(one=1.0, other=torch.ones(2))
+    before.counted = 7
+    encoded = encode(before, [Before])
+    after = decode(encoded.json, encoded.tensors, [Before])
+    assert (after.one, after.other.tolist(), after.counted) == (1.0, [1.0, 1.0], 7)
+
+    @dataclass
+    class Swapped:
+        counted: int
+        other: torch.Tensor
+        one: float
+
+    Swapped.__module__, Swapped.__qualname__ = Before.__module__, Before.__qualname__
+    after = decode(encoded.json, encoded.tensors, [Swapped])
+    assert (after.one, after.other.tolist(), after.counted) == (1.0, [1.0, 1.0], 7)
+
+
+def test_a_solver_that_has_changed_is_refused(tmp_path, monkeypatch):
+    model = SoftKMeans(5, solver=HeavyBall(), random_state=0, temperature=4.0)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(model, checkpoint=Checkpoint(tmp_path, every=1), callbacks=[StopAfter(3)])
+
+    class Renamed(Momentum):
+        pass
+
+    monkeypatch.setitem(globals(), "Momentum", Renamed)
+    with pytest.raises(
+        InputError, match=r"solver has another state than in the checkpoint: .*Momentum.*: continue with"
+    ):
+        fitted(model, checkpoint=tmp_path, resume=True)
+
+
+def test_the_settings_of_a_registered_solver_are_compared(tmp_path):
+    SOLVERS.register("fast-adam", Adam(lr=0.3))
+    try:
+        model = SoftKMeans(5, solver="fast-adam", random_state=0, checkpoint=tmp_path).fit(X)
+        SOLVERS.unregister("fast-adam")
+        SOLVERS.register("fast-adam", Adam(lr=0.05))
+        with pytest.raises(InputError, match=r"solver was Adam\(lr=0\.3\) and is now Adam\(lr=0\.05\)"):
+            model.set_params(resume=True).fit(X)
+    finally:
+        SOLVERS.unregister("fast-adam")
 
 
 class Resumed(Callback):
@@ -521,6 +578,7 @@ def test_a_disk_that_is_full_when_a_fit_is_interrupted(tmp_path, monkeypatch):
 
 BAD = {
     "resume=True needs a checkpoint folder": {"resume": True},
+    "resume='yes': expected True or False": {"resume": "yes", "checkpoint": "{folder}/new"},
     "checkpoint=3: expected the name of a folder": {"checkpoint": 3},
     "can't create the checkpoint folder .*taken/kept: ": {"checkpoint": "{folder}/taken/kept"},
     "can't create the checkpoint folder .*taken: ": {"checkpoint": "{folder}/taken"},
@@ -612,7 +670,7 @@ def test_the_history_is_a_table_that_can_be_read_during_the_fit(tmp_path):
 def test_a_damaged_history_is_not_used(damage, tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=Checkpoint(tmp_path, every=1)).fit(X)
     damage(tmp_path / "history.csv")
-    refused = pytest.raises(InputError, match=r"no checkpoint in .* can be read: start a new fit in another folder")
+    refused = pytest.raises(InputError, match=r"no checkpoint in .* can be read \(history\.csv beside it was changed")
     with pytest.warns(UserWarning, match=r"can't be read, trying the previous .*history\.csv"), refused:
         model.set_params(resume=True).fit(X)
 

@@ -262,6 +262,12 @@ def test_tables_of_a_users_format(tmp_path, register, kind):
         np.testing.assert_array_equal(rows_of(scan(path, columns=["b"])), x[:, 1:])
 
 
+def once():
+    """Return a scan function that returns the same iterator at every call."""
+    pieces = iter([np.ones((4, 2)), np.ones((3, 2))])
+    return lambda path: pieces
+
+
 def one_table(path):
     return pa.table({"a": [1]})
 
@@ -271,6 +277,8 @@ WRONG = {
     "no rows": (lambda path: pa.table({"a": pa.array([], "f8")}), None, "no rows of data"),
     "text": (lambda path: pa.table({"a": ["x"]}), None, "no feature column holds numbers"),
     "a vector": (lambda path: np.ones(3), None, r"shape \(3,\), expected \(m, d\)"),
+    "a key error": (lambda path: {}["a"], None, r"can't be read: KeyError 'a'"),
+    "a used-up iterator": (one_table, once(), "returned the same iterator twice: return a new one at every"),
     "an error": (lambda path: int("x"), None, "can't be read: invalid literal"),
     "a table for an iterator": (one_table, one_table, "its scan function returned a Table, expected an iterator"),
     "None for an iterator": (one_table, lambda path: None, "its scan function returned a NoneType, expected an iter"),
@@ -299,3 +307,25 @@ def test_wrong_results_of_a_users_functions(tmp_path, register, case):
         (read_table if scan_function is None else scan_all)(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+class HalfWriter:
+    def __init__(self, file, schema):
+        self.file = file
+
+    def write_table(self, table):
+        self.file.write(b"rows")
+
+
+WRONG_WRITERS = {
+    "a HalfWriter, expected a writer, with the method close": HalfWriter,
+    "a NoneType, expected a writer, with the method write_table": lambda file, schema: None,
+}
+
+
+@pytest.mark.parametrize("message", WRONG_WRITERS)
+def test_wrong_writers_of_a_users_format(tmp_path, register, message):
+    register(one_table, None, WRONG_WRITERS[message])
+    with pytest.raises(InputError, match=f"the write function of the file's format returned {message}"):
+        write_table(tmp_path / "t.mine", {"a": [1]})
+    assert not list(tmp_path.iterdir())

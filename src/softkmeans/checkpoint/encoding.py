@@ -8,9 +8,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from ..errors import InputError
+
+EXPECTED = "numbers, text and tensors, in tuples, lists, dicts, named tuples or dataclasses"
 
 
 class Encoded(NamedTuple):
@@ -75,19 +78,15 @@ def encode(value: Any, types: Collection[type]) -> Encoded:
             return {"tensor": tensors.setdefault(id(part), (len(tensors), part))[0]}
         if part is None or isinstance(part, bool | int | float | str):
             return part
-        inner = [to_json(item) for item in _parts(part)]
         if type(part) in types:
-            return {"record": _name(type(part)), "fields": inner}
+            return {"record": _name(type(part)), "fields": {n: to_json(getattr(part, n)) for n in _field_names(part)}}
         if type(part) is tuple:
-            return {"tuple": inner}
-        if type(part) is dict and all(isinstance(key, str) for key in part):
-            return {"dict": dict(zip(part, inner, strict=True))}
+            return {"tuple": list(map(to_json, part))}
         if type(part) is list:
-            return inner
-        raise InputError(
-            f"a checkpoint can't hold a {type(part).__name__}",
-            expected="numbers, text and tensors, in tuples, lists, dicts, named tuples or dataclasses",
-        )
+            return list(map(to_json, part))
+        if type(part) is dict and all(isinstance(key, str) for key in part):
+            return {"dict": {key: to_json(item) for key, item in part.items()}}
+        raise InputError(f"a checkpoint can't hold {_describe(part)}", expected=EXPECTED)
 
     json = to_json(value)
     return Encoded(json, [tensor.detach().cpu().contiguous() for _, tensor in tensors.values()])
@@ -108,7 +107,7 @@ def decode(json: Any, tensors: list[Tensor], types: Collection[type]) -> Any:
     Raises
     ------
     LookupError, TypeError or ValueError
-        If the value is damaged.
+        If the value is damaged, or a type has other fields than the value.
 
     Examples
     --------
@@ -126,7 +125,7 @@ def decode(json: Any, tensors: list[Tensor], types: Collection[type]) -> Any:
         if "tensor" in part:
             return tensors[part["tensor"]]
         if "record" in part:
-            return by_name[part["record"]](*map(from_json, part["fields"]))
+            return _make_record(by_name[part["record"]], {n: from_json(item) for n, item in part["fields"].items()})
         if "tuple" in part:
             return tuple(map(from_json, part["tuple"]))
         return {key: from_json(item) for key, item in part["dict"].items()}
@@ -134,20 +133,47 @@ def decode(json: Any, tensors: list[Tensor], types: Collection[type]) -> Any:
     return from_json(json)
 
 
-def _is_record(value: Any) -> bool:
-    return (isinstance(value, tuple) and hasattr(value, "_fields")) or (
-        is_dataclass(value) and not isinstance(value, type)
-    )
+def _field_names(record: Any) -> tuple[str, ...]:
+    """Return the fields of a named tuple or a dataclass, or of such a type; none for anything else."""
+    if is_dataclass(record):
+        return tuple(field.name for field in fields(record))
+    return getattr(record, "_fields", ()) if isinstance(record, tuple | type) else ()
+
+
+def _make_record(kind: type, values: dict[str, Any]) -> Any:
+    """Return a record with these fields, whatever its constructor takes."""
+    if set(values) != set(_field_names(kind)):
+        raise ValueError(f"a {kind.__name__} has the fields {', '.join(_field_names(kind))}, not {', '.join(values)}")
+    if not is_dataclass(kind):
+        return kind(**values)
+    record = object.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(record, name, value)  # also of a frozen dataclass
+    return record
 
 
 def _parts(value: Any) -> Iterator[Any]:
     """Yield the values that a record, a tuple, a list or a dict holds."""
     if is_dataclass(value) and not isinstance(value, type):
-        yield from (getattr(value, field.name) for field in fields(value))
+        yield from (getattr(value, name) for name in _field_names(value))
     elif isinstance(value, dict):
         yield from value.values()
     elif isinstance(value, tuple | list):
         yield from value
+
+
+def _describe(part: Any) -> str:
+    """Describe what can't be encoded, and why if that is not obvious."""
+    kind = type(part).__name__
+    if _is_record(part):
+        return f"a {kind}, as the state from init contains none"
+    if isinstance(part, dict):
+        return "a dict with other keys than text"
+    return f"a {kind} (use torch.as_tensor)" if isinstance(part, np.ndarray) else f"a {kind}"
+
+
+def _is_record(value: Any) -> bool:
+    return bool(_field_names(value)) and not isinstance(value, type)
 
 
 def _name(kind: type) -> str:

@@ -85,6 +85,7 @@ def read_latest(folder: Path, about: dict[str, str], history: HistoryFile) -> tu
     """
     _create(folder)
     files = _checkpoint_files(folder)
+    reason = ""
     for file in reversed(files):
         try:
             content = _read(file)
@@ -93,12 +94,14 @@ def read_latest(folder: Path, about: dict[str, str], history: HistoryFile) -> tu
             raise
         except _DAMAGE_ERRORS as error:
             reason = " ".join(str(error).split())
-            warn(f"{file} can't be read, trying the previous checkpoint: {reason}", UserWarning)
+            if file != files[0]:
+                warn(f"{file} can't be read, trying the previous checkpoint: {reason}", UserWarning)
             continue
         _check_same_fit(folder, content.about, about)
         return content, steps
     if files:
-        raise InputError(f"no checkpoint in {folder} can be read", hint="start a new fit in another folder")
+        hint = "restore the files, or start a new fit in another folder"
+        raise InputError(f"no checkpoint in {folder} can be read ({reason})", hint=hint)
     return None
 
 
@@ -151,7 +154,7 @@ def _create(folder: Path) -> None:
 
 def _checkpoint_files(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, in the order they were written."""
-    return sorted(file for file in folder.iterdir() if FILE_NAME.fullmatch(file.name))
+    return sorted(file for file in folder.iterdir() if FILE_NAME.fullmatch(file.name) and file.is_file())
 
 
 def _read(file: Path) -> Content:

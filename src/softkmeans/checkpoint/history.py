@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +59,12 @@ class HistoryFile:
         OSError or ValueError
             If the file is missing or damaged.
         """
-        with self.path.open("rb") as file:
+        content = b""
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
             content = file.read(mark.n_bytes)
         self.n_bytes, self.hash = len(content), hashlib.sha256(content)
         if self._mark() != mark:
-            raise ValueError(f"{FILE_NAME} does not match it")
+            raise ValueError(f"{FILE_NAME} beside it was changed or is missing")
         return tuple(map(_step, csv.DictReader(io.StringIO(content.decode()))))
 
     def append(self, steps: Sequence[Step]) -> Mark:

@@ -24,14 +24,14 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.checks import check_count, check_positive
+from .._utils.checks import check_bool, check_count, check_positive
 from .._utils.signals import terminable
 from ..callbacks import Callback, Step
 from ..data.block import Block
 from ..data.flatten import build, kind_of, leaves
 from ..data.source import Source, WrappedSource
 from ..errors import InputError, Message, Setting, warn
-from ..registries import CALLBACKS
+from ..registries import CALLBACKS, SOLVERS
 from ..settings import RunOptions, Settings
 from .encoding import Encoded
 from .files import Content, last_number, prepare_folder, read_latest, write
@@ -90,6 +90,7 @@ class Checkpoint:
 
 def as_checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
     """Return a `Checkpoint` for a folder name; None stays None."""
+    check_bool("resume", resume)
     if resume and checkpoint is None:
         hint = Message("set ", Setting("checkpoint"), " to the folder of the fit to continue")
         raise InputError("needs a checkpoint folder", parameter="resume", value=True, hint=hint)
@@ -363,6 +364,7 @@ def _about(source: Source, n_clusters: int, settings: Settings, seed: Any) -> di
         "the names of the features": "none" if source.columns is None else ", ".join(source.columns),
     }
     chosen = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    chosen["solver"] = SOLVERS.resolve(settings.solver)  # what the name stands for, as that may change
     parameters = {"n_clusters": n_clusters, **chosen, "random_state": seed}
     return data | {name: describe(value) for name, value in parameters.items()}
 

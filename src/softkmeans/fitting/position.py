@@ -123,13 +123,25 @@ def decode_position(encoded: Encoded, history: Sequence[Step], problem: Problem)
     """Return the position of a fit, with tensors on the device of the rows.
 
     ``history`` holds the records of all passes before.
+
+    Raises
+    ------
+    InputError
+        If the program has changed, so that the state of its solver has other fields.
     """
     # Fresh memory is aligned: the last bits of a sum may depend on that.
     tensors = [tensor.clone().to(problem.view.device) for tensor in encoded.tensors]
     place, state = encoded.json["tuple"]
     outcomes, best_run, steps, phase, run = decode(place, tensors, RECORDS)
     best = best_run and LoopResult(best_run[0], best_run[1], _select(history, best_run[2]))
-    run = run and run._replace(state=decode(state, tensors, _all_records(problem, run)))
+    try:
+        run = run and run._replace(state=decode(state, tensors, _all_records(problem, run)))
+    except (LookupError, ValueError) as error:
+        raise InputError(
+            f"has another state than in the checkpoint: {error}",
+            parameter="solver",
+            hint="continue with the program that began the fit, or start a new fit in another folder",
+        ) from None
     return FitPosition(outcomes, best, _select(history, steps), phase, run)
 
 

@@ -46,7 +46,9 @@ def one_line_errors(path: Path) -> Iterator[None]:
         problem = f"{path}: the file can't be read: permission denied"
         raise FileError(problem, hint="change its permissions") from error
     except _READ_ERRORS as error:
-        problem = _one_line(Message(f"{path}: the file can't be read: {error or type(error).__name__}"))
+        # The text of a KeyError is only the key.
+        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else error or type(error).__name__
+        problem = _one_line(Message(f"{path}: the file can't be read: {reason}"))
         hint = "check that it is complete and that its extension matches its format"
         raise FileError(problem, hint=hint) from error
 

@@ -142,7 +142,7 @@ class _GroupedWriter:
         table = _arrow_table(columns)
         if self.writer is None:
             assert self.used.write is not None  # noqa: S101 -- find_format checked it
-            self.schema, self.writer = table.schema, self.used.write(self.file, table.schema)
+            self.schema, self.writer = table.schema, _checked_writer(self.used.write(self.file, table.schema))
         self.pending.append(_cast_to_schema(table, self.schema))
         if sum(piece.num_rows for piece in self.pending) * len(self.schema) >= GROUP_SIZE:
             self.flush()
@@ -167,6 +167,15 @@ class _GroupedWriter:
         if self.writer is not None:
             with suppress(OSError):
                 self.writer.close()
+
+
+def _checked_writer(writer: Any) -> TableWriter:
+    """Return what the write function of a format returned, if it is a writer."""
+    missing = [name for name in ("write_table", "close") if not callable(getattr(writer, name, None))]
+    if missing:
+        problem = f"the write function of the file's format returned a {type(writer).__name__}"
+        raise InputError(problem, expected=f"a writer, with the method {missing[0]}")
+    return writer  # type: ignore[no-any-return]
 
 
 def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:

@@ -25,6 +25,7 @@ from ..formats.opening import as_matrix
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
 from .named_columns import ChosenColumns, choose_from
 
+SEVERAL_ROWS = "give several rows at a time, as a DataLoader does"
 NAME = "the data"  # used in messages, in place of a file name
 
 
@@ -163,8 +164,8 @@ def _convert(item: Any, chosen: ChosenColumns | None) -> tuple[NDArray[Any], NDA
         )
     frame = None if chosen is None else as_frame(item)
     if frame is None or chosen is None:
-        return as_floats(as_matrix(as_rows(item))), None
-    rows = as_floats(as_matrix(as_rows(frame.select(chosen.features).to_native())))
+        return as_floats(as_matrix(as_rows(item), SEVERAL_ROWS)), None
+    rows = as_floats(as_matrix(as_rows(frame.select(chosen.features).to_native()), SEVERAL_ROWS))
     if chosen.weight is None:
         return rows, None
     return rows, np.asarray(as_vector(frame.get_column(chosen.weight).to_native(), "the weight column"), np.float64)

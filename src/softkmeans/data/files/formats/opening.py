@@ -46,6 +46,7 @@ class _Tables(Parts):
 
     def __init__(self, scan: Callable[[], Any]) -> None:
         self.scan = scan
+        self.last: Any = None  # what it returned at the last call
         first = next((piece for piece in self._pieces() if len(piece)), None)
         self.header = Header({}) if first is None else _header(first)
         self._has_rows = first is not None
@@ -71,13 +72,19 @@ class _Tables(Parts):
         pieces = self.scan()
         if as_frame(pieces) is not None or not isinstance(pieces, Iterable):
             raise InputError(f"its scan function returned a {type(pieces).__name__}", expected="an iterator of tables")
+        if isinstance(pieces, Iterator) and pieces is self.last:
+            problem, hint = "its scan function returned the same iterator twice", "return a new one at every call"
+            raise InputError(problem, hint=hint)
+        self.last = pieces
         return map(_as_piece, pieces)
 
 
 def _as_piece(table: Any) -> Any:
     """Convert what a user's function returned to a PyArrow table, or an array (m, d) if its columns have no names."""
     frame = as_frame(table)
-    return as_matrix(as_rows(table)) if frame is None else frame.to_arrow()
+    if frame is not None:
+        return frame.to_arrow()
+    return as_matrix(as_rows(table), "return a table with named columns, or an array (m, d)")
 
 
 def _header(piece: Any) -> Header:
@@ -90,8 +97,8 @@ def _as_open_table(piece: Any) -> OpenTable:
     return open_arrow_table(piece.schema, len(piece), piece.select)
 
 
-def as_matrix(rows: Any) -> NDArray[Any]:
-    """Convert an array, a tensor or a sparse matrix to an array (m, d) of real numbers.
+def as_matrix(rows: Any, hint: str) -> NDArray[Any]:
+    """Convert an array, a tensor or a sparse matrix to an array (m, d) of real numbers; ``hint`` is for errors.
 
     Raises
     ------
@@ -105,7 +112,6 @@ def as_matrix(rows: Any) -> NDArray[Any]:
             rows = rows.float()  # NumPy has no bfloat16
         rows = rows.cpu().resolve_conj().resolve_neg().numpy()
     if rows.ndim != 2:
-        hint = "give several rows at a time, as a DataLoader does"
         raise InputError(f"it has shape {rows.shape}", expected="(m, d)", hint=hint)
     if rows.dtype.kind not in "biuf" or not rows.shape[1]:
         problem = f"it has {rows.shape[1]} columns of type {rows.dtype}"
