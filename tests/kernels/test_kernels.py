@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import threading
+from fractions import Fraction
 
 import joblib
 import numpy as np
@@ -484,3 +485,27 @@ def test_distortions_of_tight_clusters_far_apart(n_features, separation, softnes
     stats = accumulate(x, c, t)
     assert float(stats.distortion.sum()) == pytest.approx((np.exp(log_resp) * distances).sum(), rel=1e-5)
     assert float(stats.objective) == pytest.approx(logsumexp(-distances / t, axis=1).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [2, 12])
+def test_memberships_and_labels_of_far_rows(backend, n_features, dtype):
+    """Check rows so far away that rounding of their distances exceeds the differences between the centers."""
+    rng = np.random.default_rng(0)
+    c = rng.normal(size=(4, n_features)).astype(dtype)
+    x = (rng.normal(size=(60, n_features)) * 10.0 ** rng.integers(0, 15, 60)[:, None]).astype(dtype)
+    x[:20] -= np.outer(x[:20] @ (c[0] - c[1]) / ((c[0] - c[1]) ** 2).sum(), c[0] - c[1])  # about as far from both
+    exact_c, exact_x = ([[Fraction(float(v)) for v in row] for row in rows] for rows in (c, x))
+    exact = [[sum((a - b) ** 2 for a, b in zip(row, center, strict=True)) for center in exact_c] for row in exact_x]
+    differences = np.array([[float(d - min(row)) for d in row] for row in exact])
+    block = Block(x, None, torch.device("cpu"), torch.float64)
+    centers, distance, beta = torch.tensor(c).double(), as_distance("sqeuclidean"), torch.full((4,), 0.5).double()
+    resp = kernels.assign(block, centers, beta, torch.zeros(4).double(), distance)
+    labels, _ = kernels.nearest(block, centers, distance)
+    expected = np.exp(log_softmax(-0.5 * differences, axis=1))
+    rounding = 1e-14 * np.abs(x.astype(float)).max(1)  # of the difference of two distances
+    tolerance = rounding + (1e-3 if dtype == np.float32 else 1e-9)
+    assert (np.abs(resp.numpy() - expected).max(1) <= tolerance).all()
+    is_clear = np.sort(differences, 1)[:, 1] > np.maximum(10 * rounding, 1e-2)
+    assert is_clear.sum() > 40
+    np.testing.assert_array_equal(labels[is_clear], differences.argmin(1)[is_clear])

@@ -81,10 +81,20 @@ def assign(
     """Return the memberships of rows in clusters: see `reference.assign`."""
     resp: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.assign(block, c, beta, b, distance, with_resp=True).resp,
+        lambda api: _assign_with_far_rows(block, c, beta, b, distance, api),
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
+    return resp
+
+
+def _assign_with_far_rows(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, api: Any) -> Tensor:
+    """Return memberships from the compiled kernels, those of far rows from the reference kernels."""
+    assigned = api.assign(block, c, beta, b, distance, with_resp=True)
+    far = reference.far_rows(assigned.distance, c, distance)
+    if len(far):
+        assigned.resp[far] = reference.assign(block.take(far), c, beta, b, distance).to(assigned.resp.dtype)
+    resp: Tensor = assigned.resp
     return resp
 
 
@@ -105,10 +115,19 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     """Return the index and the distance of each row's nearest center: see `reference.nearest`."""
     label_and_distance: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
-        lambda api: api.assign(block, c, None, c.new_zeros(len(c)), distance)[:2],
+        lambda api: _nearest_with_far_rows(block, c, distance, api),
         lambda: reference.nearest(block, c, distance),
     )  # fmt: skip
     return label_and_distance
+
+
+def _nearest_with_far_rows(block: Block, c: Tensor, distance: Distance, api: Any) -> tuple[Tensor, Tensor]:
+    """Return labels and distances from the compiled kernels, those of far rows from the reference kernels."""
+    assigned = api.assign(block, c, None, c.new_zeros(len(c)), distance)
+    far = reference.far_rows(assigned.distance, c, distance)
+    if len(far):
+        assigned.label[far], assigned.distance[far] = reference.nearest(block.take(far), c, distance)
+    return assigned.label, assigned.distance
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ __all__ = [
     "assign",
     "distances",
     "entropy_slope",
+    "far_rows",
     "lognorm",
     "min_distances",
     "nearest",
@@ -45,6 +46,7 @@ from ..model.stats import Stats
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
+FAR_RATIO = 1e4  # of a row's squared distance to the squared size of the set of centers, from which the row is far
 MIN_PRODUCT_RATIO = 1e-7  # of squared distance to squared norms; smaller distances are computed from differences
 
 
@@ -85,7 +87,7 @@ def assign(
     resp : Tensor (m, k)
         Memberships. Rows sum to 1, or to less if there is a noise cluster, whose membership is the rest.
     """
-    return join((_assignment(tile.x, c, beta, b, distance, rule).resp.mT for tile in tiles(block, len(c))), len(block))
+    return join((_memberships(tile.x, c, beta, b, distance, rule).mT for tile in tiles(block, len(c))), len(block))
 
 
 def lognorm(
@@ -183,10 +185,41 @@ def _assignment(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distanc
     return rule(_logits(_distances(z, c, distance), beta, b), 0)
 
 
+def _memberships(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule) -> Tensor:
+    """Return the memberships (k, m) of the rows of a tile."""
+    d = _distances(z, c, distance)
+    resp = rule(_logits(d, beta, b), 0).resp
+    if rule.uses_temperature and not rule.has_noise and bool((beta == beta[0]).all()):
+        far = far_rows(d.amin(0), c, distance)
+        if len(far):
+            resp[:, far] = rule(_logits(_relative_distances(z[far], c), beta, b), 0).resp
+    return resp
+
+
+def far_rows(min_distance: Tensor, c: Tensor, distance: Distance) -> Tensor:
+    """Return the indices (r,) of rows far from all centers, given their distances (m,) to the nearest center.
+
+    For these rows, the distances to two centers are nearly equal, and their difference is lost to rounding.
+    """
+    if not distance.is_squared:
+        return min_distance.new_empty(0, dtype=torch.int64)
+    size = (c - c[0]).square().sum(1).max()
+    return (min_distance > FAR_RATIO * size).nonzero()[:, 0]
+
+
+def _relative_distances(z: Tensor, c: Tensor) -> Tensor:
+    """Return the squared distances (k, m) of centers to rows, less those of the first center, without cancellation."""
+    step = c - c[0]
+    return (step * (c + c[0])).sum(1)[:, None] - 2 * step @ z.mT
+
+
 def _nearest(z: Tensor, c: Tensor, distance: Distance) -> Tensor:
     """Return the nearest center's index and distance as an array (m, 2) of floats."""
-    nearest_center = _distances(z, c, distance).min(0)
-    return torch.stack([nearest_center.indices.to(nearest_center.values), nearest_center.values], 1)
+    min_distance, index = _distances(z, c, distance).min(0)
+    far = far_rows(min_distance, c, distance)
+    if len(far):
+        index[far] = _relative_distances(z[far], c).argmin(0)
+    return torch.stack([index.to(min_distance), min_distance], 1)
 
 
 def _tile_stats(
