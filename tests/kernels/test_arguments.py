@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from softkmeans.kernels import compiler
 from softkmeans.kernels.compiler import FLOAT, FLOAT64, INT64, Arguments, Array, Call, Kernel, Value
@@ -94,6 +95,8 @@ CALLS = {
     "alignment": (
         {"x": np.zeros(161, np.uint8)[1:].view(np.float64).reshape(4, 5), "y": Y}, "expected aligned numbers",
     ),
+    "list": ({"x": X.tolist(), "y": Y}, r"type list as x \(the rows\), expected a NumPy array, float64 \(4, 5\)"),
+    "tensor": ({"x": torch.tensor(X), "y": Y}, r"type Tensor as x .*: use np.array\(..., np.float64\)"),
     "read-only output": ({"x": READ_ONLY, "y": READ_ONLY}, "got a read-only array as y"),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp, softmax
 
 from helpers import reference as ref
 from helpers.fuzzing import examples
@@ -53,7 +53,7 @@ def expected_stats(x, c, t, w, distance, b=0.0):
     d = ref.distances(x, c, distance)
     logits = b - d / t
     total = logsumexp(logits, axis=1)
-    r = np.exp(logits - total[:, None]) * (np.ones(len(x)) if w is None else w)[:, None]
+    r = softmax(logits, axis=1) * (np.ones(len(x)) if w is None else w)[:, None]
     return {"resp": r, "weight": r.sum(0), "distortion": (r * d).sum(0), "objective": logits, "lognorm": total}
 
 

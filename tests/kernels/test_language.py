@@ -1,5 +1,8 @@
 """The language of the kernels: its functions against NumPy, and its errors."""
 
+import math
+from operator import setitem
+
 import numpy as np
 import pytest
 
@@ -161,6 +164,42 @@ def test_loops_and_branches():
     assert scratch["integers"].tolist() == [0 + 2 + 4 + 200, 3 + 2 + 2 + 1 + 1, 13]
 
 
+def test_python_numbers_where_their_type_is_clear():
+    """A Python float is a number of the kernel's float type; other operands may make it a register or a condition."""
+
+    def write(code, t):
+        total, register = code.variable(0.0), code.variable(code.full(0.0))
+        total.set(total + 1.5)
+        results = [
+            total + 0.0, total.set(0.25), code.sqrt(9.0), code.sqrt(16), code.minimum(2.0, 1.0),
+            code.minimum(t.x[0], -1),
+            code.minimum(8, t.x[0]), code.select(t.m > 6, 1.0, 0.0), code.select(t.m > 7, 1.0, 0),
+            code.select(True, 3.0, 4.0), code.fma(2.0, 3.0, 4.0), code.number(5), code.number(t.x[0]),
+            code.from_integer(6), code.from_float64(code.to_float64(0.5)),
+        ]  # fmt: skip
+        for i, value in enumerate(results):
+            t.out[i] = value
+        with code.if_then(code.variable(False)):
+            t.out[0] = -1.0
+        mask = code.mask(t.x.load(0) > 0.5)
+        t.integers[0], t.integers[1], t.integers[2] = code.to_integer(2.5), code.count_bits(7), code.count_bits(mask)
+        for v in range(16, 80, code.lanes):
+            x = t.x.load(v)
+            t.out.store(v, 1.0)
+            t.out.store(v, register.set(2.0) + t.out.load(v))
+            t.doubles.store(v, 1)
+            t.out.store(v, t.out.load(v) + code.select(x > 40.0, 1.0, 0.0) + code.select(x > 50.0, t.x[1], t.x[0]))
+            t.out.store(v, t.out.load(v) + code.exp2(-1.0) + code.log2(4.0))
+
+    for bits in (32, 64):
+        out, scratch = run_kernel(write, np.arange(80) + 1, bits, m=7)
+        assert out[:15].tolist() == [1.5, 0.25, 3, 4, 1, -1, 1, 1, 0, 3, 10, 5, 1, 6, 0.5]
+        x = np.arange(16, 80) + 1
+        np.testing.assert_allclose(out[16:], 3 + (x > 40) + np.where(x > 50, 2, 1) + 0.5 + 2, rtol=1e-6)
+        assert scratch["integers"][:3].tolist() == [2, 3, lanes(bits)]
+        assert scratch["doubles"][16:].tolist() == [1.0] * 64
+
+
 # Errors are raised when the kernel is written.
 
 
@@ -176,6 +215,14 @@ def _store(array, value, *, register=False):
             target.store(0, number)
         else:
             target[0] = number
+
+    return write
+
+
+def _branch(condition, *, with_else=False):
+    def write(code, t):
+        with (code.if_else if with_else else code.if_then)(condition(code, t)):
+            pass
 
     return write
 
@@ -208,11 +255,55 @@ MISTAKES = {
     "variable of another type": (
         lambda code, t: code.variable(code.integer(0)).set(t.x[0]), TypeError, "variable holds .*int64, got .*float32",
     ),
-    "Python constants": (lambda code, t: code.select(t.n > 0, 1, 0), TypeError, "all of Python"),
+    "Python integers": (
+        lambda code, t: code.select(t.n > 0, 1, 0), TypeError, r"1 .* use code.integer\(1\), code.number\(1\) or",
+    ),
+    "Python integer as variable": (lambda code, t: code.variable(0), TypeError, r"0 .* use code.integer\(0\)"),
+    "Python float into an integer variable": (
+        lambda code, t: code.variable(code.integer(0)).set(0.5), TypeError, "0.5 .* expected an integer",
+    ),
+    "Python text as variable": (lambda code, t: code.variable("1"), TypeError, "'1' .* expected a number"),
+    "array as number": (lambda code, t: code.sqrt(t.x), TypeError, r"x is an array.* use x\[i\] .* x.load\(i\)"),
+    "array as operand": (lambda code, t: t.x[0] + t.out, TypeError, "out is an array, expected a number"),
+    "array as condition": (_branch(lambda code, t: t.x), TypeError, "x is an array, expected a condition"),
+    "loop over an array": (lambda code, t: list(t.x), TypeError, r"array x, .* code.range\(...\) and x\[i\]"),
+    "root of an integer": (lambda code, t: code.sqrt(t.n), TypeError, "expected floats, .*int64: .*code.from_integer"),
+    "fma of integers": (lambda code, t: code.fma(t.n, t.n, 1), TypeError, "expected floats, .*int64"),
+    "integer as float constant": (lambda code, t: code.number(t.n), TypeError, "expected .*float32, got .*int64"),
+    "register of registers": (lambda code, t: code.full(t.x.load(0)), TypeError, "expected a number, got a register"),
+    "exp2 of a number": (lambda code, t: code.exp2(t.x[0]), TypeError, r"expected a register .* use code.full\(x\)"),
+    "log2 of a number": (lambda code, t: code.log2(t.x[0]), TypeError, r"expected a register .* use code.full\(x\)"),
+    "float64 of an integer": (lambda code, t: code.to_float64(t.n), TypeError, "expected floats, .*int64"),
+    "float32 from float32": (lambda code, t: code.from_float64(t.x[0]), TypeError, "float64 or .*, got .*float32"),
+    "integers of a register": (lambda code, t: code.to_integer(t.x.load(0)), TypeError, "expected one float"),
+    "float of a float": (lambda code, t: code.from_integer(t.x[0]), TypeError, "expected an integer, got .*float32"),
+    "lanes of a number": (lambda code, t: code.sum_lanes(t.x[0]), TypeError, "expected registers, got a number"),
+    "mask of a condition": (lambda code, t: code.mask(t.n > 0), TypeError, "conditions, got a condition"),
+    "mask of floats": (lambda code, t: code.mask(t.x.load(0)), TypeError, "conditions, got a register of .* float32"),
+    "bits of conditions": (lambda code, t: code.count_bits(t.x.load(0) > 0), TypeError, "use code.mask"),
+    "not of a float": (lambda code, t: ~t.x[0], TypeError, "~ is not defined for a number of type float32"),
+    "number as condition": (
+        _branch(lambda code, t: t.n), TypeError, "expected a condition .*, got a number of type int64: compare it",
+    ),
+    "number selects": (lambda code, t: code.select(t.n, 1.0, 0.0), TypeError, "expected a condition.*compare it"),
+    "register as condition": (
+        _branch(lambda code, t: t.x.load(0) > 0), TypeError, r"expected one condition, .* use code.mask\(...\) > 0",
+    ),
+    "register as condition of two": (
+        _branch(lambda code, t: t.x.load(0) > 0, with_else=True), TypeError, r"use code.mask\(...\) > 0",
+    ),
+    "step 0": (lambda code, t: list(code.range(0, t.m, 0)), ValueError, "step 0, expected a positive one"),
+    "step down": (lambda code, t: list(code.range(9, t.m, -1)), ValueError, "step -1, expected a positive one"),
+    "number before an array": (lambda code, t: t.x[-1], IndexError, "index -1 of x lies before the array"),
+    "register before an array": (lambda code, t: t.x.load(-8), IndexError, "index -8 of x"),
+    "store before an array": (lambda code, t: t.out.store(-1, 0.0), IndexError, "index -1 of out"),
+    "assignment before an array": (lambda code, t: setitem(t.out, -1, 0.0), IndexError, "index -1 of out"),
+    "strided loads before an array": (lambda code, t: code.load_strided(t.x, -1, 2), IndexError, "index -1 of x"),
     "if": (lambda code, t: 1 if t.n > 0 else 2, TypeError, "use code.if_then"),
     "and": (lambda code, t: t.n > 0 and t.m > 0, TypeError, "& for and"),
     "==": (lambda code, t: t.n == 1, TypeError, r"use x.equals\(y\)"),
-    "Python's range": (lambda code, t: range(t.n), TypeError, "integer"),
+    "Python's range": (lambda code, t: range(t.n), TypeError, "use code.range"),
+    "Python's math": (lambda code, t: math.sqrt(t.x[0]), TypeError, "such as code.sqrt"),
     "break": (_break, TypeError, "map leaves a loop of the machine code"),
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ class Call:
     Raises
     ------
     TypeError
-        If an array has another name, type or shape than was declared.
+        If an array has another name, type or shape than was declared, or is not one of NumPy.
     """
 
     def __init__(self, compiled: CompiledKernel, numbers: Any, **arrays: NDArray[Any]) -> None:
@@ -58,7 +58,7 @@ class Call:
         Raises
         ------
         TypeError
-            If an array is missing, or has another name, type or shape than was declared.
+            If an array is missing, is not one of NumPy, or has another name, type or shape than was declared.
         """
         memory.fill(0)
         addresses = self._addresses | self._checked_addresses(arrays, numbers)
@@ -84,6 +84,11 @@ class Call:
             raise TypeError(f"{kernel} has no input or output {name}, expected {', '.join(self._given)}")
         argument = self._given[name]
         shape, dtype = argument.shape(numbers), argument.element.dtype(self.compiled.bits)
+        if not isinstance(array, np.ndarray):
+            raise TypeError(
+                f"{kernel} got an object of type {type(array).__name__} as {self._describe(name)}, expected a NumPy "
+                f"array, {dtype} {shape}: use np.array(..., np.{dtype})"
+            )
         if array.dtype != dtype or array.shape != shape:
             raise TypeError(
                 f"{kernel} got {array.dtype} {array.shape} as {self._describe(name)}, expected {dtype} {shape}"

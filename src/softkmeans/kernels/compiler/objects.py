@@ -49,8 +49,12 @@ def write_llvm_ir(kernel: Kernel[Any], bits: int, *, optimized: bool = False) ->
 
     Raises
     ------
+    IndexError
+        If a constant index is negative.
     TypeError
         If the kernel combines values of different types, or stores one in an array of another type.
+    ValueError
+        If a loop has a constant step that is not positive.
     """
     types = kernel.arguments.parameter_types(bits)
     module = ir.Module(kernel.name)

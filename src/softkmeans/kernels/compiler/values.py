@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["BOOL", "FLOAT32", "FLOAT64", "INT32", "INT64", "Array", "Value", "Variable", "describe_type", "is_float"]
+__all__ = [
+    "BOOL",
+    "FLOAT32",
+    "FLOAT64",
+    "INT32",
+    "INT64",
+    "Array",
+    "Value",
+    "Variable",
+    "describe_type",
+    "element_type",
+    "is_float",
+]
 
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -23,16 +35,19 @@ _TYPE_NAMES = {"i1": "conditions", "i64": "int64", "float": "float32", "double":
 
 def is_float(kind: ir.Type) -> bool:
     """Return whether a type is that of floats, or of registers of floats."""
-    return _element(kind) in (FLOAT32, FLOAT64)
+    return element_type(kind) in (FLOAT32, FLOAT64)
 
 
 def describe_type(kind: ir.Type) -> str:
     """Return a type in words, for messages."""
-    name = _TYPE_NAMES.get(str(_element(kind)), str(_element(kind)))
-    return f"a register of {kind.count} {name}" if isinstance(kind, ir.VectorType) else f"a number of type {name}"
+    name = _TYPE_NAMES.get(str(element_type(kind)), str(element_type(kind)))
+    if isinstance(kind, ir.VectorType):
+        return f"a register of {kind.count} {name}"
+    return "a condition" if kind == BOOL else f"a number of type {name}"
 
 
-def _element(kind: ir.Type) -> ir.Type:
+def element_type(kind: ir.Type) -> ir.Type:
+    """Return the type of a register's numbers; other types pass through."""
     return kind.element if isinstance(kind, ir.VectorType) else kind
 
 
@@ -111,7 +126,10 @@ class Value:
         return Value(self.code, builder.fneg(value) if is_float(value.type) else builder.neg(value))
 
     def __invert__(self) -> Value:
-        return Value(self.code, self.code.builder.not_(self.ir))
+        value = self.ir
+        if is_float(value.type):
+            raise TypeError(f"~ is not defined for {describe_type(value.type)}: use it for conditions and integers")
+        return Value(self.code, self.code.builder.not_(value))
 
     def __lt__(self, other: Any) -> Value:
         return self._compare(other, "<")
@@ -138,6 +156,12 @@ class Value:
             "use code.if_then, code.if_else or code.select, and & for and"
         )
 
+    def __index__(self) -> NoReturn:
+        raise TypeError(
+            "a value is not known yet when the kernel is written, so Python can't use it as a number: "
+            "use code.range for range, and functions of code, such as code.sqrt, for those of math"
+        )
+
 
 class Variable(Value):
     """A value that changes, such as a sum that a loop adds to."""
@@ -147,9 +171,10 @@ class Variable(Value):
     def ir(self) -> ir.Value:
         return self.code.builder.load(self._value)
 
-    def set(self, value: Value) -> Self:
-        """Assign another value of the same type."""
-        number, kind = value.ir, self._value.type.pointee
+    def set(self, value: Any) -> Self:
+        """Assign another value of the same type, or a Python number."""
+        kind = self._value.type.pointee
+        number = self.code.constant(value, kind)
         if number.type != kind:
             raise TypeError(f"a variable holds {describe_type(kind)}, got {describe_type(number.type)}: convert it")
         self.code.builder.store(number, self._value)
@@ -177,8 +202,19 @@ class Array:
 
     def address(self, i: Any, kind: ir.Type) -> ir.Value:
         """Return the address of the i-th number, as a pointer to a type."""
-        address = self.code.builder.gep(self.pointer, [self.code.integer(i).ir])
+        index = self.code.integer(i).ir
+        if isinstance(index, ir.Constant) and index.constant < 0:
+            raise IndexError(
+                f"index {index.constant} of {self.name} lies before the array: indices count from 0, the first number"
+            )
+        address = self.code.builder.gep(self.pointer, [index])
         return self.code.builder.bitcast(address, kind.as_pointer())
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            f"Python can't loop over the array {self.name}, whose length is not known yet when the kernel is written: "
+            f"use for i in code.range(...) and {self.name}[i]"
+        )
 
     def __getitem__(self, i: Any) -> Value:
         return Value(self.code, self.code.builder.load(self.address(i, self.element)))
@@ -192,9 +228,9 @@ class Array:
         """Load a register of the numbers from the i-th on, as many as the kernel's floats have lanes."""
         return Value(self.code, self.code.builder.load(self.address(i, self._register), align=self.align))
 
-    def store(self, i: Any, value: Value) -> None:
-        """Store the numbers of a register from the i-th on."""
-        register = value.ir
+    def store(self, i: Any, value: Any) -> None:
+        """Store the numbers of a register, or a Python number for each lane, from the i-th on."""
+        register = self.code.constant(value, self._register)
         self._check(register.type, self._register)
         self.code.builder.store(register, self.address(i, register.type), align=self.align)
 
