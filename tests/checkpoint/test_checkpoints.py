@@ -445,6 +445,13 @@ def test_checkpoints_of_another_fit_are_refused(message, tmp_path):
         model.set_params(resume=True, **settings).fit(data)
 
 
+@pytest.mark.parametrize("n_clusters", [1, 2])
+def test_other_data_is_refused_however_few_clusters_there_are(n_clusters, tmp_path):
+    model = SoftKMeans(n_clusters, random_state=0, checkpoint=tmp_path).fit(X)
+    with pytest.raises(InputError, match=r"the weighted sums differ"):
+        model.set_params(resume=True).fit(X + 1e-3)
+
+
 def test_another_version_is_refused(tmp_path, monkeypatch):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
     monkeypatch.setattr("softkmeans.checkpoint.resume.VERSIONS", {"the version of softkmeans": "99"})

@@ -194,7 +194,8 @@ class Checkpoints(NoCheckpoints):
     @contextmanager
     def preparing(self, source: Source, n_clusters: int) -> Iterator[Source]:
         """Return the rows; while the fit is prepared, their sums come from the checkpoint if it has them."""
-        max_numbers = n_clusters * source.n_features  # about as many as the sums of a pass have
+        # About as many as the sums of a pass have; enough for the first sum, by which other data is recognized.
+        max_numbers = (n_clusters + 3) * (source.n_features + 1)
         rows = _RecordedSource(source, self.content.sums, max_numbers, self.checkpoint.folder)
         yield rows
         rows.is_recording = False
