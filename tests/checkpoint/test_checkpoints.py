@@ -120,6 +120,23 @@ def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
     assert len(files_in(tmp_path / "kept")) <= 2
 
 
+FEW = [{}, {"solver": "adam"}, {"solver": "online"}, {"temperature": "per-cluster"}, {"priors": "learned"}]
+FEW += [{"distance": "euclidean"}, {"temperature": "calibrated"}, {"noise_distance": 30.0}, {"local_search": True}]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", FEW, ids=str)
+@pytest.mark.parametrize("n_features", [1, 3])
+@pytest.mark.parametrize("n_clusters", [1, 2])
+def test_fits_of_few_clusters_and_features_are_resumed(n_clusters, n_features, settings, tmp_path):
+    x, settings = X[:80, :n_features], {"n_clusters": n_clusters, "random_state": 0, "max_iter": 8} | settings
+    whole = SoftKMeans(**settings).fit(x)
+    settings |= {"checkpoint": Checkpoint(tmp_path, every=1), "resume": True}
+    with pytest.raises(KeyboardInterrupt):
+        SoftKMeans(**settings, callbacks=[StopAfter(1)]).fit(x)
+    same_bits(SoftKMeans(**settings).fit(x), whole)
+
+
 def test_callbacks_see_every_pass_again(tmp_path):
     lines = []
     model = SoftKMeans(5, random_state=0, tol=0, max_iter=8, checkpoint=Checkpoint(tmp_path, every=1))

@@ -128,7 +128,8 @@ def write(folder: Path, content: Content, history: HistoryFile, steps: Sequence[
 def _to_bytes(content: Content) -> bytes:
     in_sums = [tensor for *_, tensors in content.sums for tensor in tensors]
     in_position = [] if content.position is None else content.position.tensors
-    tensors = {f"{number}": tensor.clone() for number, tensor in enumerate(in_sums + in_position)}  # none shares memory
+    own = torch.contiguous_format  # none shares memory, and all have ordinary strides
+    tensors = {f"{n}": tensor.clone(memory_format=own) for n, tensor in enumerate(in_sums + in_position)}
     text = json.dumps({
         "about": content.about,
         "seed": content.seed,
