@@ -924,3 +924,22 @@ def test_rows_of_zero_weight_are_ignored_but_get_labels():
     without = model(n_clusters=2).fit(X[Y != 2])
     np.testing.assert_allclose(fitted.cluster_centers_, without.cluster_centers_, rtol=1e-9)
     np.testing.assert_array_equal(fitted.labels_, without.predict(X))
+
+
+NO_SPREAD = {
+    "one cluster": SoftKMeans(1, temperature=1e-6),
+    "soft": SoftKMeans(2, temperature=1e-6, random_state=0),
+    "fuzzy": FuzzyCMeans(2, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", NO_SPREAD)
+def test_no_figure_is_minus_zero(name):
+    model = NO_SPREAD[name]
+    x = np.array([[1.0, 2.0], [3.0, 4.0]][: model.n_clusters]).repeat(5, axis=0)
+    model.fit(x)
+    names = ("objective_", "distortion_", "inertia_", "free_energy_", "entropy_")
+    figures = [getattr(model, name) for name in names if hasattr(model, name)]
+    values = np.array([*figures, *model.predict_proba(x).ravel()])
+    assert not np.signbit(values[values == 0]).any()
+    assert (values == 0).any()

@@ -196,7 +196,7 @@ class Fuzzy(AssignmentRule):
     @override
     def __call__(self, logits: Tensor, dim: int = -1) -> Assignment:
         power = 1 / (self.fuzzifier - 1)
-        d = -logits
+        d = 0.0 - logits  # not -logits, which is -0 for 0
         smallest = d.detach().amin(dim, keepdim=True).clamp_max(-self.noise_logit)  # (..., 1)
         positive = d > 0
         ratio = torch.where(positive, smallest / torch.where(positive, d, 1.0), 1.0)
