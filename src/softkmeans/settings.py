@@ -206,14 +206,14 @@ class RunOptions:
     )
     sample_weight: Any = _setting(
         None,
-        "array-like or Tensor (n,)",
-        "Weights of the rows, 0 or more; all 1 by default. A weight of 2 is equivalent to a repeated row.",
+        "array-like, Tensor (n,) or float",
+        "Weights of the rows, 0 or more, or one for all rows; all 1 by default. A weight of 2 is equivalent to a "
+        "repeated row.",
     )
     random_state: Any = _setting(
         None,
         "int or random number generator",
-        "Seed or random number generator for initial centers and samples: functions take a NumPy Generator, estimators "
-        "a RandomState.",
+        "Seed or random number generator for initial centers and samples: a NumPy Generator or RandomState.",
     )
     warm_start: bool = _setting(
         False,

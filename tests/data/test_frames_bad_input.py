@@ -145,7 +145,7 @@ def test_all_values_of_a_null_column_are_missing():
         (pd.array([1, None], "Int64"), "sample_weight contains NaN"),
         (pl.DataFrame({"w": [1, 2]}), r"sample_weight has shape \(2, 1\), expected \(2,\)"),
         (sp.csr_array([[1], [2]]), r"sample_weight has shape \(2, 1\), expected \(2,\)"),
-        (3.0, r"sample_weight has shape \(\), expected \(2,\)"),
+        (True, r"sample_weight has shape \(\), expected \(2,\)"),
     ],
 )  # fmt: skip
 def test_errors_name_invalid_weights(w, message):

@@ -943,3 +943,14 @@ def test_no_figure_is_minus_zero(name):
     values = np.array([*figures, *model.predict_proba(x).ravel()])
     assert not np.signbit(values[values == 0]).any()
     assert (values == 0).any()
+
+
+@pytest.mark.parametrize("model", [SoftKMeans(3), FuzzyCMeans(3)], ids=lambda model: type(model).__name__)
+def test_a_generator_is_a_random_state_and_a_number_a_weight_of_all_rows(model):
+    one, other = (clone(model).set_params(random_state=np.random.default_rng(3)) for _ in range(2))
+    one.fit(X)
+    other.fit(X, sample_weight=2.5)
+    np.testing.assert_allclose(one.cluster_centers_, other.cluster_centers_, rtol=1e-9)
+    assert other.cluster_weights_.sum() == pytest.approx(2.5 * len(X))
+    with pytest.raises(InputError, match=r"sample_weight has \d+ negative values"):
+        other.fit(X, sample_weight=-1.0)

@@ -62,9 +62,9 @@ def as_source(
         frame that narwhals supports (pandas, Polars, PyArrow), a SciPy sparse matrix, or lists; or a Dask array or
         data frame. Also supported are objects that yield one table after another, which ``softkmeans.data.scan``
         reads: a DataLoader, an IterableDataset, or a function that returns an iterator at every call.
-    sample_weight : column (n,), optional
-        Weights of the rows, 0 or more and not all 0, in any of these formats; a weight of 2 is equivalent to a
-        repeated row. Dask weights must have the partitions of x.
+    sample_weight : column (n,) or float, optional
+        Weights of the rows, 0 or more and not all 0, in any of these formats, or one for all rows; a weight of 2 is
+        equivalent to a repeated row. Dask weights must have the partitions of x.
     device : str or torch.device, optional
         Device of the computation. The default is the device of a tensor, and the CPU for all other data. Not
         supported with Dask data, which the workers' CPUs process.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn import datasets
 
+from .._utils.random import draw_seed
 from ..errors import InputError, Message, Setting
 
 
@@ -19,7 +20,7 @@ def make_blobs(
     cluster_std: float | Sequence[float] = 1.0,
     *,
     center_box: tuple[float, float] = (-10.0, 10.0),
-    random_state: int | np.random.RandomState | None = None,
+    random_state: int | np.random.Generator | np.random.RandomState | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw samples from isotropic Gaussian clusters of equal size.
@@ -38,7 +39,7 @@ def make_blobs(
         Standard deviation of all clusters, or of each one. The matching temperature is ``2 * cluster_std**2``.
     center_box : tuple of two floats, default=(-10.0, 10.0)
         Bounds of each coordinate of the centers, which are drawn uniformly.
-    random_state : int, numpy.random.RandomState or None, default=None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
         Seed or generator; an int gives the same samples at every call. ``None`` uses NumPy's global generator.
     dtype : torch.dtype, default=torch.float32
         Floating-point type of the samples.
@@ -75,10 +76,10 @@ def make_blobs(
             centers=n_clusters,
             cluster_std=std,
             center_box=box,
-            random_state=random_state,
+            random_state=draw_seed(random_state) if isinstance(random_state, np.random.Generator) else random_state,
         )
     except ValueError:
-        raise _error("random_state", "an int, a RandomState or None", random_state) from None
+        raise _error("random_state", "an int, a Generator, a RandomState or None", random_state) from None
     return torch.from_numpy(x).to(dtype), torch.from_numpy(y).to(torch.int64)
 
 

@@ -13,6 +13,7 @@ __all__ = [
 ]
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any, NoReturn
 
 import numpy as np
@@ -86,7 +87,9 @@ def check_matrix(x: Rows) -> None:
 
 
 def check_weights(sample_weight: Any, n: int) -> NDArray[Any] | Tensor:
-    """Convert weights (n,) to an array or a tensor; raise an InputError if they are not valid."""
+    """Convert weights (n,), or one for all rows, to an array or a tensor; raise an InputError if they are not valid."""
+    if isinstance(sample_weight, Real) and not isinstance(sample_weight, bool):
+        sample_weight = np.full(n, float(sample_weight))
     w = as_vector(sample_weight, "sample_weight")
     # NumPy does not support tensors with the negative bit.
     w = w.resolve_neg() if isinstance(w, Tensor) else np.asarray(w, np.float64)

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
+from .._utils.random import draw_seed
 from ..data.block import as_tensor
 from ..data.convert import Array, as_source, floating_dtype, like
 from ..data.distributed.dask_source import map_partitions
@@ -378,7 +379,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     def _seed(self, source: Source) -> int | None:
         """Draw a seed, or return None if `fit` must draw it, so that checkpoints and several processes agree on it."""
         drawn_by_fit = self.random_state is None and (self.checkpoint is not None or not source.in_memory)
-        return None if drawn_by_fit else check_random_state(self.random_state).randint(2**31)
+        return None if drawn_by_fit else draw_seed(self.random_state)
 
     def _set_fitted_attributes(self, result: Result, X: Any, source: Source) -> None:
         """Set the fitted attributes, as arrays or tensors like X."""

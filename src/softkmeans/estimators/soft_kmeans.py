@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count
 from .._utils.information import bic
+from .._utils.random import draw_seed
 from ..data.block import as_tensor
 from ..data.convert import Array, like
 from ..distances import as_distance
@@ -254,7 +254,7 @@ class SoftKMeans(SoftClusterer):
         ----------
         n_samples : int, default=1
             Number of rows to draw.
-        random_state : int, RandomState or None, default=None
+        random_state : int, Generator, RandomState or None, default=None
             Seed or random number generator.
 
         Returns
@@ -275,7 +275,7 @@ class SoftKMeans(SoftClusterer):
         check_is_fitted(self)
         self._check_is_mixture()
         check_count("n_samples", n_samples)
-        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        rng = np.random.default_rng(draw_seed(random_state))
         centers = as_tensor(self.cluster_centers_).double().cpu().numpy()
         temperature = np.broadcast_to(self.temperature_, len(centers))
         rows, labels = sample_mixture(centers, temperature, self.priors_, as_distance(self.distance), n_samples, rng)

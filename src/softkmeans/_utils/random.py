@@ -1,0 +1,23 @@
+"""Seeds from any kind of random state."""
+
+from __future__ import annotations
+
+__all__ = ["draw_seed"]
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def draw_seed(random_state: Any) -> int:
+    """Draw a seed from a random state: a NumPy Generator, or what scikit-learn accepts.
+
+    Examples
+    --------
+    >>> draw_seed(0) == draw_seed(0), draw_seed(np.random.default_rng(0)) == draw_seed(np.random.default_rng(0))
+    (True, True)
+    """
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    return int(check_random_state(random_state).randint(2**31))
