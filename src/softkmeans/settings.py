@@ -91,7 +91,7 @@ class Settings:
         "float",
         "Distance (squared, by default) of an additional noise cluster from every row: rows far from all centers "
         "belong to the noise. Memberships then sum to less than 1.",
-        short="Distance to a noise cluster: rows farther than this from all centers are noise.",
+        short="Distance (squared, by default) to a noise cluster: rows farther than this from all centers are noise.",
         check=_check_noise_distance,
     )
     frozen: Any = _setting(
