@@ -1,13 +1,26 @@
-"""Seeds from any kind of random state."""
+"""Generators and seeds from any kind of random state."""
 
 from __future__ import annotations
 
-__all__ = ["draw_seed"]
+__all__ = ["as_generator", "draw_seed"]
 
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+
+def as_generator(random_state: Any) -> np.random.Generator:
+    """Return a generator from a seed, a Generator or a RandomState, which it continues; NumPy 2.1 has no such function.
+
+    Examples
+    --------
+    >>> as_generator(np.random.RandomState(0)).integers(10) == as_generator(np.random.RandomState(0)).integers(10)
+    True
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.Generator(random_state._bit_generator)
+    return np.random.default_rng(random_state)
 
 
 def draw_seed(random_state: Any) -> int:

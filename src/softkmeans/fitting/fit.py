@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .._utils.checks import check_count
+from .._utils.random import as_generator
 from ..callbacks import Callback
 from ..checkpoint.resume import Checkpoint, resumable
 from ..data.convert import as_source
@@ -124,7 +125,7 @@ def fit_source(source: Source, n_clusters: int, settings: Settings, options: Run
     with resumable(source, n_clusters, settings, options) as checkpoints:
         with checkpoints.preparing(source, n_clusters) as rows:
             problem = prepare(rows, n_clusters, settings)
-        monitor, rng = Monitor(problem, checkpoints), np.random.default_rng(checkpoints.seed)
+        monitor, rng = Monitor(problem, checkpoints), as_generator(checkpoints.seed)
         initial = initial_centers(settings.init, settings.n_init, n_clusters, rows, problem.objective.scaling, rng)
         rngs = _spawn(rng, settings.n_init)  # the restarts have their own, so that each can be resumed
         try:

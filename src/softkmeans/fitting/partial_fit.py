@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .._utils.checks import check_count
+from .._utils.random import as_generator
 from ..data.block import as_tensor
 from ..data.scaling import Scaling
 from ..data.source import Source
@@ -150,7 +151,7 @@ def partial_fit(
     _check_objective(objective)
     view = scaling.view(source)
     if fitted is None:
-        rng = np.random.default_rng(random_state)
+        rng = as_generator(random_state)
         centers = next(iter(initial_centers(settings.init, 1, n_clusters, source, scaling, rng)))
     else:
         centers = scaling.transform(fitted.centers.to(scaling.shift))

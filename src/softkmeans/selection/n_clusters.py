@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .._utils.checks import check_count
+from .._utils.random import as_generator
 from ..annealing import AnnealingPath, annealing_path
 from ..data.convert import as_source
 from ..data.ordering import count_distinct
@@ -197,7 +198,7 @@ def select_n_clusters(
     source = as_source(X, sample_weight)
     _check_settings(source, template, criterion, n_resamples, {"cv": cv, "path": path})
     ks = _check_k_range(source, k_range)
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     models = fit_each_number(X, source, ks, template, sample_weight, rng, on_fit)
     shapes = compare_shapes(source, models, n_resamples, rng)
     folds = _cross_validate(X, models, shapes.best, cv, sample_weight, rng) if cv else None

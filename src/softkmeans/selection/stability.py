@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count, check_known
+from .._utils.random import as_generator
 from ..data.block import as_tensor
 from ..data.convert import as_source
 from ..errors import InputError
@@ -127,7 +128,7 @@ def stability(
     check_is_fitted(model)
     check_count("n_resamples", n_resamples)
     check_known("resample", resample, RESAMPLES)
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     model_resp = _memberships(model, X)
     n, n_clusters = model_resp.shape
     given_weight = as_source(X, sample_weight).weight()

@@ -150,7 +150,7 @@ class _GroupedWriter:
     def flush(self) -> None:
         """Write the pending rows."""
         if self.pending and self.writer is not None:
-            table = arrow("lib").concat_tables(self.pending)
+            table = arrow("lib").concat_tables(self.pending).combine_chunks()  # pyarrow 16 writes chunks to CSV wrongly
             self.pending = []
             self.writer.write_table(table)
 
