@@ -74,7 +74,7 @@ class PassNumbers(NamedTuple):
 
     @property
     def has_few_features(self) -> bool:
-        """Whether the kernels for few features are used."""
+        """True if the kernels for few features are used."""
         return self.d <= MAX_FEW_FEATURES
 
     @property

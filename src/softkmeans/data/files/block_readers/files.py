@@ -99,7 +99,7 @@ class FileReader(Reader):
 
     @property
     def _is_exact(self) -> bool:
-        """Whether reading can begin at any row, and pieces need not be copied to windows of another length."""
+        """True if reading can begin at any row: pieces then have the length of a window, and are not copied."""
         return all(isinstance(parts.cuts, range) for parts in self.parts)
 
     def _choose(self, columns: Sequence[str] | None) -> ChosenColumns:

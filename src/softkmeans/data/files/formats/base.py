@@ -205,12 +205,12 @@ class Parts(ABC):
 
     @property
     def has_rows(self) -> bool:
-        """Whether there is a row of data."""
+        """True if there is a row of data."""
         return self.n_rows != 0
 
     @property
     def has_columns(self) -> bool:
-        """Whether the columns are known; a file without rows may have none."""
+        """True if the columns are known; a file without rows may have none."""
         return True
 
     @abstractmethod

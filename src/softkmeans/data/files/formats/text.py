@@ -135,7 +135,7 @@ class _TextFile(Parts):
         }
 
     def _grow_blocks(self) -> bool:
-        """Make blocks as large as the longest row; return False if it fits already, so that something else is wrong."""
+        """Enlarge the blocks to the longest row; return False if it fits already, and something else is wrong."""
         with open_binary(self.path, "rb") as file:
             longest = min(_longest_row(file), MAX_ROW_SIZE)
         grows = longest >= self.block_size
