@@ -311,6 +311,25 @@ def test_a_row_too_far_for_float32_is_computed_in_float64(monkeypatch):
     assert float(near[77]) == pytest.approx(d[77].min(), rel=1e-6)
 
 
+@pytest.mark.parametrize("d", [4, 12])
+def test_priors_decide_between_equal_centers_at_any_temperature(monkeypatch, d):
+    """Check temperatures whose inverse is out of range for float32, for rows on the centers."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    x = np.zeros((50, d), np.float32)
+    for t in 10.0 ** np.arange(-40, 5, 5):
+        stats = compute_stats(x, np.zeros((2, d)), t, b=np.log([0.2, 0.8]))
+        np.testing.assert_allclose(stats.weight, [10, 40], rtol=1e-5)
+        assert stats.distortion.min() >= 0
+
+
+def test_distortions_are_not_negative(monkeypatch):
+    """Check priors at a temperature far above all distances, which are 0."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    b = np.log([0.37, 0.22, 0.01, 0.26, 0.14])
+    stats = compute_stats(np.ones((118, 3), np.float32), np.ones((5, 3)), 27.4, b=b)
+    assert stats.distortion.min() >= 0
+
+
 @pytest.mark.parametrize("scale", [1e30, 1e-30])
 @pytest.mark.parametrize("d", [4, 12])
 def test_weights_of_any_size(monkeypatch, scale, d):

@@ -180,7 +180,7 @@ def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Arr
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
     biased_distortion = chunks.total(totals, AccumulateArguments.distortion_total)
-    distortion = biased_distortion + weight * b / prepared.beta
+    distortion = np.maximum(biased_distortion + weight * b / prepared.beta, 0.0)  # the difference may be only rounding
     if n > 0:
         check_distances(chunks.numbers, float(distortion.sum() / n))
     irls_weight = factor * weight

@@ -80,7 +80,7 @@ def prepare_pass(
     Raises
     ------
     OutOfRangeError
-        If squares overflow in floats of this size.
+        If squares, or their products with beta, overflow in floats of this size.
     """
     distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
     beta *= distance_factor
@@ -88,7 +88,7 @@ def prepare_pass(
         high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
         z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
-    _check_range(bits, scale, high, norms, bias)
+    _check_range(bits, scale, beta, high, norms, bias)
     (k, d), n = c.shape, len(block)
     padded_d = round_up(d, lanes(bits))
     min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
@@ -130,10 +130,10 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
     return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
 
 
-def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array) -> None:
-    """Raise OutOfRangeError if squares overflow."""
+def _check_range(bits: int, scale: float, beta: float, high: Array, norms: Array, bias: Array) -> None:
+    """Raise OutOfRangeError if squares or their products with beta overflow."""
     limit = MAX_DISTANCE[bits]
-    fits = norms.max() < limit and np.abs(bias).max() < limit and np.isfinite(high).all()
+    fits = norms.max() < limit and np.abs(bias).max() < limit and np.isfinite(high).all() and beta < limit**0.9
     if not (fits and limit**-0.5 < scale < limit**0.5):
         raise OutOfRangeError
 
@@ -141,7 +141,6 @@ def _check_range(bits: int, scale: float, high: Array, norms: Array, bias: Array
 def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int) -> dict[str, Any]:
     """Return the settings of `PassArguments` by name."""
     roundoff = _roundoff(bits)
-    beta = min(beta, MAX_DISTANCE[bits] ** 0.9)
     return {
         "inverse_scale": 1 / scale,
         "beta": beta,
