@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from helpers import reference as ref
 from helpers.members import IRIS, MEMBERS, MONOTONE, START, W, member
-from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, load, save
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans, fit, kernels, load, save
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES
@@ -30,6 +30,25 @@ with warnings.catch_warnings():
 
 # Many fits here reach max_iter on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge")
+
+
+def test_learned_priors_of_float32_rows_can_be_saved(monkeypatch, tmp_path):
+    """Check that they sum to 1 although the sums of the compiled kernels are rounded."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x = rng.normal(size=(69, 4)).astype(np.float32)
+        model = SoftKMeans(5, temperature=100.0, priors="learned", max_iter=3, random_state=0).fit(x)
+        assert model.priors_.sum() == pytest.approx(1, abs=1e-14)
+        save(model, tmp_path / "model")
+        np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(x), model.predict_proba(x))
+
+
+def test_restarts_with_textbook_updates_and_a_temperature_per_cluster_are_compared():
+    common = {"temperature": [0.3, 0.5, 1.0], "distance": "euclidean", "update": "mean", "random_state": 0}
+    model = SoftKMeans(3, n_init=4, init="random", **common).fit(IRIS)
+    assert min(model.restarts_) == 0
+    assert np.isfinite(model.restarts_).all()
 
 
 # Comparison with other implementations

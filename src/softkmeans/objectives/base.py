@@ -190,7 +190,8 @@ class Objective(ABC):
             centers = torch.where(frozen[:, None], params.centers, centers)
         log_prior = params.log_prior
         if self.spec.learn_priors:
-            log_prior = (self._cluster_weights(stats) / stats.n).clamp_min(MIN_PRIOR).log()
+            weights = self._cluster_weights(stats)  # in float32 kernels, rounding changes their sum
+            log_prior = (weights / weights.sum()).clamp_min(MIN_PRIOR).log()
         return Params(centers, self._temperature_update(centers, params, stats), log_prior)
 
     def _temperature_update(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:

@@ -47,6 +47,9 @@ class FixedPoint(FreeEnergy):
 
     @override
     def selection_value(self, params: Params, sums: PassStats) -> float:
+        """Return the free energy; if each cluster has a temperature, there is none, and the NLL takes its place."""
+        if self.temperature.per_cluster:
+            return NegativeLogLikelihood(self.scaling, self.temperature, self.spec).value(params, sums)
         return self.free_energy(params, sums)
 
 
