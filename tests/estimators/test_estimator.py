@@ -833,6 +833,9 @@ BAD = {
     "max_iter": ({"max_iter": 0.5}, "max_iter=0.5"),
     "tol": ({"tol": -1}, "tol=-1"),
     "distance": ({"distance": "l1"}, "distance='l1' is not known"),
+    "random_state text": ({"random_state": "x"}, "random_state='x': expected an integer from 0 to"),
+    "random_state negative": ({"random_state": -1}, "random_state=-1: expected"),
+    "device without numbers": ({"device": "meta"}, "device='meta' can't be used"),
 }
 
 

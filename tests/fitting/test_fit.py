@@ -282,6 +282,8 @@ BAD = {
     "negative weights": ({"sample_weight": -WEIGHTS}, "240 negative values"),
     "zero weights": ({"sample_weight": np.zeros(240)}, "zero for every row"),
     "weights with nan": ({"sample_weight": np.full(240, np.nan)}, "sample_weight contains NaN or infinity: 240 of 240"),
+    "random_state text": ({"random_state": "x"}, "random_state='x': expected an integer from 0 to"),
+    "random_state negative": ({"random_state": -1}, "random_state=-1: expected"),
     "cosine of zeros": ({"x": np.vstack([BLOBS, np.zeros((1, 3))]), "distance": "cosine"}, "all zeros"),
     "cosine of one feature": ({"x": BLOBS[:, :1], "distance": "cosine"}, "needs at least 2 features"),
 }

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..errors import InputError
+
 
 def as_generator(random_state: Any) -> np.random.Generator:
     """Return a generator from a seed, a Generator or a RandomState, which it continues; NumPy 2.1 has no such function.
@@ -21,7 +23,10 @@ def as_generator(random_state: Any) -> np.random.Generator:
     """
     if isinstance(random_state, np.random.RandomState):
         return np.random.Generator(random_state._bit_generator)
-    return np.random.default_rng(random_state)
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise _error(random_state) from None
 
 
 def draw_seed(random_state: Any) -> int:
@@ -34,4 +39,13 @@ def draw_seed(random_state: Any) -> int:
     """
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
-    return int(check_random_state(random_state).randint(2**31))
+    try:
+        generator = check_random_state(random_state)
+    except (TypeError, ValueError):
+        raise _error(random_state) from None
+    return int(generator.randint(2**31))
+
+
+def _error(random_state: Any) -> InputError:
+    expected = "an integer from 0 to 2**32 - 1, a NumPy Generator or RandomState, or None"
+    return InputError(parameter="random_state", value=random_state, expected=expected)

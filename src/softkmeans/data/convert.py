@@ -178,7 +178,7 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
     try:
         name = str(dtype).removeprefix("torch.")
         name = name if name == "bfloat16" else np.dtype(name if isinstance(dtype, str) else dtype).name
-    except TypeError:
+    except (TypeError, ValueError):
         return None
     torch_dtype = getattr(torch, name, None)
     return torch_dtype if isinstance(torch_dtype, torch.dtype) else None
