@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from helpers.fuzzing import examples
-from softkmeans import Callback, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
+from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
 from softkmeans.solvers import Adam, Em, Lbfgs
 from softkmeans.temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
 
@@ -38,6 +38,11 @@ LAYER = SoftKMeansLayer(3, 4, 0.3, centroids=torch.tensor(X[[0, 60, 120]]))
 
 def soft(x=X, **parameters):
     return SoftKMeans(**({"n_clusters": 3, "random_state": 0} | parameters)).fit(x)
+
+
+def shared():
+    model = soft()
+    return model.set_params(init=model.cluster_centers_)
 
 
 def trained():
@@ -78,6 +83,7 @@ MODELS = {
     "Calibrated": (lambda: soft(temperature=Calibrated()), X),
     "a rule's name": (lambda: soft(temperature="perplexity:1.3"), X),
     "Lbfgs": (lambda: soft(solver=Lbfgs(), temperature=0.4), X),
+    "start that is also the result": (shared, X),
     "layer": (lambda: SoftKMeans.from_layer(LAYER), X),
     "trained layer": (trained, X),
 }
@@ -416,6 +422,10 @@ TAMPERED = {
     "scaler short": (tensor("scaler.mean_", lambda m: m[:2]), ""),
     "scaler half there": (tensor("scaler.scale_", None), "damaged"),
     "scaler NaN": (tensor("scaler.scale_", with_nan), ""),
+    "scaler of 0": (tensor("scaler.scale_", lambda s: s * 0), "damaged, .*scale_ is invalid"),
+    "scaler of negative variances": (tensor("scaler.var_", lambda v: -v), "damaged, .*var_ is invalid"),
+    "priors huge": (tensor("priors_", lambda p: p * 1.7e308), "damaged, .*priors"),
+    "type of the centers an object": (other(content__parameters__dtype={"kind": "em"}), "damaged, .*dtype"),
     "history without columns": (tensor("history_", lambda h: h[:, :0]), "damaged"),
     "history narrow": (tensor("history_", lambda h: h[:, :3]), "damaged"),
     "history flat": (tensor("history_", np.ravel), "damaged"),
@@ -424,6 +434,23 @@ TAMPERED = {
     "history without weights": (tensor("cluster_weights_", None), "damaged"),
     "weights of other clusters": (tensor("cluster_weights_", lambda w: np.ones(99)), ""),
 }
+
+
+TINY = {
+    "temperature": (SoftKMeans(3), other(content__attributes__temperature_=1e-320)),
+    "noise distance": (SoftKMeans(3, noise_distance=2.0), other(content__parameters__noise_distance=5e-324)),
+    "fuzzy": (FuzzyCMeans(3, noise_distance=2.0), other(content__parameters__noise_distance=5e-324)),
+}
+
+
+@pytest.mark.parametrize("case", TINY)
+def test_tiny_distances_and_temperatures_give_finite_memberships(case, tmp_path):
+    model, change = TINY[case]
+    save(model.set_params(random_state=0).fit(X), tmp_path / "m.safetensors")
+    metadata, tensors = parsed(tmp_path / "m.safetensors")
+    change(metadata, tensors)
+    unparsed(tmp_path / "tiny.safetensors", metadata, tensors)
+    assert np.isfinite(load(tmp_path / "tiny.safetensors").predict_proba(X)).all()
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -20,6 +20,8 @@ from .block import Block
 from .source import ScaledSource, Source
 from .validation import check_signs
 
+MIN_DISTANCE, MAX_DISTANCE = 1e-300, 1e300  # of the noise cluster, in the units of the scaled data
+
 
 class Scaling(NamedTuple):
     """Centering by a shift and scaling by a power of two: the result is near the origin and has a spread near 1.
@@ -124,6 +126,10 @@ class Scaling(NamedTuple):
     def view(self, source: Source) -> Source:
         """Return a source of the same rows, centered and scaled."""
         return ScaledSource(source, self)
+
+    def transform_distance(self, distance: float) -> float:
+        """Convert a distance to the units of the scaled data; it stays finite and above 0."""
+        return min(max(distance / self.unit, MIN_DISTANCE), MAX_DISTANCE)
 
     @property
     def unit(self) -> float:

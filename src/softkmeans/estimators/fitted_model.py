@@ -30,6 +30,7 @@ from ..model.params import MIN_PRIOR, ModelSpec, Params
 from ..model.stats import Stats
 from ..settings import RunOptions, Settings, documented
 from ..temperature import as_temperature
+from ..temperature.base import MIN_TEMPERATURE
 
 Array = NDArray[np.float64]
 
@@ -86,9 +87,11 @@ class Clustering:
         largest = float(t.max()) if rule.uses_temperature else noise_distance or 1.0
         self.distance, self.scaling = distance, Scaling.around(distance, centers, largest)
         self.centers = self.scaling.transform(centers)
-        noise = None if noise_distance is None else noise_distance / self.scaling.unit
+        noise = None if noise_distance is None else self.scaling.transform_distance(float(noise_distance))
         log_prior = _log_prior(priors, len(centers), noise).to(centers)
-        used = t.expand(len(centers)) / self.scaling.unit if rule.uses_temperature else centers.new_ones(len(centers))
+        used = centers.new_ones(len(centers))
+        if rule.uses_temperature:  # far below the scale of the centers, its inverse would overflow
+            used = (t.expand(len(centers)) / self.scaling.unit).clamp_min(MIN_TEMPERATURE)
         self.params = Params(self.centers, used, log_prior)
         self.spec = ModelSpec(rule, noise=noise, per_cluster=rule.uses_temperature and t.ndim > 0)
         self.beta, self.b, self.rule = make_logits(self.params, self.spec, distance)

@@ -119,7 +119,7 @@ def _scaled_noise_distance(
         problem, hint = "is not supported with a temperature per cluster", "use one temperature for all"
     if problem:
         raise InputError(problem, parameter="noise_distance", value=noise_distance, hint=hint)
-    return float(noise_distance) / scaling.unit
+    return scaling.transform_distance(float(noise_distance))
 
 
 def _frozen_mask(frozen: Any, init: Any, scaling: Scaling) -> Tensor | None:

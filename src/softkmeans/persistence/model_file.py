@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .._utils.atomic import atomic_write
 from .._utils.registry import Registry
+from ..callbacks import Step
 from ..data.block import as_tensor
 from ..data.frames import as_rows
 from ..errors import InputError, Message, Setting, warn
@@ -113,7 +114,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if "cluster_weights_" in attributes:  # missing if the estimator was built from a layer
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
         steps = [step[:-1] for step in estimator.history_]  # without the centers, which a history does not hold
-        tensors["history_"] = torch.tensor(steps, dtype=torch.float64)
+        tensors["history_"] = torch.tensor(steps, dtype=torch.float64).reshape(len(steps), len(Step._fields) - 1)
     to_save = {name: value for name, value in estimator.get_params().items() if name not in FIT_PARAMETERS}
     parameters = {name: _to_json(name, value, tensors) for name, value in to_save.items()}
     content = {
@@ -133,8 +134,10 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         fitted = {name: getattr(scaler, name) for name in SCALER_ATTRIBUTES}
         tensors |= {f"scaler.{name}": torch.as_tensor(value) for name, value in fitted.items() if value is not None}
     metadata = {"format": FORMAT, "version": str(VERSION), "content": json.dumps(content)}
+    # Parameters and attributes may be the same array; a file holds each of its tensors.
+    copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        temporary.write_bytes(to_bytes(tensors, metadata))
+        temporary.write_bytes(to_bytes(copies, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Model:

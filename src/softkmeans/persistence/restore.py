@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ..callbacks import Step
+from ..data.convert import floating_dtype
 from ..distances import as_distance
 from ..estimators.base import SoftClusterer
 from ..estimators.pipeline import Model
@@ -46,7 +47,7 @@ MAY_BE_NAN = ("free_energy_",)  # if each cluster has its own temperature
 # Fields of Stats that have another name in files of version 2.
 STATS_NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
 RULE_FIELD_IN_FILE = ("noise_logit=", "outside=")  # likewise, in the description of the assignment rule
-MAX_ROUNDING_ERROR = 1e-9  # of the sum of the priors
+MAX_ROUNDING_ERROR = 1e-6  # of the sum of the priors, in files of versions that did not normalize them
 CENTER_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -59,6 +60,7 @@ def check_parameters(estimator: SoftClusterer) -> None:
         as_temperature(settings.temperature)
     _require(estimator.device is None or isinstance(estimator.device, str), "the device must be a name")
     torch.device(estimator.device or "cpu")
+    floating_dtype(estimator.dtype, torch.empty(0))
 
 
 def restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -130,9 +132,10 @@ def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_cluste
     _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
     equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
     estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
-    are_priors = estimator.priors_.shape == (n_clusters,) and estimator.priors_.min() >= 0
+    priors = estimator.priors_
+    are_priors = priors.shape == (n_clusters,) and priors.min() >= 0 and priors.max() <= 1 + MAX_ROUNDING_ERROR
     _require(
-        bool(are_priors and estimator.priors_.sum() < 1 + MAX_ROUNDING_ERROR),
+        bool(are_priors and priors.sum() < 1 + MAX_ROUNDING_ERROR),
         "the priors must be at least 0 with a sum of at most 1",
     )
 
@@ -150,6 +153,8 @@ def with_scaler(estimator: SoftClusterer, content: dict[str, Any], tensors: dict
     for name, saved in is_saved.items():
         value = tensors[f"scaler.{name}"].numpy() if saved else None
         _require(value is None or value.shape == (estimator.n_features_in_,), f"the scaler's {name} has a wrong shape")
+        is_valid = value is None or bool(np.isfinite(value).all() and (name == "mean_" or value.min() >= 0))
+        _require(is_valid and (name != "scale_" or value is None or value.min() > 0), f"the scaler's {name} is invalid")
         setattr(scaler, name, value)
     scaler.n_features_in_ = estimator.n_features_in_
     if len(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "MIN_TEMPERATURE",
     "PARAMETRIC",
     "TEMPERATURES",
     "Fixed",
@@ -29,6 +30,9 @@ from ..errors import InputError
 from ..model.params import Params
 from ..model.stats import Stats
 from ..registries import PARAMETRIC, TEMPERATURES
+
+# In the units of the scaled data; outside of it or its inverse, logits or objectives could exceed the range of float64.
+MIN_TEMPERATURE = 1e-200
 
 
 class TemperatureRule(ABC):
@@ -120,7 +124,7 @@ def check_number(rule: str, number: Any) -> None:
 def scaled_temperature(temperature: float, scaling: Scaling) -> float:
     """Convert a temperature in the data's units to the units of the scaled data."""
     scaled = temperature / scaling.unit
-    if not 1e-200 < scaled < 1e200:  # otherwise logits or objectives could exceed the range of float64
+    if not MIN_TEMPERATURE < scaled < 1 / MIN_TEMPERATURE:
         raise InputError(
             f"is too far from the scale of the data, whose squared spread is about {scaling.unit:.3g}",
             parameter="temperature",
