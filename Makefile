@@ -4,7 +4,7 @@
 # make test-lowest  run every test with the lowest allowed versions of the dependencies, in .venv-lowest
 # make test-newest  run every test with the newest versions, in .venv-newest
 # make coverage     run every test, then list the lines that no test runs
-# make fuzz         run the property tests on many new examples
+# make fuzz         run the property tests on many new examples, and each fuzzer for MINUTES=5
 # make lint         ruff, mypy and import-linter
 # make docs         write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
 # make bench        run the benchmarks and write docs/benchmarks.md again
@@ -48,8 +48,11 @@ test-newest: .venv-newest/installed
 coverage: .venv/installed-dev
 	$(ONE_THREAD) $(BIN)/python $(PYTEST) --cov --cov-report=term-missing:skip-covered
 
+# The fuzzers run even if a property test fails; then the status is still that of a failure.
+MINUTES ?= 5
 fuzz: .venv/installed-dev
-	HYPOTHESIS_PROFILE=fuzz $(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m hypothesis
+	HYPOTHESIS_PROFILE=fuzz $(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m hypothesis; tests=$$?; \
+	    PYTHONPATH=tests $(ONE_THREAD) $(BIN)/python -m fuzz --minutes $(MINUTES) && exit $$tests
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

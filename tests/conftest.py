@@ -14,7 +14,7 @@ from softkmeans import cli, kernels
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # else it starts processes, each of which imports PyTorch
 
-collect_ignore = ["helpers"]  # shared tables and programs, no tests
+collect_ignore = ["fuzz", "helpers"]  # fuzzers, which run by themselves; shared tables and programs
 
 register_profiles()
 
