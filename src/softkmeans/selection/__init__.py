@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "COVARIANCE_TYPES",
     "CRITERIA",
     "RESAMPLES",
-    "SHAPES",
     "Criterion",
     "Fits",
     "Folds",
@@ -22,8 +22,9 @@ __all__ = [
 
 from ..registries import CRITERIA
 from . import summary
-from .covariance import SHAPES
+from .covariance import COVARIANCE_TYPES
 from .criterion import Criterion, Fits, Folds, first_within_error, highest, lowest
 from .diagnostics import diagnose
-from .n_clusters import Selection, select_n_clusters
+from .n_clusters import select_n_clusters
+from .result import Selection
 from .stability import RESAMPLES, Stability, stability

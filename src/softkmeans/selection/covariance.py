@@ -1,34 +1,35 @@
-"""Gaussian mixtures with one covariance for all clusters, of three shapes: spherical, diagonal and full ("tied").
+"""Gaussian mixtures with one covariance for all clusters, of three types: spherical, diagonal and full ("tied").
 
 Soft k-means fits spherical clusters only. If clusters are not spherical, the likelihood of a mixture of spherical
-clusters keeps increasing with their number. A comparison of the likelihoods of the three shapes reveals this. The
+clusters keeps increasing with their number. A comparison of the likelihoods of the three types reveals this. The
 mixtures are those of Banfield & Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 1993, with one
 covariance for all clusters.
 """
 
 from __future__ import annotations
 
-__all__ = ["MIN_RELATIVE_VARIANCE", "SHAPES", "GaussianMixture", "Shape", "gaussian_mixture"]
+__all__ = ["COVARIANCE_TYPES", "MIN_RELATIVE_VARIANCE", "CovarianceType", "GaussianMixture", "gaussian_mixture"]
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-MIN_RELATIVE_VARIANCE = 1e-12  # relative to the largest variance; directions with less count as flat (variance 0)
+MIN_RELATIVE_VARIANCE = 1e-12  # relative to the variance of all rows; less can't be told from rounding
 
 
-class Shape(NamedTuple):
-    """A shape that the covariance within clusters may have.
+class CovarianceType(NamedTuple):
+    """A type of the covariance within clusters.
 
     Attributes
     ----------
     description : str
-        What clusters of this shape look like.
+        What clusters with this covariance look like.
     covariance : callable
-        Function from the covariance (d, d) within clusters to that of the shape.
+        Function from the covariance (d, d) within clusters to that of the type.
     n_parameters : callable
         Function from d to the number of parameters of the covariance.
     """
@@ -38,14 +39,16 @@ class Shape(NamedTuple):
     n_parameters: Callable[[int], int]
 
 
-SHAPES: dict[str, Shape] = {
-    "spherical": Shape(
+COVARIANCE_TYPES: dict[str, CovarianceType] = {
+    "spherical": CovarianceType(
         "clusters are spherical",
         lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within),
         lambda d: 1,
     ),
-    "diag": Shape("clusters are elongated along the features", lambda within: within.diagonal().diag(), lambda d: d),
-    "tied": Shape(
+    "tied_diag": CovarianceType(
+        "clusters are elongated along the features", lambda within: within.diagonal().diag(), lambda d: d
+    ),
+    "tied": CovarianceType(
         "clusters are elongated, all in the same directions", lambda within: within, lambda d: d * (d + 1) // 2
     ),
 }
@@ -77,16 +80,27 @@ class GaussianMixture(NamedTuple):
         result: Tensor = (self.log_priors - distances / 2).logsumexp(1) + self.log_normalizer
         return result
 
+    def sample(self, n_samples: int, rng: np.random.Generator) -> Tensor:
+        """Draw rows (n_samples, d)."""
+        priors = self.log_priors.exp().cpu().numpy()
+        labels = torch.from_numpy(rng.choice(len(priors), n_samples, p=priors / priors.sum()))
+        noise = torch.from_numpy(rng.standard_normal((n_samples, self.centers.shape[1]))).to(self.centers)
+        result: Tensor = torch.linalg.solve(self.axes, self.centers[labels] + noise, left=False)
+        return result
+
 
 def gaussian_mixture(
-    shape: str, centers: Tensor, fractions: Tensor, priors: Tensor, covariance: Tensor
-) -> GaussianMixture | None:
-    """Return the mixture of a shape, or None if the clusters have no variance along some direction.
+    covariance_type: str, centers: Tensor, fractions: Tensor, priors: Tensor, covariance: Tensor
+) -> GaussianMixture:
+    """Return the mixture of a type.
+
+    Variances within clusters are at least `MIN_RELATIVE_VARIANCE` times those of all rows: clusters of equal rows get
+    a density that is high, but finite.
 
     Parameters
     ----------
-    shape : str
-        One of `SHAPES`.
+    covariance_type : str
+        One of `COVARIANCE_TYPES`.
     centers : Tensor (k, d)
         Means of the rows weighted by their memberships.
     fractions : Tensor (k,)
@@ -97,14 +111,25 @@ def gaussian_mixture(
         Covariance of all rows.
     """
     deviations = centers - fractions @ centers
-    within = SHAPES[shape].covariance(covariance - deviations.T @ (fractions[:, None] * deviations))
-    if shape == "tied":
+    within = covariance - deviations.T @ (fractions[:, None] * deviations)
+    # In units of the standard deviation of all rows, so that features of small units are not taken for constant.
+    unit = _standard_deviations(covariance_type, covariance)
+    within = COVARIANCE_TYPES[covariance_type].covariance(within / torch.outer(unit, unit))
+    if covariance_type == "tied":
         variances, axes = torch.linalg.eigh(within)
     else:  # the covariance is diagonal
         variances = within.diagonal()
         axes = torch.eye(len(variances)).to(variances)
-    if not variances.min() > MIN_RELATIVE_VARIANCE * covariance.diagonal().max():
-        return None
-    axes = axes / variances.sqrt()
-    log_normalizer = -0.5 * (len(variances) * math.log(2 * math.pi) + float(variances.log().sum()))
+    variances = variances.clamp_min(MIN_RELATIVE_VARIANCE)
+    axes = axes / unit[:, None] / variances.sqrt()
+    log_volume = float(unit.log().sum() + variances.log().sum() / 2)
+    log_normalizer = -0.5 * len(variances) * math.log(2 * math.pi) - log_volume
     return GaussianMixture(centers @ axes, axes, priors.log(), log_normalizer)
+
+
+def _standard_deviations(covariance_type: str, covariance: Tensor) -> Tensor:
+    """Return the standard deviations (d,) of all rows; a common one for spherical clusters."""
+    variances = covariance.diagonal()
+    if covariance_type == "spherical":
+        variances = variances.mean().expand_as(variances)
+    return variances.clamp_min(torch.finfo(variances.dtype).tiny).sqrt()

@@ -30,7 +30,7 @@ from .criterion import Criterion, Fits, Values, first_within_error, highest, low
 def _icl(fits: Fits) -> Values:
     """Return the integrated completed likelihood (m,)."""
     entropies: Values = np.array([model.entropy_ for model in fits.models.values()])
-    return fits.bic + 2 * entropies
+    return fits.bic + 2 * fits.weight_scale * entropies
 
 
 def _held_out(fits: Fits) -> Values:

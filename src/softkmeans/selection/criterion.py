@@ -61,12 +61,14 @@ class Fits(NamedTuple):
         Weights of the rows.
     models : dict of int to SoftKMeans
         The fitted model for each number of clusters, in increasing order.
-    shape : str
-        The shape of clusters with the best BIC.
+    covariance_type : str
+        The covariance within clusters with the best BIC.
     bic : ndarray (m,)
-        BIC for clusters of this shape.
+        BIC for clusters with this covariance.
+    weight_scale : float
+        Factor of the weights of the rows, with which they add up to the number of rows.
     folds : Folds or None
-        Cross-validation with clusters of this shape; given to criteria with ``needs=("cv",)``.
+        Cross-validation for clusters with this covariance; given to criteria with ``needs=("cv",)``.
     path : AnnealingPath or None
         The annealing path; given to criteria with ``needs=("path",)``.
     rng : numpy Generator
@@ -76,8 +78,9 @@ class Fits(NamedTuple):
     X: Any
     sample_weight: Any
     models: dict[int, SoftKMeans]
-    shape: str
+    covariance_type: str
     bic: Values
+    weight_scale: float
     folds: Any  # not optional for type checkers, as criteria that need them get them
     path: Any
     rng: np.random.Generator

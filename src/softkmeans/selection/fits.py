@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["fit_each_number", "fit_folds"]
+__all__ = ["Mixtures", "fit_each_number", "fit_folds", "fit_mixture", "fit_mixtures"]
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
@@ -20,11 +20,9 @@ from ..data.block import as_tensor, pick
 from ..data.convert import as_source
 from ..data.frames import as_rows
 from ..data.ordering import count_distinct, sorted_rows
-from ..data.scaling import Scaling
 from ..data.source import Source
-from ..distances import as_distance
 from ..estimators.soft_kmeans import SoftKMeans
-from ..seeding import add_centers
+from .growth import grow_centers
 
 
 def fit_each_number(
@@ -35,22 +33,36 @@ def fit_each_number(
     sample_weight: ArrayLike | Tensor | None,
     rng: np.random.Generator,
     on_fit: Callable[[int], Any] | None,
+    previous: SoftKMeans | None = None,
 ) -> dict[int, SoftKMeans]:
     """Fit each number of clusters twice, and return the model with the higher likelihood for each.
 
     One fit starts from the template's initialization, the other from the centers of the previous model and additional
-    ones that k-means++ draws. With many clusters, each of the two fits can end in a poor optimum that the other avoids.
+    ones (`growth.grow_centers`). With many clusters, each of the two can end in a poor optimum that the other avoids.
+
+    Parameters
+    ----------
+    X, source : table and Source (n, d)
+        The rows, as the user gave them and as a source.
+    ks : sequence of int
+        Numbers of clusters, in increasing order.
+    template : SoftKMeans
+        Its parameters are used for every fit.
+    sample_weight : array-like or Tensor (n,), or None
+        Weights of the rows.
+    rng : numpy Generator
+        Source of randomness.
+    on_fit : callable or None
+        Called with each number of clusters, after its fit.
+    previous : SoftKMeans, optional
+        A fitted model with fewer clusters, whose centers the first of these fits starts from.
     """
-    distance = as_distance(template.distance)
-    scaling = Scaling.of(source, distance)
-    view, models, previous = scaling.view(source), dict[int, SoftKMeans](), None
-    rows = sorted_rows(view)
+    rows, models = sorted_rows(source), dict[int, SoftKMeans]()
     for k in ks:
         fits = [clone(template).set_params(n_clusters=k, random_state=int(rng.integers(2**31)))]
         if previous is not None:
-            previous_centers = scaling.transform(as_tensor(previous.cluster_centers_).to(source.device, source.dtype))
-            centers = scaling.inverse_transform(add_centers(view, rows, previous_centers, k, distance, rng))
-            fits.append(clone(fits[0]).set_params(init=centers.cpu().numpy(), n_init=1))
+            centers = grow_centers(previous, source, rows, k, rng)
+            fits.append(clone(fits[0]).set_params(init=centers, n_init=1))
         for model in fits:
             model.fit(X, sample_weight=sample_weight)
         models[k] = previous = max(fits, key=lambda model: _rounded_likelihood(model, source))
@@ -65,6 +77,78 @@ def _rounded_likelihood(model: SoftKMeans, source: Source) -> float:
     weight = source.weight()
     mean = float(log_density.mean() if weight is None else weight @ log_density / weight.sum())
     return round(mean, 9)
+
+
+class Mixtures(NamedTuple):
+    """Two mixtures with learned priors and the same number of clusters.
+
+    Attributes
+    ----------
+    of_model : SoftKMeans
+        Fitted from the centers of the model; its memberships give the covariances of clusters that are not spherical.
+    likeliest : SoftKMeans
+        The likelier one of this mixture and of one that was fitted from other centers, for spherical clusters.
+    """
+
+    of_model: SoftKMeans
+    likeliest: SoftKMeans
+
+    def get(self, covariance_type: str) -> SoftKMeans:
+        """Return the mixture for a type of covariance."""
+        return self.likeliest if covariance_type == "spherical" else self.of_model
+
+
+def fit_mixtures(
+    models: dict[int, SoftKMeans],
+    rows: Any,
+    source: Source,
+    sample_weight: ArrayLike | Tensor | None,
+    rng: np.random.Generator,
+) -> dict[int, Mixtures]:
+    """Fit each model again with learned priors, to the same rows.
+
+    With equal priors, clusters of unequal sizes have a low likelihood, and a fit divides a large cluster where it
+    should find a small one. So each number is also fitted from the centers of the previous number and additional ones.
+    Models that already have learned priors are returned as they are.
+
+    Parameters
+    ----------
+    models : dict of int to SoftKMeans
+        The fitted models, in increasing order of their numbers of clusters.
+    rows : table (n, d)
+        The rows that they were fitted to.
+    source : Source
+        The same rows and their weights.
+    sample_weight : array-like or Tensor (n,), or None
+        The same weights.
+    rng : numpy Generator
+        Source of randomness.
+    """
+    template = next(iter(models.values()))
+    if isinstance(template.priors, str) and template.priors == "learned":
+        return {k: Mixtures(model, model) for k, model in models.items()}
+    in_order, mixtures, previous = sorted_rows(source), dict[int, Mixtures](), None
+    for k, model in models.items():
+        fits = [fit_mixture(model, as_tensor(model.cluster_centers_).cpu().numpy(), rows, sample_weight)]
+        if previous is not None:
+            fits.append(fit_mixture(model, grow_centers(previous, source, in_order, k, rng), rows, sample_weight))
+        previous = max(fits, key=lambda fit: _rounded_likelihood(fit, source))
+        mixtures[k] = Mixtures(fits[0], previous)
+    return mixtures
+
+
+def fit_mixture(
+    template: SoftKMeans,
+    centers: NDArray[Any],
+    rows: Any,
+    sample_weight: ArrayLike | Tensor | None,
+) -> SoftKMeans:
+    """Fit a copy of a model with learned priors, starting from centers (k, d)."""
+    start = {"n_clusters": len(centers), "init": centers, "n_init": 1, "local_search": False}
+    mixture: SoftKMeans = clone(template).set_params(priors="learned", **start)
+    with warnings.catch_warnings():  # the user is told about problems of the models, not of these copies
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return mixture.fit(rows, sample_weight=sample_weight)
 
 
 def fit_folds(
@@ -85,14 +169,9 @@ def fit_folds(
         )
         source = as_source(train, train_weights)
         n_distinct = count_distinct(source)
-        fitted = {k: _refit(model, train, train_weights) for k, model in models.items() if k <= n_distinct}
+        fitted = {
+            k: fit_mixture(model, as_tensor(model.cluster_centers_).cpu().numpy(), train, train_weights)
+            for k, model in models.items()
+            if k <= n_distinct
+        }
         yield source, fitted, as_source(test, test_weights)
-
-
-def _refit(model: SoftKMeans, rows: Any, weights: Tensor | None) -> SoftKMeans:
-    """Fit a copy of a model on other rows, starting from its centers."""
-    copy: SoftKMeans = clone(model).set_params(init=np.asarray(as_tensor(model.cluster_centers_).cpu()))
-    copy.set_params(n_init=1, local_search=False)
-    with warnings.catch_warnings():  # all rows of a cluster may be in the fold, which is not a problem of the model
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return copy.fit(rows, sample_weight=weights)

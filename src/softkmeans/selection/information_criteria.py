@@ -1,8 +1,8 @@
-"""Likelihoods and BIC of fitted models, for several shapes of clusters, on the rows and on resamples of them."""
+"""Likelihoods and BIC of fitted mixtures, for several types of covariance, on the rows and on resamples of them."""
 
 from __future__ import annotations
 
-__all__ = ["Candidate", "ShapeComparison", "candidates", "compare_shapes", "log_likelihoods"]
+__all__ = ["WEIGHTS", "Candidate", "Comparison", "Weighting", "candidates", "compare", "log_likelihoods"]
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,98 +14,154 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._utils.information import bic
-from ..data.block import Block
+from ..data.block import Block, as_tensor
 from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import as_distance
-from ..errors import InputError, Message, Setting, warn
+from ..errors import InputError, Message, Setting
 from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import as_temperature
 from ..temperature.moments import MAX_COVARIANCE_FEATURES, covariance
-from .covariance import MIN_RELATIVE_VARIANCE, SHAPES, gaussian_mixture
+from .covariance import COVARIANCE_TYPES, MIN_RELATIVE_VARIANCE, gaussian_mixture
+from .fits import Mixtures
+
+MIN_ROWS_PER_CLUSTER = 2  # on average; fewer rows say nothing about the variance within clusters
+STRONG_EVIDENCE = 6.0  # a difference of BIC that is "strong" (Kass & Raftery, "Bayes factors", JASA 1995)
 
 Values = NDArray[np.float64]
+WEIGHTS = ("relative", "counts")  # what the weights of rows may mean
+
+
+class Weighting(NamedTuple):
+    """How the weights of rows enter a criterion.
+
+    Attributes
+    ----------
+    n : float
+        The number of rows that the weighted rows count as.
+    scale : float
+        Factor of the weights, so that their sum is n.
+    """
+
+    n: float
+    scale: float
+
+    @classmethod
+    def of(cls, source: Source, weights: str) -> Weighting:
+        """Return the weighting of a source's rows, "relative" or "counts".
+
+        Relative weights count as n = (Σw)² / Σw² rows (Kish, "Survey sampling", 1965), so that a common factor changes
+        nothing. Counts are those of repeated rows, and n = Σw.
+        """
+        weight = source.weight()
+        if weight is None:
+            return cls(float(source.n_rows), 1.0)
+        total = float(weight.sum())
+        if weights == "counts":
+            return cls(total, 1.0)
+        shares = weight / weight.max()  # their squares can't overflow
+        n = float(shares.sum().square() / shares.square().sum())
+        return cls(n, n / total)
 
 
 class Candidate(NamedTuple):
-    """A number of clusters and a shape of clusters, with the density of the fitted mixture.
+    """A number of clusters and a type of covariance, with the density of the fitted mixture.
 
     Attributes
     ----------
     n_clusters : int
         Number of clusters k.
-    shape : str
-        One of `covariance.SHAPES`.
+    covariance_type : str
+        One of `covariance.COVARIANCE_TYPES`.
     n_parameters : int
         Number of fitted parameters.
     log_density : callable or None
-        Function from a block of rows to their log-density (m,), in the data's units; None if clusters have no variance
-        along some direction, and the density is unbounded.
+        Function from a block of rows to their log-density (m,), in the data's units; None if there are too few rows for
+        this number of parameters.
+    sample : callable or None
+        Function from a number of rows and a generator to as many rows (m, d) of the mixture.
     """
 
     n_clusters: int
-    shape: str
+    covariance_type: str
     n_parameters: int
     log_density: Callable[[Block], Tensor] | None
+    sample: Callable[[int, np.random.Generator], Tensor] | None = None
 
 
-def candidates(source: Source, models: Mapping[int, SoftKMeans]) -> list[Candidate]:
-    """Return the models fitted on a source's rows, each with every shape of clusters and the same memberships.
+def candidates(source: Source, mixtures: Mapping[int, Mixtures], n: float) -> list[Candidate]:
+    """Return the mixtures fitted on a source's rows, each with every type of covariance and the same memberships.
 
     With another distance than the squared Euclidean one, a noise cluster, a single feature or more than
-    `MAX_COVARIANCE_FEATURES` features, return the models themselves only.
+    `MAX_COVARIANCE_FEATURES` features, return the mixtures themselves only. ``n`` is the number of rows.
     """
-    first = next(iter(models.values()))
-    has_one_shape = not as_distance(first.distance).is_squared or first.noise_distance is not None
-    if has_one_shape or not 1 < source.n_features <= MAX_COVARIANCE_FEATURES:
-        return [_model_candidate(model, source) for model in models.values()]
+    first = next(iter(mixtures.values())).of_model
+    has_one_type = not as_distance(first.distance).is_squared or first.noise_distance is not None
+    if has_one_type or source.n_features > MAX_COVARIANCE_FEATURES:
+        return [_model_candidate(mixture.likeliest, source) for mixture in mixtures.values()]
     scaling = Scaling.of(source, as_distance("sqeuclidean"))
     total = covariance(scaling.view(source))
-    return [_shape_candidate(model, shape, source, scaling, total) for model in models.values() for shape in SHAPES]
+    types = COVARIANCE_TYPES if source.n_features > 1 else ["spherical"]
+    return [
+        _candidate(mixture.get(covariance_type), covariance_type, source, scaling, total, n)
+        for mixture in mixtures.values()
+        for covariance_type in types
+    ]
 
 
-def _model_candidate(model: SoftKMeans, source: Source) -> Candidate:
-    """Return the model itself as a candidate."""
-    clustering = model._clustering(source)
+def _model_candidate(mixture: SoftKMeans, source: Source) -> Candidate:
+    """Return the mixture itself as a candidate."""
+    clustering = mixture._clustering(source)
 
     def log_density(block: Block) -> Tensor:
         return clustering.objective(ArraySource(block.rows, None, block.device, block.dtype))
 
-    return Candidate(len(model.cluster_centers_), "spherical", model.n_parameters(), log_density)
+    def sample(n_samples: int, rng: np.random.Generator) -> Tensor:
+        return as_tensor(mixture.sample(n_samples, random_state=rng)[0])
+
+    return Candidate(len(mixture.cluster_centers_), "spherical", mixture.n_parameters(), log_density, sample)
 
 
-def _shape_candidate(model: SoftKMeans, shape: str, source: Source, scaling: Scaling, total: Tensor) -> Candidate:
-    """Return the candidate with a model's memberships and clusters of a shape; ``total`` is the covariance (d, d)."""
-    if shape == "spherical":
-        candidate, temperature_rule = _model_candidate(model, source), as_temperature(model.temperature)
-        variance = float(np.min(model.temperature_)) / 2 / scaling.scale**2
-        is_estimated = temperature_rule.learned or temperature_rule.solves_equation
-        is_flat = is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(total.diagonal().max())
-        return candidate._replace(log_density=None) if is_flat else candidate
-    centers, fractions = _means(model, source, scaling)
-    n_clusters, n_features = centers.shape
-    n_parameters = centers.numel() + n_clusters - 1 + SHAPES[shape].n_parameters(n_features)
-    mixture = None
-    if shape != "tied" or source.n_rows > source.n_features:  # else some direction certainly has no variance
-        mixture = gaussian_mixture(shape, centers, fractions, fractions.clamp_min(1e-300), total)
-    if mixture is None:
-        return Candidate(n_clusters, shape, n_parameters, None)
+def _candidate(
+    mixture: SoftKMeans, covariance_type: str, source: Source, scaling: Scaling, total: Tensor, n: float
+) -> Candidate:
+    """Return the candidate with a mixture's memberships and a covariance; ``total`` is that of all rows (d, d)."""
+    n_clusters, n_features = mixture.cluster_centers_.shape
+    n_parameters = n_clusters * n_features + n_clusters - 1 + COVARIANCE_TYPES[covariance_type].n_parameters(n_features)
+    n_directions = n_features if covariance_type == "tied" else 1
+    if n - n_clusters < max(n_directions, (MIN_ROWS_PER_CLUSTER - 1) * n_clusters):
+        return Candidate(n_clusters, covariance_type, n_parameters, None)
+    if covariance_type == "spherical" and not _is_collapsed(mixture, scaling, total):
+        return _model_candidate(mixture, source)
+    centers, fractions = _means(mixture, source, scaling)
+    fitted = gaussian_mixture(covariance_type, centers, fractions, fractions.clamp_min(1e-300), total)
     log_volume = n_features * math.log(scaling.scale)
 
     def log_density(block: Block) -> Tensor:
-        return mixture.log_density(scaling.transform(block.x)) - log_volume
+        return fitted.log_density(scaling.transform(block.x)) - log_volume
 
-    return Candidate(n_clusters, shape, n_parameters, log_density)
+    def sample(n_samples: int, rng: np.random.Generator) -> Tensor:
+        return scaling.inverse_transform(fitted.sample(n_samples, rng))
+
+    return Candidate(n_clusters, covariance_type, n_parameters, log_density, sample)
 
 
-def _means(model: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:
+def _is_collapsed(mixture: SoftKMeans, scaling: Scaling, total: Tensor) -> bool:
+    """Return whether a learned variance within clusters is so small that only rounding determines it."""
+    temperature_rule = as_temperature(mixture.temperature)
+    variance = float(np.min(mixture.temperature_)) / 2 / scaling.scale**2
+    is_estimated = temperature_rule.learned or temperature_rule.solves_equation
+    return is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(total.diagonal().mean())
+
+
+def _means(mixture: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:
     """Return the scaled means (k, d) of the rows weighted by their memberships, and the fractions (k,) of Σw.
 
     The model's centers are such means only up to the tolerance of the fit and the precision of their dtype. Both errors
     are too large if clusters are small and far apart: the covariance within clusters is then a small difference from
     that of all rows.
     """
-    clustering = model._clustering(source)
+    clustering = mixture._clustering(source)
     stats, own = clustering.stats(source), clustering.scaling
     means = torch.where(stats.weight[:, None] > 0, stats.weighted_sum / stats.weight[:, None], clustering.centers)
     return (means * own.scale + (own.shift - scaling.shift)) / scaling.scale, stats.weight / stats.weight.sum()
@@ -141,48 +197,78 @@ def log_likelihoods(
     return sums[:, :-1], sums[:, -1]
 
 
-class ShapeComparison(NamedTuple):
-    """The BIC of several numbers of clusters, for each shape of clusters.
+class Comparison(NamedTuple):
+    """The BIC of several numbers of clusters, for each type of covariance.
 
     Attributes
     ----------
-    best : str
-        The shape with the lowest BIC.
-    bic : dict of str to ndarray (m,)
-        BIC of each shape.
+    candidates : list of Candidate
+        All numbers with all types.
+    bic : ndarray (candidates,)
+        BIC of each; NaN for those without a density.
     resampled : ndarray (n_resamples,)
-        The number of clusters with the lowest BIC of any shape, for each resample of the rows.
+        The number of clusters with the lowest BIC of any type, for each resample of the rows.
     """
 
-    best: str
-    bic: dict[str, Values]
+    candidates: list[Candidate]
+    bic: Values
     resampled: NDArray[np.int64]
 
+    @property
+    def best_type(self) -> str:
+        """The simplest type with the same choice as the lowest BIC, unless the evidence against it is strong.
 
-def compare_shapes(
-    source: Source, models: Mapping[int, SoftKMeans], n_resamples: int, rng: np.random.Generator
-) -> ShapeComparison:
-    """Compute the BIC of models with every shape of clusters, on the rows and on resamples of them."""
-    options = candidates(source, models)
+        The estimated variances of spherical clusters always differ a little, by chance, along the features.
+        """
+        by_type = self.by_type()
+        lowest = {name: float(np.nanmin(values, initial=math.inf)) for name, values in by_type.items()}
+        best = min(lowest, key=lambda name: lowest[name])
+        choice = np.nanargmin(by_type[best])
+        limit = lowest[best] + STRONG_EVIDENCE
+        return next(
+            name for name, values in by_type.items() if lowest[name] <= limit and values[choice] == lowest[name]
+        )
+
+    def by_type(self) -> dict[str, Values]:
+        """Return the BIC (m,) of all numbers of clusters, for each type."""
+        lists: dict[str, list[float]] = {}
+        for candidate, value in zip(self.candidates, self.bic.tolist(), strict=True):
+            lists.setdefault(candidate.covariance_type, []).append(value)
+        return {covariance_type: np.array(column) for covariance_type, column in lists.items()}
+
+    def best(self, n_clusters: int) -> tuple[Candidate, float]:
+        """Return the candidate with the lowest BIC among those with a number of clusters, and its BIC.
+
+        If none has a density, return the first, and infinity.
+        """
+        options = [
+            option for option in zip(self.candidates, self.bic, strict=True) if option[0].n_clusters == n_clusters
+        ]
+        candidate, value = min(options, key=lambda option: math.inf if math.isnan(option[1]) else option[1])
+        return candidate, math.inf if math.isnan(value) else float(value)
+
+
+def compare(
+    source: Source,
+    mixtures: Mapping[int, Mixtures],
+    weighting: Weighting,
+    n_resamples: int = 0,
+    rng: np.random.Generator | None = None,
+) -> Comparison:
+    """Compute the BIC of mixtures with every type of covariance, on the rows and on resamples of them.
+
+    Raises
+    ------
+    InputError
+        If there are too few rows for all of these numbers of clusters.
+    """
+    options = candidates(source, mixtures, weighting.n)
     sums, weight = log_likelihoods(source, options, n_resamples, rng)
     n_parameters = sums.new_tensor([option.n_parameters for option in options])
-    values: Values = bic(sums, n_parameters, weight[:, None].log()).numpy()  # (1 + n_resamples, options)
-    lists: dict[str, list[float]] = {}
-    for option, value in zip(options, values[0].tolist(), strict=True):
-        lists.setdefault(option.shape, []).append(value)
-    by_shape = {shape: np.array(column) for shape, column in lists.items()}
-    _check_bounded(list(models), by_shape)
-    best = min(by_shape, key=lambda shape: np.nanmin(by_shape[shape], initial=math.inf))
-    resampled = np.array([option.n_clusters for option in options])[np.nanargmin(values[1:], 1)]
-    return ShapeComparison(best, by_shape, resampled)
-
-
-def _check_bounded(ks: list[int], bic_by_shape: Mapping[str, Values]) -> None:
-    """Warn if the likelihood is unbounded for some numbers of clusters; raise an InputError if it is for all."""
-    is_unbounded = np.isnan(np.array(list(bic_by_shape.values()))).all(0)  # (m,)
-    reason = "the clusters have no variance, so the likelihood is unbounded"
-    if is_unbounded.all():
-        raise InputError(reason, hint=Message("remove repeated rows, or lower ", Setting("k_range")))
-    if is_unbounded.any():
-        k = ks[int(is_unbounded.argmax())]
-        warn(f"with {k} clusters or more, {reason}: BIC and ICL cannot select these numbers", UserWarning)
+    log_n = (weight[:, None] * weighting.scale).clamp_min(1.0).log()
+    values: Values = bic(sums * weighting.scale, n_parameters, log_n).numpy()  # (1 + n_resamples, options)
+    if np.isnan(values[0]).all():
+        problem = f"{round(weighting.n)} rows can't be divided into {min(mixtures)} clusters that have a variance"
+        raise InputError(problem, hint=Message("lower ", Setting("k_range")))
+    ks = np.array([option.n_clusters for option in options])
+    return Comparison(options, values[0], ks[np.nanargmin(values[1:], 1)])

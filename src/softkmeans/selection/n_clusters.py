@@ -2,113 +2,40 @@
 
 from __future__ import annotations
 
-__all__ = ["Selection", "select_n_clusters"]
+__all__ = ["select_n_clusters"]
 
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from torch import Tensor
 
-from .._utils.checks import check_count
 from .._utils.random import as_generator
 from ..annealing import AnnealingPath, annealing_path
 from ..data.convert import as_source
 from ..data.ordering import count_distinct
 from ..data.source import Source
-from ..errors import InputError, Message, MissingExtraError, Setting
+from ..errors import InputError, Message, Setting, warn
 from ..estimators.soft_kmeans import SoftKMeans
-from ..model.assignment import as_assignment
 from ..registries import CRITERIA
 from ..settings import LINE_LENGTH
-from ..temperature import as_temperature
-from .covariance import SHAPES
+from .choice_warnings import choice_warnings
+from .confidence import gain_confidence
 from .criterion import Fits, Folds, Scores, describe, evaluate
-from .fits import fit_each_number, fit_folds
-from .information_criteria import ShapeComparison, candidates, compare_shapes, log_likelihoods
+from .fits import Mixtures, fit_each_number, fit_folds, fit_mixtures
+from .information_criteria import Comparison, Weighting, candidates, compare, log_likelihoods
+from .likelihood_rows import LikelihoodRows, likelihood_rows
+from .result import DESCRIPTIONS, Selection
+from .settings_checks import check_k_range, check_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 MIN_RELATIVE_TEMPERATURE = 1e-12  # of the critical temperature; an annealing path is not followed below it
-
-
-def _mean_temperature(model: SoftKMeans) -> float:
-    """Return T, or the mean of the clusters' temperatures weighted by the cluster weights."""
-    t = model.temperature_
-    return float(np.average(t, weights=model.cluster_weights_) if np.ndim(t) else t)
-
-
-def _perplexity(model: SoftKMeans) -> float:
-    """Return the effective number of clusters of a row."""
-    return math.exp(model.entropy_ / (model.cluster_weights_.sum() + model.noise_weight_))
-
-
-# Columns of the scores that describe the models and select nothing.
-DESCRIPTIONS: dict[str, Callable[[SoftKMeans], float]] = {
-    "perplexity": _perplexity,
-    "temperature": _mean_temperature,
-    "inertia": lambda model: model.inertia_,
-}
-
-
-class Selection(NamedTuple):
-    """The selected number of clusters, with the choice and the scores of each criterion.
-
-    Attributes
-    ----------
-    n_clusters : int
-        The selected number of clusters.
-    criterion : str
-        The criterion that selected it.
-    choices : dict of str to int
-        The number of clusters that each criterion selects.
-    confidence : float
-        Fraction of resamples of the rows for which BIC selects the same number, from 0 to 1.
-    shape : {"spherical", "diag", "tied"}
-        The shape of clusters with the best BIC: spherical, stretched along the features, or stretched in any direction.
-        If it is not "spherical", use ``temperature="calibrated"`` to avoid overconfident memberships.
-    scores : dict of str to ndarray (m,)
-        The columns of ``table``.
-    models : dict of int to SoftKMeans
-        The fitted model for each number of clusters.
-    """
-
-    n_clusters: int
-    criterion: str
-    choices: dict[str, int]
-    confidence: float
-    shape: str
-    scores: dict[str, NDArray[Any]]
-    models: dict[int, SoftKMeans]
-
-    @property
-    def table(self) -> Any:
-        """The scores as a frame of pandas, Polars or PyArrow: the first of these that is installed."""
-        for backend in ("pandas", "polars", "pyarrow"):
-            try:
-                return nw.from_dict(self.scores, backend=backend).to_native()
-            except ImportError:
-                continue
-        raise MissingExtraError("a table", "pyarrow", "files")
-
-    @property
-    def model(self) -> SoftKMeans:
-        """The model with the selected number of clusters."""
-        return self.models[self.n_clusters]
-
-    @property
-    def suggests_calibrated(self) -> bool:
-        """True if memberships are too confident and ``temperature="calibrated"`` would correct this."""
-        return self.shape != "spherical" and as_temperature(self.model.temperature) != as_temperature("calibrated")
-
-    def __repr__(self) -> str:
-        return (
-            f"Selection(n_clusters={self.n_clusters}, criterion={self.criterion!r}, confidence={self.confidence:.2f})"
-        )
+MAX_GROWTH = 4  # largest number of clusters that is tried, relative to the end of the given range
 
 
 def _documented(function: F) -> F:
@@ -127,22 +54,28 @@ def select_n_clusters(
     X: ArrayLike | Tensor,
     k_range: Sequence[int] = range(1, 11),
     *,
+    grow: bool = False,
     estimator: SoftKMeans | None = None,
     criterion: str = "bic",
     cv: int = 5,
     path: bool = True,
     n_resamples: int = 100,
     sample_weight: ArrayLike | Tensor | None = None,
+    weights: str = "relative",
     random_state: int | np.random.Generator | None = None,
     on_fit: Callable[[int], Any] | None = None,
 ) -> Selection:
     """Fit several numbers of clusters, and select the best one by a criterion.
 
     Each number is fitted twice, from a new initialization and from the centers of the previous number, and the fit with
-    the higher likelihood is kept. BIC, ICL and the held-out likelihood are computed for clusters of three shapes:
-    spherical, stretched along the features, and stretched in any direction, with one covariance for all clusters (see
-    `softkmeans.selection.covariance`). The shape with the best BIC is used for all numbers of clusters. So one cluster
-    of correlated features is recognized as one, which a mixture of spherical clusters would split into many.
+    the higher likelihood is kept. BIC and the held-out likelihood are those of mixtures of normal distributions with
+    learned priors, which are fitted from the same centers. They are computed for three types of covariance, which is
+    the same for all clusters: spherical, diagonal and full (see `softkmeans.selection.COVARIANCE_TYPES`). The type with
+    the best BIC is used for all numbers of clusters. So one cluster of correlated features is recognized as one, which
+    a mixture of spherical clusters would split into many.
+
+    Features that are constant, or linear functions of others, do not count in the likelihoods. Values that are counts
+    or rounded are spread out by random noise of their resolution.
 
     Parameters
     ----------
@@ -150,6 +83,8 @@ def select_n_clusters(
         Rows of finite real numbers.
     k_range : sequence of int, default=range(1, 11)
         Numbers of clusters to try, in increasing order.
+    grow : bool, default=False
+        Whether to try larger numbers as long as the largest one is selected, up to four times the end of ``k_range``.
     estimator : SoftKMeans, optional
         Template whose parameters are used for every fit; ``SoftKMeans(local_search=True)`` by default. The temperature
         and, if learned, the priors are learned again for each number.
@@ -164,9 +99,12 @@ def select_n_clusters(
     n_resamples : int, default=100
         Number of resamples of the rows for ``confidence``.
     sample_weight : array-like or Tensor (n,), optional
-        Weights of the rows, 0 or more; a weight of 2 is equivalent to a repeated row.
+        Weights of the rows, 0 or more.
+    weights : {"relative", "counts"}, default="relative"
+        What weights mean for BIC and ICL. Relative weights count as (Σw)² / Σw² rows: a common factor changes nothing.
+        Counts are those of repeated rows: a weight of 2 is equivalent to a row that occurs twice.
     random_state : int, numpy Generator or None
-        Source of randomness for initialization, folds and resamples.
+        Source of randomness for initialization, folds, resamples and noise.
     on_fit : callable, optional
         Called with each number of clusters, after its fit.
 
@@ -181,11 +119,19 @@ def select_n_clusters(
         If the data or a parameter is invalid: for example if ``k_range`` is empty, not increasing, or contains more
         clusters than there are distinct rows.
 
+    Warns
+    -----
+    UserWarning
+        If there are reasons to doubt the choice: it is at the end of the range, or the likelihoods do not suit the
+        data, whose values are coarsely rounded, skewed or heavy-tailed. See ``Selection.warnings``.
+
     References
     ----------
     Schwarz, "Estimating the dimension of a model", Annals of Statistics 1978. Biernacki, Celeux & Govaert, "Assessing a
     mixture model for clustering with the integrated completed likelihood", IEEE TPAMI 2000. Kishino, Miyata & Hasegawa,
     "Maximum likelihood inference of protein phylogeny", J. Mol. Evol. 1990, for the resampling of likelihoods.
+    McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a normal mixture",
+    Applied Statistics 1987, for the test of confidence.
 
     Examples
     --------
@@ -195,146 +141,221 @@ def select_n_clusters(
     Selection(n_clusters=4, criterion='bic', confidence=1.00)
     """
     template = SoftKMeans(local_search=True) if estimator is None else estimator
-    source = as_source(X, sample_weight)
-    _check_settings(source, template, criterion, n_resamples, {"cv": cv, "path": path})
-    ks = _check_k_range(source, k_range)
-    rng = as_generator(random_state)
-    models = fit_each_number(X, source, ks, template, sample_weight, rng, on_fit)
-    shapes = compare_shapes(source, models, n_resamples, rng)
-    folds = _cross_validate(X, models, shapes.best, cv, sample_weight, rng) if cv else None
-    annealed = _annealing_path(source, models) if path else None
-    fits = Fits(X, sample_weight, models, shapes.best, shapes.bic[shapes.best], folds, annealed, rng)
-    missing = [name for name, result in (("cv", folds), ("path", annealed)) if result is None]
-    scores = {name: evaluate(name, fits) for name, known in CRITERIA.items() if not set(known.needs) & set(missing)}
-    return _select(criterion, scores, models, shapes)
-
-
-def _select(
-    criterion: str, scores: Mapping[str, Scores], models: dict[int, SoftKMeans], shapes: ShapeComparison
-) -> Selection:
-    """Return the selection by a criterion, from the scores of all of them."""
-    choices = {name: own.choice for name, own in scores.items() if own.choice is not None}
-    if criterion not in choices:
-        problem = Message("has no value for ", Setting("k_range", list(models)))
-        hint = "choose another, or add numbers of clusters"
-        raise InputError(problem, parameter="criterion", value=criterion, hint=hint)
-    chosen = choices[criterion]
-    confidence = float((shapes.resampled == chosen).mean())
-    return Selection(chosen, criterion, choices, confidence, shapes.best, _columns(models, scores, shapes), models)
-
-
-def _columns(
-    models: Mapping[int, SoftKMeans], scores: Mapping[str, Scores], shapes: ShapeComparison
-) -> dict[str, NDArray[Any]]:
-    """Return the columns of a selection: those of the criteria, BIC for each shape, and a description of the models."""
-    columns: dict[str, NDArray[Any]] = {"n_clusters": np.array(list(models))}
-    for name, own in scores.items():
-        columns[name] = own.values
-        if own.errors is not None:
-            columns[f"{name}_se"] = own.errors
-    if len(shapes.bic) > 1:
-        columns |= {f"bic_{shape}": values for shape, values in shapes.bic.items()}
-    for name, describe_model in DESCRIPTIONS.items():
-        columns[name] = np.array([describe_model(model) for model in models.values()])
-    return columns
-
-
-def _check_settings(
-    source: Source, template: Any, criterion: Any, n_resamples: Any, switches: Mapping[str, Any]
-) -> None:
-    """Raise an InputError unless the settings are valid and compatible; ``switches`` are those of `NEEDS`."""
-    _check_criteria(criterion)
-    _check_template(template)
-    check_count("n_resamples", n_resamples)
-    _check_cv(source, switches["cv"])
-    for need in CRITERIA[criterion].needs:
-        if not switches[need]:
-            problem = Message("is not supported with ", Setting(need, switches[need]))
-            raise InputError(problem, parameter="criterion", value=criterion, hint="change one of the two")
-
-
-def _check_criteria(criterion: Any) -> None:
-    """Raise an InputError if the criterion is not known, or if a criterion has the name of another column."""
-    CRITERIA.find(criterion)
-    columns = {"n_clusters", *DESCRIPTIONS, *(f"bic_{shape}" for shape in SHAPES), *(f"{name}_se" for name in CRITERIA)}
-    for name in CRITERIA:
-        if name in columns:
-            problem, hint = "is the name of another column of the scores", "register it with another name"
-            raise InputError(problem, parameter="criterion", value=name, hint=hint)
-
-
-def _check_template(template: Any) -> None:
-    """Raise an InputError unless the estimator is a mixture model that can be fitted with any number of clusters."""
-    if not isinstance(template, SoftKMeans) or not isinstance(template.init, str):
-        problem: str = f"is of type {type(template).__name__}"
-        if isinstance(template, SoftKMeans):
-            problem = Message("has an ", Setting("init"), f" of type {type(template.init).__name__}")
-        raise InputError(
-            problem,
-            parameter="estimator",
-            expected=Message("a SoftKMeans whose ", Setting("init"), " is the name of a seeding"),
-            hint="give SoftKMeans(init='k-means++')",
-        )
-    if not as_assignment(template.assignment).is_mixture:
-        problem = Message("has ", Setting("assignment", template.assignment), ", and so no likelihood")
-        hint = Message("use ", Setting("assignment", "softmax"))
-        raise InputError(problem, parameter="estimator", hint=hint)
-
-
-def _check_cv(source: Source, cv: Any) -> None:
-    """Raise an InputError unless the number of folds is 0, or one that leaves rows to fit."""
-    if not cv:
-        return
-    weight = source.weight()
-    n_rows = source.n_rows if weight is None else int((weight > 0).sum())
-    check_count("cv", cv, at_most=(n_rows, "rows that have weight"))
-    if cv == 1:
-        hint = "give 2 folds or more, or 0 for no cross-validation"
-        raise InputError("leaves no rows to fit", parameter="cv", value=cv, hint=hint)
-
-
-def _check_k_range(source: Source, k_range: Any) -> list[int]:
-    """Return the numbers of clusters to try, after a check that they increase and are possible with these rows."""
-    ks = list(k_range) if isinstance(k_range, Iterable) else []
-    if not ks:
-        hint = "give at least one, as in range(1, 11)"
-        raise InputError("contains no number of clusters", parameter="k_range", value=k_range, hint=hint)
-    for k in ks:
-        _check_number(k)
-    for before, after in pairwise(ks):
-        if not after > before:
-            hint = "give numbers of clusters in increasing order"
-            raise InputError(f"goes from {before} to {after}", parameter="k_range", hint=hint)
+    source, switches = as_source(X, sample_weight), {"cv": cv, "path": path}
+    check_settings(source, template, criterion, n_resamples=n_resamples, grow=grow, weights=weights, switches=switches)
     n_distinct = count_distinct(source)
-    if n_distinct == 1:
-        hint = "they can only form one cluster"
-        raise InputError("all rows are the same", expected="2 distinct rows or more", hint=hint)
-    if ks[-1] > n_distinct:
-        problem, expected = f"goes up to {ks[-1]} clusters", f"at most the {n_distinct} distinct rows"
-        raise InputError(problem, parameter="k_range", expected=expected, hint="lower its end")
-    return [int(k) for k in ks]
+    ks = check_k_range(n_distinct, k_range)
+    rng = as_generator(random_state)
+    rows = likelihood_rows(X, source, ks[-1] if n_distinct > ks[-1] else 0, rng)
+    data = _Data(
+        X=X,
+        source=source,
+        sample_weight=sample_weight,
+        weighting=Weighting.of(source, weights),
+        rows=rows,
+        rows_source=source if rows.rows is X else as_source(rows.rows, sample_weight),
+    )
+    fits = _Fits(data, template, rng, on_fit)
+    fits.add(ks)
+    end = min(n_distinct, MAX_GROWTH * ks[-1])
+    while grow and ks[-1] < end and _score(data, fits, [criterion], switches, 1, rng).choice(criterion) == ks[-1]:
+        ks += _next_numbers(ks, end)
+        fits.add(ks)
+    scored = _score(data, fits, list(CRITERIA), switches, n_resamples, rng)
+    chosen = scored.choice(criterion)
+    at_end = chosen == ks[-1] < n_distinct
+    reasons = choice_warnings(at_end, n_distinct, data.rows_source, rows, scored.mixture(chosen), data.weighting.n)
+    for reason in reasons:
+        warn(reason, UserWarning)
+    return Selection(
+        n_clusters=chosen,
+        criterion=criterion,
+        choices={name: own.choice for name, own in scored.scores.items() if own.choice is not None},
+        confidence=0.0 if at_end else _confidence(data, scored, chosen, rng),
+        covariance_type=scored.comparison.best_type,
+        scores=_columns(fits.models, scored),
+        models=fits.models,
+        at_end=at_end,
+        warnings=reasons,
+    )
 
 
-def _check_number(k: Any) -> None:
-    """Raise an InputError unless an entry of ``k_range`` is a number of clusters."""
-    try:
-        check_count("k_range", k)
-    except InputError as error:
-        raise InputError(Message("a number of clusters in ", error.message)) from None
+def _next_numbers(ks: list[int], end: int) -> list[int]:
+    """Return further numbers of clusters up to an end, half as many as there are, at the distance of the last two."""
+    step = ks[-1] - ks[-2] if len(ks) > 1 else 1
+    numbers = [ks[-1] + step * i for i in range(1, 1 + max(1, len(ks) // 2))]
+    return [k for k in numbers if k <= end] or [end]
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The rows of a selection.
+
+    Attributes
+    ----------
+    X, sample_weight : table (n, d), and column (n,) or None
+        The rows as the user gave them, and their weights.
+    source : Source
+        The same rows and weights.
+    weighting : Weighting
+        What the weights mean.
+    rows, rows_source : LikelihoodRows, Source
+        The rows for likelihoods.
+    """
+
+    X: Any
+    source: Source
+    sample_weight: Any
+    weighting: Weighting
+    rows: LikelihoodRows
+    rows_source: Source
+
+
+class _Fits:
+    """Fitted models, and fits of the same numbers of clusters to the rows for likelihoods.
+
+    Parameters
+    ----------
+    data : _Data
+        The rows.
+    template, rng, on_fit
+        As for `fit_each_number`.
+
+    Attributes
+    ----------
+    models : dict of int to SoftKMeans
+        The models for the user.
+    on_likelihood_rows : dict of int to SoftKMeans
+        The same models, unless features do not count or values are spread out. Then these are fits to the rows for
+        likelihoods, so that a redundant feature does not change the choice.
+    """
+
+    def __init__(
+        self, data: _Data, template: SoftKMeans, rng: np.random.Generator, on_fit: Callable[[int], Any] | None
+    ) -> None:
+        self.data, self.template, self.rng, self.on_fit = data, template, rng, on_fit
+        self.models: dict[int, SoftKMeans] = {}
+        self.on_likelihood_rows = {} if data.rows.are_changed else self.models
+
+    def add(self, ks: Sequence[int]) -> None:
+        """Fit those of these numbers of clusters that are not fitted yet."""
+        new, data = [k for k in ks if k not in self.models], self.data
+        if data.rows.are_changed:
+            self._fit(self.on_likelihood_rows, data.rows.rows, data.rows_source, new, None)
+        self._fit(self.models, data.X, data.source, new, self.on_fit)
+
+    def _fit(
+        self, fits: dict[int, SoftKMeans], x: Any, source: Source, new: list[int], on_fit: Callable[[int], Any] | None
+    ) -> None:
+        previous = fits[max(fits)] if fits else None
+        fits |= fit_each_number(
+            x, source, new, self.template, self.data.sample_weight, self.rng, on_fit, previous=previous
+        )
+
+
+class _Scored(NamedTuple):
+    """The scores of several numbers of clusters.
+
+    Attributes
+    ----------
+    mixtures : dict of int to Mixtures
+        The mixtures with learned priors.
+    comparison : Comparison
+        BIC of the mixtures, for every type of covariance.
+    scores : dict of str to Scores
+        What the criteria say.
+    """
+
+    mixtures: dict[int, Mixtures]
+    comparison: Comparison
+    scores: dict[str, Scores]
+
+    def mixture(self, n_clusters: int) -> SoftKMeans:
+        """Return the mixture with a number of clusters, for the type of covariance with the best BIC."""
+        return self.mixtures[n_clusters].get(self.comparison.best_type)
+
+    def choice(self, criterion: str) -> int:
+        """Return the choice of a criterion, or raise an InputError if it has none."""
+        choice = self.scores[criterion].choice
+        if choice is None:
+            problem = Message("has no value for ", Setting("k_range", list(self.mixtures)))
+            hint = "choose another, or add numbers of clusters"
+            raise InputError(problem, parameter="criterion", value=criterion, hint=hint)
+        return choice
+
+
+def _score(
+    data: _Data,
+    fits: _Fits,
+    names: Sequence[str],
+    switches: Mapping[str, Any],
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> _Scored:
+    """Compute those of the given criteria whose needs are not switched off."""
+    names = [name for name in names if all(switches[need] for need in CRITERIA[name].needs)]
+    needs = {need for name in names for need in CRITERIA[name].needs}
+    mixtures = fit_mixtures(fits.on_likelihood_rows, data.rows.rows, data.rows_source, data.sample_weight, rng)
+    comparison = compare(data.rows_source, mixtures, data.weighting, n_resamples, rng)
+    best = comparison.best_type
+    basis = Fits(
+        X=data.X,
+        sample_weight=data.sample_weight,
+        models=fits.models,
+        covariance_type=best,
+        bic=comparison.by_type()[best],
+        weight_scale=data.weighting.scale,
+        folds=_cross_validate(data, mixtures, best, switches["cv"], rng) if "cv" in needs else None,
+        path=_annealing_path(data.source, fits.models) if "path" in needs else None,
+        rng=rng,
+    )
+    return _Scored(mixtures, comparison, {name: evaluate(name, basis) for name in names})
 
 
 def _cross_validate(
-    X: Any, models: dict[int, SoftKMeans], shape: str, cv: int, sample_weight: Any, rng: np.random.Generator
+    data: _Data, mixtures: dict[int, Mixtures], covariance_type: str, cv: int, rng: np.random.Generator
 ) -> Folds:
-    """Return the mean log-likelihoods of held-out rows, for clusters of a shape."""
+    """Return the mean log-likelihoods of held-out rows, for clusters with a type of covariance."""
     means, weights = [], []
-    for train, fitted, test in fit_folds(X, models, cv, sample_weight, rng):
-        options = [option for option in candidates(train, fitted) if option.shape == shape]
+    chosen = {k: mixture.get(covariance_type) for k, mixture in mixtures.items()}
+    for train, fitted, test in fit_folds(data.rows.rows, chosen, cv, data.sample_weight, rng):
+        options = candidates(train, {k: Mixtures(fit, fit) for k, fit in fitted.items()}, float(train.n_rows))
+        options = [option for option in options if option.covariance_type == covariance_type]
         sums, weight = log_likelihoods(test, options)
         fold_means = dict(zip(fitted, (sums[0] / weight[0]).tolist(), strict=True))
-        means.append([fold_means.get(k, math.nan) for k in models])
+        means.append([fold_means.get(k, math.nan) for k in mixtures])
         weights.append(float(weight[0]))
     return Folds(np.array(means), np.array(weights))
+
+
+def _confidence(data: _Data, scored: _Scored, chosen: int, rng: np.random.Generator) -> float:
+    """Return the confidence in a choice; see `Selection`."""
+    resampled = float((scored.comparison.resampled == chosen).mean())
+    if chosen == 1 or not resampled:
+        return resampled
+    mixtures, comparison = {k: scored.mixture(k) for k in scored.mixtures}, scored.comparison
+    if chosen == min(mixtures):  # test it against the number below, which was not tried
+        own = mixtures[chosen]
+        template = clone(own).set_params(init="k-means++")
+        fewer = fit_each_number(data.rows.rows, data.rows_source, [chosen - 1], template, data.sample_weight, rng, None)
+        mixtures = fewer | {chosen: own}
+        comparison = compare(data.rows_source, {k: Mixtures(fit, fit) for k, fit in mixtures.items()}, data.weighting)
+    return min(resampled, gain_confidence(comparison, chosen, mixtures, data.weighting, rng))
+
+
+def _columns(models: Mapping[int, SoftKMeans], scored: _Scored) -> dict[str, NDArray[Any]]:
+    """Return the columns of a selection: the criteria, BIC for each type of covariance, and what describes models."""
+    columns: dict[str, NDArray[Any]] = {"n_clusters": np.array(list(models))}
+    for name, own in scored.scores.items():
+        columns[name] = own.values
+        if own.errors is not None:
+            columns[f"{name}_se"] = own.errors
+    by_type = scored.comparison.by_type()
+    if len(by_type) > 1:
+        columns |= {f"bic_{name}": values for name, values in by_type.items()}
+    for name, describe_model in DESCRIPTIONS.items():
+        columns[name] = np.array([describe_model(model) for model in models.values()])
+    return columns
 
 
 def _annealing_path(source: Source, models: Mapping[int, SoftKMeans]) -> AnnealingPath:
