@@ -319,6 +319,7 @@ def test_annealing_finds_all_blobs(side):
 NINE, _ = make_blobs(200, centers=9, cluster_std=1.5, random_state=5)
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 def test_a_local_search_finds_clusters_that_a_fit_misses():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(50), 12)

@@ -335,6 +335,7 @@ def test_rows_without_weight_are_in_no_fold():
 # Soft indices and lifetimes.
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("name", ["default", "noise", "cosine"])
 def test_soft_indices_match_the_metrics(name):
     found = choose(X, [1, 2, 4], estimator=SoftKMeans(**TEMPLATES[name]), sample_weight=W)
@@ -586,6 +587,7 @@ def test_disabled_criteria_have_no_column(full):
     assert not {"held_out", "held_out_se", "lifetime"} & (found.scores.keys() | found.choices.keys())
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("poor_start", ["grown", "new"])
 def test_the_likelier_fit_of_two_starts_is_kept(poor_start, monkeypatch):
     """EM cannot leave a start with two of three centers in one of the blobs, far from the others."""

@@ -98,8 +98,8 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its center then stays where it was) or
-        collapsed to a point, or if there are fewer distinct rows than clusters (some centers then coincide).
+        If ``max_iter`` passes were not enough, if a cluster lost all its weight, if one collapsed to a point, if centers
+        coincide, as they do above the critical temperature, or if there are fewer distinct rows than clusters.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def fit_source(source: Source, n_clusters: int, settings: Settings, options: Run
                 raise
             raise FitInterrupted(monitor.result()) from None
         result = monitor.finish()
-        warn_about(result, monitor.best, problem.objective, settings.max_iter, source.n_rows)
+        warn_about(result, monitor.best, problem.objective, settings.max_iter, problem.view)
         return result
 
 
