@@ -192,6 +192,7 @@ LONG_FITS = {name: {"solver": name, "temperature": 4.0} for name in ("auto", "em
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("name", LONG_FITS)
@@ -252,6 +253,7 @@ class Patient(Em):
         return PlainState(params, patience=10**9)
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("solver", [Patient(), "adam", "online"])

@@ -216,6 +216,7 @@ TEMPLATES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_spherical_shape_is_the_model_itself(name):
@@ -433,6 +434,7 @@ def test_scaling_the_data_changes_no_choice(scale):
     seed=st.integers(0, 2**32 - 1),
     shift=st.sampled_from([0.0, -50.0, 1e4]),
 )
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 def test_the_order_and_origin_of_the_rows_change_nothing(k, d, sep, seed, shift):
     x, rng = blobs(k, d, 15, sep, seed), np.random.default_rng(seed)
     plain, moved = (choose(rows, [1, 2, 4], n_resamples=9) for rows in (x, rng.permutation(x) + shift))

@@ -101,8 +101,8 @@ def fit(
     -----
     ConvergenceWarning
         If ``max_iter`` passes were not enough, if a cluster lost all its weight and was not moved (see
-        ``empty_clusters``), if one collapsed to a point, if centers coincide, as they do above the critical
-        temperature, or if there are fewer distinct rows than clusters.
+        ``empty_clusters``), if one collapsed to a point, if there are fewer distinct rows than clusters, or if centers
+        coincide, as they do above the critical temperature.
 
     Examples
     --------
