@@ -49,8 +49,10 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> diagnose(SoftKMeans(2, temperature=90.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))
-    ['all 2 centers coincide, because temperature 90 is too high to separate clusters: lower the temperature']
+    >>> for warning in diagnose(SoftKMeans(2, temperature=0.001, random_state=0).fit([[0.0], [0.2], [9.0], [9.5]])):
+    ...     print(warning)
+    the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): raise it, or
+    choose temperature='calibrated'
     """
     if not isinstance(model, SoftClusterer):
         raise InputError(
