@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from ._utils.checks import check_bool, check_count, check_not_negative, check_positive
+from ._utils.checks import check_bool, check_count, check_known, check_not_negative, check_positive
 from ._utils.registry import one_of
 from .registries import ASSIGNMENTS, CALLBACKS, DISTANCES, PARAMETRIC, SEEDINGS, SOLVERS, TEMPERATURES
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 LINE_LENGTH = 120  # of docstrings
+EMPTY_CLUSTERS = ("relocate", "keep")
 
 
 def _setting(
@@ -46,6 +47,10 @@ def _setting(
 def _check_noise_distance(name: str, value: Any) -> None:
     if value is not None:
         check_positive(name, value, ", in the units of the distance")
+
+
+def _check_empty_clusters(name: str, value: Any) -> None:
+    check_known(name, value, EMPTY_CLUSTERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +176,19 @@ class Settings:
         'Distance between rows and centers. With "euclidean", centers are weighted geometric medians; with "cosine", '
         "they are directions.",
         short="Distance between rows and centers: {distances}.",
+    )
+    empty_clusters: str = _setting(
+        "relocate",
+        '{"relocate", "keep"}',
+        "What to do about a cluster that has lost all its weight, and about centers in ``init`` that are equal. "
+        '"relocate" moves such a center to the row with the largest weight times distance from the other centers; rows '
+        "farther away than ``noise_distance`` are left out. Of equal initial centers, all but the first are moved "
+        "before the first pass. A cluster without weight is moved when the fit has converged, at most once per "
+        "restart, and only if that lowers the objective. Frozen centers are not moved. "
+        '"keep" moves none: a center without weight stays where it is, and equal centers stay equal. With ``solver='
+        '"online"``, in ``partial_fit`` and for fuzzy memberships, centers are always kept.',
+        short="Clusters without weight and equal initial centers: relocate them to far rows, or keep them.",
+        check=_check_empty_clusters,
     )
     growing_sample: bool = _setting(
         False,

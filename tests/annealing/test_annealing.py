@@ -239,6 +239,20 @@ def test_five_well_separated_blobs_have_the_longest_lifetime(seed):
     assert 1 not in lifetimes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [6, 15, 24])  # several clusters split, or pairs merge again, between two temperatures
+def test_lifetimes_do_not_depend_on_the_maximum(seed):
+    rng = np.random.default_rng(seed)
+    n_features = int(rng.integers(1, 4))
+    x = rng.normal(rng.normal(0, 4, (5, n_features))[rng.integers(5, size=80)], 1)
+    whole = annealing_path(x, max_clusters=7, n_temperatures=25)
+    assert len(whole.changes()) >= 4
+    for most in (3, 4, 5):
+        lifetimes = annealing_path(x, max_clusters=most, n_temperatures=25).lifetimes()
+        for k in range(2, most):
+            assert lifetimes.get(k, 0.0) == pytest.approx(whole.lifetimes().get(k, 0.0), rel=1e-9)
+
+
 ALL_ROWS_EQUAL = "all rows are the same: an annealing path needs at least two distinct rows"
 BAD = {
     "the same rows": (np.ones((5, 2)), {}, ALL_ROWS_EQUAL),
@@ -319,6 +333,7 @@ def test_annealing_finds_all_blobs(side):
 NINE, _ = make_blobs(200, centers=9, cluster_std=1.5, random_state=5)
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 def test_a_local_search_finds_clusters_that_a_fit_misses():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(50), 12)

@@ -74,6 +74,7 @@ def test_fuzzy_memberships_have_centers_and_no_temperature():
     assert np.isnan(recorder.temperatures).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
 def test_changing_the_centers_of_a_step_does_not_change_the_fit(distance):
     class Overwrite(Callback):

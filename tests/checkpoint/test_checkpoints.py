@@ -57,6 +57,8 @@ MODELS = {name: SoftKMeans(5, solver=name, random_state=0, tol=1e-6, max_iter=12
     "noise": SoftKMeans(5, noise_distance=30.0, priors="learned", random_state=0),
     "annealing": SoftKMeans(5, init="annealing", random_state=0),
     "fuzzy": FuzzyCMeans(5, random_state=0),
+    "empty clusters": SoftKMeans(5, temperature=9.0, init=X[:5] + np.array([[0, 0, 1e4, 2e4, 0]]).T),
+    "equal centers": SoftKMeans(5, temperature="per-cluster", init=X[[0, 1, 0, 1, 4]]),
 }
 
 
@@ -120,6 +122,19 @@ def test_resumed_fits_end_with_the_same_bits(name, kind, tmp_path):
     assert len(files_in(tmp_path / "kept")) <= 2
 
 
+@pytest.mark.parametrize("solver", ["auto", "adam"])
+def test_a_fit_is_resumed_from_every_pass_after_a_cluster_has_moved(solver, tmp_path):
+    settings = {"init": [[0.0], [1e4]], "temperature": 1.0, "solver": solver, "max_iter": 500}
+    rows = X[:80, :1]
+    whole = SoftKMeans(2, **settings).fit(rows)
+    assert whole.cluster_centers_[1] < 1e3
+    for passes in range(1, whole.n_iter_, 1 if solver == "auto" else 20):
+        kept = {"checkpoint": Checkpoint(tmp_path / f"{passes}", every=1), "resume": True}
+        with pytest.raises(KeyboardInterrupt):
+            SoftKMeans(2, callbacks=[StopAfter(passes)], **settings, **kept).fit(rows)
+        same_bits(SoftKMeans(2, **settings, **kept).fit(rows), whole)
+
+
 FEW = [{}, {"solver": "adam"}, {"solver": "online"}, {"temperature": "per-cluster"}, {"priors": "learned"}]
 FEW += [{"distance": "euclidean"}, {"temperature": "calibrated"}, {"noise_distance": 30.0}, {"local_search": True}]
 
@@ -177,6 +192,7 @@ LONG_FITS = {name: {"solver": name, "temperature": 4.0} for name in ("auto", "em
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("name", LONG_FITS)
@@ -237,6 +253,7 @@ class Patient(Em):
         return PlainState(params, patience=10**9)
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("solver", [Patient(), "adam", "online"])
@@ -676,8 +693,8 @@ def test_checkpoints_of_the_format_before_are_refused(tmp_path):
     model = SoftKMeans(5, random_state=0, checkpoint=tmp_path).fit(X)
     file = files_in(tmp_path)[-1]
     metadata, _ = read(file)
-    save_file({"numbers": torch.zeros(3)}, file, metadata | {"version": "2"})
-    message = r"safetensors is a checkpoint of format version 2, expected 3; continue with the version of soft"
+    save_file({"numbers": torch.zeros(3)}, file, metadata | {"version": "3"})
+    message = r"safetensors is a checkpoint of format version 3, expected 4; continue with the version of soft"
     with pytest.raises(InputError, match=message):
         model.set_params(resume=True).fit(X)
 

@@ -73,11 +73,13 @@ def test_all_ranks_have_the_same_results(ranks):
         assert {**results, "labels": 0} == {**ranks[0], "labels": 0}
 
 
-@pytest.mark.parametrize("init", ["given centers", "k-means++", "random"])
+@pytest.mark.parametrize("init", ["given centers", "poor centers", "k-means++", "random"])
 @pytest.mark.parametrize("division", ["uneven", "one empty", "first empty"])
 def test_results_equal_those_of_one_process(ranks, division, init):
-    initial = X[::200] if init == "given centers" else init
-    single = SoftKMeans(5, init=initial, random_state=1, tol=1e-8).fit(Stream(X, [300], W))
+    poor = np.vstack([X[[0, 0]], X[:3] + np.array([[0, 1e4, 2e4]]).T])  # equal centers, and centers without rows
+    initial = {"given centers": X[::200], "poor centers": poor}.get(init, init)
+    settings = {"temperature": 1.0} if init == "poor centers" else {}
+    single = SoftKMeans(5, init=initial, random_state=1, tol=1e-8, **settings).fit(Stream(X, [300], W))
     result = ranks[0][f"{division}, {init}"]
     np.testing.assert_allclose(result["centers"], single.cluster_centers_, rtol=1e-9, atol=1e-9)
     assert result["objective"] == pytest.approx(single.objective_, rel=1e-9)

@@ -258,6 +258,7 @@ def test_a_cluster_without_rows_stays_finite_and_can_recover(settings):
     assert distance_to(model, CENTERS) < 1.0
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_every_model_variant_learns(name):

@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     from skfuzzy import cmeans
 
 # Many fits here reach max_iter on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge")
+pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge", "ignore:2 or more of 3 centers coincide")
 
 
 def test_learned_priors_of_float32_rows_can_be_saved(monkeypatch, tmp_path):

@@ -70,7 +70,7 @@ MODELS = {
     "pipeline with names": (lambda: scaled(FRAME), FRAME),
     "pipeline of a frame without spread": (lambda: scaled(FRAME.assign(same=1.0)), FRAME.assign(same=1.0)),
     "euclidean": (lambda: soft(distance="euclidean", temperature=0.2), X),
-    "cosine": (lambda: soft(distance="cosine", temperature=0.01), X),
+    "cosine": (lambda: soft(distance="cosine", temperature=0.001), X),
     "given start": (lambda: soft(init=X[[5, 70, 140]]), X),
     "start as a list": (lambda: soft(init=X[[5, 70, 140]].tolist()), X),
     "start as a tensor": (lambda: soft(init=torch.tensor(X[[5, 70, 140]])), X),

@@ -574,6 +574,7 @@ def test_callbacks_by_name(capsys):
     assert capsys.readouterr().out.startswith("pass 1\npass 2\n")
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 def test_a_distance_that_cannot_be_saved_is_refused(tmp_path):
     distance = distance_of(of_squared=lambda self, squared: squared.log1p())
     model = SoftKMeans(3, distance=distance, temperature=1.0, random_state=0).fit(IRIS)
@@ -599,6 +600,7 @@ def test_adam_returns_the_centers_that_its_statistics_belong_to():
     assert model.objective_ == pytest.approx(-0.5 * np.log(np.exp(-d / 0.5).sum(1)).sum(), rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
 @pytest.mark.usefixtures("toys")
 def test_correct_distances_pass_the_check_at_any_scale(scale):

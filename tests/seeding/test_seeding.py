@@ -132,6 +132,7 @@ def test_kmeans_plusplus_draws_by_distance():
     assert all(np.ptp(seed("k-means++", x, 2, None, s)) > 9 for s in range(20))
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDINGS)
 def test_fewer_distinct_rows_than_clusters(name):

@@ -216,6 +216,7 @@ TEMPLATES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_spherical_shape_is_the_model_itself(name):
@@ -335,6 +336,7 @@ def test_rows_without_weight_are_in_no_fold():
 # Soft indices and lifetimes.
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("name", ["default", "noise", "cosine"])
 def test_soft_indices_match_the_metrics(name):
     found = choose(X, [1, 2, 4], estimator=SoftKMeans(**TEMPLATES[name]), sample_weight=W)
@@ -432,6 +434,7 @@ def test_scaling_the_data_changes_no_choice(scale):
     seed=st.integers(0, 2**32 - 1),
     shift=st.sampled_from([0.0, -50.0, 1e4]),
 )
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 def test_the_order_and_origin_of_the_rows_change_nothing(k, d, sep, seed, shift):
     x, rng = blobs(k, d, 15, sep, seed), np.random.default_rng(seed)
     plain, moved = (choose(rows, [1, 2, 4], n_resamples=9) for rows in (x, rng.permutation(x) + shift))
@@ -586,6 +589,7 @@ def test_disabled_criteria_have_no_column(full):
     assert not {"held_out", "held_out_se", "lifetime"} & (found.scores.keys() | found.choices.keys())
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.parametrize("poor_start", ["grown", "new"])
 def test_the_likelier_fit_of_two_starts_is_kept(poor_start, monkeypatch):
     """EM cannot leave a start with two of three centers in one of the blobs, far from the others."""

@@ -34,7 +34,6 @@ GAIN_FRACTION = 0.1  # the fit also stops if the next EM step would gain less th
 
 # Splits
 SPLIT_GROWTH = 1.002  # a cluster is split above this growth: 1 plus a margin for rounding and linearization errors
-SPLIT_PASSES = 5  # passes between one split and the next search for unstable clusters
 MIN_SPLIT_DISTANCE = 0.5  # squared, in units of T; centers closer than this are still separating, and are not split
 MERGE_DISTANCE = 1e-4  # squared, in units of T; centers closer than this are merged
 HARD_ENTROPY = 1e-12  # mean entropy of a row, in nats, below which clusters are hard
@@ -62,7 +61,8 @@ class AnnealingState(NamedTuple):
     parents : Tensor (k,) of int64
         For each cluster, the cluster at the previous temperature that it comes from.
     splits : tuple of (int, float)
-        Clusters at the previous temperature that were split, and the temperatures at which they became unstable.
+        Clusters at the previous temperature that were split, and the temperatures at which they became unstable, one
+        entry for each split.
     jumps : tuple of (int, float)
         Clusters at the previous temperature whose center moved discontinuously, and the temperatures of these jumps.
     """
@@ -190,27 +190,24 @@ def _anneal_to(
     evaluation = _fit(objective, source, _at_temperature(before, t), tol)
     jumps = _find_jumps(objective, source, before, evaluation.params, _is_newly_split(last), JUMP_TOL_FRACTION * tol)
     evaluation, parents = _merge_coinciding(objective, source, evaluation)
-    directions, splits = _select(last.directions, parents), dict[int, float]()
-    while len(parents) < max_clusters:
+    directions, splits = _select(last.directions, parents), list[tuple[int, float]]()
+    while splits or len(parents) < max_clusters:  # some of the new clusters may merge again, so directions are needed
         directions = power_iteration_step(objective, source, evaluation, directions.vector)
-        unstable = _unstable_clusters(evaluation, directions, max_clusters - len(parents))
-        if not len(unstable):
+        found = _next_splits(last, t, evaluation, directions, parents, splits)[: max_clusters - len(parents)]
+        if not found:
             break
-        for cluster, parent in zip(unstable.tolist(), parents[unstable].tolist(), strict=True):
-            temperature = _split_temperature(last, t, directions, cluster, parent, is_new=bool(splits))
-            splits.setdefault(parent, temperature)
+        unstable = torch.tensor([cluster for cluster, _ in found], device=parents.device)
         n_before = len(parents)
         start = split_clusters(objective, evaluation, directions, unstable)
-        evaluation, kept = _merge_coinciding(objective, source, _fit(objective, source, start, max_passes=SPLIT_PASSES))
+        evaluation, kept = _merge_coinciding(objective, source, _fit(objective, source, start, tol))
+        # The second center of each pair follows the clusters before; if it is not kept, the pair has merged again.
+        has_split = torch.isin(torch.arange(n_before, n_before + len(found)), kept.cpu()).tolist()
+        splits += [(int(parents[c]), at) for (c, at), is_split in zip(found, has_split, strict=True) if is_split]
         parents = torch.cat([parents, parents[unstable]])[kept]
         directions = _perturbed_directions(directions, unstable, kept)
         if len(parents) <= n_before:  # the pairs have merged again: their rows are too close for float64 arithmetic
             break
-    if splits:
-        evaluation = _fit(objective, source, evaluation.params, tol)
-        evaluation, kept = _merge_coinciding(objective, source, evaluation)
-        parents, directions = parents[kept], _select(directions, kept)
-    return AnnealingState(evaluation, directions, parents, tuple(splits.items()), jumps)
+    return AnnealingState(evaluation, directions, parents, tuple(splits), jumps)
 
 
 def _cool_hard_clusters(objective: Objective, last: AnnealingState, t: Tensor) -> AnnealingState:
@@ -249,13 +246,31 @@ def _fit(
     return minimize(objective, source, start, solver, max_iter=max_passes, tol=tol, on_pass=is_stationary).best
 
 
-def _unstable_clusters(evaluation: Evaluation, directions: SplitDirections, max_splits: int) -> Tensor:
-    """Return the numbers (m,) of the clusters to split, those with the largest gain first."""
-    c, t = evaluation.params.centers, evaluation.params.temperature
+def _next_splits(
+    last: AnnealingState,
+    t: Tensor,
+    evaluation: Evaluation,
+    directions: SplitDirections,
+    parents: Tensor,
+    splits: list[tuple[int, float]],
+) -> list[tuple[int, float]]:
+    """Return the unstable clusters and the temperatures at which they became unstable, in decreasing order.
+
+    ``splits`` are earlier splits at the same temperature (1,), of clusters at the last temperature. Later ones come
+    after them. The first splits, and so the lifetimes, then do not depend on how many more splits are allowed.
+    """
+    c = evaluation.params.centers
     nearest = torch.cdist(c, c).square().fill_diagonal_(torch.inf).amin(1)  # squared distance to the nearest center
     is_unstable = (directions.growth > SPLIT_GROWTH) & (nearest > MIN_SPLIT_DISTANCE * t)
-    order = (evaluation.sums.stats.weight * (directions.growth - 1)).argsort(descending=True, stable=True)
-    return order[is_unstable[order]][:max_splits]
+    gain = evaluation.sums.stats.weight * (directions.growth - 1)  # decides if temperatures are equal
+    unstable = [cluster for cluster in gain.argsort(descending=True, stable=True).tolist() if is_unstable[cluster]]
+    has_split, latest = {parent for parent, _ in splits}, min((at for _, at in splits), default=math.inf)
+    found = list[tuple[int, float]]()
+    for cluster in unstable:
+        parent = int(parents[cluster])
+        temperature = _split_temperature(last, t, directions, cluster, parent, is_new=parent in has_split)
+        found.append((cluster, min(temperature, latest)))
+    return sorted(found, key=lambda split: -split[1])
 
 
 def _split_temperature(

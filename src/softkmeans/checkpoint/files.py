@@ -24,7 +24,7 @@ from .encoding import Encoded
 from .history import HistoryFile, Mark
 
 FORMAT = "softkmeans checkpoint"
-VERSION = 3
+VERSION = 4
 FILE_NAME = re.compile(r"\d{8}\.safetensors")
 N_KEPT = 2  # checkpoints kept in a folder
 

@@ -132,11 +132,12 @@ class BlockRows(Rows):
 
 def _interruption(fit: Callable[[], object]) -> str:
     """Run a fit; return the message if it is interrupted (the model then has the best centers so far), else ""."""
-    from ..fitting.results import NotConvergedWarning  # imported here to keep --help fast
+    from ..fitting.results import CoincidentCentersWarning, NotConvergedWarning  # imported here to keep --help fast
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotConvergedWarning)  # print_warnings reports this
+            for category in (CoincidentCentersWarning, NotConvergedWarning):
+                warnings.simplefilter("ignore", category)  # print_warnings reports this
             fit()
     except FitInterrupted as interrupted:
         return str(interrupted)

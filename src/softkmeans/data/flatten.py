@@ -12,6 +12,7 @@ from torch import Tensor
 from ..model.params import PassStats
 from ..model.stats import Stats
 from .sampling import Reservoir
+from .top_rows import TopRows
 
 
 class Kind(NamedTuple):
@@ -37,6 +38,7 @@ KINDS = {
     "stats": Kind(Stats, dict.fromkeys(Stats.__dataclass_fields__, "tensor")),
     "summary": Kind(PassStats, {"stats": "stats", "extra": "tensor"}),
     "reservoir": Kind(Reservoir, dict.fromkeys(Reservoir.__dataclass_fields__, "tensor"), elementwise=False),
+    "top rows": Kind(TopRows, dict.fromkeys(TopRows.__dataclass_fields__, "tensor"), elementwise=False),
 }
 
 

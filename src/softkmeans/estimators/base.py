@@ -189,9 +189,9 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         Notes
         -----
         After ``fit``, or after `load` of a fitted model, the fit counts as a first batch of all its rows. ``n_init``,
-        ``max_iter``, ``tol``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints have no effect. Of a
-        `temperature.Schedule`, the last temperature is used. During the first batches, the centers may stay unchanged
-        until there are rows of every cluster (see `softkmeans.solvers.Online`).
+        ``max_iter``, ``tol``, ``empty_clusters``, ``growing_sample``, ``local_search``, ``callbacks`` and checkpoints
+        have no effect. Of a `temperature.Schedule`, the last temperature is used. During the first batches, the centers
+        may stay unchanged until there are rows of every cluster (see `softkmeans.solvers.Online`).
 
         Examples
         --------

@@ -48,6 +48,11 @@ class FuzzyCMeans(SoftClusterer):
     n_iter_, converged_, history_, restarts_, n_features_in_, feature_names_in_
         As for `SoftKMeans`.
 
+    Notes
+    -----
+    A fit never moves clusters to other rows, as ``SoftKMeans(empty_clusters="relocate")`` does: every row belongs to
+    all clusters. If the fuzzifier is too high to separate clusters, centers coincide, and the fit issues a warning.
+
     References
     ----------
     Bezdek, "Pattern recognition with fuzzy objective function algorithms", 1981. Davé, "Characterization and detection

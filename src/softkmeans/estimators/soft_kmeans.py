@@ -115,6 +115,7 @@ class SoftKMeans(SoftClusterer):
         update: str = Settings.update,
         noise_distance: float | None = Settings.noise_distance,
         frozen: Any = Settings.frozen,
+        empty_clusters: str = Settings.empty_clusters,
         growing_sample: bool = Settings.growing_sample,
         local_search: bool = Settings.local_search,
         random_state: Any = RunOptions.random_state,
@@ -139,6 +140,7 @@ class SoftKMeans(SoftClusterer):
         self.update = update
         self.noise_distance = noise_distance
         self.frozen = frozen
+        self.empty_clusters = empty_clusters
         self.growing_sample = growing_sample
         self.local_search = local_search
         self.random_state = random_state

@@ -1,13 +1,20 @@
-"""Detect centers that coincide: clusters that no row tells apart."""
+"""Detect centers that coincide: clusters that no row tells apart. Describe why, and what to do."""
 
 from __future__ import annotations
 
-__all__ = ["coincident_clusters"]
+__all__ = ["coincident_clusters", "coincident_in_fit", "critical_temperature_of_fit", "describe_coincidence"]
 
 import torch
 from torch import Tensor
 
+from ..data.block import BLOCK
+from ..data.source import Source
+from ..errors import Message, Setting
 from ..model.assignment import AssignmentRule
+from ..model.params import Evaluation
+from ..model.stats import Stats
+from ..objectives import Objective
+from ..temperature.moments import MAX_EIGH_FEATURES, largest_variance
 
 MAX_MEMBERSHIP_DIFFERENCE = 0.02  # of a typical row in two clusters that coincide
 
@@ -40,9 +47,103 @@ def coincident_clusters(
     >>> coincident_clusters(centers, beta, 1.0, 2, Softmax())
     [2]
     """
-    k, apart = len(centers), torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist")
-    farther = (typical_distance ** (1 / degree) + apart) ** degree
-    logits = torch.stack([(-beta * typical_distance).expand(k, k).mT, -beta * farther])  # [j, i]: j is the nearer one
-    memberships = rule(logits, 0).resp
-    coincides = (memberships[0] - memberships[1]).abs() < MAX_MEMBERSHIP_DIFFERENCE
-    return coincides.tril(-1).any(1).nonzero()[:, 0].tolist()
+    found, k = list[int](), len(centers)
+    has_one_beta = bool((beta == beta[0]).all())
+    for start in range(0, k, n_tile := max(1, BLOCK // k)):  # memory for all pairs at once would grow with k²
+        tile = torch.arange(start, min(k, start + n_tile), device=centers.device)
+        earlier = torch.arange(k, device=centers.device) < tile[:, None]  # (m, k)
+        if has_one_beta:  # if the nearest of the earlier centers does not coincide, no other does
+            apart = torch.cdist(centers[tile], centers).masked_fill(~earlier, torch.inf)
+            later, other = tile[tile > 0], apart.argmin(1)[tile > 0]
+        else:
+            rows, other = earlier.nonzero(as_tuple=True)
+            later = tile[rows]
+        apart = torch.linalg.vector_norm(centers[later] - centers[other], dim=1)
+        farther = (typical_distance ** (1 / degree) + apart) ** degree
+        memberships = rule(torch.stack([-beta[later] * typical_distance, -beta[other] * farther]), 0).resp
+        coincides = (memberships[0] - memberships[1]).abs() < MAX_MEMBERSHIP_DIFFERENCE
+        found += torch.unique(later[coincides]).tolist()
+    return found
+
+
+def coincident_in_fit(objective: Objective, best: Evaluation) -> list[int]:
+    """Return the clusters of a fit whose center coincides with that of an earlier cluster."""
+    stats, distance, rule = best.sums.stats, objective.scaling.distance, objective.spec.rule
+    typical = _typical_distance(objective, stats)
+    return coincident_clusters(best.params.centers, 1 / best.params.temperature, typical, distance.degree, rule)
+
+
+def _typical_distance(objective: Objective, stats: Stats) -> float:
+    """Return the mean distance of a row from the centers; 0 if all clusters are empty."""
+    distance, rule = objective.scaling.distance, objective.spec.rule
+    distortion, weight, irls_weight = (
+        float(part.sum()) for part in (stats.distortion, stats.weight, stats.irls_weight)
+    )
+    if rule.uses_temperature or not distance.is_radial:
+        total = weight if rule.uses_temperature else irls_weight
+        return distortion / total if total > 0 else 0.0
+    # The sums of other rules have the weights u^m, whose total is not known: solve d / (∂d/∂‖x - c‖²) = E / A for d.
+    ratio = distortion / irls_weight if irls_weight > 0 else 0.0
+    if distance.constant_slope is not None:
+        return ratio * distance.constant_slope
+    typical: float = (ratio * distance.degree / 2) ** (distance.degree / 2)
+    return typical
+
+
+def critical_temperature_of_fit(objective: Objective, view: Source) -> float | None:
+    """Return T_c in the units of the scaled data; None if it is unknown, or is expensive to compute."""
+    is_known = objective.scaling.distance.is_squared and objective.spec.noise is None
+    return 2 * largest_variance(view) if is_known and view.n_features <= MAX_EIGH_FEATURES else None
+
+
+def describe_coincidence(
+    centers: Tensor,
+    coincident: list[int],
+    name: str,
+    value: float,
+    critical: float | None = None,
+    *,
+    is_learned: bool = False,
+) -> Message:
+    """Describe which centers coincide, why they do, and what to do, in one line.
+
+    Parameters
+    ----------
+    centers : Tensor (k, d)
+        Centers.
+    coincident : list of int
+        The result of `coincident_clusters`, not empty.
+    name, value : str, float
+        The parameter that makes memberships soft: the temperature, or the parameter of an assignment rule without one.
+    critical : float, optional
+        The critical temperature, if all centers coincide at a given temperature.
+    is_learned : bool
+        Whether the temperature is learned.
+
+    Examples
+    --------
+    >>> describe_coincidence(torch.tensor([[0.0], [0.1]]), [1], "temperature", 9.0, critical=5.0)
+    'all 2 centers coincide, because temperature 9 is above the critical temperature 5: lower the temperature'
+    """
+    k = len(centers)
+    hint = Message("lower ", "the temperature" if name == "temperature" else Setting(name))
+    if is_learned:
+        hint = Message("lower ", Setting("n_clusters"))
+    other_start = "use other initial centers, or lower "
+    if critical is not None and value > critical:
+        reason = f"because {name} {value:.4g} is above the critical temperature {critical:.4g}"
+    elif _n_equal(centers) == len(coincident):
+        reason = "because they are equal, and every update moves them alike"
+        hint = Message(other_start, Setting("n_clusters"))
+    elif critical is not None:
+        reason = f"although {name} {value:.4g} is below the critical temperature {critical:.4g}"
+        hint = Message(other_start, Setting("tol"))
+    else:
+        reason = f"because {name} {value:.4g} is too high to separate clusters"
+    count = f"all {k}" if len(coincident) == k - 1 else f"{len(coincident) + 1} or more of {k}"
+    return Message(f"{count} centers coincide, {reason}: ", hint)
+
+
+def _n_equal(centers: Tensor) -> int:
+    """Return the number of centers that are equal to an earlier one."""
+    return len(centers) - len(torch.unique(centers, dim=0))

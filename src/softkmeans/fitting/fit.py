@@ -36,6 +36,7 @@ from ..temperature import TemperatureRule
 from .local_search import search_from
 from .monitor import Monitor
 from .position import FitPosition, SearchPhase, StagePhase
+from .relocation import separate_equal_centers
 from .results import Result, warn_about
 from .stages import Stages
 
@@ -60,6 +61,7 @@ def fit(
     max_iter: int = Settings.max_iter,
     tol: float = Settings.tol,
     distance: str | Distance = Settings.distance,
+    empty_clusters: str = Settings.empty_clusters,
     growing_sample: bool = Settings.growing_sample,
     local_search: bool = Settings.local_search,
     sample_weight: ArrayLike | Tensor | None = RunOptions.sample_weight,
@@ -98,8 +100,9 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        If ``max_iter`` passes were not enough, if a cluster lost all its weight (its center then stays where it was) or
-        collapsed to a point, or if there are fewer distinct rows than clusters (some centers then coincide).
+        If ``max_iter`` passes were not enough, if a cluster lost all its weight and was not moved (see
+        ``empty_clusters``), if one collapsed to a point, if there are fewer distinct rows than clusters, or if centers
+        coincide, as they do above the critical temperature.
 
     Examples
     --------
@@ -112,7 +115,7 @@ def fit(
         temperature=temperature, assignment=assignment, priors=priors, noise_distance=noise_distance, frozen=frozen,
         update=update, objective=objective, solver=solver, init=init, init_temperature=init_temperature,
         init_priors=init_priors, n_init=n_init, max_iter=max_iter, tol=tol, distance=distance,
-        growing_sample=growing_sample, local_search=local_search,
+        empty_clusters=empty_clusters, growing_sample=growing_sample, local_search=local_search,
     )  # fmt: skip
     options = RunOptions(random_state=random_state, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
     return fit_source(as_source(x, sample_weight, device=device), n_clusters, settings, options)
@@ -149,7 +152,7 @@ def fit_source(source: Source, n_clusters: int, settings: Settings, options: Run
                 raise
             raise FitInterrupted(monitor.result()) from None
         result = monitor.finish()
-        warn_about(result, monitor.best, problem.objective, settings.max_iter, source.n_rows)
+        warn_about(result, monitor.best, problem.objective, settings.max_iter, problem.view)
         return result
 
 
@@ -213,8 +216,16 @@ class Problem(NamedTuple):
         has_given_centers = not isinstance(self.settings.init, str | Seeding) and not self.settings.local_search
         return has_given_centers or _has_cluster_settings(self.objective, self.settings)
 
+    @property
+    def relocates_empty(self) -> bool:
+        """True if empty clusters are moved; with fuzzy memberships, every row is in all clusters."""
+        can_relocate = self.solver.passes.compares_params and self.objective.spec.rule.uses_temperature
+        return can_relocate and self.settings.empty_clusters == "relocate"
+
     def start(self, centers: Tensor) -> Params:
         """Return the initial parameters for initial centers (k, d)."""
+        if self.relocates_empty:
+            centers = separate_equal_centers(self.objective, self.view, centers)
         objective, given = self.objective, self.settings.init_temperature
         temperature = initial_temperature(given, objective.temperature, objective.scaling, self.view, centers)
         return Params(centers, temperature, self.log_prior)

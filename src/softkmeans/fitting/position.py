@@ -16,6 +16,7 @@ from ..model.params import Evaluation, Params, PassStats
 from ..model.stats import Stats
 from ..solvers import PlainState
 from ..solvers.loop import LoopResult, Position
+from .relocation import Relocation
 
 if TYPE_CHECKING:
     from .fit import Problem
@@ -30,10 +31,13 @@ class StagePhase(NamedTuple):
         Number of the stage, from 0.
     temperature : Tensor (k,)
         Initial temperature of the restart.
+    relocation : Relocation or None
+        The clusters without weight that were moved after the last stage.
     """
 
     number: int
     temperature: Tensor
+    relocation: Relocation | None = None
 
 
 class SearchPhase(NamedTuple):
@@ -92,7 +96,9 @@ class FitPosition(NamedTuple):
 
 
 # Types of records in a position, without those in the state of a solver.
-RECORDS = (StagePhase, SearchPhase, Position, Evaluation, Params, PassStats, Stats, PlainState)
+RECORDS = (
+    StagePhase, SearchPhase, Relocation, LoopResult, Position, Evaluation, Params, PassStats, Stats, PlainState,
+)  # fmt: skip
 
 
 def encode_position(position: FitPosition, problem: Problem) -> Encoded:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["NotConvergedWarning", "Result", "best_of", "make_result", "make_step", "outcome", "warn_about"]
+__all__ = [
+    "CoincidentCentersWarning",
+    "NotConvergedWarning",
+    "Result",
+    "best_of",
+    "make_result",
+    "make_step",
+    "outcome",
+    "warn_about",
+]
 
 import math
 from collections.abc import Sequence
@@ -14,10 +23,12 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..callbacks import Step
+from ..data.source import Source
 from ..errors import Message, Setting, warn
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers.loop import LoopResult
+from .coincidence import coincident_in_fit, critical_temperature_of_fit, describe_coincidence
 
 ORDER_STEPS = 1e6  # weights and coordinates are rounded to a millionth before sorting, so that equal ones stay tied
 EMPTY_WEIGHT = 1e-6  # a cluster is empty if its weight is below this fraction of the mean weight of a row
@@ -26,6 +37,10 @@ FLOOR_MARGIN = 1.001  # a temperature is at its floor if it is at most this mult
 
 class NotConvergedWarning(ConvergenceWarning):  # type: ignore[misc]
     """A fit has reached the maximum number of passes before it converged."""
+
+
+class CoincidentCentersWarning(ConvergenceWarning):  # type: ignore[misc]
+    """Centers of a fit coincide, so that no row tells their clusters apart."""
 
 
 class Result(NamedTuple):
@@ -141,22 +156,10 @@ def _canonical_order(centers: Tensor, weight: Tensor) -> Tensor:
     return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), descending.cpu().numpy())))
 
 
-def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, n_rows: int) -> None:
-    """Issue a ConvergenceWarning for each problem of a fit."""
-    if run.ending == "exhausted":
-        hint = Message("raise ", Setting("max_iter"), " or ", Setting("tol"))
-        warn(Message(f"the fit did not converge in {max_iter} passes: ", hint), NotConvergedWarning)
-    if run.ending == "diverged":
-        problem = (
-            "a step of the fit raised the objective instead of lowering it, and the fit keeps the best centers so far"
-        )
-        hint = Message("use another ", Setting("solver"), ", a smaller step, or another ", Setting("distance"))
-        warn(Message(problem, ": ", hint), NotConvergedWarning)
-    if run.ending == "stalled":
-        problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
-        hint = Message("lower the target of the rule or use ", Setting("priors", "uniform"))
-        warn(Message(problem, ": ", hint), ConvergenceWarning)
-    empty = (result.weight < EMPTY_WEIGHT * result.weight.sum() / n_rows).nonzero()[:, 0].tolist()
+def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, view: Source) -> None:
+    """Issue a ConvergenceWarning for each problem of a fit to some rows, shifted and scaled."""
+    _warn_about_ending(run.ending, max_iter)
+    empty = (result.weight < EMPTY_WEIGHT * result.weight.sum() / view.n_rows).nonzero()[:, 0].tolist()
     if empty:
         problem = f"clusters {empty} have lost all their rows, and their centers no longer move"
         hint = Message("lower ", Setting("n_clusters"), ", or use other initial centers")
@@ -169,3 +172,45 @@ def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, 
             floor_hint = "set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)"
             hint = Message("lower ", Setting("n_clusters"), ", or ", floor_hint)
             warn(Message(problem, ": ", hint), ConvergenceWarning)
+    coincidence = _describe_coincidence(run.best, goal, view)
+    if coincidence is not None:
+        warn(coincidence, CoincidentCentersWarning)
+
+
+def _warn_about_ending(ending: str, max_iter: int) -> None:
+    """Issue a ConvergenceWarning if a run did not converge."""
+    if ending == "exhausted":
+        hint = Message("raise ", Setting("max_iter"), " or ", Setting("tol"))
+        warn(Message(f"the fit did not converge in {max_iter} passes: ", hint), NotConvergedWarning)
+    if ending == "diverged":
+        problem = (
+            "a step of the fit raised the objective instead of lowering it, and the fit keeps the best centers so far"
+        )
+        hint = Message("use another ", Setting("solver"), ", a smaller step, or another ", Setting("distance"))
+        warn(Message(problem, ": ", hint), NotConvergedWarning)
+    if ending == "stalled":
+        problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
+        hint = Message("lower the target of the rule or use ", Setting("priors", "uniform"))
+        warn(Message(problem, ": ", hint), ConvergenceWarning)
+
+
+def _describe_coincidence(best: Evaluation, goal: Objective, view: Source) -> Message | None:
+    """Describe centers that coincide; return None if there are none."""
+    coincident, centers = coincident_in_fit(goal, best), best.params.centers
+    if not coincident:
+        return None
+    rule = goal.spec.rule
+    if not rule.uses_temperature:
+        return describe_coincidence(centers, coincident, rule.softness, getattr(rule, rule.softness, 0))
+    unit, critical = goal.scaling.unit, None
+    has_given_temperature = not (goal.temperature.learned or goal.temperature.solves_equation)
+    if len(coincident) == len(centers) - 1 and has_given_temperature:
+        critical = critical_temperature_of_fit(goal, view)
+    return describe_coincidence(
+        centers,
+        coincident,
+        "temperature",
+        float(best.params.temperature.min()) * unit,
+        None if critical is None else critical * unit,
+        is_learned=goal.temperature.learned,
+    )

@@ -15,6 +15,7 @@ from ..data.source import Source
 from ..model.params import Params
 from ..solvers.loop import LoopResult, Position
 from .position import FitPosition, StagePhase
+from .relocation import relocate
 
 if TYPE_CHECKING:
     from .fit import Problem
@@ -56,8 +57,9 @@ class Stages:
     """The stages of a restart, in order. Each begins with the result of the one before, which is passed to `record`.
 
     With ``growing_sample``, the first stages use samples. A temperature schedule then runs through its temperatures, on
-    the largest sample or on all rows. The last stage uses all rows and the final temperature. If a stage is cut short,
-    only one more pass follows, which evaluates the parameters on all rows.
+    the largest sample or on all rows. The last stage uses all rows and the final temperature. If clusters are empty
+    after it and are moved, another such stage follows, and ``max_iter`` limits the passes of both together. If a stage
+    is cut short, only one more pass follows, which evaluates the parameters on all rows.
 
     Parameters
     ----------
@@ -87,11 +89,11 @@ class Stages:
 
     def __iter__(self) -> Iterator[Stage]:
         view, tol, start = self.problem.view, self.problem.settings.tol, self.start
-        first, t = self.first
+        first, t, relocation = self.first
         stages = [*self._earlier(), (view, t, self.problem.settings.max_iter, tol)]
         rngs = self.rng.spawn(len(stages))  # each stage has its own, so that a resumed fit draws the same numbers
         for number, (source, stage_t, max_iter, stage_tol) in enumerate(stages):
-            if number < first:
+            if number < first or relocation is not None:
                 continue
             if isinstance(start, Params):
                 start = self._at_temperature(stage_t, start, rngs[number])
@@ -102,6 +104,28 @@ class Stages:
                 yield Stage(view, start._replace(temperature=t), 1, tol, None)
                 self.result = self.result._replace(ending=ending)
                 return
+        if self.problem.relocates_empty:
+            yield from self._relocations(StagePhase(len(stages) - 1, t, relocation))
+
+    def _relocations(self, phase: StagePhase) -> Iterator[Stage]:
+        """Yield a stage after each move of empty clusters that lowers the objective."""
+        problem, relocation, start = self.problem, phase.relocation, self.start
+        objective, settings = problem.objective, problem.settings
+        if relocation is not None:  # an earlier run stood there
+            yield Stage(problem.view, start, settings.max_iter, settings.tol, phase)
+            self.result = relocation.best_of(self.result, objective)
+        while not self.result.was_cut and self.result.n_passes < settings.max_iter:
+            has_moved = None if relocation is None else relocation.has_moved
+            try:
+                moved = relocate(objective, problem.view, problem.solver, self.result, has_moved)
+            except KeyboardInterrupt:
+                self.result = self.result._replace(ending="interrupted")
+                return
+            if moved is None:
+                return
+            relocation, start = moved
+            yield Stage(problem.view, start, settings.max_iter, settings.tol, phase._replace(relocation=relocation))
+            self.result = relocation.best_of(self.result, objective)
 
     def _earlier(self) -> list[tuple[Source, Tensor, int, float]]:
         """Return the rows, temperatures, passes and tolerance of the stages before the last."""

@@ -14,7 +14,7 @@ from ..data.block import as_tensor
 from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..estimators.base import SoftClusterer
-from ..fitting.coincidence import coincident_clusters
+from ..fitting.coincidence import coincident_clusters, describe_coincidence
 from ..temperature import as_temperature
 from .stability import MIN_STABLE_JACCARD, Stability
 
@@ -49,8 +49,10 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> diagnose(SoftKMeans(2, temperature=90.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))
-    ['all 2 centers coincide, because temperature 90 is too high to separate clusters: lower the temperature']
+    >>> for warning in diagnose(SoftKMeans(2, temperature=0.001, random_state=0).fit([[0.0], [0.2], [9.0], [9.5]])):
+    ...     print(warning)
+    the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): raise it, or
+    choose temperature='calibrated'
     """
     if not isinstance(model, SoftClusterer):
         raise InputError(
@@ -84,15 +86,10 @@ def _coincident_centers(model: SoftClusterer) -> Message | None:
     coincident = coincident_clusters(centers, 1 / t, typical_distance, as_distance(model.distance).degree, rule)
     if not coincident:
         return None
-    all_coincide = len(coincident) == len(centers) - 1
-    count = f"all {len(centers)}" if all_coincide else f"{len(coincident) + 1} or more of {len(centers)}"
-    if rule.uses_temperature:
-        name, value = "temperature", f"{float(t.mean()):.4g}"
-        is_learned = as_temperature(model.get_params()["temperature"]).learned
-        advice = Setting("n_clusters") if is_learned else "the temperature"
-    else:
-        name, value, advice = rule.softness, f"{getattr(model, rule.softness, 0):g}", Setting(rule.softness)
-    return Message(f"{count} centers coincide, because {name} {value} is too high to separate clusters: lower ", advice)
+    if not rule.uses_temperature:
+        return describe_coincidence(centers, coincident, rule.softness, getattr(model, rule.softness, 0))
+    is_learned = as_temperature(model.get_params()["temperature"]).learned
+    return describe_coincidence(centers, coincident, "temperature", float(t.mean()), is_learned=is_learned)
 
 
 def _hard_memberships(model: SoftClusterer) -> Message | None:

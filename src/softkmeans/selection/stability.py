@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["MIN_STABLE_JACCARD", "RESAMPLES", "Stability", "stability"]
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from ..data.block import as_tensor
 from ..data.convert import as_source
 from ..errors import InputError
 from ..estimators.base import SoftClusterer
+from ..fitting.results import CoincidentCentersWarning
 from ..metrics import align
 
 Array = NDArray[np.float64]
@@ -140,7 +142,9 @@ def stability(
         refit = clone(model).set_params(random_state=int(rng.integers(2**31)), warm_start=False)
         counts = np.zeros(n)
         counts[weighted_rows] = RESAMPLES[resample](len(weighted_rows), rng)
-        resp = _memberships(refit.fit(X, sample_weight=weight * counts), X)
+        with warnings.catch_warnings():  # in a resample, clusters may be missing
+            warnings.simplefilter("ignore", CoincidentCentersWarning)
+            resp = _memberships(refit.fit(X, sample_weight=weight * counts), X)
         resp = resp[:, align(model_resp, resp, sample_weight=weight)]
         cluster_sums += _jaccard(model_resp, resp, weight)
         row_sums += resp[np.arange(n), likeliest]

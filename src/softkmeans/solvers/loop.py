@@ -78,11 +78,14 @@ class LoopResult(NamedTuple):
         - "interrupted": the user pressed Ctrl-C.
     history : tuple of Step
         One record per pass. The loop leaves it empty; `fitting.monitor` fills it in.
+    n_passes : int
+        Number of passes that count toward ``max_iter``.
     """
 
     best: Evaluation
     ending: str
     history: tuple[Step, ...] = ()
+    n_passes: int = 0
 
     @property
     def was_cut(self) -> bool:
@@ -159,9 +162,9 @@ def minimize(
         best = at.best
         if ending == "exhausted":
             best = passes.last(objective, source, _checked_state(solver, passes.step(solver, objective, at)), best)
-        return LoopResult(passes.final(objective, source, best), ending)
+        return LoopResult(passes.final(objective, source, best), ending, n_passes=at.n_passes)
     except KeyboardInterrupt:
-        return LoopResult(passes.final(objective, source, at.best), "interrupted")
+        return LoopResult(passes.final(objective, source, at.best), "interrupted", n_passes=at.n_passes)
 
 
 def _checked_state(solver: Solver, state: Any) -> Any:
@@ -193,12 +196,19 @@ def _improves(objective: Objective, current: Evaluation, best: Evaluation, tol: 
 class FullPasses:
     """Evaluate one set of parameters in each pass over all rows, and let the solver step after it.
 
+    Attributes
+    ----------
+    compares_params : bool
+        Whether a pass evaluates one set of parameters on all rows, so that two passes can be compared.
+
     Examples
     --------
     >>> from softkmeans.solvers import SOLVERS
     >>> [name for name, solver in SOLVERS.items() if type(solver.passes) is FullPasses]
     ['auto', 'em', 'lbfgs', 'adam']
     """
+
+    compares_params: bool = True
 
     def run(self, solver: Solver, objective: Objective, source: Source, state: Any) -> tuple[Any, Evaluation]:
         """Run a pass; return the solver's state, and the evaluation by which the loop measures progress."""
@@ -234,6 +244,8 @@ class BatchPasses(FullPasses):
     >>> [name for name, solver in SOLVERS.items() if type(solver.passes) is BatchPasses]
     ['online']
     """
+
+    compares_params = False
 
     def run(self, solver: Solver, objective: Objective, source: Source, state: Any) -> tuple[Any, Evaluation]:
         """Run a pass with a step after every batch; the evaluation holds the parameters at the end of the pass."""

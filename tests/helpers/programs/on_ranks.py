@@ -42,6 +42,9 @@ def record(name, model):
 for name, rows in parts.items():
     source = distributed(x[rows], w[rows])
     record(f"{name}, given centers", SoftKMeans(5, init=x[::200], tol=1e-8).fit(source))
+    poor = np.vstack([x[[0, 0]], x[:3] + np.array([[0, 1e4, 2e4]]).T])  # equal centers, and centers without rows
+    source = distributed(x[rows], w[rows])
+    record(f"{name}, poor centers", SoftKMeans(5, init=poor, temperature=1.0, tol=1e-8).fit(source))
     for init in ("k-means++", "random"):
         record(f"{name}, {init}", SoftKMeans(5, init=init, random_state=1, tol=1e-8).fit(distributed(x[rows], w[rows])))
 source = distributed(x[parts["first empty"]])
