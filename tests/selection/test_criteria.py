@@ -134,7 +134,7 @@ def test_a_new_criterion_gets_all_fits(register):
     assert fits.X is X
     assert fits.sample_weight is w
     assert fits.models == found.models
-    assert fits.shape == found.shape
+    assert fits.covariance_type == found.covariance_type
     np.testing.assert_array_equal(fits.bic, found.scores["bic"])
     assert fits.folds.scores.shape == (2, len(KS))
     assert fits.folds.weights.sum() == pytest.approx(w.sum())

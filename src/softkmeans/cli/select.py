@@ -39,6 +39,10 @@ def select(
     context: typer.Context,
     file: Data,
     k_range: Annotated[str, typer.Option(help="Numbers of clusters to try, for example 1-10 or 2,3,5.")] = "1-10",
+    grow: Annotated[
+        bool,
+        typer.Option("--grow", help="Try larger numbers as long as the largest one is chosen, up to four times it."),
+    ] = False,
     criterion: str = "bic",
     cv: Annotated[int, typer.Option(help="Number of cross-validation folds; 0 skips cross-validation.", min=0)] = 5,
     path: Annotated[
@@ -49,6 +53,10 @@ def select(
     picture: Annotated[Path | None, output_option("Plot the criteria to this file", PICTURES)] = None,
     columns: Columns = None,
     weight_column: WeightColumn = None,
+    weights: Annotated[
+        str,
+        typer.Option(help="Meaning of the weights: relative (a common factor changes nothing) or counts of rows."),
+    ] = "relative",
     scale: Scale = "none",
     temperature: str = Settings.temperature,
     priors: str = Settings.priors,
@@ -68,11 +76,13 @@ def select(
         selection = sk.select_n_clusters(
             rows,
             ks,
+            grow=grow,
             estimator=sk.SoftKMeans(local_search=True, **settings),
             criterion=criterion,
             cv=cv,
             path=path,
             sample_weight=data.weights,
+            weights=weights,
             random_state=seed,
             on_fit=_bar_updater(bar, ks[-1]),
         )
@@ -139,12 +149,16 @@ def _formatted(values: Any, number_format: str) -> list[str]:
 
 
 def _summary(selection: Any) -> dict[str, str]:
-    """Return names and values: the choice, the choices of all criteria, the confidence, and the clusters' shape."""
+    """Return names and values: the choice, the choices of all criteria, the confidence, and the covariance."""
     choices = ", ".join(f"{CRITERIA[name].header} {k}" for name, k in selection.choices.items())
     advice = "; consider --temperature calibrated" if selection.suggests_calibrated else ""
+    by = CRITERIA[selection.criterion].header
     return {
-        "chosen": f"k = {selection.n_clusters}, by {CRITERIA[selection.criterion].header}",
+        "chosen": f"k = {selection.n_clusters}, by {by}"
+        + (", the end of the range: no answer" if selection.at_end else ""),
         "by criterion": f"{choices} (*)",
-        "confidence": f"BIC chooses {selection.n_clusters} in {100 * selection.confidence:.0f} % of resamples",
-        "shape": f"{sk.selection.SHAPES[selection.shape].description}{advice}",
+        "confidence": "none: larger numbers may be better"
+        if selection.at_end
+        else f"{100 * selection.confidence:.0f} % (by resampled rows, and by simulated data with fewer clusters)",
+        "covariance": f"{sk.selection.COVARIANCE_TYPES[selection.covariance_type].description}{advice}",
     }

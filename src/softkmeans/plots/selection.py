@@ -23,7 +23,7 @@ class SelectionDisplay:
     """A plot of criteria for the number of clusters, one panel each, with the choice of each criterion.
 
     The line through all panels is at the chosen number; the criterion used to choose it has a bold title. Usually
-    created by :meth:`from_selection`.
+    created by :meth:`from_selection`. A choice at the end of the range is no answer, and its title says so.
 
     Parameters
     ----------
@@ -145,14 +145,16 @@ class SelectionDisplay:
         (line,) = ax.plot(self.n_clusters, values, **style)
         is_choice = self.n_clusters == choice
         (mark,) = ax.plot(self.n_clusters[is_choice], values[is_choice], "o", color=PALETTE[3], markersize=7, zorder=3)
-        ax.set_title(_title(name, choice), fontsize="medium", fontweight="bold" if name == self.criterion else None)
+        title = _title(name, choice, is_at_end=choice == self.n_clusters.max())
+        ax.set_title(title, fontsize="medium", fontweight="bold" if name == self.criterion else None)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.tick_params(labelsize="small")
         ax.spines[["top", "right"]].set_visible(False)
         return line, mark, chosen
 
 
-def _title(name: str, choice: int | None) -> str:
+def _title(name: str, choice: int | None, *, is_at_end: bool) -> str:
     """Return the title of a criterion's panel, with its choice if it has one."""
     title = CRITERIA[name].label if name in CRITERIA else name.replace("_", " ")
-    return title if choice is None else f"{title}: {choice}"
+    end = " (end of range)" if is_at_end else ""
+    return title if choice is None else f"{title}: {choice}{end}"

@@ -36,8 +36,8 @@ def gain_confidence(
     """Return the confidence that rows need a number of clusters rather than the next smaller one, from 0 to 1.
 
     It is 1 - p, where p is the fraction of data sets, drawn from the mixture with the smaller number, for which BIC
-    gains at least as much by the larger number as it does on the rows. Resamples of the rows do not show this: they repeat the chance groups of a
-    few rows that a cluster may be.
+    gains at least as much by the larger number as it does on the rows. Resamples of the rows do not show this: they
+    repeat the chance groups of a few rows that a cluster may be.
 
     McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a normal mixture",
     Applied Statistics 1987.

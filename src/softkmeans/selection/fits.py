@@ -22,6 +22,7 @@ from ..data.frames import as_rows
 from ..data.ordering import count_distinct, sorted_rows
 from ..data.source import Source
 from ..estimators.soft_kmeans import SoftKMeans
+from ..fitting.results import CoincidentCentersWarning
 from .growth import grow_centers
 
 
@@ -64,7 +65,9 @@ def fit_each_number(
             centers = grow_centers(previous, source, rows, k, rng)
             fits.append(clone(fits[0]).set_params(init=centers, n_init=1))
         for model in fits:
-            model.fit(X, sample_weight=sample_weight)
+            with warnings.catch_warnings():  # too large numbers are tried on purpose
+                warnings.simplefilter("ignore", CoincidentCentersWarning)
+                model.fit(X, sample_weight=sample_weight)
         models[k] = previous = max(fits, key=lambda model: _rounded_likelihood(model, source))
         if on_fit is not None:
             on_fit(k)

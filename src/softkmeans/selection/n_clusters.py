@@ -100,7 +100,7 @@ def select_n_clusters(
         Number of resamples of the rows for ``confidence``.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows, 0 or more.
-    weights : {"relative", "counts"}, default="relative"
+    weights : "relative" or "counts", default="relative"
         What weights mean for BIC and ICL. Relative weights count as (Σw)² / Σw² rows: a common factor changes nothing.
         Counts are those of repeated rows: a weight of 2 is equivalent to a row that occurs twice.
     random_state : int, numpy Generator or None
