@@ -128,8 +128,8 @@ def _candidate(
     """Return the candidate with a mixture's memberships and a covariance; ``total`` is that of all rows (d, d)."""
     n_clusters, n_features = mixture.cluster_centers_.shape
     n_parameters = n_clusters * n_features + n_clusters - 1 + COVARIANCE_TYPES[covariance_type].n_parameters(n_features)
-    n_directions = n_features if covariance_type == "tied" else 1
-    if n - n_clusters < max(n_directions, (MIN_ROWS_PER_CLUSTER - 1) * n_clusters):
+    n_directions = n_features if covariance_type == "tied" else 0
+    if n < MIN_ROWS_PER_CLUSTER * n_clusters + n_directions:
         return Candidate(n_clusters, covariance_type, n_parameters, None)
     if covariance_type == "spherical" and not _is_collapsed(mixture, scaling, total):
         return _model_candidate(mixture, source)
