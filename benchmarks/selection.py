@@ -2,7 +2,8 @@
 
 Rows are drawn from spherical normal distributions of variance 1, a hundred for each on average. Their means are drawn
 from a normal distribution, and scaled so that the nearest two are `sep` standard deviations apart. Data from one
-distribution, spherical or with a random covariance, must be recognized as one cluster.
+distribution, spherical or with a random covariance, must be recognized as one cluster. Round clusters of unequal sizes
+must be found and called spherical, and a few rows of noise must not be called several clusters with confidence.
 """
 
 import argparse
@@ -21,6 +22,10 @@ K_RADIUS = 5  # k_range is the true k plus or minus this
 CRITERIA = ["bic", "icl", "fuzzy_silhouette", "lifetime"]
 N_CLUSTERS = (2, 3, 5, 10, 20)
 N_FEATURES = (2, 8, 32)
+SMALLEST_CLUSTER = 20  # rows
+SIZE_RATIOS = (1, 3, 10, 30, 100)
+N_NOISE_ROWS = (5, 8, 12, 20, 30)
+MAX_CONFIDENCE = 0.9
 SEPARATIONS = {"clear": 8.0, "moderate": 4.0}
 
 
@@ -68,6 +73,41 @@ def measure(case, seeds, path):
     return {name: n / seeds for name, n in hits.items()}, (time.perf_counter() - start) / seeds
 
 
+def measure_sizes(n_clusters, d, ratio, seeds):
+    """Return the fraction of draws in which clusters of unequal sizes were found, and called spherical."""
+    sizes = np.geomspace(SMALLEST_CLUSTER, SMALLEST_CLUSTER * ratio, n_clusters).round().astype(int)
+    hits = 0
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, n_clusters, d, ratio])
+        means = rng.standard_normal((n_clusters, d))
+        means *= SEPARATIONS["clear"] / pdist(means).min()
+        rows = np.repeat(means, sizes, 0) + rng.standard_normal((sizes.sum(), d))
+        found = select_n_clusters(rows, range(1, n_clusters + 4), cv=0, path=False, random_state=seed)
+        hits += (found.n_clusters, found.covariance_type) == (n_clusters, "spherical")
+    return hits / seeds
+
+
+def measure_noise(n, d, seeds):
+    """Return the fraction of draws in which rows of noise are one cluster, or the choice is not confident."""
+    hits = 0
+    for seed in range(seeds):
+        rows = np.random.default_rng([seed, n, d]).standard_normal((n, d))
+        found = select_n_clusters(rows, range(1, min(10, n - 1) + 1), cv=0, path=False, random_state=seed)
+        hits += found.n_clusters == 1 or found.confidence < MAX_CONFIDENCE
+    return hits / seeds
+
+
+def print_grid(title, measure_cell, names, rows, columns, seeds):
+    """Print a table of fractions."""
+    print(f"## {title}\n")
+    print(f"| {names} | {' | '.join(map(str, columns))} |")
+    print("|---" * (1 + len(columns)) + "|")
+    for row in rows:
+        cells = [f"{measure_cell(*row, column, seeds):.0%}" for column in columns]
+        print(f"| {', '.join(map(str, row))} | {' | '.join(cells)} |", flush=True)
+    print()
+
+
 def main(seeds, path):
     """Print a table for each kind of mixture."""
     print(f"# Choosing the number of clusters: {seeds} draws of each\n")
@@ -84,10 +124,20 @@ def main(seeds, path):
         print()
 
 
+def main_chance(seeds):
+    """Print the tables of unequal sizes and of noise."""
+    kinds = [(k, d) for k in (2, 5) for d in N_FEATURES]
+    print_grid("Unequal sizes", measure_sizes, "clusters, features; sizes 1 to", kinds, SIZE_RATIOS, seeds)
+    print_grid("Noise", measure_noise, "rows; features", [(n,) for n in N_NOISE_ROWS], (1, 2, 5, 10), seeds)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="number of draws of each mixture")
     parser.add_argument("--no-path", action="store_true", help="skip the annealing path, and lifetimes")
+    parser.add_argument("--chance", action="store_true", help="only unequal sizes and noise")
     warnings.simplefilter("ignore")
     options = parser.parse_args()
-    main(options.seeds, not options.no_path)
+    if not options.chance:
+        main(options.seeds, not options.no_path)
+    main_chance(options.seeds)
