@@ -79,6 +79,11 @@ def test_equal_relative_weights_are_none():
     np.testing.assert_allclose(choose(x, sample_weight=np.full(180, 7.0)).scores["bic"], choose(x).scores["bic"])
 
 
+def test_one_row_with_nearly_all_of_the_weight():
+    with pytest.raises(InputError, match=r"rows that count as 1 by their weights can't be divided into 1 clusters"):
+        choose(draw((20, 20), 2, 8.0, seed=0), [1, 2], sample_weight=np.r_[1e9, np.ones(39)])
+
+
 @pytest.mark.parametrize(("weights", "n"), [("relative", 150), ("counts", 450)])
 def test_what_weights_mean(weights, n):
     x = np.random.default_rng(0).normal(size=(150, 2))

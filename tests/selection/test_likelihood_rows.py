@@ -22,8 +22,8 @@ BLOBS = RNG.normal(size=(180, 2)) + 8 * np.eye(3, 2)[np.repeat([0, 1, 2], 60)]
 PERCENTAGES = RNG.dirichlet([20, 20, 20], 200) * 100
 
 
-def rows_for(x, n_clusters=6):
-    return likelihood_rows(x, as_source(x), n_clusters, np.random.default_rng(0))
+def rows_for(x, n_clusters=6, template=None):
+    return likelihood_rows(x, as_source(x), template or SoftKMeans(), n_clusters, np.random.default_rng(0))
 
 
 def choose(x, k_range=range(1, 7), **given):
@@ -66,6 +66,9 @@ def test_rows_without_redundancy_are_the_users_own():
     assert rows_for(few).rows is few
     sparse = csr_array(np.column_stack([CLOUD, CLOUD]))
     assert rows_for(sparse).rows is sparse
+    twice = np.column_stack([CLOUD, CLOUD])
+    for template in (SoftKMeans(distance="cosine"), SoftKMeans(noise_distance=30.0)):  # whose densities are others
+        assert rows_for(twice, template=template).rows is twice
 
 
 @examples(20)

@@ -268,7 +268,10 @@ def compare(
     log_n = (weight[:, None] * weighting.scale).clamp_min(1.0).log()
     values: Values = bic(sums * weighting.scale, n_parameters, log_n).numpy()  # (1 + n_resamples, options)
     if np.isnan(values[0]).all():
-        problem = f"{round(weighting.n)} rows can't be divided into {min(mixtures)} clusters that have a variance"
-        raise InputError(problem, hint=Message("lower ", Setting("k_range")))
+        is_scaled = weighting.scale != 1
+        counted = f"rows that count as {weighting.n:.4g} by their weights" if is_scaled else f"{weighting.n:.4g} rows"
+        problem = f"{counted} can't be divided into {min(mixtures)} clusters that have a variance"
+        other = Message(", or set ", Setting("weights", "counts")) if is_scaled else Message()
+        raise InputError(problem, hint=Message("lower ", Setting("k_range"), other))
     ks = np.array([option.n_clusters for option in options])
     return Comparison(options, values[0], ks[np.nanargmin(values[1:], 1)])

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
 from ..distances import as_distance
+from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature.moments import MAX_EIGH_FEATURES, covariance
 
 MIN_UNEXPLAINED = 1e-8  # a feature is redundant if less of its variance is unexplained by the features before it
@@ -55,7 +56,9 @@ class LikelihoodRows(NamedTuple):
     are_changed: bool
 
 
-def likelihood_rows(X: Any, source: Source, n_clusters: int, rng: np.random.Generator) -> LikelihoodRows:
+def likelihood_rows(
+    X: Any, source: Source, template: SoftKMeans, n_clusters: int, rng: np.random.Generator
+) -> LikelihoodRows:
     """Return the rows of a source without redundant features, and with rounded values spread out.
 
     Features with two values are left out, too, if others have more: they are categories, each of which would be a
@@ -63,7 +66,8 @@ def likelihood_rows(X: Any, source: Source, n_clusters: int, rng: np.random.Gene
 
     A value that is known only to a resolution δ gets random noise with the triangular distribution on (-δ, δ), whose
     first two moments do not depend on the value (Lipshitz, Wannamaker & Vanderkooy, "Quantization and dither", J. Audio
-    Eng. Soc. 1992). Sparse rows, and rows with more than `MAX_EIGH_FEATURES` features, stay as they are.
+    Eng. Soc. 1992). Sparse rows, rows with more than `MAX_EIGH_FEATURES` features, and rows for models with another
+    distance than the squared Euclidean one or a noise cluster stay as they are.
 
     Parameters
     ----------
@@ -71,6 +75,8 @@ def likelihood_rows(X: Any, source: Source, n_clusters: int, rng: np.random.Gene
         The rows as the user gave them.
     source : Source
         The same rows.
+    template : SoftKMeans
+        The model that is fitted.
     n_clusters : int
         The largest number of clusters; 0 if no values are to be spread out.
     rng : numpy Generator
@@ -80,8 +86,9 @@ def likelihood_rows(X: Any, source: Source, n_clusters: int, rng: np.random.Gene
     unchanged = LikelihoodRows(
         X, np.arange(source.n_features), names, np.zeros(source.n_features), [], are_changed=False
     )
+    is_normal = as_distance(template.distance).is_squared and template.noise_distance is None
     is_dense = isinstance(source, ArraySource) and not any(block.is_sparse for block in source.blocks())
-    if not is_dense or source.n_features > MAX_EIGH_FEATURES:
+    if not (is_normal and is_dense) or source.n_features > MAX_EIGH_FEATURES:
         return unchanged
     features, sample = _independent_features(source), _sample(source)
     is_category = np.array([is_binary(sample[:, j]) for j in features])

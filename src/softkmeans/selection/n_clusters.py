@@ -6,6 +6,7 @@ __all__ = ["select_n_clusters"]
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .._utils.random import as_generator
@@ -146,7 +148,7 @@ def select_n_clusters(
     n_distinct = count_distinct(source)
     ks = check_k_range(n_distinct, k_range)
     rng = as_generator(random_state)
-    rows = likelihood_rows(X, source, ks[-1] if n_distinct > ks[-1] else 0, rng)
+    rows = likelihood_rows(X, source, template, ks[-1] if n_distinct > ks[-1] else 0, rng)
     data = _Data(
         X=X,
         source=source,
@@ -241,7 +243,9 @@ class _Fits:
         """Fit those of these numbers of clusters that are not fitted yet."""
         new, data = [k for k in ks if k not in self.models], self.data
         if data.rows.are_changed:
-            self._fit(self.on_likelihood_rows, data.rows.rows, data.rows_source, new, None)
+            with warnings.catch_warnings():  # the user is told about problems of the models
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                self._fit(self.on_likelihood_rows, data.rows.rows, data.rows_source, new, None)
         self._fit(self.models, data.X, data.source, new, self.on_fit)
 
     def _fit(
