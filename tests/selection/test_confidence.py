@@ -123,6 +123,12 @@ def test_the_smallest_number_of_a_range_is_tested_against_the_number_below():
     assert found.confidence < 0.9
 
 
+def test_the_former_name_of_the_covariance_type():
+    found = choose(draw((60, 60), 2, 8.0, seed=0), [1, 2, 3])
+    with pytest.deprecated_call(match="use covariance_type"):
+        assert found.shape == found.covariance_type == "spherical"
+
+
 # The end of the range.
 
 

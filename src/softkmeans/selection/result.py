@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["DESCRIPTIONS", "Selection"]
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -97,6 +98,12 @@ class Selection(NamedTuple):
         """True if memberships are too confident and ``temperature="calibrated"`` would correct this."""
         is_calibrated = as_temperature(self.model.temperature) == as_temperature("calibrated")
         return self.covariance_type != "spherical" and not is_calibrated
+
+    @property
+    def shape(self) -> str:
+        """Deprecated name of ``covariance_type``."""
+        warnings.warn("Selection.shape is deprecated: use covariance_type", DeprecationWarning, stacklevel=2)
+        return self.covariance_type
 
     def __repr__(self) -> str:
         end = ", at_end=True" if self.at_end else ""
