@@ -210,7 +210,7 @@ def test_anneal_matches_the_library(scale, data, run):
         assert rows["cluster"].tolist() == list(range(len(level.centers)))
         assert rows["parent"].tolist() == level.parents.tolist()
         for name in ("temperature", "free_energy", "distortion", "entropy"):
-            np.testing.assert_allclose(rows[name], getattr(level, name), rtol=1e-6)
+            np.testing.assert_allclose(rows[name], getattr(level, name), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(rows["prior"], level.priors, rtol=1e-5)
         np.testing.assert_allclose(rows["instability"], level.instability, rtol=1e-5)
         centers = level.centers if scaler is None else scaler.inverse_transform(level.centers)

@@ -22,6 +22,7 @@ from softkmeans.data import as_source
 from softkmeans.data.distributed.dask_partitions import pack, unpack
 
 pytestmark = pytest.mark.process
+COINCIDENT = pytest.mark.filterwarnings("ignore:.*centers coincide")  # of fits that are only compared
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
 W = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
@@ -103,6 +104,7 @@ def test_fits_equal_those_in_memory(name):
     assert_same(model().fit(COLLECTIONS[name]()), in_memory())
 
 
+@COINCIDENT
 @pytest.mark.parametrize("settings", [{"temperature": "auto", "priors": "learned"}, {"distance": "euclidean"}])
 def test_fits_with_other_settings_equal_those_in_memory(settings):
     assert_same(model(**settings).fit(arrays()), in_memory(**settings))
@@ -127,6 +129,7 @@ def test_weights(name):
     assert_same(model().fit(x(), sample_weight=w()), model().fit(X, sample_weight=W))
 
 
+@COINCIDENT
 @pytest.mark.parametrize("init", ["k-means++", "k-means||", "random"])
 def test_seedings_do_not_depend_on_partitions(init):
     one, *others = (
@@ -322,6 +325,7 @@ class Killer(Callback):
             self.timers[0].start()
 
 
+@COINCIDENT
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
 @pytest.mark.parametrize("persisted", [False, True])
 def test_a_killed_worker_changes_nothing(client, persisted):

@@ -54,6 +54,7 @@ def test_initial_centers_do_not_depend_on_blocks(name, distance, ends):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*centers coincide")
 @examples(5)
 @given(ends=ENDS, kind=st.sampled_from(["auto", "per-cluster", 2.0, "calibrated", "perplexity:1.5"]))
 def test_fits_do_not_depend_on_blocks(ends, kind):

@@ -32,6 +32,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore:the fit did not converge", "ignore:2 or more of 3 centers coincide")
 
 
+@pytest.mark.filterwarnings("ignore:.*centers coincide", "ignore:the fit did not converge")
 def test_learned_priors_of_float32_rows_can_be_saved(monkeypatch, tmp_path):
     """Check that they sum to 1 although the sums of the compiled kernels are rounded."""
     monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)

@@ -146,7 +146,11 @@ def _choose_device(device: Any, rows: Rows) -> torch.device:
     """Return the requested device; by default, that of a tensor, else the CPU."""
     if device is None:
         return rows.device if isinstance(rows, Tensor) else CPU
-    return as_device(device)
+    chosen = as_device(device)
+    if chosen.type == "meta":
+        problem, hint = "can't be used (it has no numbers)", "choose another one, such as 'cpu'"
+        raise InputError(problem, parameter="device", value=device, hint=hint)
+    return chosen
 
 
 def like(example: Any, result: Tensor) -> Array:

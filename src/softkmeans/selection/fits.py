@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Mixtures", "fit_each_number", "fit_folds", "fit_mixture", "fit_mixtures"]
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -90,7 +91,7 @@ class Mixtures(NamedTuple):
     of_model : SoftKMeans
         Fitted from the centers of the model; its memberships give the covariances of clusters that are not spherical.
     likeliest : SoftKMeans
-        The likelier one of this mixture and of one that was fitted from other centers, for spherical clusters.
+        For spherical clusters: this mixture, or one that was fitted from other centers if it is much likelier.
     """
 
     of_model: SoftKMeans
@@ -106,13 +107,15 @@ def fit_mixtures(
     rows: Any,
     source: Source,
     sample_weight: ArrayLike | Tensor | None,
+    n: float,
     rng: np.random.Generator,
 ) -> dict[int, Mixtures]:
     """Fit each model again with learned priors, to the same rows.
 
     With equal priors, clusters of unequal sizes have a low likelihood, and a fit divides a large cluster where it
     should find a small one. So each number is also fitted from the centers of the previous number and additional ones.
-    Models that already have learned priors are returned as they are.
+    This fit counts only if it gains as much likelihood as BIC charges for a cluster: it then finds other clusters, and
+    not only a better fit to chance. Models that already have learned priors are returned as they are.
 
     Parameters
     ----------
@@ -124,6 +127,8 @@ def fit_mixtures(
         The same rows and their weights.
     sample_weight : array-like or Tensor (n,), or None
         The same weights.
+    n : float
+        The number of rows that the weighted rows count as.
     rng : numpy Generator
         Source of randomness.
     """
@@ -131,12 +136,14 @@ def fit_mixtures(
     if isinstance(template.priors, str) and template.priors == "learned":
         return {k: Mixtures(model, model) for k, model in models.items()}
     in_order, mixtures, previous = sorted_rows(source), dict[int, Mixtures](), None
+    price_of_cluster = (source.n_features + 1) / 2 * math.log(max(n, 1.0))
     for k, model in models.items():
-        fits = [fit_mixture(model, as_tensor(model.cluster_centers_).cpu().numpy(), rows, sample_weight)]
+        own = best = fit_mixture(model, as_tensor(model.cluster_centers_).cpu().numpy(), rows, sample_weight)
         if previous is not None:
-            fits.append(fit_mixture(model, grow_centers(previous, source, in_order, k, rng), rows, sample_weight))
-        previous = max(fits, key=lambda fit: _rounded_likelihood(fit, source))
-        mixtures[k] = Mixtures(fits[0], previous)
+            grown = fit_mixture(model, grow_centers(previous, source, in_order, k, rng), rows, sample_weight)
+            gain = n * (_rounded_likelihood(grown, source) - _rounded_likelihood(own, source))
+            best = grown if gain > price_of_cluster else own
+        mixtures[k], previous = Mixtures(own, best), best
     return mixtures
 
 

@@ -299,7 +299,9 @@ def _score(
     """Compute those of the given criteria whose needs are not switched off."""
     names = [name for name in names if all(switches[need] for need in CRITERIA[name].needs)]
     needs = {need for name in names for need in CRITERIA[name].needs}
-    mixtures = fit_mixtures(fits.on_likelihood_rows, data.rows.rows, data.rows_source, data.sample_weight, rng)
+    mixtures = fit_mixtures(
+        fits.on_likelihood_rows, data.rows.rows, data.rows_source, data.sample_weight, data.weighting.n, rng
+    )
     comparison = compare(data.rows_source, mixtures, data.weighting, n_resamples, rng)
     best = comparison.best_type
     basis = Fits(

@@ -91,7 +91,7 @@ def as_device(device: str | torch.device | None) -> torch.device:
     """Return the device of a name, the CPU by default; raise an InputError if it is not available."""
     try:
         available = torch.device("cpu" if device is None else device)
-        torch.zeros(1, device=available).item()  # the device "meta" has no numbers
+        torch.empty(0, device=available)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         problem = f"can't be used ({str(error).splitlines()[0]})"
         raise InputError(problem, parameter="device", value=device, hint="choose another one, such as 'cpu'") from None
