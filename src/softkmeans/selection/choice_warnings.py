@@ -1,4 +1,4 @@
-"""What speaks against a selected number of clusters, in words."""
+"""Warnings about a selected number of clusters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Moments(NamedTuple):
 def choice_warnings(
     at_end: bool, n_distinct: int, source: Source, rows: LikelihoodRows, mixture: SoftKMeans, n: float
 ) -> tuple[Message, ...]:
-    """Return one line for each reason to doubt a selected number of clusters.
+    """Return one line for each problem of a selected number of clusters.
 
     Parameters
     ----------
@@ -62,20 +62,17 @@ def choice_warnings(
     found = []
     n_clusters = len(mixture.cluster_centers_)
     if at_end:
-        found.append(
-            Message(
-                f"{n_clusters} clusters are the end of the range, which is no answer, as more may be better: raise the "
-                "end of ",
-                Setting("k_range"),
-                ", or set ",
-                Setting("grow", True),
-            )
-        )
+        subject = "1 cluster is" if n_clusters == 1 else f"{n_clusters} clusters are"
+        problem = f"{subject} the end of the range, which is no answer, as more may be better: raise the end of "
+        found.append(Message(problem, Setting("k_range"), ", or set ", Setting("grow", True)))
     if rows.categories:
         problem = f"{_subject(rows.categories)} only two values"
         found.append(Message(f"{problem}; such features do not count in BIC, ICL and the held-out score"))
     if n_clusters == n_distinct < n / 2:
-        found.append(Message(f"the rows have only {n_distinct} distinct values, and each is taken for a cluster"))
+        problem = f"the rows have only {n_distinct} distinct values, and each is taken for a cluster"
+        found.append(
+            Message(f"{problem}: count how often each occurs instead, or lower the end of ", Setting("k_range"))
+        )
     elif as_distance(mixture.distance).is_squared:
         moments = _moments_within_clusters(source, mixture)
         found += _warn_about_rounding(rows, moments) or _warn_about_tails(rows, moments, n)
@@ -105,34 +102,29 @@ def _moments_within_clusters(source: Source, mixture: SoftKMeans) -> _Moments:
 
 def _warn_about_rounding(rows: LikelihoodRows, moments: _Moments) -> list[Message]:
     """Return a warning if clusters are hardly wider than the spacing of rounded values."""
-    noise = rows.resolution**2 / 6  # variance of the noise that spreads the values
-    deviation = np.sqrt(np.maximum(moments.deviation**2 - noise, 0.0))
-    is_coarse = rows.resolution > MAX_RESOLUTION * deviation
-    if not is_coarse.any():
-        return []
-    names = _subject([rows.names[j] for j in is_coarse.nonzero()[0]])
-    return [
-        Message(
-            f"{names} few distinct values, about as far apart as clusters are wide: the likelihoods of normal "
-            "distributions, and so BIC, ICL and the held-out score, say little about such data"
-        )
-    ]
+    deviation = np.sqrt(np.maximum(moments.deviation**2 - rows.noise_variance, 0.0))
+    text = (
+        "few distinct values, about as far apart as clusters are wide: the likelihoods of normal distributions, and so "
+        "BIC, ICL and the held-out score, say little about such data; compare other criteria, and the stability"
+    )
+    return _warn_of_features(rows, rows.resolution > MAX_RESOLUTION * deviation, text)
 
 
 def _warn_about_tails(rows: LikelihoodRows, moments: _Moments, n: float) -> list[Message]:
     """Return a warning if features are skewed or have heavy tails within clusters."""
     is_skewed = np.abs(moments.skewness) > max(MAX_SKEWNESS, N_STANDARD_ERRORS * (6 / n) ** 0.5)
     is_heavy = moments.excess_kurtosis > max(MAX_EXCESS_KURTOSIS, N_STANDARD_ERRORS * (24 / n) ** 0.5)
-    is_unlike_normal = is_skewed | is_heavy
-    if not is_unlike_normal.any():
-        return []
-    names = _subject([rows.names[j] for j in is_unlike_normal.nonzero()[0]])
-    return [
-        Message(
-            f"{names} a skewed or heavy-tailed distribution within clusters, so BIC may count the parts of a cluster: "
-            "transform such features, for example by the logarithm"
-        )
-    ]
+    text = (
+        "a skewed or heavy-tailed distribution within clusters, so BIC may count the parts of a cluster: "
+        "transform such features, for example by the logarithm"
+    )
+    return _warn_of_features(rows, is_skewed | is_heavy, text)
+
+
+def _warn_of_features(rows: LikelihoodRows, is_affected: NDArray[np.bool_], text: str) -> list[Message]:
+    """Return the warning that some features (r,) have what the text says; none if no feature is affected."""
+    names = [rows.names[j] for j in is_affected.nonzero()[0]]
+    return [Message(f"{_subject(names)} {text}")] if names else []
 
 
 def _subject(names: list[str]) -> str:

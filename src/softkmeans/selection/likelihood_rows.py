@@ -55,6 +55,11 @@ class LikelihoodRows(NamedTuple):
     categories: list[str]
     are_changed: bool
 
+    @property
+    def noise_variance(self) -> Numbers:
+        """The variance (r,) of the triangular noise that spreads out rounded values."""
+        return self.resolution**2 / 6
+
 
 def likelihood_rows(
     X: Any, source: Source, template: SoftKMeans, n_clusters: int, rng: np.random.Generator

@@ -124,8 +124,8 @@ def select_n_clusters(
     Warns
     -----
     UserWarning
-        If there are reasons to doubt the choice: it is at the end of the range, or the likelihoods do not suit the
-        data, whose values are coarsely rounded, skewed or heavy-tailed. See ``Selection.warnings``.
+        If the choice is at the end of the range, or the likelihoods do not suit the data, whose values are coarsely
+        rounded, skewed or heavy-tailed. See ``Selection.warnings``.
 
     References
     ----------

@@ -51,8 +51,8 @@ class Selection(NamedTuple):
     confidence : float
         How much BIC supports this number, from 0 to 1: the smaller one of two fractions. One is that of the resamples
         of the rows for which BIC selects the same number. The other is that of the data sets, drawn from the mixture
-        with the next smaller number, for which BIC gains less by this number than it does on the rows. 0 if the choice
-        is at the end of the range.
+        with the next smaller number, for which BIC gains less by this number than it does on the rows; data sets of
+        more than 5 million values are not drawn. 0 if the choice is at the end of the range.
     covariance_type : {"spherical", "tied_diag", "tied"}
         The covariance within clusters with the best BIC, the same for all clusters: spherical, elongated along the
         features, or elongated in any direction. If it is not "spherical", use ``temperature="calibrated"`` to avoid
