@@ -8,14 +8,25 @@ from __future__ import annotations
 __all__ = [
     "SOFTMAX",
     "accumulate",
+    "accumulate_distortion",
     "assign",
     "distances",
     "entropy_slope",
     "lognorm",
     "min_distances",
     "nearest",
+    "row_gradient",
     "tiles",
 ]
 
-from .dispatch import accumulate, assign, distances, lognorm, min_distances, nearest
+from .dispatch import (
+    accumulate,
+    accumulate_distortion,
+    assign,
+    distances,
+    lognorm,
+    min_distances,
+    nearest,
+    row_gradient,
+)
 from .reference import SOFTMAX, entropy_slope, tiles

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPILED_MIN_WORK", "accumulate", "assign", "distances", "lognorm", "min_distances", "nearest"]
+__all__ = [
+    "COMPILED_MIN_WORK",
+    "accumulate",
+    "accumulate_distortion",
+    "assign",
+    "distances",
+    "lognorm",
+    "min_distances",
+    "nearest",
+    "row_gradient",
+]
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,14 +23,14 @@ from torch import Tensor
 from ..data.block import Block
 from ..distances import Distance
 from ..errors import PerformanceWarning, warn
-from ..model.assignment import AssignmentRule
-from ..model.stats import Stats
+from ..model.assignment import AssignmentRule, Softmax
+from ..model.stats import DistortionStats, Stats
 from . import reference
 from .reference import SOFTMAX
 
 T = TypeVar("T")
 
-COMPILED_MIN_WORK = 2e6  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
+COMPILED_MIN_WORK = 3e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
 
 _warned: set[str] = set()  # the unsupported features that this process has warned of
 
@@ -68,11 +78,61 @@ def accumulate(
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`."""
     stats: Stats = _dispatch(
         block, c, distance, beta,
-        lambda api: api.accumulate(block, c, beta, b, distance),
+        lambda api: api.accumulate(block, c, beta, b, distance, signed=_has_negative_weights(block)),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return stats
+
+
+def accumulate_distortion(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: Softmax = SOFTMAX,
+    noise_distance: float = 0.0,
+) -> DistortionStats:
+    """Return the statistics of a block's rows for the distortion: see `reference.accumulate_distortion`."""
+    stats: DistortionStats = _dispatch(
+        block, c, distance, beta,
+        lambda api: api.accumulate_distortion(block, c, beta, b, distance, signed=_has_negative_weights(block)),
+        lambda: reference.accumulate_distortion(block, c, beta, b, distance, rule, noise_distance),
+        rule,
+    )  # fmt: skip
+    return stats
+
+
+def row_gradient(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: Softmax = SOFTMAX,
+    noise_distance: float = 0.0,
+    *,
+    of_distortion: bool,
+) -> Tensor:
+    """Return the gradient with respect to each row: see `reference.row_gradient`."""
+    def run_reference() -> Tensor:
+        return reference.row_gradient(block, c, beta, b, distance, rule, noise_distance, of_distortion=of_distortion)
+
+    if not distance.is_squared:  # the kernel writes no gradient of rows that are normalized
+        return run_reference()
+    gradient: Tensor = _dispatch(
+        block, c, distance, beta,
+        lambda api: api.row_gradient(block, c, beta, b, distance, of_distortion=of_distortion),
+        run_reference,
+        rule,
+    )  # fmt: skip
+    return gradient
+
+
+def _has_negative_weights(block: Block) -> bool:
+    """Return whether a row has a negative weight, as cotangents may be."""
+    return block.weights is not None and bool((block.weights < 0).any())
 
 
 def assign(

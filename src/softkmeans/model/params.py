@@ -65,7 +65,7 @@ class PassStats(NamedTuple):
     stats : Stats
         The sums that every objective needs.
     extra : Tensor
-        ∂E/∂c (k, d) if the distortion E is the objective, ∂H/∂log T (1,) if T is determined by the entropy H; otherwise
+        ∂H/∂log T (1,) if T is determined by the entropy H; otherwise
         empty (0,).
     """
 

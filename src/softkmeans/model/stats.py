@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Stats"]
+__all__ = ["DistortionStats", "Stats"]
 
 from dataclasses import dataclass, fields
+from typing import Self
 
 from torch import Tensor
 
@@ -47,9 +48,29 @@ class Stats:
     objective: Tensor
     n: Tensor
 
-    def __add__(self, other: Stats) -> Stats:
-        return Stats(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    def __mul__(self, factor: float) -> Stats:
+    def __mul__(self, factor: float) -> Self:
         """Return the statistics of the same rows, with their weights multiplied by a factor."""
-        return Stats(*(getattr(self, f.name) * factor for f in fields(self)))
+        return type(self)(*(getattr(self, f.name) * factor for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class DistortionStats(Stats):
+    """Sufficient statistics for the distortion E = Σ w r d and its gradient.
+
+    ``irls_weight`` and ``weighted_sum`` are sums of q in place of r, so that ∂E/∂c_k = 2 (A_k c_k - S_k). Here
+    q = r - s / T, where s = r (d - mean) and the mean of a row's distances d is weighted by its memberships. The other
+    sums are those of `Stats`.
+
+    Attributes
+    ----------
+    slope : Tensor (k,)
+        Σ w s, the derivative of E with respect to the logits' offsets b.
+    slope_distortion : Tensor (k,)
+        Σ w s d, minus the derivative of E with respect to the inverse temperatures β.
+    """
+
+    slope: Tensor
+    slope_distortion: Tensor

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from .. import functional
+from ..functional.callables import AnyDistance, DistanceFunction, check_function, find_distance, with_density
 from .._utils.checks import check_count, check_known, check_positive
 from ..distances import Distance, check_features, distance_name
 from ..errors import InputError, Message, Setting
-from ..functional import AnyDistance, DistanceFunction
 
 
 class SoftKMeansLayer(nn.Module):
@@ -105,7 +105,7 @@ class SoftKMeansLayer(nn.Module):
         check_count("n_features", n_features)
         check_positive("temperature", temperature)
         self.n_clusters, self.n_features = n_clusters, n_features
-        self.distance, self.learn_temperature = functional.find_distance(distance), learn_temperature
+        self.distance, self.learn_temperature = find_distance(distance), learn_temperature
         options: dict[str, Any] = {"device": device, "dtype": dtype}
         if centroids is None:
             initial = torch.randn(n_clusters, n_features, generator=generator, **options)
@@ -136,10 +136,10 @@ class SoftKMeansLayer(nn.Module):
         if isinstance(self.distance, Distance):
             check_features(self.distance, self.n_features)
         elif self.learn_temperature:
-            functional.with_density(self.distance, "learn_temperature")
+            with_density(self.distance, "learn_temperature")
         # A callable may be undefined at random centroids, and the parameters of a module may still be moved or loaded.
         elif centroids is not None and not isinstance(self.distance, nn.Module):
-            functional.check_function(self.distance, centroids)
+            check_function(self.distance, centroids)
 
     @property
     def temperature(self) -> Tensor:
@@ -209,10 +209,8 @@ class SoftKMeansLayer(nn.Module):
             problem, expected = f"has shape {tuple(sample_weight.shape)}", f"{tuple(x.shape[:-1])}"
             raise InputError(problem, parameter="sample_weight", expected=expected)
         function = self._objective_function(objective)
-        losses: Tensor = function(x, self.centroids, self.temperature, self.distance, reduction="none")
-        if sample_weight is None:
-            return losses.mean()
-        return (sample_weight * losses).sum() / sample_weight.sum()
+        loss: Tensor = function(x, self.centroids, self.temperature, self.distance, sample_weight=sample_weight)
+        return loss
 
     def _objective_function(self, name: str) -> Any:
         temperature_limits = {"free_energy": "infinity (∂F/∂T = -H < 0)", "distortion": "0 (∂E/∂T > 0)"}

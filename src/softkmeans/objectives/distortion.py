@@ -4,13 +4,13 @@ from __future__ import annotations
 
 __all__ = ["Distortion"]
 
-import torch
+from dataclasses import replace
+
 from torch import Tensor
 from typing_extensions import override
 
-from .. import functional
 from ..data.block import Block
-from ..kernels import tiles
+from ..kernels import accumulate_distortion
 from ..model.params import Params, PassStats
 from .free_energy import FreeEnergy
 
@@ -18,7 +18,7 @@ from .free_energy import FreeEnergy
 class Distortion(FreeEnergy):
     """The expected distortion E = Σ w r d, for solvers that need only a gradient.
 
-    The gradient includes that of the memberships r and is computed by autograd.
+    The gradient includes that of the memberships r.
     """
 
     name = "distortion"
@@ -26,13 +26,8 @@ class Distortion(FreeEnergy):
 
     @override
     def accumulate(self, block: Block, params: Params) -> PassStats:
-        c, t = params.centers.detach().requires_grad_(), float(params.temperature[0])
-        gradient = torch.zeros_like(params.centers)
-        with torch.enable_grad():
-            for tile in tiles(block, len(c)):
-                distortion = functional.distortion(tile.x, c, t, self.scaling.distance, reduction="none")
-                gradient += torch.autograd.grad(tile.w @ distortion, c)[0]
-        return super().accumulate(block, params)._replace(extra=gradient)
+        beta, b, _ = self.logits(params)
+        return PassStats(accumulate_distortion(block, params.centers, beta, b, self.scaling.distance))
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:
@@ -40,4 +35,12 @@ class Distortion(FreeEnergy):
 
     @override
     def gradient(self, params: Params, sums: PassStats) -> Tensor:
-        return self._tangent(params, sums.extra).flatten()
+        stats = sums.stats
+        gradient = 2 * (stats.irls_weight[:, None] * params.centers - stats.weighted_sum)
+        return self._tangent(params, gradient).flatten()
+
+    @override
+    def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
+        # The weights of the gradient may be negative; the cluster weights give a curvature of the right size.
+        stats = replace(sums.stats, irls_weight=sums.stats.weight)
+        return super().preconditioner(params, sums._replace(stats=stats))

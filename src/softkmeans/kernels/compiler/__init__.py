@@ -17,6 +17,7 @@ __all__ = [
     "CompiledKernel",
     "Input",
     "Kernel",
+    "Layout",
     "Number",
     "Output",
     "Scratch",
@@ -38,6 +39,7 @@ from .arguments import FLOAT, FLOAT64, INT64, Arguments, Input, Number, Output, 
 from .cache import cache_folder
 from .call import Call, run_once
 from .code import MIN_EXPONENT, Code
+from .layout import Layout
 from .loading import load_kernel
 from .machine import lanes, register_bytes
 from .objects import CompiledKernel, Kernel, compile_kernel, link, write_llvm_ir

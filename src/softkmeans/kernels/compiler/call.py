@@ -23,6 +23,8 @@ class Call:
         The kernel.
     numbers : object
         The caller's numbers, from which the shapes of scratch arrays and sums follow.
+    layout : Layout, optional
+        The layout of the call's memory, if an earlier call had the same kernel and sizes.
     **arrays : ndarray
         Inputs and outputs by name.
 
@@ -32,10 +34,12 @@ class Call:
         If an array has another name, type or shape than was declared, or is not one of NumPy.
     """
 
-    def __init__(self, compiled: CompiledKernel, numbers: Any, **arrays: NDArray[Any]) -> None:
+    def __init__(
+        self, compiled: CompiledKernel, numbers: Any, layout: Layout | None = None, **arrays: NDArray[Any]
+    ) -> None:
         arguments = compiled.kernel.arguments
         self.compiled = compiled
-        self.layout = Layout(arguments, numbers, compiled.bits)
+        self.layout = layout or Layout(arguments, numbers, compiled.bits)
         self._given: dict[str, ArrayArgument[Any]] = {
             array.name: array for kind in (Input, Output) for array in arguments.declared(kind)
         }

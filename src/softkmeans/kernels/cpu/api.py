@@ -7,10 +7,21 @@ threads.
 
 from __future__ import annotations
 
-__all__ = ["OutOfRangeError", "RowAssignments", "accumulate", "assign", "min_distances", "unsupported_feature"]
+__all__ = [
+    "OutOfRangeError",
+    "RowAssignments",
+    "accumulate",
+    "accumulate_distortion",
+    "assign",
+    "min_distances",
+    "row_gradient",
+    "unsupported_feature",
+]
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,10 +32,10 @@ from torch import Tensor
 from ...data.block import Block, as_tensor
 from ...distances import Distance
 from ...model.assignment import AssignmentRule
-from ...model.stats import Stats
-from ..compiler import Call, load_kernel
+from ...model.stats import DistortionStats, Stats
+from ..compiler import Call, Layout, load_kernel
 from ..compiler.arguments import Sum
-from .arguments import AccumulateArguments, MinDistancesArguments, PassArguments
+from .arguments import AccumulateArguments, DistortionArguments, MinDistancesArguments, PassArguments
 from .kernels import KERNELS, kernel_name
 from .prepare import (
     COMPILED_DISTANCES,
@@ -53,6 +64,12 @@ def unsupported_feature(distance: Distance, beta: Tensor | None, rule: Assignmen
     return "" if beta is None or bool((beta == beta[0]).all()) else "a temperature for each cluster"
 
 
+@lru_cache(maxsize=64)
+def _layout(arguments: type[PassArguments], sizes: PassNumbers) -> Layout:
+    """Return the layout of a kernel's memory, which small passes would take long to compute again."""
+    return Layout(arguments, sizes, sizes.bits)
+
+
 class PassOverChunks:
     """A kernel that runs on the chunks of a block.
 
@@ -74,8 +91,9 @@ class PassOverChunks:
         self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
         kernel = KERNELS[kernel_name(name, prepared.numbers.d)]
         compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
-        self.call = Call(compiled, prepared.numbers, **prepared.arrays)
-        self.weight_unit = 1.0 if block.weights is None else 2.0 ** math.frexp(float(block.weights.max()))[1]
+        layout = _layout(kernel.arguments, prepared.numbers.sizes)
+        self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)
+        self.weight_unit = 1.0 if block.weights is None else 2.0 ** math.frexp(float(abs(block.weights).max()))[1]
         self.free_memory = list[Array]()
 
     def __call__(self, start: int, stop: int) -> Array:
@@ -151,8 +169,13 @@ def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
     return run(64)
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance) -> Stats:
+def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False) -> Stats:
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`.
+
+    Parameters
+    ----------
+    signed : bool
+        Whether weights may be negative.
 
     Raises
     ------
@@ -161,15 +184,57 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     """
 
     def run(bits: int) -> Stats:
-        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
-        chunks = PassOverChunks("accumulate", block, prepared)
-        return _stats(chunks, chunks.run(), prepared, b.numpy())
+        return _stats(*_sums("accumulate", block, c, beta, b, distance, bits, signed=signed), signed=signed)
 
     return _with_enough_range(block, run)
 
 
-def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Array) -> Stats:
+def accumulate_distortion(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False
+) -> DistortionStats:
+    """Return the statistics of a block's rows for the distortion: see `reference.accumulate_distortion`.
+
+    ``signed`` and the error are those of `accumulate`.
+    """
+
+    def run(bits: int) -> DistortionStats:
+        chunks, totals, prepared = _sums("accumulate_distortion", block, c, beta, b, distance, bits, signed=signed)
+        slope = chunks.total(totals, DistortionArguments.slope_total)
+        biased = chunks.total(totals, DistortionArguments.slope_distortion_total)
+        stats = _stats(chunks, totals, prepared, irls_weight=-prepared.beta * slope, signed=signed)
+        factor = prepared.distance_factor
+        return DistortionStats(
+            *(getattr(stats, field.name) for field in fields(stats)),
+            slope=torch.from_numpy(factor * slope),
+            slope_distortion=torch.from_numpy(factor**2 * (biased - prepared.bias * slope)),
+        )
+
+    return _with_enough_range(block, run)
+
+
+def _sums(
+    kernel: str, block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, bits: int, *, signed: bool
+) -> tuple[PassOverChunks, Array, PreparedPass]:
+    """Run a kernel that computes sums; return the pass, the memory with the sums, and what the pass was prepared with.
+
+    Without ``signed``, the kernel skips memberships by the weight that a cluster has so far.
+    """
+    prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+    if signed:
+        prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
+    chunks = PassOverChunks(kernel, block, prepared)
+    return chunks, chunks.run(), prepared
+
+
+def _stats(
+    chunks: PassOverChunks, totals: Array, prepared: PreparedPass, irls_weight: Array | float = 0.0, *, signed: bool
+) -> Stats:
     """Return the kernel's sums as `Stats`, with the shift to the kernel's origin undone.
+
+    Parameters
+    ----------
+    irls_weight : ndarray (k,)
+        What the weights of the weighted sums have in addition to the memberships, in total.
 
     Raises
     ------
@@ -179,20 +244,44 @@ def _stats(chunks: PassOverChunks, totals: Array, prepared: PreparedPass, b: Arr
     factor = prepared.distance_factor
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
-    biased_distortion = chunks.total(totals, AccumulateArguments.distortion_total)
-    distortion = np.maximum(biased_distortion + weight * b / prepared.beta, 0.0)  # the difference may be only rounding
-    if n > 0:
-        check_distances(chunks.numbers, float(distortion.sum() / n))
-    irls_weight = factor * weight
+    distortion = chunks.total(totals, AccumulateArguments.distortion_total) - weight * prepared.bias
+    if not signed:
+        distortion = np.maximum(distortion, 0.0)  # the difference may be only rounding
+        if n > 0:
+            check_distances(chunks.numbers, float(distortion.sum() / n))
+    irls_weight = factor * (weight + irls_weight)
     return Stats(
-        weight=torch.tensor(weight),
-        irls_weight=torch.tensor(irls_weight),
-        weighted_sum=torch.tensor(factor * _weighted_sum(chunks, totals) + irls_weight[:, None] * prepared.origin),
-        kink_weight=torch.zeros(len(b), dtype=torch.float64),
-        distortion=torch.tensor(factor * distortion),
-        objective=torch.tensor(math.log(2) * log_total_sum - prepared.beta * distance_sum),
-        n=torch.tensor(n),
+        weight=torch.from_numpy(weight),
+        irls_weight=torch.from_numpy(irls_weight),
+        weighted_sum=torch.from_numpy(factor * _weighted_sum(chunks, totals) + irls_weight[:, None] * prepared.origin),
+        kink_weight=torch.zeros(len(weight), dtype=torch.float64),
+        distortion=torch.from_numpy(factor * distortion),
+        objective=torch.tensor(math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64),
+        n=torch.tensor(n, dtype=torch.float64),
     )
+
+
+def row_gradient(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, of_distortion: bool
+) -> Tensor:
+    """Return the gradient (m, d) with respect to unscaled rows: see `reference.row_gradient`.
+
+    Raises
+    ------
+    OutOfRangeError
+        If squares overflow in float64.
+    """
+
+    def run(bits: int) -> Tensor:
+        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        gradient = np.empty((len(block), c.shape[1]), FLOAT_TYPES[bits])
+        name = "row_gradient_distortion" if of_distortion else "row_gradient"
+        chunks = PassOverChunks(name, block, prepared, out_gradient=gradient)
+        chunks.run()
+        factor = chunks.weight_unit * (1.0 if of_distortion else -prepared.beta)
+        return torch.from_numpy(gradient).mul_(factor)
+
+    return _with_enough_range(block, run)
 
 
 def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:

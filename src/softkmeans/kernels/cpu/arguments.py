@@ -12,10 +12,13 @@ __all__ = [
     "TILE_ROWS",
     "AccumulateArguments",
     "AssignArguments",
+    "DistortionArguments",
+    "DistortionGradientArguments",
     "MembershipArguments",
     "MinDistancesArguments",
     "PassArguments",
     "PassNumbers",
+    "RowGradientArguments",
     "round_up",
 ]
 
@@ -66,6 +69,14 @@ class PassNumbers(NamedTuple):
     max_exponent: float
     skipped_fraction: float
     with_resp: bool = False
+
+    @property
+    def sizes(self) -> PassNumbers:
+        """The numbers without those that determine no shape, such as temperature and scale."""
+        return self._replace(
+            inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
+            skipped_fraction=0.0,
+        )  # fmt: skip
 
     @property
     def panel_rows(self) -> int:
@@ -175,12 +186,18 @@ class MembershipArguments(PassArguments):
     ----------
     n_near : Variable
         The length of ``near_list`` for the current panel.
+    of_distortion : bool
+        Whether the objective is the distortion, whose gradient has the weights q = r - β r (d - mean) in place of the
+        memberships r; the mean of a row's distances d is weighted by r.
     """
+
+    of_distortion: bool = False
 
     cutoff = Scratch(FLOAT, lambda p: (p.k,), "how far above dist_limit a distance may be before it is skipped")
     near_list = Scratch(INT64, lambda p: (PANEL_REGISTERS * p.k + 1,), "entries of sparse.find_near")
     resp = Scratch(FLOAT, lambda p: (p.k, p.panel_rows), "memberships: unnormalized, later normalized and weighted")
     resp_totals = Scratch(FLOAT, lambda p: (p.tile_rows,), "sums of each row's unnormalized memberships")
+    mean_excess = Scratch(FLOAT, lambda p: (p.panel_rows,), "mean of a row's distances, above min_dist")
 
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
         super().__init__(code, parameters)
@@ -215,6 +232,32 @@ class AccumulateArguments(MembershipArguments):
     weighted_sum_strips = Sum(
         lambda p: (p.padded_k, 0 if p.has_few_features else p.padded_d), "Σ w r z for many features, strip by strip"
     )
+
+
+class DistortionArguments(AccumulateArguments):
+    """The arguments of `kernels.accumulate_distortion`, whose weighted sums are those of q."""
+
+    of_distortion = True
+
+    slope_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "slope_total of the tile, a sum for each lane")
+    slope_distortion_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "slope_distortion_total of the tile, by lanes")
+
+    slope_total = Sum(lambda p: (p.k,), "Σ w s, where s = r (d - mean)")
+    slope_distortion_total = Sum(lambda p: (p.k,), "Σ w s d")
+
+
+class RowGradientArguments(MembershipArguments):
+    """The arguments of `kernels.row_gradient`."""
+
+    y = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "Σ r c of the panel's rows; transposed for few features")
+
+    out_gradient = Output(FLOAT, lambda p: (p.chunk_rows, p.d), "gradient of the objective with respect to the rows")
+
+
+class DistortionGradientArguments(RowGradientArguments):
+    """The arguments of `kernels.row_gradient_distortion`."""
+
+    of_distortion = True
 
 
 class AssignArguments(MembershipArguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
@@ -18,7 +19,8 @@ def set_cutoffs(code: Code, t: MembershipArguments) -> None:
     """
     for q in code.range(0, t.k, code.lanes):
         weight = code.from_float64(t.weight_total.load(q))
-        exponent = code.minimum(-code.log2(weight * t.skipped_fraction), code.full(t.max_exponent))
+        skipped = code.select(weight > 0.0, weight * t.skipped_fraction, 0.0)
+        exponent = code.minimum(-code.log2(skipped), code.full(t.max_exponent))
         t.cutoff.store(q, code.minimum(exponent / t.beta, code.full(MAX_DISTANCE[code.bits])))
 
 
@@ -40,6 +42,16 @@ def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
         check_range(code, t, min_dist)
     for i, lane_sums in enumerate((log_total_sum, distance_sum, weight_sum)):
         t.objective_sums[i] = t.objective_sums[i] + code.sum_lanes(lane_sums)
+
+
+def centered_distance(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
+    """Return a register of distances to cluster q, less the mean distance of each row; ``p`` is its row in the panel."""
+    return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q] - t.mean_excess.load(p)
+
+
+def gradient_weight(code: Code, t: MembershipArguments, r: Value, slope: Value) -> Value:
+    """Return q = r - β s, by which rows count in the gradient of the distortion; s = r (d - mean)."""
+    return r - slope * (t.beta * math.log(2))
 
 
 def strips(code: Code, t: AccumulateArguments) -> Iterator[tuple[Value, int]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..compiler import Code, Value
-from .arguments import PANEL_REGISTERS, AccumulateArguments
-from .common import strips
+from .arguments import PANEL_REGISTERS, AccumulateArguments, DistortionArguments, MembershipArguments, RowGradientArguments
+from .common import centered_distance, gradient_weight, strips
 from .panels import add_to, features, load_panel, product, register_starts, variables
 
 
-def is_cheaper(code: Code, t: AccumulateArguments, *, by_row: bool) -> Value:
+def is_cheaper(code: Code, t: MembershipArguments, *, by_row: bool) -> Value:
     """Return whether it is cheaper to compute all memberships of the panel than those within the cutoff.
 
     The cost of those within the cutoff is estimated by their number (``by_row``), or by the number of registers that
@@ -24,16 +24,24 @@ def is_cheaper(code: Code, t: AccumulateArguments, *, by_row: bool) -> Value:
     return cost > max_cost
 
 
-def compute_memberships(code: Code, t: AccumulateArguments) -> None:
-    """Compute the unnormalized memberships 2^(beta (min_dist - dist)) of all clusters, and their sum for each row."""
+def compute_memberships(code: Code, t: MembershipArguments) -> None:
+    """Compute the unnormalized memberships 2^(beta (min_dist - dist)) of all clusters, and their sum for each row.
+
+    For the distortion, compute each row's mean distance, too.
+    """
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
-        min_dist, (total,) = t.min_dist.load(v), variables(code, number=1)
+        min_dist, (total, moment) = t.min_dist.load(v), variables(code, number=2)
         for q in code.range(0, t.k):
-            r = code.exp2((min_dist - t.dist.load(q * size + v)) * t.beta)
+            dist = t.dist.load(q * size + v)
+            r = code.exp2((min_dist - dist) * t.beta)
             t.resp.store(q * size + v, r)
             total.set(total + r)
+            if t.of_distortion:
+                moment.set(code.fma(r, (dist - min_dist) - t.bias[q], moment))
         t.resp_totals.store(t.panel_start + v, total)
+        if t.of_distortion:
+            t.mean_excess.store(v, moment / total)
 
 
 def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> None:
@@ -50,6 +58,14 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
             distances = [distance + offset for distance, offset in zip(distances, offsets, strict=True)]
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
         add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
+        if isinstance(t, DistortionArguments):
+            slopes = [
+                r * centered_distance(code, t, q, q * size + v, code.integer(v))
+                for v, r in zip(register_starts(code), resp, strict=True)
+            ]
+            add_to(code, t.slope_lanes, q * code.lanes, [(slope, None) for slope in slopes])
+            add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(slopes, distances, strict=True)))
+            resp = [gradient_weight(code, t, r, slope) for r, slope in zip(resp, slopes, strict=True)]
         if with_rows:
             for j in features(code, t):
                 column = load_panel(code, t.columns, j * size)
@@ -57,6 +73,47 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
         else:
             for v, r in zip(register_starts(code), resp, strict=True):
                 t.tile_resp.store(q * t.resp_stride + t.panel_start + v, r)
+
+
+def average_centers(code: Code, t: RowGradientArguments) -> None:
+    """Compute Σ r c of each row of the panel, unnormalized: by a matrix product, or for few features by columns."""
+    size = PANEL_REGISTERS * code.lanes
+    if t.of_distortion:
+        for q in code.range(0, t.k):
+            for v in register_starts(code):
+                r = t.resp.load(q * size + v)
+                slope = r * centered_distance(code, t, q, q * size + v, code.integer(v))
+                t.resp.store(q * size + v, gradient_weight(code, t, r, slope))
+    if t.few:
+        for v in code.range(0, size, code.lanes):
+            sums = variables(code, number=t.few)
+            for q in code.range(0, t.k):
+                r = t.resp.load(q * size + v)
+                for j, total in enumerate(sums):
+                    total.set(code.fma(r, code.full(t.centers[q * t.padded_d + j]), total))
+            for j, total in enumerate(sums):
+                t.y.store(j * size + v, total)
+        return
+    full = t.padded_d - t.padded_d % size
+    for begin in code.range(0, full, size):
+        _average_features(code, t, begin, PANEL_REGISTERS)
+    for begin in code.range(full, t.padded_d, code.lanes):
+        _average_features(code, t, begin, 1)
+
+
+def _average_features(code: Code, t: RowGradientArguments, begin: Value, width: int) -> None:
+    """Compute some registers of features of Σ r c, for four rows at a time."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, size, 4):
+        block = product(
+            code, t.k, [code.full(0.0)] * 4,
+            lambda i, q, p=p: t.resp[q * size + p + i],
+            lambda v, q: t.centers.load(q * t.padded_d + begin + v * code.lanes),
+            width,
+        )  # fmt: skip
+        for i, line in enumerate(block):
+            for v, total in enumerate(line):
+                t.y.store((p + i) * t.padded_d + begin + v * code.lanes, total)
 
 
 def clear_memberships(code: Code, t: AccumulateArguments) -> None:

@@ -22,8 +22,11 @@ from .arguments import (
     PANEL_REGISTERS,
     AccumulateArguments,
     AssignArguments,
+    DistortionArguments,
+    DistortionGradientArguments,
     MinDistancesArguments,
     PassArguments,
+    RowGradientArguments,
 )
 
 A = TypeVar("A", bound=PassArguments)
@@ -88,8 +91,44 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
                 dense.add_products(code, t, first, rows)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
         panels.add_lanes(code, t.distortion_lanes, t.distortion_total, t.k)
+        if isinstance(t, DistortionArguments):
+            panels.add_lanes(code, t.slope_lanes, t.slope_total, t.k)
+            panels.add_lanes(code, t.slope_distortion_lanes, t.slope_distortion_total, t.k)
         panels.add_lanes(code, t.weighted_sum_lanes, t.weighted_sum_total, t.k * t.d if t.few else code.integer(0))
         common.add_objective(code, t, rows)
+
+
+def accumulate_distortion(code: Code, t: DistortionArguments) -> None:
+    """Compute the sums that make `DistortionStats`."""
+    accumulate(code, t)
+
+
+def row_gradient(code: Code, t: RowGradientArguments) -> None:
+    """Write the gradient of the objective with respect to each row: 2 w (z - Σ r c), or with q in place of r."""
+    use_dense = code.variable(~code.true())
+    common.set_cutoffs(code, t)
+    for first, rows in loop_tiles(code, t):
+        for start in loop_panels(code, t, first, rows):
+            compute_distances(code, t)
+            with code.if_then(start < 1):
+                use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
+            precise = panels.is_product_precise(code, t) if not t.few else code.true()
+            with code.if_else(use_dense & precise) as (all_clusters, near_clusters):
+                with all_clusters:
+                    dense.compute_memberships(code, t)
+                    dense.average_centers(code, t)
+                with near_clusters:
+                    sparse.find_near(code, t)
+                    with code.if_then(~precise):
+                        sparse.refine_distances(code, t)
+                    sparse.compute_memberships(code, t)
+                    sparse.average_centers(code, t)
+            outputs.write_row_gradient(code, t)
+
+
+def row_gradient_distortion(code: Code, t: DistortionGradientArguments) -> None:
+    """Write the gradient of the distortion with respect to each row."""
+    row_gradient(code, t)
 
 
 def assign(code: Code, t: AssignArguments) -> None:
@@ -138,6 +177,9 @@ KERNELS: dict[str, Kernel[Any]] = {
     kernel.name: kernel
     for kernel in (
         *variants(accumulate, AccumulateArguments),
+        *variants(accumulate_distortion, DistortionArguments),
+        *variants(row_gradient, RowGradientArguments),
+        *variants(row_gradient_distortion, DistortionGradientArguments),
         *variants(assign, AssignArguments),
         *variants(min_distances, MinDistancesArguments),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..compiler import Code
-from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments
+from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments, RowGradientArguments
 from .panels import add_to, check_range, load_panel, register_starts
 from .sparse import near_registers
 
@@ -33,6 +33,27 @@ def write_memberships(code: Code, t: AssignArguments) -> None:
         for lane in code.set_bits(mask):
             with code.if_then(p + lane < t.panel_rows):
                 t.out_resp[(t.first_row + p + lane) * t.k + q] = t.resp[i * code.lanes + lane]
+
+
+def write_row_gradient(code: Code, t: RowGradientArguments) -> None:
+    """Write 2 w (z - y / total) of each row, where y / total is the mean of the centers."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, t.panel_rows):
+        w, out = t.w[t.panel_start + p] * 2.0, (t.first_row + p) * t.d
+        mean_weight = w / t.resp_totals[t.panel_start + p]
+        if t.few:
+            for j in range(t.few):
+                at = j * size + p
+                t.out_gradient[out + j] = w * t.columns[at] - mean_weight * t.y[at]
+        else:
+            row, full_registers = p * t.padded_d, t.d - t.d % code.lanes
+            for j in code.range(0, full_registers, code.lanes):
+                mean = t.y.load(row + j) * mean_weight
+                t.out_gradient.store(out + j, t.z.load(row + j) * w - mean)
+            for j in code.range(full_registers, t.d):
+                t.out_gradient[out + j] = w * t.z[row + j] - mean_weight * t.y[row + j]
+    for min_dist, offset in zip(load_panel(code, t.min_dist, 0), load_panel(code, t.offset, 0), strict=True):
+        check_range(code, t, min_dist + offset)
 
 
 def write_min_distances(code: Code, t: MinDistancesArguments) -> None:

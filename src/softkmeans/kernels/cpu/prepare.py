@@ -59,6 +59,8 @@ class PreparedPass(NamedTuple):
     origin : ndarray (d,)
         The median of the centers, transformed like the block's rows. It is subtracted from rows and centers, so that
         rows near the centers lose as few digits as possible to rounding.
+    bias : ndarray (k,)
+        -b / beta: the log-prior as a part of the kernel's squared distance.
     beta, distance_factor : float
         Factors from the kernel's squared distances to logits and to distances.
     """
@@ -66,6 +68,7 @@ class PreparedPass(NamedTuple):
     numbers: PassNumbers
     arrays: dict[str, Array]
     origin: Array
+    bias: Array
     beta: float
     distance_factor: float
 
@@ -99,7 +102,8 @@ def prepare_pass(
         bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
         has_weights=block.weights is not None, normalize=normalize, **settings,
     )  # fmt: skip
-    return PreparedPass(numbers, _center_arrays(numbers, high, low, z, bias, norms), origin, beta, distance_factor)
+    arrays = _center_arrays(numbers, high, low, z, bias, norms)
+    return PreparedPass(numbers, arrays, origin, bias, beta, distance_factor)
 
 
 def _center_arrays(
@@ -124,10 +128,18 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
     block_shift, scale = (np.zeros(c.shape[1]), 1.0)
     if block.scaling is not None:
         block_shift, scale = block.scaling.shift.numpy(), block.scaling.scale
-    shift = block_shift if normalize else block_shift + np.median(c.numpy(), axis=0) * scale
+    shift = block_shift if normalize else block_shift + _middle(c.numpy()) * scale
     high = shift.astype(FLOAT_TYPES[bits])
     low = (shift - high).astype(FLOAT_TYPES[bits])
     return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
+
+
+def _middle(centers: Array) -> Array:
+    """Return the median (d,) of each coordinate, as np.median does, which takes longer than a small pass."""
+    low, high = (len(centers) - 1) // 2, len(centers) // 2
+    ordered = np.partition(centers, (low, high), axis=0)
+    median: Array = (ordered[low] + ordered[high]) / 2
+    return median
 
 
 def _check_range(bits: int, scale: float, beta: float, high: Array, norms: Array, bias: Array) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
-from .arguments import PANEL_REGISTERS, AccumulateArguments, MembershipArguments
-from .common import strips
+from .arguments import PANEL_REGISTERS, AccumulateArguments, DistortionArguments, MembershipArguments, RowGradientArguments
+from .common import centered_distance, gradient_weight, strips
 from .panels import MAX_DISTANCE, add_to, features, load_panel, register_starts, variables
 
 
@@ -53,13 +53,25 @@ def refine_distances(code: Code, t: MembershipArguments) -> None:
 
 
 def compute_memberships(code: Code, t: MembershipArguments) -> None:
-    """Compute the unnormalized memberships of the listed registers, and their sum for each row."""
+    """Compute the unnormalized memberships of the listed registers, and their sum for each row.
+
+    For the distortion, compute each row's mean distance, too.
+    """
     for v in register_starts(code):
         t.resp_totals.store(t.panel_start + v, code.full(0.0))
-    for i, at, _, p, _ in near_registers(code, t):
-        r = code.exp2((t.min_dist.load(p) - t.dist.load(at)) * t.beta)
+        if t.of_distortion:
+            t.mean_excess.store(v, code.full(0.0))
+    for i, at, q, p, _ in near_registers(code, t):
+        dist = t.dist.load(at)
+        r = code.exp2((t.min_dist.load(p) - dist) * t.beta)
         t.resp.store(i * code.lanes, r)
         t.resp_totals.store(t.panel_start + p, t.resp_totals.load(t.panel_start + p) + r)
+        if t.of_distortion:
+            excess = (dist - t.min_dist.load(p)) - t.bias[q]
+            t.mean_excess.store(p, code.fma(r, excess, t.mean_excess.load(p)))
+    if t.of_distortion:
+        for v in register_starts(code):
+            t.mean_excess.store(v, t.mean_excess.load(v) / t.resp_totals.load(t.panel_start + v))
 
 
 def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -> None:
@@ -71,7 +83,13 @@ def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None)])
-        add_to(code, t.distortion_lanes, q * code.lanes, [(r, t.dist.load(at) + t.offset.load(p))])
+        distance = t.dist.load(at) + t.offset.load(p)
+        add_to(code, t.distortion_lanes, q * code.lanes, [(r, distance)])
+        if isinstance(t, DistortionArguments):
+            slope = r * centered_distance(code, t, q, at, p)
+            add_to(code, t.slope_lanes, q * code.lanes, [(slope, None)])
+            add_to(code, t.slope_distortion_lanes, q * code.lanes, [(slope, distance)])
+            r = gradient_weight(code, t, r, slope)
         if from_columns:
             for j in features(code, t):
                 add_to(code, t.weighted_sum_lanes, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * size + p))])
@@ -79,6 +97,26 @@ def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -
             t.resp.store(i * code.lanes, r)
             for lane in code.set_bits(mask):
                 _add_row(code, t, q, p + lane, code.to_float64(t.resp[i * code.lanes + lane]))
+
+
+def average_centers(code: Code, t: RowGradientArguments) -> None:
+    """Compute Σ r c of each row of the panel, unnormalized, over the listed memberships."""
+    size = PANEL_REGISTERS * code.lanes
+    for i in code.range(0, t.padded_d * size, code.lanes):
+        t.y.store(i, code.full(0.0))
+    for i, at, q, p, mask in near_registers(code, t):
+        r = t.resp.load(i * code.lanes)
+        if t.of_distortion:
+            r = gradient_weight(code, t, r, r * centered_distance(code, t, q, at, p))
+        if t.few:
+            for j in range(t.few):
+                add_to(code, t.y, j * size + p, [(r, code.full(t.centers[q * t.padded_d + j]))])
+        else:
+            t.resp.store(i * code.lanes, r)
+            for lane in code.set_bits(mask):
+                r_lane = code.full(t.resp[i * code.lanes + lane])
+                for j in code.range(0, t.padded_d, code.lanes):
+                    add_to(code, t.y, (p + lane) * t.padded_d + j, [(r_lane, t.centers.load(q * t.padded_d + j))])
 
 
 def _add_row(code: Code, t: AccumulateArguments, q: Value, p: Value, r: Value) -> None:

@@ -1,0 +1,352 @@
+"""Memberships and losses of soft k-means as functions of rows, centers and temperature."""
+
+from __future__ import annotations
+
+__all__ = ["LOSSES", "assign", "distortion", "free_energy", "nll"]
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .._utils.checks import check_known, is_number
+from ..data.block import working_dtype
+from ..distances import DISTANCES, Distance, distance_name
+from ..errors import InputError
+from ..model.assignment import softmax
+from . import derivatives
+from .callables import AnyDistance, DistanceFunction, call_distance, find_distance, full_precision, with_density
+from .derivatives import Kind
+from .graphs import tensor_distances
+
+
+def assign(
+    x: Tensor,
+    c: Tensor,
+    temperature: float | Tensor,
+    distance: AnyDistance = "sqeuclidean",
+    *,
+    log_prior: Tensor | None = None,
+    noise_distance: float | None = None,
+) -> Tensor:
+    """Compute the memberships of rows in clusters: the softmax of log_prior - distance / temperature.
+
+    Parameters
+    ----------
+    x : Tensor (..., n, d)
+        Rows.
+    c : Tensor (k, d)
+        Centers, of the same dtype and device.
+    temperature : float or Tensor () or (k,)
+        T > 0, or that of each cluster, in the units of the distance: by default it divides *squared* distances.
+    distance : str, Distance or callable
+        Distance between rows and centers, or its name; a callable maps x and c to distances (..., n, k).
+    log_prior : Tensor (k,) or (k + 1,), optional
+        Logarithm of the prior of each cluster; that of the noise cluster, if there is one, is the last. By default, all
+        priors are equal.
+    noise_distance : float, optional
+        Distance of a noise cluster from every row; by default, there is none. The memberships of a row then sum to 1
+        less that of the noise.
+
+    Returns
+    -------
+    resp : Tensor (..., n, k)
+        Memberships; rows sum to 1.
+
+    Raises
+    ------
+    InputError
+        If the distance is unknown, a parameter is out of range, or a callable returns another shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, c = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [2.0]])
+    >>> assign(x, c, temperature=2.0)
+    tensor([[0.8808, 0.1192],
+            [0.5000, 0.5000]])
+    >>> assign(x, c, temperature=2.0, distance=lambda x, c: (x[..., None, :] - c).abs().sum(-1))
+    tensor([[0.7311, 0.2689],
+            [0.5000, 0.5000]])
+    """
+    model = _Model.of(x, c, temperature, distance, log_prior, noise_distance)
+    return model.memberships(x, c)
+
+
+def distortion(
+    x: Tensor,
+    c: Tensor,
+    temperature: float | Tensor,
+    distance: AnyDistance = "sqeuclidean",
+    *,
+    log_prior: Tensor | None = None,
+    noise_distance: float | None = None,
+    sample_weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Compute the expected distortion E of each row, Σ_k r d; its gradient includes that of the memberships r.
+
+    Parameters
+    ----------
+    x, c, temperature, distance, log_prior, noise_distance
+        As for `assign`.
+    sample_weight : Tensor (..., n), optional
+        Weights of the rows in the mean or sum.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in PyTorch's losses.
+
+    Returns
+    -------
+    Tensor () or (..., n)
+        The latter for "none". It has the type of x, or float32 if that has fewer bits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> distortion(torch.tensor([[1.0]]), torch.tensor([[0.0], [2.0]]), temperature=2.0)
+    tensor(1.)
+    """
+    model = _Model.of(x, c, temperature, distance, log_prior, noise_distance)
+    return _reduce(model, x, c, sample_weight, reduction, lambda value: value, of_distortion=True)
+
+
+def free_energy(
+    x: Tensor,
+    c: Tensor,
+    temperature: float | Tensor,
+    distance: AnyDistance = "sqeuclidean",
+    *,
+    log_prior: Tensor | None = None,
+    noise_distance: float | None = None,
+    sample_weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Compute the free energy F of each row, -T log Σ_k exp(-d / T), the objective that EM minimizes.
+
+    With ``log_prior``, its difference from the logarithm of 1 / k is added to -d / T.
+
+    Parameters
+    ----------
+    x, c, distance, log_prior, noise_distance
+        As for `assign`.
+    temperature : float or Tensor ()
+        T > 0. There is no free energy if each cluster has its own temperature.
+    sample_weight, reduction
+        As for `distortion`.
+
+    Returns
+    -------
+    Tensor () or (..., n)
+        The latter for "none". It has the type of x, or float32 if that has fewer bits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> free_energy(torch.tensor([[1.0]]), torch.tensor([[0.0], [2.0]]), temperature=2.0)  # 1 - 2 log 2
+    tensor(-0.3863)
+    """
+    model = _Model.of(x, c, temperature, distance, log_prior, noise_distance)
+    if model.temperature.ndim:
+        problem = f"has shape {tuple(model.temperature.shape)}, but the free energy needs one temperature"
+        raise InputError(problem, parameter="temperature", expected="a number or a tensor of shape ()")
+    return _reduce(model, x, c, sample_weight, reduction, lambda value: -model.temperature * value)
+
+
+def nll(
+    x: Tensor,
+    c: Tensor,
+    temperature: float | Tensor,
+    distance: str | Distance = "sqeuclidean",
+    *,
+    log_prior: Tensor | None = None,
+    noise_distance: float | None = None,
+    sample_weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Compute the negative log-likelihood of each row under the equivalent mixture, F / T + log k + log Z(T).
+
+    Parameters
+    ----------
+    x, c, temperature, distance, log_prior, noise_distance
+        As for `assign`, except that a callable is not supported: it has no density.
+    sample_weight, reduction
+        As for `distortion`.
+
+    Returns
+    -------
+    Tensor () or (..., n)
+        The latter for "none". It has the type of x, or float32 if that has fewer bits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> nll(torch.tensor([[0.0]]), torch.tensor([[0.0]]), temperature=2.0)  # log(2 π) / 2, standard normal
+    tensor(0.9189)
+    """
+    chosen = with_density(distance, "objective")
+    model = _Model.of(x, c, temperature, chosen, log_prior, noise_distance, has_density=True)
+    return _reduce(model, x, c, sample_weight, reduction, lambda value: model.log_normalizer - value)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {"free_energy": free_energy, "distortion": distortion, "nll": nll}
+
+
+class _Model(NamedTuple):
+    """The coefficients of the logits, in the type in which sums are computed.
+
+    Attributes
+    ----------
+    distance : Distance or callable
+        The distance.
+    name : str or None
+        The name under which it is registered, None if it is not.
+    temperature : Tensor () or (k,)
+        T.
+    beta, b : Tensor (k,) or (k + 1,)
+        The logits are b - beta d; the last of k + 1 are those of the noise cluster.
+    noise_distance : float or None
+        Distance of the noise cluster, if there is one.
+    log_normalizer : Tensor () or float
+        The log-partition function less this is the log-likelihood of a row.
+    """
+
+    distance: Distance | DistanceFunction
+    name: str | None
+    temperature: Tensor
+    beta: Tensor
+    b: Tensor
+    noise_distance: float | None
+    log_normalizer: Tensor | float
+
+    @classmethod
+    def of(
+        cls,
+        x: Tensor,
+        c: Tensor,
+        temperature: float | Tensor,
+        distance: AnyDistance,
+        log_prior: Tensor | None,
+        noise_distance: float | None,
+        *,
+        has_density: bool = False,
+    ) -> _Model:
+        """Check the parameters of a function, and return the coefficients of its logits."""
+        _check_tensors(x, c)
+        found, k, like = find_distance(distance), c.shape[0], {"dtype": working_dtype(c.device), "device": c.device}
+        n_logits = k + (noise_distance is not None)
+        t = torch.as_tensor(_checked_temperature(temperature, k), **like)
+        if noise_distance is not None and not is_number(noise_distance, lambda number: 0 < number < math.inf):
+            raise InputError(parameter="noise_distance", value=noise_distance, hint="give a finite number above 0")
+        if noise_distance is not None and t.ndim:
+            problem = "is not supported with a temperature per cluster"
+            raise InputError(problem, parameter="noise_distance", value=noise_distance, hint="use one temperature")
+        beta = (1 / t) * torch.ones(n_logits, **like)  # not expanded, as tangents would share memory
+        if log_prior is None:
+            b = torch.zeros(n_logits, **like)
+        else:
+            _check_shape("log_prior", log_prior, (n_logits,))
+            b = log_prior.to(**like) + math.log(n_logits)
+        normalizer: Tensor | float = 0.0
+        if has_density or t.ndim:
+            log_z = with_density(found, "temperature").log_partition(t, x.shape[-1])
+            if t.ndim:
+                b, log_z = b - log_z + log_z.detach().min(), log_z.detach().min()
+            normalizer = math.log(n_logits) + log_z
+        name = DISTANCES.name_of(found) if isinstance(found, Distance) else None
+        return cls(found, name, t, beta, b, noise_distance, normalizer)
+
+    def memberships(self, x: Tensor, c: Tensor) -> Tensor:
+        """Return the memberships (..., n, k) of rows."""
+        if self.name is not None:
+            kind = Kind(self.noise_distance, self.name, False)
+            rows = derivatives.memberships(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind)
+            return rows.view(*x.shape[:-1], c.shape[0])
+        return softmax(self._logits_and_distances(x, c)[0])[0][..., : c.shape[0]].to(x.dtype)
+
+    def total(self, x: Tensor, c: Tensor, weights: Tensor | None, *, of_distortion: bool) -> Tensor:
+        """Return the weighted sum () over rows of their log-partition functions or distortions."""
+        if self.name is not None:
+            kind = Kind(self.noise_distance, self.name, of_distortion)
+            w = None if weights is None else weights.reshape(-1)
+            return derivatives.total(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, w, kind)
+        values = self.values(x, c, of_distortion=of_distortion)
+        return values.sum() if weights is None else (values * weights).sum()
+
+    def values(self, x: Tensor, c: Tensor, *, of_distortion: bool) -> Tensor:
+        """Return the log-partition functions or the distortions (..., n) of rows."""
+        if self.name is not None:
+            kind = Kind(self.noise_distance, self.name, of_distortion)
+            return derivatives.row_values(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind).view(x.shape[:-1])
+        logits, d = self._logits_and_distances(x, c)
+        resp, log_partition = softmax(logits)
+        return (resp * d).sum(-1) if of_distortion else log_partition
+
+    def _logits_and_distances(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and distances (..., n, k) of rows, for distances that are not registered."""
+        with full_precision(x.device.type):
+            if isinstance(self.distance, Distance):
+                d = tensor_distances(x.to(self.beta.dtype), c.to(self.beta.dtype), self.distance)
+            else:
+                d = call_distance(self.distance, x, c).to(self.beta.dtype)
+        if self.noise_distance is not None:
+            d = torch.cat([d, d.new_full((*d.shape[:-1], 1), self.noise_distance)], -1)
+        return self.b - self.beta * d, d
+
+
+def _reduce(
+    model: _Model,
+    x: Tensor,
+    c: Tensor,
+    weights: Tensor | None,
+    reduction: str,
+    convert: Callable[[Tensor], Tensor],
+    *,
+    of_distortion: bool = False,
+) -> Tensor:
+    """Reduce the log-partition functions or the distortions of the rows; ``convert`` maps the mean to the loss."""
+    check_known("reduction", reduction, ("mean", "sum", "none"))
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    if weights is not None:
+        _check_shape("sample_weight", weights, tuple(x.shape[:-1]))
+    if reduction == "none":
+        losses = convert(model.values(x, c, of_distortion=of_distortion))
+        return (losses if weights is None else losses * weights).to(dtype)
+    n_rows = math.prod(x.shape[:-1])
+    if not n_rows:
+        raise InputError(f"x has shape {tuple(x.shape)}, without rows", expected="at least one row")
+    n = n_rows if weights is None else weights.sum(dtype=model.beta.dtype)
+    mean = convert(model.total(x, c, weights, of_distortion=of_distortion) / n)
+    return (mean if reduction == "mean" else mean * n).to(dtype)
+
+
+def _checked_temperature(temperature: float | Tensor, k: int) -> float | Tensor:
+    """Return a temperature; raise an InputError if it is neither a number above 0 nor a tensor () or (k,)."""
+    if isinstance(temperature, Tensor):
+        if temperature.ndim:
+            _check_shape("temperature", temperature, (k,))
+    elif not is_number(temperature, lambda number: 0 < number < math.inf):
+        raise InputError(parameter="temperature", value=temperature, hint="give a finite number above 0")
+    return temperature
+
+
+def _check_tensors(x: Tensor, c: Tensor) -> None:
+    """Raise an InputError if rows and centers are no floating-point tensors that fit together."""
+    for name, array in (("x", x), ("c", c)):
+        if not isinstance(array, Tensor) or not array.is_floating_point():
+            found = f"dtype {array.dtype}" if isinstance(array, Tensor) else f"type {type(array).__name__}"
+            raise InputError(f"{name} has {found}", expected="a tensor of floating-point numbers")
+    if c.ndim != 2 or x.ndim < 2 or x.shape[-1] != c.shape[1] or not c.shape[0]:
+        problem = f"x has shape {tuple(x.shape)} and c {tuple(c.shape)}"
+        raise InputError(problem, expected="(..., n, d) and (k, d) with k of 1 or more")
+    if x.dtype != c.dtype:
+        raise InputError(f"x has dtype {x.dtype} and c {c.dtype}", expected="one dtype")
+    if x.device != c.device:
+        raise InputError(f"x is on {x.device} and c on {c.device}", hint="move both to one device")
+
+
+def _check_shape(parameter: str, array: Tensor, expected: tuple[int, ...]) -> None:
+    if not isinstance(array, Tensor) or tuple(array.shape) != expected:
+        found = f"shape {tuple(array.shape)}" if isinstance(array, Tensor) else f"type {type(array).__name__}"
+        raise InputError(f"has {found}", parameter=parameter, expected=f"a tensor of shape {expected}")
