@@ -349,9 +349,10 @@ def test_the_likelihood_of_directions_in_one_feature_is_refused():
 
 
 def test_repr_shows_the_arguments():
-    assert repr(layer()) == "SoftKMeansLayer(3, 2, distance='sqeuclidean')"
+    assert repr(layer()) == "SoftKMeansLayer(3, 2, temperature=1.0, distance='sqeuclidean')"
     assert (
-        repr(layer(learn_temperature=True)) == "SoftKMeansLayer(3, 2, distance='sqeuclidean', learn_temperature=True)"
+        repr(layer(learn_temperature=True))
+        == "SoftKMeansLayer(3, 2, temperature=1.0, distance='sqeuclidean', learn_temperature=True)"
     )
 
 
@@ -454,7 +455,7 @@ def test_a_module_s_state_is_in_the_layer_s():
     ("distance", "name"), [(cityblock, "cityblock"), (Weighted(), "Weighted"), (partial(torch.cdist, p=1), "partial")]
 )
 def test_repr_names_a_callable(distance, name):
-    assert layer(distance=distance).extra_repr() == f"3, 2, distance={name}"
+    assert layer(distance=distance).extra_repr() == f"3, 2, temperature=1.0, distance={name}"
 
 
 CENTROIDS = rows()[:3]

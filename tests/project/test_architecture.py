@@ -30,7 +30,7 @@ def files(folder):
 
 
 def test_at_the_top_are_rooms():
-    assert files(PACKAGE) == {"__main__", "errors", "functional", "registries", "settings"}
+    assert files(PACKAGE) == {"__main__", "errors", "registries", "settings"}
     rows = re.findall(r"^\| `(\w+)/` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(rows) == [room.name for room in ROOMS]
 

@@ -327,33 +327,35 @@ class SoftKMeans(SoftClusterer):
         n_priors = n_clusters - 1 + (self.noise_distance is not None) if learns_priors else 0
         return n_free_centers * n_coordinates + n_temperatures + n_priors
 
-    def to_layer(self, *, learn_temperature: bool = False) -> SoftKMeansLayer:
-        """Convert the fitted model to a PyTorch module with the same centers and temperature.
+    def to_layer(self, *, learn_temperature: bool = False, learn_priors: bool = False) -> SoftKMeansLayer:
+        """Convert the fitted model to a PyTorch module with the same memberships.
 
         Parameters
         ----------
         learn_temperature : bool, default=False
             Whether T is a parameter of the module, which training then changes.
+        learn_priors : bool, default=False
+            Whether the priors are.
 
         Returns
         -------
         SoftKMeansLayer
-            The module; it copies the centers.
+            The module, with copies of the centers, temperatures and priors.
 
         Raises
         ------
         InputError
-            If the module does not support the model: a temperature per cluster, unequal priors, or a noise cluster.
+            If memberships are no softmax.
 
         Examples
         --------
         >>> import torch
         >>> model = SoftKMeans(2, random_state=0).fit(torch.tensor([[0.0], [0.2], [5.0], [5.1]]))
         >>> model.to_layer()
-        SoftKMeansLayer(2, 1, distance='sqeuclidean')
+        SoftKMeansLayer(2, 1, temperature=0.0125, distance='sqeuclidean')
         """
         check_is_fitted(self)
-        return make_layer(self, learn_temperature=learn_temperature)
+        return make_layer(self, learn_temperature=learn_temperature, learn_priors=learn_priors)
 
     @classmethod
     def from_layer(cls, layer: SoftKMeansLayer, result: Result | None = None) -> Self:

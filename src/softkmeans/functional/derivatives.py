@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = ["Kind", "memberships", "row_values", "total"]
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -38,6 +39,12 @@ class Kind(NamedTuple):
     noise: float | None
     distance: str
     of_distortion: bool
+
+
+def _with_known_signature(function: Any) -> Any:
+    """Store the signature of a ``forward``: `Function.apply` would inspect it in every call, which takes 50 µs."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 def total(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, kind: Kind) -> Tensor:
@@ -86,10 +93,13 @@ def _gradient(
     b: Tensor,
     w: Tensor | None,
     kind: Kind,
-    needs_x: bool,
-    known: tuple[Tensor, Tensor, Tensor] | tuple[None, None, None] = (None, None, None),
+    needs: tuple[Any, ...],
 ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-    """Return the gradient of V with respect to x if needed, c, beta and b; ``known`` are the last three if known."""
+    """Return the gradient of V with respect to x, c, beta and b.
+
+    ``needs`` holds whether that with respect to x is needed, and then the others, None if they are not known.
+    """
+    needs_x, *known = needs
     if torch.is_grad_enabled():
         of_x, *others = _chosen(_Gradient, Gradient).apply(x, c, beta, b, w, *kind, needs_x, *known)
     else:
@@ -112,6 +122,7 @@ class _Total(Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @_with_known_signature
     def forward(
         x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, *kind: Any
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -134,14 +145,15 @@ class _Total(Function):
             return (None,) * 8
         x, c, beta, b, w, *known = ctx.saved_tensors
         needs_x, needs_w = ctx.needs_input_grad[0], ctx.needs_input_grad[4]
-        of_x, *others = _gradient(x, c, beta, b, w, ctx.kind, needs_x, tuple(known))
+        of_x, *others = _gradient(x, c, beta, b, w, ctx.kind, (needs_x, *known))
+        if of_x is not None:  # in place if nothing else refers to it: it is as large as the data
+            of_x = of_x * cotangent if torch.is_grad_enabled() else of_x.mul_(cotangent)
         of_w = row_values(x, c, beta, b, ctx.kind) if needs_w else None
-        inputs = (x, c, beta, b, w)
         scaled = [
-            None if part is None else (cotangent * part).to(of)
-            for part, of in zip((of_x, *others, of_w), inputs, strict=True)
+            (cotangent * part).to(of.dtype) if needed and part is not None else None
+            for part, of, needed in zip((*others, of_w), (c, beta, b, w), ctx.needs_input_grad[1:5], strict=True)
         ]
-        return *scaled, None, None, None
+        return of_x, *scaled, None, None, None
 
 
 class Total(_Total):
@@ -165,8 +177,9 @@ class _RowValues(Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @_with_known_signature
     def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, *kind: Any) -> Tensor:
-        values: Tensor = operators.row_values(x, c, beta, b, *kind)
+        values: Tensor = operators.row_values(x, c, beta, b, None, *kind)
         return values
 
     @staticmethod
@@ -180,7 +193,8 @@ class _RowValues(Function):
     @override
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        parts = _gradient(*inputs, cotangent, ctx.kind, ctx.needs_input_grad[0])
+        x, c, beta, b = inputs
+        parts = _gradient(x, c, beta, b, cotangent, ctx.kind, (ctx.needs_input_grad[0], None, None, None))
         scaled = [None if part is None else part.to(of) for part, of in zip(parts, inputs, strict=True)]
         return *scaled, None, None, None
 
@@ -191,7 +205,8 @@ class RowValues(_RowValues):
     @staticmethod
     @override
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        return _row_derivatives(*ctx.saved_tensors, tangents[:4], ctx.kind)
+        x, c, beta, b = ctx.saved_tensors
+        return _row_derivatives(x, c, beta, b, tangents[:4], ctx.kind)
 
 
 def _row_derivatives(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, direction: Any, kind: Kind) -> Tensor:
@@ -206,11 +221,10 @@ class _Gradient(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, noise: float | None, distance: str,
-        of_distortion: bool, needs_x: bool, *known: Any,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        gradient = _gradient_values(x, c, beta, b, w, Kind(noise, distance, of_distortion), needs_x, known)
+    @_with_known_signature
+    def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, *more: Any) -> tuple[Tensor, ...]:
+        kind, needs_x, known = Kind(*more[:3]), more[3], more[4:]
+        gradient = _gradient_values(x, c, beta, b, w, kind, needs_x, known)
         return gradient if known[0] is None else (gradient[0], *(part.clone() for part in known))
 
     @staticmethod
@@ -251,7 +265,7 @@ def _hessian_product(inputs: Any, direction: Any, kind: Kind) -> tuple[Tensor, .
     of_x, of_c, of_beta, of_b, of_w = direction
     parts = zip((c, beta, b), (of_c, of_beta, of_b), strict=True)
     filled = [torch.zeros_like(part) if d is None else d for part, d in parts]
-    products: tuple[Tensor, ...] = _HessianProduct.apply(x, c, beta, b, w, of_x, *filled, of_w, *kind)
+    products: tuple[Tensor, ...] = _HessianProduct.apply(x, c, beta, b, w, *kind, of_x, *filled, of_w)
     return products
 
 
@@ -261,6 +275,7 @@ class _HessianProduct(Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @_with_known_signature
     def forward(*arguments: Any) -> tuple[Tensor, ...]:
         products: tuple[Tensor, ...] = operators.hessian_product(*arguments)
         return products
@@ -285,8 +300,9 @@ class Memberships(Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @_with_known_signature
     def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str) -> Tensor:
-        resp: Tensor = operators.memberships(x, c, beta, b, noise, distance)
+        resp: Tensor = operators.memberships(x, c, beta, b, None, noise, distance, False)
         return resp
 
     @staticmethod
@@ -303,8 +319,9 @@ class Memberships(Function):
         if torch.is_grad_enabled():
             parts = torch.func.vjp(_memberships_of(ctx.kind), *inputs)[1](cotangent)
         else:
-            parts = operators.membership_gradient(*inputs, resp, cotangent, *ctx.kind)
-        scaled = [part.to(of) if needed else None for part, of, needed in zip(parts, inputs, ctx.needs_input_grad)]
+            parts = operators.membership_gradient(*inputs, None, *ctx.kind, False, resp, cotangent)
+        needed = ctx.needs_input_grad[:4]
+        scaled = [part.to(of) if needs else None for part, of, needs in zip(parts, inputs, needed, strict=True)]
         return *scaled, None, None
 
     @staticmethod

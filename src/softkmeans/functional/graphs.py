@@ -14,7 +14,8 @@ from ..distances import DISTANCES, Distance
 
 def records_graph() -> bool:
     """Return whether a graph is being recorded, for example to compile it, or to export it to ONNX."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return torch.compiler.is_compiling() or is_traced or torch.onnx.is_in_onnx_export()
 
 
 def tensor_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
@@ -28,9 +29,7 @@ def tensor_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
     return distance.between(distance.embed(x), distance.embed(c))
 
 
-def tensor_memberships(
-    x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str
-) -> Tensor:
+def tensor_memberships(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str) -> Tensor:
     """Return the memberships (n, k) of rows (n, d) in the type of x, computed without branches.
 
     The parameters are those of `derivatives.memberships`. Logits are differences from that of the nearest center: for

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .._utils.checks import check_known, is_number
 from ..data.block import working_dtype
-from ..distances import DISTANCES, Distance, distance_name
+from ..distances import DISTANCES, Distance
 from ..errors import InputError
 from ..model.assignment import softmax
 from . import derivatives
@@ -200,7 +200,7 @@ class _Model(NamedTuple):
     ----------
     distance : Distance or callable
         The distance.
-    name : str or None
+    registered_name : str or None
         The name under which it is registered, None if it is not.
     temperature : Tensor () or (k,)
         T.
@@ -213,7 +213,7 @@ class _Model(NamedTuple):
     """
 
     distance: Distance | DistanceFunction
-    name: str | None
+    registered_name: str | None
     temperature: Tensor
     beta: Tensor
     b: Tensor
@@ -234,7 +234,8 @@ class _Model(NamedTuple):
     ) -> _Model:
         """Check the parameters of a function, and return the coefficients of its logits."""
         _check_tensors(x, c)
-        found, k, like = find_distance(distance), c.shape[0], {"dtype": working_dtype(c.device), "device": c.device}
+        found, k = find_distance(distance), c.shape[0]
+        like: dict[str, Any] = {"dtype": working_dtype(c.device), "device": c.device}
         n_logits = k + (noise_distance is not None)
         t = torch.as_tensor(_checked_temperature(temperature, k), **like)
         if noise_distance is not None and not is_number(noise_distance, lambda number: 0 < number < math.inf):
@@ -259,16 +260,16 @@ class _Model(NamedTuple):
 
     def memberships(self, x: Tensor, c: Tensor) -> Tensor:
         """Return the memberships (..., n, k) of rows."""
-        if self.name is not None:
-            kind = Kind(self.noise_distance, self.name, False)
+        if self.registered_name is not None:
+            kind = Kind(self.noise_distance, self.registered_name, False)
             rows = derivatives.memberships(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind)
             return rows.view(*x.shape[:-1], c.shape[0])
         return softmax(self._logits_and_distances(x, c)[0])[0][..., : c.shape[0]].to(x.dtype)
 
     def total(self, x: Tensor, c: Tensor, weights: Tensor | None, *, of_distortion: bool) -> Tensor:
         """Return the weighted sum () over rows of their log-partition functions or distortions."""
-        if self.name is not None:
-            kind = Kind(self.noise_distance, self.name, of_distortion)
+        if self.registered_name is not None:
+            kind = Kind(self.noise_distance, self.registered_name, of_distortion)
             w = None if weights is None else weights.reshape(-1)
             return derivatives.total(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, w, kind)
         values = self.values(x, c, of_distortion=of_distortion)
@@ -276,8 +277,8 @@ class _Model(NamedTuple):
 
     def values(self, x: Tensor, c: Tensor, *, of_distortion: bool) -> Tensor:
         """Return the log-partition functions or the distortions (..., n) of rows."""
-        if self.name is not None:
-            kind = Kind(self.noise_distance, self.name, of_distortion)
+        if self.registered_name is not None:
+            kind = Kind(self.noise_distance, self.registered_name, of_distortion)
             return derivatives.row_values(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind).view(x.shape[:-1])
         logits, d = self._logits_and_distances(x, c)
         resp, log_partition = softmax(logits)

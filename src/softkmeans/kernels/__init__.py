@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "SOFTMAX",
+    "Logits",
     "accumulate",
     "accumulate_distortion",
     "assign",
@@ -29,4 +30,5 @@ from .dispatch import (
     nearest,
     row_gradient,
 )
+from .gradients import Logits
 from .reference import SOFTMAX, entropy_slope, tiles

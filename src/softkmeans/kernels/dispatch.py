@@ -23,14 +23,15 @@ from torch import Tensor
 from ..data.block import Block
 from ..distances import Distance
 from ..errors import PerformanceWarning, warn
-from ..model.assignment import AssignmentRule, Softmax
+from ..model.assignment import AssignmentRule
 from ..model.stats import DistortionStats, Stats
-from . import reference
+from . import gradients, reference
+from .gradients import Logits
 from .reference import SOFTMAX
 
 T = TypeVar("T")
 
-COMPILED_MIN_WORK = 3e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
+COMPILED_MIN_WORK = 5e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
 
 _warned: set[str] = set()  # the unsupported features that this process has warned of
 
@@ -48,18 +49,32 @@ def _dispatch(
 
     ``run_compiled`` is called with the module `cpu.api`.
     """
-    if block.device.type == "cpu" and len(block) * len(c) * (c.shape[1] + 8) >= COMPILED_MIN_WORK:
-        from .cpu import api  # imported late, since it loads LLVM
+    if uses_compiled(block, c, distance, beta, rule):
+        from .cpu import api
 
-        feature = api.unsupported_feature(distance, beta, rule)
-        if feature:
-            _warn_once(feature)
-        else:
-            try:
-                return run_compiled(api)
-            except api.OutOfRangeError:
-                pass
+        try:
+            return run_compiled(api)
+        except api.OutOfRangeError:
+            pass
     return run_reference()
+
+
+def uses_compiled(
+    block: Block, c: Tensor, distance: Distance, beta: Tensor | None, rule: AssignmentRule = SOFTMAX
+) -> bool:
+    """Return whether the compiled kernels serve a request, unless its numbers are out of their range.
+
+    The parameters are those of `reference.assign`. If a block is large enough, but they do not support the request, a
+    warning says so.
+    """
+    if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
+        return False
+    from .cpu import api  # imported late, since it loads LLVM
+
+    feature = api.unsupported_feature(distance, beta, rule)
+    if feature:
+        _warn_once(feature)
+    return not feature
 
 
 def _warn_once(feature: str) -> None:
@@ -85,46 +100,27 @@ def accumulate(
     return stats
 
 
-def accumulate_distortion(
-    block: Block,
-    c: Tensor,
-    beta: Tensor,
-    b: Tensor,
-    distance: Distance,
-    rule: Softmax = SOFTMAX,
-    noise_distance: float = 0.0,
-) -> DistortionStats:
-    """Return the statistics of a block's rows for the distortion: see `reference.accumulate_distortion`."""
+def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
+    """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`."""
+    c, beta, b, distance, rule, _ = logits
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate_distortion(block, c, beta, b, distance, signed=_has_negative_weights(block)),
-        lambda: reference.accumulate_distortion(block, c, beta, b, distance, rule, noise_distance),
+        lambda: gradients.accumulate_distortion(block, logits),
         rule,
     )  # fmt: skip
     return stats
 
 
-def row_gradient(
-    block: Block,
-    c: Tensor,
-    beta: Tensor,
-    b: Tensor,
-    distance: Distance,
-    rule: Softmax = SOFTMAX,
-    noise_distance: float = 0.0,
-    *,
-    of_distortion: bool,
-) -> Tensor:
-    """Return the gradient with respect to each row: see `reference.row_gradient`."""
-    def run_reference() -> Tensor:
-        return reference.row_gradient(block, c, beta, b, distance, rule, noise_distance, of_distortion=of_distortion)
-
+def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
+    """Return the gradient with respect to each row: see `gradients.row_gradient`."""
+    c, beta, b, distance, rule, _ = logits
     if not distance.is_squared:  # the kernel writes no gradient of rows that are normalized
-        return run_reference()
+        return gradients.row_gradient(block, logits, of_distortion=of_distortion)
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.row_gradient(block, c, beta, b, distance, of_distortion=of_distortion),
-        run_reference,
+        lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
         rule,
     )  # fmt: skip
     return gradient

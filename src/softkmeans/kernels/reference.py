@@ -21,17 +21,16 @@ from __future__ import annotations
 __all__ = [
     "SOFTMAX",
     "accumulate",
-    "accumulate_distortion",
     "assign",
+    "center_sums",
     "distances",
+    "distances_with_slope",
     "entropy_slope",
     "far_rows",
     "lognorm",
     "min_distances",
     "nearest",
     "precise_squared_distances",
-    "row_distortions",
-    "row_gradient",
     "tiles",
 ]
 
@@ -46,7 +45,7 @@ from torch import Tensor
 from ..data.block import Block, join
 from ..distances import Distance, squared_distances
 from ..model.assignment import Assignment, AssignmentRule, Softmax
-from ..model.stats import DistortionStats, Stats
+from ..model.stats import Stats
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
@@ -109,64 +108,6 @@ def accumulate(
     """Return the sufficient statistics of a block's rows; the parameters are those of `assign`."""
     parts = (_tile_stats(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
     return functools.reduce(operator.add, parts)
-
-
-def accumulate_distortion(
-    block: Block,
-    c: Tensor,
-    beta: Tensor,
-    b: Tensor,
-    distance: Distance,
-    rule: Softmax = SOFTMAX,
-    noise_distance: float = 0.0,
-) -> DistortionStats:
-    """Return the statistics of a block's rows for the distortion, whose gradient includes that of the memberships.
-
-    The parameters are those of `assign`, and ``noise_distance``, that of the noise cluster from every row.
-    """
-    parts = (
-        _tile_distortion_stats(tile.x, tile.w, c, beta, b, distance, rule, noise_distance)
-        for tile in tiles(block, len(c))
-    )
-    return functools.reduce(operator.add, parts)
-
-
-def row_distortions(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Softmax, noise_distance: float
-) -> Tensor:
-    """Return the distortion (m,) of each row, Σ_k r d; the parameters are those of `accumulate_distortion`."""
-    parts = (_distortions(tile.x, c, beta, b, distance, rule, noise_distance) for tile in tiles(block, len(c)))
-    return join(parts, len(block))
-
-
-def row_gradient(
-    block: Block,
-    c: Tensor,
-    beta: Tensor,
-    b: Tensor,
-    distance: Distance,
-    rule: Softmax = SOFTMAX,
-    noise_distance: float = 0.0,
-    *,
-    of_distortion: bool,
-) -> Tensor:
-    """Return the gradient of the log-partition function, or of the distortion, with respect to each row.
-
-    The parameters are those of `accumulate_distortion`, but the rows are not transformed, and centers are only
-    embedded.
-
-    Returns
-    -------
-    gradient : Tensor (m, d)
-        The gradient for each row, times the row's weight.
-    """
-    return join(
-        (
-            _tile_row_gradient(tile.x, tile.w, c, beta, b, distance, rule, noise_distance, of_distortion)
-            for tile in tiles(block, len(c))
-        ),
-        len(block),
-    )
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
@@ -234,7 +175,7 @@ def _squared(z: Tensor, c: Tensor) -> Tensor:
 
 
 def precise_squared_distances(z: Tensor, c: Tensor) -> Tensor:
-    """Return squared Euclidean distances (n, k) of rows (n, d) to centers (k, d); at least half of the digits are right.
+    """Return squared Euclidean distances (n, k) of rows (n, d) to centers (k, d), with at least half of the digits.
 
     They are computed by a matrix product, or from differences if the product loses them to cancellation.
     """
@@ -296,11 +237,11 @@ def _tile_stats(
     z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule
 ) -> Stats:
     """Return the sufficient statistics of a tile."""
-    d, slope = _distances_with_slope(z, c, distance)
+    d, slope = distances_with_slope(z, c, distance)
     assignment = rule(_logits(d, beta, b), 0)
     update_weight = assignment.update_weight * w
     return Stats(
-        **_center_sums(z, c, update_weight, slope, distance),
+        **center_sums(z, c, update_weight, slope, distance),
         weight=assignment.resp @ w,
         distortion=(update_weight * d).sum(1),
         objective=w @ assignment.objective,
@@ -308,45 +249,7 @@ def _tile_stats(
     )
 
 
-def _tile_distortion_stats(
-    z: Tensor, w: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Softmax, noise_distance: float
-) -> DistortionStats:
-    """Return the statistics of a tile for the distortion."""
-    d, slope = _distances_with_slope(z, c, distance)
-    resp, _, objective = rule(_logits(d, beta, b), 0)
-    weighted_slope = _membership_slope(resp, d, noise_distance) * w
-    return DistortionStats(
-        **_center_sums(z, c, resp * w - beta[:, None] * weighted_slope, slope, distance),
-        weight=resp @ w,
-        distortion=(resp * w * d).sum(1),
-        objective=w @ objective,
-        n=w.sum(),
-        slope=weighted_slope.sum(1),
-        slope_distortion=(weighted_slope * d).sum(1),
-    )
-
-
-def _distortions(
-    z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: Softmax, noise_distance: float
-) -> Tensor:
-    """Return the distortion (m,) of each row of a tile."""
-    d = _distances(z, c, distance)
-    return _mean_distance(rule(_logits(d, beta, b), 0).resp, d, noise_distance)
-
-
-def _mean_distance(resp: Tensor, d: Tensor, noise_distance: float | Tensor) -> Tensor:
-    """Return the mean (m,) of each row's distances (k, m), weighted by its memberships; the rest is noise."""
-    return (resp * d).sum(0) + (1 - resp.sum(0)).clamp_min(0.0) * noise_distance
-
-
-def _membership_slope(resp: Tensor, d: Tensor, noise_distance: float) -> Tensor:
-    """Return s = r (d - mean), (k, m), the derivative of each row's distortion with respect to its logits."""
-    smallest = d.amin(0)
-    excess = d - smallest  # so that rounding of large distances does not hide small differences
-    return resp * (excess - _mean_distance(resp, excess, noise_distance - smallest))
-
-
-def _distances_with_slope(z: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor | float]:
+def distances_with_slope(z: Tensor, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor | float]:
     """Return the distances (k, m), and their derivatives with respect to the squared Euclidean distances."""
     if distance.constant_slope is not None:
         return _distances(z, c, distance), distance.constant_slope
@@ -355,7 +258,7 @@ def _distances_with_slope(z: Tensor, c: Tensor, distance: Distance) -> tuple[Ten
     return _distances(z, c, distance), 1.0
 
 
-def _center_sums(
+def center_sums(
     z: Tensor, c: Tensor, update_weight: Tensor, slope: Tensor | float, distance: Distance
 ) -> dict[str, Tensor]:
     """Return the sums of `Stats` that determine the centers, for rows with weights (k, m), by name."""
@@ -372,38 +275,6 @@ def _center_sums(
     else:  # there is no weighted mean, only a gradient, ∂F/∂c_k = 2 (A_k c_k - S_k)
         weighted_sum = weight[:, None] * c - _center_gradient(z, c, update_weight, distance) / 2
     return {"irls_weight": weight, "weighted_sum": weighted_sum, "kink_weight": kink_weight}
-
-
-def _tile_row_gradient(
-    x: Tensor,
-    w: Tensor,
-    c: Tensor,
-    beta: Tensor,
-    b: Tensor,
-    distance: Distance,
-    rule: Softmax,
-    noise_distance: float,
-    of_distortion: bool,
-) -> Tensor:
-    """Return the gradient (m, d) of a tile's log-partition functions or distortions with respect to its rows."""
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
-        z = distance.embed(leaf)
-        d = (_distances(z, c, distance) if not distance.is_radial else None)
-    values, slope = _distances_with_slope(z.detach(), c, distance)
-    resp = rule(_logits(values, beta, b), 0).resp
-    if of_distortion:
-        weight = resp - beta[:, None] * _membership_slope(resp, values, noise_distance)
-    else:
-        weight = -beta[:, None] * resp
-    weight = weight * w
-    if d is not None:
-        return torch.autograd.grad((weight * d).sum(), leaf)[0]
-    if isinstance(slope, Tensor):
-        slope = slope.masked_fill(slope.isinf(), 0.0)
-    weight = 2 * weight * slope
-    gradient = weight.sum(0)[:, None] * z.detach() - weight.mT @ c
-    return gradient if z is leaf else torch.autograd.grad(z, leaf, gradient)[0]
 
 
 def _center_gradient(z: Tensor, c: Tensor, update_weight: Tensor, distance: Distance) -> Tensor:

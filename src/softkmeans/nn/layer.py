@@ -4,18 +4,24 @@ from __future__ import annotations
 
 __all__ = ["SoftKMeansLayer"]
 
-import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from typing_extensions import override
 
 from .. import functional
-from ..functional.callables import AnyDistance, DistanceFunction, check_function, find_distance, with_density
 from .._utils.checks import check_count, check_known, check_positive
 from ..distances import Distance, check_features, distance_name
 from ..errors import InputError, Message, Setting
+from ..functional.callables import AnyDistance, DistanceFunction, check_function, find_distance, with_density
+from ..functional.losses import LOSSES
+from ..model.params import MIN_PRIOR
+
+PRECISE = ("log_temperature", "prior_logits")  # tensors that keep at least 32 bits
 
 
 class SoftKMeansLayer(nn.Module):
@@ -27,9 +33,9 @@ class SoftKMeansLayer(nn.Module):
         Number of clusters k.
     n_features : int
         Number of features d.
-    temperature : float, default=1.0
-        Temperature T > 0: the higher, the softer the assignment. By default, it divides the *squared* distance. Its
-        inverse is β = 1/T.
+    temperature : float or sequence of k floats, default=1.0
+        Temperature T > 0, or that of each cluster: the higher, the softer the assignment. By default, it divides the
+        *squared* distance. Its inverse is β = 1/T.
     distance : str, Distance or callable, default="sqeuclidean"
         Distance between rows and centroids, or its name. A callable takes rows (..., n, d) and centroids (k, d),
         returns distances (..., n, k), and must be differentiable. An ``nn.Module`` becomes a submodule, whose
@@ -37,6 +43,14 @@ class SoftKMeansLayer(nn.Module):
         ``learn_temperature=True``.
     learn_temperature : bool, default=False
         Whether log T is a parameter that is learned with the centroids. Only ``loss(x, "nll")`` can learn T.
+    priors : array-like (k,), optional
+        Prior probability (mixing weight) of each cluster. With a noise cluster, 1 minus their sum is the prior of
+        noise. By default, all are equal.
+    learn_priors : bool, default=False
+        Whether the priors are learned with the centroids: their logits are a parameter. The distortion can't learn
+        priors.
+    noise_distance : float, optional
+        Distance of a noise cluster from every row, in the units of the distance. Memberships then sum to less than 1.
     centroids : Tensor (k, d), optional
         Initial centroids; they are copied. Standard normal by default. Rows of the data are better initial centroids:
         see `softkmeans.train_layer`, which also supports k-means++.
@@ -49,8 +63,12 @@ class SoftKMeansLayer(nn.Module):
     ----------
     centroids : nn.Parameter (k, d)
         The centroids.
-    log_temperature : nn.Parameter or Tensor ()
-        log T: a parameter if ``learn_temperature`` is True, else a buffer.
+    log_temperature : nn.Parameter or Tensor () or (k,)
+        log T: a parameter if ``learn_temperature`` is True, else a buffer. It keeps at least 32 bits when the module is
+        converted to half precision.
+    prior_logits : nn.Parameter or Tensor (k,) or (k + 1,), or None
+        The priors are their softmax; that of a noise cluster is the last. A parameter if ``learn_priors`` is True, else
+        a buffer; None if all priors are equal.
 
     Raises
     ------
@@ -86,15 +104,19 @@ class SoftKMeansLayer(nn.Module):
     distance: Distance | DistanceFunction
     centroids: nn.Parameter
     log_temperature: Tensor
+    prior_logits: Tensor | None
 
     def __init__(
         self,
         n_clusters: int,
         n_features: int,
-        temperature: float = 1.0,
+        temperature: float | ArrayLike | Tensor = 1.0,
         *,
         distance: AnyDistance = "sqeuclidean",
         learn_temperature: bool = False,
+        priors: ArrayLike | Tensor | None = None,
+        learn_priors: bool = False,
+        noise_distance: float | None = None,
         centroids: Tensor | None = None,
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
@@ -103,26 +125,50 @@ class SoftKMeansLayer(nn.Module):
         super().__init__()
         check_count("n_clusters", n_clusters)
         check_count("n_features", n_features)
-        check_positive("temperature", temperature)
-        self.n_clusters, self.n_features = n_clusters, n_features
+        if noise_distance is not None:
+            check_positive("noise_distance", noise_distance, ", in the units of the distance")
+        self.n_clusters, self.n_features, self.noise_distance = n_clusters, n_features, noise_distance
         self.distance, self.learn_temperature = find_distance(distance), learn_temperature
+        self.learn_priors = learn_priors
         options: dict[str, Any] = {"device": device, "dtype": dtype}
         if centroids is None:
             initial = torch.randn(n_clusters, n_features, generator=generator, **options)
         else:
             initial = torch.as_tensor(centroids).detach().clone().to(**options)
             self._check_centroids(initial)
-        if not torch.finfo(initial.dtype).tiny <= temperature <= torch.finfo(initial.dtype).max:
-            problem = f"is out of the range of {initial.dtype}"
-            hint = "use float64, or rescale the data"
-            raise InputError(problem, parameter="temperature", value=temperature, hint=hint)
         self._check_distance(initial if centroids is not None else None)
         self.centroids = nn.Parameter(initial)
-        log_t = torch.tensor(math.log(temperature), device=initial.device, dtype=initial.dtype)
-        if learn_temperature:
-            self.log_temperature = nn.Parameter(log_t)
+        precise: dict[str, Any] = {"device": initial.device, "dtype": _at_least_single(initial.dtype)}
+        log_t = _checked_log_temperature(temperature, n_clusters, initial.dtype).to(**precise)
+        if noise_distance is not None and log_t.ndim:
+            problem, hint = "is not supported with a temperature per cluster", "use one temperature for all"
+            raise InputError(problem, parameter="noise_distance", value=noise_distance, hint=hint)
+        self._add("log_temperature", log_t, is_learned=learn_temperature)
+        n_priors, logits = n_clusters + (noise_distance is not None), None
+        if priors is not None:
+            logits = _prior_logits(priors, n_clusters, has_noise=noise_distance is not None)
+        elif learn_priors:
+            logits = torch.zeros(n_priors)
+        self._add("prior_logits", None if logits is None else logits.to(**precise), is_learned=learn_priors)
+
+    def _add(self, name: str, value: Tensor | None, *, is_learned: bool) -> None:
+        """Add a parameter if it is learned, else a buffer."""
+        if is_learned and value is not None:
+            self.register_parameter(name, nn.Parameter(value))
         else:
-            self.register_buffer("log_temperature", log_t)
+            self.register_buffer(name, value)
+
+    @override
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert the tensors of the module; temperature and priors keep at least 32 bits."""
+        precise = {name: self._parameters.get(name, self._buffers.get(name)) for name in PRECISE}
+        before = {name: tensor.data for name, tensor in precise.items() if tensor is not None}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, data in before.items():
+            tensor = getattr(self, name)
+            if tensor.dtype != _at_least_single(tensor.dtype):
+                tensor.data = data.to(tensor.device, torch.float32)
+        return self
 
     def _check_centroids(self, centroids: Tensor) -> None:
         expected = self.n_clusters, self.n_features
@@ -143,8 +189,30 @@ class SoftKMeansLayer(nn.Module):
 
     @property
     def temperature(self) -> Tensor:
-        """Temperature T, a Tensor (); differentiable if it is learned."""
+        """Temperature T, a Tensor () or (k,); differentiable if it is learned. It can be set to a number or k numbers.
+
+        Examples
+        --------
+        >>> layer = SoftKMeansLayer(3, 2)
+        >>> layer.temperature = 2.0
+        >>> layer.temperature
+        tensor(2.)
+        """
         return self.log_temperature.exp()
+
+    @temperature.setter
+    def temperature(self, value: float | ArrayLike | Tensor) -> None:
+        log_t = _checked_log_temperature(value, self.n_clusters, self.centroids.dtype)
+        if log_t.ndim > self.log_temperature.ndim:
+            problem = "has a value for each cluster, but the layer has one temperature"
+            raise InputError(problem, parameter="temperature", hint="create the layer with k temperatures")
+        with torch.no_grad():
+            self.log_temperature.copy_(log_t)
+
+    @property
+    def log_prior(self) -> Tensor | None:
+        """Logarithms of the priors (k,), or (k + 1,) with that of the noise; None if all are equal."""
+        return None if self.prior_logits is None else self.prior_logits.log_softmax(0)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -158,7 +226,7 @@ class SoftKMeansLayer(nn.Module):
         Returns
         -------
         Tensor (..., n, k)
-            Memberships; those of a row sum to 1.
+            Memberships; those of a row sum to 1, or to less if there is a noise cluster.
 
         Examples
         --------
@@ -168,17 +236,28 @@ class SoftKMeansLayer(nn.Module):
                 [0.5000, 0.5000]])
         """
         x = self._validate(x)
-        return functional.assign(x, self.centroids, self.temperature, self.distance)
+        return functional.assign(x, self.centroids, **self._model)
 
-    def loss(self, x: Tensor, objective: str = "free_energy", *, sample_weight: Tensor | None = None) -> Tensor:
+    @property
+    def _model(self) -> dict[str, Any]:
+        """The arguments of the functions of `functional` that describe the model."""
+        return {
+            "temperature": self.temperature,
+            "distance": self.distance,
+            "log_prior": self.log_prior,
+            "noise_distance": self.noise_distance,
+        }
+
+    def loss(self, x: Tensor, objective: str | None = None, *, sample_weight: Tensor | None = None) -> Tensor:
         """Compute the mean of an objective over a batch of rows.
 
         Parameters
         ----------
         x : Tensor (..., n, d)
             Rows.
-        objective : {"free_energy", "distortion", "nll"}, default="free_energy"
-            Objective to average:
+        objective : {"free_energy", "distortion", "nll"}, optional
+            Objective to average. By default, "nll" if the layer learns its temperature or has one for each cluster,
+            else "free_energy".
 
             - "free_energy": -T log Σ_k exp(-d / T), which EM minimizes.
             - "distortion": Σ_k r d, with gradients also through the memberships r.
@@ -189,7 +268,7 @@ class SoftKMeansLayer(nn.Module):
         Returns
         -------
         Tensor ()
-            The loss.
+            The loss, in the type of x, or float32 if that has fewer bits.
 
         Raises
         ------
@@ -205,21 +284,24 @@ class SoftKMeansLayer(nn.Module):
         (-0.386..., 1.0)
         """
         x = self._validate(x)
-        if sample_weight is not None and sample_weight.shape != x.shape[:-1]:
-            problem, expected = f"has shape {tuple(sample_weight.shape)}", f"{tuple(x.shape[:-1])}"
-            raise InputError(problem, parameter="sample_weight", expected=expected)
-        function = self._objective_function(objective)
-        loss: Tensor = function(x, self.centroids, self.temperature, self.distance, sample_weight=sample_weight)
+        name = self._checked_objective(objective)
+        loss: Tensor = LOSSES[name](x, self.centroids, sample_weight=sample_weight, **self._model)
         return loss
 
-    def _objective_function(self, name: str) -> Any:
+    def _checked_objective(self, name: str | None) -> str:
+        """Return the name of an objective; raise an InputError if the layer does not support it."""
+        if name is None:
+            return "nll" if self.learn_temperature or self.log_temperature.ndim else "free_energy"
         temperature_limits = {"free_energy": "infinity (∂F/∂T = -H < 0)", "distortion": "0 (∂E/∂T > 0)"}
         if self.learn_temperature and name in temperature_limits:
             problem = f"cannot learn a temperature, which would go to {temperature_limits[name]}"
             hint = Message("use ", Setting("objective", "nll"), ", or ", Setting("learn_temperature", False))
             raise InputError(problem, parameter="objective", value=name, hint=hint)
-        check_known("objective", name, (*temperature_limits, "nll"))
-        return getattr(functional, name)
+        if self.learn_priors and name == "distortion":
+            hint = Message("use ", Setting("objective", "nll"), ", or ", Setting("learn_priors", False))
+            raise InputError("cannot learn priors", parameter="objective", value=name, hint=hint)
+        check_known("objective", name, tuple(LOSSES))
+        return name
 
     def _validate(self, x: Tensor) -> Tensor:
         """Return x in the dtype of the centroids; raise an InputError if its type, shape or dtype is wrong."""
@@ -241,11 +323,61 @@ class SoftKMeansLayer(nn.Module):
         Examples
         --------
         >>> SoftKMeansLayer(3, 2)
-        SoftKMeansLayer(3, 2, distance='sqeuclidean')
+        SoftKMeansLayer(3, 2, temperature=1.0, distance='sqeuclidean')
         >>> SoftKMeansLayer(3, 2, distance=torch.cdist)
-        SoftKMeansLayer(3, 2, distance=cdist)
+        SoftKMeansLayer(3, 2, temperature=1.0, distance=cdist)
         """
         name = distance_name(self.distance)
-        distance = repr(name) if isinstance(self.distance, Distance) else name
-        learned = ", learn_temperature=True" if self.learn_temperature else ""
-        return f"{self.n_clusters}, {self.n_features}, distance={distance}{learned}"
+        t = self.log_temperature.detach()
+        shown = f"({len(t)} values)" if t.ndim else "..." if t.is_meta else str(float(f"{t.exp().item():.4g}"))
+        parts = [
+            str(self.n_clusters),
+            str(self.n_features),
+            f"temperature={shown}",
+            f"distance={repr(name) if isinstance(self.distance, Distance) else name}",
+        ]
+        parts += ["learn_temperature=True"] * self.learn_temperature
+        parts += ["learn_priors=True"] * self.learn_priors
+        parts += [] if self.noise_distance is None else [f"noise_distance={self.noise_distance}"]
+        return ", ".join(parts)
+
+
+def _at_least_single(dtype: torch.dtype) -> torch.dtype:
+    """Return a floating type, or float32 if it has fewer bits."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _checked_log_temperature(temperature: Any, n_clusters: int, dtype: torch.dtype) -> Tensor:
+    """Return log T () or (k,) in float64; raise an InputError if T is not valid."""
+    values: Any = temperature.detach() if isinstance(temperature, Tensor) else temperature
+    values = values.tolist() if isinstance(values, Tensor | np.ndarray | np.generic) else values
+    several = isinstance(values, list | tuple)
+    if several and len(values) != n_clusters:
+        expected = f"one for each of the {n_clusters} clusters, or one for all"
+        raise InputError(f"has {len(values)} values", parameter="temperature", expected=expected)
+    dtype = _at_least_single(dtype)
+    smallest, largest = torch.finfo(dtype).tiny, torch.finfo(dtype).max
+    for value in values if several else [values]:
+        check_positive("temperature", value)
+        if not smallest <= value <= largest:
+            problem, hint = f"is out of the range of {dtype}", "use float64, or rescale the data"
+            raise InputError(problem, parameter="temperature", value=value, hint=hint)
+    return torch.tensor(values, dtype=torch.float64).log()
+
+
+def _prior_logits(priors: Any, n_clusters: int, *, has_noise: bool) -> Tensor:
+    """Return the logarithms of priors; that of the noise, if there is one, is the last."""
+    probabilities = torch.as_tensor(priors).detach().double().cpu()
+    if probabilities.shape != (n_clusters,):
+        raise InputError(f"have shape {tuple(probabilities.shape)}", parameter="priors", expected=f"({n_clusters},)")
+    if not (probabilities.isfinite() & (probabilities >= 0)).all():
+        raise InputError("contain a number that is negative or not finite", parameter="priors", expected="0 or more")
+    total = float(probabilities.sum())
+    if has_noise:
+        if not total < 1:
+            hint = "the remainder is the prior of the noise"
+            raise InputError(f"sum to {total:.6g}", parameter="priors", expected="less than 1", hint=hint)
+        probabilities = torch.cat([probabilities, probabilities.new_tensor([1 - total])])
+    elif not abs(total - 1) < 1e-6:
+        raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1", hint="divide them by their sum")
+    return probabilities.clamp_min(MIN_PRIOR).log()

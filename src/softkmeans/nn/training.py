@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["train_layer"]
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +18,10 @@ from ..distances import as_distance
 from ..errors import InputError
 from ..fitting.fit import fit_source
 from ..fitting.results import Result
+from ..model.params import MIN_PRIOR
 from ..settings import RunOptions, Settings, documented
 from ..solvers import Solver
-from ..temperature import Fixed, MaximumLikelihood
+from ..temperature import Fixed, MaximumLikelihood, TemperatureRule
 from .layer import SoftKMeansLayer
 
 
@@ -41,7 +41,7 @@ def train_layer(
     checkpoint: Any = RunOptions.checkpoint,
     resume: bool = RunOptions.resume,
 ) -> Result:
-    """Train a layer's centroids, and its temperature if it is learned, on all rows.
+    """Train a layer's centroids, and its temperature and priors if they are learned, on all rows.
 
     This minimizes the same loss as a plain PyTorch loop over ``layer.loss(x, objective)``. In addition, it adapts the
     step size to the spread of the data, reads the rows block by block, keeps the best centroids, stops when the loss
@@ -50,12 +50,11 @@ def train_layer(
     Parameters
     ----------
     layer : SoftKMeansLayer
-        The layer. Its centroids are changed in place, and its temperature if that is learned.
+        The layer. Its centroids are changed in place, and its temperature and priors if they are learned.
     x : Tensor or array-like (n, d)
         Rows.
     objective : {"free_energy", "distortion", "nll"}, optional
-        Objective to minimize, as in `SoftKMeansLayer.loss`. By default, "nll" if the layer learns its temperature,
-        else "free_energy".
+        Objective to minimize; the default is that of `SoftKMeansLayer.loss`.
     {solver}
     init : str, array-like (k, d) or callable, optional
         Initial centroids, or the method to choose them, as for `SoftKMeans`. By default, the layer's current centroids;
@@ -82,17 +81,20 @@ def train_layer(
     >>> layer.centroids.detach().flatten().sort().values.round(decimals=2)
     tensor([0.1000, 5.1000])
     """
-    temperature, distance = float(layer.temperature.detach()), as_distance(layer.distance)
+    distance, t = as_distance(layer.distance), layer.temperature.detach().tolist()
     source = as_source(x, sample_weight, device=layer.centroids.device)
     if source.n_features != layer.n_features:
         problem, expected = f"has {source.n_features} features", f"{layer.n_features} like the layer"
         raise InputError(problem, parameter="x", expected=expected)
     settings = Settings(
-        temperature=MaximumLikelihood() if layer.learn_temperature else Fixed(temperature),
+        temperature=_temperature_rule(layer, t),
+        priors="learned" if layer.learn_priors else _priors(layer) or "uniform",
+        noise_distance=layer.noise_distance,
         objective=objective,
         solver=solver,
         init=layer.centroids if init is None else init,
-        init_temperature=temperature if init is None else None,
+        init_temperature=t if init is None else None,
+        init_priors=_priors(layer) if layer.learn_priors else None,
         max_iter=max_iter,
         tol=tol,
         distance=distance,
@@ -102,5 +104,23 @@ def train_layer(
     with torch.no_grad():
         layer.centroids.copy_(result.centers)
         if layer.learn_temperature:
-            layer.log_temperature.fill_(math.log(result.temperature))
+            layer.log_temperature.copy_(torch.as_tensor(result.temperature, dtype=torch.float64).log())
+        if layer.learn_priors and layer.prior_logits is not None:
+            priors = torch.as_tensor(result.priors)
+            noise = [1 - priors.sum(0, keepdim=True)] if layer.noise_distance is not None else []
+            layer.prior_logits.copy_(torch.cat([priors, *noise]).clamp_min(MIN_PRIOR).log())
     return result
+
+
+def _temperature_rule(layer: SoftKMeansLayer, temperature: Any) -> TemperatureRule:
+    """Return the rule that fits the layer's temperature, or that keeps it."""
+    if not layer.learn_temperature:
+        return Fixed(temperature)
+    return MaximumLikelihood(per_cluster=bool(layer.log_temperature.ndim))
+
+
+def _priors(layer: SoftKMeansLayer) -> list[float] | None:
+    """Return the priors of the layer's clusters; None if all are equal."""
+    if layer.log_prior is None:
+        return None
+    return layer.log_prior.detach().double().softmax(0)[: layer.n_clusters].tolist()

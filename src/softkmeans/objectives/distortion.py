@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..data.block import Block
-from ..kernels import accumulate_distortion
+from ..kernels import Logits, accumulate_distortion
 from ..model.params import Params, PassStats
 from .free_energy import FreeEnergy
 
@@ -27,7 +27,7 @@ class Distortion(FreeEnergy):
     @override
     def accumulate(self, block: Block, params: Params) -> PassStats:
         beta, b, _ = self.logits(params)
-        return PassStats(accumulate_distortion(block, params.centers, beta, b, self.scaling.distance))
+        return PassStats(accumulate_distortion(block, Logits(params.centers, beta, b, self.scaling.distance)))
 
     @override
     def value(self, params: Params, sums: PassStats) -> float:

@@ -114,7 +114,7 @@ def run_once(kernel: Kernel[Any], bits: int, numbers: Any, **arrays: NDArray[Any
 
     Nothing is read from the cache or written to it. The parameters are those of `Call`.
     """
-    call = Call(link(compile_kernel(kernel, bits), kernel, bits), numbers, **arrays)
+    call = Call(link(compile_kernel(kernel, bits), kernel, bits), numbers, None, **arrays)
     memory = call.layout.allocate()
     call(memory, numbers)
     in_memory = (*kernel.arguments.declared(Scratch), *kernel.arguments.declared(Sum))

@@ -21,7 +21,6 @@ __all__ = [
 import math
 from collections.abc import Callable
 from dataclasses import fields
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -29,14 +28,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...data.block import Block, as_tensor
+from ...data.block import Block
 from ...distances import Distance
 from ...model.assignment import AssignmentRule
 from ...model.stats import DistortionStats, Stats
-from ..compiler import Call, Layout, load_kernel
-from ..compiler.arguments import Sum
-from .arguments import AccumulateArguments, DistortionArguments, MinDistancesArguments, PassArguments
-from .kernels import KERNELS, kernel_name
+from .arguments import AccumulateArguments, DistortionArguments, MinDistancesArguments
+from .chunks import PassOverChunks
 from .prepare import (
     COMPILED_DISTANCES,
     COMPILED_RULES,
@@ -47,7 +44,6 @@ from .prepare import (
     prepare_pass,
 )
 from .strips import join_strips
-from .threads import map_in_order
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -61,101 +57,11 @@ def unsupported_feature(distance: Distance, beta: Tensor | None, rule: Assignmen
         return f"{rule.name} memberships"
     if rule.has_noise:
         return "a noise cluster"
-    return "" if beta is None or bool((beta == beta[0]).all()) else "a temperature for each cluster"
-
-
-@lru_cache(maxsize=64)
-def _layout(arguments: type[PassArguments], sizes: PassNumbers) -> Layout:
-    """Return the layout of a kernel's memory, which small passes would take long to compute again."""
-    return Layout(arguments, sizes, sizes.bits)
-
-
-class PassOverChunks:
-    """A kernel that runs on the chunks of a block.
-
-    Parameters
-    ----------
-    name : str
-        Name of the kernel, without the number of features.
-    block : Block
-        The rows.
-    prepared : PreparedPass
-        What is equal for all chunks.
-    row_axis : int
-        The axis of the arrays by row along which rows lie.
-    by_row : dict of ndarray
-        Inputs and outputs that have an entry for each row of the block.
-    """
-
-    def __init__(self, name: str, block: Block, prepared: PreparedPass, *, row_axis: int = 0, **by_row: Array) -> None:
-        self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
-        kernel = KERNELS[kernel_name(name, prepared.numbers.d)]
-        compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
-        layout = _layout(kernel.arguments, prepared.numbers.sizes)
-        self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)
-        self.weight_unit = 1.0 if block.weights is None else 2.0 ** math.frexp(float(abs(block.weights).max()))[1]
-        self.free_memory = list[Array]()
-
-    def __call__(self, start: int, stop: int) -> Array:
-        """Run the kernel on the rows in [start, stop), and return the memory of the call.
-
-        Raises
-        ------
-        OutOfRangeError
-            If a distance is too large for the kernel's floats.
-        """
-        by_row = {name: _rows_of(array, self.row_axis, start, stop) for name, array in self.by_row.items()}
-        memory = self._memory()
-        self.call(
-            memory, self.numbers._replace(chunk_rows=stop - start),
-            x=self._rows(start, stop), weights=self._weights(start, stop), **by_row,
-        )  # fmt: skip
-        if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
-            raise OutOfRangeError
-        return memory
-
-    def _memory(self) -> Array:
-        """Return memory for a call; reuse that of a finished chunk if there is some."""
-        try:
-            return self.free_memory.pop()
-        except IndexError:
-            return self.call.layout.allocate()
-
-    def run(self) -> Array:
-        """Run the kernel on all chunks, in as many threads as PyTorch uses; return memory with the sums over chunks."""
-        starts = range(0, len(self.block), self.numbers.chunk_rows)
-        stops = [min(start + self.numbers.chunk_rows, len(self.block)) for start in starts]
-        memories = map_in_order(self, list(zip(starts, stops, strict=True)))
-        totals, layout = next(memories), self.call.layout
-        for memory in memories:
-            layout.sums(totals)[:] += layout.sums(memory)
-            self.free_memory.append(memory)
-        return totals
-
-    def total(self, totals: Array, argument: Sum[Any]) -> Array:
-        """Return one of the sums that a run has returned, in the units of the weights."""
-        return self.call.layout.view(totals, argument) * self.weight_unit
-
-    def _rows(self, start: int, stop: int) -> Array:
-        """Return contiguous rows of the kernel's float type; they are copied only if necessary."""
-        rows = self.block.rows[start:stop]
-        if not isinstance(rows, np.ndarray):
-            dtype = torch.float32 if self.numbers.bits == 32 else torch.float64
-            rows = as_tensor(rows).to(dtype).numpy(force=True)
-        rows = np.ascontiguousarray(rows, FLOAT_TYPES[self.numbers.bits])
-        return rows if rows.flags.aligned else rows.copy()
-
-    def _weights(self, start: int, stop: int) -> Array:
-        """Return weights over a power of two, so that none exceeds 1."""
-        if self.block.weights is None:
-            return np.empty(0, FLOAT_TYPES[self.numbers.bits])
-        weights = as_tensor(self.block.weights[start:stop]).double().numpy() / self.weight_unit
-        return weights.astype(FLOAT_TYPES[self.numbers.bits])
-
-
-def _rows_of(array: Array, axis: int, start: int, stop: int) -> Array:
-    """Return the part of an array that belongs to the rows in [start, stop)."""
-    return array[start:stop] if axis == 0 else array[..., start:stop]
+    if beta is not None:
+        first, last = np.sort(beta.numpy())[[0, -1]]  # PyTorch would take longer than a small pass
+        if first != last:
+            return "a temperature for each cluster"
+    return ""
 
 
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
@@ -204,7 +110,7 @@ def accumulate_distortion(
         stats = _stats(chunks, totals, prepared, irls_weight=-prepared.beta * slope, signed=signed)
         factor = prepared.distance_factor
         return DistortionStats(
-            *(getattr(stats, field.name) for field in fields(stats)),
+            **{field.name: getattr(stats, field.name) for field in fields(stats)},
             slope=torch.from_numpy(factor * slope),
             slope_distortion=torch.from_numpy(factor**2 * (biased - prepared.bias * slope)),
         )
@@ -249,11 +155,12 @@ def _stats(
         distortion = np.maximum(distortion, 0.0)  # the difference may be only rounding
         if n > 0:
             check_distances(chunks.numbers, float(distortion.sum() / n))
-    irls_weight = factor * (weight + irls_weight)
+    irls_weight, sums = factor * (weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    chunks.free(totals)
     return Stats(
         weight=torch.from_numpy(weight),
         irls_weight=torch.from_numpy(irls_weight),
-        weighted_sum=torch.from_numpy(factor * _weighted_sum(chunks, totals) + irls_weight[:, None] * prepared.origin),
+        weighted_sum=torch.from_numpy(sums + irls_weight[:, None] * prepared.origin),
         kink_weight=torch.zeros(len(weight), dtype=torch.float64),
         distortion=torch.from_numpy(factor * distortion),
         objective=torch.tensor(math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64),

@@ -45,7 +45,7 @@ def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
 
 
 def centered_distance(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
-    """Return a register of distances to cluster q, less the mean distance of each row; ``p`` is its row in the panel."""
+    """Return a register of distances to cluster q, less each row's mean distance; ``p``: position in the panel."""
     return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q] - t.mean_excess.load(p)
 
 

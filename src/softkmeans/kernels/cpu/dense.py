@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ..compiler import Code, Value
-from .arguments import PANEL_REGISTERS, AccumulateArguments, DistortionArguments, MembershipArguments, RowGradientArguments
+from .arguments import (
+    PANEL_REGISTERS,
+    AccumulateArguments,
+    DistortionArguments,
+    MembershipArguments,
+    RowGradientArguments,
+)
 from .common import centered_distance, gradient_weight, strips
 from .panels import add_to, features, load_panel, product, register_starts, variables
 
@@ -80,10 +86,10 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
     size = PANEL_REGISTERS * code.lanes
     if t.of_distortion:
         for q in code.range(0, t.k):
-            for v in register_starts(code):
-                r = t.resp.load(q * size + v)
-                slope = r * centered_distance(code, t, q, q * size + v, code.integer(v))
-                t.resp.store(q * size + v, gradient_weight(code, t, r, slope))
+            for start in register_starts(code):
+                r = t.resp.load(q * size + start)
+                slope = r * centered_distance(code, t, q, q * size + start, code.integer(start))
+                t.resp.store(q * size + start, gradient_weight(code, t, r, slope))
     if t.few:
         for v in code.range(0, size, code.lanes):
             sums = variables(code, number=t.few)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..compiler import Code
 from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments, RowGradientArguments
-from .panels import add_to, check_range, load_panel, register_starts
+from .panels import add_to, check_range, features, load_panel, register_starts
 from .sparse import near_registers
 
 
@@ -42,16 +42,16 @@ def write_row_gradient(code: Code, t: RowGradientArguments) -> None:
         w, out = t.w[t.panel_start + p] * 2.0, (t.first_row + p) * t.d
         mean_weight = w / t.resp_totals[t.panel_start + p]
         if t.few:
-            for j in range(t.few):
+            for j in features(code, t):
                 at = j * size + p
                 t.out_gradient[out + j] = w * t.columns[at] - mean_weight * t.y[at]
         else:
             row, full_registers = p * t.padded_d, t.d - t.d % code.lanes
-            for j in code.range(0, full_registers, code.lanes):
-                mean = t.y.load(row + j) * mean_weight
-                t.out_gradient.store(out + j, t.z.load(row + j) * w - mean)
-            for j in code.range(full_registers, t.d):
-                t.out_gradient[out + j] = w * t.z[row + j] - mean_weight * t.y[row + j]
+            for v in code.range(0, full_registers, code.lanes):
+                mean = t.y.load(row + v) * mean_weight
+                t.out_gradient.store(out + v, t.z.load(row + v) * w - mean)
+            for v in code.range(full_registers, t.d):
+                t.out_gradient[out + v] = w * t.z[row + v] - mean_weight * t.y[row + v]
     for min_dist, offset in zip(load_panel(code, t.min_dist, 0), load_panel(code, t.offset, 0), strict=True):
         check_range(code, t, min_dist + offset)
 

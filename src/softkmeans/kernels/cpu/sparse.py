@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
-from .arguments import PANEL_REGISTERS, AccumulateArguments, DistortionArguments, MembershipArguments, RowGradientArguments
+from .arguments import (
+    PANEL_REGISTERS,
+    AccumulateArguments,
+    DistortionArguments,
+    MembershipArguments,
+    RowGradientArguments,
+)
 from .common import centered_distance, gradient_weight, strips
 from .panels import MAX_DISTANCE, add_to, features, load_panel, register_starts, variables
 
@@ -109,14 +115,15 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
         if t.of_distortion:
             r = gradient_weight(code, t, r, r * centered_distance(code, t, q, at, p))
         if t.few:
-            for j in range(t.few):
+            for j in features(code, t):
                 add_to(code, t.y, j * size + p, [(r, code.full(t.centers[q * t.padded_d + j]))])
         else:
             t.resp.store(i * code.lanes, r)
             for lane in code.set_bits(mask):
                 r_lane = code.full(t.resp[i * code.lanes + lane])
-                for j in code.range(0, t.padded_d, code.lanes):
-                    add_to(code, t.y, (p + lane) * t.padded_d + j, [(r_lane, t.centers.load(q * t.padded_d + j))])
+                for begin in code.range(0, t.padded_d, code.lanes):
+                    y, center = (p + lane) * t.padded_d + begin, t.centers.load(q * t.padded_d + begin)
+                    add_to(code, t.y, y, [(r_lane, center)])
 
 
 def _add_row(code: Code, t: AccumulateArguments, q: Value, p: Value, r: Value) -> None:

@@ -1,0 +1,149 @@
+"""Run a kernel on the chunks of a block, in several threads, and add up what they return."""
+
+from __future__ import annotations
+
+__all__ = ["PassOverChunks"]
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...data.block import Block, as_tensor
+from ..compiler import Call, Layout, load_kernel
+from ..compiler.arguments import Sum
+from .arguments import PassArguments, PassNumbers
+from .kernels import KERNELS, kernel_name
+from .prepare import FLOAT_TYPES, OutOfRangeError, PreparedPass
+from .threads import map_in_order
+
+Array = NDArray[Any]
+
+# Of the memory of calls that is kept for later passes, as the system takes long to give new memory.
+MAX_SHARED_BYTES = 2**19
+MAX_SHARED = 4
+
+
+class Memory(NamedTuple):
+    """The layout of a kernel's memory, and memory of finished calls.
+
+    Attributes
+    ----------
+    layout : Layout
+        The layout.
+    free : list of ndarray
+        Memory that no call uses.
+    """
+
+    layout: Layout
+    free: list[Array]
+
+
+@lru_cache(maxsize=64)
+def _shared_memory(kernel: str, sizes: PassNumbers) -> Memory:
+    """Return a layout, which takes longer to compute than a small pass, and memory that passes of this size share."""
+    return Memory(Layout(KERNELS[kernel].arguments, sizes, sizes.bits), [])
+
+
+class PassOverChunks:
+    """A kernel that runs on the chunks of a block.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kernel, without the number of features.
+    block : Block
+        The rows.
+    prepared : PreparedPass
+        What is equal for all chunks.
+    row_axis : int
+        The axis of the arrays by row along which rows lie.
+    by_row : dict of ndarray
+        Inputs and outputs that have an entry for each row of the block.
+    """
+
+    def __init__(self, name: str, block: Block, prepared: PreparedPass, *, row_axis: int = 0, **by_row: Array) -> None:
+        self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
+        kernel = KERNELS[kernel_name(name, prepared.numbers.d)]
+        compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
+        layout, self.shared_memory = _shared_memory(kernel.name, prepared.numbers.sizes)
+        self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)
+        self.free_memory = list[Array]()
+        self.weight_unit = 1.0
+        if block.weights is not None:
+            largest: Any = abs(block.weights)
+            self.weight_unit = 2.0 ** math.frexp(float(largest.max()))[1]
+
+    def __call__(self, start: int, stop: int) -> Array:
+        """Run the kernel on the rows in [start, stop), and return the memory of the call.
+
+        Raises
+        ------
+        OutOfRangeError
+            If a distance is too large for the kernel's floats.
+        """
+        by_row = {name: _rows_of(array, self.row_axis, start, stop) for name, array in self.by_row.items()}
+        memory = self._memory()
+        self.call(
+            memory, self.numbers._replace(chunk_rows=stop - start),
+            x=self._rows(start, stop), weights=self._weights(start, stop), **by_row,
+        )  # fmt: skip
+        if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
+            raise OutOfRangeError
+        return memory
+
+    def _memory(self) -> Array:
+        """Return memory for a call; reuse that of a finished chunk, or of an earlier pass, if there is some."""
+        for memories in (self.free_memory, self.shared_memory):
+            try:
+                return memories.pop()
+            except IndexError:
+                pass
+        return self.call.layout.allocate()
+
+    def free(self, memory: Array) -> None:
+        """Keep the memory of a run for the next pass of this size, if it is small."""
+        if memory.nbytes <= MAX_SHARED_BYTES and len(self.shared_memory) < MAX_SHARED:
+            self.shared_memory.append(memory)
+
+    def run(self) -> Array:
+        """Run the kernel on all chunks, in as many threads as PyTorch uses; return memory with the sums over chunks.
+
+        The caller gives the memory back to `free` when it has read the sums.
+        """
+        starts = range(0, len(self.block), self.numbers.chunk_rows)
+        stops = [min(start + self.numbers.chunk_rows, len(self.block)) for start in starts]
+        memories = map_in_order(self, list(zip(starts, stops, strict=True)))
+        totals, layout = next(memories), self.call.layout
+        for memory in memories:
+            layout.sums(totals)[:] += layout.sums(memory)
+            self.free_memory.append(memory)
+        return totals
+
+    def total(self, totals: Array, argument: Sum[Any]) -> Array:
+        """Return one of the sums that a run has returned, in the units of the weights."""
+        return self.call.layout.view(totals, argument) * self.weight_unit
+
+    def _rows(self, start: int, stop: int) -> Array:
+        """Return contiguous rows of the kernel's float type; they are copied only if necessary."""
+        rows = self.block.rows[start:stop]
+        if not isinstance(rows, np.ndarray):
+            dtype = torch.float32 if self.numbers.bits == 32 else torch.float64
+            rows = as_tensor(rows).to(dtype).numpy(force=True)
+        rows = np.ascontiguousarray(rows, FLOAT_TYPES[self.numbers.bits])
+        return rows if rows.flags.aligned else rows.copy()
+
+    def _weights(self, start: int, stop: int) -> Array:
+        """Return weights over a power of two, so that none exceeds 1."""
+        if self.block.weights is None:
+            return np.empty(0, FLOAT_TYPES[self.numbers.bits])
+        weights = as_tensor(self.block.weights[start:stop]).double().numpy() / self.weight_unit
+        return weights.astype(FLOAT_TYPES[self.numbers.bits])
+
+
+def _rows_of(array: Array, axis: int, start: int, stop: int) -> Array:
+    """Return the part of an array that belongs to the rows in [start, stop)."""
+    return array[start:stop] if axis == 0 else array[..., start:stop]
