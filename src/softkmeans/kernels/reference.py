@@ -43,7 +43,7 @@ import torch
 from torch import Tensor
 
 from ..data.block import Block, join
-from ..distances import Distance, squared_distances
+from ..distances import Distance
 from ..model.assignment import Assignment, AssignmentRule, Softmax
 from ..model.stats import Stats
 
@@ -179,8 +179,8 @@ def precise_squared_distances(z: Tensor, c: Tensor) -> Tensor:
 
     They are computed by a matrix product, or from differences if the product loses them to cancellation.
     """
-    squared = squared_distances(z, c)
     norms = z.square().sum(1, keepdim=True) + c.square().sum(1)
+    squared = torch.addmm(norms, z, c.mT, alpha=-2).clamp_min_(0)
     if (squared < MIN_PRODUCT_RATIO * norms).any():
         squared = torch.cdist(z, c, compute_mode="donot_use_mm_for_euclid_dist").square()
     return squared

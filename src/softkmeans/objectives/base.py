@@ -20,6 +20,8 @@ from ..model.params import MIN_PRIOR, ModelSpec, Params, PassStats
 from ..model.stats import Stats
 from ..temperature import TemperatureRule
 
+MIN_STATIONARITY = 1e-9  # relative decrease of the objective below which parameters are stationary, if ``tol`` is 0
+MIN_LENGTH = 1e-6  # of steps, relative to the spread of all rows
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
 
 
@@ -79,6 +81,15 @@ class Objective(ABC):
         """Return whether parameters at which the value no longer improves are a solution."""
         return True
 
+    def is_stationary(self, params: Params, sums: PassStats, tol: float) -> bool:
+        """Return whether the gradient is so small that a step would not lower the objective by more than ``tol`` allows.
+
+        The decrease is that of a quadratic model, whose curvatures are the inverse of the `preconditioner`.
+        """
+        gradient = self.gradient(params, sums)
+        decrease = 0.5 * float((self.preconditioner(params, sums) * gradient.square()).sum())
+        return decrease <= max(tol, MIN_STATIONARITY) * self.tolerance_scale(sums)
+
     @abstractmethod
     def logit_scale(self, params: Params) -> float:
         """Return the factor from logits to the objective: T for the free energy, 1 for the likelihood."""
@@ -133,6 +144,20 @@ class Objective(ABC):
             parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
         return torch.cat(parts)
 
+    def length_scales(self, params: Params, sums: PassStats) -> Tensor:
+        """Return a suitable size of steps for the coordinates of `pack`.
+
+        For a center, it is the spread of its rows in one feature, at most that of all rows; 1 for log T and the priors.
+        """
+        stats, distance = sums.stats, self.scaling.distance
+        has_weight = stats.weight > 0
+        mean_distortion = stats.distortion / torch.where(has_weight, stats.weight, 1.0)
+        spread = (distance.to_squared(mean_distortion) / params.centers.shape[1]).sqrt()
+        spread = torch.where(has_weight, spread, 1.0).clamp(MIN_LENGTH, 1.0)
+        scales = torch.ones_like(self.pack(params))
+        scales[: params.centers.numel()] = spread.repeat_interleave(params.centers.shape[1])
+        return scales
+
     @property
     def _temperature_index(self) -> slice:
         """The temperatures that are independent parameters: all, or only the first if clusters share one."""
@@ -146,8 +171,10 @@ class Objective(ABC):
 
     def noise_weight(self, stats: Stats) -> float:
         """Return the weight of the noise cluster; 0 if it is no larger than rounding errors."""
+        if self.spec.noise is None:
+            return 0.0
         remainder = float(stats.n - stats.weight.sum())
-        return remainder if self.spec.noise is not None and remainder > 1e-12 * float(stats.n) else 0.0
+        return remainder if remainder > 1e-12 * float(stats.n) else 0.0
 
     def _noise_distortion(self, stats: Stats) -> float:
         return (self.spec.noise or 0.0) * self.noise_weight(stats)

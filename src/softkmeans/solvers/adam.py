@@ -18,6 +18,8 @@ from .base import Solver
 BETA_1, BETA_2 = 0.9, 0.999  # decay of the mean gradient and of the mean squared gradient
 EPSILON = 1e-8  # added to the root of the mean squared gradient
 MAX_PASSES_WITHOUT_DECREASE = 20  # after more of them, the step size is halved
+RETRY_DIVISOR = 4  # of the step size, if the objective stops falling where its gradient is not small
+MIN_LR_RATIO = 1e-6  # to the initial step size; smaller steps are not tried
 
 
 class _State(NamedTuple):
@@ -36,15 +38,19 @@ class _State(NamedTuple):
 class Adam(Solver):
     """Adam on the whole data. The step size is halved whenever the objective stops falling.
 
+    Steps are in units of the spread of the rows around each center, so that they suit clusters of all scales. If the
+    objective no longer falls, but its gradient is not small, Adam starts again from the best centers with smaller steps.
+
     Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     Parameters
     ----------
     lr : float, default=0.1
-        Initial step size, in units of the spread of the data.
+        Initial step size, in units of the spread of the rows around a center.
     """
 
     lr: float = 0.1
+    checks_gradient = True
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:
@@ -60,10 +66,18 @@ class Adam(Solver):
         # Both averages start at 0; the divisions correct this bias.
         step_size = state.lr / (1 - BETA_1**n_steps)
         root = mean_square.sqrt() / math.sqrt(1 - BETA_2**n_steps)
-        vector = objective.pack(state.params).addcdiv(mean, root + EPSILON, value=-step_size)
+        step = mean / (root + EPSILON) * objective.length_scales(state.params, sums)
+        vector = objective.pack(state.params).sub(step, alpha=step_size)
         after = _with_next_lr(state, objective.value(state.params, sums))
         params = objective.unpack(vector, state.params)
         return after._replace(params=params, mean=mean, mean_square=mean_square, n_steps=n_steps)
+
+    @override
+    def retry(self, objective: Objective, state: _State, best: Params) -> _State | None:
+        lr = min(state.lr, self.lr) / RETRY_DIVISOR
+        if lr < self.lr * MIN_LR_RATIO:
+            return None
+        return self.init(objective, best)._replace(lr=lr, lowest=state.lowest)
 
 
 def _with_next_lr(state: _State, value: float) -> _State:

@@ -72,6 +72,9 @@ class Solver(ABC):
     supports_partial_fit : bool
         Whether ``partial_fit`` can use the solver; otherwise it uses `Online`. The ``init`` of such a solver also takes
         the running statistics of earlier batches, as that of `Online` does.
+    checks_gradient : bool
+        Whether a fit has converged only if the gradient of the objective is small, too: for solvers whose steps may be
+        too large to improve anything.
     passes : FullPasses or BatchPasses
         Whether the solver steps after every pass, or after every batch of rows.
 
@@ -97,6 +100,7 @@ class Solver(ABC):
     needs_update = False
     needs_gradient = True
     supports_partial_fit = False
+    checks_gradient = False
     passes = FullPasses()
 
     @abstractmethod
@@ -106,6 +110,13 @@ class Solver(ABC):
     @abstractmethod
     def step(self, objective: Objective, state: Any, sums: PassStats) -> Any:
         """Return the next state, from the statistics of all rows, or of one batch, at ``state.params``."""
+
+    def retry(self, objective: Objective, state: Any, best: Params) -> Any:
+        """Return a state that continues from the best parameters with smaller steps, or None if there is none.
+
+        Called if ``checks_gradient`` is True and the objective no longer improves, but its gradient is not small.
+        """
+        return None
 
     def finish_pass(self, objective: Objective, state: Any) -> tuple[Any, Params]:
         """Return the state for the next pass, and the parameters to keep if the fit ends here.

@@ -152,13 +152,22 @@ def minimize(
         if on_pass(at, source.n_rows):
             return "stopped"
         if at.n_stalled >= at.state.patience or objective.is_at_minimum(at.current.value, at.current.sums, tol):
-            return _converged_or_not(objective, at, tol)
+            ending = _converged_or_not(solver, objective, at, tol)
+            if ending != "stalled" or at.n_passes < max_iter:
+                return ending
         return "exhausted" if at.n_passes >= max_iter else None
 
     at = start if isinstance(start, Position) else run_pass(solver.init(objective, start), None)
     try:
-        while (ending := reason_to_end(at)) is None:
-            at = run_pass(passes.step(solver, objective, at), at)
+        while (ending := reason_to_end(at)) in (None, "stalled"):
+            if ending is None:
+                state = passes.step(solver, objective, at)
+            else:
+                state = solver.retry(objective, at.state, at.best.params)
+                at = at._replace(n_stalled=-1)  # the next pass begins to count again
+                if state is None:
+                    break
+            at = run_pass(state, at)
         best = at.best
         if ending == "exhausted":
             best = passes.last(objective, source, _checked_state(solver, passes.step(solver, objective, at)), best)
@@ -176,7 +185,7 @@ def _checked_state(solver: Solver, state: Any) -> Any:
     return state
 
 
-def _converged_or_not(objective: Objective, at: Position, tol: float) -> str:
+def _converged_or_not(solver: Solver, objective: Objective, at: Position, tol: float) -> str:
     """Return how a run ends whose last passes brought no improvement."""
     rise = at.current.value - at.best.value
     is_final_step = at.state.patience == 1 and not at.state.is_trial  # such a step never raises the objective
@@ -185,7 +194,10 @@ def _converged_or_not(objective: Objective, at: Position, tol: float) -> str:
     scale = max(objective.tolerance_scale(best.sums), float(best.sums.stats.n) * objective.scaling.variance)
     if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * scale):
         return "diverged"
-    return "converged" if objective.is_solution(best.params, best.sums) else "stalled"
+    is_solution = objective.is_solution(best.params, best.sums)
+    if solver.checks_gradient:
+        is_solution = is_solution and objective.is_stationary(best.params, best.sums, tol)
+    return "converged" if is_solution else "stalled"
 
 
 def _improves(objective: Objective, current: Evaluation, best: Evaluation, tol: float) -> bool:
