@@ -24,7 +24,7 @@ def total(x: Tensor) -> Tensor:
         return x.sum(0)
     array = x.numpy()
     # einsum is faster than sum for short rows.
-    return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array))
+    return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array), device="cpu")
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

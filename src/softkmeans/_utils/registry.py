@@ -152,6 +152,8 @@ class Registry(Mapping[str, T], Generic[T]):
         InputError
             If no member has this name.
         """
+        if isinstance(member, str):  # first, as PyTorch traces this function
+            return self.find(member, otherwise)
         interface = _imported(self.interface)
         if inspect.isclass(member) and issubclass(member, interface):
             hint = f"give an object of it, such as {member.__name__}(), or a registered name"

@@ -201,7 +201,7 @@ def _anneal_to(
         start = split_clusters(objective, evaluation, directions, unstable)
         evaluation, kept = _merge_coinciding(objective, source, _fit(objective, source, start, tol))
         # The second center of each pair follows the clusters before; if it is not kept, the pair has merged again.
-        has_split = torch.isin(torch.arange(n_before, n_before + len(found)), kept.cpu()).tolist()
+        has_split = torch.isin(torch.arange(n_before, n_before + len(found), device="cpu"), kept.cpu()).tolist()
         splits += [(int(parents[c]), at) for (c, at), is_split in zip(found, has_split, strict=True) if is_split]
         parents = torch.cat([parents, parents[unstable]])[kept]
         directions = _perturbed_directions(directions, unstable, kept)
@@ -217,7 +217,7 @@ def _cool_hard_clusters(objective: Objective, last: AnnealingState, t: Tensor) -
     sums = PassStats(replace(stats, objective=b @ stats.weight - stats.distortion.sum() / t[0]))
     growth = last.directions.growth * last.evaluation.params.temperature / t
     evaluation = Evaluation(params, sums, objective.value(params, sums))
-    return AnnealingState(evaluation, last.directions._replace(growth=growth), torch.arange(len(b)))
+    return AnnealingState(evaluation, last.directions._replace(growth=growth), torch.arange(len(b), device="cpu"))
 
 
 def _select(directions: SplitDirections, clusters: Tensor) -> SplitDirections:
@@ -317,7 +317,9 @@ def _find_jumps(
 
 def _is_newly_split(state: AnnealingState) -> Tensor:
     """Return whether each cluster (k,) is the result of a split at this temperature."""
-    return torch.isin(state.parents, torch.tensor([cluster for cluster, _ in state.splits], dtype=torch.long))
+    return torch.isin(
+        state.parents, torch.tensor([cluster for cluster, _ in state.splits], dtype=torch.long, device="cpu")
+    )
 
 
 def _relative_moves(hot: Params, cold: Params) -> Tensor:
@@ -329,7 +331,7 @@ def _relative_moves(hot: Params, cold: Params) -> Tensor:
 def _perturbed_directions(directions: SplitDirections, split: Tensor, kept: Tensor) -> SplitDirections:
     """Return initial directions after some clusters were split: the old directions, perturbed at random."""
     vector = torch.cat([directions.vector, directions.vector[split]])[kept]
-    noise = torch.randn(vector.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.randn(vector.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device="cpu")
     perturbed = vector + noise.to(vector) / math.sqrt(vector.shape[1])
     growth = torch.cat([directions.growth, directions.growth[split]])[kept]
     return SplitDirections(normalize(perturbed), growth)

@@ -27,11 +27,11 @@ def prune(objective: Objective, source: Source, evaluation: Evaluation, n_remove
     costs = source.sum(
         lambda block: block.sum(lambda piece: removal_costs(piece, objective, evaluation.params), width=len(c))
     )
-    is_kept = torch.ones(len(c), dtype=torch.bool)
+    is_kept = torch.ones(len(c), dtype=torch.bool, device="cpu")
     is_kept[_cheapest(costs, c, n_removed)] = False
-    kept = torch.arange(n_kept)
+    kept = torch.arange(n_kept, device="cpu")
     kept[~is_kept[:n_kept]] = n_kept + is_kept[n_kept:].nonzero()[:, 0]
-    noise = torch.arange(len(c), len(log_prior))  # the noise cluster, if there is one
+    noise = torch.arange(len(c), len(log_prior), device="cpu")  # the noise cluster, if there is one
     return renormalize_priors(objective, Params(c[kept], t[kept], log_prior[torch.cat([kept, noise])]))
 
 

@@ -79,7 +79,9 @@ def power_iteration_step(
     """
     distance, params, k = objective.scaling.distance, evaluation.params, len(vector)
     offset = PAIR_OFFSET * _membership_length(distance, evaluation)[:, None]
-    pairs = split_in_pairs(distance, params, offset * distance.tangent(params.centers, vector), torch.arange(k))
+    pairs = split_in_pairs(
+        distance, params, offset * distance.tangent(params.centers, vector), torch.arange(k, device="cpu")
+    )
     sums = source.sum(lambda block: objective.accumulate(block, pairs))
     moved = objective.update(pairs, sums).centers
     image = (moved[:k] - moved[k:]) / (2 * offset)  # the Jacobian of EM, applied to the directions
@@ -108,7 +110,7 @@ def split_directions(
     The iteration stops when growth no longer increases for any cluster, after at most ``max_passes`` passes.
     """
     params, generator = evaluation.params, torch.Generator().manual_seed(0)
-    drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64).to(params.centers)
+    drawn = torch.randn(params.centers.shape, generator=generator, dtype=torch.float64, device="cpu").to(params.centers)
     directions = SplitDirections(normalize(drawn), params.temperature.new_zeros(len(drawn)))
     for _ in range(max_passes):
         last, directions = directions, power_iteration_step(objective, source, evaluation, directions.vector)

@@ -154,7 +154,7 @@ def join(parts: Iterable[Tensor], n_rows: int) -> Tensor:
 
     Each part is copied as soon as it is computed: collecting the parts first would fragment the heap.
     """
-    joined, start = torch.empty(0), 0
+    joined, start = torch.empty(0, device="cpu"), 0
     for part in parts:
         if start == 0:
             joined = part.new_empty(n_rows, *part.shape[1:])
@@ -176,4 +176,5 @@ def as_tensor(array: Rows) -> Tensor:
         unsupported_strides = any(stride < 0 or stride % array.itemsize for stride in array.strides)
         if unsupported_strides or not (array.flags.writeable and array.dtype.isnative):
             array = array.astype(array.dtype.newbyteorder("="))
-    return torch.as_tensor(array)
+        array = torch.from_numpy(array)  # not as_tensor, which would take PyTorch's default device
+    return array if isinstance(array, Tensor) else torch.as_tensor(array, device="cpu")

@@ -47,7 +47,9 @@ class SortedRows(NamedTuple):
     def sampling_weights(self, factor: Tensor | None = None) -> Tensor:
         """Return the weights (n,), times an optional factor by row index, in sorted order and in float64."""
         parts = [part for part in (self.weight, factor) if part is not None]
-        weights = parts[0][self.order].double() if parts else torch.ones(len(self.order), dtype=torch.float64)
+        weights = (
+            parts[0][self.order].double() if parts else torch.ones(len(self.order), dtype=torch.float64, device="cpu")
+        )
         return weights if len(parts) < 2 else weights.mul_(parts[1][self.order])
 
     def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
@@ -76,7 +78,7 @@ def sorted_rows(source: Source) -> SortedRows:
     order, begins, start = _unsorted(source) if keys is _entries else _by_first_column(source)
     while start < source.n_features and len(tied := _tied_positions(begins)):
         stop = start + max(1, min(start + 1, MAX_KEY_ENTRIES // len(tied)))  # double the keys, if memory allows
-        rows, tied_order, tied_begins = order[tied], torch.arange(len(tied)), begins[tied]
+        rows, tied_order, tied_begins = order[tied], torch.arange(len(tied), device="cpu"), begins[tied]
         columns = _keys_of_rows(source, rows, partial(keys, start=start, stop=stop))
         for column in columns.T:
             if len(still_tied := _tied_positions(tied_begins)):
@@ -89,7 +91,7 @@ def sorted_rows(source: Source) -> SortedRows:
 
 def _unsorted(source: Source) -> tuple[Tensor, Tensor, int]:
     """Return the state before sorting: the original order, all rows in one group of tied rows, and 0 keys used."""
-    return torch.arange(source.n_rows), torch.arange(source.n_rows) == 0, 0
+    return torch.arange(source.n_rows, device="cpu"), torch.arange(source.n_rows, device="cpu") == 0, 0
 
 
 def _by_first_column(source: Source) -> tuple[Tensor, Tensor, int]:
@@ -109,10 +111,13 @@ def _refine(order: Tensor, begins: Tensor, tied: Tensor, key: Tensor) -> None:
 
 def _keys_of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor]) -> Tensor:
     """Return the keys (m, ...) of the rows with the given indices (m,), in one pass over the source."""
-    is_requested = torch.zeros(source.n_rows, dtype=torch.bool)
+    is_requested = torch.zeros(source.n_rows, dtype=torch.bool, device="cpu")
     is_requested[rows] = True
     position = is_requested.cumsum(0) - 1  # of each row among the requested ones, by row index
-    result, start = torch.empty(0), 0  # filled block by block: collecting small parts would fragment the heap
+    result, start = (
+        torch.empty(0, device="cpu"),
+        0,
+    )  # filled block by block: collecting small parts would fragment the heap
     for block in source.blocks():
         for piece in block.pieces(source.n_features):
             requested = is_requested[start : start + len(piece)].nonzero()[:, 0]
@@ -152,7 +157,7 @@ def _entries(block: Block, start: int, stop: int) -> Tensor:
 
 def _differs_from_previous(values: Tensor) -> Tensor:
     """Return whether each value differs from the previous one; True for the first."""
-    return torch.cat([torch.ones(1, dtype=torch.bool), values[1:] != values[:-1]])
+    return torch.cat([torch.ones(1, dtype=torch.bool, device="cpu"), values[1:] != values[:-1]])
 
 
 def _tied_positions(begins: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ class ArraySource(Source):
     @override
     def batches(self) -> Iterator[Source]:
         """Yield random batches, the same at every call: at least `MIN_N_BATCHES`, of up to `MAX_BATCH_ROWS` rows."""
-        order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(0))
+        order = torch.randperm(self.n_rows, generator=torch.Generator().manual_seed(0), device="cpu")
         n_batches = min(self.n_rows, max(MIN_N_BATCHES, -(-self.n_rows // MAX_BATCH_ROWS)))
         return (self.sample(rows.sort().values) for rows in order.tensor_split(n_batches))
 

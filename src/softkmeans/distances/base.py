@@ -187,6 +187,18 @@ class Distance:
             (slope,) = torch.autograd.grad(d.sum(), leaf)
         return d.detach(), slope
 
+    def slope_and_curvature(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first and second derivatives of `of_squared` at squared Euclidean distances.
+
+        They are 0 at 0 if the distance has a kink there. The default uses automatic differentiation.
+        """
+        with torch.enable_grad():
+            leaf = squared.detach().clone().requires_grad_()
+            (slope,) = torch.autograd.grad(self.of_squared(leaf).sum(), leaf, create_graph=True)
+            (curvature,) = torch.autograd.grad(slope.sum(), leaf, allow_unused=True, materialize_grads=True)
+        is_finite = slope.isfinite() & curvature.isfinite()
+        return torch.where(is_finite, slope.detach(), 0.0), torch.where(is_finite, curvature, 0.0)
+
     def to_squared(self, d: Tensor) -> Tensor:
         """Return the squared Euclidean distances at which the distances are d, the inverse of `of_squared`.
 

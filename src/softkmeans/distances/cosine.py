@@ -57,7 +57,7 @@ class Cosine(Distance):
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        t = torch.tensor(temperature, dtype=torch.float64)
+        t = torch.tensor(temperature, dtype=torch.float64, device="cpu")
         angle, log_weight = _polar_nodes(t, n_features)
         logs = _log_polar_density(angle, t, n_features) + log_weight
         return float(torch.softmax(logs, 0) @ (2 * (angle / 2).sin().square()))

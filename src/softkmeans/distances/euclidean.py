@@ -73,6 +73,12 @@ class Euclidean(Distance):
         return d, 0.5 / d
 
     @override
+    def slope_and_curvature(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        positive = squared > 0
+        slope = torch.where(positive, 0.5 / torch.where(positive, squared, 1.0).sqrt(), 0.0)
+        return slope, torch.where(positive, -slope / (2 * torch.where(positive, squared, 1.0)), 0.0)
+
+    @override
     def to_squared(self, d: Tensor) -> Tensor:
         return d.square()
 

@@ -19,7 +19,9 @@ from ._sphere import log_sphere_area
 
 N_NODES = 1024
 NEGLIGIBLE = 46.0  # -log of the fraction of the density that the quadrature leaves out
-LOG_RADII = torch.linspace(-345.0, 345.0, 691, dtype=torch.float64)  # all radii whose squares are in range
+LOG_RADII = torch.linspace(
+    -345.0, 345.0, 691, dtype=torch.float64, device="cpu"
+)  # all radii whose squares are in range
 LOG_TEMPERATURES = (math.log(1e-150), math.log(1e150))  # between which the likeliest temperature is searched
 LARGE = 1e300  # in place of a mean distance that does not exist
 
@@ -54,7 +56,9 @@ class RadialDensity(NamedTuple):
     def mean_distortion(self, temperature: float) -> float:
         """Return the mean distance under the density."""
         u = self._nodes(temperature)
-        probability = torch.softmax(self._log_integrand(u, torch.tensor(temperature, dtype=torch.float64)), 0)
+        probability = torch.softmax(
+            self._log_integrand(u, torch.tensor(temperature, dtype=torch.float64, device="cpu")), 0
+        )
         return float(probability @ self.of_squared((2 * u).exp()))
 
     def likeliest_temperature(self, mean_distortion: float) -> float:
@@ -84,7 +88,9 @@ class RadialDensity(NamedTuple):
     ) -> NDArray[np.float64]:
         """Draw rows (n_samples, d) around a center (d,)."""
         u = self._nodes(temperature)
-        probability = torch.softmax(self._log_integrand(u, torch.tensor(temperature, dtype=torch.float64)), 0)
+        probability = torch.softmax(
+            self._log_integrand(u, torch.tensor(temperature, dtype=torch.float64, device="cpu")), 0
+        )
         cumulative = np.cumsum(probability.numpy())
         radius = np.exp(np.interp(rng.random((n_samples, 1)), cumulative, u.numpy()))
         direction = rng.standard_normal((n_samples, self.n_features))
@@ -103,7 +109,7 @@ class RadialDensity(NamedTuple):
                 value=temperature,
                 hint="check the data and the distance",
             )
-        values = self._log_integrand(LOG_RADII, torch.tensor(temperature, dtype=torch.float64))
+        values = self._log_integrand(LOG_RADII, torch.tensor(temperature, dtype=torch.float64, device="cpu"))
         covered = (values > values.nan_to_num(-math.inf).max() - NEGLIGIBLE).nonzero()[:, 0]
         first, last = int(covered[0]), int(covered[-1])
         if first == 0 or last == len(LOG_RADII) - 1:
@@ -114,4 +120,6 @@ class RadialDensity(NamedTuple):
                 value=self.name,
                 hint="use a lower temperature, or no method that needs a likelihood",
             )
-        return torch.linspace(float(LOG_RADII[first - 1]), float(LOG_RADII[last + 1]), N_NODES, dtype=torch.float64)
+        return torch.linspace(
+            float(LOG_RADII[first - 1]), float(LOG_RADII[last + 1]), N_NODES, dtype=torch.float64, device="cpu"
+        )

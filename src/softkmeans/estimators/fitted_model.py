@@ -223,7 +223,7 @@ def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Te
     """Return the log-priors (k,), or (k + 1,) with that of the noise cluster."""
     if priors is None:
         n = k + (noise is not None)
-        return torch.full((n,), -math.log(n), dtype=torch.float64)
+        return torch.full((n,), -math.log(n), dtype=torch.float64, device="cpu")
     probabilities = as_tensor(priors).double()
     if noise is not None:
         noise_prior = (1 - probabilities.sum(0, keepdim=True)).clamp_min(0.0)

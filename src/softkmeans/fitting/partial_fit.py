@@ -58,7 +58,7 @@ class OnlineState(NamedTuple):
         """Return everything except the kind as tensors, by name."""
         numbers = [self.scale, self.variance, self.running.seen, self.running.unit]
         stats = {f.name: getattr(self.running.stats, f.name).cpu() for f in fields(Stats)}
-        return {"shift": self.shift.cpu(), "numbers": torch.tensor(numbers, dtype=torch.float64)} | stats
+        return {"shift": self.shift.cpu(), "numbers": torch.tensor(numbers, dtype=torch.float64, device="cpu")} | stats
 
     @classmethod
     def of(cls, kind: str, tensors: dict[str, Tensor]) -> OnlineState:

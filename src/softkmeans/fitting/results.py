@@ -119,7 +119,7 @@ def make_result(
     """
     params, sums, value = run.best
     stats, unit, k = sums.stats, goal.scaling.unit, len(params.centers)
-    order = torch.arange(k) if in_given_order else _canonical_order(params.centers, stats.weight)
+    order = torch.arange(k, device="cpu") if in_given_order else _canonical_order(params.centers, stats.weight)
     per_cluster = goal.temperature.per_cluster
     return Result(
         centers=goal.scaling.inverse_transform(params.centers)[order],

@@ -19,16 +19,19 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ..distances import Distance, as_distance, distance_name
+from ..distances import DISTANCES, Distance, as_distance, distance_name
 from ..errors import InputError, Message, Setting
 
 DistanceFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # x (..., n, d), c (k, d) -> (..., n, k)
 AnyDistance: TypeAlias = str | Distance | DistanceFunction
 
+_LOADED = tuple(DISTANCES.values())  # a graph compiled before they are loaded would be compiled again
+
 # Settings that need the density of the distance: the value of the parameter, and what to choose in its place.
 DENSITY_SETTINGS: dict[str, tuple[Any, Message]] = {
     "objective": ("nll", Message(Setting("objective", "free_energy"), " or 'distortion'")),
     "learn_temperature": (True, Message(Setting("learn_temperature", False))),
+    "temperature": ("a tensor (k,)", Message("one temperature for all clusters")),
 }
 
 

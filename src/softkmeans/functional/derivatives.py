@@ -32,12 +32,15 @@ class Kind(NamedTuple):
         Distance of the noise cluster, if there is one.
     distance : str
         Name of a registered distance.
+    embeds : bool
+        Whether the rows still have to be embedded; there are no derivatives with respect to x then.
     of_distortion : bool
         Whether the value is the distortion, or the log-partition function.
     """
 
     noise: float | None
     distance: str
+    embeds: bool
     of_distortion: bool
 
 
@@ -55,7 +58,7 @@ def total(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, kind:
     x : Tensor (n, d)
         Rows.
     c : Tensor (k, d)
-        Centers.
+        Embedded centers.
     beta, b : Tensor (k,) or (k + 1,)
         Coefficients of the logits b - beta d; with a noise cluster, its own are the last.
     w : Tensor (n,) or None
@@ -76,8 +79,8 @@ def row_values(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, kind: Kind) -> Ten
 def memberships(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, kind: Kind) -> Tensor:
     """Return the memberships (n, k) of the rows, in the type of x; the parameters are those of `total`."""
     if records_graph():
-        return tensor_memberships(x, c, beta, b, kind.noise, kind.distance)
-    resp: Tensor = Memberships.apply(x, c, beta, b, kind.noise, kind.distance)
+        return tensor_memberships(x, c, beta, b, *kind[:3])
+    resp: Tensor = Memberships.apply(x, c, beta, b, *kind[:3])
     return resp
 
 
@@ -142,7 +145,7 @@ class _Total(Function):
     @override
     def backward(ctx: Any, cotangent: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         if cotangent is None:
-            return (None,) * 8
+            return (None,) * 9
         x, c, beta, b, w, *known = ctx.saved_tensors
         needs_x, needs_w = ctx.needs_input_grad[0], ctx.needs_input_grad[4]
         of_x, *others = _gradient(x, c, beta, b, w, ctx.kind, (needs_x, *known))
@@ -153,7 +156,7 @@ class _Total(Function):
             (cotangent * part).to(of.dtype) if needed and part is not None else None
             for part, of, needed in zip((*others, of_w), (c, beta, b, w), ctx.needs_input_grad[1:5], strict=True)
         ]
-        return of_x, *scaled, None, None, None
+        return of_x, *scaled, *(None,) * 4
 
 
 class Total(_Total):
@@ -196,7 +199,7 @@ class _RowValues(Function):
         x, c, beta, b = inputs
         parts = _gradient(x, c, beta, b, cotangent, ctx.kind, (ctx.needs_input_grad[0], None, None, None))
         scaled = [None if part is None else part.to(of) for part, of in zip(parts, inputs, strict=True)]
-        return *scaled, None, None, None
+        return *scaled, *(None,) * 4
 
 
 class RowValues(_RowValues):
@@ -223,14 +226,14 @@ class _Gradient(Function):
     @staticmethod
     @_with_known_signature
     def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, *more: Any) -> tuple[Tensor, ...]:
-        kind, needs_x, known = Kind(*more[:3]), more[3], more[4:]
+        kind, needs_x, known = Kind(*more[:4]), more[4], more[5:]
         gradient = _gradient_values(x, c, beta, b, w, kind, needs_x, known)
         return gradient if known[0] is None else (gradient[0], *(part.clone() for part in known))
 
     @staticmethod
     @override
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        tensors, ctx.kind, ctx.needs_x = inputs[:5], Kind(*inputs[5:8]), inputs[8]
+        tensors, ctx.kind, ctx.needs_x = inputs[:5], Kind(*inputs[5:9]), inputs[9]
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
         ctx.set_materialize_grads(False)
@@ -245,7 +248,7 @@ class _Gradient(Function):
             part.to(of) if of is not None and needed else None
             for part, of, needed in zip(products, inputs, ctx.needs_input_grad, strict=False)
         ]
-        return *parts, *(None,) * 7
+        return *parts, *(None,) * 8
 
 
 class Gradient(_Gradient):
@@ -301,8 +304,8 @@ class Memberships(Function):
 
     @staticmethod
     @_with_known_signature
-    def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str) -> Tensor:
-        resp: Tensor = operators.memberships(x, c, beta, b, None, noise, distance, False)
+    def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, *kind: Any) -> Tensor:
+        resp: Tensor = operators.memberships(x, c, beta, b, None, *kind, False)
         return resp
 
     @staticmethod
@@ -322,7 +325,7 @@ class Memberships(Function):
             parts = operators.membership_gradient(*inputs, None, *ctx.kind, False, resp, cotangent)
         needed = ctx.needs_input_grad[:4]
         scaled = [part.to(of) if needs else None for part, of, needs in zip(parts, inputs, needed, strict=True)]
-        return *scaled, None, None
+        return *scaled, *(None,) * 3
 
     @staticmethod
     @override
@@ -333,6 +336,6 @@ class Memberships(Function):
         return tangent
 
 
-def _memberships_of(kind: tuple[float | None, str]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+def _memberships_of(kind: tuple[Any, ...]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     """Return the memberships as a function of x, c, beta and b."""
     return lambda x, c, beta, b: tensor_memberships(x, c, beta, b, *kind)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["records_graph", "tensor_distances", "tensor_memberships"]
+__all__ = ["may_need_derivatives", "records_graph", "tensor_distances", "tensor_memberships"]
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.functional import linear
 
 from ..data.block import working_dtype
@@ -16,6 +17,18 @@ def records_graph() -> bool:
     """Return whether a graph is being recorded, for example to compile it, or to export it to ONNX."""
     is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return torch.compiler.is_compiling() or is_traced or torch.onnx.is_in_onnx_export()
+
+
+def may_need_derivatives(x: Tensor) -> bool:
+    """Return whether derivatives with respect to a tensor may be computed, in backward or in forward mode."""
+    tangent = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    if x.requires_grad or torch.compiler.is_compiling() or tangent is not None:
+        return True
+    try:
+        x.data_ptr()
+    except RuntimeError:  # a tensor of torch.func, whose derivatives are not visible here
+        return True
+    return False
 
 
 def tensor_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
@@ -29,14 +42,17 @@ def tensor_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
     return distance.between(distance.embed(x), distance.embed(c))
 
 
-def tensor_memberships(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str) -> Tensor:
+def tensor_memberships(
+    x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str, embeds: bool
+) -> Tensor:
     """Return the memberships (n, k) of rows (n, d) in the type of x, computed without branches.
 
     The parameters are those of `derivatives.memberships`. Logits are differences from that of the nearest center: for
     far rows, they are small differences of large numbers.
     """
     dtype, kind = working_dtype(x.device), DISTANCES[distance]
-    z, centers, beta, b = kind.embed(x.to(dtype)), kind.embed(c.to(dtype)), beta.to(dtype), b.to(dtype)
+    z, centers, beta, b = (part.to(dtype) for part in (x, c, beta, b))
+    z = kind.embed(z) if embeds else z
     k = centers.shape[0]
     nearest, d, excess = _distances_and_excess(z, centers)  # (n,), (n, 1), (n, k)
     if kind.constant_slope is not None and kind.is_radial:

@@ -19,7 +19,7 @@ from ..model.assignment import softmax
 from . import derivatives
 from .callables import AnyDistance, DistanceFunction, call_distance, find_distance, full_precision, with_density
 from .derivatives import Kind
-from .graphs import tensor_distances
+from .graphs import may_need_derivatives, tensor_distances
 
 
 def assign(
@@ -251,8 +251,11 @@ class _Model(NamedTuple):
             b = log_prior.to(**like) + math.log(n_logits)
         normalizer: Tensor | float = 0.0
         if has_density or t.ndim:
-            log_z = with_density(found, "temperature").log_partition(t, x.shape[-1])
-            if t.ndim:
+            dense = with_density(found, "temperature")
+            if not t.ndim:
+                log_z = dense.log_partition(t, x.shape[-1])
+            else:
+                log_z = torch.stack([dense.log_partition(part, x.shape[-1]) for part in t])
                 b, log_z = b - log_z + log_z.detach().min(), log_z.detach().min()
             normalizer = math.log(n_logits) + log_z
         name = DISTANCES.name_of(found) if isinstance(found, Distance) else None
@@ -260,29 +263,43 @@ class _Model(NamedTuple):
 
     def memberships(self, x: Tensor, c: Tensor) -> Tensor:
         """Return the memberships (..., n, k) of rows."""
-        if self.registered_name is not None:
-            kind = Kind(self.noise_distance, self.registered_name, False)
-            rows = derivatives.memberships(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind)
-            return rows.view(*x.shape[:-1], c.shape[0])
-        return softmax(self._logits_and_distances(x, c)[0])[0][..., : c.shape[0]].to(x.dtype)
+        if self.registered_name is None:
+            return softmax(self._logits_and_distances(x, c)[0])[0][..., : c.shape[0]].to(x.dtype)
+        rows, centers, kind = self._embed(x, c, of_distortion=False)
+        resp = derivatives.memberships(rows, centers, self.beta, self.b, kind)
+        return resp.to(x.dtype).view(*x.shape[:-1], c.shape[0])
 
     def total(self, x: Tensor, c: Tensor, weights: Tensor | None, *, of_distortion: bool) -> Tensor:
         """Return the weighted sum () over rows of their log-partition functions or distortions."""
-        if self.registered_name is not None:
-            kind = Kind(self.noise_distance, self.registered_name, of_distortion)
-            w = None if weights is None else weights.reshape(-1)
-            return derivatives.total(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, w, kind)
-        values = self.values(x, c, of_distortion=of_distortion)
-        return values.sum() if weights is None else (values * weights).sum()
+        if self.registered_name is None:
+            values = self.values(x, c, of_distortion=of_distortion)
+            return values.sum() if weights is None else (values * weights).sum()
+        rows, centers, kind = self._embed(x, c, of_distortion=of_distortion)
+        w = None if weights is None else weights.reshape(-1)
+        return derivatives.total(rows, centers, self.beta, self.b, w, kind)
 
     def values(self, x: Tensor, c: Tensor, *, of_distortion: bool) -> Tensor:
         """Return the log-partition functions or the distortions (..., n) of rows."""
-        if self.registered_name is not None:
-            kind = Kind(self.noise_distance, self.registered_name, of_distortion)
-            return derivatives.row_values(x.reshape(-1, x.shape[-1]), c, self.beta, self.b, kind).view(x.shape[:-1])
-        logits, d = self._logits_and_distances(x, c)
-        resp, log_partition = softmax(logits)
-        return (resp * d).sum(-1) if of_distortion else log_partition
+        if self.registered_name is None:
+            logits, d = self._logits_and_distances(x, c)
+            resp, log_partition = softmax(logits)
+            return (resp * d).sum(-1) if of_distortion else log_partition
+        rows, centers, kind = self._embed(x, c, of_distortion=of_distortion)
+        return derivatives.row_values(rows, centers, self.beta, self.b, kind).view(x.shape[:-1])
+
+    def _embed(self, x: Tensor, c: Tensor, *, of_distortion: bool) -> tuple[Tensor, Tensor, Kind]:
+        """Return rows (m, d), embedded centers, and the kind of their values.
+
+        Rows are embedded here only if they need a gradient: that takes memory of their size.
+        """
+        assert isinstance(self.distance, Distance)  # noqa: S101 -- for mypy: it is registered
+        assert self.registered_name is not None  # noqa: S101 -- the same
+        rows = x.reshape(-1, x.shape[-1])
+        if type(self.distance).embed is Distance.embed:
+            return rows, c, Kind(self.noise_distance, self.registered_name, False, of_distortion)
+        c, embeds = self.distance.embed(c.to(self.beta.dtype)), not may_need_derivatives(rows)
+        rows = rows if embeds else self.distance.embed(rows.to(self.beta.dtype))
+        return rows, c, Kind(self.noise_distance, self.registered_name, embeds, of_distortion)
 
     def _logits_and_distances(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and distances (..., n, k) of rows, for distances that are not registered."""

@@ -198,7 +198,7 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
 
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Return the distances of a block's rows to centers: see `reference.distances`."""
-    no_center_yet = torch.full((len(block),), torch.inf)
+    no_center_yet = torch.full((len(block),), torch.inf, device="cpu")
     d: Tensor = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, no_center_yet, distance)[0].T.to(c.dtype),

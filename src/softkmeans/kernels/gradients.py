@@ -92,7 +92,7 @@ def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor
     Parameters
     ----------
     block : Block
-        m rows, which may be shifted, but not embedded: that is part of the function.
+        m embedded rows.
     logits : Logits
         The memberships.
     of_distortion : bool
@@ -123,21 +123,19 @@ def _tile_stats(z: Tensor, w: Tensor, logits: Logits) -> DistortionStats:
     )
 
 
-def _tile_row_gradient(x: Tensor, w: Tensor, logits: Logits, of_distortion: bool) -> Tensor:
-    """Return the gradient (m, d) with respect to a tile's rows x (m, d) with weights w (m,)."""
+def _tile_row_gradient(z: Tensor, w: Tensor, logits: Logits, of_distortion: bool) -> Tensor:
+    """Return the gradient (m, d) with respect to a tile's rows z (m, d) with weights w (m,)."""
     distance, c = logits.distance, logits.c
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
-        z = distance.embed(leaf)
-        differentiable = None if distance.is_radial else distance.between(z, c).mT
-    d, derivative = distances_with_slope(z.detach(), c, distance)
+    d, derivative = distances_with_slope(z, c, distance)
     resp = logits.resp(d)
     weight = resp - logits.beta[:, None] * logits.slope(resp, d) if of_distortion else -logits.beta[:, None] * resp
     weight = weight * w
-    if differentiable is not None:
-        return torch.autograd.grad(differentiable, leaf, weight)[0]
+    if not distance.is_radial:
+        with torch.enable_grad():
+            leaf = z.detach().requires_grad_()
+            differentiable = distance.between(leaf, c)
+        return torch.autograd.grad(differentiable, leaf, weight.mT)[0]
     if isinstance(derivative, Tensor):
         derivative = derivative.masked_fill(derivative.isinf(), 0.0)  # rows on a center, where there is a kink
     weight = 2 * weight * derivative
-    gradient = weight.sum(0)[:, None] * z.detach() - weight.mT @ c
-    return gradient if z is leaf else torch.autograd.grad(z, leaf, gradient)[0]
+    return weight.sum(0)[:, None] * z - weight.mT @ c

@@ -1,8 +1,8 @@
 """The kernels as PyTorch operators, for automatic differentiation, `torch.compile` and `torch.func`.
 
-An operator takes raw rows x (n, d), centers c (k, d), and the coefficients of the logits b_k - beta_k d_ik. If there is
-a noise cluster, all rows have the distance ``noise`` from it, and its coefficients are the last ones. The value v_i of
-a row is
+An operator takes rows x (n, d), embedded centers c (k, d), and the coefficients of the logits b_k - beta_k d_ik. If
+there is a noise cluster, all rows have the distance ``noise`` from it, and its coefficients are the last ones. The
+value v_i of a row is
 
 - the log-partition function, log Σ_k exp(logit_ik), by default,
 - the distortion, Σ_k r_ik d_ik with the memberships r, if ``of_distortion`` is True.
@@ -21,71 +21,46 @@ __all__ = ["hessian_product", "membership_gradient", "memberships", "row_gradien
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data.block import Block, join, working_dtype
-from ..distances import DISTANCES, Distance
+from ..distances import DISTANCES
 from ..errors import InputError
 from ..model.assignment import Softmax
 from ..model.stats import Stats
 from . import dispatch, gradients
 from .gradients import Logits
 from .reference import SOFTMAX
-from .second_order import Direction, Inputs
+from .second_order import Centering, Direction, Inputs
 from .second_order import hessian_product as hessian_product_of
 from .second_order import membership_gradient as membership_gradient_of
 
 _LIBRARY: Any = torch.library.Library("softkmeans", "DEF")  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
-class Shift:
-    """Centering of rows without scaling, as a `RowScaling`; directions are not centered.
-
-    Attributes
-    ----------
-    distance : Distance
-        Distance whose embedding is applied to the rows.
-    shift : Tensor (d,)
-        Subtracted from the rows.
-    embeds : bool
-        Whether rows are embedded.
-    """
-
-    distance: Distance
-    shift: Tensor
-    embeds: bool = True
-    scale: float = 1.0
-
-    def transform(self, x: Tensor) -> Tensor:
-        """Center and embed rows (m, d)."""
-        return self.distance.embed(x - self.shift) if self.embeds else x - self.shift
-
-
-def _prepare(inputs: Inputs) -> tuple[Block, Logits, Shift]:
-    """Return the rows as a block, the logits, and the centering, as the kernels take them."""
-    x, _, _, _, weights, noise, distance, _ = inputs
-    c, beta, b = (part.detach().to(inputs.dtype) for part in inputs[1:4])
+def _prepare(inputs: Inputs) -> tuple[Block, Logits]:
+    """Return the rows as a block, and the logits, as the kernels take them."""
+    distance, weights, noise = inputs.distance, inputs.weights, inputs.noise
+    c, beta, b = (part.detach().to(inputs.dtype) for part in (inputs.c, inputs.beta, inputs.b))
     rule = SOFTMAX
     if noise is not None:
         rule = Softmax(float(b[-1] - beta[-1] * noise))
         beta, b = beta[:-1], b[:-1]
-    block = Block(x.detach(), None if weights is None else weights.detach(), x.device, inputs.dtype)
-    shift = c.new_zeros(c.shape[1])
-    if distance.translates and not dispatch.uses_compiled(block, c, distance, beta, rule):
-        shift = c.median(0).values  # the compiled kernels move the origin themselves
-    centering = Shift(distance, shift)
-    logits = Logits(centering.transform(c), beta, b, distance, rule, noise or 0.0)
-    return block.scaled_by(centering), logits, centering
+    device, rows = inputs.x.device, inputs.x.detach()
+    block = Block(rows, None if weights is None else weights.detach(), device, inputs.dtype)
+    if dispatch.uses_compiled(block, c, distance, beta, rule):  # these kernels move the origin themselves
+        centering = Centering(distance, c.new_zeros(c.shape[1]), inputs.embeds)
+    else:
+        centering = inputs.centering
+    return block.scaled_by(centering), Logits(c - centering.shift, beta, b, distance, rule, noise or 0.0)
 
 
 def _sums(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Implement `sums`."""
-    block, logits, _ = _prepare(inputs)
+    block, logits = _prepare(inputs)
     noise, factor = inputs.noise, -2 * logits.beta[:, None]
     stats: Stats
     if inputs.of_distortion:
@@ -102,22 +77,12 @@ def _sums(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     grad_c = factor * (stats.irls_weight[:, None] * logits.c - stats.weighted_sum)
     if noise is not None:
         grad_beta, grad_b = torch.cat([grad_beta, -noise * of_noise]), torch.cat([grad_b, of_noise])
-    return value, _before_embedding(inputs.distance, inputs.c, grad_c), grad_beta, grad_b
-
-
-def _before_embedding(distance: Distance, c: Tensor, gradient: Tensor) -> Tensor:
-    """Convert a gradient (k, d) with respect to embedded centers to one with respect to the centers."""
-    if type(distance).embed is Distance.embed:
-        return gradient
-    with torch.enable_grad():
-        leaf = c.detach().to(gradient.dtype).requires_grad_()
-        (before,) = torch.autograd.grad(distance.embed(leaf), leaf, gradient)
-    return before
+    return value, grad_c, grad_beta, grad_b
 
 
 def _row_values(inputs: Inputs) -> Tensor:
     """Implement `row_values`."""
-    block, logits, _ = _prepare(inputs)
+    block, logits = _prepare(inputs)
     if inputs.of_distortion:
         return gradients.row_distortions(block, logits)
     return dispatch.lognorm(block, *logits[:-1]).to(inputs.dtype)
@@ -125,8 +90,7 @@ def _row_values(inputs: Inputs) -> Tensor:
 
 def _row_gradient(inputs: Inputs) -> Tensor:
     """Implement `row_gradient`."""
-    block, logits, centering = _prepare(inputs)
-    block = block.scaled_by(replace(centering, embeds=False))
+    block, logits = _prepare(inputs)
     return dispatch.row_gradient(block, logits, of_distortion=inputs.of_distortion).to(inputs.x.dtype)
 
 
@@ -137,7 +101,7 @@ def _hessian_product(inputs: Inputs, *direction: Any) -> tuple[Tensor, Tensor, T
 
 def _memberships(inputs: Inputs) -> Tensor:
     """Implement `memberships`."""
-    block, logits, _ = _prepare(inputs)
+    block, logits = _prepare(inputs)
     dtype, k = inputs.x.dtype, len(logits.c)
     parts = (dispatch.assign(piece, *logits[:-1]).to(dtype) for piece in block.pieces(k))
     return join(parts, len(block)) if len(block) else inputs.x.new_empty(0, k)
@@ -176,8 +140,11 @@ def _empty_memberships(x: Tensor, c: Tensor, *_: Any) -> Tensor:
     return x.new_empty(x.shape[0], c.shape[0])
 
 
-INPUTS = "Tensor x, Tensor c, Tensor beta, Tensor b, Tensor? weights, float? noise, str distance, bool of_distortion"
-N_INPUTS = 8
+INPUTS = (
+    "Tensor x, Tensor c, Tensor beta, Tensor b, Tensor? weights, float? noise, str distance, bool embeds, "
+    "bool of_distortion"
+)
+N_INPUTS = 9
 
 
 def _define(name: str, more: str, returns: str, implementation: Callable[..., Any], empty: Callable[..., Any]) -> Any:
@@ -187,8 +154,8 @@ def _define(name: str, more: str, returns: str, implementation: Callable[..., An
     """
 
     def implement(*arguments: Any) -> Any:
-        x, c, beta, b, weights, noise, distance, of_distortion = arguments[:N_INPUTS]
-        inputs = Inputs(x, c, beta, b, weights, noise, DISTANCES[distance], of_distortion)
+        x, c, beta, b, weights, noise, distance, embeds, of_distortion = arguments[:N_INPUTS]
+        inputs = Inputs(x, c, beta, b, weights, noise, DISTANCES[distance], embeds, of_distortion)
         _check(inputs)
         return implementation(inputs, *arguments[N_INPUTS:])
 

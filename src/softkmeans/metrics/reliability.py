@@ -145,7 +145,7 @@ def expected_calibration_error(
 def _bin_sums(resp: Source, labels: Source, n_bins: int) -> NDArray[np.float64]:
     """Return the sums of weights, largest memberships and hits over the rows of each bin (3, n_bins)."""
     check_same_rows(resp=resp, labels=labels)
-    sums = torch.zeros(3, n_bins, dtype=torch.float64)
+    sums = torch.zeros(3, n_bins, dtype=torch.float64, device="cpu")
     for block, label_block in aligned_blocks(resp, labels):
         terms, bins = _row_terms(block, label_block, n_bins)
         sums.index_add_(1, bins, terms)

@@ -211,7 +211,7 @@ class Fuzzy(AssignmentRule):
 def check_rule(rule: AssignmentRule, n_clusters: int) -> None:
     """Raise an InputError if a rule contradicts its description, on a few logits."""
     generator = torch.Generator().manual_seed(0)
-    rows = -2 * torch.rand(5, n_clusters, generator=generator, dtype=torch.float64) - 0.1
+    rows = -2 * torch.rand(5, n_clusters, generator=generator, dtype=torch.float64, device="cpu") - 0.1
     with torch.enable_grad():
         logits = rows.mT.clone().requires_grad_()
         one, other = rule(logits, 0), rule(rows, -1)  # clusters come first in the kernels

@@ -68,7 +68,9 @@ def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tens
     """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
 
     def log_z(t: float) -> float:
-        return float(distance.log_partition(torch.tensor(t, dtype=torch.float64), params.centers.shape[1]))
+        return float(
+            distance.log_partition(torch.tensor(t, dtype=torch.float64, device="cpu"), params.centers.shape[1])
+        )
 
     return map_values(log_z, params.temperature if spec.per_cluster else params.temperature[:1])
 

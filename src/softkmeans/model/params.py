@@ -70,7 +70,7 @@ class PassStats(NamedTuple):
     """
 
     stats: Stats
-    extra: Tensor = torch.empty(0)
+    extra: Tensor = torch.empty(0, device="cpu")
 
     def __add__(self, other: PassStats) -> PassStats:  # type: ignore[override]
         return PassStats(self.stats + other.stats, self.extra + other.extra)

@@ -134,7 +134,8 @@ class SoftKMeansLayer(nn.Module):
         if centroids is None:
             initial = torch.randn(n_clusters, n_features, generator=generator, **options)
         else:
-            initial = torch.as_tensor(centroids).detach().clone().to(**options)
+            given = centroids if isinstance(centroids, Tensor) else torch.as_tensor(centroids)
+            initial = given.detach().clone().to(**options)
             self._check_centroids(initial)
         self._check_distance(initial if centroids is not None else None)
         self.centroids = nn.Parameter(initial)
@@ -148,7 +149,7 @@ class SoftKMeansLayer(nn.Module):
         if priors is not None:
             logits = _prior_logits(priors, n_clusters, has_noise=noise_distance is not None)
         elif learn_priors:
-            logits = torch.zeros(n_priors)
+            logits = torch.zeros(n_priors, device="cpu")
         self._add("prior_logits", None if logits is None else logits.to(**precise), is_learned=learn_priors)
 
     def _add(self, name: str, value: Tensor | None, *, is_learned: bool) -> None:
@@ -362,12 +363,12 @@ def _checked_log_temperature(temperature: Any, n_clusters: int, dtype: torch.dty
         if not smallest <= value <= largest:
             problem, hint = f"is out of the range of {dtype}", "use float64, or rescale the data"
             raise InputError(problem, parameter="temperature", value=value, hint=hint)
-    return torch.tensor(values, dtype=torch.float64).log()
+    return torch.tensor(values, dtype=torch.float64, device="cpu").log()
 
 
 def _prior_logits(priors: Any, n_clusters: int, *, has_noise: bool) -> Tensor:
     """Return the logarithms of priors; that of the noise, if there is one, is the last."""
-    probabilities = torch.as_tensor(priors).detach().double().cpu()
+    probabilities = torch.as_tensor(priors, device="cpu").detach().double()
     if probabilities.shape != (n_clusters,):
         raise InputError(f"have shape {tuple(probabilities.shape)}", parameter="priors", expected=f"({n_clusters},)")
     if not (probabilities.isfinite() & (probabilities >= 0)).all():

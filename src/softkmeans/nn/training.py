@@ -104,7 +104,7 @@ def train_layer(
     with torch.no_grad():
         layer.centroids.copy_(result.centers)
         if layer.learn_temperature:
-            layer.log_temperature.copy_(torch.as_tensor(result.temperature, dtype=torch.float64).log())
+            layer.log_temperature.copy_(torch.as_tensor(result.temperature, dtype=torch.float64, device="cpu").log())
         if layer.learn_priors and layer.prior_logits is not None:
             priors = torch.as_tensor(result.priors)
             noise = [1 - priors.sum(0, keepdim=True)] if layer.noise_distance is not None else []

@@ -82,7 +82,7 @@ class Objective(ABC):
         return True
 
     def is_stationary(self, params: Params, sums: PassStats, tol: float) -> bool:
-        """Return whether the gradient is so small that a step would not lower the objective by more than ``tol`` allows.
+        """Return whether the gradient is so small that a step would hardly lower the objective, relative to ``tol``.
 
         The decrease is that of a quadratic model, whose curvatures are the inverse of the `preconditioner`.
         """

@@ -114,7 +114,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if "cluster_weights_" in attributes:  # missing if the estimator was built from a layer
         tensors["cluster_weights_"] = as_tensor(estimator.cluster_weights_)
         steps = [step[:-1] for step in estimator.history_]  # without the centers, which a history does not hold
-        tensors["history_"] = torch.tensor(steps, dtype=torch.float64).reshape(len(steps), len(Step._fields) - 1)
+        tensors["history_"] = torch.tensor(steps, dtype=torch.float64, device="cpu").reshape(
+            len(steps), len(Step._fields) - 1
+        )
     to_save = {name: value for name, value in estimator.get_params().items() if name not in FIT_PARAMETERS}
     parameters = {name: _to_json(name, value, tensors) for name, value in to_save.items()}
     content = {
@@ -132,7 +134,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if scaler is not None:
         content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
         fitted = {name: getattr(scaler, name) for name in SCALER_ATTRIBUTES}
-        tensors |= {f"scaler.{name}": torch.as_tensor(value) for name, value in fitted.items() if value is not None}
+        tensors |= {
+            f"scaler.{name}": torch.as_tensor(value, device="cpu")
+            for name, value in fitted.items()
+            if value is not None
+        }
     metadata = {"format": FORMAT, "version": str(VERSION), "content": json.dumps(content)}
     # Parameters and attributes may be the same array; a file holds each of its tensors.
     copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}

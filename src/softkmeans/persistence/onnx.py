@@ -81,7 +81,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     _check_size(*centers.shape)
     clustering = estimator._clustering(as_source(centers, device="cpu"))
     dtype = torch.float64 if centers.dtype == torch.float64 else torch.float32
-    graph = _graph(_Predictor(clustering, scaler, dtype), torch.zeros(2, centers.shape[1], dtype=dtype))
+    graph = _graph(_Predictor(clustering, scaler, dtype), torch.zeros(2, centers.shape[1], dtype=dtype, device="cpu"))
     _set_metadata(graph, feature_names(model))
     with atomic_write(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
@@ -123,15 +123,19 @@ class _Predictor(nn.Module):
         scaling, centers = clustering.scaling, clustering.centers
         exact_cdist = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
         constants = {
-            "mean": torch.as_tensor(scaler.mean_ if scaler and scaler.with_mean else 0.0, dtype=dtype),
-            "deviation": torch.as_tensor(scaler.scale_ if scaler and scaler.with_std else 1.0, dtype=dtype),
+            "mean": torch.as_tensor(scaler.mean_ if scaler and scaler.with_mean else 0.0, dtype=dtype, device="cpu"),
+            "deviation": torch.as_tensor(
+                scaler.scale_ if scaler and scaler.with_std else 1.0, dtype=dtype, device="cpu"
+            ),
             "shift": scaling.shift,
-            "scale": torch.tensor(scaling.scale, dtype=torch.float64),
+            "scale": torch.tensor(scaling.scale, dtype=torch.float64, device="cpu"),
             "centers": centers,
             "center_distances": exact_cdist(centers, centers).square(),  # (k, k)
             "beta": clustering.beta,
             "b": clustering.b,
-            "noise_logit": torch.tensor([noise_logit] * self.has_noise, dtype=torch.float64),  # (1,) or (0,)
+            "noise_logit": torch.tensor(
+                [noise_logit] * self.has_noise, dtype=torch.float64, device="cpu"
+            ),  # (1,) or (0,)
         }
         for name, value in constants.items():
             self.register_buffer(name, value)

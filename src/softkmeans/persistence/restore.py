@@ -60,7 +60,7 @@ def check_parameters(estimator: SoftClusterer) -> None:
         as_temperature(settings.temperature)
     _require(estimator.device is None or isinstance(estimator.device, str), "the device must be a name")
     torch.device(estimator.device or "cpu")
-    floating_dtype(estimator.dtype, torch.empty(0))
+    floating_dtype(estimator.dtype, torch.empty(0, device="cpu"))
 
 
 def restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -130,7 +130,9 @@ def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_cluste
         isinstance(temperature, float) or is_per_cluster, "the temperature must be a number, or one for each cluster"
     )
     _require(bool(np.isfinite(temperature).all() and np.min(temperature) > 0), "the temperature must be above 0")
-    equal_priors = torch.full((n_clusters,), 1 / n_clusters, dtype=torch.float64)  # version 1 had no others
+    equal_priors = torch.full(
+        (n_clusters,), 1 / n_clusters, dtype=torch.float64, device="cpu"
+    )  # version 1 had no others
     estimator.priors_ = tensors.get("priors_", equal_priors).numpy()
     priors = estimator.priors_
     are_priors = priors.shape == (n_clusters,) and priors.min() >= 0 and priors.max() <= 1 + MAX_ROUNDING_ERROR

@@ -190,7 +190,7 @@ def random_rows(
                     next_group = int(torch.searchsorted(group_starts, position, right=True))
                     stop = group_starts[next_group] if next_group < len(group_starts) else None
                     weights[group_starts[next_group - 1] : stop] = 0  # exclude all rows equal to this one
-        yield source.take(rows.order[torch.tensor(chosen)])
+        yield source.take(rows.order[torch.tensor(chosen, device="cpu")])
 
 
 def annealing(
@@ -229,7 +229,11 @@ def _min_distances(source: Source, c: Tensor, closest: Tensor | None, distance: 
     """
     parts, start = [], 0
     for block in source.blocks():
-        so_far = torch.full((len(block),), torch.inf) if closest is None else closest[start : start + len(block)]
+        so_far = (
+            torch.full((len(block),), torch.inf, device="cpu")
+            if closest is None
+            else closest[start : start + len(block)]
+        )
         parts.append(min_distances(block, c, so_far.to(block.device), distance))
         start += len(block)
     distances, potentials = zip(*parts, strict=True)

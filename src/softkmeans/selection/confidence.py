@@ -93,7 +93,7 @@ def _gain(
     template = clone(mixture).set_params(init="k-means++")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        small = fit_mixture(template, torch.as_tensor(mixture.cluster_centers_).cpu().numpy(), rows, None)
+        small = fit_mixture(template, torch.as_tensor(mixture.cluster_centers_, device="cpu").numpy(), rows, None)
         large = fit_each_number(rows, source, [n_clusters], template, None, rng, None, previous=small)[n_clusters]
     fits = {null.n_clusters: small, n_clusters: large}
     try:

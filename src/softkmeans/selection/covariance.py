@@ -42,7 +42,7 @@ class CovarianceType(NamedTuple):
 COVARIANCE_TYPES: dict[str, CovarianceType] = {
     "spherical": CovarianceType(
         "clusters are spherical",
-        lambda within: within.diagonal().mean() * torch.eye(len(within)).to(within),
+        lambda within: within.diagonal().mean() * torch.eye(len(within), device="cpu").to(within),
         lambda d: 1,
     ),
     "tied_diag": CovarianceType(
@@ -119,7 +119,7 @@ def gaussian_mixture(
         variances, axes = torch.linalg.eigh(within)
     else:  # the covariance is diagonal
         variances = within.diagonal()
-        axes = torch.eye(len(variances)).to(variances)
+        axes = torch.eye(len(variances), device="cpu").to(variances)
     variances = variances.clamp_min(MIN_RELATIVE_VARIANCE)
     axes = axes / unit[:, None] / variances.sqrt()
     log_volume = float(unit.log().sum() + variances.log().sum() / 2)

@@ -78,7 +78,7 @@ def _coincident_centers(model: SoftClusterer) -> Message | None:
     """Return a warning if centers coincide."""
     values, rule = vars(model), model._assignment_rule()
     centers = as_tensor(model.cluster_centers_).cpu().double()
-    t = torch.as_tensor(values.get("temperature_", 1.0), dtype=torch.float64).expand(len(centers))
+    t = torch.as_tensor(values.get("temperature_", 1.0), dtype=torch.float64, device="cpu").expand(len(centers))
     # A model of a layer has seen no rows: take those at the distance T as typical.
     weight = values["cluster_weights_"].sum() if "cluster_weights_" in values else 0.0
     total = values.get("inertia_", values.get("distortion_", 0.0))

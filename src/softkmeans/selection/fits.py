@@ -170,7 +170,7 @@ def fit_folds(
     there are distinct rows outside the fold are left out.
     """
     rows, weights = as_rows(X), as_source(X, sample_weight).weight()
-    weighted = torch.arange(rows.shape[0]) if weights is None else weights.cpu().nonzero()[:, 0]
+    weighted = torch.arange(rows.shape[0], device="cpu") if weights is None else weights.cpu().nonzero()[:, 0]
     folds = KFold(cv, shuffle=True, random_state=int(rng.integers(2**31)))
     for split in folds.split(np.empty((len(weighted), 0))):
         (train, train_weights), (test, test_weights) = (

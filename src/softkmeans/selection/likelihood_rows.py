@@ -156,7 +156,7 @@ def independent_features(correlation: Numbers, *, are_all_pairs: bool = False) -
 def _sample(source: Source) -> Tensor:
     """Return at most `MAX_ROWS_FOR_RESOLUTION` rows of a source, at equal distances."""
     n_rows = min(source.n_rows, MAX_ROWS_FOR_RESOLUTION)
-    return source.take(torch.linspace(0, source.n_rows - 1, n_rows).long()).cpu()
+    return source.take(torch.linspace(0, source.n_rows - 1, n_rows, device="cpu").long()).cpu()
 
 
 def is_binary(values: Tensor) -> bool:

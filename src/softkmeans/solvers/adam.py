@@ -39,7 +39,8 @@ class Adam(Solver):
     """Adam on the whole data. The step size is halved whenever the objective stops falling.
 
     Steps are in units of the spread of the rows around each center, so that they suit clusters of all scales. If the
-    objective no longer falls, but its gradient is not small, Adam starts again from the best centers with smaller steps.
+    objective no longer falls although its gradient is not small, Adam starts again from the best centers, with smaller
+    steps.
 
     Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 

@@ -161,10 +161,12 @@ def _stats(
         weight=torch.from_numpy(weight),
         irls_weight=torch.from_numpy(irls_weight),
         weighted_sum=torch.from_numpy(sums + irls_weight[:, None] * prepared.origin),
-        kink_weight=torch.zeros(len(weight), dtype=torch.float64),
+        kink_weight=torch.zeros(len(weight), dtype=torch.float64, device="cpu"),
         distortion=torch.from_numpy(factor * distortion),
-        objective=torch.tensor(math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64),
-        n=torch.tensor(n, dtype=torch.float64),
+        objective=torch.tensor(
+            math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64, device="cpu"
+        ),
+        n=torch.tensor(n, dtype=torch.float64, device="cpu"),
     )
 
 
@@ -181,12 +183,15 @@ def row_gradient(
 
     def run(bits: int) -> Tensor:
         prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        if not of_distortion:
+            factor = -2 * prepared.beta
+            prepared = prepared._replace(numbers=prepared.numbers._replace(gradient_factor=factor))
         gradient = np.empty((len(block), c.shape[1]), FLOAT_TYPES[bits])
         name = "row_gradient_distortion" if of_distortion else "row_gradient"
         chunks = PassOverChunks(name, block, prepared, out_gradient=gradient)
-        chunks.run()
-        factor = chunks.weight_unit * (1.0 if of_distortion else -prepared.beta)
-        return torch.from_numpy(gradient).mul_(factor)
+        chunks.free(chunks.run())
+        result = torch.from_numpy(gradient)
+        return result if chunks.weight_unit == 1 else result.mul_(chunks.weight_unit)
 
     return _with_enough_range(block, run)
 
@@ -270,6 +275,6 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
         )
         potential = chunks.total(chunks.run(), MinDistancesArguments.weight_total) * factor
         distances = torch.from_numpy(updated)
-        return distances if factor == 1 else distances.mul_(factor), torch.tensor(potential)
+        return distances if factor == 1 else distances.mul_(factor), torch.tensor(potential, device="cpu")
 
     return _with_enough_range(block, run)

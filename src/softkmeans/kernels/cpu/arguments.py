@@ -69,13 +69,14 @@ class PassNumbers(NamedTuple):
     max_exponent: float
     skipped_fraction: float
     with_resp: bool = False
+    gradient_factor: float = 2.0
 
     @property
     def sizes(self) -> PassNumbers:
         """The numbers without those that determine no shape, such as temperature and scale."""
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
-            skipped_fraction=0.0,
+            skipped_fraction=0.0, gradient_factor=0.0,
         )  # fmt: skip
 
     @property
@@ -248,6 +249,8 @@ class DistortionArguments(AccumulateArguments):
 
 class RowGradientArguments(MembershipArguments):
     """The arguments of `kernels.row_gradient`."""
+
+    gradient_factor = Setting(lambda p: p.gradient_factor, "factor of the gradient, 2 for that of the distances")
 
     y = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "Σ r c of the panel's rows; transposed for few features")
 
