@@ -10,7 +10,7 @@ from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 
 from softkmeans import InputError
 from softkmeans.distances import DISTANCES
-from softkmeans.functional import assign, distortion, free_energy, nll
+from softkmeans.functional import assign, distortion, free_energy, nll, small
 from softkmeans.kernels import dispatch
 
 # PyTorch loads parts that are compiled by torch.jit.
@@ -130,11 +130,18 @@ def test_a_temperature_for_each_cluster(loss, distance, points):
     assert_close(grad(ours, (0, 1, 2, 3))(*given), grad(definition, (0, 1, 2, 3))(*given))
 
 
+@pytest.fixture(params=[True, False], ids=["few rows", "operators"])
+def few_rows(request, monkeypatch):
+    """Compute losses of few rows by tensor operations, or by the operators, like those of many rows."""
+    if not request.param:
+        monkeypatch.setattr(small, "MAX_ENTRIES", 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradcheck(loss, distance, reduction):
+def test_gradcheck(few_rows, loss, distance, reduction):
     for points in POINTS[: 1 if distance == "euclidean" else 3]:  # on a center, that has no derivative
         x, c, t, w = arguments(points)
         leaves = [part.clone().requires_grad_() for part in (x[1:4], c[:3], t, w[:3])]
@@ -147,7 +154,7 @@ def test_gradcheck(loss, distance, reduction):
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_gradcheck_of_memberships(distance):
+def test_gradcheck_of_memberships(few_rows, distance):
     x, c, t, _ = (part.requires_grad_() for part in arguments())
     for model in MODELS.values():
         assert torch.autograd.gradcheck(lambda x, c, t, m=model: assign(x, c, t, distance, **m), (x, c, t))
@@ -194,6 +201,24 @@ def test_a_third_derivative_is_refused():
     x, c, t, _ = arguments()
     with pytest.raises(InputError, match="third derivatives are not supported"):
         jacrev(hessian(lambda c: free_energy(x, c, t)))(c)
+
+
+@pytest.mark.parametrize("model", ["plain", "priors"])
+@pytest.mark.parametrize("points", POINTS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_few_rows_get_the_same_results_as_many(monkeypatch, dtype, points, model):
+    x, c = (part.to(dtype) for part in problem(points))
+    w, t, results = torch.rand(6, dtype=dtype), 0.7, []
+    for entries in (2**15, 0):
+        monkeypatch.setattr(small, "MAX_ENTRIES", entries)
+        leaves = [part.clone().requires_grad_() for part in (x, c)]
+        values = [loss(*leaves, t, sample_weight=w, **MODELS[model]) for loss in LOSSES.values()]
+        values += [loss(*leaves, t, reduction="none", **MODELS[model]).sum() for loss in LOSSES.values()]
+        resp = assign(*leaves, t, **MODELS[model])
+        results.append([*values, resp, *torch.autograd.grad(sum(values) + resp[:, 0].sum(), leaves)])
+    tolerance = {"rtol": 5e-3, "atol": 1e-3} if dtype == torch.float16 else {}
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, **tolerance)
 
 
 @pytest.mark.parametrize("loss", ["free_energy", "distortion"])

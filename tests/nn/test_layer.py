@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 
 from helpers import reference as ref
 from helpers.fuzzing import examples
-from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, train_layer
+from softkmeans import InputError, SoftKMeans, SoftKMeansLayer, functional, train_layer
 from softkmeans.distances import DISTANCES, Distance, squared_distances
 
 OBJECTIVES = ["free_energy", "distortion", "nll"]
@@ -499,3 +499,218 @@ def test_a_callable_supports_neither_likelihood_nor_fit():
         InputError, match="distance=cityblock is a callable, for which fits have no center update: use one of"
     ):
         SoftKMeans(3, distance=cityblock).fit(rows())
+
+
+# Priors, noise, temperatures per cluster
+
+
+MEMBERS = {
+    "a temperature for each cluster": {"temperature": "per-cluster"},
+    "learned priors": {"priors": "learned"},
+    "given priors": {"priors": [0.2, 0.3, 0.5], "temperature": 0.1},
+    "noise": {"noise_distance": 8.0, "temperature": 1.0},
+    "noise and learned priors": {"noise_distance": 8.0, "temperature": 1.0, "priors": "learned"},
+    "noise and given priors": {"noise_distance": 8.0, "temperature": 1.0, "priors": [0.2, 0.3, 0.4]},
+    "temperatures and priors": {"temperature": "per-cluster", "priors": "learned"},
+}
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("member", MEMBERS)
+def test_every_estimator_becomes_a_layer_and_comes_back(member, distance):
+    x, options = rows(n=200), MEMBERS[member]
+    model = SoftKMeans(3, distance=distance, random_state=0, **options).fit(x.numpy())
+    module = model.to_layer()
+    np.testing.assert_allclose(module(x).detach(), model.predict_proba(x.numpy()), atol=1e-12)
+    if "noise_distance" not in options:
+        assert module.loss(x, "nll").item() == pytest.approx(-model.score(x.numpy()), rel=1e-10)
+    again = SoftKMeans.from_layer(module)
+    np.testing.assert_allclose(again.predict_proba(x.numpy()), model.predict_proba(x.numpy()), atol=1e-12)
+    assert again.noise_distance == model.noise_distance
+
+
+def test_training_learns_temperatures_and_priors():
+    rng = np.random.default_rng(0)
+    x = np.r_[rng.normal(size=(300, 2)), 8 + 0.3 * rng.normal(size=(100, 2))]
+    expected = SoftKMeans(2, temperature="per-cluster", priors="learned", tol=1e-9, random_state=0).fit(x)
+    module = SoftKMeansLayer(
+        2, 2, [1.0, 1.0], learn_temperature=True, learn_priors=True, centroids=torch.tensor(x[[0, -1]])
+    )
+    names = {"centroids", "log_temperature", "prior_logits"}
+    assert set(dict(module.named_parameters())) == names
+    train_layer(module, x, tol=1e-9)
+    order = module.centroids.detach()[:, 0].argsort()
+    other = np.argsort(expected.cluster_centers_[:, 0])
+    np.testing.assert_allclose(module.temperature.detach()[order], expected.temperature_[other], rtol=1e-3)
+    np.testing.assert_allclose(module.log_prior.detach().exp()[order], expected.priors_[other], rtol=1e-3)
+    by_hand = copy.deepcopy(module)
+    by_hand.loss(torch.tensor(x)).backward()
+    assert all(p.grad.abs().max() < 1e-3 for p in by_hand.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "objective", "message"),
+    [
+        ({"learn_priors": True}, "distortion", "objective='distortion' cannot learn priors"),
+        ({"temperature": [1.0, 2.0, 3.0]}, "free_energy", "the free energy needs one temperature"),
+    ],
+)
+def test_objectives_that_a_member_does_not_have(options, objective, message):
+    with pytest.raises(InputError, match=message):
+        layer(**options).loss(rows(), objective)
+    assert layer(**options).loss(rows()).isfinite()  # the default is one that it has
+
+
+BAD_MEMBERS = {
+    "temperatures": ({"temperature": [1.0, 2.0]}, "temperature has 2 values, expected one for each of the 3 clusters"),
+    "a bad one": ({"temperature": [1.0, 2.0, -1.0]}, "temperature=-1.0: give a finite number above 0"),
+    "noise": ({"noise_distance": 0.0}, "noise_distance=0.0: give a finite number above 0"),
+    "noise and temperatures": ({"noise_distance": 1.0, "temperature": [1.0] * 3}, "noise_distance=1.0 is not"),
+    "priors": ({"priors": [0.5, 0.5]}, r"priors have shape \(2,\), expected \(3,\)"),
+    "negative": ({"priors": [0.5, 0.7, -0.2]}, "priors contain a number that is negative or not finite"),
+    "their sum": ({"priors": [0.5, 0.7, 0.2]}, "priors sum to 1.4, expected 1: divide them by their sum"),
+    "no noise left": ({"priors": [0.5, 0.3, 0.4], "noise_distance": 1.0}, "priors sum to 1.2, expected 1 or less"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MEMBERS)
+def test_bad_members_are_named(case):
+    arguments, message = BAD_MEMBERS[case]
+    with pytest.raises(InputError, match=message) as caught:
+        layer(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_temperature_can_be_set():
+    module, several = layer(), layer(temperature=[1.0, 2.0, 3.0])
+    module.temperature, several.temperature = 0.25, torch.tensor([3.0, 2.0, 1.0])
+    assert module.temperature.item() == pytest.approx(0.25)
+    assert several.temperature.tolist() == pytest.approx([3.0, 2.0, 1.0])
+    several.temperature = 5.0
+    assert several.temperature.tolist() == pytest.approx([5.0] * 3)
+    for value in (0.0, -1.0, math.nan, "auto", [1.0, 2.0, 3.0]):
+        with pytest.raises(InputError, match="temperature"):
+            module.temperature = value
+    assert module.temperature.item() == pytest.approx(0.25)
+
+
+# Digits
+
+
+@pytest.mark.parametrize("few", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("apart", [1e2, 1e4, 1e6])
+def test_near_centers_are_told_apart_where_others_are_far_away(monkeypatch, apart, dtype, few):
+    if not few:
+        monkeypatch.setattr(functional.small, "MAX_ENTRIES", 0)
+    centers = torch.tensor([[apart, 0], [apart, 1], [-apart, 0], [-apart, 1]], dtype=dtype)
+    x = torch.tensor([[apart, 0.4], [-apart, 0.1]], dtype=dtype)
+    module = SoftKMeansLayer(4, 2, temperature=0.5, centroids=centers)
+    expected = torch.softmax(-(x.double()[:, None] - centers.double()).square().sum(-1) / 0.5, -1)
+    torch.testing.assert_close(module(x).detach().double(), expected, rtol=1e-6, atol=1e-7)
+    energy = -0.5 * torch.logsumexp(-(x.double()[:, None] - centers.double()).square().sum(-1) / 0.5, -1).mean()
+    assert module.loss(x).item() == pytest.approx(energy.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("far", [1e2, 1e4, 1e6])
+def test_far_rows_are_told_apart(far):
+    centers = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    x = torch.tensor([[far, 0.01], [far, -0.02]])
+    module = SoftKMeansLayer(2, 2, temperature=0.1, centroids=centers)
+    expected = torch.sigmoid(4 * x[:, 1].double() / 0.1)
+    torch.testing.assert_close(module(x).detach()[:, 0].double(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_that_of_the_data_alone(dtype):
+    generator = torch.Generator().manual_seed(0)
+    x = (10 * torch.randn(50, 768, generator=generator)).to(dtype)  # squared distances exceed 65504
+    module = SoftKMeansLayer(3, 768, temperature=2e4, centroids=x[:3].float()).to(dtype)
+    exact = copy.deepcopy(module).double()
+    assert exact.temperature.item() == pytest.approx(2e4, rel=1e-6)
+    torch.testing.assert_close(module(x).double(), exact(x.double()), rtol=torch.finfo(dtype).eps, atol=1e-6)
+    for objective in OBJECTIVES:
+        loss = module.loss(x, objective)
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(exact.loss(x.double(), objective).item(), rel=1e-5)
+        loss.backward()
+        assert module.centroids.grad.dtype == dtype
+        assert module.centroids.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_the_second_derivative_is_right_where_a_row_is_on_a_centroid(monkeypatch, few):
+    if not few:
+        monkeypatch.setattr(functional.small, "MAX_ENTRIES", 0)
+    for seed in range(20):
+        c = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+        def definition(x, c=c):
+            return -torch.logsumexp(-(x[:, None] - c).square().sum(-1), 1).sum()
+
+        x = c[:1].clone()
+        expected = torch.autograd.functional.hessian(definition, x)
+        found = torch.autograd.functional.hessian(lambda x, c=c: functional.free_energy(x, c, 1.0), x)
+        torch.testing.assert_close(found, expected)
+
+
+# Exports
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize("options", [{}, {"noise_distance": 2.0}, {"temperature": [0.5, 1.0, 2.0]}], ids=str)
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_onnx_of_a_network(tmp_path, distance, options, dynamo):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    network = torch.nn.Sequential(
+        torch.nn.Linear(5, 2), layer(distance=distance, dtype=torch.float32, **options)
+    ).eval()
+    x = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    names = {"input_names": ["x"], "output_names": ["resp"]}
+    more = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
+    path = tmp_path / "network.onnx"
+    torch.onnx.export(network, (x[:4],), path, dynamo=dynamo, verbose=False, **names, **more)
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(found, network(x).detach(), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_export_and_trace_of_a_network(distance):
+    network = torch.nn.Sequential(torch.nn.Linear(5, 2), layer(distance=distance, dtype=torch.float32)).eval()
+    x = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    shapes = ({0: torch.export.Dim("n")},)
+    exported = torch.export.export(network, (x[:4],), dynamic_shapes=shapes).module()
+    torch.testing.assert_close(exported(x), network(x))
+    torch.testing.assert_close(torch.jit.trace(network, x[:4])(x), network(x))
+
+
+# Learning rates
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_suggested_learning_rate_trains_in_any_units(scale):
+    x = scale * rows(n=300)
+    start = x[[0, 1, 2]]
+    best = SoftKMeans(3, temperature=scale**2, init=start.numpy(), tol=1e-9).fit(x.numpy())
+    module = layer(temperature=scale**2, centroids=start)
+    optimizer = torch.optim.Adam(module.parameters(), lr=module.suggested_lr(x))
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=10)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = module.loss(x)
+        loss.backward()
+        optimizer.step()
+        scheduler.step(loss.item())
+    np.testing.assert_allclose(module.centroids.detach() / scale, best.cluster_centers_ / scale, atol=0.01)
+
+
+def test_a_learning_rate_needs_a_function_of_the_euclidean_distance():
+    with pytest.raises(InputError, match="distance='cityblock' has no learning rate to suggest"):
+        layer(distance=cityblock).suggested_lr(rows())
+    cosine = layer(distance="cosine").suggested_lr(rows())
+    assert 0 < cosine < 1

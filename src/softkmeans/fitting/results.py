@@ -188,6 +188,10 @@ def _warn_about_ending(ending: str, max_iter: int) -> None:
         )
         hint = Message("use another ", Setting("solver"), ", a smaller step, or another ", Setting("distance"))
         warn(Message(problem, ": ", hint), NotConvergedWarning)
+    if ending == "stuck":
+        problem = "the fit no longer improves, but its gradient is not small, so its centers are no optimum"
+        hint = Message("use another ", Setting("solver"), ", or better initial centers")
+        warn(Message(problem, ": ", hint), NotConvergedWarning)
     if ending == "stalled":
         problem = "the fit found no temperature that satisfies the temperature rule, and keeps the closest one"
         hint = Message("lower the target of the rule or use ", Setting("priors", "uniform"))

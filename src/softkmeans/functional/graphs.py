@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["may_need_derivatives", "records_graph", "tensor_distances", "tensor_memberships"]
+__all__ = ["is_plain", "is_traced", "may_need_derivatives", "records_graph", "tensor_distances", "tensor_memberships"]
 
 import torch
 from torch import Tensor
@@ -15,20 +15,30 @@ from ..distances import DISTANCES, Distance
 
 def records_graph() -> bool:
     """Return whether a graph is being recorded, for example to compile it, or to export it to ONNX."""
-    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return torch.compiler.is_compiling() or is_traced or torch.onnx.is_in_onnx_export()
+    return torch.compiler.is_compiling() or is_traced() or torch.onnx.is_in_onnx_export()
+
+
+def is_traced() -> bool:
+    """Return whether `torch.jit` records a graph; it warns of all conditions that depend on a shape."""
+    traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return traced
 
 
 def may_need_derivatives(x: Tensor) -> bool:
     """Return whether derivatives with respect to a tensor may be computed, in backward or in forward mode."""
-    tangent = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
-    if x.requires_grad or torch.compiler.is_compiling() or tangent is not None:
-        return True
+    return x.requires_grad or not is_plain(x)
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Return whether tensors are those of eager mode, without derivatives in forward mode."""
+    if records_graph():
+        return False
     try:
-        x.data_ptr()
-    except RuntimeError:  # a tensor of torch.func, whose derivatives are not visible here
-        return True
-    return False
+        for tensor in tensors:
+            tensor.data_ptr()
+    except RuntimeError:  # a tensor of torch.func
+        return False
+    return all(forward_ad.unpack_dual(tensor).tangent is None for tensor in tensors)  # type: ignore[no-untyped-call]
 
 
 def tensor_distances(x: Tensor, c: Tensor, distance: Distance) -> Tensor:
@@ -85,4 +95,4 @@ def _squared_between(c: Tensor) -> Tensor:
     """Return the squared distances (k, k) between centers; 0 between a center and itself."""
     squares = c.square().sum(1)
     squared = squares[:, None] + squares - 2 * linear(c, c)
-    return squared - squared.diagonal()[:, None] * torch.eye(len(c), dtype=c.dtype, device=c.device)
+    return squared * (1 - torch.eye(c.shape[0], dtype=c.dtype, device=c.device))

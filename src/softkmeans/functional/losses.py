@@ -19,7 +19,8 @@ from ..model.assignment import softmax
 from . import derivatives
 from .callables import AnyDistance, DistanceFunction, call_distance, find_distance, full_precision, with_density
 from .derivatives import Kind
-from .graphs import may_need_derivatives, tensor_distances
+from .graphs import is_traced, may_need_derivatives, tensor_distances
+from .small import SmallProblem, small_problem
 
 
 def assign(
@@ -233,17 +234,19 @@ class _Model(NamedTuple):
         has_density: bool = False,
     ) -> _Model:
         """Check the parameters of a function, and return the coefficients of its logits."""
-        _check_tensors(x, c)
+        if not is_traced():
+            _check_tensors(x, c)
         found, k = find_distance(distance), c.shape[0]
         like: dict[str, Any] = {"dtype": working_dtype(c.device), "device": c.device}
-        n_logits = k + (noise_distance is not None)
-        t = torch.as_tensor(_checked_temperature(temperature, k), **like)
+        n_logits = k if noise_distance is None else k + 1
+        t = _checked_temperature(temperature, k)
+        t = t.to(**like) if isinstance(t, Tensor) else torch.tensor(t, **like)
         if noise_distance is not None and not is_number(noise_distance, lambda number: 0 < number < math.inf):
             raise InputError(parameter="noise_distance", value=noise_distance, hint="give a finite number above 0")
         if noise_distance is not None and t.ndim:
             problem = "is not supported with a temperature per cluster"
             raise InputError(problem, parameter="noise_distance", value=noise_distance, hint="use one temperature")
-        beta = (1 / t) * torch.ones(n_logits, **like)  # not expanded, as tangents would share memory
+        beta = t.reciprocal().repeat(n_logits) if t.ndim == 0 else t.reciprocal()
         if log_prior is None:
             b = torch.zeros(n_logits, **like)
         else:
@@ -265,6 +268,9 @@ class _Model(NamedTuple):
         """Return the memberships (..., n, k) of rows."""
         if self.registered_name is None:
             return softmax(self._logits_and_distances(x, c)[0])[0][..., : c.shape[0]].to(x.dtype)
+        small = self._small(x, c)
+        if small is not None:
+            return small.logits.softmax(1).to(x.dtype).view(*x.shape[:-1], -1)
         rows, centers, kind = self._embed(x, c, of_distortion=False)
         resp = derivatives.memberships(rows, centers, self.beta, self.b, kind)
         return resp.to(x.dtype).view(*x.shape[:-1], c.shape[0])
@@ -274,6 +280,10 @@ class _Model(NamedTuple):
         if self.registered_name is None:
             values = self.values(x, c, of_distortion=of_distortion)
             return values.sum() if weights is None else (values * weights).sum()
+        small = self._small(x, c)
+        if small is not None:
+            values = small.values(of_distortion=of_distortion)
+            return values.sum() if weights is None else values @ weights.reshape(-1).to(values.dtype)
         rows, centers, kind = self._embed(x, c, of_distortion=of_distortion)
         w = None if weights is None else weights.reshape(-1)
         return derivatives.total(rows, centers, self.beta, self.b, w, kind)
@@ -284,8 +294,18 @@ class _Model(NamedTuple):
             logits, d = self._logits_and_distances(x, c)
             resp, log_partition = softmax(logits)
             return (resp * d).sum(-1) if of_distortion else log_partition
+        small = self._small(x, c)
+        if small is not None:
+            return small.values(of_distortion=of_distortion).view(x.shape[:-1])
         rows, centers, kind = self._embed(x, c, of_distortion=of_distortion)
         return derivatives.row_values(rows, centers, self.beta, self.b, kind).view(x.shape[:-1])
+
+    def _small(self, x: Tensor, c: Tensor) -> SmallProblem | None:
+        """Return logits and distances if the rows are few and the model is plain, else None."""
+        is_plain = isinstance(self.distance, Distance) and self.distance.is_squared
+        if not is_plain or self.noise_distance is not None or self.temperature.ndim:
+            return None
+        return small_problem(x.reshape(-1, x.shape[-1]), c, self.beta, self.b)
 
     def _embed(self, x: Tensor, c: Tensor, *, of_distortion: bool) -> tuple[Tensor, Tensor, Kind]:
         """Return rows (m, d), embedded centers, and the kind of their values.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SoftKMeansLayer"]
 
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from ..functional.callables import AnyDistance, DistanceFunction, check_function
 from ..functional.losses import LOSSES
 from ..model.params import MIN_PRIOR
 
+LR_OF_SPREAD = 0.1  # learning rate of Adam, relative to the spread of the rows around the centroids
 PRECISE = ("log_temperature", "prior_logits")  # tensors that keep at least 32 bits
 
 
@@ -289,6 +291,44 @@ class SoftKMeansLayer(nn.Module):
         loss: Tensor = LOSSES[name](x, self.centroids, sample_weight=sample_weight, **self._model)
         return loss
 
+    @torch.no_grad()
+    def suggested_lr(self, x: Tensor) -> float:
+        """Suggest a learning rate for Adam: a tenth of the spread of the rows around the centroids, in one feature.
+
+        Adam moves each coordinate by about the learning rate in every step, whatever the units of the data. Choose
+        initial centroids first, such as rows of the data: the spread depends on them. A scheduler that lowers the rate
+        when the loss no longer falls, such as ``ReduceLROnPlateau``, brings the centroids closer to the optimum.
+
+        Parameters
+        ----------
+        x : Tensor (..., n, d)
+            Rows.
+
+        Returns
+        -------
+        float
+            The learning rate.
+
+        Raises
+        ------
+        InputError
+            If the distance is a callable or no function of the Euclidean distance, or if x has a wrong shape.
+
+        Examples
+        --------
+        >>> x = torch.tensor([[0.0], [2.0], [100.0], [102.0]])
+        >>> layer = SoftKMeansLayer(2, 1, centroids=x[1:3])
+        >>> round(layer.suggested_lr(x), 3)
+        0.141
+        """
+        if not (isinstance(self.distance, Distance) and self.distance.is_radial):
+            name = distance_name(self.distance)
+            problem = f"has no learning rate to suggest, as {name} is no function of the Euclidean distance"
+            raise InputError(problem, parameter="distance", value=name, hint="try rates from 0.001 to 0.1")
+        model = {**self._model, "noise_distance": None, "log_prior": None}
+        mean = functional.distortion(self._validate(x), self.centroids, **model).double()
+        return LR_OF_SPREAD * math.sqrt(float(self.distance.to_squared(mean)) / self.n_features)
+
     def _checked_objective(self, name: str | None) -> str:
         """Return the name of an objective; raise an InputError if the layer does not support it."""
         if name is None:
@@ -375,10 +415,10 @@ def _prior_logits(priors: Any, n_clusters: int, *, has_noise: bool) -> Tensor:
         raise InputError("contain a number that is negative or not finite", parameter="priors", expected="0 or more")
     total = float(probabilities.sum())
     if has_noise:
-        if not total < 1:
+        if total > 1 + 1e-6:  # of a fitted model without noise, they sum to 1 up to rounding
             hint = "the remainder is the prior of the noise"
-            raise InputError(f"sum to {total:.6g}", parameter="priors", expected="less than 1", hint=hint)
-        probabilities = torch.cat([probabilities, probabilities.new_tensor([1 - total])])
+            raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1 or less", hint=hint)
+        probabilities = torch.cat([probabilities, probabilities.new_tensor([max(1 - total, 0.0)])])
     elif not abs(total - 1) < 1e-6:
         raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1", hint="divide them by their sum")
     return probabilities.clamp_min(MIN_PRIOR).log()

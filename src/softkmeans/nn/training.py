@@ -106,7 +106,7 @@ def train_layer(
         if layer.learn_temperature:
             layer.log_temperature.copy_(torch.as_tensor(result.temperature, dtype=torch.float64, device="cpu").log())
         if layer.learn_priors and layer.prior_logits is not None:
-            priors = torch.as_tensor(result.priors)
+            priors = torch.as_tensor(result.priors, device=layer.prior_logits.device)
             noise = [1 - priors.sum(0, keepdim=True)] if layer.noise_distance is not None else []
             layer.prior_logits.copy_(torch.cat([priors, *noise]).clamp_min(MIN_PRIOR).log())
     return result

@@ -67,12 +67,13 @@ class LoopResult(NamedTuple):
     ----------
     best : Evaluation
         The best parameters found, and the objective there.
-    ending : {"converged", "diverged", "stalled", "exhausted", "stopped", "interrupted"}
+    ending : {"converged", "diverged", "stalled", "stuck", "exhausted", "stopped", "interrupted"}
         Why the loop ended:
 
         - "converged": the objective no longer improves.
         - "diverged": a step that should lower the objective raised it, or led to NaN.
         - "stalled": the objective no longer improves, but the parameters do not solve the objective's equations.
+        - "stuck": the objective no longer improves, but its gradient is not small.
         - "exhausted": ``max_iter`` passes were made.
         - "stopped": ``on_pass`` asked to stop.
         - "interrupted": the user pressed Ctrl-C.
@@ -153,13 +154,13 @@ def minimize(
             return "stopped"
         if at.n_stalled >= at.state.patience or objective.is_at_minimum(at.current.value, at.current.sums, tol):
             ending = _converged_or_not(solver, objective, at, tol)
-            if ending != "stalled" or at.n_passes < max_iter:
+            if ending != "stuck" or at.n_passes < max_iter:
                 return ending
         return "exhausted" if at.n_passes >= max_iter else None
 
     at = start if isinstance(start, Position) else run_pass(solver.init(objective, start), None)
     try:
-        while (ending := reason_to_end(at)) in (None, "stalled"):
+        while (ending := reason_to_end(at)) in (None, "stuck"):
             if ending is None:
                 state = passes.step(solver, objective, at)
             else:
@@ -194,10 +195,9 @@ def _converged_or_not(solver: Solver, objective: Objective, at: Position, tol: f
     scale = max(objective.tolerance_scale(best.sums), float(best.sums.stats.n) * objective.scaling.variance)
     if math.isnan(rise) or (is_final_step and rise > max(tol, MAX_RISE) * scale):
         return "diverged"
-    is_solution = objective.is_solution(best.params, best.sums)
-    if solver.checks_gradient:
-        is_solution = is_solution and objective.is_stationary(best.params, best.sums, tol)
-    return "converged" if is_solution else "stalled"
+    if solver.checks_gradient and not objective.is_stationary(best.params, best.sums, tol):
+        return "stuck"
+    return "converged" if objective.is_solution(best.params, best.sums) else "stalled"
 
 
 def _improves(objective: Objective, current: Evaluation, best: Evaluation, tol: float) -> bool:
