@@ -3,6 +3,7 @@
 # make test-fast    run the tests that are quick and start no processes: a minute
 # make test-lowest  run every test with the lowest allowed versions of the dependencies, in .venv-lowest
 # make test-newest  run every test with the newest versions, in .venv-newest
+# make test-gpu     run the tests of devices, which need a GPU
 # make coverage     run every test, then list the lines that no test runs
 # make fuzz         run the property tests on many new examples, and each fuzzer for MINUTES=5
 # make lint         ruff, mypy and import-linter
@@ -23,7 +24,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-lowest test-newest coverage fuzz lint docs bench pins wheel hooks clean
+.PHONY: demo test test-fast test-lowest test-newest test-gpu coverage fuzz lint docs bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -44,6 +45,9 @@ test-lowest: .venv-lowest/installed
 
 test-newest: .venv-newest/installed
 	$(ONE_THREAD) .venv-newest/$(SCRIPTS)/python $(PYTEST)
+
+test-gpu: .venv/installed-dev
+	SOFTKMEANS_NEEDS_GPU=1 $(BIN)/python -m pytest tests/nn/test_devices.py
 
 coverage: .venv/installed-dev
 	$(ONE_THREAD) $(BIN)/python $(PYTEST) --cov --cov-report=term-missing:skip-covered

@@ -33,6 +33,14 @@ From the same start until the free energy is within 10⁻⁶ E of the same optim
 the naive PyTorch module trained by Adam on all rows, with a learning rate that is halved on plateaus. The initial rate
 is 0.1, or the one that is best for these data.""",
     ),
+    "training": (
+        "Training the PyTorch module",
+        """\
+`layer.loss(x, objective).backward()`, float32, on dense work: divided by one `softkmeans.accumulate`, without and with
+gradients of the rows, and compared with the loss as most people would write it, from `torch.cdist` and a softmax. Then
+a step of `train_layer` on the distortion, compared with the same loss and `torch.optim.Adam`. Gradients are compared
+first. For a thousand rows or less, the calls take longer than the work, and the naive loss is as fast or faster.""",
+    ),
     "fits": (
         "Whole fits",
         """\

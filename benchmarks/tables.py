@@ -11,6 +11,7 @@ import numpy as np
 import peers
 import startup
 import torch
+import training as training_steps
 import workloads
 from measure import interleaved, median, peak_memory, per_pass, ratio, timed
 from sklearn.cluster import KMeans
@@ -23,6 +24,11 @@ from softkmeans import SoftKMeans, fit
 warnings.simplefilter("ignore")
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "docs" / "images"
+
+
+def training(rounds=5):
+    """Return the tables of a training step of the module."""
+    return training_steps.table(rounds)
 
 
 def row(*cells):

@@ -299,7 +299,7 @@ def test_methods_that_need_a_likelihood_are_refused():
     for method in (model.score, model.score_samples, model.bic, model.aic, lambda x: model.sample(3)):
         with pytest.raises(InputError, match="assignment='sparsemax' has no likelihood"):
             method(IRIS)
-    with pytest.raises(InputError, match="supports softmax memberships"):
+    with pytest.raises(InputError, match="whose memberships are a softmax"):
         model.to_layer()
     with pytest.raises(InputError, match="distance='manhattan' has no known density"):
         SoftKMeans(3, temperature=1.0, distance="manhattan", random_state=0).fit(IRIS).score(IRIS)

@@ -37,8 +37,8 @@ def test_a_new_seed_is_drawn_and_printed(monkeypatch, capsys):
 def heavier_by_a_thousandth(accumulate):
     """Return a broken kernel: the first cluster has too much weight."""
 
-    def broken(*arguments):
-        stats = accumulate(*arguments)
+    def broken(*arguments, **more):
+        stats = accumulate(*arguments, **more)
         stats.weight[0] *= 1.001
         return stats
 

@@ -60,8 +60,10 @@ class Logits(NamedTuple):
 
     def mean_distance(self, resp: Tensor, d: Tensor, shift: Tensor | float = 0.0) -> Tensor:
         """Return each row's mean (m,) of distances (k, m), from which a shift (m,) has been subtracted."""
-        noise = (1 - resp.sum(0)).clamp_min(0.0)
-        return (resp * d).sum(0) + noise * (self.noise_distance - shift)
+        mean = (resp * d).sum(0)
+        if not self.rule.has_noise:
+            return mean
+        return mean + (1 - resp.sum(0)).clamp_min(0.0) * (self.noise_distance - shift)
 
     def slope(self, resp: Tensor, d: Tensor) -> Tensor:
         """Return the slopes s (k, m)."""

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from ..distances import Distance, check_features, distance_name
 from ..errors import InputError, Message, Setting
 from ..functional.callables import AnyDistance, DistanceFunction, check_function, find_distance, with_density
 from ..functional.losses import LOSSES
-from ..model.params import MIN_PRIOR
+from .parameters import at_least_single, checked_log_temperature, prior_logits_of
 
 LR_OF_SPREAD = 0.1  # learning rate of Adam, relative to the spread of the rows around the centroids
 PRECISE = ("log_temperature", "prior_logits")  # tensors that keep at least 32 bits
@@ -141,15 +140,15 @@ class SoftKMeansLayer(nn.Module):
             self._check_centroids(initial)
         self._check_distance(initial if centroids is not None else None)
         self.centroids = nn.Parameter(initial)
-        precise: dict[str, Any] = {"device": initial.device, "dtype": _at_least_single(initial.dtype)}
-        log_t = _checked_log_temperature(temperature, n_clusters, initial.dtype).to(**precise)
+        precise: dict[str, Any] = {"device": initial.device, "dtype": at_least_single(initial.dtype)}
+        log_t = checked_log_temperature(temperature, n_clusters, initial.dtype).to(**precise)
         if noise_distance is not None and log_t.ndim:
             problem, hint = "is not supported with a temperature per cluster", "use one temperature for all"
             raise InputError(problem, parameter="noise_distance", value=noise_distance, hint=hint)
         self._add("log_temperature", log_t, is_learned=learn_temperature)
         n_priors, logits = n_clusters + (noise_distance is not None), None
         if priors is not None:
-            logits = _prior_logits(priors, n_clusters, has_noise=noise_distance is not None)
+            logits = prior_logits_of(priors, n_clusters, has_noise=noise_distance is not None)
         elif learn_priors:
             logits = torch.zeros(n_priors, device="cpu")
         self._add("prior_logits", None if logits is None else logits.to(**precise), is_learned=learn_priors)
@@ -169,7 +168,7 @@ class SoftKMeansLayer(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, data in before.items():
             tensor = getattr(self, name)
-            if tensor.dtype != _at_least_single(tensor.dtype):
+            if tensor.dtype != at_least_single(tensor.dtype):
                 tensor.data = data.to(tensor.device, torch.float32)
         return self
 
@@ -205,7 +204,7 @@ class SoftKMeansLayer(nn.Module):
 
     @temperature.setter
     def temperature(self, value: float | ArrayLike | Tensor) -> None:
-        log_t = _checked_log_temperature(value, self.n_clusters, self.centroids.dtype)
+        log_t = checked_log_temperature(value, self.n_clusters, self.centroids.dtype)
         if log_t.ndim > self.log_temperature.ndim:
             problem = "has a value for each cluster, but the layer has one temperature"
             raise InputError(problem, parameter="temperature", hint="create the layer with k temperatures")
@@ -381,44 +380,3 @@ class SoftKMeansLayer(nn.Module):
         parts += ["learn_priors=True"] * self.learn_priors
         parts += [] if self.noise_distance is None else [f"noise_distance={self.noise_distance}"]
         return ", ".join(parts)
-
-
-def _at_least_single(dtype: torch.dtype) -> torch.dtype:
-    """Return a floating type, or float32 if it has fewer bits."""
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _checked_log_temperature(temperature: Any, n_clusters: int, dtype: torch.dtype) -> Tensor:
-    """Return log T () or (k,) in float64; raise an InputError if T is not valid."""
-    values: Any = temperature.detach() if isinstance(temperature, Tensor) else temperature
-    values = values.tolist() if isinstance(values, Tensor | np.ndarray | np.generic) else values
-    several = isinstance(values, list | tuple)
-    if several and len(values) != n_clusters:
-        expected = f"one for each of the {n_clusters} clusters, or one for all"
-        raise InputError(f"has {len(values)} values", parameter="temperature", expected=expected)
-    dtype = _at_least_single(dtype)
-    smallest, largest = torch.finfo(dtype).tiny, torch.finfo(dtype).max
-    for value in values if several else [values]:
-        check_positive("temperature", value)
-        if not smallest <= value <= largest:
-            problem, hint = f"is out of the range of {dtype}", "use float64, or rescale the data"
-            raise InputError(problem, parameter="temperature", value=value, hint=hint)
-    return torch.tensor(values, dtype=torch.float64, device="cpu").log()
-
-
-def _prior_logits(priors: Any, n_clusters: int, *, has_noise: bool) -> Tensor:
-    """Return the logarithms of priors; that of the noise, if there is one, is the last."""
-    probabilities = torch.as_tensor(priors, device="cpu").detach().double()
-    if probabilities.shape != (n_clusters,):
-        raise InputError(f"have shape {tuple(probabilities.shape)}", parameter="priors", expected=f"({n_clusters},)")
-    if not (probabilities.isfinite() & (probabilities >= 0)).all():
-        raise InputError("contain a number that is negative or not finite", parameter="priors", expected="0 or more")
-    total = float(probabilities.sum())
-    if has_noise:
-        if total > 1 + 1e-6:  # of a fitted model without noise, they sum to 1 up to rounding
-            hint = "the remainder is the prior of the noise"
-            raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1 or less", hint=hint)
-        probabilities = torch.cat([probabilities, probabilities.new_tensor([max(1 - total, 0.0)])])
-    elif not abs(total - 1) < 1e-6:
-        raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1", hint="divide them by their sum")
-    return probabilities.clamp_min(MIN_PRIOR).log()

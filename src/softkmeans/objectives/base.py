@@ -150,13 +150,15 @@ class Objective(ABC):
         For a center, it is the spread of its rows in one feature, at most that of all rows; 1 for log T and the priors.
         """
         stats, distance = sums.stats, self.scaling.distance
-        has_weight = stats.weight > 0
-        mean_distortion = stats.distortion / torch.where(has_weight, stats.weight, 1.0)
-        spread = (distance.to_squared(mean_distortion) / params.centers.shape[1]).sqrt()
-        spread = torch.where(has_weight, spread, 1.0).clamp(MIN_LENGTH, 1.0)
-        scales = torch.ones_like(self.pack(params))
-        scales[: params.centers.numel()] = spread.repeat_interleave(params.centers.shape[1])
-        return scales
+        mean_distortion = stats.distortion / stats.weight.clamp_min(torch.finfo(stats.weight.dtype).tiny)
+        squared = (
+            distance.to_squared(mean_distortion) if distance.is_radial else mean_distortion ** (2 / distance.degree)
+        )
+        spread = (squared / params.centers.shape[1]).sqrt().clamp(MIN_LENGTH, 1.0)
+        scales = spread.repeat_interleave(params.centers.shape[1])
+        if not (self.temperature.learned or self.spec.learn_priors):
+            return scales
+        return torch.cat([scales, scales.new_ones(len(self.pack(params)) - len(scales))])
 
     @property
     def _temperature_index(self) -> slice:
