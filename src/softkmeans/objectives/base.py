@@ -84,8 +84,11 @@ class Objective(ABC):
     def is_stationary(self, params: Params, sums: PassStats, tol: float) -> bool:
         """Return whether the gradient is so small that a step would hardly lower the objective, relative to ``tol``.
 
-        The decrease is that of a quadratic model, whose curvatures are the inverse of the `preconditioner`.
+        The decrease is that of a quadratic model, whose curvatures are the inverse of the `preconditioner`. They are
+        not known for a distance that is no function of the Euclidean one, for which the answer is always True.
         """
+        if not self.scaling.distance.is_radial:
+            return True
         gradient = self.gradient(params, sums)
         decrease = 0.5 * float((self.preconditioner(params, sums) * gradient.square()).sum())
         return decrease <= max(tol, MIN_STATIONARITY) * self.tolerance_scale(sums)
@@ -151,10 +154,8 @@ class Objective(ABC):
         """
         stats, distance = sums.stats, self.scaling.distance
         mean_distortion = stats.distortion / stats.weight.clamp_min(torch.finfo(stats.weight.dtype).tiny)
-        squared = (
-            distance.to_squared(mean_distortion) if distance.is_radial else mean_distortion ** (2 / distance.degree)
-        )
-        spread = (squared / params.centers.shape[1]).sqrt().clamp(MIN_LENGTH, 1.0)
+        convert = distance.to_squared if distance.is_radial else lambda d: d ** (2 / distance.degree)
+        spread = (convert(mean_distortion) / params.centers.shape[1]).sqrt().clamp(MIN_LENGTH, 1.0)
         scales = spread.repeat_interleave(params.centers.shape[1])
         if not (self.temperature.learned or self.spec.learn_priors):
             return scales
