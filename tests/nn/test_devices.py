@@ -74,10 +74,10 @@ def test_training_and_fitting_on_a_gpu(gpu):
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_shapes_without_data(distance, member):
     options = MEMBERS[member]
-    module, x = make_layer(distance, **options).to("meta"), torch.empty(2, 5, 4, device="meta")
-    assert module(x).shape == (2, 5, 3)
     if distance == "cosine" and "temperature" in options:
         return  # the density of directions is computed on the CPU
+    module, x = make_layer(distance, **options).to("meta"), torch.empty(2, 5, 4, device="meta")
+    assert module(x).shape == (2, 5, 3)
     for objective in [name for name in objectives(options) if distance != "cosine" or name != "nll"]:
         loss = module.loss(x, objective)
         assert (loss.shape, loss.device.type) == ((), "meta")

@@ -250,6 +250,7 @@ def test_exported_graphs_agree_with_the_layer(distance, objective, strict):
 
 
 # Every distance and every objective once; the test above exports all pairs, the test below compiles to machine code.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of PyTorch's compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("distance", "objective"),

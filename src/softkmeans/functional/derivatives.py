@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from ..errors import InputError
 from ..kernels import operators
-from .graphs import records_graph, tensor_memberships
+from .graphs import records_graph, tensor_memberships, tensor_values
 
 
 class Kind(NamedTuple):
@@ -66,13 +66,26 @@ def total(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, w: Tensor | None, kind:
     kind : Kind
         What the values are.
     """
-    value: Tensor = _chosen(_Total, Total).apply(x, c, beta, b, w, *kind)[0]
+    if torch.compiler.is_exporting():
+        values = row_values(x, c, beta, b, kind)
+        return values.sum() if w is None else values @ w.to(values.dtype)
+    value: Tensor
+    if torch.compiler.is_compiling():  # which refuses derivatives in forward mode
+        value = _Total.apply(x, c, beta, b, w, *kind)[0]
+    else:
+        value = Total.apply(x, c, beta, b, w, *kind)[0]
     return value
 
 
 def row_values(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, kind: Kind) -> Tensor:
     """Return the value (n,) of each row; the parameters are those of `total`."""
-    values: Tensor = _chosen(_RowValues, RowValues).apply(x, c, beta, b, *kind)
+    values: Tensor
+    if torch.compiler.is_exporting():  # an exported graph has no automatic differentiation of our own
+        values = tensor_values(x, c, beta, b, *kind)
+    elif torch.compiler.is_compiling():
+        values = _RowValues.apply(x, c, beta, b, *kind)
+    else:
+        values = RowValues.apply(x, c, beta, b, *kind)
     return values
 
 
@@ -82,11 +95,6 @@ def memberships(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, kind: Kind) -> Te
         return tensor_memberships(x, c, beta, b, *kind[:3])
     resp: Tensor = Memberships.apply(x, c, beta, b, *kind[:3])
     return resp
-
-
-def _chosen(without: Any, with_forward_mode: Any) -> Any:
-    """Return the function with derivatives in forward mode, unless it is compiled: `torch.compile` refuses these."""
-    return without if torch.compiler.is_compiling() else with_forward_mode
 
 
 def _gradient(
@@ -103,11 +111,14 @@ def _gradient(
     ``needs`` holds whether that with respect to x is needed, and then the others, None if they are not known.
     """
     needs_x, *known = needs
-    if torch.is_grad_enabled():
-        of_x, *others = _chosen(_Gradient, Gradient).apply(x, c, beta, b, w, *kind, needs_x, *known)
-    else:
+    if not torch.is_grad_enabled():
         of_x, *others = _gradient_values(x, c, beta, b, w, kind, needs_x, known)
-    return (of_x if needs_x else None), *others
+    elif torch.compiler.is_compiling():
+        of_x, *others = _Gradient.apply(x, c, beta, b, w, *kind, needs_x, *known)
+    else:
+        of_x, *others = Gradient.apply(x, c, beta, b, w, *kind, needs_x, *known)
+    of_c, of_beta, of_b = others
+    return (of_x if needs_x else None), of_c, of_beta, of_b
 
 
 def _gradient_values(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["is_plain", "is_traced", "may_need_derivatives", "records_graph", "tensor_distances", "tensor_memberships"]
+__all__ = [
+    "is_plain",
+    "is_traced",
+    "may_need_derivatives",
+    "records_graph",
+    "tensor_distances",
+    "tensor_memberships",
+    "tensor_values",
+]
 
 import torch
 from torch import Tensor
@@ -57,25 +65,56 @@ def tensor_memberships(
 ) -> Tensor:
     """Return the memberships (n, k) of rows (n, d) in the type of x, computed without branches.
 
-    The parameters are those of `derivatives.memberships`. Logits are differences from that of the nearest center: for
-    far rows, they are small differences of large numbers.
+    The parameters are those of `derivatives.memberships`.
     """
-    dtype, kind = working_dtype(x.device), DISTANCES[distance]
+    logits, _, _ = _logits(x, c, beta, b, noise, distance, embeds)
+    return logits.softmax(1)[:, : c.shape[0]].to(x.dtype)
+
+
+def tensor_values(
+    x: Tensor,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    noise: float | None,
+    distance: str,
+    embeds: bool,
+    of_distortion: bool,
+) -> Tensor:
+    """Return the log-partition functions or distortions (n,) of rows (n, d), computed without branches.
+
+    The parameters are those of `derivatives.row_values`.
+    """
+    logits, shift, d = _logits(x, c, beta, b, noise, distance, embeds)
+    return (logits.softmax(1) * d).sum(1) if of_distortion else logits.logsumexp(1) - shift
+
+
+def _logits(
+    x: Tensor, c: Tensor, beta: Tensor, b: Tensor, noise: float | None, distance: str, embeds: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the logits of rows plus a number for each row, these numbers (n,), and the distances.
+
+    The logits are relative to that of the nearest center: for far rows, they are small differences of large numbers.
+    Logits and distances are arrays (n, k), or (n, k + 1) with those of the noise cluster last.
+    """
+    dtype, kind, k = working_dtype(x.device), DISTANCES[distance], c.shape[0]
     z, centers, beta, b = (part.to(dtype) for part in (x, c, beta, b))
     z = kind.embed(z) if embeds else z
-    k = centers.shape[0]
-    nearest, d, excess = _distances_and_excess(z, centers)  # (n,), (n, 1), (n, k)
+    nearest, smallest, excess = _distances_and_excess(z, centers)  # (n,), (n, 1), (n, k)
     if kind.constant_slope is not None and kind.is_radial:
-        d, excess = kind.constant_slope * d, kind.constant_slope * excess
+        smallest, excess = kind.constant_slope * smallest, kind.constant_slope * excess
+        d = smallest + excess
     else:
-        all_d = kind.of_squared((d + excess).clamp_min(0)) if kind.is_radial else kind.between(z, centers)
-        d = all_d.gather(1, nearest[:, None])
-        excess = all_d - d
+        d = kind.of_squared((smallest + excess).clamp_min(0)) if kind.is_radial else kind.between(z, centers)
+        smallest = d.gather(1, nearest[:, None])
+        excess = d - smallest
     beta_of_nearest = beta[nearest][:, None]
-    logits = b[:k] - beta[:k] * excess - (beta[:k] - beta_of_nearest) * d
+    shift = beta_of_nearest * smallest
+    logits = b[:k] - beta[:k] * excess - (beta[:k] - beta_of_nearest) * smallest
     if noise is not None:
-        logits = torch.cat([logits, b[k:] - beta[k:] * noise + beta_of_nearest * d], 1)
-    return logits.softmax(1)[:, :k].to(x.dtype)
+        logits = torch.cat([logits, b[k:] - beta[k:] * noise + shift], 1)
+        d = torch.cat([d, torch.full_like(shift, noise)], 1)
+    return logits, shift[:, 0], d
 
 
 def _distances_and_excess(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:

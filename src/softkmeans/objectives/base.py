@@ -89,8 +89,10 @@ class Objective(ABC):
         """
         if not self.scaling.distance.is_radial:
             return True
-        gradient = self.gradient(params, sums)
-        decrease = 0.5 * float((self.preconditioner(params, sums) * gradient.square()).sum())
+        inverse_curvature, before = self.preconditioner(params, sums), self.pack(params)
+        after = before - inverse_curvature * self.gradient(params, sums)
+        step = self.pack(self.unpack(after, params)) - before  # a temperature at its lower bound stays there
+        decrease = 0.5 * float((step.square() / inverse_curvature).sum())
         return decrease <= max(tol, MIN_STATIONARITY) * self.tolerance_scale(sums)
 
     @abstractmethod
