@@ -9,10 +9,10 @@ interrupted.
 
 from __future__ import annotations
 
-__all__ = ["Checkpoint", "Checkpoints", "NoCheckpoints", "as_checkpoint", "resumable"]
+__all__ = ["Checkpoint", "Checkpoints", "NoCheckpoints", "as_callbacks", "as_checkpoint", "resumable"]
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from importlib.metadata import version
@@ -321,6 +321,22 @@ class _RecordedSource(WrappedSource):
         return earlier
 
 
+def as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return the callbacks of a parameter: objects, or registered names; None stands for none.
+
+    Raises
+    ------
+    InputError
+        If the parameter is no sequence, or contains something else.
+    """
+    if callbacks is None:
+        return ()
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        problem, hint = f"is of type {type(callbacks).__name__}", "give a list of callbacks"
+        raise InputError(problem, parameter="callbacks", expected="a list", hint=hint)
+    return tuple(map(_as_callback, callbacks))
+
+
 def _as_callback(callback: Any) -> Callback:
     """Return a callback as it is, or an object of the class with a registered name."""
     if isinstance(callback, str):
@@ -342,7 +358,7 @@ def resumable(
 ) -> Iterator[NoCheckpoints | Checkpoints]:
     """Write checkpoints of a fit, and resume it, if that is asked for."""
     checkpoint = as_checkpoint(options.checkpoint, options.resume)
-    seed, callbacks = options.random_state, tuple(map(_as_callback, options.callbacks or ()))
+    seed, callbacks = options.random_state, as_callbacks(options.callbacks)
     if checkpoint is None:
         yield NoCheckpoints(source.broadcast(_any_seed) if seed is None else seed, callbacks)
         return

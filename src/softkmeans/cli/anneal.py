@@ -66,16 +66,20 @@ def anneal(
             sample_weight=data.weights,
             on_level=lambda _: bar.update(),
         )
-    report_rows(data)
-    if path.transitions:
-        sk.selection.summary.print_columns(_transition_table(path))
-    sk.selection.summary.print_figures(_summary(path, "" if scaler is None else " (of standardized data)"))
+
+    def print_results() -> None:
+        report_rows(data)
+        if path.transitions:
+            sk.selection.summary.print_columns(_transition_table(path))
+        sk.selection.summary.print_figures(_summary(path, "" if scaler is None else " (of standardized data)"))
+
     write_and_report(
         {
             table: lambda file: sk.data.write_table(file, _level_table(path, scaler, data.columns)),
             picture: figure_writer(lambda: sk.plots.BifurcationDisplay.from_path(path)),
             energies: figure_writer(lambda: sk.plots.EnergyDisplay.from_path(path)),
-        }
+        },
+        print_results,
     )
 
 

@@ -13,6 +13,7 @@ import softkmeans as sk
 
 from .._utils.registry import one_of
 from .._utils.signals import exit_status, terminable
+from .._utils.text import printable
 from ..errors import MissingExtraError, RankLostError
 from .anneal import anneal
 from .command import Command, Group, Plugin, with_plugins
@@ -20,6 +21,7 @@ from .demo import demo
 from .distributed import process_rank
 from .fit import fit
 from .info import info
+from .plain_text import replace_unsupported_characters
 from .plot import plot
 from .predict import predict
 from .select import select
@@ -57,6 +59,7 @@ def _common(
 
 def main() -> None:
     """Run the command line; print an error as one line on standard error, and exit with status 2."""
+    replace_unsupported_characters()
     try:
         with terminable():
             sys.exit(app(standalone_mode=False))
@@ -72,5 +75,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {printable(' '.join(message.split()))}", err=True)
     sys.exit(2)

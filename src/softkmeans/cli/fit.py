@@ -140,17 +140,21 @@ def fit(
     if interruption:
         typer.echo(f"interrupted: {interruption}", err=True)
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
-    rows.report()
-    sk.selection.summary.print_centers(model, measured)
-    sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
-    if not interruption:  # an interrupted fit has not converged, which needs no warning
-        print_warnings(context, estimator, measured)
+
+    def print_results() -> None:
+        rows.report()
+        sk.selection.summary.print_centers(model, measured)
+        sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
+        if not interruption:  # an interrupted fit has not converged, which needs no warning
+            print_warnings(context, estimator, measured)
+
     write_and_report(
         {
             out: lambda path: sk.save(model, path),
             assignments: lambda path: rows.write(model, path),
             picture: figure_writer(lambda: rows.draw(model)),
-        }
+        },
+        print_results,
     )
     if interruption:
         raise typer.Exit(exit_status())

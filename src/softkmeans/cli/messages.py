@@ -14,6 +14,7 @@ from typer.core import TyperOption
 
 import softkmeans as sk
 
+from .._utils.text import printable
 from ..errors import InputError, Message, Setting, SharedError
 from .distributed import process_rank
 from .options import OPTIONS_BY_PARAMETER
@@ -27,7 +28,7 @@ def options_in_messages(command: Any) -> Iterator[None]:
     would exit silently, with the status of Ctrl-C for SIGTERM, too.
     """
     write_setting, before = _option_writer(command), warnings.formatwarning
-    warnings.formatwarning = lambda warning, *_, **__: f"warning: {_message_of(warning).render(write_setting)}\n"
+    warnings.formatwarning = lambda warning, *_, **__: _line(_message_of(warning).render(write_setting))
     try:
         yield
     except InputError as error:
@@ -45,7 +46,12 @@ def print_warnings(context: typer.Context, estimator: Any, stability: Any = None
     app: Any = context.find_root().command
     write_setting = _option_writer(app.commands["fit"])
     for warning in sk.selection.diagnose(estimator, stability):
-        typer.echo(f"warning: {Message(warning).render(write_setting)}", err=True)
+        typer.echo(_line(Message(warning).render(write_setting)), err=True, nl=False)
+
+
+def _line(warning: str) -> str:
+    """Return the text of a warning as a line, in which names of columns can do nothing."""
+    return f"warning: {printable(warning)}\n"
 
 
 def _option_writer(command: Any) -> Callable[[Setting], str]:

@@ -71,10 +71,14 @@ def write_all(outputs: Mapping[Path, Write]) -> None:
             write(_NamedTemporary(stack.enter_context(atomic_write(path)), path))
 
 
-def write_and_report(outputs: Mapping[Path | None, Write]) -> None:
-    """Write the files whose path is not None, and print their names."""
+def write_and_report(outputs: Mapping[Path | None, Write], print_results: Callable[[], object]) -> None:
+    """Write the files whose path is not None, print the results, and then the files' names.
+
+    Files come first: if the terminal or the pipe fails, no work is lost.
+    """
     requested = {path: write for path, write in outputs.items() if path}
     write_all(requested)
+    print_results()
     for path in requested:
         typer.echo(f"wrote {path}")
 

@@ -12,6 +12,7 @@ import typer
 import softkmeans as sk
 
 from .._utils.checks import check_known
+from .._utils.text import printable
 from ..errors import InputError, Message, Setting
 
 
@@ -38,7 +39,7 @@ def report_rows(table: Any) -> None:
 def report_ignored(names: tuple[str, ...]) -> None:
     """Print the names of columns that are ignored: text, row names, and columns without values."""
     if names:
-        typer.echo(f"ignored columns: {', '.join(name or '(unnamed)' for name in names)}")
+        typer.echo(f"ignored columns: {', '.join(printable(name) or '(unnamed)' for name in names)}")
 
 
 def standardize(table: Any, scale: str) -> tuple[Any, Any]:

@@ -86,16 +86,20 @@ def select(
             random_state=seed,
             on_fit=_bar_updater(bar, ks[-1]),
         )
-    report_rows(data)
-    sk.selection.summary.print_columns(_score_table(selection))
-    sk.selection.summary.print_figures(_summary(selection))
-    print_warnings(context, selection.model)
+
+    def print_results() -> None:
+        report_rows(data)
+        sk.selection.summary.print_columns(_score_table(selection))
+        sk.selection.summary.print_figures(_summary(selection))
+        print_warnings(context, selection.model)
+
     write_and_report(
         {
             out: lambda path: sk.save(_pipeline(scaler, selection.model), path),
             table: lambda path: sk.data.write_table(path, selection.scores),
             picture: figure_writer(lambda: sk.plots.SelectionDisplay.from_selection(selection)),
-        }
+        },
+        print_results,
     )
 
 

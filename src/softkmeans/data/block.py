@@ -45,8 +45,8 @@ class RowScaling(Protocol):
     @property
     def scale(self) -> float: ...  # noqa: D102
 
-    def transform(self, x: Tensor) -> Tensor:
-        """Center, scale and embed rows (m, d)."""
+    def transform(self, x: Tensor, start: int = 0) -> Tensor:
+        """Center, scale and embed rows (m, d); ``start`` is the number of the first one, for messages."""
         ...
 
 
@@ -82,7 +82,7 @@ class Block:
     def x(self) -> Tensor:
         """The rows (m, d), converted, centered and scaled."""
         x = self._convert(self.rows)
-        return x if self.scaling is None else self.scaling.transform(x)
+        return x if self.scaling is None else self.scaling.transform(x, self.start)
 
     @property
     def is_sparse(self) -> bool:

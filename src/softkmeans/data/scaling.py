@@ -93,8 +93,15 @@ class Scaling(NamedTuple):
             raise InputError(problem, hint="rescale the data")
         return cls(distance, median, scale)
 
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor, start: int = 0) -> Tensor:
         """Center and scale rows or centers (m, d) in the data's units, and embed them for the distance.
+
+        Parameters
+        ----------
+        x : Tensor (m, d)
+            The rows.
+        start : int
+            Number of the first row, for messages.
 
         Raises
         ------
@@ -103,9 +110,9 @@ class Scaling(NamedTuple):
         """
         z = self.distance.embed((x - self.shift) / self.scale)
         if not self.distance.translates and not z.any(-1).all():
-            n_zero = int((~z.any(-1)).sum())
-            problem = f"the {self.distance.name} distance compares directions, but at least {n_zero} rows are all zeros"
-            raise InputError(problem, hint="drop these rows")
+            row, name = start + int((~z.any(-1)).nonzero()[0]), self.distance.name
+            problem = f"row {row} is all zeros (counted from 0), but the {name} distance compares directions"
+            raise InputError(problem, hint="drop such rows")
         return z
 
     def inverse_transform(self, c: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
 from .._utils.random import draw_seed
+from ..checkpoint.resume import as_callbacks
 from ..data.block import as_tensor
 from ..data.convert import Array, as_source, floating_dtype, like
 from ..data.distributed.dask_source import map_partitions
@@ -359,7 +360,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         """Return the options of a fit."""
         return RunOptions(
             random_state=self._seed(source),
-            callbacks=[*verbose_callbacks(self.verbose), *(self.callbacks or ())],
+            callbacks=[*verbose_callbacks(self.verbose), *as_callbacks(self.callbacks)],
             checkpoint=self.checkpoint,
             resume=self.resume,
         )

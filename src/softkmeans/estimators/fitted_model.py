@@ -41,8 +41,8 @@ class _OverflowCheckedScaling(Scaling):
     """A scaling that rejects rows whose squares would overflow."""
 
     @override
-    def transform(self, x: Tensor) -> Tensor:
-        z = super().transform(x)
+    def transform(self, x: Tensor, start: int = 0) -> Tensor:
+        z = super().transform(x, start)
         if not z.abs().max() <= MAX_SCALED_VALUE:
             raise InputError(
                 f"rows are more than {MAX_SCALED_VALUE:g} times the centers' spread away from the centers",

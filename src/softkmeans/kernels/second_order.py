@@ -39,7 +39,7 @@ class Centering:
     embeds: bool
     scale: float = 1.0
 
-    def transform(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor, start: int = 0) -> Tensor:
         """Embed and center rows (m, d)."""
         return (self.distance.embed(x) if self.embeds else x) - self.shift
 

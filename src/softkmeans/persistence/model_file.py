@@ -196,6 +196,8 @@ def _to_json(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
     """Convert a parameter to JSON; add an array to the tensors; warn if the parameter can't be saved."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
+    if name == "callbacks" and isinstance(value, list | tuple) and not value:
+        return None  # the default, which means the same
     if isinstance(value, np.integer | np.floating | np.bool_):
         return value.item()
     if isinstance(value, Real):

@@ -20,6 +20,7 @@ __all__ = [
     "space_out",
 ]
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -199,9 +200,12 @@ def space_out(values: Array, gap: float) -> NDArray[np.float64]:
 def label_clusters(ax: Axes, middles: Array, height: float, numbers: Any) -> None:
     """Label clusters by their numbers beside their rows, which extend from 0 down to `height`.
 
-    Labels of thin clusters are moved apart so that they do not overlap.
+    Labels of thin clusters are moved apart so that they do not overlap. If there is no room for all, only every second
+    label is drawn, or every third, and so on.
     """
     line = 1.4 * font_manager.FontProperties(size=plt.rcParams["ytick.labelsize"]).get_size_in_points()
     gap = line / 72 * ax.figure.dpi / (0.85 * ax.get_window_extent().height)  # 15 % are for axis labels
-    ax.set_yticks(height * space_out(middles / height, gap), labels=[str(i) for i in numbers])
+    step = max(1, math.ceil(len(middles) * gap))
+    positions, numbers = middles[::step] / height, list(numbers)[::step]
+    ax.set_yticks(height * space_out(positions, gap), labels=[str(i) for i in numbers])
     ax.tick_params(axis="y", length=0)

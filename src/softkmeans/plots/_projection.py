@@ -24,6 +24,7 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from .._utils.text import printable
 from ..errors import InputError, Message, Setting
 from ._axes import Array, Style, as_memberships, axes
 from ._colors import separate_discs
@@ -90,9 +91,11 @@ def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) 
         box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
         width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
     ax, figure = axes(ax, (width, height / 2 if ylabel is None else height))
-    ax.set(xlabel=xlabel, ylabel=ylabel, aspect="equal" if equal else "auto")
+    ax.set_aspect("equal" if equal else "auto")
+    ax.set_xlabel(printable(xlabel), parse_math=False)  # a name may contain dollar signs
+    ax.set_ylabel("jitter" if ylabel is None else printable(ylabel), parse_math=False)
     if ylabel is None:
-        ax.set(ylabel="jitter", yticks=[], ylim=(-1.3, 1.3))
+        ax.set(yticks=[], ylim=(-1.3, 1.3))
     return ax, figure
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._utils.text import printable
 from ..data.block import Block, as_tensor
 from ..data.source import BlockSource, Source
 from ..distances import as_distance
@@ -129,5 +130,7 @@ def _warn_of_features(rows: LikelihoodRows, is_affected: NDArray[np.bool_], text
 
 def _subject(names: list[str]) -> str:
     """Return names of features as the subject of a sentence, with "has" or "have"."""
-    shown = ", ".join(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
+    shown = ", ".join(map(printable, names[:MAX_NAMES])) + (
+        f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    )
     return f"feature {shown} has" if len(names) == 1 else f"features {shown} have"

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
+from .._utils.text import printable
 from ..estimators.pipeline import Model, centers_in_data_units, feature_names, split_pipeline
 from ..temperature import as_temperature
 from .diagnostics import diagnose
@@ -131,7 +132,7 @@ def print_figures(rows: Mapping[str, str]) -> None:
     >>> print_figures({"temperature": "2"})
     temperature  2
     """
-    print(_figures(rows))  # noqa: T201 -- meant for standard output
+    print(_figures(rows), flush=True)  # noqa: T201 -- meant for standard output
 
 
 def print_centers(model: Model, stability: Stability | None = None) -> None:
@@ -153,7 +154,7 @@ def print_centers(model: Model, stability: Stability | None = None) -> None:
     cluster  size  feature 0
     ...
     """
-    print(_centers(model, stability))  # noqa: T201 -- meant for standard output
+    print(_centers(model, stability), flush=True)  # noqa: T201 -- meant for standard output
 
 
 def print_columns(columns: Mapping[str, Sequence[str]] | Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -171,14 +172,14 @@ def print_columns(columns: Mapping[str, Sequence[str]] | Sequence[tuple[str, Seq
     ...
     """
     pairs = list(columns.items()) if isinstance(columns, Mapping) else columns
-    print(_table([name for name, _ in pairs], [cells for _, cells in pairs]))  # noqa: T201 -- meant for standard output
+    print(_table([name for name, _ in pairs], [cells for _, cells in pairs]), flush=True)  # noqa: T201 -- meant for standard output
 
 
 def _figures(rows: Mapping[str, str]) -> str:
     """Return the text of `print_figures`."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(printable(name), printable(value))
     return _text(table)
 
 
@@ -211,9 +212,9 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     """Return a table with a header as text."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left")
+        table.add_column(printable(head), justify="right" if number else "left")
     for row in zip(*columns, strict=True):
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     return _text(table)
 
 
