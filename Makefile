@@ -1,5 +1,6 @@
 # make demo         set up .venv, then run data -> Adam training -> picture
-# make test         set up .venv and run every test
+# make test         set up .venv and run every test but the thorough ones
+# make test-thorough  run the tests that take long: more cases of kinds that `make test` covers
 # make test-fast    run the tests that are quick and start no processes: a minute
 # make test-lowest  run every test with the lowest allowed versions of the dependencies, in .venv-lowest
 # make test-newest  run every test with the newest versions, in .venv-newest
@@ -24,7 +25,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-lowest test-newest test-gpu coverage fuzz lint docs bench pins wheel hooks clean
+.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu coverage fuzz lint docs bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -34,10 +35,13 @@ PYTEST := -m pytest -n 2
 ONE_THREAD := OMP_NUM_THREADS=1
 
 test: .venv/installed-dev
-	$(ONE_THREAD) $(BIN)/python $(PYTEST)
+	$(ONE_THREAD) $(BIN)/python $(PYTEST) -m "not thorough"
+
+test-thorough: .venv/installed-dev
+	$(ONE_THREAD) $(BIN)/python $(PYTEST) -m thorough
 
 test-fast: .venv/installed-dev
-	$(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m "not slow and not process"
+	$(ONE_THREAD) $(BIN)/python $(PYTEST) tests -m "not slow and not process and not thorough"
 
 # Old versions call functions of other packages that are deprecated by now.
 test-lowest: .venv-lowest/installed

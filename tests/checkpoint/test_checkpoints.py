@@ -16,6 +16,7 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
+from helpers.marks import but_thorough
 from helpers.signals import handle_ctrl_c
 from helpers.streams import Stream
 from helpers.waiting import HANG_SECONDS
@@ -195,7 +196,7 @@ LONG_FITS = {name: {"solver": name, "temperature": 4.0} for name in ("auto", "em
 @pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
-@pytest.mark.parametrize("name", LONG_FITS)
+@pytest.mark.parametrize("name", but_thorough(LONG_FITS, ["auto", "restarts", "local search", "schedule"]))
 def test_killed_at_random_moments(name, tmp_path):
     """Kill the fit with SIGKILL, which can't be handled, at twenty random moments; each time it continues."""
     settings = {"n_clusters": 20, "random_state": 0, "tol": 0, "max_iter": 150} | LONG_FITS[name]
@@ -256,7 +257,9 @@ class Patient(Em):
 @pytest.mark.filterwarnings("ignore:.*centers coincide")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fit did not converge")
-@pytest.mark.parametrize("solver", [Patient(), "adam", "online"])
+@pytest.mark.parametrize(
+    "solver", ["online", *(pytest.param(solver, marks=pytest.mark.thorough) for solver in (Patient(), "adam"))]
+)
 def test_checkpoints_do_not_grow_with_the_passes(solver, tmp_path):
     sizes = []
     for n_passes in (10, 100, 800):

@@ -138,6 +138,7 @@ def test_rows_that_are_too_long_are_refused(tmp_path, case, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.process
 @pytest.mark.parametrize("option", ["--stream", "--no-stream"])
 @pytest.mark.parametrize("rows", [["1" + ",2" * 10_999, "3" + ",4" * 10_999], ["1,2"]], ids=["wide", "uneven"])

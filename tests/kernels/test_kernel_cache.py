@@ -522,6 +522,7 @@ def test_as_a_user_without_a_home():
 
 
 @as_root
+@pytest.mark.thorough
 @pytest.mark.process
 def test_as_a_user_with_the_cache_of_another(public_folder):
     cache_home = public_folder / "cache"

@@ -660,8 +660,15 @@ def test_the_second_derivative_is_right_where_a_row_is_on_a_centroid(monkeypatch
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dynamo", [True, False])
-@pytest.mark.parametrize("options", [{}, {"noise_distance": 2.0}, {"temperature": [0.5, 1.0, 2.0]}], ids=str)
-@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(
+    ("distance", "options"),
+    [
+        *((name, {}) for name in DISTANCES),
+        ("sqeuclidean", {"noise_distance": 2.0}),
+        ("cosine", {"temperature": [1, 2, 3]}),
+    ],
+    ids=str,
+)
 def test_onnx_of_a_network(tmp_path, distance, options, dynamo):
     onnxruntime = pytest.importorskip("onnxruntime")
     network = torch.nn.Sequential(

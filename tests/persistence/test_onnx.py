@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from helpers.marks import but_thorough
 from softkmeans import FuzzyCMeans, InputError, MissingExtraError, SoftKMeans, SoftKMeansLayer, export_onnx, save
 from softkmeans.distances import DISTANCES, Distance
 
@@ -101,8 +102,14 @@ def wide(model, rows):
     return weight / weight.sum(1, keepdims=True)
 
 
+USUAL = [
+    "cosine, cold", "sqeuclidean, far from zero", "euclidean, float32 far from zero", "one feature", "many clusters",
+    "a pair of centers", "pipeline", "a spherical mixture", "noise", "fuzzy with noise", "float16",
+]  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", but_thorough(CASES, USUAL))
 def test_onnx_runtime_agrees_with_the_model(case, tmp_path):
     model, rows = CASES[case]()
     export_onnx(model, tmp_path / "model.onnx")

@@ -368,6 +368,7 @@ def run(*arguments, cwd):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.process
 def test_the_command_line_takes_every_toy(tmp_path):
     write_table(tmp_path / "iris.csv", dict(zip("abcd", IRIS.T, strict=True)))
@@ -411,6 +412,7 @@ def test_the_command_line_takes_a_toy_format(stream, tmp_path, toys):
     np.testing.assert_array_equal(read_table(tmp_path / "b.jsonl", columns=["label"]).x[:, 0], expected.labels_)
 
 
+@pytest.mark.thorough
 @pytest.mark.process
 def test_the_command_line_says_what_a_toy_format_lacks(tmp_path):
     (tmp_path / "t.blank").write_text("1 2\n3 4\n5 7\n")

@@ -38,6 +38,8 @@ from .second_order import Centering, Direction, Inputs
 from .second_order import hessian_product as hessian_product_of
 from .second_order import membership_gradient as membership_gradient_of
 
+MAX_PIECE_ENTRIES = 2**22  # memberships computed at a time, 32 MB in float64
+
 _LIBRARY: Any = torch.library.Library("softkmeans", "DEF")  # type: ignore[no-untyped-call]
 
 
@@ -103,7 +105,8 @@ def _memberships(inputs: Inputs) -> Tensor:
     """Implement `memberships`."""
     block, logits = _prepare(inputs)
     dtype, k = inputs.x.dtype, len(logits.c)
-    parts = (dispatch.assign(piece, *logits[:-1]).to(dtype) for piece in block.pieces(k))
+    pieces = block.split(max(1, MAX_PIECE_ENTRIES // k))
+    parts = (dispatch.assign(piece, *logits[:-1]).to(dtype) for piece in pieces)
     return join(parts, len(block)) if len(block) else inputs.x.new_empty(0, k)
 
 
