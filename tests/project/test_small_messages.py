@@ -1,6 +1,8 @@
 """Messages for small mistakes name the row, the parameter and the remedy; there are none if nothing is wrong."""
 
 import itertools
+import subprocess
+import sys
 import warnings
 
 import matplotlib as mpl
@@ -38,6 +40,35 @@ def test_no_callbacks_are_the_default(tmp_path, callbacks):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save(SoftKMeans(2, callbacks=callbacks, random_state=0).fit(X), tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.PICKLE", "model.joblib", "model.pt", "model.onnx", "model.json"])
+def test_a_file_name_of_another_format_is_refused(tmp_path, name):
+    model = SoftKMeans(2, random_state=0).fit(X)
+    with pytest.raises(InputError, match=r"but the file would hold safetensors: use \.safetensors"):
+        save(model, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    save(model, tmp_path / "model.v2.safetensors")
+    save(model, tmp_path / "model")
+
+
+@pytest.mark.process
+def test_everything_can_be_imported_without_matplotlib():
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+from softkmeans import *
+SoftKMeans, SoftKMeansLayer, make_blobs, select_n_clusters
+import softkmeans
+assert "plots" in dir(softkmeans)
+try:
+    softkmeans.ClusterDisplay
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "matplotlib" in done.stdout
 
 
 @pytest.mark.slow

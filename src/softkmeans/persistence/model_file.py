@@ -66,6 +66,25 @@ PARAMETER_REGISTRIES: dict[str, Registry[Any]] = {
 PREDICTION_PARAMETERS = ("assignment", "distance")  # another value would give other predictions
 ARRAY_PARAMETERS = ("init", "temperature", "priors", "frozen")  # parameters that may be arrays
 FIT_PARAMETERS = ("checkpoint", "resume")  # parameters of a fit, which are not saved
+# Suffixes of models in other formats.
+OTHER_SUFFIXES = frozenset(
+    {
+        ".bin",
+        ".ckpt",
+        ".dill",
+        ".h5",
+        ".hdf5",
+        ".joblib",
+        ".json",
+        ".onnx",
+        ".p",
+        ".pickle",
+        ".pkl",
+        ".pt",
+        ".pt2",
+        ".pth",
+    }
+)
 SCALER_ATTRIBUTES = ("mean_", "scale_", "var_")
 # Errors that reading an inconsistent file raises.
 DAMAGE_ERRORS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -84,7 +103,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the model has another type, its distance or assignment rule can't be saved, or the file can't be written.
+        If the model has another type, its distance or assignment rule can't be saved, the file's name ends like that of
+        another format, such as ``.pkl``, or the file can't be written.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -104,6 +124,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     ...     load(Path(folder) / "model.safetensors").predict([[4.0]])
     array([1])
     """
+    _check_suffix(path)
     scaler, estimator = split_pipeline(model)
     check_is_fitted(estimator)
     attributes = vars(estimator)
@@ -187,6 +208,14 @@ def load(path: str | os.PathLike[str]) -> Model:
         Message(f"{path} needs ", unregistered, ", which is not registered"),
         hint="import the module that registers it; the command line does so with --plugin",
     )
+
+
+def _check_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError for a file name that promises another format."""
+    suffix = Path(path).suffix
+    if suffix.lower() in OTHER_SUFFIXES:
+        hint = "use .safetensors; softkmeans.export_onnx writes .onnx files"
+        raise InputError(f"{path} ends with {suffix}, but the file would hold safetensors", hint=hint)
 
 
 _NOT_SAVED = object()
