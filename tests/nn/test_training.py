@@ -57,7 +57,7 @@ def plain_loop(objective, distance, learn):
     [
         *[("free_energy", False, solver) for solver in ("adam", "em", "lbfgs")],
         *[("nll", True, solver) for solver in ("adam", "em", "lbfgs")],
-        *[("nll", False, solver) for solver in ("adam", "em", "lbfgs")],
+        *[pytest.param("nll", False, solver, marks=pytest.mark.thorough) for solver in ("adam", "em", "lbfgs")],
         ("distortion", False, "adam"),
     ],
 )

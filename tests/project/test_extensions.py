@@ -397,7 +397,7 @@ def test_the_command_line_takes_every_toy(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
+@pytest.mark.parametrize("stream", ["--stream", pytest.param("--no-stream", marks=pytest.mark.thorough)])
 def test_the_command_line_takes_a_toy_format(stream, tmp_path, toys):
     write_table(tmp_path / "iris.jsonl", dict(zip("abcd", IRIS.T, strict=True)))
     expected = SoftKMeans(3, random_state=0).fit(IRIS)
