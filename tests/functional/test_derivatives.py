@@ -271,6 +271,29 @@ def test_compiled_gradients_equal_the_definition(loss, size, distance, dtype, rt
             assert (one.double() - other).abs().max() <= rtol * other.abs().max()
 
 
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("distance", ["sqeuclidean", "cosine"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_compiled_products_with_the_hessian_equal_the_definition(loss, size, distance, dtype, rtol):
+    x, c = large(*size, dtype)
+    w = torch.rand(len(x), generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(dtype)
+    spread = float(distances(x[:200].double(), c.double(), distance).mean())
+    t = torch.tensor(0.3 * spread, dtype=torch.float64)
+    direction = torch.randn(c.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+
+    def product(function, x, c, t, w):
+        leaves = [c.clone().requires_grad_(), t.clone().requires_grad_()]
+        gradient = torch.autograd.grad(function(x, *leaves, w), leaves, create_graph=True)
+        along = (gradient[0] * direction.to(c.dtype)).sum() + 0.3 * gradient[1]
+        return torch.autograd.grad(along, leaves)
+
+    ours, definition = pairs(loss, distance)
+    found, expected = product(ours, x, c, t, w), product(definition, x.double(), c.double(), t, w.double())
+    for one, other in zip(found, expected, strict=True):
+        assert (one.double() - other).abs().max() <= 5 * rtol * other.abs().max()
+
+
 @pytest.mark.parametrize("loss", ["free_energy", "distortion"])
 def test_cotangents_of_both_signs(loss):
     x, c = large(*SIZES[0], torch.float32)

@@ -29,7 +29,7 @@ def arguments(op, dtype=torch.float64, distance="sqeuclidean", noise=None, weigh
     weights = draw(N) if weighted else None
     inputs = [draw(N, D, of=dtype), draw(K, D, of=dtype), 1 + draw(k), draw(k), weights, noise, distance, False, False]
     if op is operators.hessian_product:
-        inputs += [draw(N, D), draw(K, D), draw(k), draw(k), draw(N)]
+        inputs += [True, draw(N, D), draw(K, D), draw(k), draw(k), draw(N)]
     if op is operators.membership_gradient:
         inputs += [draw(N, K).softmax(1) / (1 if noise is None else 2), draw(N, K)]
     return tuple(inputs)
@@ -82,3 +82,15 @@ def test_inputs_are_not_changed(op):
     op(*given)
     for one, other in zip(given, before, strict=True):
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def test_parts_of_rows_are_left_out_if_they_are_not_needed():
+    given = list(arguments(operators.hessian_product))
+    expected = operators.hessian_product(*given)
+    given[9] = False
+    found = operators.hessian_product(*given)
+    empty = operators.hessian_product(*(part.to("meta") if isinstance(part, torch.Tensor) else part for part in given))
+    for one, other, shape in zip(found[1:4], expected[1:4], empty[1:4], strict=True):
+        assert torch.equal(one, other)
+        assert one.shape == shape.shape
+    assert found[0].shape == found[-1].shape == empty[0].shape == empty[-1].shape == (0,)

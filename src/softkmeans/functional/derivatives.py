@@ -225,7 +225,7 @@ class RowValues(_RowValues):
 
 def _row_derivatives(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, direction: Any, kind: Kind) -> Tensor:
     """Return the derivative (n,) of each row's value in a direction in x, c, beta and b; None is a part of zeros."""
-    derivatives: Tensor = _hessian_product((x, c, beta, b, None), (*direction, None), kind)[-1]
+    derivatives: Tensor = _hessian_product((x, c, beta, b, None), (*direction, None), kind, needs_rows=True)[-1]
     return derivatives
 
 
@@ -254,7 +254,8 @@ class _Gradient(Function):
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
         direction = (cotangents[0] if ctx.needs_x else None, *cotangents[1:], None)
-        products = _hessian_product(inputs, direction, ctx.kind)
+        needs_rows = ctx.needs_input_grad[0] or ctx.needs_input_grad[4]
+        products = _hessian_product(inputs, direction, ctx.kind, needs_rows=needs_rows)
         parts = [
             part.to(of) if of is not None and needed else None
             for part, of, needed in zip(products, inputs, ctx.needs_input_grad, strict=False)
@@ -269,17 +270,17 @@ class Gradient(_Gradient):
     @override
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, ...]:
         x, *_ = inputs = ctx.saved_tensors
-        of_x, *others, _ = _hessian_product(inputs, tangents[:5], ctx.kind)
+        of_x, *others, _ = _hessian_product(inputs, tangents[:5], ctx.kind, needs_rows=ctx.needs_x)
         return (of_x.to(x.dtype) if ctx.needs_x else x.new_empty(0)), *others
 
 
-def _hessian_product(inputs: Any, direction: Any, kind: Kind) -> tuple[Tensor, ...]:
-    """Return the product of the Hessian of V with a direction, for x, c, beta, b and w."""
+def _hessian_product(inputs: Any, direction: Any, kind: Kind, *, needs_rows: bool) -> tuple[Tensor, ...]:
+    """Return the product of the Hessian of V with a direction; without needs_rows, the parts of x and w are empty."""
     x, c, beta, b, w = inputs
     of_x, of_c, of_beta, of_b, of_w = direction
     parts = zip((c, beta, b), (of_c, of_beta, of_b), strict=True)
     filled = [torch.zeros_like(part) if d is None else d for part, d in parts]
-    products: tuple[Tensor, ...] = _HessianProduct.apply(x, c, beta, b, w, *kind, of_x, *filled, of_w)
+    products: tuple[Tensor, ...] = _HessianProduct.apply(x, c, beta, b, w, *kind, needs_rows, of_x, *filled, of_w)
     return products
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "accumulate_distortion",
     "assign",
     "distances",
+    "hessian_product",
     "lognorm",
     "min_distances",
     "nearest",
@@ -124,6 +125,25 @@ def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor
         rule,
     )  # fmt: skip
     return gradient
+
+
+def hessian_product(
+    block: Block, logits: Logits, direction: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return the product of the Hessian of the log-partition functions with a direction in c, beta and b.
+
+    None if the compiled kernels do not serve it: the reference, `second_order`, takes rows that are not prepared.
+    """
+    c, beta, b, distance, rule, _ = logits
+    products: tuple[Tensor, Tensor, Tensor] | None = _dispatch(
+        block, c, distance, beta,
+        lambda api: api.hessian_product(
+            block, c, beta, b, distance, direction, signed=_has_negative_weights(block)
+        ),
+        lambda: None,
+        rule,
+    )  # fmt: skip
+    return products
 
 
 def _has_negative_weights(block: Block) -> bool:

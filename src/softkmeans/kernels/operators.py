@@ -96,9 +96,21 @@ def _row_gradient(inputs: Inputs) -> Tensor:
     return dispatch.row_gradient(block, logits, of_distortion=inputs.of_distortion).to(inputs.x.dtype)
 
 
-def _hessian_product(inputs: Inputs, *direction: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _hessian_product(
+    inputs: Inputs, needs_rows: bool, *direction: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Implement `hessian_product`."""
-    return hessian_product_of(inputs, Direction(*direction))
+    along, products = Direction(*direction), None
+    if not needs_rows and along.x is None and along.weights is None and not inputs.of_distortion:
+        of_c, of_beta, of_b = (part.detach().to(inputs.dtype) for part in along[1:4])
+        products = dispatch.hessian_product(*_prepare(inputs), (of_c, of_beta, of_b))
+    if products is None:
+        of_x, *others, of_w = hessian_product_of(inputs, along)
+        if needs_rows:
+            return of_x, others[0], others[1], others[2], of_w
+        products = others[0], others[1], others[2]
+    empty = inputs.x.new_empty(0, dtype=inputs.dtype)
+    return empty, *products, empty.clone()
 
 
 def _memberships(inputs: Inputs) -> Tensor:
@@ -130,9 +142,11 @@ def _empty_row_gradient(x: Tensor, *_: Any) -> Tensor:
     return x.new_empty(x.shape)
 
 
-def _empty_hessian_product(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    dtype = _sum_dtype(x)
-    return (*(x.new_empty(part.shape, dtype=dtype) for part in (x, c, beta, b)), x.new_empty(len(x), dtype=dtype))
+def _empty_hessian_product(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, *more: Any) -> tuple[Tensor, ...]:
+    dtype, needs_rows = _sum_dtype(x), more[N_INPUTS - 4]
+    of_x, of_w = (x.shape, (x.shape[0],)) if needs_rows else ((0,), (0,))
+    parts = (x.new_empty(part.shape, dtype=dtype) for part in (c, beta, b))
+    return x.new_empty(of_x, dtype=dtype), *parts, x.new_empty(of_w, dtype=dtype)
 
 
 def _empty_membership_gradient(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, ...]:
@@ -200,10 +214,11 @@ row_values = _define("row_values", "", "Tensor", _row_values, _empty_row_values)
 row_gradient = _define("row_gradient", "", "Tensor", _row_gradient, _empty_row_gradient)
 
 # Return the product of the Hessian of the weighted sum of the values, a function of x, c, beta, b and the weights, with
-# a direction: one part for each argument; the last one is the derivative of each row's value in the direction.
+# a direction: one part for each argument; the last one is the derivative of each row's value in the direction. Without
+# needs_rows, the parts for x and the weights are empty.
 hessian_product = _define(
     "hessian_product",
-    ", Tensor? along_x, Tensor along_c, Tensor along_beta, Tensor along_b, Tensor? along_weights",
+    ", bool needs_rows, Tensor? along_x, Tensor along_c, Tensor along_beta, Tensor along_b, Tensor? along_weights",
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
     _hessian_product,
     _empty_hessian_product,

@@ -13,6 +13,7 @@ __all__ = [
     "accumulate",
     "accumulate_distortion",
     "assign",
+    "hessian_product",
     "min_distances",
     "row_gradient",
     "unsupported_feature",
@@ -32,7 +33,7 @@ from ...data.block import Block
 from ...distances import Distance
 from ...model.assignment import AssignmentRule
 from ...model.stats import DistortionStats, Stats
-from .arguments import AccumulateArguments, DistortionArguments, MinDistancesArguments
+from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
 from .prepare import (
     COMPILED_DISTANCES,
@@ -41,6 +42,7 @@ from .prepare import (
     OutOfRangeError,
     PreparedPass,
     check_distances,
+    direction_arrays,
     prepare_pass,
 )
 from .strips import join_strips
@@ -168,6 +170,48 @@ def _stats(
         ),
         n=torch.tensor(n, dtype=torch.float64, device="cpu"),
     )
+
+
+def hessian_product(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    direction: tuple[Tensor, Tensor, Tensor],
+    *,
+    signed: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the product of the Hessian of the summed log-partition functions with a direction in c, beta and b.
+
+    The rows and their weights do not move.
+
+    Raises
+    ------
+    OutOfRangeError
+        If squares overflow in float64.
+    """
+    v, of_beta, of_b = (part.numpy() for part in direction)
+
+    def run(bits: int) -> tuple[Tensor, Tensor, Tensor]:
+        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        factor, bias, natural_beta = prepared.distance_factor, prepared.bias, prepared.beta
+        prepared = prepared._replace(arrays=prepared.arrays | direction_arrays(prepared, c.numpy(), v, of_beta, of_b))
+        if signed:
+            prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
+        chunks = PassOverChunks("hessian_product", block, prepared)
+        totals = chunks.run()
+        weight = chunks.total(totals, AccumulateArguments.weight_total)
+        slope = chunks.total(totals, HessianArguments.slope_total)
+        biased = chunks.total(totals, HessianArguments.slope_distortion_total)
+        counts = -factor * of_beta * weight - natural_beta * slope  # of the weighted sums
+        sums = _weighted_sum(chunks, totals) + counts[:, None] * prepared.origin
+        chunks.free(totals)
+        of_c = 2 * (counts[:, None] * c.numpy() - sums - (natural_beta * weight)[:, None] * v)
+        parts = of_c, -factor * (biased - bias * slope), slope
+        return torch.from_numpy(parts[0]), torch.from_numpy(parts[1]), torch.from_numpy(parts[2])
+
+    return _with_enough_range(block, run)
 
 
 def row_gradient(

@@ -14,11 +14,13 @@ __all__ = [
     "AssignArguments",
     "DistortionArguments",
     "DistortionGradientArguments",
+    "HessianArguments",
     "MembershipArguments",
     "MinDistancesArguments",
     "PassArguments",
     "PassNumbers",
     "RowGradientArguments",
+    "SlopeArguments",
     "round_up",
 ]
 
@@ -187,18 +189,17 @@ class MembershipArguments(PassArguments):
     ----------
     n_near : Variable
         The length of ``near_list`` for the current panel.
-    of_distortion : bool
-        Whether the objective is the distortion, whose gradient has the weights q = r - β r (d - mean) in place of the
-        memberships r; the mean of a row's distances d is weighted by r.
+    has_slopes : bool
+        Whether there are slopes s = r (e - mean), such as those of the distortion, for which e is the distance.
     """
 
-    of_distortion: bool = False
+    has_slopes: bool = False
 
     cutoff = Scratch(FLOAT, lambda p: (p.k,), "how far above dist_limit a distance may be before it is skipped")
     near_list = Scratch(INT64, lambda p: (PANEL_REGISTERS * p.k + 1,), "entries of sparse.find_near")
     resp = Scratch(FLOAT, lambda p: (p.k, p.panel_rows), "memberships: unnormalized, later normalized and weighted")
     resp_totals = Scratch(FLOAT, lambda p: (p.tile_rows,), "sums of each row's unnormalized memberships")
-    mean_excess = Scratch(FLOAT, lambda p: (p.panel_rows,), "mean of a row's distances, above min_dist")
+    mean_excess = Scratch(FLOAT, lambda p: (p.panel_rows,), "mean of a row's e; of distances, above min_dist")
 
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
         super().__init__(code, parameters)
@@ -235,16 +236,34 @@ class AccumulateArguments(MembershipArguments):
     )
 
 
-class DistortionArguments(AccumulateArguments):
-    """The arguments of `kernels.accumulate_distortion`, whose weighted sums are those of q."""
+class SlopeArguments(AccumulateArguments):
+    """The arguments of kernels that sum slopes s = r (e - mean), too; the mean of a row's e is weighted by r."""
 
-    of_distortion = True
+    has_slopes = True
 
     slope_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "slope_total of the tile, a sum for each lane")
     slope_distortion_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "slope_distortion_total of the tile, by lanes")
 
-    slope_total = Sum(lambda p: (p.k,), "Σ w s, where s = r (d - mean)")
-    slope_distortion_total = Sum(lambda p: (p.k,), "Σ w s d")
+    slope_total = Sum(lambda p: (p.k,), "Σ w s")
+    slope_distortion_total = Sum(
+        lambda p: (p.k,), "Σ w s d; in hessian_product Σ w (s d + r d'), d' along the direction"
+    )
+
+
+class DistortionArguments(SlopeArguments):
+    """The arguments of `kernels.accumulate_distortion`: e is the distance d, and weighted sums are those of q."""
+
+
+class HessianArguments(SlopeArguments):
+    """The arguments of `kernels.hessian_product`: e is the derivative of a logit along a direction."""
+
+    direction_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 v, by groups of four centers")
+    direction_terms = Input(FLOAT, lambda p: (p.padded_k,), "2 c v")
+    direction_b = Input(FLOAT, lambda p: (p.padded_k,), "the direction of b, less direction_beta bias")
+    direction_beta = Input(FLOAT, lambda p: (p.padded_k,), "minus the direction of beta, for squared distances")
+
+    dist_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of dist along the direction")
+    logit_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of the logits")
 
 
 class RowGradientArguments(MembershipArguments):
@@ -260,7 +279,7 @@ class RowGradientArguments(MembershipArguments):
 class DistortionGradientArguments(RowGradientArguments):
     """The arguments of `kernels.row_gradient_distortion`."""
 
-    of_distortion = True
+    has_slopes = True
 
 
 class AssignArguments(MembershipArguments):

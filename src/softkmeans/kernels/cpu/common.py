@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
-from .arguments import AccumulateArguments, MembershipArguments
+from .arguments import AccumulateArguments, HessianArguments, MembershipArguments
 from .panels import MAX_DISTANCE, check_range, register_starts, variables
 from .strips import split_features
 
@@ -44,13 +44,22 @@ def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
         t.objective_sums[i] = t.objective_sums[i] + code.sum_lanes(lane_sums)
 
 
-def centered_distance(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
-    """Return a register of distances to cluster q, less each row's mean distance; ``p``: position in the panel."""
-    return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q] - t.mean_excess.load(p)
+def excess(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
+    """Return a register of e for cluster q: the distances above each row's smallest one, or derivatives of logits."""
+    if isinstance(t, HessianArguments):
+        return t.logit_slopes.load(at)
+    return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q]
 
 
-def gradient_weight(code: Code, t: MembershipArguments, r: Value, slope: Value) -> Value:
-    """Return q = r - β s, by which rows count in the gradient of the distortion; s = r (d - mean)."""
+def centered(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
+    """Return a register of e less each row's mean; ``p`` is the position in the panel."""
+    return excess(code, t, q, at, p) - t.mean_excess.load(p)
+
+
+def gradient_weight(code: Code, t: MembershipArguments, q: Value, r: Value, slope: Value) -> Value:
+    """Return by how much a row counts in the weighted sums: q = r - β s, or its derivative along a direction."""
+    if isinstance(t, HessianArguments):
+        r = r * t.direction_beta[q]
     return r - slope * (t.beta * math.log(2))
 
 

@@ -6,11 +6,12 @@ from ..compiler import Code, Value
 from .arguments import (
     PANEL_REGISTERS,
     AccumulateArguments,
-    DistortionArguments,
+    HessianArguments,
     MembershipArguments,
     RowGradientArguments,
+    SlopeArguments,
 )
-from .common import centered_distance, gradient_weight, strips
+from .common import centered, excess, gradient_weight, strips
 from .panels import add_to, features, load_panel, product, register_starts, variables
 
 
@@ -33,7 +34,7 @@ def is_cheaper(code: Code, t: MembershipArguments, *, by_row: bool) -> Value:
 def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """Compute the unnormalized memberships 2^(beta (min_dist - dist)) of all clusters, and their sum for each row.
 
-    For the distortion, compute each row's mean distance, too.
+    With slopes, compute each row's mean of e, too.
     """
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
@@ -43,10 +44,10 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
             r = code.exp2((min_dist - dist) * t.beta)
             t.resp.store(q * size + v, r)
             total.set(total + r)
-            if t.of_distortion:
-                moment.set(code.fma(r, (dist - min_dist) - t.bias[q], moment))
+            if t.has_slopes:
+                moment.set(code.fma(r, excess(code, t, q, q * size + v, v), moment))
         t.resp_totals.store(t.panel_start + v, total)
-        if t.of_distortion:
+        if t.has_slopes:
             t.mean_excess.store(v, moment / total)
 
 
@@ -64,14 +65,17 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
             distances = [distance + offset for distance, offset in zip(distances, offsets, strict=True)]
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
         add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
-        if isinstance(t, DistortionArguments):
+        if isinstance(t, SlopeArguments):
             slopes = [
-                r * centered_distance(code, t, q, q * size + v, code.integer(v))
+                r * centered(code, t, q, q * size + v, code.integer(v))
                 for v, r in zip(register_starts(code), resp, strict=True)
             ]
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None) for slope in slopes])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(slopes, distances, strict=True)))
-            resp = [gradient_weight(code, t, r, slope) for r, slope in zip(resp, slopes, strict=True)]
+            if isinstance(t, HessianArguments):
+                dist_slopes = load_panel(code, t.dist_slopes, q * size)
+                add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(resp, dist_slopes, strict=True)))
+            resp = [gradient_weight(code, t, q, r, slope) for r, slope in zip(resp, slopes, strict=True)]
         if with_rows:
             for j in features(code, t):
                 column = load_panel(code, t.columns, j * size)
@@ -84,12 +88,12 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
 def average_centers(code: Code, t: RowGradientArguments) -> None:
     """Compute Σ r c of each row of the panel, unnormalized: by a matrix product, or for few features by columns."""
     size = PANEL_REGISTERS * code.lanes
-    if t.of_distortion:
+    if t.has_slopes:
         for q in code.range(0, t.k):
             for start in register_starts(code):
                 r = t.resp.load(q * size + start)
-                slope = r * centered_distance(code, t, q, q * size + start, code.integer(start))
-                t.resp.store(q * size + start, gradient_weight(code, t, r, slope))
+                slope = r * centered(code, t, q, q * size + start, code.integer(start))
+                t.resp.store(q * size + start, gradient_weight(code, t, q, r, slope))
     if t.few:
         for v in code.range(0, size, code.lanes):
             sums = variables(code, number=t.few)

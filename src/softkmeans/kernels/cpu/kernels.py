@@ -24,9 +24,11 @@ from .arguments import (
     AssignArguments,
     DistortionArguments,
     DistortionGradientArguments,
+    HessianArguments,
     MinDistancesArguments,
     PassArguments,
     RowGradientArguments,
+    SlopeArguments,
 )
 
 A = TypeVar("A", bound=PassArguments)
@@ -69,6 +71,8 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
         common.set_cutoffs(code, t)
         for start in loop_panels(code, t, first, rows):
             compute_distances(code, t)
+            if isinstance(t, HessianArguments):
+                panels.slopes_along_direction(code, t)
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
             precise = panels.is_product_precise(code, t) if not t.few else code.true()
@@ -91,7 +95,7 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
                 dense.add_products(code, t, first, rows)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
         panels.add_lanes(code, t.distortion_lanes, t.distortion_total, t.k)
-        if isinstance(t, DistortionArguments):
+        if isinstance(t, SlopeArguments):
             panels.add_lanes(code, t.slope_lanes, t.slope_total, t.k)
             panels.add_lanes(code, t.slope_distortion_lanes, t.slope_distortion_total, t.k)
         panels.add_lanes(code, t.weighted_sum_lanes, t.weighted_sum_total, t.k * t.d if t.few else code.integer(0))
@@ -100,6 +104,11 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
 
 def accumulate_distortion(code: Code, t: DistortionArguments) -> None:
     """Compute the sums that make `DistortionStats`."""
+    accumulate(code, t)
+
+
+def hessian_product(code: Code, t: HessianArguments) -> None:
+    """Compute the sums of the product of a Hessian with a direction: see `second_order`."""
     accumulate(code, t)
 
 
@@ -178,6 +187,7 @@ KERNELS: dict[str, Kernel[Any]] = {
     for kernel in (
         *variants(accumulate, AccumulateArguments),
         *variants(accumulate_distortion, DistortionArguments),
+        *variants(hessian_product, HessianArguments),
         *variants(row_gradient, RowGradientArguments),
         *variants(row_gradient_distortion, DistortionGradientArguments),
         *variants(assign, AssignArguments),

@@ -9,11 +9,12 @@ row, the row's ``offset``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..compiler import Array, Code, Value, Variable
-from .arguments import PANEL_REGISTERS, PassArguments
+from .arguments import PANEL_REGISTERS, HessianArguments, PassArguments
 
 MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
 
@@ -206,6 +207,28 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
         t.min_dist.store(v, min_dist)
         t.offset.store(v, square)
         t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
+
+
+def slopes_along_direction(code: Code, t: HessianArguments) -> None:
+    """Compute the derivatives of distances and logits along the direction, for the panel's rows and all centers.
+
+    For rows that do not move, a distance d changes by d' = 2 (c - z) v, and a logit by direction_b + direction_beta d
+    - β d'.
+    """
+    size, beta = PANEL_REGISTERS * code.lanes, code.full(t.beta * math.log(2))
+    for q in code.range(0, t.k, 4):
+        block = product(
+            code, t.d if t.few else t.padded_d, [code.full(t.direction_terms[q + i]) for i in range(4)],
+            lambda i, j, q=q: t.direction_groups[q * t.padded_d + j * 4 + i],
+            lambda v, j: t.columns.load(j * size + v * code.lanes),
+        )  # fmt: skip
+        for i, line in enumerate(block):
+            for v, slope in zip(register_starts(code), line, strict=True):
+                at = (q + i) * size + v
+                distance = t.dist.load(at) + t.offset.load(v)
+                of_beta, of_b = code.full(t.direction_beta[q + i]), code.full(t.direction_b[q + i])
+                t.dist_slopes.store(at, slope)
+                t.logit_slopes.store(at, code.fma(distance, of_beta, of_b) - beta * slope)
 
 
 def _squared_size(code: Code, t: PassArguments, square: Value) -> Value:

@@ -9,6 +9,7 @@ __all__ = [
     "OutOfRangeError",
     "PreparedPass",
     "check_distances",
+    "direction_arrays",
     "prepare_pass",
 ]
 
@@ -118,6 +119,18 @@ def _center_arrays(
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
         "center_groups": np.ascontiguousarray(groups), "bias": bias.astype(dtype), "center_terms": center_terms,
     }  # fmt: skip
+
+
+def direction_arrays(prepared: PreparedPass, c: Array, v: Array, of_beta: Array, of_b: Array) -> dict[str, Array]:
+    """Return a direction v (k, d) in the centers c and in the coefficients of the logits as inputs of a kernel."""
+    p, dtype, factor = prepared.numbers, FLOAT_TYPES[prepared.numbers.bits], prepared.distance_factor
+    groups = _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d).reshape(-1, 4, p.padded_d).transpose(0, 2, 1)
+    return {
+        "direction_groups": np.ascontiguousarray(groups),
+        "direction_terms": _pad((2 * ((c - prepared.origin) * v).sum(1)).astype(dtype), p.padded_k),
+        "direction_b": _pad((of_b + factor * of_beta * prepared.bias).astype(dtype), p.padded_k),
+        "direction_beta": _pad((-factor * of_beta).astype(dtype), p.padded_k),
+    }
 
 
 def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:

@@ -8,11 +8,12 @@ from ..compiler import Code, Value
 from .arguments import (
     PANEL_REGISTERS,
     AccumulateArguments,
-    DistortionArguments,
+    HessianArguments,
     MembershipArguments,
     RowGradientArguments,
+    SlopeArguments,
 )
-from .common import centered_distance, gradient_weight, strips
+from .common import centered, excess, gradient_weight, strips
 from .panels import MAX_DISTANCE, add_to, features, load_panel, register_starts, variables
 
 
@@ -61,21 +62,20 @@ def refine_distances(code: Code, t: MembershipArguments) -> None:
 def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """Compute the unnormalized memberships of the listed registers, and their sum for each row.
 
-    For the distortion, compute each row's mean distance, too.
+    With slopes, compute each row's mean of e, too.
     """
     for v in register_starts(code):
         t.resp_totals.store(t.panel_start + v, code.full(0.0))
-        if t.of_distortion:
+        if t.has_slopes:
             t.mean_excess.store(v, code.full(0.0))
     for i, at, q, p, _ in near_registers(code, t):
         dist = t.dist.load(at)
         r = code.exp2((t.min_dist.load(p) - dist) * t.beta)
         t.resp.store(i * code.lanes, r)
         t.resp_totals.store(t.panel_start + p, t.resp_totals.load(t.panel_start + p) + r)
-        if t.of_distortion:
-            excess = (dist - t.min_dist.load(p)) - t.bias[q]
-            t.mean_excess.store(p, code.fma(r, excess, t.mean_excess.load(p)))
-    if t.of_distortion:
+        if t.has_slopes:
+            t.mean_excess.store(p, code.fma(r, excess(code, t, q, at, p), t.mean_excess.load(p)))
+    if t.has_slopes:
         for v in register_starts(code):
             t.mean_excess.store(v, t.mean_excess.load(v) / t.resp_totals.load(t.panel_start + v))
 
@@ -91,11 +91,13 @@ def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None)])
         distance = t.dist.load(at) + t.offset.load(p)
         add_to(code, t.distortion_lanes, q * code.lanes, [(r, distance)])
-        if isinstance(t, DistortionArguments):
-            slope = r * centered_distance(code, t, q, at, p)
+        if isinstance(t, SlopeArguments):
+            slope = r * centered(code, t, q, at, p)
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None)])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, [(slope, distance)])
-            r = gradient_weight(code, t, r, slope)
+            if isinstance(t, HessianArguments):
+                add_to(code, t.slope_distortion_lanes, q * code.lanes, [(r, t.dist_slopes.load(at))])
+            r = gradient_weight(code, t, q, r, slope)
         if from_columns:
             for j in features(code, t):
                 add_to(code, t.weighted_sum_lanes, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * size + p))])
@@ -112,8 +114,8 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
         t.y.store(i, code.full(0.0))
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes)
-        if t.of_distortion:
-            r = gradient_weight(code, t, r, r * centered_distance(code, t, q, at, p))
+        if t.has_slopes:
+            r = gradient_weight(code, t, q, r, r * centered(code, t, q, at, p))
         if t.few:
             for j in features(code, t):
                 add_to(code, t.y, j * size + p, [(r, code.full(t.centers[q * t.padded_d + j]))])
