@@ -23,8 +23,8 @@ from .threads import map_in_order
 Array = NDArray[Any]
 
 # Of the memory of calls that is kept for later passes, as the system takes long to give new memory.
-MAX_SHARED_BYTES = 2**19
-MAX_SHARED = 4
+MAX_SHARED_BYTES = 2**18
+MAX_SHARED = 2
 
 
 class Memory(NamedTuple):
@@ -42,7 +42,7 @@ class Memory(NamedTuple):
     free: list[Array]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _shared_memory(kernel: str, sizes: PassNumbers) -> Memory:
     """Return a layout, which takes longer to compute than a small pass, and memory that passes of this size share."""
     return Memory(Layout(KERNELS[kernel].arguments, sizes, sizes.bits), [])
