@@ -53,7 +53,7 @@ def forked(size, *command):
     assert [process.exitcode for process in processes] == [0] * size
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.thorough)])
 def ranks(request, tmp_path_factory):
     """Results of every rank, as on_ranks.py writes them."""
     folder = tmp_path_factory.mktemp("ranks")
