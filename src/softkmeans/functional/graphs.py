@@ -1,4 +1,4 @@
-"""Memberships by tensor operations alone, for graphs that other programs run, and for derivatives of any order."""
+"""Whether a graph is recorded or a derivative may be needed, and memberships by tensor operations for such graphs."""
 
 from __future__ import annotations
 

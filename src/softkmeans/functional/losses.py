@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..model.assignment import softmax
 from . import derivatives
 from .callables import AnyDistance, DistanceFunction, call_distance, find_distance, full_precision, with_density
+from .checks import check_shape, check_tensors, checked_temperature
 from .derivatives import Kind
 from .graphs import is_traced, may_need_derivatives, tensor_distances
 from .small import SmallProblem, small_problem
@@ -48,13 +49,12 @@ def assign(
         Logarithm of the prior of each cluster; that of the noise cluster, if there is one, is the last. By default, all
         priors are equal.
     noise_distance : float, optional
-        Distance of a noise cluster from every row; by default, there is none. The memberships of a row then sum to 1
-        less that of the noise.
+        Distance of a noise cluster from every row; by default, there is none.
 
     Returns
     -------
     resp : Tensor (..., n, k)
-        Memberships; rows sum to 1.
+        Memberships; those of a row sum to 1, or to less if there is a noise cluster.
 
     Raises
     ------
@@ -103,6 +103,11 @@ def distortion(
     Tensor () or (..., n)
         The latter for "none". It has the type of x, or float32 if that has fewer bits.
 
+    Raises
+    ------
+    InputError
+        As for `assign`, if the reduction is unknown, or if there are no rows to take the mean or sum of.
+
     Examples
     --------
     >>> import torch
@@ -142,6 +147,11 @@ def free_energy(
     Tensor () or (..., n)
         The latter for "none". It has the type of x, or float32 if that has fewer bits.
 
+    Raises
+    ------
+    InputError
+        As for `distortion`, or if each cluster has its own temperature.
+
     Examples
     --------
     >>> import torch
@@ -179,6 +189,11 @@ def nll(
     -------
     Tensor () or (..., n)
         The latter for "none". It has the type of x, or float32 if that has fewer bits.
+
+    Raises
+    ------
+    InputError
+        As for `distortion`, or if the distance is a callable.
 
     Examples
     --------
@@ -235,11 +250,11 @@ class _Model(NamedTuple):
     ) -> _Model:
         """Check the parameters of a function, and return the coefficients of its logits."""
         if not is_traced():
-            _check_tensors(x, c)
+            check_tensors(x, c)
         found, k = find_distance(distance), c.shape[0]
         like: dict[str, Any] = {"dtype": working_dtype(c.device), "device": c.device}
         n_logits = k if noise_distance is None else k + 1
-        t = _checked_temperature(temperature, k)
+        t = checked_temperature(temperature, k)
         t = t.to(**like) if isinstance(t, Tensor) else torch.tensor(t, **like)
         if noise_distance is not None and not is_number(noise_distance, lambda number: 0 < number < math.inf):
             raise InputError(parameter="noise_distance", value=noise_distance, hint="give a finite number above 0")
@@ -250,7 +265,7 @@ class _Model(NamedTuple):
         if log_prior is None:
             b = torch.zeros(n_logits, **like)
         else:
-            _check_shape("log_prior", log_prior, (n_logits,))
+            check_shape("log_prior", log_prior, (n_logits,))
             b = log_prior.to(**like) + math.log(n_logits)
         normalizer: Tensor | float = 0.0
         if has_density or t.ndim:
@@ -347,7 +362,7 @@ def _reduce(
     check_known("reduction", reduction, ("mean", "sum", "none"))
     dtype = torch.promote_types(x.dtype, torch.float32)
     if weights is not None:
-        _check_shape("sample_weight", weights, tuple(x.shape[:-1]))
+        check_shape("sample_weight", weights, tuple(x.shape[:-1]))
     if reduction == "none":
         losses = convert(model.values(x, c, of_distortion=of_distortion))
         return (losses if weights is None else losses * weights).to(dtype)
@@ -357,34 +372,3 @@ def _reduce(
     n = n_rows if weights is None else weights.sum(dtype=model.beta.dtype)
     mean = convert(model.total(x, c, weights, of_distortion=of_distortion) / n)
     return (mean if reduction == "mean" else mean * n).to(dtype)
-
-
-def _checked_temperature(temperature: float | Tensor, k: int) -> float | Tensor:
-    """Return a temperature; raise an InputError if it is neither a number above 0 nor a tensor () or (k,)."""
-    if isinstance(temperature, Tensor):
-        if temperature.ndim:
-            _check_shape("temperature", temperature, (k,))
-    elif not is_number(temperature, lambda number: 0 < number < math.inf):
-        raise InputError(parameter="temperature", value=temperature, hint="give a finite number above 0")
-    return temperature
-
-
-def _check_tensors(x: Tensor, c: Tensor) -> None:
-    """Raise an InputError if rows and centers are no floating-point tensors that fit together."""
-    for name, array in (("x", x), ("c", c)):
-        if not isinstance(array, Tensor) or not array.is_floating_point():
-            found = f"dtype {array.dtype}" if isinstance(array, Tensor) else f"type {type(array).__name__}"
-            raise InputError(f"{name} has {found}", expected="a tensor of floating-point numbers")
-    if c.ndim != 2 or x.ndim < 2 or x.shape[-1] != c.shape[1] or not c.shape[0]:
-        problem = f"x has shape {tuple(x.shape)} and c {tuple(c.shape)}"
-        raise InputError(problem, expected="(..., n, d) and (k, d) with k of 1 or more")
-    if x.dtype != c.dtype:
-        raise InputError(f"x has dtype {x.dtype} and c {c.dtype}", expected="one dtype")
-    if x.device != c.device:
-        raise InputError(f"x is on {x.device} and c on {c.device}", hint="move both to one device")
-
-
-def _check_shape(parameter: str, array: Tensor, expected: tuple[int, ...]) -> None:
-    if not isinstance(array, Tensor) or tuple(array.shape) != expected:
-        found = f"shape {tuple(array.shape)}" if isinstance(array, Tensor) else f"type {type(array).__name__}"
-        raise InputError(f"has {found}", parameter=parameter, expected=f"a tensor of shape {expected}")

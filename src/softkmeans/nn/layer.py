@@ -193,6 +193,11 @@ class SoftKMeansLayer(nn.Module):
     def temperature(self) -> Tensor:
         """Temperature T, a Tensor () or (k,); differentiable if it is learned. It can be set to a number or k numbers.
 
+        Raises
+        ------
+        InputError
+            If it is set to a number that is not finite and above 0, or to k numbers when the layer has one temperature.
+
         Examples
         --------
         >>> layer = SoftKMeansLayer(3, 2)
@@ -275,8 +280,8 @@ class SoftKMeansLayer(nn.Module):
         Raises
         ------
         InputError
-            If the objective is unknown or cannot learn T, if it needs a density and the distance is a callable, or if
-            x has a wrong shape.
+            If the objective is unknown or cannot learn T or the priors, if it needs a density and the distance is a
+            callable, if it needs one temperature and each cluster has its own, or if x has a wrong shape or no rows.
 
         Examples
         --------

@@ -60,7 +60,9 @@ def compute_distances(code: Code, t: PassArguments) -> None:
 
 
 def accumulate(code: Code, t: AccumulateArguments) -> None:
-    """Compute the sums that make `Stats`.
+    """Compute the sums that make `Stats`, those of the distortion's gradient, or those of a Hessian product.
+
+    The class of the arguments decides which.
 
     The first panel of a tile decides whether the tile's memberships are computed for all clusters, or only for those
     within the cutoff. If a matrix product is too imprecise for a panel, its memberships are computed in the second way,
