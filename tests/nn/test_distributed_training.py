@@ -30,6 +30,7 @@ def work(rank, folder):
         alone.loss(x, objective).backward()
         for one, other in zip(layer.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(one.grad, other.grad)
+    dist.barrier()  # a process that ends first would close connections that the other still reads
     dist.destroy_process_group()
 
 if __name__ == "__main__":
