@@ -123,6 +123,9 @@ FORMATS: Registry[Format] = Registry(
     {
         "csv": "softkmeans.data.files.formats.text:CSV",
         "tsv": "softkmeans.data.files.formats.text:TSV",
+        "txt": "softkmeans.data.files.formats.text:TXT",
+        "json lines": "softkmeans.data.files.formats.json_lines:JSON_LINES",
+        "excel": "softkmeans.data.files.formats.excel:EXCEL",
         "parquet": "softkmeans.data.files.formats.parquet:PARQUET",
         "arrow": "softkmeans.data.files.formats.ipc:ARROW",
         "npy": "softkmeans.data.files.formats.npy:NPY",

@@ -15,16 +15,19 @@ import softkmeans as sk
 
 from ..errors import InputError
 from ..settings import Settings
-from .options import Columns, Data, Scale, WeightColumn, output_option, split_names
+from .options import Data, Scale, output_option
 from .outputs import PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
 from .row_checks import check_rows, report_rows, standardize
+from .row_options import RowOptions, with_row_options
 
 TRANSITION_HEADERS = ("event", "temperature", "T / T_c", "clusters after", "lifetime in log T")
 
 
+@with_row_options
 def anneal(
     file: Data,
+    row_options: RowOptions,
     max_clusters: Annotated[int, typer.Option(help="Maximum number of distinct clusters.")] = 32,
     n_temperatures: Annotated[int, typer.Option(help="Number of temperatures, unless --temperatures is given.")] = 50,
     temperatures: Annotated[
@@ -42,8 +45,6 @@ def anneal(
     energies: Annotated[
         Path | None, output_option("Plot free energy F, distortion E and entropy H to this file", PICTURES)
     ] = None,
-    columns: Columns = None,
-    weight_column: WeightColumn = None,
     scale: Scale = "none",
     distance: str = Settings.distance,
 ) -> None:
@@ -53,7 +54,7 @@ def anneal(
     n_levels = n_temperatures if schedule is None else len(schedule)
     if picture and n_levels == 1:
         raise InputError("is not supported with one temperature", parameter="picture", hint="give two or more")
-    data = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
+    data = sk.data.read_table(file, **row_options.for_rows(file))
     check_rows(data.x, 1)
     scaler, rows = standardize(data, scale)
     with progress(n_levels, "temperatures", "level") as bar:

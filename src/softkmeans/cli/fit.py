@@ -21,19 +21,17 @@ from .input_rows import Rows, open_rows
 from .messages import print_warnings
 from .options import (
     Clusters,
-    Columns,
     DataFiles,
     Out,
     Scale,
     Seed,
     Stream,
-    WeightColumn,
     number_or_name,
     output_option,
-    split_names,
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .row_options import RowOptions, with_row_options
 
 
 class _ResumePrinter(sk.callbacks.Callback):
@@ -43,19 +41,15 @@ class _ResumePrinter(sk.callbacks.Callback):
         typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting from the beginning")
 
 
+@with_row_options
 def fit(
     context: typer.Context,
     file: DataFiles,
+    row_options: RowOptions,
     n_clusters: Clusters = RunOptions.n_clusters,
     out: Out = None,
     assignments: Annotated[Path | None, output_option("Write labels and memberships to this file", TABLES)] = None,
     picture: Annotated[Path | None, output_option("Plot the clusters to this file", PICTURES)] = None,
-    columns: Columns = None,
-    label_column: Annotated[
-        str | None,
-        typer.Option(help="Column with known classes, used only to report agreement.", show_default=False),
-    ] = None,
-    weight_column: WeightColumn = None,
     scale: Scale = "none",
     temperature: str = Settings.temperature,
     assignment: str = Settings.assignment,
@@ -127,11 +121,8 @@ def fit(
         resume=resume,
     )
     with process_group(device, timeout) as own_device:
-        names = {"columns": split_names(columns), "weight_column": weight_column}
-        in_memory_option = "label_column" if label_column else "stability" if stability else None
-        rows = open_rows(
-            file, stream, device=own_device, label_column=label_column, in_memory_option=in_memory_option, **names
-        )
+        in_memory_option = "stability" if stability else None
+        rows = open_rows(file, stream, row_options, device=own_device, in_memory_option=in_memory_option)
         model, interruption = rows.fit(estimator, scale)
     # the saved model must not contain settings that concern only this run
     estimator.set_params(verbose=0, callbacks=None, checkpoint=None, resume=False, device=None)

@@ -18,7 +18,8 @@ import softkmeans as sk
 from ..errors import FitInterrupted, InputError
 from .distributed import has_several_processes
 from .outputs import draw_clusters
-from .row_checks import check_rows, report_ignored, report_rows
+from .row_checks import check_rows, report_notes, report_rows
+from .row_options import RowOptions
 
 MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
 N_ROWS_IN_PICTURE = 5000  # rows sampled for a picture if they are not all in memory
@@ -83,7 +84,7 @@ class TableRows(Rows):
 
     @override
     def write(self, model: Any, target: Any) -> None:
-        sk.write_assignments(model, self.table.frame(), target)
+        sk.write_assignments(model, self.table.frame(), target, carried=self.table.carried)
 
     @override
     def draw(self, model: Any) -> Any:
@@ -112,7 +113,7 @@ class BlockRows(Rows):
 
     @override
     def report(self) -> None:
-        report_ignored(self.scan.ignored)
+        report_notes(self.scan)
         processes = f" by {self.source.size} processes" if has_several_processes() and self.source.size > 1 else ""
         typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{processes}")
 
@@ -158,19 +159,19 @@ def is_read_in_blocks(file: Path, stream: bool | None) -> bool:
 def open_rows(
     file: Path,
     stream: bool | None,
+    row_options: RowOptions,
     *,
     device: str | None,
-    label_column: str | None,
     in_memory_option: str | None,
-    **columns: Any,
 ) -> Rows:
     """Open a file, folder or pattern of file names.
 
     ``in_memory_option`` names a requested option that needs all rows in memory; reading in blocks then is an error.
     """
     if not is_read_in_blocks(file, stream):
-        return TableRows(sk.data.read_table(file, label_column=label_column, **columns), device)
+        return TableRows(sk.data.read_table(file, **row_options.for_rows(file)), device)
     if in_memory_option:
         problem = "is not supported with rows that are read in blocks"
         raise InputError(problem, parameter=in_memory_option, hint="remove it")
-    return BlockRows(lambda: sk.data.scan(file, device=device, **columns))
+    arguments = row_options.for_rows(file, blocks=True)
+    return BlockRows(lambda: sk.data.scan(file, device=device, **arguments))

@@ -8,7 +8,6 @@ from __future__ import annotations
 __all__ = [
     "OPTIONS_BY_PARAMETER",
     "Clusters",
-    "Columns",
     "Data",
     "DataFiles",
     "ModelFile",
@@ -16,11 +15,9 @@ __all__ = [
     "Scale",
     "Seed",
     "Stream",
-    "WeightColumn",
     "describe_option",
     "number_or_name",
     "output_option",
-    "split_names",
     "with_suffixes",
 ]
 
@@ -63,11 +60,6 @@ ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Model file written by fit, select or demo.", show_default=False)
 ]
 Out = Annotated[Path | None, output_option("Write the model to this file", MODELS)]
-Columns = Annotated[
-    str | None,
-    typer.Option(help="Columns to use, for example a,b,c; by default all numeric columns.", show_default=False),
-]
-WeightColumn = Annotated[str | None, typer.Option(help="Column with the weights of the rows.", show_default=False)]
 Scale = Annotated[str, typer.Option(help="Scaling of the features: standard (mean 0, variance 1) or none.")]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=2**32 - 1)]
@@ -89,11 +81,6 @@ def with_suffixes(text: str) -> str:
     for placeholder, listed in lists.items():
         text = text.replace(placeholder, listed)
     return text
-
-
-def split_names(text: str | None) -> list[str] | None:
-    """Return the names in a comma-separated list, or None for None."""
-    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def number_or_name(text: str) -> float | str:

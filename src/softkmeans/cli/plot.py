@@ -14,12 +14,15 @@ import softkmeans as sk
 from ..errors import InputError, Message, Setting
 from .options import Data, ModelFile, output_option
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
+from .row_options import RowOptions, with_row_options
 from .rows_for_model import read_for
 
 
+@with_row_options
 def plot(
     model_file: ModelFile,
     file: Data,
+    row_options: RowOptions,
     out: Annotated[Path, typer.Option(help=f"Plot the clusters to this file ({PICTURES.listed()}).")] = Path(
         "clusters.png"
     ),
@@ -31,7 +34,7 @@ def plot(
     """Plot the rows of a file, colored by their memberships, and the centers of a model."""
     check_outputs(file, [(out, PICTURES), (loss, PICTURES)])
     model = sk.load(model_file)
-    table = read_for(model, file)
+    table = read_for(model, file, row_options)
     if regions and table.x.shape[1] != 2:
         problem = f"is not supported with {table.x.shape[1]} features"
         raise InputError(problem, parameter="regions", expected="2", hint="remove it")

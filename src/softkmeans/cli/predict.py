@@ -12,15 +12,19 @@ import typer
 
 import softkmeans as sk
 
+from .._utils.text import printable
 from .input_rows import is_read_in_blocks
 from .options import DataFiles, ModelFile, Stream
 from .outputs import TABLES, check_outputs
+from .row_options import RowOptions, with_row_options
 from .rows_for_model import read_for, scan_for
 
 
+@with_row_options
 def predict(
     model_file: ModelFile,
     file: DataFiles,
+    row_options: RowOptions,
     out: Annotated[
         Path | None,
         typer.Option(help=f"Output file ({TABLES.listed()}); by default standard output.", show_default=False),
@@ -30,5 +34,12 @@ def predict(
     """Write the label of each row and its membership in every cluster."""
     check_outputs(file, [(out, TABLES)])
     model = sk.load(model_file)
-    rows = scan_for(model, file) if is_read_in_blocks(file, stream) else read_for(model, file).frame()
-    sk.write_assignments(model, rows, out or sys.stdout.buffer)
+    if is_read_in_blocks(file, stream):
+        rows = read = scan_for(model, file, row_options)
+        carried = None  # the scan has them
+    else:
+        read = read_for(model, file, row_options)
+        rows, carried = read.frame(), read.carried
+    for note in read.notes:
+        typer.echo(printable(note), err=True)
+    sk.write_assignments(model, rows, out or sys.stdout.buffer, carried=carried)

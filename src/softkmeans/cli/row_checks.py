@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_rows", "report_ignored", "report_rows", "standardize"]
+__all__ = ["check_rows", "report_notes", "report_rows", "standardize"]
 
 from typing import Any
 
@@ -31,15 +31,17 @@ def check_rows(x: Any, n_clusters: int, setting: Message | None = None) -> None:
 
 
 def report_rows(table: Any) -> None:
-    """Print the numbers of rows and features, and the names of ignored columns."""
-    report_ignored(table.ignored)
+    """Print how a file was read, the names of ignored columns, and the numbers of rows and features."""
+    report_notes(table)
     typer.echo(f"rows: {len(table.x)}, features: {table.x.shape[1]}")
 
 
-def report_ignored(names: tuple[str, ...]) -> None:
-    """Print the names of columns that are ignored: text, row names, and columns without values."""
-    if names:
-        typer.echo(f"ignored columns: {', '.join(printable(name) or '(unnamed)' for name in names)}")
+def report_notes(rows: Any) -> None:
+    """Print how a file was read, and the names of columns that are ignored: text, row names, those without values."""
+    for note in rows.notes:
+        typer.echo(printable(note))
+    if rows.ignored:
+        typer.echo(f"ignored columns: {', '.join(printable(name) or '(unnamed)' for name in rows.ignored)}")
 
 
 def standardize(table: Any, scale: str) -> tuple[Any, Any]:

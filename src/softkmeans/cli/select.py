@@ -20,24 +20,24 @@ from ..registries import CRITERIA
 from ..settings import Settings
 from .messages import print_warnings
 from .options import (
-    Columns,
     Data,
     Out,
     Scale,
     Seed,
-    WeightColumn,
     number_or_name,
     output_option,
-    split_names,
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
 from .row_checks import check_rows, report_rows, standardize
+from .row_options import RowOptions, with_row_options
 
 
+@with_row_options
 def select(
     context: typer.Context,
     file: Data,
+    row_options: RowOptions,
     k_range: Annotated[str, typer.Option(help="Numbers of clusters to try, for example 1-10 or 2,3,5.")] = "1-10",
     grow: Annotated[
         bool,
@@ -51,8 +51,6 @@ def select(
     out: Out = None,
     table: Annotated[Path | None, output_option("Write all scores to this file", TABLES)] = None,
     picture: Annotated[Path | None, output_option("Plot the criteria to this file", PICTURES)] = None,
-    columns: Columns = None,
-    weight_column: WeightColumn = None,
     weights: Annotated[
         str,
         typer.Option(help="Meaning of the weights: relative (a common factor changes nothing) or counts of rows."),
@@ -66,7 +64,7 @@ def select(
     """Fit models with different numbers of clusters, and choose one by a criterion."""
     check_outputs(file, [(out, MODELS), (table, TABLES), (picture, PICTURES)])
     ranges = _parse_ranges(k_range)
-    data = sk.data.read_table(file, columns=split_names(columns), weight_column=weight_column)
+    data = sk.data.read_table(file, **row_options.for_rows(file))
     last = ranges[-1][-1]
     check_rows(data.x, last, Message(Setting("k_range"), f" up to {last}"))
     scaler, rows = standardize(data, scale)
@@ -90,7 +88,8 @@ def select(
     def print_results() -> None:
         report_rows(data)
         sk.selection.summary.print_columns(_score_table(selection))
-        sk.selection.summary.print_figures(_summary(selection))
+        agreement = _agreement(data.labels, selection.model.predict(rows))
+        sk.selection.summary.print_figures(_summary(selection) | agreement)
         print_warnings(context, selection.model)
 
     write_and_report(
@@ -112,6 +111,11 @@ def _parse_ranges(text: str) -> list[Sequence[int]]:
         expected = "increasing numbers of clusters from 1 on, for example 1-10 or 2,3,5"
         raise InputError(parameter="k_range", value=text, expected=expected)
     return list(ranges)
+
+
+def _agreement(known: Any, found: Any) -> dict[str, str]:
+    """Return how well the clusters agree with the known classes; nothing if there are none."""
+    return {} if known is None else sk.selection.summary.agreement(known, found)
 
 
 def _bar_updater(bar: Any, last: int) -> Callable[[int], None]:

@@ -1,4 +1,5 @@
 from .convert import as_source as as_source
+from .files.dialect import Dialect as Dialect
 from .files.formats import FORMATS as FORMATS
 from .files.formats import Format as Format
 from .files.scan import scan as scan

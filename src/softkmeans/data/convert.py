@@ -121,7 +121,7 @@ def _array_source(
     """Return the source of rows in memory, after checking them."""
     check_matrix(rows)
     if finite:
-        check_finite(rows)
+        check_finite(rows, columns=columns)
     weights = None if sample_weight is None else check_weights(sample_weight, rows.shape[0])
     used_device = _choose_device(device, rows)
     source = ArraySource(rows, weights, used_device, working_dtype(used_device))

@@ -6,7 +6,16 @@ imported here.
 
 from __future__ import annotations
 
-__all__ = ["as_frame", "as_rows", "as_vector", "column_names", "dtype_of", "is_array_api", "is_dask"]
+__all__ = [
+    "as_frame",
+    "as_rows",
+    "as_vector",
+    "column_names",
+    "dtype_of",
+    "is_array_api",
+    "is_dask",
+    "is_numeric_dtype",
+]
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -99,8 +108,31 @@ def column_names(x: Any) -> tuple[str, ...] | None:
     if isinstance(x, np.ndarray | Tensor):
         return None
     frame = as_frame(x)
-    is_named = frame is not None and all(isinstance(name, str) for name in frame.columns)
-    return tuple(frame.columns) if frame is not None and is_named else None
+    if frame is None or not all(isinstance(name, str) for name in frame.columns):
+        return None
+    lengths = {name: _list_length(frame.get_column(name)) for name in frame.columns if _may_hold_lists(frame, name)}
+    elements = {name: [f"{name}[{j}]" for j in range(n)] for name, n in lengths.items() if n is not None}
+    return tuple(element for name in frame.columns for element in elements.get(name, (name,)))
+
+
+def is_numeric_dtype(dtype: nw.dtypes.DType) -> bool:
+    """Return whether a column has numbers, true and false, or lists of numbers."""
+    inner = getattr(dtype, "inner", dtype)
+    return inner.is_numeric() or inner == nw.Boolean
+
+
+def _may_hold_lists(frame: nw.DataFrame[Any], name: str) -> bool:
+    return isinstance(frame.schema[name], nw.List | nw.Array | nw.Object)
+
+
+def _list_length(series: nw.Series[Any]) -> int | None:
+    """Return the length of the first list in a column; None if it does not hold lists."""
+    first = next((value for value in series if value is not None), None)
+    return len(first) if first is not None and _is_list(first) else None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | nw.Series) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
 def is_array_api(x: Any) -> bool:
@@ -202,8 +234,10 @@ def _is_numpy_type(dtype: nw.dtypes.DType) -> bool:
 
 
 def _series_values(series: nw.Series[Any]) -> NDArray[Any] | str:
-    """Return a series' numbers; if it is not numeric, the name of its type."""
+    """Return a series' numbers (n,), or (n, m) of lists of m numbers; if it is not numeric, the name of its type."""
     dtype = series.dtype
+    if isinstance(dtype, nw.List | nw.Array | nw.Object) and (length := _list_length(series)) is not None:
+        return _matrix_of_lists(series, length)
     if dtype in INT128_TYPES:
         series = series.cast(nw.Float64)
     if dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown):
@@ -211,6 +245,19 @@ def _series_values(series: nw.Series[Any]) -> NDArray[Any] | str:
         native = series.to_native()
         return str(getattr(native, "dtype", values)) if dtype == nw.Unknown and isinstance(values, str) else values
     return type(dtype).__name__.lower()
+
+
+def _matrix_of_lists(series: nw.Series[Any], length: int) -> NDArray[Any] | str:
+    """Return lists of one length as an array (n, length); if they hold something else than numbers, "list"."""
+    rows = [value if _is_list(value) else () for value in series]
+    lengths = np.array([len(row) for row in rows])
+    if (lengths != length).any():
+        row = int((lengths != length).argmax())
+        problem = f"has {lengths[row]} numbers in row {row} (counted from 0), and {length} in the first list"
+        hint = "give every row the same number"
+        raise InputError(problem, parameter=f"column {series.name!r}", hint=hint)
+    numbers = _to_numbers(np.array([list(row) for row in rows]).reshape(len(rows) * length))
+    return "list" if isinstance(numbers, str) else numbers.reshape(len(rows), length)
 
 
 def _to_numbers(values: NDArray[Any]) -> NDArray[Any] | str:
@@ -246,7 +293,7 @@ def _is_sparse(dtype: Any) -> bool:
 
 
 def _stack_columns(names: Iterable[Hashable], columns: Iterable[NDArray[Any] | str]) -> NDArray[Any]:
-    """Stack columns (n,) of numbers.
+    """Stack columns (n,), or (n, m), of numbers.
 
     A column that is not numeric is given as the name of its type; the error names all such columns.
     """

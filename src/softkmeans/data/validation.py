@@ -29,11 +29,12 @@ MIN_TOTAL_WEIGHT, MAX_TOTAL_WEIGHT = 1e-290, 1e290  # beyond, sums over rows may
 NOT_EMPTY = "at least one row and one feature are needed"
 
 
-def check_finite(x: Rows, name: str = "the data") -> None:
+def check_finite(x: Rows, name: str = "the data", columns: tuple[str, ...] | None = None) -> None:
     """Raise an InputError if entries of x (n, d) are NaN or infinite; it says how many, and where the first is."""
     count, first = find_not_finite(x)
     if first is not None:
-        raise_not_finite(name, count, x.shape[0] * x.shape[1], f"in row {first[0]}, column {first[1]}")
+        column = first[1] if columns is None else repr(columns[first[1]])
+        raise_not_finite(name, count, x.shape[0] * x.shape[1], f"in row {first[0]}, column {column}")
 
 
 def find_not_finite(x: Rows) -> tuple[int, tuple[int, int] | None]:

@@ -12,13 +12,21 @@ from typing import Any, BinaryIO
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..data.files.carried import CarriedColumns
+from ..data.files.scan import Scan
 from ..data.files.writing import table_writer
 from ..data.source import BlockSource, Source
 from ..errors import FileError
 from ..estimators.pipeline import Model, split_pipeline, standardize_source
 
 
-def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str | os.PathLike[str] | BinaryIO) -> None:
+def write_assignments(
+    model: Model,
+    X: ArrayLike | Tensor | Source,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    carried: Any = None,
+) -> None:
     """Write the label of each row and its membership in every cluster, as columns ``label``, ``p0``, ``p1`` and so on.
 
     Parameters
@@ -31,10 +39,14 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
         A file in a format that `softkmeans.data.write_table` writes, such as CSV or Parquet. It is written completely
         or not at all. An open binary file gets CSV.
 
+    carried : pyarrow.Table of n rows, optional
+        Columns to write before these, such as names of the rows. A `scan` with ``id_column`` or ``keep`` has its own.
+
     Raises
     ------
     InputError
-        If the rows can't be used, or the file can't be written or is one of the input files.
+        If the rows can't be used, a carried column is named as one of the results, or the file can't be written or is
+        one of the input files.
 
     Examples
     --------
@@ -51,10 +63,12 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     estimator, pieces = _pieces(model, X) if isinstance(X, Source) else (model, iter([X]))
     if isinstance(X, Source) and isinstance(target, str | os.PathLike):
         _check_not_input(X, Path(target))
+    others = CarriedColumns(X.carried() if isinstance(X, Scan) else None if carried is None else iter([carried]))
     with table_writer(target) as write:
         for rows in pieces:
             probabilities = estimator.predict_proba(rows)
-            write({"label": estimator.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)})
+            results = {"label": estimator.predict(rows)} | {f"p{k}": p for k, p in enumerate(probabilities.T)}
+            write(others.beside(results, len(probabilities)))
 
 
 def _check_not_input(source: Source, target: Path) -> None:

@@ -1,6 +1,8 @@
 """Choice and validation of table columns, with the errors for those that can't be used."""
 
 __all__ = [
+    "ALL_COLUMNS",
+    "ColumnChoice",
     "as_floats",
     "check_rows",
     "check_weights",
@@ -14,72 +16,118 @@ import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FileError
-from .errors import is_number, listing, separator_advice, text_error
+from .errors import is_number, listing, text_error
 from .formats.base import Header
 
 
-def choose(
-    header: Header,
-    values: Callable[[str], NDArray[Any]],
-    columns: Sequence[str] | None,
-    label: str | None,
-    weight: str | None,
-) -> tuple[list[str], list[str]]:
-    """Return the names of the features, and those of the label and weight columns.
+class ColumnChoice(NamedTuple):
+    """The columns that the caller chose, by name, for what they are used.
+
+    Attributes
+    ----------
+    columns : sequence of str or None
+        The features; None stands for all columns of numbers that are not used for something else.
+    exclude : sequence of str
+        Columns that are no features.
+    label, weight, identifier : str or None
+        The columns of known classes, of weights, and of names of the rows. They are no features.
+    keep : sequence of str
+        Columns that are carried to the results.
+    """
+
+    columns: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+    label: str | None = None
+    weight: str | None = None
+    identifier: str | None = None
+    keep: Sequence[str] = ()
+
+    @property
+    def used(self) -> list[str]:
+        """The label, weight and identifier columns, if they are given."""
+        return [name for name in (self.label, self.weight, self.identifier) if name is not None]
+
+    @property
+    def carried(self) -> list[str]:
+        """The columns that are carried to the results."""
+        identifier = [] if self.identifier is None else [self.identifier]
+        return list(dict.fromkeys([*identifier, *self.keep]))
+
+    @property
+    def mentioned(self) -> set[str]:
+        """The columns that the caller gave for something else than a feature."""
+        return {*self.used, *self.exclude, *self.keep}
+
+
+ALL_COLUMNS = ColumnChoice()
+
+
+def choose(header: Header, values: Callable[[str], NDArray[Any]], choice: ColumnChoice) -> list[str]:
+    """Return the names of the features; nothing if columns have no names.
 
     ``values`` returns the values of a column, for messages.
     """
-    used = [name for name in (label, weight) if name is not None]
-    if isinstance(columns, str) or (columns is not None and not len(columns)):
-        problem = f"must be a list of names, got {columns!r}"
-        raise FileError(problem, parameter="columns", hint="give one name or more")
-    chosen = list(columns or ())
-    _check_names(header, chosen + used, columns)
+    for parameter, names in {"columns": choice.columns, "exclude": choice.exclude, "keep": choice.keep}.items():
+        if isinstance(names, str) or (parameter == "columns" and names is not None and not len(names)):
+            problem = f"must be a list of names, got {names!r}"
+            raise FileError(problem, parameter=parameter, hint="give one name or more")
+    chosen = _expand(header, choice.columns or ())
+    excluded = _expand(header, choice.exclude)
+    _check_names(header, chosen + choice.used, excluded + list(choice.keep), choice.columns)
     if header.n_columns is not None:
-        return [], used
-    if columns is None:
-        chosen = _features(header, used)
+        return []
+    if both := [name for name in chosen if name in excluded]:
+        raise FileError(f"column {both[0]!r} is chosen and excluded", hint="choose or exclude it")
+    if choice.columns is None:
+        chosen = _features(header, {*choice.used, *excluded})
     if not chosen:
         raise_for_no_numbers(list(header.numeric))
-    for name in (*chosen, weight):
+    for name in (*chosen, choice.weight):
+        if name is not None and name in header.mixed:
+            raise text_error(name, *header.mixed[name])
         if name is not None and not header.numeric[name]:
             _raise_for_text(name, values(name))
-    return chosen, used
+    return chosen
 
 
-def _features(header: Header, used: list[str]) -> list[str]:
+def _expand(header: Header, names: Sequence[str]) -> list[str]:
+    """Return names with the elements of lists in place of the lists."""
+    return [element for name in names for element in header.groups.get(name, (name,))]
+
+
+def _features(header: Header, others: set[str]) -> list[str]:
     """Return all columns of numbers, except row names and columns that are used for something else."""
-    others = [name for name in header.numeric if name not in used and not _holds_row_names(header, name)]
-    for name in others:
+    names = [name for name in header.numeric if name not in others and not _holds_row_names(header, name)]
+    for name in names:
         if name in header.mixed:
             raise text_error(name, *header.mixed[name])
-    return [name for name in others if header.numeric[name]]
+    return [name for name in names if header.numeric[name]]
 
 
-def _check_names(header: Header, names: list[str], columns: Sequence[str] | None) -> None:
-    """Raise an InputError unless every name is a column and is used once."""
+def _check_names(header: Header, names: list[str], others: list[str], columns: Sequence[str] | None) -> None:
+    """Raise an InputError unless every name is a column, and those of the first list are used once."""
     known = list(header.numeric)
-    if header.n_columns is not None and (columns is not None or (names and not known)):
+    if header.n_columns is not None and (columns is not None or ((names or others) and not known)):
         raise FileError(
-            f"the rows are one array without column names, so {listing(names)} can't be chosen",
+            f"the rows are one array without column names, so {listing(names + others)} can't be chosen",
             hint="choose no columns, or save the columns by name",
         )
-    if header.is_headless and not set(names) & set(known):
-        hint = "expected a header row with the names of the columns (if these are the names, choose them by name)"
-        raise FileError(f"the first row holds only numbers ({listing(known, 4)})", hint=hint)
-    for name, count in Counter(names).items():
-        if name not in header.numeric:
+    for name in names + others:
+        if name not in header.numeric and name not in header.groups:
             guess = "".join(f" (did you mean {match!r}?)" for match in get_close_matches(name, known, 1))
             raise FileError(f"there is no column {name!r}{guess}", hint=f"the columns are {listing(known)}")
+    for name, count in Counter(names).items():
         if count > 1:
-            hint = "a column must be a feature, the label or the weight"
+            hint = "a column must be a feature, the label, the weight or the identifier"
             raise FileError(f"column {name!r} is chosen twice", hint=hint)
+        if name not in header.numeric:
+            raise FileError(f"column {name!r} holds lists", hint=f"choose one of {listing(header.groups[name], 3)}")
 
 
 def _holds_row_names(header: Header, name: str) -> bool:
@@ -89,7 +137,7 @@ def _holds_row_names(header: Header, name: str) -> bool:
 
 def raise_for_no_numbers(known: list[str]) -> NoReturn:
     """Raise an InputError: no feature column holds numbers."""
-    hint = f"the columns are {listing(known)}{separator_advice(known)}"
+    hint = f"the columns are {listing(known)}"
     raise FileError("no feature column holds numbers", hint=hint)
 
 

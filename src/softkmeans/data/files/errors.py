@@ -1,12 +1,11 @@
 """Errors of files: one line each, which names the file."""
 
 __all__ = [
+    "encoding_error",
     "is_number",
     "listing",
     "no_rows_error",
-    "no_text_error",
     "one_line_errors",
-    "separator_advice",
     "text_error",
 ]
 
@@ -63,27 +62,20 @@ def no_rows_error() -> FileError:
     return FileError("the file has no rows of data", hint="give one with rows")
 
 
-def no_text_error() -> FileError:
-    """Return the error for a text file with another encoding."""
-    return FileError("the file is not UTF-8 text", hint="save it as UTF-8")
+def encoding_error(what: str) -> FileError:
+    """Return the error for text with another encoding."""
+    return FileError(
+        f"{what} is not UTF-8 text", hint=Message("save the file as UTF-8, or give its ", Setting("encoding"))
+    )
 
 
 def text_error(name: str, row: int, value: str) -> FileError:
     """Return the error for a column of numbers with a text in a row, counted from 1."""
     return FileError(
         f"column {name!r} is not numeric: row {row} of the data holds {reprlib.repr(value)} (rows counted from 1), "
-        "while the rows before hold numbers",
-        hint="correct it or choose other columns",
+        "while other rows hold numbers",
+        hint=Message("correct it, or leave the column out with ", Setting("exclude", name)),
     )
-
-
-def separator_advice(names: list[str]) -> str:
-    """Return advice for columns of which the only name holds a character that separates cells elsewhere, else ""."""
-    found = [separator for separator in ";,\t|" if len(names) == 1 and separator in names[0]]
-    if not found:
-        return ""
-    advice = f"check whether its cells are separated by another character, {found[0]!r}"
-    return f"; {advice}, and write decimals with a point"
 
 
 def is_number(value: Any) -> bool:

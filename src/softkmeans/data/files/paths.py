@@ -92,7 +92,7 @@ def _expand(name: str) -> Iterator[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    endings = suffixes("scan")
+    endings = suffixes("scan", in_folders=True)
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(endings))
     visible = [path for path in paths if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
     if not visible:

@@ -16,7 +16,8 @@ from ...errors import InputError, Message, Setting
 from ..block import Block, working_dtype
 from ..source import Source
 from .block_readers import Reader, Window, open_reader
-from .columns import check_rows, check_weights, raise_for_no_weight
+from .columns import ColumnChoice, check_rows, check_weights, raise_for_no_weight
+from .dialect import ANY_DIALECT, Dialect
 from .prefetch import prefetch
 
 
@@ -24,7 +25,11 @@ def scan(
     data: Any,
     *,
     columns: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     weight_column: str | None = None,
+    id_column: str | None = None,
+    keep: Sequence[str] = (),
+    dialect: Dialect = ANY_DIALECT,
     rows_per_block: int | None = None,
     device: str | torch.device | None = None,
 ) -> Scan:
@@ -36,16 +41,25 @@ def scan(
         The data to read: files or tables. Files are given as a file, whose extension determines the format; a folder,
         read with its subfolders, without names that begin with a dot or an underscore; a glob pattern such as
         ``"part-*.parquet"``; or a list of these. The formats are those of ``FORMATS`` that can be read in blocks: NPY
-        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), and CSV and TSV
-        (also ``.gz``; UTF-8 with a header row). Tables are given as a
+        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), JSON lines, and CSV,
+        TSV and TXT (also compressed). TXT files in folders are no data. Tables are given as a
         ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are tensors (m, d) or tuples that begin with
         one; a list of arrays; or a function without arguments that returns a fresh iterator of arrays, tensors, PyArrow
         record batches or data frames at every call.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except the
-        weights, columns without a value, and row names (an index of pandas, or a column with an empty name).
+        weight and identifier columns, columns without a value, and row names (an index of pandas, or a column with an
+        empty name).
+    exclude : sequence of str, default=()
+        Columns that are not features.
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
+    id_column : str or None, default=None
+        A column that names the rows, not used as a feature, and carried to the results.
+    keep : sequence of str, default=()
+        Other columns to carry to the results. They are features, too, if they hold numbers and are not excluded.
+    dialect : Dialect, optional
+        How text files are written, as far as it should not be found by looking at the first mebibyte of each.
     rows_per_block : int or None, default=None
         Number of rows in a window; by default a window holds about two million numbers (16 MB). A few windows are in
         memory at a time.
@@ -83,7 +97,8 @@ def scan(
     ...     source.n_rows, source.columns, round(source.sum(lambda block: block.x.sum().item()), 3)
     (3, ('length', 'width'), 25.6)
     """
-    reader = open_reader(data, columns=columns, weight_column=weight_column, rows_per_block=rows_per_block)
+    choice = ColumnChoice(columns, exclude, None, weight_column, id_column, keep)
+    reader = open_reader(data, choice, dialect=dialect, rows_per_block=rows_per_block)
     return Scan(reader, as_device(device))
 
 
@@ -114,6 +129,8 @@ class Scan(Source):
     ----------
     ignored : tuple of str
         Columns that were left out although the caller did not ask for it.
+    notes : tuple of str
+        How files are read, where that is unusual.
     """
 
     in_memory = False
@@ -122,7 +139,7 @@ class Scan(Source):
         self.reader, self.rank, self.size = reader, rank, size
         self.device, self.dtype = device, working_dtype(device)
         self.n_features, self.columns, self.ignored = reader.n_features, reader.columns, reader.ignored
-        self.paths = reader.paths
+        self.paths, self.notes = reader.paths, reader.notes
         self._n_rows_read: int | None = None  # rows of the first complete pass, which checked them
 
     @functools.cached_property
@@ -137,6 +154,10 @@ class Scan(Source):
             fork.use_one_thread()
         for window in prefetch(self._pass()):
             yield Block(window.rows, window.weights, self.device, self.dtype, start=window.start)
+
+    def carried(self) -> Iterator[Any] | None:
+        """Return the identifier column and those to keep of all rows, as PyArrow tables; None if there are none."""
+        return self.reader.carry() if self.reader.carried else None
 
     def share(self, rank: int, size: int) -> Scan:
         """Return share ``rank`` of ``size``, counted from 0. Each row is in exactly one share; a share may be empty."""

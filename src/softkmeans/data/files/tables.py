@@ -1,6 +1,6 @@
 """Reading a whole file as a table."""
 
-__all__ = ["Table", "read_features", "read_table"]
+__all__ = ["Table", "column_names_of", "read_table"]
 
 import os
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FileError
 from .columns import (
+    ColumnChoice,
     as_floats,
     check_rows,
     check_weights,
@@ -20,7 +21,8 @@ from .columns import (
     raise_for_no_numbers,
     raise_for_no_weight,
 )
-from .errors import one_line_errors
+from .dialect import ANY_DIALECT, Dialect
+from .errors import encoding_error, one_line_errors
 from .formats.base import OpenTable, arrow
 from .formats.opening import open_table
 
@@ -40,13 +42,19 @@ class Table(NamedTuple):
         The weight of each row.
     ignored : tuple of str
         Columns that were left out although the caller did not ask for it (text, dates, row names, no values).
+    carried : pyarrow.Table of n rows, or None
+        The identifier column and those to keep, as they are in the file; columns of text files are text.
+    notes : tuple of str
+        How the file was read, where that is unusual: its delimiter, encoding and the like.
     """
 
     x: NDArray[Any]
     columns: tuple[str, ...] | None
-    labels: NDArray[Any] | None
-    weights: NDArray[np.float64] | None
-    ignored: tuple[str, ...]
+    labels: NDArray[Any] | None = None
+    weights: NDArray[np.float64] | None = None
+    ignored: tuple[str, ...] = ()
+    carried: Any = None
+    notes: tuple[str, ...] = ()
 
     def frame(self) -> Any:
         """Return ``x`` with its column names as a pyarrow.Table (n, d), or ``x`` itself if it has no column names."""
@@ -57,15 +65,21 @@ def read_table(
     path: str | os.PathLike[str],
     *,
     columns: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
     label_column: str | None = None,
     weight_column: str | None = None,
+    id_column: str | None = None,
+    keep: Sequence[str] = (),
+    dialect: Dialect = ANY_DIALECT,
 ) -> Table:
-    r"""Read the rows of a file: CSV, TSV, Parquet, Arrow, NPY, NPZ, or another format registered in ``FORMATS``.
+    r"""Read the rows of a file: CSV, TSV, TXT, JSON lines, XLSX, Parquet, Arrow, NPY, NPZ, or another of ``FORMATS``.
 
-    CSV and TSV (also ``.gz``) are UTF-8 text with a header row; spaces around names are dropped, and the first rows
-    determine which columns are numbers. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or
-    ``X`` (or with any name if it is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D
-    arrays, which are named columns. Nothing is ever unpickled.
+    How a text file is written (delimiter, decimal commas, thousands, encoding, header, compression) is found by looking
+    at its first mebibyte, and reported in ``notes`` if it is unusual. Spaces around names are dropped, and the first
+    rows determine which columns are numbers. A column of lists of numbers, such as an embedding, is one feature for
+    each element. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if
+    it is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named
+    columns. Nothing is ever unpickled.
 
     Parameters
     ----------
@@ -73,25 +87,34 @@ def read_table(
         The file; its extension determines the format.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
-        the label and weight columns, columns without a value, and row names (an index of pandas, or a column with an
-        empty name). In text files, columns must be chosen if one of them begins with numbers and holds text later.
+        the label, weight and identifier columns, columns without a value, and row names (an index of pandas, or a
+        column with an empty name).
+    exclude : sequence of str, default=()
+        Columns that are not features.
     label_column : str or None, default=None
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
+    id_column : str or None, default=None
+        A column that names the rows, not used as a feature, and carried to the results.
+    keep : sequence of str, default=()
+        Other columns to carry to the results. They are features, too, if they hold numbers and are not excluded.
+    dialect : Dialect, optional
+        How a text file is written, as far as it should not be found by looking.
 
     Returns
     -------
     Table
-        ``x``, ``columns``, ``labels``, ``weights`` and ``ignored``.
+        ``x``, ``columns``, ``labels``, ``weights``, ``ignored``, ``carried`` and ``notes``.
 
     Raises
     ------
     InputError
-        If the file can't be used, a column is missing or not numeric, or a value is missing or infinite. The message
-        is one line; it counts the rows of data from 1.
+        If the file can't be used, a column is missing or not numeric, a value is missing or infinite, or one of few
+        cells of a column of numbers holds text. The message is one line; it counts the rows of data from 1.
     MissingExtraError
-        If a package that the file's format needs is not installed: pyarrow for all formats but NPY and NPZ.
+        If a package that the file's format needs is not installed: pyarrow for all formats but NPY, NPZ and XLSX, and
+        python-calamine for XLSX.
 
     Examples
     --------
@@ -100,42 +123,46 @@ def read_table(
     >>> from softkmeans.data import read_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "flowers.csv"
-    ...     _ = path.write_text("length,width,name\n5.1,3.5,setosa\n6.2,2.9,virginica\n")
+    ...     _ = path.write_text("length;width;name\n5,1;3,5;setosa\n6,2;2,9;virginica\n")
     ...     table = read_table(path, label_column="name")
     >>> table.columns, table.x.tolist(), table.labels.tolist()
     (('length', 'width'), [[5.1, 3.5], [6.2, 2.9]], ['setosa', 'virginica'])
+    >>> table.notes
+    ("read with ';' and decimal commas",)
     """
+    choice = ColumnChoice(columns, exclude, label_column, weight_column, id_column, keep)
     with one_line_errors(Path(path)):
-        return _read(open_table(Path(path)), columns, label_column, weight_column)
+        return _read(open_table(Path(path), dialect), choice)
 
 
-def read_features(path: Path, names: Sequence[str]) -> Table:
-    """Read the columns with these names, or all rows of a file whose columns have no names."""
+def column_names_of(path: Path, dialect: Dialect = ANY_DIALECT) -> list[str]:
+    """Return the names of a file's columns, without reading its rows if the format allows it."""
     with one_line_errors(path):
-        opened = open_table(path)
-        return _read(opened, names if opened.header.n_columns is None else None, None, None)
+        header = open_table(path, dialect).header
+        return list(dict.fromkeys([*header.numeric, *header.groups]))
 
 
-def _read(
-    opened: OpenTable, columns: Sequence[str] | None, label_column: str | None, weight_column: str | None
-) -> Table:
+def _read(opened: OpenTable, choice: ColumnChoice) -> Table:
     """Read the columns of an open file, and check them."""
-    header = opened.header
-    label = header.label if label_column is None else label_column
-    features, used = choose(header, lambda name: opened.load([], [name])[name], columns, label, weight_column)
-    weights = [] if weight_column is None else [weight_column]
-    values = opened.load(features + weights, [] if label is None else [label])
+    header, columns = opened.header, choice.columns
+    choice = choice._replace(label=header.label if choice.label is None else choice.label)
+    features = choose(header, lambda name: opened.load([], [name])[name], choice)
+    numbers = features if choice.weight is None else [*features, choice.weight]
+    values = opened.load(numbers, [] if choice.label is None else [choice.label])
     if opened.rows is not None:
         x, names = opened.rows, None
     else:
         x, names = _stack(values, features, columns is None)
-    unused = set() if columns is not None else set(header.numeric) - {*(names or ()), *used}
+    known = {element for name in choice.mentioned for element in header.groups.get(name, (name,))}
+    unused = set() if columns is not None else set(header.numeric) - {*(names or ()), *known}
     return Table(
         x=_checked_rows(x, names),
         columns=names,
-        labels=None if label is None else _checked_labels(values[label], label),
-        weights=None if weight_column is None else _checked_weights(values[weight_column], weight_column),
+        labels=None if choice.label is None else _checked_labels(values[choice.label], choice.label),
+        weights=None if choice.weight is None else _checked_weights(values[choice.weight], choice.weight),
         ignored=header.names_in(unused),
+        carried=opened.carry(choice.carried) if choice.carried and opened.carry else None,
+        notes=header.notes,
     )
 
 
@@ -167,7 +194,7 @@ def _checked_labels(values: NDArray[Any], name: str) -> NDArray[Any]:
     if missing.any():
         raise_for_missing(f"the label column {name!r} has {missing.sum()} empty cells", f"row {missing.argmax() + 1}")
     if isinstance(values[0], bytes):
-        raise FileError(f"the label column {name!r} is not UTF-8 text", hint="save the file as UTF-8")
+        raise encoding_error(f"the label column {name!r}")
     return np.array(values, dtype=str if values.dtype.kind == "O" else None)  # a copy: pyarrow's memory is read-only
 
 

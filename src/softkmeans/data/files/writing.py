@@ -179,12 +179,16 @@ def _checked_writer(writer: Any) -> TableWriter:
 
 
 def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:
-    arrays = {name: np.asarray(values) for name, values in columns.items()}
-    shapes = {name: values.shape for name, values in arrays.items()}
+    lib = arrow("lib")
+    arrays: dict[str, Any] = {
+        name: values if isinstance(values, lib.Array | lib.ChunkedArray) else np.asarray(values)
+        for name, values in columns.items()
+    }
+    shapes = {name: getattr(values, "shape", (len(values),)) for name, values in arrays.items()}
     if not shapes or len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         problem = f"the columns must be one-dimensional and of one length, got shapes {shapes}"
         raise InputError(problem, hint="reshape them")
-    return arrow("lib").table(arrays)
+    return lib.table(arrays)
 
 
 def _cast_to_schema(table: Any, schema: Any) -> Any:

@@ -54,6 +54,10 @@ class Reader(ABC):
         The column of the weights.
     ignored : tuple of str
         Columns that were left out although the caller did not ask for it.
+    carried : tuple of str
+        Columns that are carried to the results.
+    notes : tuple of str
+        How files are read, where that is unusual.
     paths : tuple of Path
         The files, if it reads files.
     """
@@ -62,6 +66,8 @@ class Reader(ABC):
     n_features: int
     weight_column: str | None = None
     ignored: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     paths: tuple[Path, ...] = ()
 
     @property
@@ -72,6 +78,10 @@ class Reader(ABC):
     def count(self, rank: int = 0, size: int = 1) -> int | None:
         """Return the number of rows of a share, or None if the data must be read to count them."""
         return None
+
+    @abstractmethod
+    def carry(self) -> Iterator[Any]:
+        """Yield the carried columns of all rows, in order, as PyArrow tables or record batches."""
 
     @abstractmethod
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:

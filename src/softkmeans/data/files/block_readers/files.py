@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["FileReader", "open_reader"]
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from ....errors import FileError
+from ....errors import FileError, InputError
+from ..columns import ALL_COLUMNS, ColumnChoice
+from ..dialect import ANY_DIALECT, Dialect
 from ..errors import no_rows_error, one_line_errors
 from ..formats.base import Parts
 from ..formats.lookup import find_format
@@ -29,20 +31,23 @@ N_FIRST_ROWS = 2**13  # rows read at a time before the first pass
 
 def open_reader(
     data: Any,
+    choice: ColumnChoice = ALL_COLUMNS,
     *,
-    columns: Sequence[str] | None = None,
-    weight_column: str | None = None,
+    dialect: Dialect = ANY_DIALECT,
     rows_per_block: int | None = None,
 ) -> Reader:
     """Return a reader of files, which must all have one format, or of an iterable of tables."""
     files = find_files(data)
     if files is None:
-        return StreamReader(data, columns, weight_column, rows_per_block)
+        if given := dialect.given():
+            problem = "is not supported with tables, which are not text"
+            raise InputError(problem, parameter=given[0], value=getattr(dialect, given[0]), hint="remove it")
+        return StreamReader(data, choice, rows_per_block)
     formats = dict.fromkeys(find_format(file.path, "scan") for file in files)
     if len(formats) > 1:
         problem = f"{data}: the files have several formats, {', '.join(known.suffixes[0] for known in formats)}"
         raise FileError(problem, hint="give files of one format")
-    return FileReader(files, columns, weight_column, rows_per_block)
+    return FileReader(files, choice, dialect, rows_per_block)
 
 
 class FileReader(Reader):
@@ -52,16 +57,16 @@ class FileReader(Reader):
     same length.
     """
 
-    def __init__(
-        self, files: list[File], columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
-    ) -> None:
-        self.files, self.paths, self.weight_column = files, tuple(file.path for file in files), weight_column
-        self.parts = [_open(file) for file in files]
+    def __init__(self, files: list[File], choice: ColumnChoice, dialect: Dialect, rows_per_block: int | None) -> None:
+        self.files, self.paths, self.weight_column = files, tuple(file.path for file in files), choice.weight
+        self.carried = tuple(choice.carried)
+        self.parts = [_open(file, dialect) for file in files]
         counts = [parts.n_rows for parts in self.parts if parts.n_rows is not None]
         is_counted = len(counts) == len(files)
         self.starts = list(accumulate(counts, initial=0)) if is_counted else None  # of the files, then the end
-        self.chosen = self._choose(columns)
+        self.chosen = self._choose(choice)
         self.columns, self.ignored = self.chosen.features or None, self.chosen.ignored
+        self.notes = self.first.header.notes
         self.n_features = self.first.header.n_columns or len(self.chosen.features)
         n_rows, rows_per_block = self.count(), rows_per_window(self.n_features, rows_per_block)
         self.rows_per_block = rows_per_block if n_rows is None else min(n_rows, rows_per_block)
@@ -102,16 +107,16 @@ class FileReader(Reader):
         """True if reading can begin at any row: pieces then have the length of a window, and are not copied."""
         return all(isinstance(parts.cuts, range) for parts in self.parts)
 
-    def _choose(self, columns: Sequence[str] | None) -> ChosenColumns:
+    def _choose(self, choice: ColumnChoice) -> ChosenColumns:
         """Choose the columns from those of the first file, and check that the other files have them."""
         first_file = self.files[self.parts.index(self.first)]
         with one_line_errors(first_file.path):
-            chosen = choose_from(self.first.header, self._first_values, columns, self.weight_column)
+            chosen = choose_from(self.first.header, self._first_values, choice)
         for file, parts in zip(self.files, self.parts, strict=True):
             if parts is not self.first and parts.has_columns:
                 with one_line_errors(file.path):
                     parts.check_like(self.first, chosen.used, str(first_file.path))
-        if columns is not None:
+        if choice.columns is not None:
             return chosen
         empty = self._empty_columns([name for name in chosen.features if name not in self.first.header.filled])
         with one_line_errors(first_file.path):
@@ -119,8 +124,7 @@ class FileReader(Reader):
 
     def _first_values(self, name: str) -> NDArray[Any]:
         """Return values of a column from the first rows."""
-        piece = next(self.first.tables([name], 0, None, N_FIRST_ROWS))
-        return piece[name].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return np.array(next(iter(self.first.carry([name])))[name].to_pylist(), dtype=object)
 
     def _empty_columns(self, names: list[str]) -> list[str]:
         """Return the columns without a value; the first rows are usually enough to see that there are none."""
@@ -133,6 +137,14 @@ class FileReader(Reader):
                 return names
             names = [name for name, empty in zip(names, is_empty, strict=True) if empty]
         return []
+
+    @override
+    def carry(self) -> Iterator[Any]:
+        for file, parts in zip(self.files, self.parts, strict=True):
+            with one_line_errors(file.path):
+                file.check()
+                if parts.has_rows:
+                    yield from parts.carry(list(self.carried))
 
     def _range(self, rank: int, size: int) -> tuple[int, int]:
         """Return the first row of a share, and the row after its last one."""
@@ -160,9 +172,9 @@ class FileReader(Reader):
             file_start += row if parts.n_rows is None else parts.n_rows
 
 
-def _open(file: File) -> Parts:
+def _open(file: File, dialect: Dialect) -> Parts:
     with one_line_errors(file.path):
-        return open_parts(file.path)
+        return open_parts(file.path, dialect)
 
 
 def _balanced_starts(cuts: list[int], size: int) -> list[int]:

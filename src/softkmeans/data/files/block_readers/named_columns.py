@@ -4,13 +4,13 @@ from __future__ import annotations
 
 __all__ = ["ChosenColumns", "choose_from"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import as_floats, choose, raise_for_no_numbers
+from ..columns import ColumnChoice, as_floats, choose, raise_for_no_numbers
 from ..formats.base import Header
 from .base import Window
 
@@ -45,13 +45,12 @@ class ChosenColumns(NamedTuple):
         return Window(rows, weights, start, name, row)
 
 
-def choose_from(
-    header: Header, values: Callable[[str], NDArray[Any]], columns: Sequence[str] | None, weight_column: str | None
-) -> ChosenColumns:
+def choose_from(header: Header, values: Callable[[str], NDArray[Any]], choice: ColumnChoice) -> ChosenColumns:
     """Choose columns as `read_table` does; ``values`` returns those of a column, for messages."""
-    features, used = choose(header, values, columns, None, weight_column)
-    unused = set() if columns is not None else set(header.numeric) - {*features, *used}
-    return ChosenColumns(tuple(features), weight_column, header.names_in(unused))
+    features = choose(header, values, choice)
+    known = {element for name in choice.mentioned for element in header.groups.get(name, (name,))}
+    unused = set() if choice.columns is not None else set(header.numeric) - {*features, *known}
+    return ChosenColumns(tuple(features), choice.weight, header.names_in(unused))
 
 
 def _numbers(table: Any, name: str) -> NDArray[Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 __all__ = ["StreamReader", "is_stream"]
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from typing_extensions import override
 
 from ....errors import InputError, Message
-from ...frames import as_frame, as_rows, as_vector
-from ..columns import as_floats
+from ...frames import as_frame, as_rows, as_vector, column_names, is_numeric_dtype
+from ..columns import ColumnChoice, as_floats
 from ..formats.base import Header, check_same_columns
 from ..formats.opening import as_matrix
 from .base import Reader, Window, resize_windows, rows_per_window, windows_of_share
@@ -42,11 +41,9 @@ class StreamReader(Reader):
     columns of the first, and every pass must begin with the same row.
     """
 
-    def __init__(
-        self, data: Any, columns: Sequence[str] | None, weight_column: str | None, rows_per_block: int | None
-    ) -> None:
+    def __init__(self, data: Any, choice: ColumnChoice, rows_per_block: int | None) -> None:
         _check_repeatable(data)
-        self.data, self.weight_column = data, weight_column
+        self.data, self.weight_column, self.carried = data, choice.weight, tuple(choice.carried)
         first = next(self._items(), None)
         if first is None:
             hint = "expected an iterable of one or more tables"
@@ -54,10 +51,11 @@ class StreamReader(Reader):
         with _table_errors(1):
             header = _header(first)
             self.numeric = header.numeric
-            self.chosen = choose_from(header, lambda name: _values(first, name), columns, weight_column)
-            if self.numeric:
-                self.columns, self.ignored = self.chosen.features, self.chosen.ignored
+            self.chosen = choose_from(header, lambda name: _values(first, name), choice)
             rows, _ = _convert(first, self.chosen if self.numeric else None)
+            if self.numeric:
+                self.columns = column_names(_frame(first).select(self.chosen.features).to_native())
+                self.ignored = self.chosen.ignored
         self.n_features = rows.shape[1]
         self.first_row_hash = _hash_first_row(rows)
         self.rows_per_block = rows_per_window(self.n_features, rows_per_block)
@@ -65,6 +63,10 @@ class StreamReader(Reader):
     @override
     def windows(self, rank: int = 0, size: int = 1) -> Iterator[Window]:
         return windows_of_share(resize_windows(self._pieces(), self.rows_per_block), rank, size)
+
+    @override
+    def carry(self) -> Iterator[Any]:
+        return (_frame(item).select(self.carried).to_arrow() for item in self._items())
 
     def _pieces(self) -> Iterator[Window]:
         start = 0
@@ -145,13 +147,17 @@ def _header(item: Any) -> Header:
     frame = as_frame(item)
     if frame is None or not all(isinstance(name, str) for name in frame.columns):
         return Header({}, n_columns=1)
-    return Header({name: dtype.is_numeric() or dtype == nw.Boolean for name, dtype in frame.schema.items()})
+    return Header({name: is_numeric_dtype(dtype) for name, dtype in frame.schema.items()})
+
+
+def _frame(item: Any) -> Any:
+    """Return a table with named columns as a narwhals data frame."""
+    return as_frame(item)
 
 
 def _values(item: Any, name: str) -> NDArray[Any]:
     """Return the values of a column, for messages."""
-    frame: Any = as_frame(item)
-    return np.array(frame.get_column(name).to_list(), dtype=object)
+    return np.array(_frame(item).get_column(name).to_list(), dtype=object)
 
 
 def _convert(item: Any, chosen: ChosenColumns | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-__all__ = ["Format", "Header", "OpenTable", "Parts", "TableWriter", "arrow", "arrow_header", "open_arrow_table"]
+__all__ = [
+    "Format",
+    "Header",
+    "OpenTable",
+    "Parts",
+    "TableWriter",
+    "arrow",
+    "check_same_columns",
+    "check_same_header",
+    "check_unique",
+    "import_package",
+    "index_columns",
+    "is_numeric",
+]
 
 import importlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -18,8 +30,9 @@ from numpy.typing import NDArray
 from ....errors import FileError, InputError, MissingExtraError
 from ..errors import listing
 
-EXTRAS = {"pyarrow": "files"}  # extras of this package, by the module that they install
+EXTRAS = {"pyarrow": "files", "python_calamine": "excel"}  # extras of this package, by the module that they install
 MAX_NAMES = 5  # column names listed for each difference in a message
+DEFAULT_ROWS = 2**13  # rows at a time, where any number will do
 
 
 class TableWriter(Protocol):
@@ -37,12 +50,12 @@ class Format:
     r"""A format of data files: its suffixes, and functions that read and write such files.
 
     Register it, and `read_table`, `scan`, `write_table`, `table_writer` and the commands take files with its suffixes:
-    ``FORMATS.register("jsonl", Format(...))``.
+    ``FORMATS.register("lines", Format(...))``.
 
     Parameters
     ----------
     suffixes : tuple of str
-        The ends of the file names, in lower case, such as ``(".jsonl",)``. A file whose suffix ends in ``.gz`` is
+        The ends of the file names, in lower case, such as ``(".lines",)``. A file whose suffix ends in ``.gz`` is
         compressed while it is written.
     read : callable
         ``read(path)`` returns the rows of the file at a ``pathlib.Path``: a table with named columns, which can be
@@ -57,6 +70,10 @@ class Format:
         ``pyarrow.Table``, and ``close()``, which leaves the file open. Without it, files can't be written.
     needs : str, optional
         The package that these functions import, if it may be missing: the error then says what to install.
+    takes_dialect : bool, default=False
+        Whether ``read`` and ``scan`` take a `Dialect` as second argument: how the user says that the text is written.
+    in_folders : bool, default=True
+        Whether such files in a folder are data, if the folder is read.
 
     Raises
     ------
@@ -78,23 +95,25 @@ class Format:
     ...         self.file.writelines(json.dumps(row).encode() + b"\n" for row in table.to_pylist())
     ...     def close(self):
     ...         pass
-    >>> FORMATS.register("jsonl", Format((".jsonl",), read, write=Writer))
+    >>> FORMATS.register("lines", Format((".lines",), read, write=Writer))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_table(Path(folder) / "t.jsonl", {"a": [1, 2], "b": [0.5, 1.5]})
-    ...     read_table(Path(folder) / "t.jsonl").x.tolist()
+    ...     write_table(Path(folder) / "t.lines", {"a": [1, 2], "b": [0.5, 1.5]})
+    ...     read_table(Path(folder) / "t.lines").x.tolist()
     [[1.0, 0.5], [2.0, 1.5]]
-    >>> FORMATS.unregister("jsonl")
+    >>> FORMATS.unregister("lines")
     """
 
     suffixes: tuple[str, ...]
-    read: Callable[[Path], Any]
-    scan: Callable[[Path], Iterable[Any] | Parts] | None = None
+    read: Callable[..., Any]
+    scan: Callable[..., Iterable[Any] | Parts] | None = None
     write: Callable[[BinaryIO, Any], TableWriter] | None = None
     needs: str | None = None
+    takes_dialect: bool = False
+    in_folders: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.suffixes, tuple) or not self.suffixes or not all(map(_is_suffix, self.suffixes)):
-            expected = "a tuple of lower-case text that begins with a dot, such as ('.jsonl',)"
+            expected = "a tuple of lower-case text that begins with a dot, such as ('.lines',)"
             raise InputError(parameter="suffixes", value=self.suffixes, expected=expected)
         for name in ("read", "scan", "write"):
             function = getattr(self, name)
@@ -139,21 +158,24 @@ class Header(NamedTuple):
         Columns of row names, which are features only if they are chosen.
     label : str or None
         The label column, where the format defines one.
-    is_headless : bool
-        Whether the first row of a text file holds numbers and not names.
     mixed : mapping of str to tuple of int and str
-        Columns of a text file that begin with numbers and hold text later: the first row of text, from 1, and the text.
+        Columns of numbers that hold text in one row or a few: the first such row, from 1, and its text.
     filled : frozenset of str
         Columns of numbers that are known to have a value.
+    groups : mapping of str to tuple of str
+        Names that stand for several columns: those of lists, for their elements.
+    notes : tuple of str
+        How the file was read, where that is unusual.
     """
 
     numeric: dict[str, bool]
     n_columns: int | None = None
     row_names: frozenset[str] = frozenset()
     label: str | None = None
-    is_headless: bool = False
     mixed: Mapping[str, tuple[int, str]] = MappingProxyType({})
     filled: frozenset[str] = frozenset()
+    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     def names_in(self, names: Collection[str]) -> tuple[str, ...]:
         """Return some names in the order of the columns."""
@@ -175,12 +197,15 @@ class OpenTable(NamedTuple):
         ``load(numbers, others)`` returns named columns: those in the first list as numbers, the others as they are.
     rows : numpy.ndarray of shape (n, d), or None
         The rows of a file without column names.
+    carry : callable or None
+        ``carry(names)`` returns named columns as a PyArrow table, without changes; None if no columns have names.
     """
 
     header: Header
     n_rows: int
     load: Callable[[list[str], list[str]], dict[str, NDArray[Any]]]
     rows: NDArray[Any] | None = None
+    carry: Callable[[list[str]], Any] | None = None
 
 
 class Parts(ABC):
@@ -234,6 +259,10 @@ class Parts(ABC):
             The next rows.
         """
 
+    def carry(self, names: list[str]) -> Iterator[Any]:
+        """Yield columns as they are, in order, as PyArrow tables or record batches: also text, dates and the like."""
+        return self.tables(names, 0, None if self.cuts is None else self.n_rows, DEFAULT_ROWS)
+
     def check_like(self, first: Parts, used: list[str], first_name: str) -> None:
         """Raise an InputError unless this file has the columns of the first one, and the used ones are numeric."""
         check_same_header(self.header, first.header, used, first_name)
@@ -270,26 +299,13 @@ def check_unique(names: Iterable[str]) -> None:
         raise FileError(f"several columns are named {listing(repeated)}", hint="give each its own name")
 
 
-def arrow_header(schema: Any) -> Header:
-    """Return the header of a table with a pyarrow schema."""
+def is_numeric(kind: Any) -> bool:
+    """Return whether a pyarrow type is one of numbers or of true and false."""
     types = arrow("types")
-    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
-    check_unique(schema.names)
-    numeric = {field.name: any(test(field.type) for test in tests) for field in schema}
-    return Header(numeric, row_names=_index_columns(schema))
+    return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean))
 
 
-def open_arrow_table(schema: Any, n_rows: int, read: Callable[[list[str]], Any]) -> OpenTable:
-    """Return a table with a pyarrow schema; ``read`` returns the columns with some names as a pyarrow table."""
-
-    def load(numbers: list[str], others: list[str]) -> dict[str, NDArray[Any]]:
-        table = read(numbers + others)
-        return {name: table[name].to_numpy() for name in numbers + others}
-
-    return OpenTable(arrow_header(schema), n_rows, load)
-
-
-def _index_columns(schema: Any) -> frozenset[str]:
+def index_columns(schema: Any) -> frozenset[str]:
     """Return the columns that are the index of a pandas frame, as the metadata says that pandas writes."""
     metadata = schema.pandas_metadata
     index = metadata.get("index_columns") if isinstance(metadata, dict) else None

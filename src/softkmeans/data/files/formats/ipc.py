@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 
 from typing_extensions import override
 
-from .base import Format, OpenTable, Parts, arrow, arrow_header, open_arrow_table
+from .arrow_tables import open_arrow_table
+from .base import Format, OpenTable, Parts, arrow
+from .lists import Lists
 
 BATCH_SIZE = 2**17  # numbers in a record batch: 1 MB in float64
 
@@ -23,13 +25,20 @@ class _ArrowFile(Parts):
 
     def __init__(self, path: Path) -> None:
         self.dataset = _open(path)
-        self.header, self.n_rows = arrow_header(self.dataset.schema), self.dataset.count_rows()
+        self.lists = Lists.of(self.dataset.schema, lambda name: self.dataset.head(1, columns=[name])[name])
+        self.header, self.n_rows = self.lists.header, self.dataset.count_rows()
 
     @override
     def tables(self, names: list[str], start: int, stop: int | None, max_rows: int) -> Iterator[Any]:
         # Without threads and readahead, memory does not grow with the file; `prefetch` reads ahead.
         one_at_a_time = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
-        yield from self.dataset.to_batches(columns=names, batch_size=max_rows, **one_at_a_time)
+        stored = self.lists.stored(names)
+        batches = self.dataset.to_batches(columns=stored, batch_size=max_rows, **one_at_a_time)
+        return self.lists.select_all(batches, names)
+
+    @override
+    def carry(self, names: list[str]) -> Iterator[Any]:
+        yield from self.dataset.to_batches(columns=names)
 
 
 def _open(path: Path) -> Any:
@@ -37,8 +46,8 @@ def _open(path: Path) -> Any:
 
 
 def _read(path: Path) -> OpenTable:
-    dataset = _open(path)
-    return open_arrow_table(dataset.schema, dataset.count_rows(), lambda names: dataset.to_table(columns=names))
+    file = _ArrowFile(path)
+    return open_arrow_table(file.lists, file.n_rows or 0, lambda names: file.dataset.to_table(columns=names))
 
 
 class _Writer:

@@ -7,9 +7,12 @@ from typing import Literal, TypeAlias
 
 from ....errors import FileError
 from ....registries import FORMATS
+from ..compression import COMPRESSIONS
 from .base import Format
 
 Action: TypeAlias = Literal["read", "scan", "write"]
+
+OTHER_COMPRESSED = tuple(suffix for suffix, _ in COMPRESSIONS.values() if suffix != ".gz")
 
 REFUSALS = {
     "read": "can't be read",
@@ -18,9 +21,10 @@ REFUSALS = {
 }
 
 
-def suffixes(action: Action) -> tuple[str, ...]:
-    """Return the suffixes of the formats that can be read, scanned or written."""
+def suffixes(action: Action, *, in_folders: bool = False) -> tuple[str, ...]:
+    """Return the suffixes of the formats that can be read, scanned or written; ``in_folders``: of data in folders."""
     members = [member for member in FORMATS.values() if getattr(member, action) is not None]
+    members = [member for member in members if member.in_folders or not in_folders]
     return tuple(suffix for member in members for suffix in member.suffixes)
 
 
@@ -35,7 +39,10 @@ def find_format(path: Path, action: Action) -> Format:
         If a package that the format needs is not installed.
     """
     known = {suffix: member for member in FORMATS.values() for suffix in member.suffixes}
-    suffix = next((suffix for suffix in known if path.name.lower().endswith(suffix)), None)
+    name = path.name.lower()
+    if action != "write" and name.endswith(OTHER_COMPRESSED) and f"{path.stem.lower()}.gz".endswith(tuple(known)):
+        name = f"{path.stem.lower()}.gz"  # formats that read files with gzip find out the compression
+    suffix = next((suffix for suffix in known if name.endswith(suffix)), None)
     hint = f"it must be one of {', '.join(suffixes(action))}"
     if suffix is None:
         raise FileError(f"unknown extension {path.suffix!r} of {path.name!r}", hint=hint)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import FileError
-from .base import Format, Header, OpenTable
+from .base import Format, Header, OpenTable, arrow
 from .npy import check_no_objects, read_array_header
 
 ROWS_NAMES = ("x", "X")
@@ -44,7 +44,10 @@ def _read(path: Path) -> OpenTable:
     def load(numbers: list[str], others: list[str]) -> dict[str, Any]:
         return {name: arrays[name] for name in numbers + others}
 
-    return OpenTable(header, n_rows, load, rows)
+    def carry(names: list[str]) -> Any:
+        return arrow("lib").table({name: arrays[name] for name in names})
+
+    return OpenTable(header, n_rows, load, rows, carry)
 
 
 NPZ = Format((".npz",), read=_read)

@@ -15,30 +15,44 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from ....errors import InputError
+from ....errors import FileError, InputError
 from ...frames import as_frame, as_rows
+from ..dialect import ANY_DIALECT, Dialect
 from ..errors import no_rows_error
 from ..paths import check_plain_file
-from .base import Header, OpenTable, Parts, arrow_header, check_same_header, open_arrow_table
+from .arrow_tables import open_arrow_table
+from .base import Format, Header, OpenTable, Parts, check_same_header
+from .lists import Lists
 from .lookup import find_format
 
 
-def open_table(path: Path) -> OpenTable:
+def open_table(path: Path, dialect: Dialect = ANY_DIALECT) -> OpenTable:
     """Open a file to read it whole, and check that it has a row."""
     check_plain_file(path)
-    opened = find_format(path, "read").read(path)
+    used = find_format(path, "read")
+    opened = used.read(path, *_dialect_for(used, dialect))
     table = opened if isinstance(opened, OpenTable) else _as_open_table(_as_piece(opened))
     if not table.n_rows:
         raise no_rows_error()
     return table
 
 
-def open_parts(path: Path) -> Parts:
+def open_parts(path: Path, dialect: Dialect = ANY_DIALECT) -> Parts:
     """Open a file to read it in parts."""
-    scan = find_format(path, "scan").scan
-    assert scan is not None  # noqa: S101 -- find_format checked it
-    opened = scan(path)
-    return opened if isinstance(opened, Parts) else _Tables(partial(scan, path))
+    used = find_format(path, "scan")
+    assert used.scan is not None  # noqa: S101 -- find_format checked it
+    scan = partial(used.scan, path, *_dialect_for(used, dialect))
+    opened = scan()
+    return opened if isinstance(opened, Parts) else _Tables(scan)
+
+
+def _dialect_for(used: Format, dialect: Dialect) -> tuple[Dialect, ...]:
+    """Return the dialect as an argument for a format that takes one; raise an InputError if it would be ignored."""
+    given = dialect.given()
+    if given and not used.takes_dialect:
+        problem = f"is not supported with {used.suffixes[0]} files, which are not text"
+        raise FileError(problem, parameter=given[0], value=getattr(dialect, given[0]), hint="remove it")
+    return (dialect,) if used.takes_dialect else ()
 
 
 class _Tables(Parts):
@@ -63,10 +77,16 @@ class _Tables(Parts):
 
     @override
     def tables(self, names: list[str], start: int, stop: int | None, max_rows: int) -> Iterator[Any]:
+        n_read = 0
         for piece in self._pieces():
             if len(piece):
                 check_same_header(_header(piece), self.header, names, "the first table of the file")
-                yield piece if isinstance(piece, np.ndarray) else piece.select(names)
+                yield piece if isinstance(piece, np.ndarray) else _lists(piece).select(piece, names, n_read)
+                n_read += len(piece)
+
+    @override
+    def carry(self, names: list[str]) -> Iterator[Any]:
+        return (piece.select(names) for piece in self._pieces() if len(piece))
 
     def _pieces(self) -> Iterator[Any]:
         pieces = self.scan()
@@ -87,14 +107,18 @@ def _as_piece(table: Any) -> Any:
     return as_matrix(as_rows(table), "return a table with named columns, or an array (m, d)")
 
 
+def _lists(piece: Any) -> Lists:
+    return Lists.of(piece.schema, piece.__getitem__)
+
+
 def _header(piece: Any) -> Header:
-    return Header({}, n_columns=piece.shape[1]) if isinstance(piece, np.ndarray) else arrow_header(piece.schema)
+    return Header({}, n_columns=piece.shape[1]) if isinstance(piece, np.ndarray) else _lists(piece).header
 
 
 def _as_open_table(piece: Any) -> OpenTable:
     if isinstance(piece, np.ndarray):
         return OpenTable(_header(piece), len(piece), lambda numbers, others: {}, piece)
-    return open_arrow_table(piece.schema, len(piece), piece.select)
+    return open_arrow_table(_lists(piece), len(piece), piece.select)
 
 
 def as_matrix(rows: Any, hint: str) -> NDArray[Any]:
