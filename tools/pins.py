@@ -29,7 +29,7 @@ BASE = "requirements.txt"
 FILES = {
     BASE: Requirements(
         "What `make demo` installs: every dependency exactly, then the package itself from this folder.",
-        ["pyproject.toml", "--extra=files", "--extra=plot"],
+        ["pyproject.toml", "--extra=excel", "--extra=files", "--extra=plot"],
         last="-e .",
     ),
     "requirements-dev.txt": Requirements(

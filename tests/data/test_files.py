@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import stat
 import sys
 import zipfile
@@ -20,7 +21,7 @@ from sklearn import datasets
 
 from helpers.fuzzing import examples
 from softkmeans._utils.atomic import atomic_write
-from softkmeans.data import read_table, write_table
+from softkmeans.data import Dialect, read_table, write_table
 from softkmeans.errors import InputError, MissingExtraError
 
 TABLES = [".csv", ".csv.gz", ".tsv", ".parquet"]
@@ -164,7 +165,7 @@ def test_arrays_keep_single_precision(tmp_path, source, kept, suffix):
     np.testing.assert_array_equal(table.x, x)
     assert table.x.dtype == np.dtype(kept)
     assert table.x.flags.c_contiguous
-    assert table._replace(x=None) == (None, None, None, None, ())
+    assert table._replace(x=None) == (None, None, None, None, (), None, ())
 
 
 @pytest.mark.parametrize(("name", "label"), [("x", "y"), ("X", "labels"), ("x", None)])
@@ -206,6 +207,7 @@ DUPLICATE = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
 OBJECTS = np.array([[1, "a"]], dtype=object)
 NULLS = pa.table({"a": pa.array([1, None, None]), "b": pa.array([1, 2, 3])})
 TEXT_NUMBERS = pa.table({"a": ["1", "2"], "b": [1, 2]})
+UTF_8 = Dialect(encoding="utf-8")
 HEADERLESS = "5.1,3.5\n4.9,3.0\n"
 AB = "a,b\n1,x\n2,y\n"
 WEIGHTS = "a,w\n1,{}\n2,{}\n"
@@ -240,7 +242,6 @@ REFUSED = {
     "no numbers": ("t.csv", "a,b\nx,y\n", {}, ["holds numbers", "'a', 'b'"]),
     "no numbers beside the label": ("t.csv", "a,b\nx,1\n", {"label_column": "b"}, ["holds numbers", "'a'"]),
     "only blank columns": ("t.parquet", pa.table({"a": [float("nan")]}), {}, ["holds numbers", "'a'"]),
-    "semicolons": ("t.csv", "a;b\n1;2\n", {}, ["'a;b'", "cells are separated by another character"]),
     "unknown column": ("t.csv", AB, {"columns": ["c"]}, ["no column 'c'", "'a', 'b'"]),
     "close column": ("t.csv", "alcohol,b\n1,2\n", {"columns": ["alchol"]}, ["did you mean 'alcohol'"]),
     "unknown label": ("t.csv", AB, {"label_column": "kind"}, ["no column 'kind'", "'a', 'b'"]),
@@ -259,9 +260,7 @@ REFUSED = {
     "duplicate names": ("t.csv", "a,b,a\n1,2,3\n", {}, ["several columns are named 'a'"]),
     "duplicate after spaces": ("t.csv", "a, a\n1,2\n", {}, ["several columns are named 'a'"]),
     "duplicate names in parquet": ("t.parquet", DUPLICATE, {}, ["several columns are named 'a'"]),
-    "no header": ("t.csv", HEADERLESS, {}, ["header row", "'5.1', '3.5'"]),
-    "no header, column chosen": ("t.csv", HEADERLESS, {"columns": ["a"]}, ["header row"]),
-    "no header, row names": ("t.csv", ",0,1\n0,5.1,3.5\n", {}, ["header row", "choose them by name"]),
+    "no header, column chosen": ("t.csv", HEADERLESS, {"columns": ["a"]}, ["no column 'a'", "'column_1', 'column_2'"]),
     "long row": ("t.csv", "a,b\n1,2\n\n1,2,3\n", {}, ["row 2 ", "3 cells, expected 2"]),
     "short row": ("t.csv", 'a,b\n1,"2\n2"\n1,2\n1\n', {}, ["row 3 ", "1 cells, expected 2"]),
     "text chosen": ("t.csv", "a,b\n1,2\n?,3\n", {"columns": ["a"]}, ["'a' is not numeric", "row 2", "'?'"]),
@@ -278,16 +277,25 @@ REFUSED = {
     "missing in npz": ("t.npz", {"p": np.array([1, np.inf])}, {}, ["1 missing", "row 2", "'p'"]),
     "missing label": ("t.csv", "a,b\n1,x\n2,\n", {"label_column": "b"}, ["label", "'b'", "1 empty", "row 2"]),
     "missing number label": ("t.csv", "a,b\n1,3\n2,\n", {"label_column": "b"}, ["label", "'b'", "1 empty", "row 2"]),
-    "latin-1 label": ("t.csv", "a,b\n1,ä\n".encode("latin-1"), {"label_column": "b"}, ["'b'", "UTF-8"]),
-    "latin-1 header": ("t.csv", "a,bä\n1,2\n".encode("latin-1"), {}, ["not UTF-8", "save it"]),
-    "utf-16": ("t.csv", "a,b\n1,2\n".encode("utf-16"), {}, ["not UTF-8", "save it"]),
+    "latin-1 label, said to be UTF-8": (
+        "t.csv",
+        "a,b\n1,ä\n".encode("latin-1"),
+        {"label_column": "b", "dialect": UTF_8},
+        ["'b'", "is not UTF-8 text; save the file as UTF-8, or give its encoding"],
+    ),
+    "latin-1 header, said to be UTF-8": (
+        "t.csv",
+        "a,bä\n1,2\n".encode("latin-1"),
+        {"dialect": UTF_8},
+        ["the header is not"],
+    ),
+    "bytes": ("t.csv", bytes(range(256)), {}, ["the file is not text"]),
     "negative weight": ("t.csv", WEIGHTS.format(1, -0.5), {"weight_column": "w"}, ["'w'", "row 2", "-0.5"]),
     "zero weights": ("t.csv", WEIGHTS.format(0, 0), {"weight_column": "w"}, ["'w'", "zero in every row"]),
     "missing weight": ("t.csv", WEIGHTS.format(1, ""), {"weight_column": "w"}, ["'w'", "finite", "row 2", "nan"]),
     "infinite weight": ("t.csv", WEIGHTS.format("inf", 1), {"weight_column": "w"}, ["'w'", "finite", "row 1", "inf"]),
-    "unknown extension": ("t.xlsx", "a", {}, ["'.xlsx'", ".csv", ".parquet", ".npz"]),
+    "unknown extension": ("t.sav", "a", {}, ["'.sav'", ".csv", ".parquet", ".npz"]),
     "no extension": ("table", "a", {}, ["'table'", ".csv", ".parquet"]),
-    "not gzip": ("t.csv.gz", "a,b\n1,2\n", {}, ["can't be read"]),
     "cut gzip": ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20], {}, ["can't be read"]),
     "not parquet": ("t.parquet", "a,b\n1,2\n", {}, ["can't be read", "complete"]),
     "not npy": ("t.npy", "a,b\n1,2\n", {}, ["can't be read", "magic"]),
@@ -402,7 +410,12 @@ def test_text_is_read_back_exactly(tmp_path_factory, labels):
     path = tmp_path_factory.mktemp("back") / "t.csv"
     write_table(path, {"name": ["text", *labels], "a": np.arange(len(labels) + 1)})
     back = read_table(path, label_column="name").labels.tolist()
-    assert back == ["text", *labels]
+    # Spreadsheet programs take such texts for formulas.
+    is_formula = [label[0] in "=+-@" and not re.fullmatch(r"[+-]?[\d.,]+([eE][+-]?\d+)?", label) for label in labels]
+    assert back == [
+        "text",
+        *(f"'{label}" if formula else label for label, formula in zip(labels, is_formula, strict=True)),
+    ]
 
 
 def test_the_csv_module_reads_written_csv(tmp_path):

@@ -1,11 +1,14 @@
 """Every registered format: what is written is read back, whole and in blocks; damaged files are refused in one line."""
 
+import gzip
 import itertools
+import json
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -25,11 +28,32 @@ TABLE = {
     "z": X[:, 2].astype(np.float32),
 }
 NUMBERS = np.column_stack([TABLE[name] for name in ("x", "whole", "flag", "z")])
-# Formats that only hold arrays are not written by the library.
+# Formats that only hold arrays, and others that are not written by the library.
 ARRAYS = {
     ".npy": lambda path, x: np.save(path, x),
     ".npz": lambda path, x: np.savez(path, x=x),
 }
+
+
+def write_json_lines(path, columns):
+    rows = [
+        dict(zip(columns, map(np.ndarray.item, map(np.asarray, row)), strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+OTHERS = {
+    ".txt": lambda path, columns: pd.DataFrame(columns).to_csv(path, sep="\t", index=False),
+    ".txt.gz": lambda path, columns: pd.DataFrame(columns).to_csv(path, sep="\t", index=False),
+    ".jsonl": write_json_lines,
+    ".jsonl.gz": write_json_lines,
+    ".ndjson": write_json_lines,
+    ".ndjson.gz": write_json_lines,
+    ".xlsx": lambda path, columns: pd.DataFrame(columns).to_excel(path, index=False),
+}
+LINES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")  # formats of files that may end after any line
 READ, SCANNED, WRITTEN = (suffixes(action) for action in ("read", "scan", "write"))
 
 
@@ -38,6 +62,8 @@ def made(folder, suffix, n_rows=N):
     path = folder / f"t{suffix}"
     if suffix in WRITTEN:
         write_table(path, {name: values[:n_rows] for name, values in TABLE.items()})
+    elif suffix in OTHERS:
+        OTHERS[suffix](path, {name: values[:n_rows] for name, values in TABLE.items()})
     else:
         ARRAYS[suffix](path, NUMBERS[:n_rows])
     return path
@@ -70,7 +96,7 @@ def calls_for(suffix):
 
 
 def test_there_is_a_case_for_every_suffix():
-    assert set(READ) == {*WRITTEN, *ARRAYS}
+    assert set(READ) == {*WRITTEN, *ARRAYS, *OTHERS}
     assert set(SCANNED) <= set(READ)
     assert len(READ) == sum(len(known.suffixes) for known in FORMATS.values())
 
@@ -80,13 +106,14 @@ def test_what_is_written_is_read_back(tmp_path, suffix):
     path = made(tmp_path, suffix)
     table = read_table(path)
     np.testing.assert_array_equal(table.x.astype(np.float32), NUMBERS.astype(np.float32))
-    np.testing.assert_array_equal(table.x[:, :3], NUMBERS[:, :3])
-    if suffix in WRITTEN:
+    rounding = 1e-15 if suffix == ".xlsx" else 0  # openpyxl writes 16 digits
+    np.testing.assert_allclose(table.x[:, :3], NUMBERS[:, :3], rtol=rounding)
+    if suffix not in ARRAYS:
         assert (table.columns, table.ignored) == (("x", "whole", "flag", "z"), ("text",))
         labeled = read_table(path, columns=["z", "x"], label_column="text", weight_column="whole")
         assert labeled.labels.tolist() == TABLE["text"].tolist()
         assert labeled.weights.tolist() == list(range(N))
-        np.testing.assert_array_equal(labeled.x[:, 1], TABLE["x"])
+        np.testing.assert_allclose(labeled.x[:, 1], TABLE["x"], rtol=rounding)
 
 
 @pytest.mark.parametrize("rows_per_block", [None, 700])
@@ -155,9 +182,9 @@ def test_truncated_and_foreign_files(tmp_path, suffix):
             except InputError as error:
                 messages.append(str(error))
             else:  # a text file may end anywhere
-                assert suffix in (".csv", ".tsv")
+                assert suffix in LINES
                 assert len(rows) <= len(whole)
-    assert len(messages) >= (6 if suffix in (".csv", ".tsv") else 26)
+    assert len(messages) >= (6 if suffix in LINES else 26)
     assert all(message.startswith(f"{path}: ") and len(message.splitlines()) == 1 for message in messages)
     for magic in (b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"PAR1", b"ARROW1", b"\x93NUMPY"):
         path.write_bytes(magic + bytes(range(256)) * 20 + magic)
@@ -211,8 +238,13 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, name):
     if known.needs is None:
         assert len(read_table(path).x) == N
         return
-    for call in (read_table, scan, lambda path: write_table(path, {"a": [1]})):
-        with pytest.raises(MissingExtraError, match=rf"\.{name}.* needs pyarrow: pip install 'softkmeans\[files\]'"):
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    calls = [read_table]
+    calls += [scan] if known.scan else []
+    calls += [lambda path: write_table(path, {"a": [1]})] if known.write else []
+    for call in calls:
+        expected = rf"\{known.suffixes[0]}.* needs {known.needs}: pip install 'softkmeans\[(files|excel)\]'"
+        with pytest.raises(MissingExtraError, match=expected):
             call(path)
 
 

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,12 @@ def table(path, rows=slice(None), group=30):
     columns = frame(rows)
     if path.suffix == ".parquet":
         pq.write_table(pa.table(columns), path, row_group_size=group)
+    elif path.name.endswith((".txt", ".txt.gz")):
+        pd.DataFrame(columns).to_csv(path, sep="\t", index=False)
+    elif "json" in path.name:
+        rows = zip(*(np.asarray(values).tolist() for values in columns.values()), strict=True)
+        lines = "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)
     else:
         write_table(path, columns)
     return path
@@ -96,6 +103,10 @@ NAMED = {
     "csv.gz": lambda path: table(path / "x.csv.gz"),
     "tsv": lambda path: table(path / "x.tsv"),
     "tsv.gz": lambda path: table(path / "x.tsv.gz"),
+    **{
+        suffix.lstrip("."): lambda path, suffix=suffix: table(path / f"x{suffix}")
+        for suffix in (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+    },
     "parquet": lambda path: table(path / "x.parquet"),
     "arrow": lambda path: table(path / "x.arrow"),
     "feather": lambda path: table(path / "x.feather"),

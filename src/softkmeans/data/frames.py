@@ -14,7 +14,7 @@ __all__ = [
     "dtype_of",
     "is_array_api",
     "is_dask",
-    "is_numeric_dtype",
+    "is_numeric_column",
 ]
 
 from collections.abc import Hashable, Iterable
@@ -115,8 +115,11 @@ def column_names(x: Any) -> tuple[str, ...] | None:
     return tuple(element for name in frame.columns for element in elements.get(name, (name,)))
 
 
-def is_numeric_dtype(dtype: nw.dtypes.DType) -> bool:
+def is_numeric_column(frame: nw.DataFrame[Any], name: str) -> bool:
     """Return whether a column has numbers, true and false, or lists of numbers."""
+    dtype = frame.schema[name]
+    if isinstance(dtype, nw.Object):
+        return _list_length(frame.get_column(name)) is not None
     inner = getattr(dtype, "inner", dtype)
     return inner.is_numeric() or inner == nw.Boolean
 
@@ -132,7 +135,8 @@ def _list_length(series: nw.Series[Any]) -> int | None:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple | nw.Series) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    is_array = isinstance(value, np.ndarray) and value.ndim == 1
+    return is_array or isinstance(value, list | tuple) or nw.dependencies.is_polars_series(value)
 
 
 def is_array_api(x: Any) -> bool:

@@ -47,7 +47,8 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
         return source
     source = _convert(estimator, X, sample_weight)
     frame = as_frame(X)
-    if frame is None or frame.implementation.is_pandas():
+    has_lists = frame is not None and source.columns is not None and list(source.columns) != frame.columns
+    if frame is None or (frame.implementation.is_pandas() and not has_lists):
         carrier = np.empty((0, source.n_features)) if frame is None else frame.to_native()
         validate_data(estimator, carrier, reset=reset, skip_check_array=True)
     else:  # before version 1.9, scikit-learn does not find the names of columns in all kinds of frames

@@ -152,12 +152,12 @@ def _score(rows: list[list[str]], delimiter: str, usual: str) -> tuple[float, ..
     first, rest = rows[0], rows[1:] or rows[:1]
     width, count = Counter(map(len, rest)).most_common(1)[0]
     share = count / len(rest)
-    fits = len(first) == width or (len(first) == width - 1 and len(first) > 1)  # R writes no name for row names
+    fits = 1.0 if len(first) == width else 0.5 if len(first) == width - 1 > 1 else 0.0  # R does not name row names
     n_numeric = sum(map(_is_numeric, _columns(rest, width)))
     if width == 1:
         is_table = n_numeric == 1 and share == 1 and len(rows) > 1 and usual not in first[0]
-        return (1 if is_table else 0.5, 0, n_numeric, 0)
-    return ((2 if fits and share == 1 else 0.5 + share / 4 if fits else 0), 1, n_numeric, n_numeric - width)
+        return (1 if is_table else 0.25, 0, n_numeric, 0)
+    return (fits + (1 if share == 1 else share / 4) if fits else 0, 1, n_numeric, n_numeric - width)
 
 
 def _columns(rows: list[list[str]], width: int) -> list[list[str]]:

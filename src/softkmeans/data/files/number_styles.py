@@ -13,7 +13,7 @@ from ...errors import FileError, Message, Setting
 from .dialect import THOUSANDS, Dialect
 from .formats.base import arrow
 
-MIN_NUMBERS = 0.5  # the share of a column's cells from which on a text among them is taken for an error
+MIN_NUMBERS = 0.5  # the share of a column's cells above which a text among them is taken for an error
 SPACE_LIKE = "".join(THOUSANDS[2:])  # separators of thousands that are never decimal characters
 _NUMBER_LIKE = rf"[+-]?[.,]?\d[\d.,{SPACE_LIKE}]*([eE][+-]?\d+)?"
 
@@ -97,7 +97,7 @@ def _has_mostly_numbers(cells: Any, style: NumberStyle) -> bool:
         return False
     whole, decimals = rf"(\d[\d{re.escape(style.thousands)}]*)?", rf"({re.escape(style.decimal)}\d*)?"
     n_numbers = _count(text, rf"[+-]?{whole}{decimals}([eE][+-]?\d+)?")
-    return bool(n_numbers >= MIN_NUMBERS * (len(cells) - cells.null_count))
+    return bool(n_numbers > MIN_NUMBERS * (len(cells) - cells.null_count))
 
 
 def _as_text(cells: Any) -> Any:
@@ -193,7 +193,7 @@ def _count_styles(columns: Mapping[str, Any], delimiter: str) -> dict[str, _Coun
 def _is_number_like(text: Any) -> bool:
     """Return whether most cells of a column, None if it is no text, are numbers in some style."""
     n_filled = 0 if text is None else len(text) - text.null_count
-    return n_filled > 0 and _count(text, _NUMBER_LIKE) >= MIN_NUMBERS * n_filled
+    return n_filled > 0 and _count(text, _NUMBER_LIKE) > MIN_NUMBERS * n_filled
 
 
 def _guess(counts: list[_Counts], delimiter: str) -> NumberStyle:

@@ -184,7 +184,9 @@ def _arrow_table(columns: Mapping[str, ArrayLike]) -> Any:
         name: values if isinstance(values, lib.Array | lib.ChunkedArray) else np.asarray(values)
         for name, values in columns.items()
     }
-    shapes = {name: getattr(values, "shape", (len(values),)) for name, values in arrays.items()}
+    shapes = {
+        name: values.shape if isinstance(values, np.ndarray) else (len(values),) for name, values in arrays.items()
+    }
     if not shapes or len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         problem = f"the columns must be one-dimensional and of one length, got shapes {shapes}"
         raise InputError(problem, hint="reshape them")

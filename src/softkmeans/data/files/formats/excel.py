@@ -48,7 +48,7 @@ def _open_sheet(path: Path) -> tuple[Any, int]:
             raise FileError(problem, hint="save the data as CSV or Parquet")
     try:
         workbook = calamine.CalamineWorkbook.from_path(str(path))
-        sheets = [sheet for name in workbook.sheet_names if (sheet := workbook.get_sheet_by_name(name)).total_height]
+        sheets = [sheet for name in workbook.sheet_names if (sheet := workbook.get_sheet_by_name(name)).height]
     except calamine.PasswordError as error:
         raise FileError("the file needs a password", hint="save it without one") from error
     except calamine.CalamineError as error:
