@@ -129,7 +129,8 @@ def test_results_do_not_depend_on_file_format_or_number_of_processes(data, tmp_p
 def test_options_that_need_all_rows_are_refused(data, here):
     for option in (["--stability", "3"], ["--label-column", "a"]):
         _, err = here("fit", data / "parts", *option, status=2)
-        assert err == f"error: {option[0]} is not supported with rows that are read in blocks: remove it\n"
+        remedy = "exclude this column, or use --no-stream" if option[0] == "--label-column" else "remove it"
+        assert err == f"error: {option[0]} is not supported with rows that are read in blocks: {remedy}\n"
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Output wherever it goes: encodings without some characters, closed pipes, names that are escape sequences."""
 
-import io
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.commands import COMMAND
-from softkmeans import cli, load
+from softkmeans import load
 
 NUMBERS = np.random.default_rng(0).normal(size=(60, 2)) + 10 * (np.arange(60) % 2)[:, None]
 ROWS = "".join(f"{x},{y}\n" for x, y in NUMBERS)
@@ -26,24 +25,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text("a,b\n" + ROWS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a command in this process, and return its status, and what it wrote to its output of some encoding."""
-
-    def run_command(arguments, encoding="utf-8"):
-        streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
-        monkeypatch.setattr(sys, "argv", ["softkmeans", *arguments])
-        monkeypatch.setattr(sys, "stdout", streams[0])
-        monkeypatch.setattr(sys, "stderr", streams[1])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        for stream in streams:
-            stream.flush()
-        return ended.value.code or 0, *(stream.buffer.getvalue().decode(encoding) for stream in streams)
-
-    return run_command
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
@@ -106,6 +107,13 @@ def test_small_blocks_change_nothing(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+@pytest.mark.parametrize("form", [list, np.array, pd.Series, pl.Series, lambda labels: np.array(labels, object)])
+def test_classes_that_are_text(form):
+    resp, labels = calibrated(200)
+    names = np.array(["apple", "banana", "cherry"])[labels].tolist()
+    assert expected_calibration_error(resp, form(names)) == expected_calibration_error(resp, labels)
+
+
 @pytest.mark.parametrize(
     ("labels", "settings", "message"),
     [
@@ -114,7 +122,8 @@ def test_small_blocks_change_nothing(monkeypatch):
         ([0, 0.5, 1], {}, "labels has 0.5 in row 1"),
         ([0, np.nan, 1], {}, "labels has nan in row 1"),
         ([0, np.inf, 1], {}, "labels has inf in row 1"),
-        (["a", "b", "c"], {}, "labels"),
+        (["a", "b", "c", "d"], {}, "labels has 4 classes: give at most one for each of the 3 columns of resp"),
+        (["a", None, "c"], {}, "labels"),
         ([0, 1], {}, "resp has 3 rows and labels has 2 rows: give the same rows in both"),
         ([], {}, r"labels has shape \(0,\), expected \(n,\): give one label per row"),
         (np.eye(3), {}, r"labels has shape \(3, 3\), expected \(n,\)"),

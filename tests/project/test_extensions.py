@@ -326,8 +326,8 @@ def test_toys_learn_from_batches():
 
 @pytest.mark.usefixtures("toys")
 def test_a_toy_format_is_read_scanned_and_written(tmp_path):
-    write_table(tmp_path / "iris.jsonl", dict(zip("abcd", IRIS.T, strict=True)) | {"kind": ["x"] * 150})
-    table, rows = read_table(tmp_path / "iris.jsonl"), scan(tmp_path / "iris.jsonl")
+    write_table(tmp_path / "iris.lines", dict(zip("abcd", IRIS.T, strict=True)) | {"kind": ["x"] * 150})
+    table, rows = read_table(tmp_path / "iris.lines"), scan(tmp_path / "iris.lines")
     np.testing.assert_array_equal(table.x, IRIS)
     assert table.columns == rows.columns == ("a", "b", "c", "d")
     assert table.ignored == rows.ignored == ("kind",)
@@ -336,10 +336,10 @@ def test_a_toy_format_is_read_scanned_and_written(tmp_path):
     same = SoftKMeans(3, random_state=0).fit(scan(tmp_path / "iris.csv"))
     np.testing.assert_array_equal(model.cluster_centers_, same.cluster_centers_)
     assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
-    write_assignments(model, rows, tmp_path / "labels.jsonl")
-    labels = read_table(tmp_path / "labels.jsonl", columns=["label"]).x[:, 0]
+    write_assignments(model, rows, tmp_path / "labels.lines")
+    labels = read_table(tmp_path / "labels.lines", columns=["label"]).x[:, 0]
     np.testing.assert_array_equal(labels, model.predict(table.frame()))
-    with pytest.raises(InputError, match=r"must be one of .*\.jsonl, \.blank$"):
+    with pytest.raises(InputError, match=r"must be one of .*\.lines, \.blank$"):
         read_table(written(tmp_path / "t.other", "1"))
 
 
@@ -350,9 +350,9 @@ def test_what_a_toy_format_lacks_is_said_in_words(tmp_path):
     assert (table.x.tolist(), table.columns) == ([[1, 2], [3, 4]], None)
     with pytest.raises(InputError, match=r"t\.blank: files with the extension '\.blank' can't be read in blocks"):
         scan(path)
-    with pytest.raises(InputError, match=r"this folder has no file whose name ends in .*, \.jsonl$|; give a folder"):
+    with pytest.raises(InputError, match=r"this folder has no file whose name ends in .*, \.lines$|; give a folder"):
         scan(tmp_path)
-    with pytest.raises(InputError, match=r"'\.blank' can be read but not written; .* \.jsonl$"):
+    with pytest.raises(InputError, match=r"'\.blank' can be read but not written; .* \.lines$"):
         write_table(tmp_path / "out.blank", {"a": [1]})
     assert sorted(file.name for file in tmp_path.iterdir()) == ["t.blank"]
 
@@ -399,17 +399,17 @@ def test_the_command_line_takes_every_toy(tmp_path):
 @pytest.mark.process
 @pytest.mark.parametrize("stream", ["--stream", pytest.param("--no-stream", marks=pytest.mark.thorough)])
 def test_the_command_line_takes_a_toy_format(stream, tmp_path, toys):
-    write_table(tmp_path / "iris.jsonl", dict(zip("abcd", IRIS.T, strict=True)))
+    write_table(tmp_path / "iris.lines", dict(zip("abcd", IRIS.T, strict=True)))
     expected = SoftKMeans(3, random_state=0).fit(IRIS)
-    arguments = ["iris.jsonl", "--plugin", TOYS, stream]
+    arguments = ["iris.lines", "--plugin", TOYS, stream]
     status, out, err = run(
-        "fit", *arguments, "-k", "3", "--out", "m.safetensors", "--assignments", "a.jsonl", cwd=tmp_path
+        "fit", *arguments, "-k", "3", "--out", "m.safetensors", "--assignments", "a.lines", cwd=tmp_path
     )
     assert (status, err) == (0, "")
     assert ("read in blocks" in out) == (stream == "--stream")
-    assert run("predict", "m.safetensors", *arguments, "--out", "b.jsonl", cwd=tmp_path) == (0, "", "")
-    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
-    np.testing.assert_array_equal(read_table(tmp_path / "b.jsonl", columns=["label"]).x[:, 0], expected.labels_)
+    assert run("predict", "m.safetensors", *arguments, "--out", "b.lines", cwd=tmp_path) == (0, "", "")
+    assert (tmp_path / "a.lines").read_text() == (tmp_path / "b.lines").read_text()
+    np.testing.assert_array_equal(read_table(tmp_path / "b.lines", columns=["label"]).x[:, 0], expected.labels_)
 
 
 @pytest.mark.thorough
@@ -423,7 +423,7 @@ def test_the_command_line_says_what_a_toy_format_lacks(tmp_path):
         status, out, err = run("fit", *words, "-k", "2", "--plugin", TOYS, cwd=tmp_path)
         assert (status, out) == (2, "")
         assert err.startswith(f"error: {message}")
-        assert err.endswith(".jsonl\n")
+        assert err.endswith(".lines\n")
         assert err.count("\n") == 1
     assert run("fit", "t.blank", "-k", "2", "--plugin", TOYS, cwd=tmp_path)[0] == 0
 

@@ -15,6 +15,7 @@ import softkmeans as sk
 
 from ..errors import InputError
 from ..settings import Settings
+from .column_warnings import warn_of_columns
 from .options import Data, Scale, output_option
 from .outputs import PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
@@ -70,6 +71,7 @@ def anneal(
 
     def print_results() -> None:
         report_rows(data)
+        warn_of_columns(data.x, data.columns, scale)
         if path.transitions:
             sk.selection.summary.print_columns(_transition_table(path))
         sk.selection.summary.print_figures(_summary(path, "" if scaler is None else " (of standardized data)"))

@@ -133,7 +133,7 @@ def fit(
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
 
     def print_results() -> None:
-        rows.report()
+        rows.report(scale)
         sk.selection.summary.print_centers(model, measured)
         sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
         if not interruption:  # an interrupted fit has not converged, which needs no warning

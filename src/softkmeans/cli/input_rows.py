@@ -16,6 +16,7 @@ from typing_extensions import override
 import softkmeans as sk
 
 from ..errors import FitInterrupted, InputError
+from .column_warnings import warn_of_columns
 from .distributed import has_several_processes
 from .outputs import draw_clusters
 from .row_checks import check_rows, report_notes, report_rows
@@ -47,8 +48,8 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def report(self) -> None:
-        """Print the numbers of rows and features."""
+    def report(self, scale: str) -> None:
+        """Print how the rows were read, how many there are, and warnings of columns that should not be used so."""
 
     @abstractmethod
     def write(self, model: Any, target: Any) -> None:
@@ -79,8 +80,9 @@ class TableRows(Rows):
         return model, _interruption(lambda: model.fit(self.table.frame(), **weights))
 
     @override
-    def report(self) -> None:
+    def report(self, scale: str) -> None:
         report_rows(self.table)
+        warn_of_columns(self.table.x, self.table.columns, scale)
 
     @override
     def write(self, model: Any, target: Any) -> None:
@@ -112,10 +114,12 @@ class BlockRows(Rows):
         return model, _interruption(lambda: estimator.fit(source))
 
     @override
-    def report(self) -> None:
+    def report(self, scale: str) -> None:
         report_notes(self.scan)
         processes = f" by {self.source.size} processes" if has_several_processes() and self.source.size > 1 else ""
         typer.echo(f"rows: {self.source.n_rows}, features: {self.source.n_features}, read in blocks{processes}")
+        first = next(iter(self.scan.blocks()))
+        warn_of_columns(first.x.cpu().numpy(), self.scan.columns, scale)
 
     @override
     def write(self, model: Any, target: Any) -> None:

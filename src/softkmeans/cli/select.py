@@ -18,6 +18,7 @@ import softkmeans as sk
 from ..errors import InputError, Message, Setting
 from ..registries import CRITERIA
 from ..settings import Settings
+from .column_warnings import warn_of_columns
 from .messages import print_warnings
 from .options import (
     Data,
@@ -87,6 +88,7 @@ def select(
 
     def print_results() -> None:
         report_rows(data)
+        warn_of_columns(data.x, data.columns, scale)
         sk.selection.summary.print_columns(_score_table(selection))
         agreement = _agreement(data.labels, selection.model.predict(rows))
         sk.selection.summary.print_figures(_summary(selection) | agreement)

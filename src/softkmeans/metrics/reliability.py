@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Reliability", "expected_calibration_error", "reliability"]
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -56,7 +56,8 @@ def reliability(
     resp : array-like or Tensor (n, k)
         Memberships. If a row sums to less than 1, the rest counts as one more cluster, noise, with the label -1.
     labels : array-like or Tensor (n,)
-        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them.
+        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them. Or classes that are
+        text, which belong to the columns in sorted order, as in scikit-learn's ``classes_``.
     n_bins : int, default=10
         Number of bins that divide [0, 1]. The largest of k memberships is at least 1 / k, so the lower bins are empty.
     sample_weight : array-like or Tensor (n,), optional
@@ -114,7 +115,8 @@ def expected_calibration_error(
     resp : array-like or Tensor (n, k)
         Memberships, with columns matched to the classes: see `reliability`.
     labels : array-like or Tensor (n,)
-        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them.
+        The rows' classes as column indices, 0 to k - 1; -1 for a row that belongs to none of them. Or classes that are
+        text, which belong to the columns in sorted order, as in scikit-learn's ``classes_``.
     n_bins : int, default=10
         Number of bins that divide [0, 1].
     sample_weight : array-like or Tensor (n,), optional
@@ -160,9 +162,22 @@ def _row_terms(block: Block, label_block: Block, n_bins: int) -> tuple[Tensor, T
     return torch.stack([torch.ones_like(stated), stated, column == true_column]) * block.w.cpu(), bins
 
 
+def _codes_of_text(labels: Any, k: int) -> NDArray[np.int64] | None:
+    """Return the index (n,) of each label among the sorted classes, if they are text; None for anything else."""
+    values = None if isinstance(labels, Tensor) else np.asarray(labels)
+    if values is None or values.ndim != 1 or not values.size or not all(isinstance(v, str) for v in values.tolist()):
+        return None
+    classes, codes = np.unique(values.astype(str), return_inverse=True)
+    if len(classes) > k:
+        hint = Message(f"give at most one for each of the {k} columns of ", Setting("resp"))
+        raise InputError(f"has {len(classes)} classes", parameter="labels", hint=hint)
+    return codes.astype(np.int64)
+
+
 def _as_labels(labels: ArrayLike | Tensor, k: int) -> Source:
     """Convert labels to a source (n, 1), and check that each is a column index or -1."""
-    column = as_tensor(as_vector(labels, "labels")).detach()
+    codes = _codes_of_text(labels, k)
+    column = as_tensor(as_vector(labels, "labels")).detach() if codes is None else torch.from_numpy(codes)
     column = column.to(torch.int64) if column.dtype == torch.bool else column
     if column.ndim != 1 or not len(column):
         problem = f"has shape {tuple(column.shape)}"

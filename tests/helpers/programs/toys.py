@@ -127,7 +127,7 @@ class LinesWriter:
         """Such a file has no end."""
 
 
-LINES = Format((".jsonl",), read_lines, scan_lines, LinesWriter)
+LINES = Format((".lines",), read_lines, scan_lines, LinesWriter)
 BARE = Format((".blank",), lambda path: np.loadtxt(path, ndmin=2))  # neither blocks nor writing
 
 ELBOW = Criterion(second_difference, lowest, label="elbow", description="where the inertia bends most.")
@@ -141,5 +141,5 @@ SOLVERS.register("gradient-descent", GradientDescent)
 SEEDINGS.register("first-rows", FirstRows)
 CRITERIA.register("elbow", ELBOW)
 CALLBACKS.register("pass-printer", PassPrinter)
-FORMATS.register("jsonl", LINES)
+FORMATS.register("lines", LINES)
 FORMATS.register("blank", BARE)
