@@ -9,7 +9,7 @@ A failure prints the command that runs its single case again.
 
 import importlib
 
-NAMES = ("kernels", "fits", "model_files")
+NAMES = ("kernels", "fits", "model_files", "data_files", "options")
 
 
 def load(name):

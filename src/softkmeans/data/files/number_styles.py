@@ -34,7 +34,9 @@ class NumberStyle(NamedTuple):
         """
         compute, lib = arrow("compute"), arrow("lib")
         text = compute.utf8_trim_whitespace(cells.cast(lib.string()))
-        if self.thousands:
+        if self.thousands:  # of a column that was read as text, in which missing values are text, too
+            missing = lib.array(arrow("csv").ConvertOptions().null_values, lib.string())
+            text = compute.if_else(compute.is_in(text, value_set=missing), lib.scalar(None, lib.string()), text)
             sign = re.escape(self.thousands)
             has_sign = compute.match_substring(text, self.thousands)
             pattern = rf"^[+-]?\d{{1,3}}({sign}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
@@ -95,8 +97,8 @@ def _has_mostly_numbers(cells: Any, style: NumberStyle) -> bool:
     text = _as_text(cells)
     if text is None:
         return False
-    whole, decimals = rf"(\d[\d{re.escape(style.thousands)}]*)?", rf"({re.escape(style.decimal)}\d*)?"
-    n_numbers = _count(text, rf"[+-]?{whole}{decimals}([eE][+-]?\d+)?")
+    whole, decimal = rf"\d[\d{re.escape(style.thousands)}]*", re.escape(style.decimal)
+    n_numbers = _count(text, rf"[+-]?({whole}({decimal}\d*)?|{decimal}\d+)([eE][+-]?\d+)?")
     return bool(n_numbers > MIN_NUMBERS * (len(cells) - cells.null_count))
 
 

@@ -268,7 +268,7 @@ def _unnamed_error(column: int, row: int) -> FileError:
     return FileError(problem, hint="name the column, or remove the value")
 
 
-class _NotNumberError(Exception):
+class _NotNumberError(ValueError):
     """A column of numbers with separated thousands holds something else."""
 
 
