@@ -40,7 +40,7 @@ def write_assignments(
         or not at all. An open binary file gets CSV.
 
     carried : pyarrow.Table of n rows, optional
-        Columns to write before these, such as names of the rows. A `scan` with ``id_column`` or ``keep`` has its own.
+        Columns to write before these, such as names of the rows. A `scan` with ``carry`` has its own.
 
     Raises
     ------

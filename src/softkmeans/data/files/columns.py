@@ -35,9 +35,9 @@ class ColumnChoice(NamedTuple):
         The features; None stands for all columns of numbers that are not used for something else.
     exclude : sequence of str
         Columns that are no features.
-    label, weight, identifier : str or None
-        The columns of known classes, of weights, and of names of the rows. They are no features.
-    keep : sequence of str
+    label, weight : str or None
+        The columns of known classes and of weights, which are no features.
+    carry : sequence of str
         Columns that are carried to the results.
     """
 
@@ -45,24 +45,22 @@ class ColumnChoice(NamedTuple):
     exclude: Sequence[str] = ()
     label: str | None = None
     weight: str | None = None
-    identifier: str | None = None
-    keep: Sequence[str] = ()
+    carry: Sequence[str] = ()
 
     @property
     def used(self) -> list[str]:
-        """The label, weight and identifier columns, if they are given."""
-        return [name for name in (self.label, self.weight, self.identifier) if name is not None]
+        """The label and weight columns, if they are given."""
+        return [name for name in (self.label, self.weight) if name is not None]
 
     @property
     def carried(self) -> list[str]:
-        """The columns that are carried to the results."""
-        identifier = [] if self.identifier is None else [self.identifier]
-        return list(dict.fromkeys([*identifier, *self.keep]))
+        """The columns that are carried to the results, each once."""
+        return list(dict.fromkeys(self.carry))
 
     @property
     def mentioned(self) -> set[str]:
         """The columns that the caller gave for something else than a feature."""
-        return {*self.used, *self.exclude, *self.keep}
+        return {*self.used, *self.exclude, *self.carry}
 
 
 ALL_COLUMNS = ColumnChoice()
@@ -73,13 +71,13 @@ def choose(header: Header, values: Callable[[str], NDArray[Any]], choice: Column
 
     ``values`` returns the values of a column, for messages.
     """
-    for parameter, names in {"columns": choice.columns, "exclude": choice.exclude, "keep": choice.keep}.items():
+    for parameter, names in {"columns": choice.columns, "exclude": choice.exclude, "carry": choice.carry}.items():
         if isinstance(names, str) or (parameter == "columns" and names is not None and not len(names)):
             problem = f"must be a list of names, got {names!r}"
             raise FileError(problem, parameter=parameter, hint="give one name or more")
     chosen = _expand(header, choice.columns or ())
     excluded = _expand(header, choice.exclude)
-    _check_names(header, chosen + choice.used, excluded + list(choice.keep), choice.columns)
+    _check_names(header, chosen + choice.used, excluded + list(choice.carry), choice.columns)
     if header.n_columns is not None:
         return []
     if both := [name for name in chosen if name in excluded]:
@@ -124,7 +122,7 @@ def _check_names(header: Header, names: list[str], others: list[str], columns: S
             raise FileError(f"there is no column {name!r}{guess}", hint=f"the columns are {listing(known)}")
     for name, count in Counter(names).items():
         if count > 1:
-            hint = "a column must be a feature, the label, the weight or the identifier"
+            hint = "a column must be a feature, the label or the weight"
             raise FileError(f"column {name!r} is chosen twice", hint=hint)
         if name not in header.numeric:
             raise FileError(f"column {name!r} holds lists", hint=f"choose one of {listing(header.groups[name], 3)}")

@@ -99,7 +99,8 @@ def _checked_encoding(name: Any) -> str | None:
     except (LookupError, TypeError, ValueError):
         expected = "the name of an encoding, such as 'utf-8', 'cp1252' or 'utf-16'"
         raise InputError(parameter="encoding", value=name, expected=expected) from None
-    return "utf-8" if codec.name == "utf-8-sig" else codec.name
+    encoding = codec.name
+    return "utf-8" if encoding == "utf-8-sig" else encoding  # a byte order mark is skipped in any case
 
 
 ANY_DIALECT = Dialect()

@@ -27,8 +27,7 @@ def scan(
     columns: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     weight_column: str | None = None,
-    id_column: str | None = None,
-    keep: Sequence[str] = (),
+    carry: Sequence[str] = (),
     dialect: Dialect = ANY_DIALECT,
     rows_per_block: int | None = None,
     device: str | torch.device | None = None,
@@ -48,16 +47,15 @@ def scan(
         record batches or data frames at every call.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except the
-        weight and identifier columns, columns without a value, and row names (an index of pandas, or a column with an
+        weights, columns without a value, and row names (an index of pandas, or a column with an
         empty name).
     exclude : sequence of str, default=()
         Columns that are not features.
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
-    id_column : str or None, default=None
-        A column that names the rows, not used as a feature, and carried to the results.
-    keep : sequence of str, default=()
-        Other columns to carry to the results. They are features, too, if they hold numbers and are not excluded.
+    carry : sequence of str, default=()
+        Columns to carry to the results, such as names of the rows. They are features, too, if they hold numbers and are
+        not excluded.
     dialect : Dialect, optional
         How text files are written, as far as it should not be found by looking at the first mebibyte of each.
     rows_per_block : int or None, default=None
@@ -97,7 +95,7 @@ def scan(
     ...     source.n_rows, source.columns, round(source.sum(lambda block: block.x.sum().item()), 3)
     (3, ('length', 'width'), 25.6)
     """
-    choice = ColumnChoice(columns, exclude, None, weight_column, id_column, keep)
+    choice = ColumnChoice(columns, exclude, None, weight_column, carry)
     reader = open_reader(data, choice, dialect=dialect, rows_per_block=rows_per_block)
     return Scan(reader, as_device(device))
 
@@ -156,7 +154,7 @@ class Scan(Source):
             yield Block(window.rows, window.weights, self.device, self.dtype, start=window.start)
 
     def carried(self) -> Iterator[Any] | None:
-        """Return the identifier column and those to keep of all rows, as PyArrow tables; None if there are none."""
+        """Return the columns to carry of all rows, as PyArrow tables; None if there are none."""
         return self.reader.carry() if self.reader.carried else None
 
     def share(self, rank: int, size: int) -> Scan:

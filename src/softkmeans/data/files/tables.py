@@ -43,7 +43,7 @@ class Table(NamedTuple):
     ignored : tuple of str
         Columns that were left out although the caller did not ask for it (text, dates, row names, no values).
     carried : pyarrow.Table of n rows, or None
-        The identifier column and those to keep, as they are in the file; columns of text files are text.
+        The columns to carry, as they are in the file; those of text files are text.
     notes : tuple of str
         How the file was read, where that is unusual: its delimiter, encoding and the like.
     """
@@ -68,8 +68,7 @@ def read_table(
     exclude: Sequence[str] = (),
     label_column: str | None = None,
     weight_column: str | None = None,
-    id_column: str | None = None,
-    keep: Sequence[str] = (),
+    carry: Sequence[str] = (),
     dialect: Dialect = ANY_DIALECT,
 ) -> Table:
     r"""Read the rows of a file: CSV, TSV, TXT, JSON lines, XLSX, Parquet, Arrow, NPY, NPZ, or another of ``FORMATS``.
@@ -87,7 +86,7 @@ def read_table(
         The file; its extension determines the format.
     columns : sequence of str or None, default=None
         The columns to use, in this order. ``None`` uses every column of numbers or true/false (1 and 0), except
-        the label, weight and identifier columns, columns without a value, and row names (an index of pandas, or a
+        the label and weight columns, columns without a value, and row names (an index of pandas, or a
         column with an empty name).
     exclude : sequence of str, default=()
         Columns that are not features.
@@ -95,10 +94,9 @@ def read_table(
         A column of known classes, not used as a feature.
     weight_column : str or None, default=None
         A column of weights, not used as a feature.
-    id_column : str or None, default=None
-        A column that names the rows, not used as a feature, and carried to the results.
-    keep : sequence of str, default=()
-        Other columns to carry to the results. They are features, too, if they hold numbers and are not excluded.
+    carry : sequence of str, default=()
+        Columns to carry to the results, such as names of the rows. They are features, too, if they hold numbers and are
+        not excluded.
     dialect : Dialect, optional
         How a text file is written, as far as it should not be found by looking.
 
@@ -130,7 +128,7 @@ def read_table(
     >>> table.notes
     ("read with ';' and decimal commas",)
     """
-    choice = ColumnChoice(columns, exclude, label_column, weight_column, id_column, keep)
+    choice = ColumnChoice(columns, exclude, label_column, weight_column, carry)
     with one_line_errors(Path(path)):
         return _read(open_table(Path(path), dialect), choice)
 
