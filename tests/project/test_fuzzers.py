@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from fuzz import NAMES, __main__, fits, load, model_files
+from fuzz import NAMES, __main__, data_files, fits, load, model_files, options
 from fuzz.runner import run_case
 from softkmeans import SoftKMeans
 from softkmeans.kernels import dispatch
 from softkmeans.kernels.cpu import api
 
-N_CASES = {"kernels": 12, "fits": 25, "model_files": 40}
+N_CASES = {"kernels": 12, "fits": 25, "model_files": 40, "data_files": 60, "options": 25}
 
 
 @pytest.mark.slow
@@ -52,6 +52,10 @@ def slightly_other_labels(predict):
     return broken
 
 
+def one_too_many(read):
+    return lambda *arguments, **more: read(*arguments, **more) + 1
+
+
 def raises_key_error(*arguments, **more):
     raise KeyError("cluster_centers_")
 
@@ -61,6 +65,8 @@ FAULTS = {
     "labels": ("fits", SoftKMeans, "predict", slightly_other_labels, "labels_ differ from those of predict"),
     "fit": ("fits", fits.SoftKMeans, "fit", lambda fit: raises_key_error, "KeyError: 'cluster_centers_'"),
     "loader": ("model_files", model_files, "load", lambda load: raises_key_error, "KeyError: 'cluster_centers_'"),
+    "reader": ("data_files", data_files, "read_whole", lambda read: one_too_many(read), "Not equal to tolerance"),
+    "command": ("options", options.cli, "main", lambda main: raises_key_error, "KeyError: 'cluster_centers_'"),
 }
 
 
