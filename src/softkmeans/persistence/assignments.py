@@ -15,7 +15,8 @@ from torch import Tensor
 from ..data.files.writing import table_writer
 from ..data.source import BlockSource, Source
 from ..errors import FileError
-from ..estimators.pipeline import Model, split_pipeline, standardize_source
+from ..estimators.pipeline import Model, split_pipeline
+from ..estimators.preprocessing import preprocess_source
 
 
 def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str | os.PathLike[str] | BinaryIO) -> None:
@@ -24,7 +25,7 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model; a pipeline must be a ``StandardScaler`` and one of these.
+        A fitted model. For rows of a Source, the steps of a pipeline must be those that `softkmeans.save` takes.
     X : array-like, sparse matrix, frame, Tensor (n, d) or Source
         The rows; those of a Source are read and processed block by block.
     target : str, path-like or binary file
@@ -63,8 +64,8 @@ def _check_not_input(source: Source, target: Path) -> None:
 
 
 def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
-    """Return the estimator of a model, and an iterator of pieces of the rows, scaled as the estimator expects them."""
-    scaler, estimator = split_pipeline(model)
-    rows = source if scaler is None else standardize_source(source, scaler)
+    """Return the estimator of a model, and an iterator of pieces of the rows, transformed as the estimator expects."""
+    preprocessing, estimator = split_pipeline(model)
+    rows = preprocess_source(source, preprocessing)
     width = max(rows.n_features, len(estimator.cluster_centers_))
     return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

@@ -1,0 +1,22 @@
+"""Transformers of scikit-learn in front of an estimator: which ones, in files, undone, and by tensor operations."""
+
+from __future__ import annotations
+
+__all__ = [
+    "RECORDS",
+    "Undone",
+    "Words",
+    "check_preprocessing",
+    "fit_preprocessing",
+    "from_node",
+    "make_log",
+    "n_inputs",
+    "nonnegative_log1p",
+    "preprocess_source",
+    "record_of",
+]
+
+from .composites import RECORDS, check_preprocessing, from_node, n_inputs, record_of
+from .functions import make_log, nonnegative_log1p
+from .record import Undone, Words
+from .sources import fit_preprocessing, preprocess_source
