@@ -1,5 +1,7 @@
 """Pipelines of scikit-learn's transformers and an estimator, with the rows that each is fitted to."""
 
+import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,7 +50,7 @@ class Case(NamedTuple):
 
 
 def soft(**parameters):
-    return SoftKMeans(3, **({"temperature": 0.5, "random_state": 0} | parameters))
+    return SoftKMeans(3, **({"temperature": "critical:0.05", "random_state": 0} | parameters))
 
 
 def one(*steps):
@@ -186,3 +188,11 @@ PIPELINES = {
         lambda: make_pipeline(StandardScaler(), PCA(2), soft()).set_output(transform="pandas"), FRAME
     ),
 }  # fmt: skip
+
+
+@functools.cache
+def fitted(name):
+    """Return a fitted pipeline, which must not be changed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of functions that are no inverses, and categories that are missing
+        return PIPELINES[name].make().fit(PIPELINES[name].rows)

@@ -89,13 +89,7 @@ def figure_writer(display: Callable[[], Any]) -> Write:
 
 def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
     """Draw rows and clusters: one or two features in the data's units, more on principal axes of what is clustered."""
-    return sk.ClusterDisplay.from_estimator(
-        model,
-        table.frame(),
-        feature_names=table.columns,
-        regions=regions,
-        predict_proba=lambda grid: model.predict_proba(table._replace(x=grid).frame()),
-    )
+    return sk.ClusterDisplay.from_estimator(model, table.frame(), regions=regions)
 
 
 def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, OutputKind]]) -> None:

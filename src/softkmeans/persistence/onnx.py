@@ -62,8 +62,8 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     -----
     The exported model does not validate its input. For rows that ``predict_proba`` refuses, such as rows with NaN or,
     with the cosine distance, rows of zeros, its output is meaningless. A category that a OneHotEncoder does not know
-    gives zeros, also if the encoder raises an error for it. Texts are never missing. A column that no step uses, text or not,
-    is part of ``rows`` and may have any value.
+    gives zeros, also if the encoder raises an error for it. Texts are never missing. A column that no step uses is part
+    of ``rows``, also if it is text, and may have any value.
 
     Examples
     --------
@@ -88,7 +88,9 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     clustering = estimator._clustering(as_source(centers, device="cpu"))
     dtype = torch.float64 if centers.dtype == torch.float64 else torch.float32
     texts = find_texts(preprocessing)
-    operation = nn.Identity() if preprocessing is None else record_of(preprocessing).operation(preprocessing, texts.words)
+    operation: nn.Module = nn.Identity()
+    if preprocessing is not None:
+        operation = record_of(preprocessing).operation(preprocessing, texts.words)
     example = torch.zeros(2, n_features_in(model), dtype=dtype, device="cpu")
     graph = _graph(_Predictor(clustering, operation), example)
     names = feature_names(model)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from ..estimators.preprocessing import Words, record_of
 
+OWN = "softkmeans/"  # begins the names of values that are added to the graph
 UNKNOWN = -1.0  # the number of a text that is no category
 
 
@@ -57,7 +58,7 @@ def add_text_inputs(proto: Any, texts: Texts, names: list[str] | None) -> None:
     if taken:
         raise InputError(f"the name of the column {min(taken)!r} can't be that of an input", hint="rename the column")
     for node in graph.node:
-        node.input[:] = ["all_columns" if name == "rows" else name for name in node.input]
+        node.input[:] = [f"{OWN}columns" if name == "rows" else name for name in node.input]
     del graph.input[:]
     new, parts = [], []
     if numeric:
@@ -67,17 +68,15 @@ def add_text_inputs(proto: Any, texts: Texts, names: list[str] | None) -> None:
     codes = [texts.words.codes[word] for word in words]
     for column, name in inputs.items():
         graph.input.append(helper.make_tensor_value_info(name, TensorProto.STRING, [batch.dim_param, 1]))
-        attributes = {"keys_strings": words, "values_floats": codes, "default_float": UNKNOWN}
-        new.append(
-            helper.make_node("LabelEncoder", [name], [f"codes_{column}"], domain="ai.onnx.ml", **attributes)
-        )
-        new.append(helper.make_node("Cast", [f"codes_{column}"], [f"numbers_{column}"], to=kind))
-        parts.append(f"numbers_{column}")
+        attributes: dict[str, Any] = {"keys_strings": words, "values_floats": codes, "default_float": UNKNOWN}
+        new.append(helper.make_node("LabelEncoder", [name], [f"{OWN}codes{column}"], domain="ai.onnx.ml", **attributes))
+        new.append(helper.make_node("Cast", [f"{OWN}codes{column}"], [f"{OWN}numbers{column}"], to=kind))
+        parts.append(f"{OWN}numbers{column}")
     order = [*numeric, *texts.columns]  # of the columns side by side
     positions = [order.index(i) for i in range(len(order))]
-    graph.initializer.append(helper.make_tensor("column_order", TensorProto.INT64, [len(order)], positions))
-    new.append(helper.make_node("Concat", parts, ["side_by_side"], axis=1))
-    new.append(helper.make_node("Gather", ["side_by_side", "column_order"], ["all_columns"], axis=1))
+    graph.initializer.append(helper.make_tensor(f"{OWN}order", TensorProto.INT64, [len(order)], positions))
+    new.append(helper.make_node("Concat", parts, [f"{OWN}side_by_side"], axis=1))
+    new.append(helper.make_node("Gather", [f"{OWN}side_by_side", f"{OWN}order"], [f"{OWN}columns"], axis=1))
     nodes = [*new, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

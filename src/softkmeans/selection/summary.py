@@ -139,7 +139,8 @@ def print_centers(model: Model, stability: Stability | None = None) -> None:
     """Print a table of the clusters: their weights Σ w r and stability, if known, and their centers.
 
     The centers are in the units of the data, as far as the steps of a pipeline can be undone (see
-    `softkmeans.estimators.centers_in_data_units`). The table has one row per cluster, or one row per feature if there are more features than clusters.
+    `softkmeans.estimators.centers_in_data_units`). The table has one row per cluster, or one row per feature if there
+    are more features than clusters.
 
     Parameters
     ----------

@@ -132,10 +132,6 @@ def _kept_categories(encoder: Any) -> list[list[Any]]:
 
 
 def _encode(encoder: Any, words: Words) -> Operation:
-    for column, values in enumerate(encoder.categories_):
-        if _texts(values.tolist()) and not all(isinstance(v, str) or _is_missing(v) for v in values.tolist()):
-            problem = f"column {column} of a OneHotEncoder has both text and numbers as categories"
-            raise InputError(problem, hint="convert the numbers to text before")
     pairs = [(column, words.code(v)) for column, values in enumerate(_kept_categories(encoder)) for v in values]
     columns, codes = np.array([c for c, _ in pairs], dtype=np.int64), np.array([code for _, code in pairs])
 
@@ -170,6 +166,7 @@ def _read_encoder(encoder: Any, node: Node, at: str, tensors: Mapping[str, Tenso
         is_last = [i for i, v in enumerate(listed) if _is_missing(v)]
         require(all(i >= len(listed) - 2 for i in is_last), "missing categories must be last")
         numbers = [v for v in listed if not isinstance(v, str) and not _is_missing(v)]
+        require(not numbers or not _texts(listed), "OneHotEncoder's categories must be texts or numbers, not both")
         require(all(math.isfinite(v) for v in numbers), "OneHotEncoder's categories must be finite")
         is_sorted = values.dtype.kind in "UO" or numbers == sorted(numbers)
         require(is_sorted, "OneHotEncoder's categories must be sorted")

@@ -67,9 +67,9 @@ def _check_not_negative(rows: Any, names: Sequence[str] | None) -> None:
 
 def make_log() -> FunctionTransformer:
     """Return a transformer of rows to log(1 + x), which refuses negative values."""
-    return FunctionTransformer(
-        nonnegative_log1p, inverse_func=np.expm1, check_inverse=False, feature_names_out="one-to-one"
-    )
+    # With feature_names_out="one-to-one", scikit-learn would rename the columns of a frame in another order, and the
+    # next step could not refuse them.
+    return FunctionTransformer(nonnegative_log1p, inverse_func=np.expm1, check_inverse=False)
 
 
 class NonnegativeLog(nn.Module):

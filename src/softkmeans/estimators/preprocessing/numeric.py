@@ -39,6 +39,20 @@ def _invert(transformer: Any, centers: Array) -> Array:
 UNDO = undo_by(_invert)
 
 
+def _write_count(scaler: Any, node: Node, at: str, tensors: dict[str, Tensor]) -> None:
+    count = np.asarray(getattr(scaler, "n_samples_seen_", 0))  # versions before 3 did not save it
+    node["n_samples_seen"] = count.tolist()
+
+
+def _read_count(scaler: Any, node: Node, at: str, tensors: Any) -> None:
+    count = np.asarray(node.get("n_samples_seen", 0))
+    require(
+        count.dtype.kind in "fi" and bool(np.isfinite(count).all() and (count >= 0).all()), "the counts are invalid"
+    )
+    require(count.shape in ((), (scaler.n_features_in_,)), "the counts have a wrong shape")
+    scaler.n_samples_seen_ = count if count.ndim else count[()]
+
+
 def _shift_and_divide(shift: Any, scale: Any) -> Operation:
     shift, scale = (0.0 if shift is None else shift), (1.0 if scale is None else scale)
     return Operation(lambda x, shift, scale: (x - shift) / scale, shift, scale)
@@ -162,6 +176,8 @@ NUMERIC = (
             Fitted("var_", at_least=0, exists=lambda scaler: scaler.with_std),
         ),
         undo_with=UNDO,
+        write=_write_count,
+        read=_read_count,
     ),
     Leaf(
         MinMaxScaler,
@@ -175,6 +191,8 @@ NUMERIC = (
             Fitted("data_range_", at_least=0),
         ),
         undo_with=UNDO,
+        write=_write_count,
+        read=_read_count,
     ),
     Leaf(
         MaxAbsScaler,
@@ -182,6 +200,8 @@ NUMERIC = (
         {"copy": BOOL, "clip": BOOL},
         (Fitted("scale_", above=0), Fitted("max_abs_", at_least=0)),
         undo_with=UNDO,
+        write=_write_count,
+        read=_read_count,
     ),
     Leaf(
         RobustScaler,
