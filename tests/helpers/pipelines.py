@@ -28,7 +28,7 @@ from softkmeans.estimators import make_model
 RNG = np.random.default_rng(0)
 GROUP = RNG.integers(0, 3, size=120)
 X = np.column_stack([GROUP * 4 + RNG.normal(size=120), np.exp(GROUP + RNG.normal(size=120)), RNG.normal(size=120)])
-POSITIVE = np.exp(X / 4)
+POSITIVE = np.exp(np.clip(X, -8, 8) / 4)
 HOLES = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
 CODES = np.column_stack([X, GROUP % 2, np.choose(GROUP, [1.5, 7.0, -2.0])])
 FRAME = pd.DataFrame(X, columns=["length", "weight", "noise"])

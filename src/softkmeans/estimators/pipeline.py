@@ -31,11 +31,10 @@ from .._utils.checks import check_known
 from ..errors import InputError
 from ..nn.layer import SoftKMeansLayer
 from .base import SoftClusterer
-from .preprocessing import Undone, check_preprocessing, make_log, n_inputs, record_of
+from .preprocessing import SCALES, Undone, check_preprocessing, make_log, n_inputs, record_of
 
 Model: TypeAlias = "SoftClusterer | Pipeline"
 
-SCALES = ("none", "standard", "robust", "log")
 UNITS = {"standard": "standardized data", "robust": "robustly scaled data", "log": "standardized logarithms"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "RECORDS",
+    "SCALES",
     "Undone",
     "Words",
     "check_preprocessing",
@@ -19,4 +20,4 @@ __all__ = [
 from .composites import RECORDS, check_preprocessing, from_node, n_inputs, record_of
 from .functions import make_log, nonnegative_log1p
 from .record import Undone, Words
-from .sources import fit_preprocessing, preprocess_source
+from .sources import SCALES, fit_preprocessing, preprocess_source

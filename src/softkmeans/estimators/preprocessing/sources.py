@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["fit_preprocessing", "preprocess_source"]
+__all__ = ["SCALES", "fit_preprocessing", "preprocess_source"]
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +25,7 @@ from .composites import record_of
 from .functions import NonnegativeLog, make_log
 from .record import Words
 
+SCALES = ("none", "standard", "robust", "log")
 SCALES_OF_BLOCKS = ("none", "standard", "log")  # scales that need only sums over the rows
 
 
@@ -54,7 +55,7 @@ def fit_preprocessing(source: Source, scale: str) -> Any:
     >>> fit_preprocessing(as_source([[0.0, 5.0], [2.0, 5.0]]), "standard").scale_
     array([1., 1.])
     """
-    check_known("scale", scale, (*SCALES_OF_BLOCKS, "robust"))
+    check_known("scale", scale, SCALES)
     if scale not in SCALES_OF_BLOCKS:
         problem = "needs the medians of all rows, which are read in blocks"
         raise InputError(problem, parameter="scale", value=scale, hint=f"use one of {', '.join(SCALES_OF_BLOCKS)}")
