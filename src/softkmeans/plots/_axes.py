@@ -235,12 +235,29 @@ def shown(model: Any, X: Any, *, in_data_units: bool = True) -> Shown:
     fitted_attribute(estimator, "cluster_centers_")
     if in_data_units and n_features_in(model) <= 2 and has_data_units(model) and not _has_missing(X):
         centers = centers_in_data_units(model)[1]
-        return Shown(estimator, X, centers, feature_names(model), "", proba_function(model, X))
+        return Shown(estimator, X, centers, feature_names(model), "", _within(X, proba_function(model, X)))
     rows = X if preprocessing is None else preprocessing.transform(X)
     rows = as_rows(rows)
     rows = rows.toarray() if hasattr(rows, "toarray") else rows
     names = transformed_names(model)
     return Shown(estimator, rows, estimator.cluster_centers_, names, units(preprocessing), estimator.predict_proba)
+
+
+def _within(X: Any, predict_proba: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """Return a function to memberships that also takes rows beside the data, where a logarithm may not be defined.
+
+    There, memberships are those at the border of the data.
+    """
+    data = np.asarray(as_rows(X), dtype=np.float64)
+
+    def predict(rows: Array) -> Any:
+        try:
+            with np.errstate(all="ignore"):
+                return predict_proba(rows)
+        except ValueError:
+            return predict_proba(np.clip(rows, data.min(0), data.max(0)))
+
+    return predict
 
 
 def _has_missing(X: Any) -> bool:
