@@ -293,4 +293,4 @@ def test_blocks_have_no_texts():
     with pytest.raises(
         InputError, match="the model takes columns of text, and rows that are read in blocks are numbers"
     ):
-        preprocess_source(Stream(X), Pipeline(fitted("mixed").steps[:-1]))
+        preprocess_source(Stream(np.hstack([X, X])), Pipeline(fitted("mixed").steps[:-1]))

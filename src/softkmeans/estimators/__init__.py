@@ -17,27 +17,25 @@ __all__ = [
     "make_preprocessing",
     "n_features_in",
     "preprocess_source",
+    "received_rows",
     "split_pipeline",
     "transformed_names",
     "units",
     "with_preprocessing",
 ]
 
+from .data_units import centers_in_data_units, describe_scaling, has_data_units, transformed_names, units
 from .fuzzy_cmeans import FuzzyCMeans
 from .pipeline import (
     SCALES,
     Model,
-    centers_in_data_units,
-    describe_scaling,
     feature_names,
     fit_weights,
-    has_data_units,
     make_model,
     make_preprocessing,
     n_features_in,
+    received_rows,
     split_pipeline,
-    transformed_names,
-    units,
     with_preprocessing,
 )
 from .preprocessing import fit_preprocessing, preprocess_source

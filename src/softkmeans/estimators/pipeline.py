@@ -5,37 +5,42 @@ from __future__ import annotations
 __all__ = [
     "SCALES",
     "Model",
-    "centers_in_data_units",
-    "describe_scaling",
     "feature_names",
     "fit_weights",
-    "has_data_units",
     "make_model",
     "make_preprocessing",
     "n_features_in",
+    "received_rows",
     "split_pipeline",
-    "transformed_names",
-    "units",
     "with_preprocessing",
 ]
 
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.checks import check_known
+from ..data.convert import as_source
+from ..data.frames import as_frame
 from ..errors import InputError
 from ..nn.layer import SoftKMeansLayer
 from .base import SoftClusterer
-from .preprocessing import SCALES, Undone, check_preprocessing, make_log, n_inputs, record_of
+from .preprocessing import (
+    SCALES,
+    check_preprocessing,
+    first_step,
+    input_names,
+    make_log,
+    n_inputs,
+    preprocess_source,
+    record_of,
+)
 
 Model: TypeAlias = "SoftClusterer | Pipeline"
-
-UNITS = {"standard": "standardized data", "robust": "robustly scaled data", "log": "standardized logarithms"}
 
 
 def make_preprocessing(scale: str) -> Any:
@@ -209,141 +214,48 @@ def feature_names(model: Model) -> list[str] | None:
     ['length']
     """
     preprocessing, estimator = split_pipeline(model)
-    first: Any = estimator if preprocessing is None else preprocessing
-    while isinstance(first, Pipeline):
-        first = next((step for _, step in first.steps if step not in (None, "passthrough")), estimator)
-    names = getattr(first, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
+    first = None if preprocessing is None else first_step(preprocessing)
+    return input_names(estimator if first is None else first)
 
 
-def _input_names(model: Model) -> list[str]:
-    return feature_names(model) or [f"feature {j}" for j in range(n_features_in(model))]
+def received_rows(model: Model, X: Any) -> Any:
+    """Return the rows that the estimator of a model receives from the transformers in front of it.
 
-
-def _undo(model: Model) -> Undone:
-    preprocessing, estimator = split_pipeline(model)
-    names, centers = _input_names(model), np.asarray(estimator.cluster_centers_)
-    if preprocessing is None:
-        return Undone(names, centers, list(range(len(names))))
-    return record_of(preprocessing).undo(preprocessing, names, centers)
-
-
-def centers_in_data_units(model: Model) -> tuple[list[str], NDArray[Any]]:
-    """Return the centers in the data's original units, as far as the transformers have inverses, and their names.
-
-    Scalers, power transformations, logarithms and PCA are undone. A one-hot encoded column stays as the share of each
-    category, with a name such as "color_red". Steps before one that has no inverse, such as a Normalizer, stay, too.
-    Columns that a ColumnTransformer drops have no center.
+    Also for Arrow tables, whose columns a ColumnTransformer of scikit-learn can't always select.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
         A fitted model.
+    X : array-like, sparse matrix or frame (n, d)
+        The rows.
 
     Returns
     -------
-    names : list of m str
-        Names of the columns; "feature 0" and so on for data without names.
-    centers : ndarray (k, m)
-        The centers.
+    ndarray, sparse matrix or frame (n, m)
+        The rows as they are if there are no transformers.
 
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> model = make_model(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
-    >>> names, centers = centers_in_data_units(model)
-    >>> names, centers.round(1).tolist()
-    (['feature 0'], [[1.0], [9.0]])
+    >>> model = make_model(SoftKMeans(1), "standard").fit([[0.0], [2.0]])
+    >>> received_rows(model, [[3.0]])
+    array([[2.]])
     """
-    undone = _undo(model)
-    return undone.names, undone.centers
-
-
-def has_data_units(model: Model) -> bool:
-    """Return whether each column of the data, and nothing else, is a column of `centers_in_data_units`.
-
-    Parameters
-    ----------
-    model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model.
-
-    Examples
-    --------
-    >>> from sklearn.preprocessing import Normalizer
-    >>> from softkmeans import SoftKMeans
-    >>> has_data_units(make_pipeline(Normalizer(), SoftKMeans(1)).fit([[1.0, 2.0]]))
-    False
-    """
-    return _undo(model).columns == list(range(n_features_in(model)))
-
-
-def transformed_names(model: Model) -> list[str]:
-    """Return the names of the columns that the estimator receives from the transformers.
-
-    Parameters
-    ----------
-    model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model.
-
-    Examples
-    --------
-    >>> from sklearn.decomposition import PCA
-    >>> from softkmeans import SoftKMeans
-    >>> transformed_names(make_pipeline(PCA(1), SoftKMeans(1)).fit([[1.0, 2.0], [3.0, 5.0]]))
-    ['pca0']
-    """
-    preprocessing, names = split_pipeline(model)[0], _input_names(model)
-    return names if preprocessing is None else record_of(preprocessing).output_names(preprocessing, names)
-
-
-def describe_scaling(model: Model) -> str:
-    """Return what happens to the data before the estimator: a scale's name, or the classes of other transformers.
-
-    Parameters
-    ----------
-    model : SoftKMeans, FuzzyCMeans or Pipeline
-        A model.
-
-    Examples
-    --------
-    >>> from sklearn.decomposition import PCA
-    >>> from softkmeans import SoftKMeans
-    >>> describe_scaling(make_model(SoftKMeans(2), "log"))
-    'log'
-    >>> describe_scaling(make_pipeline(StandardScaler(), PCA(2), SoftKMeans(2)))
-    'StandardScaler, PCA'
-    """
-    return _describe(split_pipeline(model)[0])
-
-
-def _describe(preprocessing: Any) -> str:
+    preprocessing, _ = split_pipeline(model)
     if preprocessing is None:
-        return "none"
-    steps = [s for _, s in preprocessing.steps] if isinstance(preprocessing, Pipeline) else [preprocessing]
-    kinds = [type(step).__name__ for step in steps if step not in (None, "passthrough")]
-    known = {("StandardScaler",): "standard", ("RobustScaler",): "robust", (): "none"}
-    if tuple(kinds) in known:
-        return known[tuple(kinds)]
-    log, scaler = make_preprocessing("log")
-    is_log = kinds == [type(log).__name__, type(scaler).__name__] and steps[0].func in (log.func, np.log1p)
-    return "log" if is_log else ", ".join(kinds)
-
-
-def units(preprocessing: Any) -> str:
-    """Return in which units an estimator sees the data, such as "standardized data"; "" for those of the data.
-
-    Parameters
-    ----------
-    preprocessing : transformer or None
-        The transformer in front of the estimator.
-
-    Examples
-    --------
-    >>> units(StandardScaler())
-    'standardized data'
-    """
-    scaling = _describe(preprocessing)
-    return "" if scaling == "none" else UNITS.get(scaling, "transformed data")
+        return X
+    frame = as_frame(X) if isinstance(first_step(preprocessing), ColumnTransformer) else None
+    if frame is None or frame.implementation.is_pandas() or frame.implementation.is_polars():
+        return preprocessing.transform(X)
+    if record_of(preprocessing).text_columns(preprocessing):
+        return preprocessing.transform(frame.to_pandas())
+    names = feature_names(model) or frame.columns
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InputError(f"the column {missing[0]!r} is missing", hint="give the columns that the model was fitted on")
+    source = preprocess_source(as_source(frame.select(names).to_native()), preprocessing)
+    return np.concatenate([block.x.cpu().numpy() for block in source.blocks()])
 
 
 def fit_weights(model: Any, sample_weight: Any) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ..data.files.writing import table_writer
+from ..data.frames import as_frame
 from ..data.source import BlockSource, Source
 from ..errors import FileError
-from ..estimators.pipeline import Model, split_pipeline
+from ..estimators.pipeline import Model, received_rows, split_pipeline
 from ..estimators.preprocessing import preprocess_source
 
 
@@ -49,7 +51,7 @@ def write_assignments(model: Model, X: ArrayLike | Tensor | Source, target: str 
     0,1,...
     1,...
     """
-    estimator, pieces = _pieces(model, X) if isinstance(X, Source) else (model, iter([X]))
+    estimator, pieces = _pieces(model, X)
     if isinstance(X, Source) and isinstance(target, str | os.PathLike):
         _check_not_input(X, Path(target))
     with table_writer(target) as write:
@@ -63,9 +65,13 @@ def _check_not_input(source: Source, target: Path) -> None:
         raise FileError(f"can't write {target}: it is an input file", hint="choose another name")
 
 
-def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
+def _pieces(model: Model, X: Any) -> tuple[Any, Iterator[Any]]:
     """Return the estimator of a model, and an iterator of pieces of the rows, transformed as the estimator expects."""
+    if not isinstance(X, Source):
+        frame = as_frame(X)
+        is_arrow = frame is not None and frame.implementation.is_pyarrow() and isinstance(model, Pipeline)
+        return (model[-1], iter([received_rows(model, X)])) if is_arrow else (model, iter([X]))
     preprocessing, estimator = split_pipeline(model)
-    rows = preprocess_source(source, preprocessing)
+    rows = preprocess_source(X, preprocessing)
     width = max(rows.n_features, len(estimator.cluster_centers_))
     return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

@@ -24,7 +24,8 @@ from ..callbacks import Step
 from ..data.convert import floating_dtype
 from ..distances import as_distance
 from ..estimators.base import SoftClusterer
-from ..estimators.pipeline import Model, feature_names, transformed_names
+from ..estimators.data_units import transformed_names
+from ..estimators.pipeline import Model, feature_names
 from ..estimators.preprocessing import from_node
 from ..estimators.soft_kmeans import SoftKMeans
 from ..fitting.partial_fit import OnlineState

@@ -38,15 +38,8 @@ from sklearn.pipeline import Pipeline
 
 from ..data.frames import as_frame, as_rows
 from ..errors import InputError, Message, Setting
-from ..estimators.pipeline import (
-    centers_in_data_units,
-    feature_names,
-    has_data_units,
-    n_features_in,
-    split_pipeline,
-    transformed_names,
-    units,
-)
+from ..estimators.data_units import centers_in_data_units, has_data_units, transformed_names, units
+from ..estimators.pipeline import feature_names, n_features_in, received_rows, split_pipeline
 from ._colors import PALETTE, assign_colors, to_lab, to_rgb
 
 Array: TypeAlias = NDArray[np.float64]
@@ -205,6 +198,8 @@ class Shown(NamedTuple):
         Names of the features.
     space : str
         What the rows are if they are not the data, such as "standardized data"; else "".
+    resp : array or tensor (n, k)
+        The memberships.
     predict_proba : callable
         Function from rows (m, d) to memberships (m, k).
     """
@@ -214,6 +209,7 @@ class Shown(NamedTuple):
     centers: Any
     names: list[str] | None
     space: str
+    resp: Any
     predict_proba: Callable[[Array], Any]
 
 
@@ -229,18 +225,22 @@ def shown(model: Any, X: Any, *, in_data_units: bool = True) -> Shown:
     """
     if not isinstance(model, Pipeline):
         names = getattr(model, "feature_names_in_", None)
-        centers = fitted_attribute(model, "cluster_centers_")
-        return Shown(model, X, centers, None if names is None else list(names), "", proba_function(model, X))
+        names = None if names is None else list(names)
+        centers, resp = fitted_attribute(model, "cluster_centers_"), fitted_attribute(model, "predict_proba")(X)
+        return Shown(model, X, centers, names, "", resp, proba_function(model.predict_proba, X))
     preprocessing, estimator = split_pipeline(model)
     fitted_attribute(estimator, "cluster_centers_")
+    rows = received_rows(model, X)
+    resp = estimator.predict_proba(rows)
     if in_data_units and n_features_in(model) <= 2 and has_data_units(model) and not _has_missing(X):
         centers = centers_in_data_units(model)[1]
-        return Shown(estimator, X, centers, feature_names(model), "", _within(X, proba_function(model, X)))
-    rows = X if preprocessing is None else preprocessing.transform(X)
+        predict_proba = proba_function(lambda grid: estimator.predict_proba(received_rows(model, grid)), X)
+        return Shown(estimator, X, centers, feature_names(model), "", resp, _within(X, predict_proba))
     rows = as_rows(rows)
     rows = rows.toarray() if hasattr(rows, "toarray") else rows
     names = transformed_names(model)
-    return Shown(estimator, rows, estimator.cluster_centers_, names, units(preprocessing), estimator.predict_proba)
+    space, predict_proba = units(preprocessing), estimator.predict_proba
+    return Shown(estimator, rows, estimator.cluster_centers_, names, space, resp, predict_proba)
 
 
 def _within(X: Any, predict_proba: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -265,18 +265,18 @@ def _has_missing(X: Any) -> bool:
     return bool(np.isnan(np.asarray(as_rows(X), dtype=np.float64)).any())
 
 
-def proba_function(estimator: Any, X: Any) -> Callable[[Array], Any]:
-    """Return a function from rows (m, d) to memberships (m, k), for an estimator fitted on a table like X."""
+def proba_function(predict_proba: Callable[[Any], Any], X: Any) -> Callable[[Array], Any]:
+    """Return a function from arrays (m, d) to memberships (m, k), of a function of tables like X."""
     frame = as_frame(X)
 
-    def predict_proba(rows: Array) -> Any:
+    def predict(rows: Array) -> Any:
         if frame is None:
-            return estimator.predict_proba(rows)
+            return predict_proba(rows)
         # an estimator fitted on a data frame warns if column names are missing
         table = nw.from_numpy(rows, schema=frame.columns, backend=frame.implementation)
-        return estimator.predict_proba(table.to_native())
+        return predict_proba(table.to_native())
 
-    return predict_proba
+    return predict
 
 
 def space_out(values: Array, gap: float) -> NDArray[np.float64]:

@@ -121,9 +121,8 @@ class ClusterDisplay:
         parameters, and the errors (InputError), are those of :meth:`from_predictions`.
         """
         what = shown(estimator, X)
-        resp = estimator.predict_proba(X)
         kwargs = {"feature_names": what.names, "predict_proba": what.predict_proba, "space": what.space} | kwargs
-        return cls.from_predictions(what.rows, resp, what.centers, ax=ax, regions=regions, **kwargs)
+        return cls.from_predictions(what.rows, what.resp, what.centers, ax=ax, regions=regions, **kwargs)
 
     def plot(
         self,

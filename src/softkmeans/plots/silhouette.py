@@ -23,7 +23,6 @@ from ._axes import (
     axes,
     cluster_colors,
     describe_rows,
-    fitted_attribute,
     label_clusters,
     shown,
 )
@@ -129,8 +128,8 @@ class SilhouetteDisplay:
 
         Of a pipeline, distances are between rows as its estimator receives them.
         """
-        resp, what = fitted_attribute(estimator, "predict_proba")(X), shown(estimator, X, in_data_units=False)
-        return cls.from_predictions(what.rows, resp, what.centers, variant=variant, ax=ax, **kwargs)
+        what = shown(estimator, X, in_data_units=False)
+        return cls.from_predictions(what.rows, what.resp, what.centers, variant=variant, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, colors: Any = None, key: bool = True, **kwargs: Any) -> Self:
         """Draw the plot and return self.

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from ._axes import Array, Style, check_predictions, fitted_attribute, sequential_colormap, shown
+from ._axes import Array, Style, check_predictions, sequential_colormap, shown
 from ._colors import PALETTE
 from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
@@ -90,8 +90,7 @@ class UncertaintyDisplay:
         """
         what = shown(estimator, X)
         names = names_of(what.rows, what.names if feature_names is None else feature_names)
-        resp = fitted_attribute(estimator, "predict_proba")(X)
-        rows, resp, centers = check_predictions(what.rows, resp, what.centers)
+        rows, resp, centers = check_predictions(what.rows, what.resp, what.centers)
         points, positions, xlabel, ylabel = project(rows, centers, names, what.space)
         field = None
         if rows.shape[1] == 2:

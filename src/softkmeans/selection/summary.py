@@ -17,7 +17,8 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
 from .._utils.text import printable
-from ..estimators.pipeline import Model, centers_in_data_units, split_pipeline, units
+from ..estimators.data_units import centers_in_data_units, units
+from ..estimators.pipeline import Model, split_pipeline
 from ..temperature import as_temperature
 from .diagnostics import diagnose
 from .stability import Stability

@@ -8,8 +8,10 @@ __all__ = [
     "Undone",
     "Words",
     "check_preprocessing",
+    "first_step",
     "fit_preprocessing",
     "from_node",
+    "input_names",
     "make_log",
     "n_inputs",
     "nonnegative_log1p",
@@ -17,7 +19,7 @@ __all__ = [
     "record_of",
 ]
 
-from .composites import RECORDS, check_preprocessing, from_node, n_inputs, record_of
+from .composites import RECORDS, check_preprocessing, first_step, from_node, input_names, n_inputs, record_of
 from .functions import make_log, nonnegative_log1p
 from .record import Undone, Words
 from .sources import SCALES, fit_preprocessing, preprocess_source

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["RECORDS", "check_preprocessing", "record_of"]
+__all__ = ["RECORDS", "check_preprocessing", "first_step", "from_node", "input_names", "n_inputs", "record_of"]
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from typing_extensions import override
 from ..._utils.registry import one_of
 from ...errors import InputError
 from .categories import CATEGORICAL
+from .columns import Names, column_indices, columns_from_json, columns_to_json
 from .functions import FUNCTION_TRANSFORMER
 from .numeric import NUMERIC
 from .record import Node, Record, Undone, Words, checked_n_features, output_of, require, set_names, set_output
@@ -182,9 +183,11 @@ class _Columns(Record):
         check_is_fitted(transformer)
         parts = list[Node]()
         for i, (name, step, columns) in enumerate(transformer.transformers_):
-            is_used = len(_indices(transformer, columns)) > 0 and not isinstance(step, str)  # else it is not fitted
+            is_used = len(column_indices(transformer, columns)) > 0 and not isinstance(
+                step, str
+            )  # else it is not fitted
             part = record_of(step).to_file(step, f"{at}{i}.", tensors) if is_used else None
-            parts.append({"name": name, "columns": _columns_to_json(columns), "transformer": part})
+            parts.append({"name": name, "columns": columns_to_json(columns), "transformer": part})
         return {
             "class": "ColumnTransformer",
             "n_features": int(transformer.n_features_in_),
@@ -203,8 +206,8 @@ class _Columns(Record):
         for name in ("sparse_output", "has_remainder"):
             require(isinstance(node[name], bool), f"{name} is invalid")
         require(isinstance(node["verbose_feature_names_out"], bool | str), "verbose_feature_names_out is invalid")
-        steps, given = list[Any](), [_columns_from_json(part["columns"]) for part in parts]
-        columns = [_indices(_Names(n_features, node["feature_names"]), part) for part in given]
+        steps, given = list[Any](), [columns_from_json(part["columns"]) for part in parts]
+        columns = [column_indices(Names(n_features, node["feature_names"]), part) for part in given]
         for i, (part, indices) in enumerate(zip(parts, columns, strict=True)):
             step = None if part["transformer"] is None else from_node(part["transformer"], f"{at}{i}.", tensors)
             require(step is None or n_inputs(step) in (None, len(indices)), "a step has a wrong number of features")
@@ -219,7 +222,9 @@ class _Columns(Record):
             sparse_threshold=node["sparse_threshold"],
             verbose_feature_names_out=node["verbose_feature_names_out"],
         ).fit(np.zeros((1, n_features)))
-        require([_indices(transformer, c) for _, _, c in transformer.transformers_] == columns, "columns are invalid")
+        require(
+            [column_indices(transformer, c) for _, _, c in transformer.transformers_] == columns, "columns are invalid"
+        )
         transformer.sparse_output_ = node["sparse_output"]
         entries = [(n, "drop" if s is None else s, c) for n, s, c in zip(names, steps, given, strict=True)]
         transformer.transformers_ = list(entries)
@@ -232,7 +237,7 @@ class _Columns(Record):
 
     def _parts(self, transformer: Any) -> list[tuple[Any, list[int]]]:
         """Return the transformers that have output columns, and the indices of their input columns."""
-        parts = [(step, _indices(transformer, columns)) for _, step, columns in transformer.transformers_]
+        parts = [(step, column_indices(transformer, columns)) for _, step, columns in transformer.transformers_]
         return [(step, columns) for step, columns in parts if columns and not isinstance(step, str)]
 
     @override
@@ -313,6 +318,20 @@ def n_inputs(transformer: Any) -> int | None:
     return next((n for n in sizes if n is not None), None)
 
 
+def input_names(transformer: Any) -> list[str] | None:
+    """Return the names of the columns that a transformer was fitted to; None if they had no names."""
+    first = first_step(transformer)
+    names = getattr(first, "feature_names_in_", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def first_step(transformer: Any) -> Any:
+    """Return the transformer itself, or the first one of a pipeline; None if a pipeline has none."""
+    if not isinstance(transformer, Pipeline):
+        return transformer
+    return next(iter([step for step in map(first_step, _steps(transformer)) if step is not None]), None)
+
+
 def _steps(pipeline: Any) -> list[Any]:
     """Return the transformers of a pipeline that do something."""
     return [step for _, step in pipeline.steps if not _is_skipped(step)]
@@ -327,45 +346,6 @@ def _name(entry: Node) -> str:
     name = entry["name"]
     require(isinstance(name, str) and "__" not in name, "the name of a step is invalid")
     return str(name)
-
-
-class _Names(NamedTuple):
-    """The columns of a table, as fitted transformers describe them."""
-
-    n_features_in_: int
-    feature_names_in_: Sequence[str]
-
-
-def _indices(transformer: Any, columns: Any) -> list[int]:
-    """Return the numbers of the columns that a fitted column transformer gives to a step."""
-    n_features = transformer.n_features_in_
-    names = list(getattr(transformer, "feature_names_in_", []))
-    if isinstance(columns, slice):
-        if isinstance(columns.start, str) or isinstance(columns.stop, str):  # names, the last one included
-            start = None if columns.start is None else names.index(columns.start)
-            stop = None if columns.stop is None else names.index(columns.stop) + 1
-            columns = slice(start, stop, columns.step)
-        return list(range(n_features)[columns])
-    listed = _columns_to_json(columns)
-    if listed and all(isinstance(column, bool) for column in listed):
-        return [i for i, chosen in enumerate(listed) if chosen]
-    return [names.index(c) if isinstance(c, str) else range(n_features)[c] for c in listed]
-
-
-def _columns_to_json(columns: Any) -> Any:
-    """Return the columns of a step: a slice, names, numbers, or True and False. Their kind decides on the layout."""
-    if isinstance(columns, slice):
-        return {"slice": [columns.start, columns.stop, columns.step]}
-    return [c.item() if isinstance(c, np.generic) else c for c in ([columns] if np.isscalar(columns) else columns)]
-
-
-def _columns_from_json(columns: Any) -> Any:
-    """Return columns that `_columns_to_json` wrote."""
-    if isinstance(columns, dict):
-        start, stop, step = columns["slice"]
-        return slice(start, stop, step)
-    require(isinstance(columns, list), "the columns of a step are invalid")
-    return columns
 
 
 def _stand_in(step: Any, columns: list[int]) -> Any:

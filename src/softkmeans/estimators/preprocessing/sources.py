@@ -21,7 +21,7 @@ from ...data.block import Block, as_tensor
 from ...data.source import MappedSource, Source
 from ...data.validation import check_signs
 from ...errors import InputError
-from .composites import record_of
+from .composites import input_names, n_inputs, record_of
 from .functions import NonnegativeLog, make_log
 from .record import Words
 
@@ -119,7 +119,7 @@ def preprocess_source(source: Source, preprocessing: Any) -> Source:
     Raises
     ------
     InputError
-        If the transformer takes columns of text, which a source does not have.
+        If the source has other columns than those of the fit, or if these have text, which a source does not have.
 
     Examples
     --------
@@ -131,6 +131,7 @@ def preprocess_source(source: Source, preprocessing: Any) -> Source:
     if preprocessing is None:
         return source
     record = record_of(preprocessing)
+    _check_columns(source, preprocessing)
     if record.text_columns(preprocessing):
         problem = "the model takes columns of text, and rows that are read in blocks are numbers"
         raise InputError(problem, hint="read them into memory, as a data frame")
@@ -140,6 +141,17 @@ def preprocess_source(source: Source, preprocessing: Any) -> Source:
             part.columns = source.columns
     n_features = len(record.output_names(preprocessing, [""] * source.n_features))
     return _PreprocessedSource(source, operation, n_features)
+
+
+def _check_columns(source: Source, preprocessing: Any) -> None:
+    """Raise an InputError unless a source has the columns that a transformer was fitted to."""
+    names, n_features = input_names(preprocessing), n_inputs(preprocessing)
+    if names is not None and source.columns is not None and list(source.columns) != names:
+        problem = f"the columns are {list(source.columns)}, but the model was fitted on {names}"
+        raise InputError(problem, hint="select these columns")
+    if n_features not in (None, source.n_features):
+        problem = f"the rows have {source.n_features} features"
+        raise InputError(problem, expected=f"the {n_features} that the model was fitted on")
 
 
 class _PreprocessedSource(MappedSource):
