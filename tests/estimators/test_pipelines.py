@@ -35,6 +35,7 @@ from softkmeans.estimators import (
     make_preprocessing,
     n_features_in,
     preprocess_source,
+    received_rows,
     split_pipeline,
     transformed_names,
     units,
@@ -280,13 +281,30 @@ def test_blocks_are_transformed_as_by_scikit_learn(name):
     )
 
 
-def test_assignments_of_blocks_equal_those_of_rows_in_memory(tmp_path):
-    model = fitted("names of columns")
+@pytest.mark.parametrize("name", ["names of columns", "pandas between the steps", "nothing", "a column dropped"])
+def test_assignments_of_blocks_and_of_arrow_equal_those_of_rows_in_memory(name, tmp_path):
+    model = fitted(name)
     source = Stream(FRAME.to_numpy(), [50])
-    write_assignments(model, FRAME, tmp_path / "whole.csv")
-    write_assignments(model, source, tmp_path / "blocks.csv")
-    whole, blocks = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("whole", "blocks"))
-    pd.testing.assert_frame_equal(whole, blocks, atol=1e-9)
+    source.columns = tuple(FRAME.columns)
+    tables = {"whole": FRAME, "blocks": source, "arrow": pa.table(dict(FRAME))}
+    for kind, table in tables.items():
+        write_assignments(model, table, tmp_path / f"{kind}.csv")
+    whole, *others = (pd.read_csv(tmp_path / f"{kind}.csv") for kind in tables)
+    for other in others:
+        pd.testing.assert_frame_equal(whole, other, atol=1e-9)
+
+
+def test_rows_with_other_columns_are_refused():
+    model, source = fitted("names of columns"), Stream(FRAME.to_numpy())
+    source.columns = ("length", "noise", "weight")
+    with pytest.raises(
+        InputError, match=r"the columns are \['length', 'noise', 'weight'\], but the model was fitted on"
+    ):
+        preprocess_source(source, split_pipeline(model)[0])
+    with pytest.raises(InputError, match="the rows have 2 features, expected the 3 that the model was fitted on"):
+        preprocess_source(Stream(X[:, :2]), split_pipeline(fitted("PCA"))[0])
+    with pytest.raises(InputError, match="the column 'weight' is missing"):
+        received_rows(model, pa.table(dict(FRAME[["length", "noise"]])))
 
 
 def test_blocks_have_no_texts():

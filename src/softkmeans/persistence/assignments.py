@@ -73,5 +73,7 @@ def _pieces(model: Model, X: Any) -> tuple[Any, Iterator[Any]]:
         return (model[-1], iter([received_rows(model, X)])) if is_arrow else (model, iter([X]))
     preprocessing, estimator = split_pipeline(model)
     rows = preprocess_source(X, preprocessing)
+    if rows is not X and hasattr(estimator, "feature_names_in_"):
+        rows.columns = tuple(estimator.feature_names_in_)
     width = max(rows.n_features, len(estimator.cluster_centers_))
     return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

@@ -21,7 +21,7 @@ from ...data.block import Block, as_tensor
 from ...data.source import MappedSource, Source
 from ...data.validation import check_signs
 from ...errors import InputError
-from .composites import input_names, n_inputs, record_of
+from .composites import first_step, input_names, n_inputs, record_of
 from .functions import NonnegativeLog, make_log
 from .record import Words
 
@@ -128,7 +128,7 @@ def preprocess_source(source: Source, preprocessing: Any) -> Source:
     >>> preprocess_source(source, fit_preprocessing(source, "standard")).take(torch.tensor([0, 1]))[:, 0]
     tensor([-1.,  1.], dtype=torch.float64)
     """
-    if preprocessing is None:
+    if preprocessing is None or first_step(preprocessing) is None:
         return source
     record = record_of(preprocessing)
     _check_columns(source, preprocessing)
