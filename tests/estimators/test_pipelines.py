@@ -109,7 +109,7 @@ INVERTED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("transformer", INVERTED, ids=str)
+@pytest.mark.parametrize("transformer", INVERTED, ids=lambda transformer: type(transformer).__name__)
 def test_rows_go_back_to_themselves(transformer):
     transformer.fit(POSITIVE)
     undone = record_of(transformer).undo(transformer, ["a", "b", "c"], transformer.transform(POSITIVE))
