@@ -20,7 +20,7 @@ from softkmeans.data import scan
 from softkmeans.data.sampling import draw_rows
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.estimators import fit_scaler, standardize_source
+from softkmeans.estimators import fit_preprocessing, preprocess_source
 from softkmeans.seeding import SEEDINGS, initial_centers
 
 X = make_blobs(600, 3, 5, random_state=0, dtype=torch.float64)[0].numpy()
@@ -196,11 +196,11 @@ def test_fitted_scalers_equal_those_of_scikit_learn(weights):
     expected = StandardScaler().fit(rows, sample_weight=weights)
     source = Stream(rows, [5, 300], weights)
     source.columns = ("a", "b", "c", "d")
-    scaler = fit_scaler(source)
+    scaler = fit_preprocessing(source, "standard")
     for name in ("mean_", "var_", "scale_"):
         np.testing.assert_allclose(getattr(scaler, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
     assert scaler.feature_names_in_.tolist() == ["a", "b", "c", "d"]
-    blocks = standardize_source(source, scaler).blocks()
+    blocks = preprocess_source(source, scaler).blocks()
     frame = pd.DataFrame(rows, columns=source.columns)
     np.testing.assert_allclose(np.concatenate([block.x for block in blocks]), scaler.transform(frame), atol=1e-12)
 

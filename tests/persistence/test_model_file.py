@@ -24,7 +24,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from helpers.fuzzing import examples
 from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
@@ -250,14 +250,15 @@ def test_the_file_is_plain_safetensors(name, models):
     metadata, tensors = parsed(folder / f"{name}.safetensors")
     model = made[name]
     estimator = model[-1] if isinstance(model, Pipeline) else model
-    assert (metadata["format"], metadata["version"]) == ("softkmeans", "2")
+    assert (metadata["format"], metadata["version"]) == ("softkmeans", "3")
     content = metadata["content"]
-    assert content.keys() == {"kind", "parameters", "attributes", "feature_names", "tensor", "scaler"}
+    keys = {"kind", "parameters", "attributes", "feature_names", "tensor", "steps", "preprocessing"}
+    assert content.keys() == keys | ({"transformed_names"} if estimator is not model else set())
     assert content["attributes"]["temperature_"] == estimator.temperature_
     assert content["feature_names"] == list(getattr(model, "feature_names_in_", []))
     expected = {"cluster_centers_", "priors_"}
     expected |= {"cluster_weights_", "history_"} if hasattr(estimator, "history_") else set()
-    expected |= {"scaler.mean_", "scaler.scale_", "scaler.var_"} if estimator is not model else set()
+    expected |= {f"preprocessing.{name}_" for name in ("mean", "scale", "var")} if estimator is not model else set()
     expected |= {"init"} if name == "given start" else set()
     assert tensors.keys() == expected
     np.testing.assert_array_equal(tensors["cluster_centers_"], estimator.cluster_centers_)
@@ -369,7 +370,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 TAMPERED = {
     "foreign": (other(format="pt"), "not a softkmeans model"),
     "no format": (other(format=None), "not a softkmeans model"),
-    "newer": (other(version="3"), "has format version 3, expected 2 or lower: upgrade softkmeans"),
+    "newer": (other(version="4"), "has format version 4, expected 3 or lower: upgrade softkmeans"),
     "much newer": (other(version="1000"), "upgrade"),
     "an endless version": (other(version="9" * 5000), ""),
     "version in words": (other(version="one"), "version"),
@@ -419,11 +420,11 @@ TAMPERED = {
     "centers without features": (tensor("cluster_centers_", lambda c: c[:, :0]), ""),
     "centers complex": (tensor("cluster_centers_", lambda c: c.astype(np.complex64)), ""),
     "centers of fewer features": (tensor("cluster_centers_", lambda c: c[:, :2]), ""),
-    "scaler short": (tensor("scaler.mean_", lambda m: m[:2]), ""),
-    "scaler half there": (tensor("scaler.scale_", None), "damaged"),
-    "scaler NaN": (tensor("scaler.scale_", with_nan), ""),
-    "scaler of 0": (tensor("scaler.scale_", lambda s: s * 0), "damaged, .*scale_ is invalid"),
-    "scaler of negative variances": (tensor("scaler.var_", lambda v: -v), "damaged, .*var_ is invalid"),
+    "scaler short": (tensor("preprocessing.mean_", lambda m: m[:2]), ""),
+    "scaler half there": (tensor("preprocessing.scale_", None), "damaged"),
+    "scaler NaN": (tensor("preprocessing.scale_", with_nan), ""),
+    "scaler of 0": (tensor("preprocessing.scale_", lambda s: s * 0), "damaged, .*scale_ is invalid"),
+    "scaler of negative variances": (tensor("preprocessing.var_", lambda v: -v), "damaged, .*var_ is invalid"),
     "priors huge": (tensor("priors_", lambda p: p * 1.7e308), "damaged, .*priors"),
     "type of the centers an object": (other(content__parameters__dtype={"kind": "em"}), "damaged, .*dtype"),
     "history without columns": (tensor("history_", lambda h: h[:, :0]), "damaged"),
@@ -575,14 +576,24 @@ def listing(folder):
         (SoftKMeans(3), NotFittedError),
         (make_pipeline(StandardScaler(), SoftKMeans(3)), NotFittedError),
         (KMeans(3, n_init=1, random_state=0).fit(X), InputError),
-        (make_pipeline(MinMaxScaler(), SoftKMeans(3, random_state=0)).fit(X), InputError),
-        (make_pipeline(StandardScaler(), StandardScaler(), SoftKMeans(3, random_state=0)).fit(X), InputError),
+        (make_pipeline(QuantileTransformer(n_quantiles=9), SoftKMeans(3, random_state=0)).fit(X), InputError),
+        (make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=0)).fit(X), InputError),
         (LAYER, InputError),
         ({"a": 1}, InputError),
         (None, InputError),
         (SoftKMeans, InputError),
     ],
-    ids=["unfitted", "pipeline", "KMeans", "MinMaxScaler", "two scalers", "layer", "dict", "None", "class"],
+    ids=[
+        "unfitted",
+        "pipeline",
+        "KMeans",
+        "QuantileTransformer",
+        "pipeline of KMeans",
+        "layer",
+        "dict",
+        "None",
+        "class",
+    ],
 )
 def test_other_objects_are_refused_and_the_existing_file_stays(model, error, tmp_path):
     path = tmp_path / "m.safetensors"
@@ -664,6 +675,21 @@ def test_a_model_of_version_1_is_read(models, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X), made["given start"].predict_proba(X))
     assert again.priors_.tolist() == [1 / len(again.priors_)] * len(again.priors_)
     assert again.get_params().keys() == made["given start"].get_params().keys()
+
+
+def test_a_pipeline_of_version_2_is_read(models, tmp_path):
+    folder, made = models
+    metadata, tensors = parsed(folder / "pipeline with names.safetensors")
+    content = metadata["content"]
+    for name in ("steps", "transformed_names"):
+        del content[name]
+    content["scaler"] = {name: content["preprocessing"]["parameters"][name] for name in ("with_mean", "with_std")}
+    del content["preprocessing"]
+    old = {name.replace("preprocessing", "scaler"): values for name, values in tensors.items()}
+    unparsed(tmp_path / "old.safetensors", metadata | {"version": "2"}, old)
+    again = load(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(FRAME), made["pipeline with names"].predict_proba(FRAME))
+    assert [name for name, _ in again.steps] == ["standardscaler", "softkmeans"]
 
 
 def test_the_error_for_a_newer_version_says_what_to_do(models, tmp_path):

@@ -174,9 +174,9 @@ def _agreement(rows: Rows, model: Any) -> dict[str, str]:
 
 
 def _stability(model: Any, table: Any, n_resamples: int, seed: int) -> Any:
-    """Return the stability of the clusters, from fits to resamples of the rows, scaled as the model scales them."""
-    scaler, estimator = sk.estimators.split_pipeline(model)
-    rows = table.frame() if scaler is None else scaler.transform(table.frame())
+    """Return the stability of the clusters, from fits to resamples of the rows, transformed as the model does."""
+    preprocessing, estimator = sk.estimators.split_pipeline(model)
+    rows = table.frame() if preprocessing is None else preprocessing.transform(table.frame())
     with progress(n_resamples, "resamples", "fit") as bar:
         return sk.stability(
             estimator,

@@ -15,11 +15,11 @@ from .options import ModelFile
 def info(context: typer.Context, model_file: ModelFile) -> None:
     """Print the centers, parameters and fit results of a saved model."""
     model = sk.load(model_file)
-    scaler, estimator = sk.estimators.split_pipeline(model)
+    _, estimator = sk.estimators.split_pipeline(model)
     sk.selection.summary.print_centers(model)
     properties = {
-        "features": str(estimator.n_features_in_),
-        "scaling": "none" if scaler is None else "standard",
+        "features": str(sk.estimators.n_features_in(model)),
+        "scaling": sk.estimators.describe_scaling(model),
         "distance": str(estimator.distance),
     }
     sk.selection.summary.print_figures(properties | sk.selection.summary.figures(model))

@@ -71,12 +71,7 @@ class TableRows(Rows):
         check_rows(self.table.x, estimator.n_clusters)
         estimator.set_params(device=self.device)
         model = sk.estimators.make_model(estimator, scale)
-        weights = {}
-        if self.table.weights is not None:
-            step = "" if model is estimator else f"{model.steps[-1][0]}__"
-            weights = {f"{step}sample_weight": self.table.weights}
-            if step:
-                weights["standardscaler__sample_weight"] = self.table.weights
+        weights = sk.estimators.fit_weights(model, self.table.weights)
         return model, _interruption(lambda: model.fit(self.table.frame(), **weights))
 
     @override
@@ -106,11 +101,9 @@ class BlockRows(Rows):
 
     @override
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
-        model, source = estimator, self.source
-        if scale != "none":
-            model = sk.estimators.make_model(estimator, scale)
-            model.steps[0] = ("standardscaler", scaler := sk.estimators.fit_scaler(source))
-            source = sk.estimators.standardize_source(source, scaler)
+        preprocessing = sk.estimators.fit_preprocessing(self.source, scale)
+        model = sk.estimators.with_preprocessing(estimator, preprocessing)
+        source = sk.estimators.preprocess_source(self.source, preprocessing)
         return model, _interruption(lambda: estimator.fit(source))
 
     @override

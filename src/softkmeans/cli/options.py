@@ -60,7 +60,13 @@ ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Model file written by fit, select or demo.", show_default=False)
 ]
 Out = Annotated[Path | None, output_option("Write the model to this file", MODELS)]
-Scale = Annotated[str, typer.Option(help="Scaling of the features: standard (mean 0, variance 1) or none.")]
+Scale = Annotated[
+    str,
+    typer.Option(
+        help="Scaling of the features: standard (mean 0, variance 1), robust (by median and quartiles), log (of 1 + the "
+        "value, then standard) or none. Centers are reported in the units of the data."
+    ),
+]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=2**32 - 1)]
 

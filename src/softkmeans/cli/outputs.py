@@ -21,7 +21,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import typer
 
 import softkmeans as sk
@@ -89,19 +88,8 @@ def figure_writer(display: Callable[[], Any]) -> Write:
 
 
 def draw_clusters(model: Any, table: Any, *, regions: bool = False) -> Any:
-    """Draw rows and clusters: one or two features in the data's units, more on principal axes of the scaled data."""
-    scaler, estimator = sk.estimators.split_pipeline(model)
-    rows, centers = table.x, sk.estimators.centers_in_data_units(model)  # (n, d), (k, d)
-    if scaler is not None and rows.shape[1] > 2:
-        rows, centers = scaler.transform(table.frame()), np.asarray(estimator.cluster_centers_)
-    return sk.ClusterDisplay.from_predictions(
-        rows,
-        model.predict_proba(table.frame()),
-        centers,
-        feature_names=table.columns,
-        regions=regions,
-        predict_proba=lambda grid: model.predict_proba(table._replace(x=grid).frame()),
-    )
+    """Draw rows and clusters: one or two features in the data's units, more on principal axes of what is clustered."""
+    return sk.ClusterDisplay.from_estimator(model, table.frame(), regions=regions)
 
 
 def check_outputs(source: Path, outputs: Iterable[tuple[Path | None, OutputKind]]) -> None:

@@ -11,7 +11,6 @@ import typer
 
 import softkmeans as sk
 
-from .._utils.checks import check_known
 from .._utils.text import printable
 from ..errors import InputError, Message, Setting
 
@@ -45,12 +44,9 @@ def report_notes(rows: Any) -> None:
 
 
 def standardize(table: Any, scale: str) -> tuple[Any, Any]:
-    """Return a fitted StandardScaler and the scaled rows; None and the rows as they are for ``scale="none"``."""
-    check_known("scale", scale, sk.estimators.SCALES)
-    rows = table.frame()
-    if scale == "none":
+    """Return the fitted transformer of a scale and the rows that it gives; None and the rows for ``scale="none"``."""
+    preprocessing, rows = sk.estimators.make_preprocessing(scale), table.frame()
+    if preprocessing is None:
         return None, rows
-    from sklearn.preprocessing import StandardScaler  # imported here to keep --help fast
-
-    scaler = StandardScaler().fit(rows, sample_weight=table.weights)
-    return scaler, scaler.transform(rows)
+    preprocessing.fit(rows, **sk.estimators.fit_weights(preprocessing, table.weights))
+    return preprocessing, preprocessing.transform(rows)

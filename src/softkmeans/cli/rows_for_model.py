@@ -36,7 +36,7 @@ def scan_for(model: Any, file: Path, options: RowOptions) -> Any:
 
 def _check_n_columns(model: Any, file: Path, n_columns: int) -> None:
     """Raise an InputError unless a file has as many numeric columns as the model was fitted on."""
-    expected = model.n_features_in_
+    expected = sk.estimators.n_features_in(model)
     if n_columns != expected:
         raise InputError(
             f"{file} has {n_columns} numeric columns",

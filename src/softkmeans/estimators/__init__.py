@@ -1,4 +1,4 @@
-"""Scikit-learn estimators, alone or in a pipeline after a ``StandardScaler``."""
+"""Scikit-learn estimators, alone or in a pipeline after transformers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ __all__ = [
     "Model",
     "SoftKMeans",
     "centers_in_data_units",
+    "describe_scaling",
     "feature_names",
-    "fit_scaler",
+    "fit_preprocessing",
+    "fit_weights",
+    "has_data_units",
     "make_model",
+    "make_preprocessing",
+    "n_features_in",
+    "preprocess_source",
+    "received_rows",
     "split_pipeline",
-    "standardize_source",
+    "transformed_names",
+    "units",
+    "with_preprocessing",
 ]
 
+from .data_units import centers_in_data_units, describe_scaling, has_data_units, transformed_names, units
 from .fuzzy_cmeans import FuzzyCMeans
 from .pipeline import (
     SCALES,
     Model,
-    centers_in_data_units,
     feature_names,
-    fit_scaler,
+    fit_weights,
     make_model,
+    make_preprocessing,
+    n_features_in,
+    received_rows,
     split_pipeline,
-    standardize_source,
+    with_preprocessing,
 )
+from .preprocessing import fit_preprocessing, preprocess_source
 from .soft_kmeans import SoftKMeans

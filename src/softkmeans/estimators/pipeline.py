@@ -1,72 +1,137 @@
-"""Helpers for models that are an estimator, or a pipeline of a ``StandardScaler`` and an estimator."""
+"""Helpers for models that are an estimator, or a pipeline of scikit-learn's transformers and an estimator."""
 
 from __future__ import annotations
 
 __all__ = [
+    "SCALES",
     "Model",
-    "centers_in_data_units",
     "feature_names",
-    "fit_scaler",
+    "fit_weights",
     "make_model",
+    "make_preprocessing",
+    "n_features_in",
+    "received_rows",
     "split_pipeline",
-    "standardize_source",
+    "with_preprocessing",
 ]
 
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.checks import check_known
-from .._utils.reductions import total
-from ..data.block import Block, as_tensor
-from ..data.source import MappedSource, Source
-from ..data.validation import check_signs
+from ..data.convert import as_source
+from ..data.frames import as_frame
 from ..errors import InputError
 from ..nn.layer import SoftKMeansLayer
 from .base import SoftClusterer
+from .preprocessing import (
+    SCALES,
+    check_preprocessing,
+    first_step,
+    input_names,
+    make_log,
+    n_inputs,
+    preprocess_source,
+    record_of,
+)
 
 Model: TypeAlias = "SoftClusterer | Pipeline"
 
-SCALES = ("none", "standard")
+
+def make_preprocessing(scale: str) -> Any:
+    """Return the transformer of a scale, not fitted.
+
+    Parameters
+    ----------
+    scale : {"none", "standard", "robust", "log"}
+        "standard" scales every feature to mean 0 and variance 1; "robust" subtracts the median and divides by the
+        interquartile range; "log" standardizes log(1 + x), for values of 0 or more.
+
+    Returns
+    -------
+    StandardScaler, RobustScaler, Pipeline or None
+        The transformer; None for "none".
+
+    Raises
+    ------
+    InputError
+        If the scale is unknown.
+
+    Examples
+    --------
+    >>> make_preprocessing("robust")
+    RobustScaler()
+    """
+    check_known("scale", scale, SCALES)
+    if scale == "log":
+        return make_pipeline(make_log(), StandardScaler())
+    return {"none": None, "standard": StandardScaler(), "robust": RobustScaler()}[scale]
 
 
 def make_model(estimator: SoftClusterer, scale: str) -> Model:
-    """Return a pipeline of a ``StandardScaler`` and an estimator, or the estimator alone.
+    """Return a pipeline of the transformer of a scale and an estimator, or the estimator alone.
 
     Parameters
     ----------
     estimator : SoftKMeans or FuzzyCMeans
         The estimator.
-    scale : {"none", "standard"}
-        "standard" scales every feature to mean 0 and variance 1; "none" returns the estimator.
+    scale : {"none", "standard", "robust", "log"}
+        The scale, as in `make_preprocessing`; "none" returns the estimator.
 
     Returns
     -------
     SoftKMeans, FuzzyCMeans or Pipeline
-        The estimator itself, or a pipeline.
+        The estimator itself, or a pipeline. One with "log" raises an InputError that names the column if a value is
+        negative, when it is fitted and when it predicts.
 
     Raises
     ------
     InputError
-        If ``scale`` is unknown.
+        If the scale is unknown.
 
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> [name for name, _ in make_model(SoftKMeans(2), "standard").steps]
-    ['standardscaler', 'softkmeans']
+    >>> [name for name, _ in make_model(SoftKMeans(2), "log").steps]
+    ['functiontransformer', 'standardscaler', 'softkmeans']
     """
-    check_known("scale", scale, SCALES)
-    return make_pipeline(StandardScaler(), estimator) if scale == "standard" else estimator
+    return with_preprocessing(estimator, make_preprocessing(scale))
 
 
-def split_pipeline(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
-    """Split a model into its scaler, if any, and its estimator.
+def with_preprocessing(estimator: SoftClusterer, preprocessing: Any) -> Model:
+    """Return a pipeline of a transformer, such as one of `fit_preprocessing`, and an estimator.
+
+    Parameters
+    ----------
+    estimator : SoftKMeans or FuzzyCMeans
+        The estimator.
+    preprocessing : transformer or None
+        The transformer, fitted or not. The steps of a pipeline become steps of the result.
+
+    Returns
+    -------
+    SoftKMeans, FuzzyCMeans or Pipeline
+        The pipeline, or the estimator itself if there is no transformer.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> with_preprocessing(SoftKMeans(2), None)
+    SoftKMeans(n_clusters=2)
+    """
+    if preprocessing is None:
+        return estimator
+    steps = [step for _, step in preprocessing.steps] if isinstance(preprocessing, Pipeline) else [preprocessing]
+    return make_pipeline(*steps, estimator)
+
+
+def split_pipeline(model: Any) -> tuple[Any, SoftClusterer]:
+    """Split a model into the transformer in front, if any, and its estimator.
 
     Parameters
     ----------
@@ -75,56 +140,62 @@ def split_pipeline(model: Any) -> tuple[StandardScaler | None, SoftClusterer]:
 
     Returns
     -------
-    scaler : StandardScaler or None
-        The scaler, if the model is a pipeline.
+    preprocessing : transformer, Pipeline or None
+        The transformer, or a pipeline if there are several; None if the model is an estimator.
     estimator : SoftKMeans or FuzzyCMeans
         The estimator.
 
     Raises
     ------
     InputError
-        If the model is neither an estimator of this package nor a pipeline of a StandardScaler and one.
+        If the model is neither an estimator of this package nor a pipeline that ends in one, or if a step before it is
+        not supported. Supported are the transformers in `softkmeans.estimators.preprocessing.RECORDS`.
 
     Examples
     --------
     >>> from softkmeans import SoftKMeans
     >>> split_pipeline(SoftKMeans(2))
     (None, SoftKMeans(n_clusters=2))
+    >>> split_pipeline(make_model(SoftKMeans(2), "standard"))
+    (StandardScaler(), SoftKMeans(n_clusters=2))
     """
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    match steps:
-        case [SoftClusterer() as estimator]:
-            return None, estimator
-        case [StandardScaler() as scaler, SoftClusterer() as estimator]:
-            return scaler, estimator
+    steps = list(model.steps) if isinstance(model, Pipeline) else [("", model)]
+    *front, (_, estimator) = steps
+    if not isinstance(estimator, SoftClusterer):
+        raise _not_a_model(model, estimator)
+    if not front:
+        return None, estimator
+    pipeline = Pipeline(front)
+    check_preprocessing(pipeline, "")
+    is_one = len(front) == 1 and front[0][1] not in (None, "passthrough")
+    return front[0][1] if is_one else pipeline, estimator
+
+
+def _not_a_model(model: Any, last: Any) -> InputError:
+    expected = "a SoftKMeans, a FuzzyCMeans or a pipeline that ends in one of these"
+    if model is not last:
+        return InputError(f"the model is a pipeline that ends in a {type(last).__name__}", expected=expected)
     hint = "use SoftKMeans.from_layer to convert it" if isinstance(model, SoftKMeansLayer) else ""
-    expected = "a SoftKMeans, a FuzzyCMeans or a pipeline of StandardScaler and one of these"
-    raise InputError(f"the model is of type {type(model).__name__}", expected=expected, hint=hint)
+    return InputError(f"the model is of type {type(model).__name__}", expected=expected, hint=hint)
 
 
-def centers_in_data_units(model: Model) -> NDArray[Any]:
-    """Return the centers (k, d) in the data's original units, before standardization.
+def n_features_in(model: Model) -> int:
+    """Return the number of columns that a model was fitted on.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
         A fitted model.
 
-    Returns
-    -------
-    ndarray (k, d)
-        The centers.
-
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> model = make_model(SoftKMeans(2, random_state=0), "standard").fit([[0.0], [2.0], [8.0], [10.0]])
-    >>> centers_in_data_units(model).round(1).tolist()
-    [[1.0], [9.0]]
+    >>> n_features_in(SoftKMeans(1).fit([[0.0, 1.0]]))
+    2
     """
-    scaler, estimator = split_pipeline(model)
-    centers = np.asarray(estimator.cluster_centers_)
-    return centers if scaler is None else np.asarray(scaler.inverse_transform(centers))
+    preprocessing, estimator = split_pipeline(model)
+    n = None if preprocessing is None else n_inputs(preprocessing)
+    return int(estimator.n_features_in_) if n is None else n
 
 
 def feature_names(model: Model) -> list[str] | None:
@@ -142,85 +213,74 @@ def feature_names(model: Model) -> list[str] | None:
     >>> feature_names(SoftKMeans(1).fit(pyarrow.table({"length": [1.0, 2.0]})))
     ['length']
     """
-    scaler, estimator = split_pipeline(model)
-    names = getattr(scaler or estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
+    preprocessing, estimator = split_pipeline(model)
+    first = None if preprocessing is None else first_step(preprocessing)
+    return input_names(estimator if first is None else first)
 
 
-def fit_scaler(source: Source) -> StandardScaler:
-    """Fit a ``StandardScaler`` to the rows of a source, in two passes.
+def received_rows(model: Model, X: Any) -> Any:
+    """Return the rows that the estimator of a model receives from the transformers in front of it.
 
-    Parameters
-    ----------
-    source : Source
-        The rows, with their weights.
-
-    Returns
-    -------
-    StandardScaler
-        The fitted scaler.
-
-    Examples
-    --------
-    >>> from softkmeans.data import as_source
-    >>> fit_scaler(as_source([[0.0, 5.0], [2.0, 5.0]])).scale_
-    array([1., 1.])
-    """
-
-    def moments(center: torch.Tensor) -> torch.Tensor:
-        """Return the weighted means of x - center and of its square, and Σw, for each feature (3, d)."""
-
-        def weighted_sums(piece: Block) -> torch.Tensor:
-            x, w = piece.x - center, piece.w[:, None]
-            return torch.stack([total(w * x), total(w * x * x), total(w.expand_as(x))])
-
-        first, second, weight = source.sum(lambda block: block.sum(weighted_sums))
-        check_signs(0, int(weight.any()))
-        return torch.stack([first / weight, second / weight, weight])
-
-    mean = moments(torch.zeros(source.n_features, dtype=source.dtype, device=source.device))[0]
-    offset, squares, weight = moments(mean)  # offset: the rounding error of the mean
-    variance = squares - offset * offset
-    rounding = weight * torch.finfo(mean.dtype).eps
-    constant = variance <= rounding * variance + (rounding * mean) ** 2  # scikit-learn's criterion
-    scaler = StandardScaler()
-    scaler.mean_, scaler.var_ = mean.cpu().numpy(), variance.cpu().numpy()
-    scaler.scale_ = torch.where(constant, 1.0, variance.sqrt()).cpu().numpy()
-    scaler.n_features_in_, scaler.n_samples_seen_ = source.n_features, source.n_rows
-    if source.columns is not None:
-        scaler.feature_names_in_ = np.array(source.columns, dtype=object)
-    return scaler
-
-
-def standardize_source(source: Source, scaler: StandardScaler) -> Source:
-    """Return a source whose rows are standardized by a fitted ``StandardScaler`` when they are read.
+    Also for Arrow tables, whose columns a ColumnTransformer of scikit-learn can't always select.
 
     Parameters
     ----------
-    source : Source
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        A fitted model.
+    X : array-like, sparse matrix or frame (n, d)
         The rows.
-    scaler : StandardScaler
-        A scaler fitted to data with the same number of features.
 
     Returns
     -------
-    Source
-        The standardized rows, float64, without column names.
+    ndarray, sparse matrix or frame (n, m)
+        The rows as they are if there are no transformers.
 
     Examples
     --------
-    >>> from softkmeans.data import as_source
-    >>> source = as_source([[1.0], [5.0]])
-    >>> standardize_source(source, fit_scaler(source)).take(torch.tensor([0, 1]))[:, 0]
-    tensor([-1.,  1.], dtype=torch.float64)
+    >>> from softkmeans import SoftKMeans
+    >>> model = make_model(SoftKMeans(1), "standard").fit([[0.0], [2.0]])
+    >>> received_rows(model, [[3.0]])
+    array([[2.]])
     """
-    mean = 0.0 if scaler.mean_ is None else as_tensor(scaler.mean_).to(source.device)
-    scale = 1.0 if scaler.scale_ is None else as_tensor(scaler.scale_).to(source.device)
+    preprocessing, _ = split_pipeline(model)
+    if preprocessing is None:
+        return X
+    frame = as_frame(X) if isinstance(first_step(preprocessing), ColumnTransformer) else None
+    if frame is None or frame.implementation.is_pandas() or frame.implementation.is_polars():
+        return preprocessing.transform(X)
+    if record_of(preprocessing).text_columns(preprocessing):
+        return preprocessing.transform(frame.to_pandas())
+    names = feature_names(model) or frame.columns
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InputError(f"the column {missing[0]!r} is missing", hint="give the columns that the model was fitted on")
+    source = preprocess_source(as_source(frame.select(names).to_native()), preprocessing)
+    return np.concatenate([block.x.cpu().numpy() for block in source.blocks()])
 
-    def standardize(block: Block) -> Block:
-        rows = as_tensor(block.rows).to(source.device, torch.float64)
-        return replace(block, rows=(rows - mean) / scale)
 
-    standardized = MappedSource(source, standardize)
-    standardized.columns = None  # scikit-learn's scalers return arrays, which have no column names
-    return standardized
+def fit_weights(model: Any, sample_weight: Any) -> dict[str, Any]:
+    """Return keyword arguments for ``fit`` that give weights to every step of a model that takes them.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans, transformer or Pipeline
+        The model, or its transformers.
+    sample_weight : array-like (n,) or None
+        The weights.
+
+    Returns
+    -------
+    dict
+        The arguments; none if there are no weights.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> list(fit_weights(make_model(SoftKMeans(2), "log"), [1.0, 2.0]))
+    ['standardscaler__sample_weight', 'softkmeans__sample_weight']
+    """
+    if sample_weight is None:
+        return {}
+    steps = model.steps if isinstance(model, Pipeline) else [("", model)]
+    names = [name for name, step in steps if has_fit_parameter(step, "sample_weight")]
+    return {f"{name}__sample_weight" if name else "sample_weight": sample_weight for name in names}

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ..data.files.carried import CarriedColumns
 from ..data.files.scan import Scan
 from ..data.files.writing import table_writer
+from ..data.frames import as_frame
 from ..data.source import BlockSource, Source
 from ..errors import FileError
-from ..estimators.pipeline import Model, split_pipeline, standardize_source
+from ..estimators.pipeline import Model, received_rows, split_pipeline
+from ..estimators.preprocessing import preprocess_source
 
 
 def write_assignments(
@@ -32,7 +35,7 @@ def write_assignments(
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model; a pipeline must be a ``StandardScaler`` and one of these.
+        A fitted model. For rows of a Source, the steps of a pipeline must be those that `softkmeans.save` takes.
     X : array-like, sparse matrix, frame, Tensor (n, d) or Source
         The rows; those of a Source are read and processed block by block.
     target : str, path-like or binary file
@@ -60,7 +63,7 @@ def write_assignments(
     0,1,...
     1,...
     """
-    estimator, pieces = _pieces(model, X) if isinstance(X, Source) else (model, iter([X]))
+    estimator, pieces = _pieces(model, X)
     if isinstance(X, Source) and isinstance(target, str | os.PathLike):
         _check_not_input(X, Path(target))
     others = CarriedColumns(X.carried() if isinstance(X, Scan) else None if carried is None else iter([carried]))
@@ -76,9 +79,15 @@ def _check_not_input(source: Source, target: Path) -> None:
         raise FileError(f"can't write {target}: it is an input file", hint="choose another name")
 
 
-def _pieces(model: Model, source: Source) -> tuple[Any, Iterator[Any]]:
-    """Return the estimator of a model, and an iterator of pieces of the rows, scaled as the estimator expects them."""
-    scaler, estimator = split_pipeline(model)
-    rows = source if scaler is None else standardize_source(source, scaler)
+def _pieces(model: Model, X: Any) -> tuple[Any, Iterator[Any]]:
+    """Return the estimator of a model, and an iterator of pieces of the rows, transformed as the estimator expects."""
+    if not isinstance(X, Source):
+        frame = as_frame(X)
+        is_arrow = frame is not None and frame.implementation.is_pyarrow() and isinstance(model, Pipeline)
+        return (model[-1], iter([received_rows(model, X)])) if is_arrow else (model, iter([X]))
+    preprocessing, estimator = split_pipeline(model)
+    rows = preprocess_source(X, preprocessing)
+    if rows is not X and hasattr(estimator, "feature_names_in_"):
+        rows.columns = tuple(estimator.feature_names_in_)
     width = max(rows.n_features, len(estimator.cluster_centers_))
     return estimator, (BlockSource(piece, rows) for block in rows.blocks() for piece in block.pieces(width))

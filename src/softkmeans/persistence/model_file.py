@@ -15,6 +15,7 @@ import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save as to_bytes
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -26,7 +27,8 @@ from ..data.frames import as_rows
 from ..errors import InputError, Message, Setting, warn
 from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
-from ..estimators.pipeline import Model, split_pipeline
+from ..estimators.pipeline import Model, feature_names, split_pipeline
+from ..estimators.preprocessing import record_of
 from ..estimators.soft_kmeans import SoftKMeans
 from ..registries import (
     ASSIGNMENTS,
@@ -40,16 +42,17 @@ from ..seeding import Seeding
 from ..solvers import Adam, Em, Lbfgs, Online
 from ..temperature import Fixed, MaximumLikelihood, Schedule, TemperatureRule
 from .restore import (
+    PREPROCESSING,
     RULE_FIELD_IN_FILE,
     SCALAR_ATTRIBUTES,
     STATS_NAMES_IN_FILE,
     check_parameters,
     restore_fit,
-    with_scaler,
+    restore_pipeline,
 )
 
 FORMAT = "softkmeans"
-VERSION = 2
+VERSION = 3
 
 MODEL_CLASSES: dict[str, type[SoftClusterer]] = {kind.__name__: kind for kind in (SoftKMeans, FuzzyCMeans)}
 # Names in the file of classes that are not registered under these names.
@@ -85,7 +88,6 @@ OTHER_SUFFIXES = frozenset(
         ".pth",
     }
 )
-SCALER_ATTRIBUTES = ("mean_", "scale_", "var_")
 # Errors that reading an inconsistent file raises.
 DAMAGE_ERRORS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -96,15 +98,17 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model. A pipeline must be a ``StandardScaler`` and one of these, in that order.
+        A fitted model. The steps of a pipeline before its estimator may be scikit-learn's StandardScaler, MinMaxScaler,
+        MaxAbsScaler, RobustScaler, Normalizer, PowerTransformer, PCA, SimpleImputer, OneHotEncoder,
+        FunctionTransformer of a NumPy function such as ``log1p``, and pipelines and ColumnTransformers of these.
     path : str or path-like
         The file to write, usually with the extension ``.safetensors``. An existing file is replaced.
 
     Raises
     ------
     InputError
-        If the model has another type, its distance or assignment rule can't be saved, the file's name ends like that of
-        another format, such as ``.pkl``, or the file can't be written.
+        If the model has another type or a step that is not supported, its distance or assignment rule can't be saved,
+        the file's name ends like that of another format, such as ``.pkl``, or the file can't be written.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -125,7 +129,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     array([1])
     """
     _check_suffix(path)
-    scaler, estimator = split_pipeline(model)
+    preprocessing, estimator = split_pipeline(model)
     check_is_fitted(estimator)
     attributes = vars(estimator)
     tensors = {"cluster_centers_": as_tensor(estimator.cluster_centers_).cpu().contiguous()}
@@ -144,22 +148,18 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "kind": type(estimator).__name__,
         "parameters": {name: value for name, value in parameters.items() if value is not _NOT_SAVED},
         "attributes": {n: attributes[n] for n in SCALAR_ATTRIBUTES if n in attributes and n not in tensors},
-        "feature_names": list(map(str, getattr(scaler or estimator, "feature_names_in_", []))),
+        "feature_names": feature_names(model) or [],
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
-        "scaler": None,
+        "steps": [name for name, _ in model.steps] if isinstance(model, Pipeline) else None,
+        "preprocessing": None,
     }
+    if preprocessing is not None:
+        content["transformed_names"] = list(getattr(estimator, "feature_names_in_", []))
+        content["preprocessing"] = record_of(preprocessing).to_file(preprocessing, PREPROCESSING, tensors)
     progress = attributes.get("_progress")
     if progress is not None:
         content["progress"] = progress.kind.replace(*RULE_FIELD_IN_FILE)
         tensors |= {f"progress.{STATS_NAMES_IN_FILE.get(n, n)}": tensor for n, tensor in progress.tensors().items()}
-    if scaler is not None:
-        content["scaler"] = {name: getattr(scaler, name) for name in ("with_mean", "with_std")}
-        fitted = {name: getattr(scaler, name) for name in SCALER_ATTRIBUTES}
-        tensors |= {
-            f"scaler.{name}": torch.as_tensor(value, device="cpu")
-            for name, value in fitted.items()
-            if value is not None
-        }
     metadata = {"format": FORMAT, "version": str(VERSION), "content": json.dumps(content)}
     # Parameters and attributes may be the same array; a file holds each of its tensors.
     copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
@@ -332,4 +332,4 @@ def _restore(content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
     estimator = model_class(**{n: _from_json(n, v, tensors) for n, v in content["parameters"].items()})
     check_parameters(estimator)
     restore_fit(estimator, content, tensors)
-    return with_scaler(estimator, content, tensors)
+    return restore_pipeline(estimator, content, tensors)

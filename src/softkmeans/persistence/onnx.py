@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from typing_extensions import override
@@ -25,7 +24,9 @@ from ..data.convert import as_source
 from ..distances import squared_distances
 from ..errors import InputError, MissingExtraError
 from ..estimators.fitted_model import Clustering
-from ..estimators.pipeline import Model, feature_names, split_pipeline
+from ..estimators.pipeline import Model, feature_names, n_features_in, split_pipeline
+from ..estimators.preprocessing import record_of
+from .onnx_text import add_text_inputs, find_texts
 
 MAX_FILE_BYTES = 2**31 - 1  # limit of a protobuf message
 
@@ -35,13 +36,16 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
 
     The input is ``rows`` (batch, d), float64 if the centers are float64, else float32. The outputs are
     ``probabilities`` (batch, k) of the same type, as returned by ``predict_proba``, and ``label`` (batch,) of type
-    int64, as returned by ``predict``. All computations are in float64. The column names, if there are any, are in the
-    metadata under ``feature_names``, in JSON.
+    int64, as returned by ``predict``. Memberships are computed in float64. The column names, if there are any, are in
+    the metadata under ``feature_names``, in JSON.
+
+    Columns of text, which a OneHotEncoder takes, are inputs of their own (batch, 1), named after the column or, without
+    names, ``text0`` and so on; ``rows`` then has the other columns, in their order.
 
     Parameters
     ----------
     model : SoftKMeans, FuzzyCMeans or Pipeline
-        A fitted model. A pipeline must be a ``StandardScaler`` and one of these; the scaling becomes part of the file.
+        A fitted model. The steps of a pipeline, which may be those that `save` takes, become part of the file.
     path : str or path-like
         The file to write, usually with the extension ``.onnx``. An existing file is replaced.
 
@@ -57,7 +61,9 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     The exported model does not validate its input. For rows that ``predict_proba`` refuses, such as rows with NaN or,
-    with the cosine distance, rows of zeros, its output is meaningless.
+    with the cosine distance, rows of zeros, its output is meaningless. A category that a OneHotEncoder does not know
+    gives zeros, also if the encoder raises an error for it. Texts are never missing. A column that no step uses is part
+    of ``rows``, also if it is text, and may have any value.
 
     Examples
     --------
@@ -75,14 +81,21 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     [1, 0]
     """
     _check_installed()
-    scaler, estimator = split_pipeline(model)
+    preprocessing, estimator = split_pipeline(model)
     check_is_fitted(estimator)
     centers = as_tensor(estimator.cluster_centers_).cpu()
     _check_size(*centers.shape)
     clustering = estimator._clustering(as_source(centers, device="cpu"))
     dtype = torch.float64 if centers.dtype == torch.float64 else torch.float32
-    graph = _graph(_Predictor(clustering, scaler, dtype), torch.zeros(2, centers.shape[1], dtype=dtype, device="cpu"))
-    _set_metadata(graph, feature_names(model))
+    texts = find_texts(preprocessing)
+    operation: nn.Module = nn.Identity()
+    if preprocessing is not None:
+        operation = record_of(preprocessing).operation(preprocessing, texts.words)
+    example = torch.zeros(2, n_features_in(model), dtype=dtype, device="cpu")
+    graph = _graph(_Predictor(clustering, operation), example)
+    names = feature_names(model)
+    add_text_inputs(graph, texts, names)
+    _set_metadata(graph, names)
     with atomic_write(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
 
@@ -104,8 +117,6 @@ def _check_size(n_clusters: int, n_features: int) -> None:
 class _Predictor(nn.Module):
     """Probabilities and labels of rows (batch, d), computed with tensor operations only."""
 
-    mean: Tensor
-    deviation: Tensor
     shift: Tensor
     scale: Tensor
     centers: Tensor
@@ -114,8 +125,9 @@ class _Predictor(nn.Module):
     b: Tensor
     noise_logit: Tensor
 
-    def __init__(self, clustering: Clustering, scaler: StandardScaler | None, dtype: torch.dtype) -> None:
+    def __init__(self, clustering: Clustering, operation: nn.Module) -> None:
         super().__init__()
+        self.operation = operation
         # Noise is one more column with a tensor as its logit: the exporter stores Python floats as float32.
         self.distance, self.rule = clustering.distance, clustering.spec.rule
         noise_logit = clustering.rule.noise_logit
@@ -123,10 +135,6 @@ class _Predictor(nn.Module):
         scaling, centers = clustering.scaling, clustering.centers
         exact_cdist = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
         constants = {
-            "mean": torch.as_tensor(scaler.mean_ if scaler and scaler.with_mean else 0.0, dtype=dtype, device="cpu"),
-            "deviation": torch.as_tensor(
-                scaler.scale_ if scaler and scaler.with_std else 1.0, dtype=dtype, device="cpu"
-            ),
             "shift": scaling.shift,
             "scale": torch.tensor(scaling.scale, dtype=torch.float64, device="cpu"),
             "centers": centers,
@@ -142,7 +150,7 @@ class _Predictor(nn.Module):
 
     @override
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        rows = (rows - self.mean) / self.deviation  # in the dtype of the rows, as in scikit-learn
+        rows = self.operation(rows)  # in the dtype of the rows, as in scikit-learn
         z = self.distance.embed((rows.double() - self.shift) / self.scale)
         is_radial = self.distance.is_radial
         d = self.distance.of_squared(self._squared(z)) if is_radial else self.distance.between(z, self.centers)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 __all__ = [
+    "PREPROCESSING",
     "RULE_FIELD_IN_FILE",
     "SCALAR_ATTRIBUTES",
     "STATS_NAMES_IN_FILE",
     "check_parameters",
     "restore_fit",
-    "with_scaler",
+    "restore_pipeline",
 ]
 
 import math
@@ -16,15 +17,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ..callbacks import Step
 from ..data.convert import floating_dtype
 from ..distances import as_distance
 from ..estimators.base import SoftClusterer
-from ..estimators.pipeline import Model
+from ..estimators.data_units import transformed_names
+from ..estimators.pipeline import Model, feature_names
+from ..estimators.preprocessing import from_node
 from ..estimators.soft_kmeans import SoftKMeans
 from ..fitting.partial_fit import OnlineState
 from ..model.assignment import as_assignment
@@ -47,6 +49,7 @@ MAY_BE_NAN = ("free_energy_",)  # if each cluster has its own temperature
 # Fields of Stats that have another name in files of version 2.
 STATS_NAMES_IN_FILE = {"irls_weight": "pull", "kink_weight": "anchor"}
 RULE_FIELD_IN_FILE = ("noise_logit=", "outside=")  # likewise, in the description of the assignment rule
+PREPROCESSING = "preprocessing."  # begins the names of the tensors of transformers
 MAX_ROUNDING_ERROR = 1e-6  # of the sum of the priors, in files of versions that did not normalize them
 CENTER_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -142,26 +145,51 @@ def _restore_mixture(estimator: SoftKMeans, tensors: dict[str, Tensor], n_cluste
     )
 
 
-def with_scaler(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
-    """Return the estimator with the names of its features, in a pipeline if a scaler was saved with it."""
-    names = np.array(content["feature_names"], dtype=object)
-    _require(names.shape in ((0,), (estimator.n_features_in_,)), "feature_names has a wrong length")
-    if content["scaler"] is None:
-        if len(names):
-            estimator.feature_names_in_ = names
+def restore_pipeline(estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:
+    """Return the estimator with the names of its features, in a pipeline if transformers were saved with it.
+
+    Raises
+    ------
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError or ValueError
+        If the content is inconsistent.
+    """
+    names = content["feature_names"]
+    content, tensors = _from_version_2(estimator, content, tensors) if "scaler" in content else (content, tensors)
+    node, step_names = content["preprocessing"], content["steps"]
+    preprocessing = None if node is None else from_node(node, PREPROCESSING, tensors)
+    own_names = names if preprocessing is None else content.get("transformed_names", [])
+    _require(isinstance(own_names, list), "the names of the features must be a list")
+    _require(len(own_names) in (0, estimator.n_features_in_), "feature_names has a wrong length")
+    if own_names:
+        estimator.feature_names_in_ = np.array(own_names, dtype=object)
+    if step_names is None:
+        _require(preprocessing is None, "the steps have no names")
         return estimator
-    scaler = StandardScaler(**content["scaler"])
-    is_saved = {"mean_": scaler.with_mean or scaler.with_std, "scale_": scaler.with_std, "var_": scaler.with_std}
-    for name, saved in is_saved.items():
-        value = tensors[f"scaler.{name}"].numpy() if saved else None
-        _require(value is None or value.shape == (estimator.n_features_in_,), f"the scaler's {name} has a wrong shape")
-        is_valid = value is None or bool(np.isfinite(value).all() and (name == "mean_" or value.min() >= 0))
-        _require(is_valid and (name != "scale_" or value is None or value.min() > 0), f"the scaler's {name} is invalid")
-        setattr(scaler, name, value)
-    scaler.n_features_in_ = estimator.n_features_in_
-    if len(names):
-        scaler.feature_names_in_ = names
-    return make_pipeline(scaler, estimator)
+    _require(all(isinstance(name, str) and name and "__" not in name for name in step_names), "a step's name is wrong")
+    _require(len(set(step_names)) == len(step_names), "two steps have the same name")
+    front = [preprocessing] if len(step_names) == 2 else [step for _, step in getattr(preprocessing, "steps", [])]
+    model = Pipeline(list(zip(step_names, [*front, estimator], strict=True)))
+    _require((feature_names(model) or []) == names, "feature_names are not those of the first step")
+    n_features = len(transformed_names(model))
+    _require(n_features == estimator.n_features_in_, "the centers have another number of features than the last step")
+    return model
+
+
+def _from_version_2(
+    estimator: SoftClusterer, content: dict[str, Any], tensors: dict[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return content and tensors as this version writes them; version 2 had no transformer but a StandardScaler."""
+    scaler = content["scaler"]
+    if scaler is None:
+        return content | {"preprocessing": None, "steps": None}, tensors
+    node = {
+        "class": "StandardScaler",
+        "parameters": scaler,
+        "n_features": estimator.n_features_in_,
+        "feature_names": content["feature_names"],
+    }
+    renamed = {f"{PREPROCESSING}{name.removeprefix('scaler.')}": tensor for name, tensor in tensors.items()}
+    return content | {"preprocessing": node, "steps": ["standardscaler", type(estimator).__name__.lower()]}, renamed
 
 
 def _require(condition: bool, message: str) -> None:

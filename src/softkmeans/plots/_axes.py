@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "Array",
+    "Shown",
     "Style",
     "as_matrix",
     "as_memberships",
@@ -17,22 +18,28 @@ __all__ = [
     "panels",
     "proba_function",
     "sequential_colormap",
+    "shown",
     "space_out",
 ]
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import matplotlib.pyplot as plt
+import narwhals.stable.v2 as nw
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba_array
 from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
+from sklearn.pipeline import Pipeline
 
+from ..data.frames import as_frame, as_rows
 from ..errors import InputError, Message, Setting
+from ..estimators.data_units import centers_in_data_units, has_data_units, transformed_names, units
+from ..estimators.pipeline import feature_names, n_features_in, received_rows, split_pipeline
 from ._colors import PALETTE, assign_colors, to_lab, to_rgb
 
 Array: TypeAlias = NDArray[np.float64]
@@ -49,8 +56,8 @@ def fitted_attribute(estimator: Any, attribute: str) -> Any:
     """
     if not hasattr(estimator, attribute):
         problem = f"is a {type(estimator).__name__} without {attribute}"
-        hint = "for a pipeline, give its last step, model[-1], and the data it receives, model[:-1].transform(X)"
-        raise InputError(problem, parameter="estimator", expected="a fitted SoftKMeans", hint=hint)
+        expected = "a fitted SoftKMeans, or a pipeline that ends in one"
+        raise InputError(problem, parameter="estimator", expected=expected)
     return getattr(estimator, attribute)
 
 
@@ -178,14 +185,98 @@ def describe_rows(n: int, rows_per_line: float) -> str:
     return f"{n} rows" if rows_per_line == 1 else f"{n} rows, each line a mean of {rows_per_line:.2g}"
 
 
-def proba_function(estimator: Any, X: Any) -> Callable[[Array], Any]:
-    """Return a function from rows (m, d) to memberships (m, k), for an estimator fitted on a table like X."""
+class Shown(NamedTuple):
+    """What a picture shows of a model.
 
-    def predict_proba(rows: Array) -> Any:
+    Attributes
+    ----------
+    estimator : object
+        The estimator, without the transformers in front of it.
+    rows, centers : array or table (n, d) and array (k, d)
+        Rows and centers, in the units of the data, or those that the estimator receives.
+    names : list of d str or None
+        Names of the features.
+    space : str
+        What the rows are if they are not the data, such as "standardized data"; else "".
+    resp : array or tensor (n, k)
+        The memberships.
+    predict_proba : callable
+        Function from rows (m, d) to memberships (m, k).
+    """
+
+    estimator: Any
+    rows: Any
+    centers: Any
+    names: list[str] | None
+    space: str
+    resp: Any
+    predict_proba: Callable[[Array], Any]
+
+
+def shown(model: Any, X: Any, *, in_data_units: bool = True) -> Shown:
+    """Return what a picture shows of a fitted model and data: of a pipeline, what its estimator receives.
+
+    With ``in_data_units``, one or two features are shown in the units of the data, if these exist for each of them.
+
+    Raises
+    ------
+    InputError
+        If the model is not fitted, or has a step that is not supported.
+    """
+    if not isinstance(model, Pipeline):
+        names = getattr(model, "feature_names_in_", None)
+        names = None if names is None else list(names)
+        centers, resp = fitted_attribute(model, "cluster_centers_"), fitted_attribute(model, "predict_proba")(X)
+        return Shown(model, X, centers, names, "", resp, proba_function(model.predict_proba, X))
+    preprocessing, estimator = split_pipeline(model)
+    fitted_attribute(estimator, "cluster_centers_")
+    rows = received_rows(model, X)
+    resp = estimator.predict_proba(rows)
+    if in_data_units and n_features_in(model) <= 2 and has_data_units(model) and not _has_missing(X):
+        centers = centers_in_data_units(model)[1]
+        predict_proba = proba_function(lambda grid: estimator.predict_proba(received_rows(model, grid)), X)
+        return Shown(estimator, X, centers, feature_names(model), "", resp, _within(X, predict_proba))
+    rows = as_rows(rows)
+    rows = rows.toarray() if hasattr(rows, "toarray") else rows
+    names = transformed_names(model)
+    space, predict_proba = units(preprocessing), estimator.predict_proba
+    return Shown(estimator, rows, estimator.cluster_centers_, names, space, resp, predict_proba)
+
+
+def _within(X: Any, predict_proba: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """Return a function to memberships that also takes rows beside the data, where a logarithm may not be defined.
+
+    There, memberships are those at the border of the data.
+    """
+    data = np.asarray(as_rows(X), dtype=np.float64)
+
+    def predict(rows: Array) -> Any:
+        try:
+            with np.errstate(all="ignore"):
+                return predict_proba(rows)
+        except ValueError:
+            return predict_proba(np.clip(rows, data.min(0), data.max(0)))
+
+    return predict
+
+
+def _has_missing(X: Any) -> bool:
+    """Return whether numbers are missing, which a pipeline may fill and a picture can't show."""
+    return bool(np.isnan(np.asarray(as_rows(X), dtype=np.float64)).any())
+
+
+def proba_function(predict_proba: Callable[[Any], Any], X: Any) -> Callable[[Array], Any]:
+    """Return a function from arrays (m, d) to memberships (m, k), of a function of tables like X."""
+    frame = as_frame(X)
+
+    def predict(rows: Array) -> Any:
+        if frame is None:
+            return predict_proba(rows)
         # an estimator fitted on a data frame warns if column names are missing
-        return estimator.predict_proba(X.__class__(rows, columns=X.columns) if hasattr(X, "iloc") else rows)
+        table = nw.from_numpy(rows, schema=frame.columns, backend=frame.implementation)
+        return predict_proba(table.to_native())
 
-    return predict_proba
+    return predict
 
 
 def space_out(values: Array, gap: float) -> NDArray[np.float64]:

@@ -38,27 +38,33 @@ def names_of(X: Any, given: Iterable[str] | None) -> list[str] | None:
     return next(([str(name) for name in names] for names in candidates if names is not None), None)
 
 
-def project(X: Array, centers: Array, names: list[str] | None) -> tuple[Array, Array, str, str | None]:
-    """Return data and centers projected to the plane, and the labels of its axes."""
+def project(X: Array, centers: Array, names: list[str] | None, space: str = "") -> tuple[Array, Array, str, str | None]:
+    """Return data and centers projected to the plane, and the labels of its axes.
+
+    ``space`` is what the rows are if they are not the data, such as "standardized data"; the labels say so.
+    """
     d = X.shape[1]
     names = [f"feature {i}" for i in range(d)] if names is None else names
     if len(names) != d:
         problem = f"has {len(names)} names for {d} features"
         raise InputError(problem, parameter="feature_names", hint="give one name per feature")
+    if space and d <= 2:
+        names = [f"{name} ({space})" for name in names]
     if d == 1:
         jitter = np.random.default_rng(0).uniform(-1, 1, size=X.shape)
         return np.hstack([X, jitter]), np.hstack([centers, np.zeros_like(centers)]), names[0], None
-    return (X, centers, names[0], names[1]) if d == 2 else principal_plane(X, centers)
+    return (X, centers, names[0], names[1]) if d == 2 else principal_plane(X, centers, space)
 
 
-def principal_plane(X: Array, centers: Array) -> tuple[Array, Array, str, str]:
+def principal_plane(X: Array, centers: Array, space: str = "") -> tuple[Array, Array, str, str]:
     """Return data and centers projected to the plane of the largest variance, and the labels of its axes."""
     if not np.ptp(X, axis=0).any():
         problem, hint = f"has {len(X)} equal rows", "give two features to plot"
         raise InputError(problem, parameter="X", expected="some variance", hint=hint)
     mean = X.mean(axis=0)  # subtracted first, as rounding of a large mean would hide the variance in PCA
     pca = PCA(2, random_state=0).fit(X - mean)
-    one, two = (f"PC {i} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
+    of = f" of {space}" if space else ""
+    one, two = (f"PC {i}{of} ({100 * v:.0f} % of variance)" for i, v in enumerate(pca.explained_variance_ratio_, 1))
     return pca.transform(X - mean), pca.transform(centers - mean), one, two
 
 

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from scipy.spatial.distance import cdist
 
-from ._axes import Array, Style, check_predictions, cluster_colors, fitted_attribute, proba_function
+from ._axes import Array, Style, check_predictions, cluster_colors, shown
 from ._colors import blend
 from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
@@ -73,6 +73,7 @@ class ClusterDisplay:
         ax: Axes | None = None,
         regions: bool = False,
         predict_proba: Callable[[Array], Any] | None = None,
+        space: str = "",
         **kwargs: Any,
     ) -> Self:
         """Draw data with given memberships and centers.
@@ -91,6 +92,8 @@ class ClusterDisplay:
             Whether to shade the plane by membership, for two features.
         predict_proba : callable or None
             Function from rows (m, 2) to memberships (m, k), for the regions.
+        space : str
+            What X is if it is not the data itself, such as "standardized data"; the labels of the axes say so.
         ax, **kwargs
             Passed to :meth:`plot`.
 
@@ -102,7 +105,7 @@ class ClusterDisplay:
         """
         names = names_of(X, feature_names)
         X, resp, centers = check_predictions(X, resp, centers)
-        points, positions, xlabel, ylabel = project(X, centers, names)
+        points, positions, xlabel, ylabel = project(X, centers, names, space)
         regions_resp = resp_on_grid(X, len(centers), predict_proba) if regions else None
         return cls(points, resp, positions, xlabel=xlabel, ylabel=ylabel, regions=regions_resp).plot(ax, **kwargs)
 
@@ -112,13 +115,14 @@ class ClusterDisplay:
     ) -> Self:
         """Draw data of shape (n, d) with the memberships and centers of a fitted estimator.
 
-        The estimator needs ``predict_proba(X)`` and ``cluster_centers_``, and may have ``feature_names_in_``. The other
+        The estimator needs ``predict_proba(X)`` and ``cluster_centers_``, and may have ``feature_names_in_``. It may be
+        a pipeline that ends in one, with steps that `softkmeans.save` takes: one or two features are then drawn in the
+        data's units if each has them, else what the estimator receives, as the labels of the axes say. The other
         parameters, and the errors (InputError), are those of :meth:`from_predictions`.
         """
-        kwargs.setdefault("feature_names", getattr(estimator, "feature_names_in_", None))
-        kwargs.setdefault("predict_proba", proba_function(estimator, X))
-        centers, resp = fitted_attribute(estimator, "cluster_centers_"), estimator.predict_proba(X)
-        return cls.from_predictions(X, resp, centers, ax=ax, regions=regions, **kwargs)
+        what = shown(estimator, X)
+        kwargs = {"feature_names": what.names, "predict_proba": what.predict_proba, "space": what.space} | kwargs
+        return cls.from_predictions(what.rows, what.resp, what.centers, ax=ax, regions=regions, **kwargs)
 
     def plot(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 
 from ..errors import InputError, Message, Setting
 from ._axes import Style, axes, fitted_attribute
@@ -69,8 +70,9 @@ class LossDisplay:
     def from_estimator(
         cls, estimator: Any, *, name: str = "loss per row", ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw the ``history_`` of a fitted estimator; see :meth:`from_history`."""
-        return cls.from_history(fitted_attribute(estimator, "history_"), name=name, ax=ax, **kwargs)
+        """Draw the ``history_`` of a fitted estimator, or of that in a pipeline; see :meth:`from_history`."""
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        return cls.from_history(fitted_attribute(last, "history_"), name=name, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw on `ax` or a new figure and return self; `kwargs` are the style of the curve (``Axes.plot``)."""

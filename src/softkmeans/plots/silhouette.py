@@ -23,8 +23,8 @@ from ._axes import (
     axes,
     cluster_colors,
     describe_rows,
-    fitted_attribute,
     label_clusters,
+    shown,
 )
 from ._colors import BACKGROUND, to_rgb
 
@@ -124,9 +124,12 @@ class SilhouetteDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, variant: str = "centers", ax: Axes | None = None, **kwargs: Any
     ) -> Self:
-        """Draw the silhouette of data (n, d) in the clusters of a fitted estimator; see :meth:`from_predictions`."""
-        resp, centers = fitted_attribute(estimator, "predict_proba")(X), fitted_attribute(estimator, "cluster_centers_")
-        return cls.from_predictions(X, resp, centers, variant=variant, ax=ax, **kwargs)
+        """Draw the silhouette of data (n, d) in the clusters of a fitted estimator; see :meth:`from_predictions`.
+
+        Of a pipeline, distances are between rows as its estimator receives them.
+        """
+        what = shown(estimator, X, in_data_units=False)
+        return cls.from_predictions(what.rows, what.resp, what.centers, variant=variant, ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, colors: Any = None, key: bool = True, **kwargs: Any) -> Self:
         """Draw the plot and return self.

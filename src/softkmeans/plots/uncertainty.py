@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from ._axes import Array, Style, check_predictions, fitted_attribute, proba_function, sequential_colormap
+from ._axes import Array, Style, check_predictions, sequential_colormap, shown
 from ._colors import PALETTE
 from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
 
@@ -73,7 +73,8 @@ class UncertaintyDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted estimator with ``predict_proba(X)`` and ``cluster_centers_``, perhaps with ``feature_names_in_``.
+            A fitted estimator with ``predict_proba(X)`` and ``cluster_centers_``, perhaps with ``feature_names_in_``;
+            or a pipeline that ends in one. The labels of the axes say if they are not in the data's units.
         X : array, tensor or table of shape (n, d)
             The data. Two features are plotted directly, with a map. A single one is plotted with random y positions,
             more are plotted after a PCA; there is then no map, and the samples are colored.
@@ -87,13 +88,13 @@ class UncertaintyDisplay:
         InputError
             If shapes don't match, values are not finite, or the estimator is not fitted.
         """
-        names = names_of(X, getattr(estimator, "feature_names_in_", None) if feature_names is None else feature_names)
-        resp, centers = fitted_attribute(estimator, "predict_proba")(X), fitted_attribute(estimator, "cluster_centers_")
-        rows, resp, centers = check_predictions(X, resp, centers)
-        points, positions, xlabel, ylabel = project(rows, centers, names)
+        what = shown(estimator, X)
+        names = names_of(what.rows, what.names if feature_names is None else feature_names)
+        rows, resp, centers = check_predictions(what.rows, what.resp, what.centers)
+        points, positions, xlabel, ylabel = project(rows, centers, names, what.space)
         field = None
         if rows.shape[1] == 2:
-            extent, grid_resp = resp_on_grid(rows, len(centers), proba_function(estimator, X))
+            extent, grid_resp = resp_on_grid(rows, len(centers), what.predict_proba)
             field = extent, 1 - grid_resp.max(axis=-1)
         uncertainty = 1 - resp.max(axis=1)
         return cls(points, positions, uncertainty, xlabel=xlabel, ylabel=ylabel, field=field).plot(ax, **kwargs)

@@ -17,7 +17,8 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
 from .._utils.text import printable
-from ..estimators.pipeline import Model, centers_in_data_units, feature_names, split_pipeline
+from ..estimators.data_units import centers_in_data_units, units
+from ..estimators.pipeline import Model, split_pipeline
 from ..temperature import as_temperature
 from .diagnostics import diagnose
 from .stability import Stability
@@ -45,11 +46,11 @@ def figures(model: Model) -> dict[str, str]:
     >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))["distortion E"]
     '0.04'
     """
-    scaler, estimator = split_pipeline(model)
-    values = vars(estimator)
-    units = "" if scaler is None else " (of standardized data)"
+    preprocessing, estimator = split_pipeline(model)
+    values, of_what = vars(estimator), units(preprocessing)
+    suffix = f" (of {of_what})" if of_what else ""
     t = values.get("temperature_", math.nan)
-    result = {"temperature": f"{t:.6g}{units}" if np.ndim(t) == 0 else f"one per cluster{units}"}
+    result = {"temperature": f"{t:.6g}{suffix}" if np.ndim(t) == 0 else f"one per cluster{suffix}"}
     if "fuzzifier" in values:
         result["fuzzifier"] = f"{values['fuzzifier']:g}"
     if "history_" in values:
@@ -138,7 +139,9 @@ def print_figures(rows: Mapping[str, str]) -> None:
 def print_centers(model: Model, stability: Stability | None = None) -> None:
     """Print a table of the clusters: their weights Σ w r and stability, if known, and their centers.
 
-    The table has one row per cluster, or one row per feature if there are more features than clusters.
+    The centers are in the units of the data, as far as the steps of a pipeline can be undone (see
+    `softkmeans.estimators.centers_in_data_units`). The table has one row per cluster, or one row per feature if there
+    are more features than clusters.
 
     Parameters
     ----------
@@ -185,8 +188,8 @@ def _figures(rows: Mapping[str, str]) -> str:
 
 def _centers(model: Model, stability: Stability | None) -> str:
     """Return the text of `print_centers`."""
-    centers, (_, estimator) = centers_in_data_units(model).astype(np.float64), split_pipeline(model)
-    names = feature_names(model) or [f"feature {j}" for j in range(centers.shape[1])]
+    (names, centers), (_, estimator) = centers_in_data_units(model), split_pipeline(model)
+    centers = centers.astype(np.float64)
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # hide rounding errors
     names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
     columns = [(name, [f"{value:.4g}" for value in values]) for name, values in zip(names, centers.T, strict=True)]

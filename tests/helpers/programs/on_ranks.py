@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from softkmeans import InputError, SoftKMeans, distributed
 from softkmeans.data import scan
-from softkmeans.estimators import fit_scaler
+from softkmeans.estimators import fit_preprocessing
 
 folder = Path(sys.argv[1])
 torch.set_num_threads(1)
@@ -68,7 +68,7 @@ errors = {
     "narrower": lambda: distributed(x[:, : 1 + rank]),
     "no rows": lambda: distributed(np.empty((0, 3))),
     "no weight": lambda: SoftKMeans(2).fit(distributed(weightless)),
-    "no weight to scale": lambda: fit_scaler(distributed(weightless)),
+    "no weight to scale": lambda: fit_preprocessing(distributed(weightless), "standard"),
     "nan": lambda: distributed(np.where(rank == 1, np.nan, x)),
     "missing file": lambda: distributed(lambda: scan(folder / ("x.npy" if rank == 0 else "nothing.npy"))),
     "kept already": lambda: SoftKMeans(5, checkpoint=folder / "kept").fit(source),
