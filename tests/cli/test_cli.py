@@ -77,7 +77,7 @@ def data(tmp_path_factory):
     save(SoftKMeans.from_layer(SoftKMeansLayer(3, 13)), folder / "layer.safetensors")
     raw = (folder / "wine.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(raw[: len(raw) // 2])
-    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"2"', b'"version":"3"'))
+    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"3"', b'"version":"4"'))
     safetensors.numpy.save_file({"weight": np.ones((3, 13))}, folder / "foreign.safetensors")
     return folder
 
@@ -476,7 +476,7 @@ BAD = {
     FIT + "--solver sgd": "'sgd'.*auto, em, lbfgs, adam",
     FIT + "--distance far": "'far'.*sqeuclidean, euclidean, cosine",
     FIT + "--init best": "'best'.*k-means\\+\\+, k-means\\|\\|, random",
-    FIT + "--scale log": "'log'.*none, standard",
+    FIT + "--scale cubic": "'cubic'.*none, standard",
     FIT + "--callback loud": "--callback 'loud' is not known: choose one of early-stopping, loss-printer, progress-bar",
     FIT + "--assignment hard": "--assignment 'hard' is not known: choose one of softmax, fuzzy",
     FIT + "--assignment fuzzy --temperature 3": "--temperature 3.0 is not supported with fuzzy .*: set --fuzzifier",
@@ -533,7 +533,7 @@ BAD = {
         ("cut", "cut.safetensors is not a model file, or is truncated or damaged"),
         ("random", "is not a model file"),
         ("foreign", "not a softkmeans model"),
-        ("newer", "version 3.*upgrade"),
+        ("newer", "version 4.*upgrade"),
         ("empty", "is not a model file"),
         ("none", "no such file"),
     )
