@@ -10,7 +10,7 @@ from softkmeans import cli
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run_here(monkeypatch):
     """Run a command in this process, and return its status, and what it wrote to its output of some encoding."""
 
     def run_command(arguments, encoding="utf-8"):

@@ -19,7 +19,7 @@ from ..errors import FitInterrupted, InputError
 from .column_warnings import warn_of_columns
 from .distributed import has_several_processes
 from .outputs import draw_clusters
-from .row_checks import check_rows, report_notes, report_rows
+from .row_checks import check_rows, check_scale, report_notes, report_rows
 from .row_options import RowOptions
 
 MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
@@ -69,6 +69,7 @@ class TableRows(Rows):
     @override
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
         check_rows(self.table.x, estimator.n_clusters)
+        check_scale(scale, self.table.weights)
         estimator.set_params(device=self.device)
         model = sk.estimators.make_model(estimator, scale)
         weights = sk.estimators.fit_weights(model, self.table.weights)

@@ -96,7 +96,7 @@ def select(
 
     write_and_report(
         {
-            out: lambda path: sk.save(_pipeline(scaler, selection.model), path),
+            out: lambda path: sk.save(sk.estimators.with_preprocessing(selection.model, scaler), path),
             table: lambda path: sk.data.write_table(path, selection.scores),
             picture: figure_writer(lambda: sk.plots.SelectionDisplay.from_selection(selection)),
         },
@@ -129,15 +129,6 @@ def _bar_updater(bar: Any, last: int) -> Callable[[int], None]:
             bar.set_description("criteria")
 
     return update
-
-
-def _pipeline(scaler: Any, model: Any) -> Any:
-    """Return a pipeline of scaler and model, or the model if there is no scaler."""
-    if scaler is None:
-        return model
-    from sklearn.pipeline import make_pipeline  # imported here to keep --help fast
-
-    return make_pipeline(scaler, model)
 
 
 def _score_table(selection: Any) -> list[tuple[str, list[str]]]:
