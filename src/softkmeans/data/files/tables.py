@@ -177,9 +177,10 @@ def read_frame(
     with one_line_errors(path):
         opened = open_table(path, dialect)
         choice = ColumnChoice(columns.numbers or None, exclude=columns.texts, carry=carry)
+        values: dict[str, Any] = {}
         if columns.numbers:
             choose(opened.header, lambda name: opened.load([], [name])[name], choice)
-        values: dict[str, Any] = {n: as_floats(v) for n, v in opened.load(columns.numbers, []).items()}
+            values |= {name: as_floats(column) for name, column in opened.load(columns.numbers, []).items()}
         lib = arrow("lib")
         if columns.texts and opened.carry is not None:
             table = opened.carry(columns.texts)
