@@ -174,16 +174,23 @@ class _TextFile(Parts):
     def _converted(self, table: Any, types: dict[int, Any]) -> Any:
         """Return a table without its empty columns, with numbers in those of text that must be numbers."""
         table = table.select(list(range(len(types)))) if self.empty else table
-        for position, kind in enumerate(types.values()):
-            if self._is_text_in_pyarrow(kind):
-                try:
-                    chunks = getattr(table[position], "chunks", None)
-                    floats = [self.style.floats(cells) for cells in ([table[position]] if chunks is None else chunks)]
-                except ValueError as error:
-                    raise _NotNumberError from error
-                column = floats[0] if chunks is None else arrow("lib").chunked_array(floats, arrow("lib").float64())
-                table = table.set_column(position, table.schema.names[position], column)
-        return table
+        if not any(map(self._is_text_in_pyarrow, types.values())):
+            return table
+        columns = [
+            self._floats(column) if self._is_text_in_pyarrow(kind) else column
+            for column, kind in zip(table.columns, types.values(), strict=True)
+        ]
+        return type(table).from_arrays(columns, names=table.schema.names)
+
+    def _floats(self, column: Any) -> Any:
+        """Return a column of text, an array or chunked array, as numbers."""
+        lib = arrow("lib")
+        try:
+            if isinstance(column, lib.ChunkedArray):
+                return lib.chunked_array([self.style.floats(cells) for cells in column.chunks], lib.float64())
+            return self.style.floats(column)
+        except ValueError as error:
+            raise _NotNumberError from error
 
     def _is_text_in_pyarrow(self, kind: Any) -> bool:
         """Return whether pyarrow can't read the numbers of a column, as their thousands are separated."""
