@@ -6,6 +6,7 @@ import time
 import warnings
 from pathlib import Path
 
+import family
 import floor
 import numpy as np
 import peers
@@ -123,6 +124,15 @@ def soft(rounds=3):
             [size_label(*size), *(cells.get(name, "not run: too large") for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])]
         )
     return table(["rows", *(f"{name} ÷ ours" for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])], rows)
+
+
+def members(rounds=7):
+    """Return a table of the time of a pass of each member of the family, relative to a plain pass."""
+    ratios, plain, errors = zip(*(family.measure(size, rounds) for size in family.SIZES), strict=True)
+    if any(errors):
+        raise peers.WrongResultError(errors)
+    labels = [f"{size_label(*size)} ({ms:.1f} ms)" for size, ms in zip(family.SIZES, plain, strict=True)]
+    return table(["member", *labels], [[name, *(f"{part[name]:.2f}" for part in ratios)] for name in ratios[0]])
 
 
 # Fewer passes
