@@ -94,7 +94,7 @@ def accumulate(
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`."""
     stats: Stats = _dispatch(
         block, c, distance, beta,
-        lambda api: api.accumulate(block, c, beta, b, distance, signed=_has_negative_weights(block)),
+        lambda api: api.accumulate(block, c, beta, b, distance, rule, signed=_has_negative_weights(block)),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -157,18 +157,20 @@ def assign(
     """Return the memberships of rows in clusters: see `reference.assign`."""
     resp: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: _assign_with_far_rows(block, c, beta, b, distance, api),
+        lambda api: _assign_with_far_rows(block, c, beta, b, distance, rule, api),
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return resp
 
 
-def _assign_with_far_rows(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, api: Any) -> Tensor:
+def _assign_with_far_rows(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule, api: Any
+) -> Tensor:
     """Return memberships from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.assign(block, c, beta, b, distance, with_resp=True)
+    assigned = api.assign(block, c, beta, b, distance, rule, with_resp=True)
     far = reference.far_rows(assigned.distance, c, distance)
-    if len(far):
+    if len(far) and reference.has_far_memberships(beta, rule):
         assigned.resp[far] = reference.assign(block.take(far), c, beta, b, distance).to(assigned.resp.dtype)
     resp: Tensor = assigned.resp
     return resp
@@ -180,7 +182,7 @@ def lognorm(
     """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
     log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.assign(block, c, beta, b, distance).lognorm,
+        lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -199,7 +201,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
 
 def _nearest_with_far_rows(block: Block, c: Tensor, distance: Distance, api: Any) -> tuple[Tensor, Tensor]:
     """Return labels and distances from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.assign(block, c, None, c.new_zeros(len(c)), distance)
+    assigned = api.nearest(block, c, distance)
     far = reference.far_rows(assigned.distance, c, distance)
     if len(far):
         assigned.label[far], assigned.distance[far] = reference.nearest(block.take(far), c, distance)

@@ -27,6 +27,7 @@ __all__ = [
     "distances_with_slope",
     "entropy_slope",
     "far_rows",
+    "has_far_memberships",
     "lognorm",
     "min_distances",
     "nearest",
@@ -200,11 +201,16 @@ def _memberships(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distan
     """Return the memberships (k, m) of the rows of a tile."""
     d = _distances(z, c, distance)
     resp = rule(_logits(d, beta, b), 0).resp
-    if rule.uses_temperature and not rule.has_noise and bool((beta == beta[0]).all()):
+    if has_far_memberships(beta, rule):
         far = far_rows(d.amin(0), c, distance)
         if len(far):
             resp[:, far] = rule(_logits(_relative_distances(z[far], c), beta, b), 0).resp
     return resp
+
+
+def has_far_memberships(beta: Tensor, rule: AssignmentRule) -> bool:
+    """Return whether memberships depend on differences of distances alone, which those of far rows lose."""
+    return rule.uses_temperature and not rule.has_noise and bool((beta == beta[0]).all())
 
 
 def far_rows(min_distance: Tensor, c: Tensor, distance: Distance) -> Tensor:

@@ -15,6 +15,7 @@ __all__ = [
     "assign",
     "hessian_product",
     "min_distances",
+    "nearest",
     "row_gradient",
     "unsupported_feature",
 ]
@@ -30,11 +31,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.block import Block
-from ...distances import Distance
-from ...model.assignment import AssignmentRule
+from ...distances import Distance, SquaredEuclidean
+from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import DistortionStats, Stats
 from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
+from .members import RootUpdateArguments, UpdateArguments
 from .prepare import (
     COMPILED_DISTANCES,
     COMPILED_RULES,
@@ -50,6 +52,8 @@ from .strips import join_strips
 Array = NDArray[Any]
 T = TypeVar("T")
 
+SOFTMAX = Softmax()
+
 
 def unsupported_feature(distance: Distance, beta: Tensor | None, rule: AssignmentRule) -> str:
     """Return the name of a requested feature that the compiled kernels do not support, or an empty string."""
@@ -57,12 +61,6 @@ def unsupported_feature(distance: Distance, beta: Tensor | None, rule: Assignmen
         return f"the {distance.name} distance"
     if type(rule) not in COMPILED_RULES:
         return f"{rule.name} memberships"
-    if rule.has_noise:
-        return "a noise cluster"
-    if beta is not None:
-        first, last = np.sort(beta.numpy())[[0, -1]]  # PyTorch would take longer than a small pass
-        if first != last:
-            return "a temperature for each cluster"
     return ""
 
 
@@ -77,7 +75,16 @@ def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
     return run(64)
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False) -> Stats:
+def accumulate(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    *,
+    signed: bool = False,
+) -> Stats:
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`.
 
     Parameters
@@ -92,7 +99,8 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     """
 
     def run(bits: int) -> Stats:
-        return _stats(*_sums("accumulate", block, c, beta, b, distance, bits, signed=signed), signed=signed)
+        prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+        return _stats(*_sums("accumulate", block, prepared, signed=signed), signed=signed)
 
     return _with_enough_range(block, run)
 
@@ -106,7 +114,8 @@ def accumulate_distortion(
     """
 
     def run(bits: int) -> DistortionStats:
-        chunks, totals, prepared = _sums("accumulate_distortion", block, c, beta, b, distance, bits, signed=signed)
+        prepared = prepare_pass(block, c, beta, b, distance, bits)
+        chunks, totals, prepared = _sums("accumulate_distortion", block, prepared, signed=signed)
         slope = chunks.total(totals, DistortionArguments.slope_total)
         biased = chunks.total(totals, DistortionArguments.slope_distortion_total)
         stats = _stats(chunks, totals, prepared, irls_weight=-prepared.beta * slope, signed=signed)
@@ -121,13 +130,12 @@ def accumulate_distortion(
 
 
 def _sums(
-    kernel: str, block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, bits: int, *, signed: bool
+    kernel: str, block: Block, prepared: PreparedPass, *, signed: bool
 ) -> tuple[PassOverChunks, Array, PreparedPass]:
     """Run a kernel that computes sums; return the pass, the memory with the sums, and what the pass was prepared with.
 
     Without ``signed``, the kernel skips memberships by the weight that a cluster has so far.
     """
-    prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
     if signed:
         prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
     chunks = PassOverChunks(kernel, block, prepared)
@@ -152,22 +160,30 @@ def _stats(
     factor = prepared.distance_factor
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
-    distortion = chunks.total(totals, AccumulateArguments.distortion_total) - weight * prepared.bias
+    distortion = chunks.total(totals, AccumulateArguments.distortion_total)
+    if prepared.has_softmax:
+        distortion = (distortion - weight * prepared.bias) / prepared.ratios
     if not signed:
         distortion = np.maximum(distortion, 0.0)  # the difference may be only rounding
-        if n > 0:
+        if n > 0 and not prepared.has_updates:
             check_distances(chunks.numbers, float(distortion.sum() / n))
-    irls_weight, sums = factor * (weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    update_weight, kink_weight = weight, np.zeros_like(weight)
+    if prepared.has_updates:
+        update_weight = chunks.total(totals, UpdateArguments.update_total)
+    if prepared.has_kink:
+        kink_weight = chunks.total(totals, RootUpdateArguments.kink_total)
+    irls_weight, sums = factor * (update_weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    objective = math.log(2) * log_total_sum - prepared.beta * distance_sum
+    if not prepared.has_softmax:
+        objective = -factor * distance_sum
     chunks.free(totals)
     return Stats(
         weight=torch.from_numpy(weight),
         irls_weight=torch.from_numpy(irls_weight),
         weighted_sum=torch.from_numpy(sums + irls_weight[:, None] * prepared.origin),
-        kink_weight=torch.zeros(len(weight), dtype=torch.float64, device="cpu"),
+        kink_weight=torch.from_numpy(kink_weight),
         distortion=torch.from_numpy(factor * distortion),
-        objective=torch.tensor(
-            math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64, device="cpu"
-        ),
+        objective=torch.tensor(objective, dtype=torch.float64, device="cpu"),
         n=torch.tensor(n, dtype=torch.float64, device="cpu"),
     )
 
@@ -194,7 +210,7 @@ def hessian_product(
     v, of_beta, of_b = (part.numpy() for part in direction)
 
     def run(bits: int) -> tuple[Tensor, Tensor, Tensor]:
-        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        prepared = prepare_pass(block, c, beta, b, distance, bits)
         factor, bias, natural_beta = prepared.distance_factor, prepared.bias, prepared.beta
         prepared = prepared._replace(arrays=prepared.arrays | direction_arrays(prepared, c.numpy(), v, of_beta, of_b))
         if signed:
@@ -226,7 +242,7 @@ def row_gradient(
     """
 
     def run(bits: int) -> Tensor:
-        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        prepared = prepare_pass(block, c, beta, b, distance, bits)
         if not of_distortion:
             factor = -2 * prepared.beta
             prepared = prepared._replace(numbers=prepared.numbers._replace(gradient_factor=factor))
@@ -270,9 +286,19 @@ class RowAssignments(NamedTuple):
 
 
 def assign(
-    block: Block, c: Tensor, beta: Tensor | None, b: Tensor, distance: Distance, *, with_resp: bool = False
+    block: Block,
+    c: Tensor,
+    beta: Tensor | None,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    *,
+    with_resp: bool = False,
 ) -> RowAssignments:
-    """Return the assignment of each row; without ``beta``, only the nearest center and its distance are valid.
+    """Return the assignment of each row.
+
+    Without ``beta``, only the nearest center and its distance are valid. They are valid only if ``b`` is 0, and all
+    temperatures are the same.
 
     Raises
     ------
@@ -281,9 +307,10 @@ def assign(
     """
 
     def run(bits: int) -> RowAssignments:
-        first_beta, max_exponent = (1.0, 0.0) if beta is None else (float(beta[0]), None)
-        prepared = prepare_pass(block, c, first_beta, b, distance, bits, max_exponent)
+        prepared = prepare_pass(block, c, 1.0 if beta is None else beta, b, distance, bits, rule)
         prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
+        if beta is None:
+            prepared = prepared._replace(numbers=prepared.numbers._replace(max_exponent=0.0))
         m, dtype = len(block), FLOAT_TYPES[bits]
         label, min_distance, log_total = np.empty(m, np.int64), np.empty(m, dtype), np.empty(m, dtype)
         resp = np.empty((m, len(c) if with_resp else 0), dtype)
@@ -291,13 +318,29 @@ def assign(
             "assign", block, prepared,
             out_label=label, out_distance=min_distance, out_log_total=log_total, out_resp=resp,
         ).run()  # fmt: skip
-        squared = torch.from_numpy(min_distance).double()
-        lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * squared
-        return RowAssignments(
-            torch.from_numpy(label), prepared.distance_factor * squared, lognorm, torch.from_numpy(resp)
-        )
+        least = torch.from_numpy(min_distance).double()
+        if prepared.has_softmax:
+            lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * least
+        else:
+            lognorm = -prepared.distance_factor * least
+        return RowAssignments(torch.from_numpy(label), prepared.distance_factor * least, lognorm, torch.from_numpy(resp))
 
     return _with_enough_range(block, run)
+
+
+def nearest(block: Block, c: Tensor, distance: Distance) -> RowAssignments:
+    """Return the nearest center of each row, and its distance; memberships and log-normalizers are not valid.
+
+    Raises
+    ------
+    OutOfRangeError
+        If squares overflow in float64.
+    """
+    zeros = c.new_zeros(len(c))
+    if not COMPILED_DISTANCES[type(distance)].is_root:
+        return assign(block, c, None, zeros, distance)
+    assigned = assign(block, c, None, zeros, SquaredEuclidean())
+    return assigned._replace(distance=assigned.distance.sqrt())
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ line has the length of a panel.
 from __future__ import annotations
 
 __all__ = [
+    "MAX_DISTANCE",
     "MAX_FEW_FEATURES",
     "PANEL_REGISTERS",
     "TILE_ROWS",
@@ -43,6 +44,9 @@ def round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
+MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
+
+
 class PassNumbers(NamedTuple):
     """The numbers of a pass over a chunk of rows. Those that kernels take are described there, in `PassArguments`.
 
@@ -72,13 +76,20 @@ class PassNumbers(NamedTuple):
     skipped_fraction: float
     with_resp: bool = False
     gradient_factor: float = 2.0
+    noise_dist: float = 0.0
+    small_ratio: float = 0.0
+    kink: float = 0.0
+    slope_factor: float = 0.0
+    constant_slope: float = 0.0
+    power: float = 1.0
 
     @property
     def sizes(self) -> PassNumbers:
         """The numbers without those that determine no shape, such as temperature and scale."""
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
-            skipped_fraction=0.0, gradient_factor=0.0,
+            skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, small_ratio=0.0, kink=0.0, slope_factor=0.0,
+            constant_slope=0.0, power=0.0,
         )  # fmt: skip
 
     @property
@@ -128,11 +139,14 @@ class PassArguments(Arguments):
     ----------
     few : int
         The number of features if the kernel is written for just this number, else 0.
+    is_affine : bool
+        Whether ``dist`` is the squared distance plus a bias. If not, `of_squared` makes it of the squared distance.
     panel_start, first_row, panel_rows : Value
         Of the current panel: its position in the tile, the index of its first row in the chunk, its number of rows.
     """
 
     few: int = 0
+    is_affine: bool = True
     panel_start: Value
     first_row: Value
     panel_rows: Value
@@ -175,6 +189,16 @@ class PassArguments(Arguments):
 
     weight_total = Sum(lambda p: (p.k,), "Σ w r; in min_distances Σ w d")
 
+    # What a distance or an assignment rule does in its own way; those of `members` replace these functions.
+
+    def largest_dist(self) -> Value:
+        """Return a register of what the smallest distance of a row is at most."""
+        return self.code.full(MAX_DISTANCE[self.code.bits])
+
+    def of_squared(self, q: Any, at: Any, squared: Value) -> Value:
+        """Return a register of ``dist``, at a position, of rows with squared distances from cluster q."""
+        return squared + self.bias[q]
+
     def set_few_features(self, few: int) -> None:
         """Write the kernel for a fixed number of features, or for any number if ``few`` is 0."""
         self.few = few
@@ -191,9 +215,12 @@ class MembershipArguments(PassArguments):
         The length of ``near_list`` for the current panel.
     has_slopes : bool
         Whether there are slopes s = r (e - mean), such as those of the distortion, for which e is the distance.
+    is_dense : bool
+        Whether all memberships matter, so that none is skipped.
     """
 
     has_slopes: bool = False
+    is_dense: bool = False
 
     cutoff = Scratch(FLOAT, lambda p: (p.k,), "how far above dist_limit a distance may be before it is skipped")
     near_list = Scratch(INT64, lambda p: (PANEL_REGISTERS * p.k + 1,), "entries of sparse.find_near")
@@ -204,6 +231,14 @@ class MembershipArguments(PassArguments):
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
         super().__init__(code, parameters)
         self.n_near: Variable = code.variable(code.integer(0))
+
+    def first_total(self, p: Any) -> Value:
+        """Return a register of what the unnormalized memberships of no cluster sum to."""
+        return self.code.full(0.0)
+
+    def weigh(self, at: Any, p: Any) -> Value:
+        """Return a register of unnormalized memberships; ``p`` is the position in the panel."""
+        return self.code.exp2((self.min_dist.load(p) - self.dist.load(at)) * self.beta)
 
 
 class AccumulateArguments(MembershipArguments):
@@ -234,6 +269,24 @@ class AccumulateArguments(MembershipArguments):
     weighted_sum_strips = Sum(
         lambda p: (p.padded_k, 0 if p.has_few_features else p.padded_d), "Σ w r z for many features, strip by strip"
     )
+
+    def set_row_factors(self, v: int) -> None:
+        """Set the factors w / total of a register of rows, by which memberships become normalized and weighted."""
+        self.row_factors.store(v, self.w.load(self.panel_start + v) / self.resp_totals.load(self.panel_start + v))
+        self.tile_min_dist.store(self.panel_start + v, self.min_dist.load(v) + self.offset.load(v))
+
+    def distortion_of(self, at: Any, p: Any) -> Value:
+        """Return a register of what is added to the distortion, times the memberships."""
+        distance = self.dist.load(at)
+        return distance if self.few else distance + self.offset.load(p)  # with few features, the offset is 0
+
+    def rule_weight(self, at: Any, p: Any, r: Value) -> Value:
+        """Return by how much rows with weighted memberships r count in the update of the centers."""
+        return r
+
+    def update_weight(self, at: Any, p: Any, r: Value) -> Value:
+        """Return the same times the derivative of the distance: by how much rows count in the weighted sums."""
+        return self.rule_weight(at, p, r)
 
 
 class SlopeArguments(AccumulateArguments):

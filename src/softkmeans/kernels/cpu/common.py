@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
-from .arguments import AccumulateArguments, HessianArguments, MembershipArguments
-from .panels import MAX_DISTANCE, check_range, register_starts, variables
+from .arguments import MAX_DISTANCE, AccumulateArguments, HessianArguments, MembershipArguments
+from .panels import check_range, register_starts, variables
 from .strips import split_features
 
 
@@ -27,8 +27,7 @@ def set_cutoffs(code: Code, t: MembershipArguments) -> None:
 def set_row_factors(code: Code, t: AccumulateArguments) -> None:
     """Set each row's factor w / total, by which unnormalized memberships become memberships times weights."""
     for v in register_starts(code):
-        t.row_factors.store(v, t.w.load(t.panel_start + v) / t.resp_totals.load(t.panel_start + v))
-        t.tile_min_dist.store(t.panel_start + v, t.min_dist.load(v) + t.offset.load(v))
+        t.set_row_factors(v)
 
 
 def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..compiler import Code, Value
 from .arguments import (
     PANEL_REGISTERS,
@@ -12,6 +14,7 @@ from .arguments import (
     SlopeArguments,
 )
 from .common import centered, excess, gradient_weight, strips
+from .members import UpdateArguments
 from .panels import add_to, features, load_panel, product, register_starts, variables
 
 
@@ -38,10 +41,9 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
-        min_dist, (total, moment) = t.min_dist.load(v), variables(code, number=2)
+        total, moment = code.variable(t.first_total(v)), code.variable(code.full(0.0))
         for q in code.range(0, t.k):
-            dist = t.dist.load(q * size + v)
-            r = code.exp2((min_dist - dist) * t.beta)
+            r = t.weigh(q * size + v, v)
             t.resp.store(q * size + v, r)
             total.set(total + r)
             if t.has_slopes:
@@ -51,18 +53,23 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
             t.mean_excess.store(v, moment / total)
 
 
+def all_registers(code: Code, t: AccumulateArguments) -> Iterator[tuple[Value, Value, Value, Value, int]]:
+    """Loop over all registers, as `sparse.near_registers` loops over those within the cutoff."""
+    for q in code.range(0, t.k):
+        for v in range(PANEL_REGISTERS):
+            i = q * PANEL_REGISTERS + v
+            yield i, i * code.lanes, q, code.integer(v * code.lanes), 2**code.lanes - 1
+
+
 def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> None:
     """Normalize and weight all memberships; add them and their distortions to the sums.
 
     For few features (``with_rows``), the rows are added, too. Else the memberships are kept for the tile's product.
     """
     size, factors = PANEL_REGISTERS * code.lanes, load_panel(code, t.row_factors, 0)
-    offsets = load_panel(code, t.offset, 0)
     for q in code.range(0, t.k):
         resp = [r * factor for r, factor in zip(load_panel(code, t.resp, q * size), factors, strict=True)]
-        distances = load_panel(code, t.dist, q * size)
-        if not with_rows:
-            distances = [distance + offset for distance, offset in zip(distances, offsets, strict=True)]
+        distances = [t.distortion_of(q * size + v, v) for v in register_starts(code)]
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
         add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
         if isinstance(t, SlopeArguments):
@@ -76,6 +83,9 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
                 dist_slopes = load_panel(code, t.dist_slopes, q * size)
                 add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(resp, dist_slopes, strict=True)))
             resp = [gradient_weight(code, t, q, r, slope) for r, slope in zip(resp, slopes, strict=True)]
+        resp = [t.update_weight(q * size + v, v, r) for v, r in zip(register_starts(code), resp, strict=True)]
+        if isinstance(t, UpdateArguments):
+            add_to(code, t.update_lanes, q * code.lanes, [(r, None) for r in resp])
         if with_rows:
             for j in features(code, t):
                 column = load_panel(code, t.columns, j * size)

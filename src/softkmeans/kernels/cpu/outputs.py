@@ -24,6 +24,25 @@ def write_nearest(code: Code, t: AssignArguments) -> None:
         t.out_log_total[t.first_row + p] = t.log_totals[p]
 
 
+def write_objective(code: Code, t: AssignArguments) -> None:
+    """Write Σ u^m d of each row."""
+    for v in register_starts(code):
+        check_range(code, t, t.min_dist.load(v))
+        objective = t.min_dist.load(v) * t.inverse_power(t.resp_totals.load(t.panel_start + v))
+        t.log_totals.store(v, objective)
+    for p in code.range(0, t.panel_rows):
+        t.out_distance[t.first_row + p] = t.log_totals[p]
+
+
+def write_all_memberships(code: Code, t: AssignArguments) -> None:
+    """Write each row's memberships, none of which is skipped."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, t.panel_rows):
+        factor, out = 1.0 / t.resp_totals[t.panel_start + p], (t.first_row + p) * t.k
+        for q in code.range(0, t.k):
+            t.out_resp[out + q] = t.resp[q * size + p] * factor
+
+
 def write_memberships(code: Code, t: AssignArguments) -> None:
     """Write each row's memberships."""
     for i in code.range(t.first_row * t.k, (t.first_row + t.panel_rows) * t.k):

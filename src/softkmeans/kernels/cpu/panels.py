@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..compiler import Array, Code, Value, Variable
-from .arguments import PANEL_REGISTERS, HessianArguments, PassArguments
-
-MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
-
+from .arguments import MAX_DISTANCE, PANEL_REGISTERS, HessianArguments, PassArguments
+from .members import NonlinearArguments
 
 def load_panel(code: Code, array: Array, at: Any) -> list[Value]:
     """Load the registers of a panel."""
@@ -156,7 +154,7 @@ def _read_weights(code: Code, t: PassArguments) -> None:
 
 def distances_by_differences(code: Code, t: PassArguments) -> None:
     """Compute distances from differences, without cancellation, and the least distance of each row."""
-    min_dists, pairs = variables(code, MAX_DISTANCE[code.bits]), t.k // 2 * 2
+    min_dists, pairs = [code.variable(t.largest_dist()) for _ in register_starts(code)], t.k // 2 * 2
     for q in code.range(0, pairs, 2):
         _subtract(code, t, [q, q + 1], min_dists)
     for q in code.range(pairs, t.k):
@@ -169,7 +167,7 @@ def distances_by_differences(code: Code, t: PassArguments) -> None:
 
 def _subtract(code: Code, t: PassArguments, clusters: list[Value], min_dists: list[Variable]) -> None:
     """Compute the distances to one or two centers; two make enough independent sums to hide the latency of an FMA."""
-    size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q]) for q in clusters]
+    size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q] if t.is_affine else 0.0) for q in clusters]
     for j in features(code, t):
         column = load_panel(code, t.columns, j * size)
         for q, totals in zip(clusters, sums, strict=True):
@@ -178,8 +176,9 @@ def _subtract(code: Code, t: PassArguments, clusters: list[Value], min_dists: li
                 total.set(code.fma(x - center, x - center, total))
     for q, totals in zip(clusters, sums, strict=True):
         for v, total, min_dist in zip(register_starts(code), totals, min_dists, strict=True):
-            t.dist.store(q * size + v, total)
-            min_dist.set(code.minimum(total, min_dist))
+            dist = total if t.is_affine else t.of_squared(q, q * size + v, total)
+            t.dist.store(q * size + v, dist)
+            min_dist.set(code.minimum(dist, min_dist))
 
 
 def distances_by_product(code: Code, t: PassArguments) -> None:
@@ -190,23 +189,90 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
     """
     size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
     for q in code.range(0, t.k, 4):
-        block = product(
-            code, t.padded_d, [code.full(t.center_terms[q + i]) for i in range(4)],
-            lambda i, j, q=q: t.center_groups[q * t.padded_d + j * 4 + i],
-            lambda v, j: t.columns.load(j * size + v * code.lanes),
-        )  # fmt: skip
-        for i, line in enumerate(block):
+        for i, line in enumerate(_products(code, t, q)):
             for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
                 t.dist.store((q + i) * size + v, total)
                 min_dist.set(code.minimum(total, min_dist))
-    squares = variables(code)
-    for j in code.range(0, t.padded_d):
-        for x, square in zip(load_panel(code, t.columns, j * size), squares, strict=True):
-            square.set(code.fma(x, x, square))
-    for v, min_dist, square in zip(register_starts(code), min_dists, squares, strict=True):
+    for v, min_dist, square in zip(register_starts(code), min_dists, _squared_norms(code, t), strict=True):
         t.min_dist.store(v, min_dist)
         t.offset.store(v, square)
         t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
+
+
+def _products(code: Code, t: PassArguments, q: Value) -> list[list[Variable]]:
+    """Return the squared distances, less the rows' squared norms, of the panel's rows from four centers."""
+    return product(
+        code, t.padded_d, [code.full(t.center_terms[q + i]) for i in range(4)],
+        lambda i, j: t.center_groups[q * t.padded_d + j * 4 + i],
+        lambda v, j: t.columns.load(j * PANEL_REGISTERS * code.lanes + v * code.lanes),
+    )  # fmt: skip
+
+
+def _squared_norms(code: Code, t: PassArguments) -> list[Variable]:
+    """Return the squared norms of the panel's rows."""
+    squares = variables(code)
+    for j in code.range(0, t.padded_d):
+        for x, square in zip(load_panel(code, t.columns, j * PANEL_REGISTERS * code.lanes), squares, strict=True):
+            square.set(code.fma(x, x, square))
+    return squares
+
+
+def nonlinear_distances(code: Code, t: NonlinearArguments) -> None:
+    """Compute ``dist`` from a matrix product where it is a function of the squared distance.
+
+    If the relative errors of small distances count, these are computed again, from differences.
+    """
+    size, squares = PANEL_REGISTERS * code.lanes, _squared_norms(code, t)
+    smallest, min_dists = (
+        [code.variable(start) for _ in squares] for start in (code.full(MAX_DISTANCE[code.bits]), t.largest_dist())
+    )
+    for q in code.range(0, t.k, 4):
+        for i, line in enumerate(_products(code, t, q)):
+            for v, total, square, least in zip(register_starts(code), line, squares, smallest, strict=True):
+                squared = total + square
+                if t.refines_small:
+                    squared = code.select(squared > 0.0, squared, 0.0)
+                    least.set(code.minimum(squared, least))
+                t.dist.store((q + i) * size + v, squared)
+    for v, least, square in zip(register_starts(code), smallest, squares, strict=True):
+        t.squares.store(v, square)
+        t.min_squared.store(v, least)
+    if t.refines_small:
+        _refine_small(code, t)
+    for q in code.range(0, t.k):
+        for v, min_dist in zip(register_starts(code), min_dists, strict=True):
+            dist = t.of_squared(q, q * size + v, t.dist.load(q * size + v))
+            t.dist.store(q * size + v, dist)
+            min_dist.set(code.minimum(dist, min_dist))
+    for v, min_dist, square in zip(register_starts(code), min_dists, squares, strict=True):
+        error = t.product_error_at(code.sqrt(square) + t.max_center_norm)
+        t.min_dist.store(v, min_dist)
+        t.offset.store(v, code.full(0.0))
+        t.dist_limit.store(v, code.fma(error, 2.0, min_dist))
+
+
+def _refine_small(code: Code, t: NonlinearArguments) -> None:
+    """Compute the squared distances that are small compared with the norms again, from differences."""
+    size, any_small = PANEL_REGISTERS * code.lanes, code.variable(code.integer(0))
+    limits = [_squared_size(code, t, square) * t.small_ratio for square in load_panel(code, t.squares, 0)]
+    for least, limit in zip(load_panel(code, t.min_squared, 0), limits, strict=True):
+        any_small.set(any_small + code.mask(least < limit))
+    with code.if_then(any_small > 0):
+        for q in code.range(0, t.k):
+            for v, limit in zip(register_starts(code), limits, strict=True):
+                at = q * size + v
+                for lane in code.set_bits(code.mask(t.dist.load(at) < limit)):
+                    t.dist[at + lane] = difference_squared(code, t, q, v + lane)
+                t.min_squared.store(v, code.minimum(t.dist.load(at), t.min_squared.load(v)))
+
+
+def difference_squared(code: Code, t: PassArguments, q: Value, p: Value) -> Value:
+    """Return the squared distance of row p of the panel from center q, from differences."""
+    (total,) = variables(code, number=1)
+    for j in code.range(0, t.padded_d, code.lanes):
+        difference = t.z.load(p * t.padded_d + j) - t.centers.load(q * t.padded_d + j)
+        total.set(code.fma(difference, difference, total))
+    return code.from_float64(code.sum_lanes(total))
 
 
 def slopes_along_direction(code: Code, t: HessianArguments) -> None:
@@ -259,6 +325,11 @@ def product(
 def is_product_precise(code: Code, t: PassArguments) -> Value:
     """Return whether memberships from the matrix product are within `arguments.MAX_PRODUCT_ERROR` for all rows."""
     imprecise = code.variable(code.integer(0))
-    for square in load_panel(code, t.offset, 0):
-        imprecise.set(imprecise + code.mask(_squared_size(code, t, square) * t.error_factor > 1.0))
+    for v in register_starts(code):
+        if isinstance(t, NonlinearArguments):
+            size = code.sqrt(t.squares.load(v)) + t.max_center_norm
+            error = t.exponent_error(size, t.min_squared.load(v))
+        else:
+            error = _squared_size(code, t, t.offset.load(v)) * t.error_factor
+        imprecise.set(imprecise + code.mask(error > 1.0))
     return imprecise.equals(0)

@@ -14,6 +14,7 @@ __all__ = [
 ]
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,20 +22,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.block import Block
-from ...distances import Cosine, Distance, SquaredEuclidean
-from ...model.assignment import Softmax
+from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
+from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import MIN_EXPONENT, lanes
-from .arguments import MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
-from .panels import MAX_DISTANCE
+from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
+from .members import FUZZY, MEMBERS, POWER, ROOT, SOFTMAX, SQUARED, Part
 
 Array = NDArray[Any]
 
 FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
 
-# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
-# lengths.
-COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
-COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
+
+class CompiledDistance(NamedTuple):
+    """How a distance is computed: the part of `members`, a factor, and whether rows are divided by their lengths."""
+
+    part: Part = SQUARED
+    factor: float = 1.0
+    normalize: bool = False
+
+    @property
+    def is_root(self) -> bool:
+        """True if the distance is the root of the squared one."""
+        return self.part == ROOT
+
+
+# The distances and assignment rules that kernels compute. A rule's part may depend on its settings.
+COMPILED_DISTANCES: dict[type[Distance], CompiledDistance] = {
+    SquaredEuclidean: CompiledDistance(),
+    Cosine: CompiledDistance(factor=0.5, normalize=True),
+    Euclidean: CompiledDistance(ROOT),
+}
+COMPILED_RULES: dict[type[AssignmentRule], Callable[[Any], Part]] = {
+    Softmax: lambda rule: SOFTMAX,
+    Fuzzy: lambda rule: FUZZY if rule.fuzzifier == 2 else POWER,
+}
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
@@ -63,7 +84,11 @@ class PreparedPass(NamedTuple):
     bias : ndarray (k,)
         -b / beta: the log-prior as a part of the kernel's squared distance.
     beta, distance_factor : float
-        Factors from the kernel's squared distances to logits and to distances.
+        Factors from the kernel's distances to logits, for the largest inverse temperature, and to distances.
+    ratios : ndarray (k,)
+        The inverse temperatures, relative to the largest one.
+    member : str
+        The member of the family for which kernels are written: see `members.MEMBERS`.
     """
 
     numbers: PassNumbers
@@ -72,48 +97,81 @@ class PreparedPass(NamedTuple):
     bias: Array
     beta: float
     distance_factor: float
+    ratios: Array
+    member: str
+
+    @property
+    def has_softmax(self) -> bool:
+        """True if the assignment rule is the softmax."""
+        return not self.member or SOFTMAX in MEMBERS[self.member]
+
+    @property
+    def has_kink(self) -> bool:
+        """True if the distance has a kink at the center."""
+        return ROOT in MEMBERS[self.member]
+
+    @property
+    def has_updates(self) -> bool:
+        """True if rows count in the weighted sums by other weights than their memberships."""
+        return MEMBERS[self.member] not in ((), (SQUARED, SOFTMAX))
+
+
+def member_of(distance: Distance, beta: Array | float, rule: AssignmentRule) -> str:
+    """Return the member of the family that a request needs: the key of `members.MEMBERS`."""
+    parts = COMPILED_DISTANCES[type(distance)].part, COMPILED_RULES[type(rule)](rule)
+    is_plain = parts == (SQUARED, SOFTMAX) and not rule.has_noise and np.ptp(beta) == 0
+    return next(name for name, known in MEMBERS.items() if known == (() if is_plain else parts))
 
 
 def prepare_pass(
-    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, max_exponent: float | None = None
+    block: Block,
+    c: Tensor,
+    beta: Tensor | float,
+    b: Tensor,
+    distance: Distance,
+    bits: int,
+    rule: AssignmentRule = Softmax(),  # noqa: B008 -- it is frozen
 ) -> PreparedPass:
     """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
-
-    Memberships below 2^-max_exponent are skipped; by default, those that are too small for `Code.exp2`.
 
     Raises
     ------
     OutOfRangeError
         If squares, or their products with beta, overflow in floats of this size.
     """
-    distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
-    beta *= distance_factor
+    _, distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
+    betas = np.broadcast_to(np.asarray(beta, dtype=np.float64), len(c)) * distance_factor
+    member, beta = member_of(distance, betas, rule), float(betas.max())
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
         z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, beta, high, norms, bias)
+    noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
     (k, d), n = c.shape, len(block)
     padded_d = round_up(d, lanes(bits))
     min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
     chunk_rows, tile_rows = _partition(n, k, padded_d, PANEL_REGISTERS * lanes(bits), min_rows)
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
-    settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
+    settings |= _member_settings(bits, (k, d), norms.max(), distance, rule, noise_dist)
     numbers = PassNumbers(
         bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
         has_weights=block.weights is not None, normalize=normalize, **settings,
     )  # fmt: skip
-    arrays = _center_arrays(numbers, high, low, z, bias, norms)
-    return PreparedPass(numbers, arrays, origin, bias, beta, distance_factor)
+    arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
+    ratios = betas / beta
+    if SOFTMAX in MEMBERS[member]:
+        arrays["ratios"] = _pad(ratios.astype(FLOAT_TYPES[bits]), numbers.padded_k)
+    return PreparedPass(numbers, arrays, origin, bias, beta, distance_factor, ratios, member)
 
 
 def _center_arrays(
-    numbers: PassNumbers, high: Array, low: Array, z: Array, bias: Array, norms: Array
+    numbers: PassNumbers, high: Array, low: Array, z: Array, bias: Array, norms: Array, *, is_affine: bool
 ) -> dict[str, Array]:
     """Return shift, centers z (k, d) and their terms as inputs of `PassArguments`, by name."""
     k, padded_d, padded_k, dtype = numbers.k, numbers.padded_d, numbers.padded_k, FLOAT_TYPES[numbers.bits]
     center_terms = np.full(padded_k, np.finfo(dtype).max, dtype)
-    center_terms[:k] = norms + bias
+    center_terms[:k] = norms + bias if is_affine else norms
     groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
     return {
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
@@ -174,6 +232,31 @@ def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: fl
         "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
         "max_exponent": -MIN_EXPONENT[bits],
         "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
+    }
+
+
+def _member_settings(
+    bits: int, size: tuple[int, int], max_squared_norm: float, distance: Distance, rule: Any, noise_dist: float
+) -> dict[str, Any]:
+    """Return the settings of `members` by name.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the noise cluster is out of range, or powers of sums of memberships underflow in floats of this size.
+    """
+    (k, d), roundoff, largest = size, _roundoff(bits), MAX_DISTANCE[bits]
+    fuzzifier = 2.0 if rule.uses_temperature else rule.fuzzifier
+    if not noise_dist > -largest or (fuzzifier - 1) * math.log2(k + 1) > -MIN_EXPONENT[bits]:
+        raise OutOfRangeError
+    is_mean = distance.constant_slope is not None
+    return {
+        "noise_dist": min(noise_dist, largest),
+        "small_ratio": math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
+        "kink": 4 * roundoff**2 * max_squared_norm,
+        "slope_factor": 0.0 if is_mean else 0.5,
+        "constant_slope": 1.0 if is_mean else 0.0,
+        "power": 1 / (fuzzifier - 1),
     }
 
 
