@@ -55,6 +55,7 @@ class NonlinearArguments(PassArguments):
     refines_small: bool = False
 
     small_ratio = Setting(lambda p: p.small_ratio, "squared distances below this times (‖c‖ + ‖z‖)² are imprecise")
+    kink = Setting(lambda p: p.kink, "squared distances up to this are 0 but for rounding")
 
     squares = Scratch(FLOAT, lambda p: (p.panel_rows,), "squared norms of the panel's rows")
     min_squared = Scratch(FLOAT, lambda p: (p.panel_rows,), "the smallest of each row's squared distances")
@@ -66,6 +67,10 @@ class NonlinearArguments(PassArguments):
     def inverse_distance(self, at: Any) -> Value | None:
         """Return a register of 1 / d, if it is known."""
         return None
+
+    def zero_distance(self) -> Any:
+        """Return the distance up to which rows are on a center, but for rounding."""
+        return self.kink
 
     def level(self, q: Any, distance: Value) -> Value:
         """Return a register of ``dist``, given the distances from cluster q."""
@@ -96,8 +101,6 @@ class RootArguments(NonlinearArguments):
 
     refines_small = True
 
-    kink = Setting(lambda p: p.kink, "squared distances up to this are 0 but for rounding")
-
     inverse_roots = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "1 / d; 0 where d is 0")
 
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
@@ -114,6 +117,10 @@ class RootArguments(NonlinearArguments):
     @override
     def inverse_distance(self, at: Any) -> Value | None:
         return self.inverse_roots.load(at)
+
+    @override
+    def zero_distance(self) -> Any:
+        return SMALLEST[self.code.bits]
 
     @override
     def product_error_at(self, size: Value) -> Value:
@@ -191,8 +198,8 @@ class FuzzyArguments(NonlinearArguments):
     def ratio_to(self, smallest: Value, distance: Value, inverse: Value | None = None) -> Value:
         """Return the smallest distance of rows over another one; 1 for rows on a center, and 0 for other centers."""
         code = self.code
-        is_zero, inverse = distance <= SMALLEST[code.bits], code.reciprocal(distance) if inverse is None else inverse
-        smallest = code.select(smallest <= SMALLEST[code.bits], 0.0, smallest)
+        is_zero, inverse = distance <= self.zero_distance(), code.reciprocal(distance) if inverse is None else inverse
+        smallest = code.select(smallest <= self.zero_distance(), 0.0, smallest)
         return code.select(is_zero, 1.0, smallest * inverse)
 
     def to_power(self, ratio: Value) -> Value:

@@ -26,7 +26,7 @@ from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import MIN_EXPONENT, lanes
 from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
-from .members import FUZZY, MEMBERS, POWER, ROOT, SOFTMAX, SQUARED, Part
+from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
 
 Array = NDArray[Any]
 
@@ -58,6 +58,7 @@ COMPILED_RULES: dict[type[AssignmentRule], Callable[[Any], Part]] = {
 }
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
+MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if its root, logarithm or inverse is needed
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
@@ -107,8 +108,8 @@ class PreparedPass(NamedTuple):
 
     @property
     def has_kink(self) -> bool:
-        """True if the distance has a kink at the center."""
-        return ROOT in MEMBERS[self.member]
+        """True if the distance has a kink at the center, and the update of the centers takes it into account."""
+        return ROOT in MEMBERS[self.member] and self.numbers.slope_factor > 0
 
     @property
     def has_updates(self) -> bool:
@@ -252,8 +253,8 @@ def _member_settings(
     is_mean = distance.constant_slope is not None
     return {
         "noise_dist": min(noise_dist, largest),
-        "small_ratio": math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
-        "kink": 4 * roundoff**2 * max_squared_norm,
+        "small_ratio": math.sqrt(d + 4) * roundoff / MAX_SMALL_ERROR,
+        "kink": max(SMALLEST[bits], 4 * roundoff**2 * max_squared_norm),
         "slope_factor": 0.0 if is_mean else 0.5,
         "constant_slope": 1.0 if is_mean else 0.0,
         "power": 1 / (fuzzifier - 1),
