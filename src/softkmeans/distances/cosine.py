@@ -52,28 +52,46 @@ class Cosine(Distance):
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
         angle, log_weight = (a.to(temperature) for a in _polar_nodes(temperature.detach().cpu().double(), n_features))
-        logs = _log_polar_density(angle, temperature, n_features) + log_weight
-        return log_sphere_area(n_features - 1) + torch.logsumexp(logs, 0)
+        logs = _log_polar_density(angle, temperature[..., None], n_features) + log_weight
+        return log_sphere_area(n_features - 1) + torch.logsumexp(logs, -1)
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        t = torch.tensor(temperature, dtype=torch.float64, device="cpu")
-        angle, log_weight = _polar_nodes(t, n_features)
-        logs = _log_polar_density(angle, t, n_features) + log_weight
-        return float(torch.softmax(logs, 0) @ (2 * (angle / 2).sin().square()))
+        return float(self.mean_distortions(torch.tensor(temperature, dtype=torch.float64, device="cpu"), n_features))
 
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        def residual(log_temperature: float) -> float:
-            return self.mean_distortion(math.exp(log_temperature), n_features) - mean_distortion
+        mean = torch.tensor([mean_distortion], dtype=torch.float64, device="cpu")
+        return float(self.likeliest_temperatures(mean, n_features))
 
-        low = math.log(1e-18)
-        high = math.log(1e6)
-        if residual(low) >= 0:  # all rows are on their centers
-            return math.exp(low)
-        if residual(high) <= 0:  # the rows are uniform on the sphere
-            return math.exp(high)
-        return math.exp(scipy.optimize.brentq(residual, low, high, xtol=1e-14, rtol=1e-14))
+    @override
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return self.log_partition(temperatures, n_features)
+
+    @override
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return _polar_moments(temperatures.cpu().double(), n_features)[0].to(temperatures)
+
+    @override
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        """Solve for log T by Newton's method, which is kept between bounds by bisection."""
+        mean = mean_distortions.cpu().double()
+        low, high = (torch.full_like(mean, math.log(t)) for t in (MIN_TEMPERATURE, MAX_TEMPERATURE))
+        resultant = (1 - mean).clamp(1e-12, 1 - 1e-12)  # Banerjee et al., JMLR 2005, for the first guess
+        guess = ((1 - resultant.square()) / (resultant * (n_features - resultant.square()))).log()
+        log_t = torch.where(mean < 0.1, (2 * mean.clamp_min(1e-300) / (n_features - 1)).log(), guess).clamp(low, high)
+        for _ in range(MAX_NEWTON_STEPS):
+            value, variance = _polar_moments(log_t.exp(), n_features)
+            residual = value - mean
+            low, high = torch.where(residual < 0, log_t, low), torch.where(residual > 0, log_t, high)
+            step = residual * log_t.exp() / variance.clamp_min(1e-300)  # the derivative in log T is variance / T
+            after = log_t - step
+            after = torch.where((after > low) & (after < high), after, (low + high) / 2)
+            moved = (after - log_t).abs().max()
+            log_t = after
+            if moved < 1e-14:
+                break
+        return log_t.exp().to(mean_distortions)
 
     @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
@@ -97,19 +115,30 @@ def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> T
 
 
 _nodes, _weights = np.polynomial.legendre.leggauss(128)  # Gauss-Legendre quadrature on [-1, 1]
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-18, 1e6  # if all rows are on their centers; if they are uniform on the sphere
+MAX_NEWTON_STEPS = 120  # as many as bisection needs
 QUADRATURE_NODES = torch.from_numpy(_nodes)
 QUADRATURE_LOG_WEIGHTS = torch.from_numpy(_weights).log()
 
 
+def _polar_moments(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
+    """Return mean and variance (...,) of the distance under the density, for temperatures (...,)."""
+    angle, log_weight = _polar_nodes(temperature, n_features)
+    weight = torch.softmax(_log_polar_density(angle, temperature[..., None], n_features) + log_weight, -1)
+    distance = 2 * (angle / 2).sin().square()
+    mean = (weight * distance).sum(-1)
+    return mean, (weight * (distance - mean[..., None]).square()).sum(-1)
+
+
 def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
-    """Return angles and log-weights of a Gauss-Legendre quadrature over the single peak of the polar density.
+    """Return angles and log-weights (..., m) of a Gauss-Legendre quadrature over the single peak of the polar density.
 
     It uses tensor operations only.
     """
-    spread = (n_features - 2) * temperature
+    spread = (n_features - 2) * temperature[..., None]
     cosine = 2 / (spread + (spread.square() + 4).sqrt())  # at the peak, sin² a = (d - 2) T cos a
     peak = (spread * cosine).clamp_max(1.0).sqrt().asin()
-    reach = 12 * (temperature / (cosine + 1 / cosine)).sqrt()  # 12 standard deviations, from the curvature at the peak
+    reach = 12 * (temperature[..., None] / (cosine + 1 / cosine)).sqrt()  # 12 standard deviations, by the curvature
     low = (peak - reach).clamp_min(0.0)
     high = (peak + reach).clamp_max(math.pi)
     half = (high - low) / 2
