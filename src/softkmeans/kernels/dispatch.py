@@ -8,6 +8,7 @@ __all__ = [
     "accumulate_distortion",
     "assign",
     "distances",
+    "entropy_slope",
     "hessian_product",
     "lognorm",
     "min_distances",
@@ -109,7 +110,7 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     c, beta, b, distance, rule, _ = logits
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
-        lambda api: api.accumulate_distortion(block, c, beta, b, distance, signed=_has_negative_weights(block)),
+        lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
         lambda: gradients.accumulate_distortion(block, logits),
         rule,
     )  # fmt: skip
@@ -119,11 +120,11 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
 def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
     """Return the gradient with respect to each row: see `gradients.row_gradient`."""
     c, beta, b, distance, rule, _ = logits
-    if not distance.is_squared:  # the kernel writes no gradient of rows that are normalized
+    if not distance.translates:  # the kernel writes no gradient of rows that are normalized
         return gradients.row_gradient(block, logits, of_distortion=of_distortion)
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.row_gradient(block, c, beta, b, distance, of_distortion=of_distortion),
+        lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
         lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
         rule,
     )  # fmt: skip
@@ -138,6 +139,8 @@ def hessian_product(
     None if the compiled kernels do not serve it: the reference, `second_order`, takes rows that are not prepared.
     """
     c, beta, b, distance, rule, _ = logits
+    if rule.has_noise or distance.constant_slope is None:
+        return None
     products: tuple[Tensor, Tensor, Tensor] | None = _dispatch(
         block, c, distance, beta,
         lambda api: api.hessian_product(
@@ -147,6 +150,35 @@ def hessian_product(
         rule,
     )  # fmt: skip
     return products
+
+
+def entropy_slope(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    noise: float = 0.0,
+) -> Tensor:
+    """Return the derivative (1,) of a block's entropy in log T: see `reference.entropy_slope`."""
+    shared = float(beta[0])
+
+    def run_compiled(api: Any) -> Tensor:
+        """Compute Σ w Cov_r(β d, β d - b) from the covariances of distances, and of distances and priors."""
+        stats = api.accumulate_distortion(block, Logits(c, beta, b, distance, rule, noise / shared))
+        slope = shared * stats.slope_distortion.sum() - b @ stats.slope
+        if rule.has_noise:  # whose slope is minus the sum of the others
+            slope = slope + stats.slope.sum() * rule.noise_logit
+        return shared * slope[None]
+
+    slope: Tensor = _dispatch(
+        block, c, distance, beta,
+        run_compiled,
+        lambda: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
+        rule,
+    )  # fmt: skip
+    return slope
 
 
 def _has_negative_weights(block: Block) -> bool:

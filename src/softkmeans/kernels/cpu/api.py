@@ -34,6 +34,7 @@ from ...data.block import Block
 from ...distances import Distance, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import DistortionStats, Stats
+from ..gradients import Logits
 from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
 from .members import RootUpdateArguments, UpdateArguments
@@ -105,28 +106,35 @@ def accumulate(
     return _with_enough_range(block, run)
 
 
-def accumulate_distortion(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False
-) -> DistortionStats:
-    """Return the statistics of a block's rows for the distortion: see `reference.accumulate_distortion`.
+def accumulate_distortion(block: Block, logits: Logits, *, signed: bool = False) -> DistortionStats:
+    """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`.
 
     ``signed`` and the error are those of `accumulate`.
     """
 
     def run(bits: int) -> DistortionStats:
-        prepared = prepare_pass(block, c, beta, b, distance, bits)
+        prepared = _prepare_logits(block, logits, bits)
         chunks, totals, prepared = _sums("accumulate_distortion", block, prepared, signed=signed)
         slope = chunks.total(totals, DistortionArguments.slope_total)
         biased = chunks.total(totals, DistortionArguments.slope_distortion_total)
-        stats = _stats(chunks, totals, prepared, irls_weight=-prepared.beta * slope, signed=signed)
-        factor = prepared.distance_factor
+        weight = 0.0 if prepared.has_updates else -prepared.beta * prepared.ratios * slope
+        stats = _stats(chunks, totals, prepared, irls_weight=weight, signed=signed)
+        factor, bias = prepared.distance_factor, 0.0 if prepared.member else prepared.bias
         return DistortionStats(
             **{field.name: getattr(stats, field.name) for field in fields(stats)},
             slope=torch.from_numpy(factor * slope),
-            slope_distortion=torch.from_numpy(factor**2 * (biased - prepared.bias * slope)),
+            slope_distortion=torch.from_numpy(factor**2 * (biased - bias * slope)),
         )
 
     return _with_enough_range(block, run)
+
+
+def _prepare_logits(block: Block, logits: Logits, bits: int) -> PreparedPass:
+    """Prepare a pass with given logits and, in its numbers, the distance of the noise cluster."""
+    c, beta, b, distance, rule, noise_distance = logits
+    prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+    numbers = prepared.numbers._replace(noise_distance=noise_distance / prepared.distance_factor)
+    return prepared._replace(numbers=numbers)
 
 
 def _sums(
@@ -211,7 +219,8 @@ def hessian_product(
 
     def run(bits: int) -> tuple[Tensor, Tensor, Tensor]:
         prepared = prepare_pass(block, c, beta, b, distance, bits)
-        factor, bias, natural_beta = prepared.distance_factor, prepared.bias, prepared.beta
+        factor, bias = prepared.distance_factor, 0.0 if prepared.member else prepared.bias
+        natural_beta = prepared.beta * prepared.ratios
         prepared = prepared._replace(arrays=prepared.arrays | direction_arrays(prepared, c.numpy(), v, of_beta, of_b))
         if signed:
             prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
@@ -230,10 +239,8 @@ def hessian_product(
     return _with_enough_range(block, run)
 
 
-def row_gradient(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, of_distortion: bool
-) -> Tensor:
-    """Return the gradient (m, d) with respect to unscaled rows: see `reference.row_gradient`.
+def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
+    """Return the gradient (m, d) with respect to unscaled rows: see `gradients.row_gradient`.
 
     Raises
     ------
@@ -242,11 +249,11 @@ def row_gradient(
     """
 
     def run(bits: int) -> Tensor:
-        prepared = prepare_pass(block, c, beta, b, distance, bits)
+        prepared = _prepare_logits(block, logits, bits)
         if not of_distortion:
             factor = -2 * prepared.beta
             prepared = prepared._replace(numbers=prepared.numbers._replace(gradient_factor=factor))
-        gradient = np.empty((len(block), c.shape[1]), FLOAT_TYPES[bits])
+        gradient = np.empty((len(block), logits.c.shape[1]), FLOAT_TYPES[bits])
         name = "row_gradient_distortion" if of_distortion else "row_gradient"
         chunks = PassOverChunks(name, block, prepared, out_gradient=gradient)
         chunks.free(chunks.run())

@@ -77,6 +77,7 @@ class PassNumbers(NamedTuple):
     with_resp: bool = False
     gradient_factor: float = 2.0
     noise_dist: float = 0.0
+    noise_distance: float = 0.0
     small_ratio: float = 0.0
     kink: float = 0.0
     slope_factor: float = 0.0
@@ -88,8 +89,8 @@ class PassNumbers(NamedTuple):
         """The numbers without those that determine no shape, such as temperature and scale."""
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
-            skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, small_ratio=0.0, kink=0.0, slope_factor=0.0,
-            constant_slope=0.0, power=0.0,
+            skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, noise_distance=0.0, small_ratio=0.0,
+            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0,
         )  # fmt: skip
 
     @property
@@ -173,7 +174,7 @@ class PassArguments(Arguments):
     shift_low = Input(FLOAT, lambda p: (p.padded_d,), "the second part of the shift")
     centers = Input(FLOAT, lambda p: (p.k, p.padded_d), "the centers c, shifted and scaled")
     center_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 c, by groups of four centers")
-    bias = Input(FLOAT, lambda p: (p.k,), "-b / beta: the log-prior as a part of the distance")
+    bias = Input(FLOAT, lambda p: (p.padded_k,), "-b / beta: the log-prior as a part of the distance")
     center_terms = Input(FLOAT, lambda p: (p.padded_k,), "bias + ‖c‖²; a huge number for padding")
 
     z = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "the panel's rows, shifted and scaled")
@@ -239,6 +240,22 @@ class MembershipArguments(PassArguments):
     def weigh(self, at: Any, p: Any) -> Value:
         """Return a register of unnormalized memberships; ``p`` is the position in the panel."""
         return self.code.exp2((self.min_dist.load(p) - self.dist.load(at)) * self.beta)
+
+    def first_moment(self, p: Any) -> Value:
+        """Return a register of what e, times unnormalized memberships, of no cluster sums to."""
+        return self.code.full(0.0)
+
+    def excess(self, q: Any, at: Any, p: Any) -> Value:
+        """Return a register of e for cluster q: the distances, up to a number for each row."""
+        return (self.dist.load(at) - self.min_dist.load(p)) - self.bias[q]
+
+    def distance_of(self, q: Any, at: Any, p: Any) -> Value:
+        """Return a register of distances from cluster q, to which the caller adds the bias."""
+        return self.dist.load(at) + self.offset.load(p)
+
+    def beta_of(self, q: Any) -> Value:
+        """Return the inverse temperature of cluster q, in the exponent of 2."""
+        return self.beta
 
 
 class AccumulateArguments(MembershipArguments):
@@ -318,15 +335,24 @@ class HessianArguments(SlopeArguments):
     dist_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of dist along the direction")
     logit_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of the logits")
 
+    def slope_of(self, at: Any) -> Value:
+        """Return a register of derivatives of logits."""
+        return self.logit_slopes.load(at)
+
 
 class RowGradientArguments(MembershipArguments):
     """The arguments of `kernels.row_gradient`."""
 
     gradient_factor = Setting(lambda p: p.gradient_factor, "factor of the gradient, 2 for that of the distances")
 
+    y_totals = Scratch(FLOAT, lambda p: (p.panel_rows,), "what r in y sums to")
     y = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "Σ r c of the panel's rows; transposed for few features")
 
     out_gradient = Output(FLOAT, lambda p: (p.chunk_rows, p.d), "gradient of the objective with respect to the rows")
+
+    def center_weight(self, q: Any, at: Any, r: Value) -> Value:
+        """Return by how much a center counts in the gradient, given r or, for distortions, q = r - β s."""
+        return r
 
 
 class DistortionGradientArguments(RowGradientArguments):

@@ -45,9 +45,7 @@ def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
 
 def excess(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
     """Return a register of e for cluster q: the distances above each row's smallest one, or derivatives of logits."""
-    if isinstance(t, HessianArguments):
-        return t.logit_slopes.load(at)
-    return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q]
+    return t.slope_of(at) if isinstance(t, HessianArguments) else t.excess(q, at, p)
 
 
 def centered(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
@@ -59,7 +57,7 @@ def gradient_weight(code: Code, t: MembershipArguments, q: Value, r: Value, slop
     """Return by how much a row counts in the weighted sums: q = r - β s, or its derivative along a direction."""
     if isinstance(t, HessianArguments):
         r = r * t.direction_beta[q]
-    return r - slope * (t.beta * math.log(2))
+    return r - slope * (t.beta_of(q) * math.log(2))
 
 
 def strips(code: Code, t: AccumulateArguments) -> Iterator[tuple[Value, int]]:

@@ -41,7 +41,7 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
-        total, moment = code.variable(t.first_total(v)), code.variable(code.full(0.0))
+        total, moment = code.variable(t.first_total(v)), code.variable(t.first_moment(v))
         for q in code.range(0, t.k):
             r = t.weigh(q * size + v, v)
             t.resp.store(q * size + v, r)
@@ -69,21 +69,20 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
     size, factors = PANEL_REGISTERS * code.lanes, load_panel(code, t.row_factors, 0)
     for q in code.range(0, t.k):
         resp = [r * factor for r, factor in zip(load_panel(code, t.resp, q * size), factors, strict=True)]
-        distances = [t.distortion_of(q * size + v, v) for v in register_starts(code)]
+        positions = [(q * size + v, code.integer(v)) for v in register_starts(code)]
+        distortions = [t.distortion_of(at, v) for at, v in positions]
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
-        add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
+        add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distortions, strict=True)))
         if isinstance(t, SlopeArguments):
-            slopes = [
-                r * centered(code, t, q, q * size + v, code.integer(v))
-                for v, r in zip(register_starts(code), resp, strict=True)
-            ]
+            distances = [t.distance_of(q, at, v) for at, v in positions]
+            slopes = [r * centered(code, t, q, at, v) for r, (at, v) in zip(resp, positions, strict=True)]
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None) for slope in slopes])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(slopes, distances, strict=True)))
             if isinstance(t, HessianArguments):
                 dist_slopes = load_panel(code, t.dist_slopes, q * size)
                 add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(resp, dist_slopes, strict=True)))
             resp = [gradient_weight(code, t, q, r, slope) for r, slope in zip(resp, slopes, strict=True)]
-        resp = [t.update_weight(q * size + v, v, r) for v, r in zip(register_starts(code), resp, strict=True)]
+        resp = [t.update_weight(at, v, r) for r, (at, v) in zip(resp, positions, strict=True)]
         if isinstance(t, UpdateArguments):
             add_to(code, t.update_lanes, q * code.lanes, [(r, None) for r in resp])
         if with_rows:
@@ -97,13 +96,18 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
 
 def average_centers(code: Code, t: RowGradientArguments) -> None:
     """Compute Σ r c of each row of the panel, unnormalized: by a matrix product, or for few features by columns."""
-    size = PANEL_REGISTERS * code.lanes
-    if t.has_slopes:
-        for q in code.range(0, t.k):
-            for start in register_starts(code):
-                r = t.resp.load(q * size + start)
-                slope = r * centered(code, t, q, q * size + start, code.integer(start))
-                t.resp.store(q * size + start, gradient_weight(code, t, q, r, slope))
+    size, totals = PANEL_REGISTERS * code.lanes, variables(code)
+    for q in code.range(0, t.k):
+        for start, total in zip(register_starts(code), totals, strict=True):
+            at = q * size + start
+            r = t.resp.load(at)
+            if t.has_slopes:
+                r = gradient_weight(code, t, q, r, r * centered(code, t, q, at, code.integer(start)))
+            r = t.center_weight(q, at, r)
+            total.set(total + r)
+            t.resp.store(at, r)
+    for start, total in zip(register_starts(code), totals, strict=True):
+        t.y_totals.store(start, total)
     if t.few:
         for v in code.range(0, size, code.lanes):
             sums = variables(code, number=t.few)

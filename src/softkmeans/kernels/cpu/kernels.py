@@ -129,7 +129,10 @@ def _add_kinks(code: Code, t: RootUpdateArguments, registers: Iterator[tuple[Val
     """Add the memberships of rows on a center, where 1 / d is 0, to the sums. Few panels have such rows."""
     with code.if_then(code.mask(t.min_inverse <= 0.0) > 0):
         for i, at, q, p, _ in registers:
-            r = t.rule_weight(at, p, t.resp.load(i * code.lanes) * t.row_factors.load(p))
+            r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
+            if isinstance(t, SlopeArguments):
+                r = common.gradient_weight(code, t, q, r, r * common.centered(code, t, q, at, p))
+            r = t.rule_weight(at, p, r)
             on_center = code.select(t.inverse_roots.load(at) <= 0.0, r, 0.0)
             panels.add_to(code, t.kink_lanes, q * code.lanes, [(on_center, None)])
         t.min_inverse.set(code.full(1.0))
@@ -233,14 +236,15 @@ def _variants(write: Callable[[Code, A], None], arguments: type[A], member: str)
         yield Kernel(f"{write.__name__}{member}_{few or 'many'}", write_variant, arguments)
 
 
+MIXTURES = ["", "_softmax", "_root"]  # the members whose memberships are those of a mixture
 KERNELS: dict[str, Kernel[Any]] = {
     kernel.name: kernel
     for kernel in (
         *variants(accumulate, AccumulateArguments, MEMBERS),
-        *variants(accumulate_distortion, DistortionArguments),
-        *variants(hessian_product, HessianArguments),
-        *variants(row_gradient, RowGradientArguments),
-        *variants(row_gradient_distortion, DistortionGradientArguments),
+        *variants(accumulate_distortion, DistortionArguments, MIXTURES),
+        *variants(hessian_product, HessianArguments, ["", "_softmax"]),
+        *variants(row_gradient, RowGradientArguments, MIXTURES),
+        *variants(row_gradient_distortion, DistortionGradientArguments, MIXTURES),
         *variants(assign, AssignArguments, MEMBERS),
         *variants(min_distances, MinDistancesArguments, ["", "_root"]),
     )

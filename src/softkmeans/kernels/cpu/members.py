@@ -35,7 +35,16 @@ from typing import Any, NamedTuple, TypeVar
 from typing_extensions import override
 
 from ..compiler import FLOAT, Code, Value, Variable
-from .arguments import AccumulateArguments, Input, MembershipArguments, PassArguments, Scratch, Setting, Sum
+from .arguments import (
+    AccumulateArguments,
+    Input,
+    MembershipArguments,
+    PassArguments,
+    RowGradientArguments,
+    Scratch,
+    Setting,
+    Sum,
+)
 
 A = TypeVar("A", bound=PassArguments)
 
@@ -67,6 +76,10 @@ class NonlinearArguments(PassArguments):
     def inverse_distance(self, at: Any) -> Value | None:
         """Return a register of 1 / d, if it is known."""
         return None
+
+    def slope(self, at: Any) -> Value:
+        """Return a register of derivatives of the distance in the squared one."""
+        return self.code.full(1.0)
 
     def zero_distance(self) -> Any:
         """Return the distance up to which rows are on a center, but for rounding."""
@@ -101,6 +114,9 @@ class RootArguments(NonlinearArguments):
 
     refines_small = True
 
+    slope_factor = Setting(lambda p: p.slope_factor, "1/2, the factor of 1 / d in the derivative of d; 0 for means")
+    constant_slope = Setting(lambda p: p.constant_slope, "1 if centers move to the means of their rows, else 0")
+
     inverse_roots = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "1 / d; 0 where d is 0")
 
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
@@ -121,6 +137,10 @@ class RootArguments(NonlinearArguments):
     @override
     def zero_distance(self) -> Any:
         return SMALLEST[self.code.bits]
+
+    @override
+    def slope(self, at: Any) -> Value:
+        return self.code.fma(self.inverse_roots.load(at), self.slope_factor, self.constant_slope)
 
     @override
     def product_error_at(self, size: Value) -> Value:
@@ -144,17 +164,13 @@ class UpdateArguments(AccumulateArguments):
 class RootUpdateArguments(RootArguments, UpdateArguments):
     """The weights of iteratively reweighted least squares, and those of rows on a center."""
 
-    slope_factor = Setting(lambda p: p.slope_factor, "1/2, the factor of 1 / d in the derivative of d; 0 for means")
-    constant_slope = Setting(lambda p: p.constant_slope, "1 if centers move to the means of their rows, else 0")
-
     kink_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "kink_total of the tile, a sum for each lane")
 
     kink_total = Sum(lambda p: (p.k,), "Σ w r of rows on the center")
 
     @override
     def update_weight(self, at: Any, p: Any, r: Value) -> Value:
-        slope = self.code.fma(self.inverse_roots.load(at), self.slope_factor, self.constant_slope)
-        return self.rule_weight(at, p, r) * slope
+        return self.rule_weight(at, p, r) * self.slope(at)
 
 
 # -- assignment rules
@@ -179,9 +195,37 @@ class SoftmaxArguments(NonlinearArguments):
 class SoftmaxMembershipArguments(SoftmaxArguments, MembershipArguments):
     """The memberships of the softmax, and of the noise cluster."""
 
+    noise_distance = Setting(lambda p: p.noise_distance, "distance of the noise cluster")
+
     @override
     def first_total(self, p: Any) -> Value:
         return self.code.exp2((self.min_dist.load(p) - self.noise_dist) * self.beta)
+
+    @override
+    def first_moment(self, p: Any) -> Value:
+        return self.first_total(p) * self.noise_distance
+
+    @override
+    def excess(self, q: Any, at: Any, p: Any) -> Value:
+        return self.distance_of(q, at, p)
+
+    @override
+    def distance_of(self, q: Any, at: Any, p: Any) -> Value:
+        return (self.dist.load(at) - self.bias[q]) * (1.0 / self.ratios[q])
+
+    @override
+    def beta_of(self, q: Any) -> Value:
+        return self.beta * self.ratios[q]
+
+
+class SoftmaxGradientArguments(SoftmaxMembershipArguments, RowGradientArguments):
+    """The gradient with respect to rows, to which centers contribute by their temperatures."""
+
+    @override
+    def center_weight(self, q: Any, at: Any, r: Value) -> Value:
+        if not self.has_slopes:
+            r = r * self.ratios[q]
+        return r * self.slope(at)
 
 
 class FuzzyArguments(NonlinearArguments):
@@ -273,17 +317,28 @@ class FuzzyAccumulateArguments(FuzzyMembershipArguments, UpdateArguments):
 
 
 class Part(NamedTuple):
-    """The classes of a distance or a rule: for kernels of distances only, of memberships, and of sums."""
+    """The classes of a distance or a rule: for kernels of distances only, of memberships, of sums, and of gradients."""
 
     of_distances: tuple[type[PassArguments], ...]
     of_memberships: tuple[type[PassArguments], ...]
     of_sums: tuple[type[PassArguments], ...]
+    of_gradients: tuple[type[PassArguments], ...]
+
+    def classes(self, arguments: type[PassArguments]) -> tuple[type[PassArguments], ...]:
+        """Return the classes for a kernel with the given arguments."""
+        if issubclass(arguments, AccumulateArguments):
+            return self.of_sums
+        if issubclass(arguments, RowGradientArguments):
+            return self.of_gradients
+        return self.of_memberships if issubclass(arguments, MembershipArguments) else self.of_distances
 
 
-SQUARED = Part((SquaredArguments,), (SquaredArguments,), (SquaredArguments,))
-ROOT = Part((RootArguments,), (RootArguments,), (RootUpdateArguments,))
-SOFTMAX = Part((SoftmaxArguments,), (SoftmaxMembershipArguments,), (SoftmaxMembershipArguments,))
-FUZZY = Part((FuzzyArguments,), (FuzzyMembershipArguments,), (FuzzyAccumulateArguments,))
+SQUARED = Part(*[(SquaredArguments,)] * 4)
+ROOT = Part((RootArguments,), (RootArguments,), (RootUpdateArguments,), (RootArguments,))
+SOFTMAX = Part(
+    (SoftmaxArguments,), (SoftmaxMembershipArguments,), (SoftmaxMembershipArguments,), (SoftmaxGradientArguments,)
+)
+FUZZY = Part((FuzzyArguments,), (FuzzyMembershipArguments,), (FuzzyAccumulateArguments,), (FuzzyMembershipArguments,))
 POWER = Part(*((FuzzyPowerArguments, *classes) for classes in FUZZY))
 
 # What is added to the name of a kernel, and the parts that it is written with.
@@ -300,6 +355,5 @@ MEMBERS: dict[str, tuple[Part, ...]] = {
 
 def with_member(arguments: type[A], member: str) -> type[A]:
     """Return the arguments of a kernel that is written for a member."""
-    level = 2 if issubclass(arguments, AccumulateArguments) else 1 if issubclass(arguments, MembershipArguments) else 0
-    parts = [kind for part in MEMBERS[member] for kind in part[level]]
+    parts = [kind for part in MEMBERS[member] for kind in part.classes(arguments)]
     return type(f"{arguments.__name__}{member}", (*parts, arguments), {}) if parts else arguments

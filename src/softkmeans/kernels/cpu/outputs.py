@@ -55,11 +55,12 @@ def write_memberships(code: Code, t: AssignArguments) -> None:
 
 
 def write_row_gradient(code: Code, t: RowGradientArguments) -> None:
-    """Write 2 w (z - y / total) of each row, times a factor; y / total is the mean of the centers."""
+    """Write the gradient of each row, a factor times w Σ u (z - c); y is Σ u c, and u is r or, for distortions, q."""
     size = PANEL_REGISTERS * code.lanes
     for p in code.range(0, t.panel_rows):
         w, out = t.w[t.panel_start + p] * t.gradient_factor, (t.first_row + p) * t.d
         mean_weight = w / t.resp_totals[t.panel_start + p]
+        w = mean_weight * t.y_totals[p]
         if t.few:
             for j in features(code, t):
                 at = j * size + p

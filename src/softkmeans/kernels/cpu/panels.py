@@ -281,7 +281,7 @@ def slopes_along_direction(code: Code, t: HessianArguments) -> None:
     For rows that do not move, a distance d changes by d' = 2 (c - z) v, and a logit by direction_b + direction_beta d
     - β d'.
     """
-    size, beta = PANEL_REGISTERS * code.lanes, code.full(t.beta * math.log(2))
+    size = PANEL_REGISTERS * code.lanes
     for q in code.range(0, t.k, 4):
         block = product(
             code, t.d if t.few else t.padded_d, [code.full(t.direction_terms[q + i]) for i in range(4)],
@@ -291,7 +291,7 @@ def slopes_along_direction(code: Code, t: HessianArguments) -> None:
         for i, line in enumerate(block):
             for v, slope in zip(register_starts(code), line, strict=True):
                 at = (q + i) * size + v
-                distance = t.dist.load(at) + t.offset.load(v)
+                distance, beta = t.distance_of(q + i, at, v), code.full(t.beta_of(q + i) * math.log(2))
                 of_beta, of_b = code.full(t.direction_beta[q + i]), code.full(t.direction_b[q + i])
                 t.dist_slopes.store(at, slope)
                 t.logit_slopes.store(at, code.fma(distance, of_beta, of_b) - beta * slope)

@@ -152,7 +152,7 @@ def prepare_pass(
     (k, d), n = c.shape, len(block)
     padded_d = round_up(d, lanes(bits))
     min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
-    chunk_rows, tile_rows = _partition(n, k, padded_d, PANEL_REGISTERS * lanes(bits), min_rows)
+    chunk_rows, tile_rows = _partition(n, _cycles_per_row(d, k, lanes(bits)), PANEL_REGISTERS * lanes(bits), min_rows)
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
     settings |= _member_settings(bits, (k, d), norms.max(), distance, rule, noise_dist)
     numbers = PassNumbers(
@@ -176,7 +176,7 @@ def _center_arrays(
     groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
     return {
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
-        "center_groups": np.ascontiguousarray(groups), "bias": bias.astype(dtype), "center_terms": center_terms,
+        "center_groups": np.ascontiguousarray(groups), "bias": _pad(bias.astype(dtype), padded_k), "center_terms": center_terms,
     }  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def direction_arrays(prepared: PreparedPass, c: Array, v: Array, of_beta: Array,
     return {
         "direction_groups": np.ascontiguousarray(groups),
         "direction_terms": _pad((2 * ((c - prepared.origin) * v).sum(1)).astype(dtype), p.padded_k),
-        "direction_b": _pad((of_b + factor * of_beta * prepared.bias).astype(dtype), p.padded_k),
+        "direction_b": _pad((of_b + (0 if prepared.member else factor * of_beta * prepared.bias)).astype(dtype), p.padded_k),
         "direction_beta": _pad((-factor * of_beta).astype(dtype), p.padded_k),
     }
 
@@ -294,12 +294,18 @@ def _pad(array: Array, *shape: int) -> Array:
     return padded
 
 
-def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
+def _cycles_per_row(d: int, k: int, n_lanes: int) -> float:
+    """Return about how many cycles a row takes: for reading it, distances, memberships, and sums."""
+    if d <= MAX_FEW_FEATURES:
+        return (k * (4 * d + 16) + 10 * d + 40) / n_lanes
+    return k * (d + 16) / n_lanes + 2 * round_up(d, n_lanes) + 30
+
+
+def _partition(n: int, cycles_per_row: float, panel_rows: int, min_rows: int) -> tuple[int, int]:
     """Return the rows of a chunk and of a tile, for chunks of equal size.
 
     The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
     """
-    cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
     max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
     doublings = int(math.log2(max_chunks))
     use_three = doublings and max_chunks >= 1.5 * 2**doublings

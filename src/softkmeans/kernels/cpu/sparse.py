@@ -66,7 +66,7 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
     for v in register_starts(code):
         t.resp_totals.store(t.panel_start + v, t.first_total(v))
         if t.has_slopes:
-            t.mean_excess.store(v, code.full(0.0))
+            t.mean_excess.store(v, t.first_moment(v))
     for i, at, q, p, _ in near_registers(code, t):
         r = t.weigh(at, p)
         t.resp.store(i * code.lanes, r)
@@ -87,9 +87,9 @@ def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None)])
-        distance = t.distortion_of(at, p)
-        add_to(code, t.distortion_lanes, q * code.lanes, [(r, distance)])
+        add_to(code, t.distortion_lanes, q * code.lanes, [(r, t.distortion_of(at, p))])
         if isinstance(t, SlopeArguments):
+            distance = t.distance_of(q, at, p)
             slope = r * centered(code, t, q, at, p)
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None)])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, [(slope, distance)])
@@ -113,10 +113,14 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
     size = PANEL_REGISTERS * code.lanes
     for i in code.range(0, t.padded_d * size, code.lanes):
         t.y.store(i, code.full(0.0))
+    for v in register_starts(code):
+        t.y_totals.store(v, code.full(0.0))
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes)
         if t.has_slopes:
             r = gradient_weight(code, t, q, r, r * centered(code, t, q, at, p))
+        r = t.center_weight(q, at, r)
+        add_to(code, t.y_totals, p, [(r, None)])
         if t.few:
             for j in features(code, t):
                 add_to(code, t.y, j * size + p, [(r, code.full(t.centers[q * t.padded_d + j]))])

@@ -87,13 +87,13 @@ def draw(size, distance, rule, dtype, weighted, seed=0, on_centers=0):
     return block, centers, torch.tensor(beta), torch.tensor(b), scaling.distance, rule
 
 
-def both(function, *arguments):
+def both(function, *arguments, **options):
     """Return the results of the compiled kernels and of the reference."""
     results = []
     for large in (0, math.inf):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", large)
-            results.append(getattr(kernels, function)(*arguments))
+            results.append(getattr(kernels, function)(*arguments, **options))
     return results
 
 
@@ -208,3 +208,37 @@ def test_every_member_is_a_pair_of_parts():
     assert len(set(pairs)) == len(pairs)
     distances = {known.part for known in prepare.COMPILED_DISTANCES.values()}
     assert {distance for distance, _ in pairs} == distances
+
+
+# Slopes: sums for the distortion and the entropy, and gradients of rows
+
+
+MIXTURE_CASES = [(d, r) for d, r in CASES if not r.startswith("m =")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("distance", "rule"), MIXTURE_CASES)
+def test_slopes(distance, rule, dtype):
+    for i, size in enumerate(SIZES):
+        if distance == "cosine" and size[1] == 1:
+            continue
+        block, c, beta, b, kind, rule_object = draw(size, distance, rule, dtype, weighted=i % 2 == 0, seed=i)
+        noise_distance = -rule_object.noise_logit / float(beta.max()) if rule_object.has_noise else 0.0
+        logits = kernels.Logits(c, beta, b, kind, rule_object, noise_distance)
+        found, expected = both("accumulate_distortion", block, logits)
+        tolerance = ROUNDING[dtype] * (10 if "far apart" in rule else 1)
+        for name in (*SUMS, "slope", "slope_distortion"):
+            scale = float(expected.weight.max())
+            scale = scale * float(beta.max() / beta.min()) if name in ("irls_weight", "weighted_sum") else scale
+            assert_close(getattr(found, name), getattr(expected, name), tolerance, name, scale)
+        if rule in ("softmax", "noise"):
+            noise = noise_distance * float(beta[0])
+            shared = beta.mean().expand(len(beta))
+            arguments = block, c, shared, b, kind, rule_object, noise
+            n = float(expected.n)
+            assert_close(*both("entropy_slope", *arguments), tolerance, "entropy", n)
+        if kind.translates:
+            for of_distortion in (False, True):
+                found, expected = both("row_gradient", block, logits, of_distortion=of_distortion)
+                assert_close(found.double(), expected.double(), tolerance * 10, "rows", 1.0)
