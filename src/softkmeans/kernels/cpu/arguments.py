@@ -22,6 +22,7 @@ __all__ = [
     "PassNumbers",
     "RowGradientArguments",
     "SlopeArguments",
+    "group_size",
     "round_up",
 ]
 
@@ -33,10 +34,16 @@ from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
 from .strips import strip_counts
 
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
-# fit into 16 registers.
+# fit into 16 registers. Processors with registers of 64 bytes have 32 of them: with eight centers, rows are read half as
+# often, from a cache that is too slow for four.
 PANEL_REGISTERS = 3
 MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 TILE_ROWS = 384  # maximum number of rows of a tile
+
+
+def group_size(bits: int, lanes: int) -> int:
+    """Return how many centers are in a group, whose products with rows are computed together."""
+    return 8 if bits * lanes == 512 else 4
 
 
 def round_up(number: int, step: int) -> int:
@@ -173,7 +180,7 @@ class PassArguments(Arguments):
     shift_high = Input(FLOAT, lambda p: (p.padded_d,), "subtracted from rows, with shift_low, for more digits")
     shift_low = Input(FLOAT, lambda p: (p.padded_d,), "the second part of the shift")
     centers = Input(FLOAT, lambda p: (p.k, p.padded_d), "the centers c, shifted and scaled")
-    center_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 c, by groups of four centers")
+    center_groups = Input(FLOAT, lambda p: (p.padded_k, p.padded_d), "-2 c, by groups of centers: see `group_centers`")
     bias = Input(FLOAT, lambda p: (p.padded_k,), "-b / beta: the log-prior as a part of the distance")
     center_terms = Input(FLOAT, lambda p: (p.padded_k,), "bias + ‖c‖²; a huge number for padding")
 
@@ -327,7 +334,7 @@ class DistortionArguments(SlopeArguments):
 class HessianArguments(SlopeArguments):
     """The arguments of `kernels.hessian_product`: e is the derivative of a logit along a direction."""
 
-    direction_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 v, by groups of four centers")
+    direction_groups = Input(FLOAT, lambda p: (p.padded_k, p.padded_d), "-2 v, by groups of centers")
     direction_terms = Input(FLOAT, lambda p: (p.padded_k,), "2 c v")
     direction_b = Input(FLOAT, lambda p: (p.padded_k,), "the direction of b, less direction_beta bias")
     direction_beta = Input(FLOAT, lambda p: (p.padded_k,), "minus the direction of beta, for squared distances")

@@ -15,7 +15,7 @@ from .arguments import (
 )
 from .common import centered, excess, gradient_weight, strips
 from .members import UpdateArguments
-from .panels import add_to, features, load_panel, product, register_starts, variables
+from .panels import add_to, features, load_panel, loop_groups, product, register_starts, variables
 
 
 def is_cheaper(code: Code, t: MembershipArguments, *, by_row: bool) -> Value:
@@ -155,9 +155,9 @@ def add_products(code: Code, t: AccumulateArguments, first: Value, rows: Value) 
     for begin, width in strips(code, t):
         span = width * code.lanes
         _fill_strip(code, t, first, rows, begin, span)
-        for q in code.range(0, t.k, 4):
+        for q, group in loop_groups(code, t):
             block = product(
-                code, rows, [code.full(0.0)] * 4,
+                code, rows, [code.full(0.0)] * group,
                 lambda i, p, q=q: t.tile_resp[(q + i) * t.resp_stride + p],
                 lambda v, p, span=span: t.strip.load(p * span + v * code.lanes),
                 width,

@@ -10,12 +10,14 @@ row, the row's ``offset``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..compiler import Array, Code, Value, Variable
-from .arguments import MAX_DISTANCE, PANEL_REGISTERS, HessianArguments, PassArguments
+from .arguments import MAX_DISTANCE, PANEL_REGISTERS, HessianArguments, PassArguments, group_size
 from .members import NonlinearArguments
+
+DEPTH = 128  # features of float32 rows whose panel takes half of a first-level cache: 24 kB with registers of 64 bytes
 
 def load_panel(code: Code, array: Array, at: Any) -> list[Value]:
     """Load the registers of a panel."""
@@ -188,8 +190,9 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
     to the truly nearest center is at most the limit: the least computed distance plus twice this error.
     """
     size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
-    for q in code.range(0, t.k, 4):
-        for i, line in enumerate(_products(code, t, q)):
+    begin = _products_of_first_features(code, t)
+    for q, group in loop_groups(code, t):
+        for i, line in enumerate(_products(code, t, q, group, begin)):
             for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
                 t.dist.store((q + i) * size + v, total)
                 min_dist.set(code.minimum(total, min_dist))
@@ -199,11 +202,63 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
         t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
 
 
-def _products(code: Code, t: PassArguments, q: Value) -> list[list[Variable]]:
-    """Return the squared distances, less the rows' squared norms, of the panel's rows from four centers."""
-    return product(
-        code, t.padded_d, [code.full(t.center_terms[q + i]) for i in range(4)],
-        lambda i, j: t.center_groups[q * t.padded_d + j * 4 + i],
+def loop_groups(code: Code, t: PassArguments) -> Iterator[tuple[Value, int]]:
+    """Loop over groups of centers: yield the first center of each, and their number; the last group may have four."""
+    wide, padded_k = group_size(code.bits, code.lanes), (t.k + 3) // 4 * 4
+    full = padded_k // wide * wide
+    for q in code.range(0, full, wide):
+        yield q, wide
+    if wide > 4:
+        for q in code.range(full, padded_k, 4):
+            yield q, 4
+
+
+def _products_of_first_features(code: Code, t: PassArguments) -> Value:
+    """Store the products of all but the last features in ``dist``, and return where the last ones begin.
+
+    Only so many features of the panel's rows fit into the first-level cache; the products are computed part by part.
+    """
+    depth, size = DEPTH * 32 // code.bits, PANEL_REGISTERS * code.lanes
+    begin = (t.padded_d - 1) // depth * depth
+    with code.if_then(begin > 0):
+        for q in code.range(0, (t.k + 3) // 4 * 4):
+            for v in register_starts(code):
+                t.dist.store(q * size + v, code.full(t.center_terms[q]))
+    for first in code.range(0, begin, depth):
+        for q, group in loop_groups(code, t):
+            starts = _partial_products(code, t, q, group)
+            for i, line in enumerate(_products_of(code, t, q, group, (first, first + depth), starts)):
+                for v, total in zip(register_starts(code), line, strict=True):
+                    t.dist.store((q + i) * size + v, total)
+    return begin
+
+
+def _partial_products(code: Code, t: PassArguments, q: Value, group: int) -> list[list[Variable]]:
+    """Return variables with the products so far."""
+    size = PANEL_REGISTERS * code.lanes
+    return [[code.variable(x) for x in load_panel(code, t.dist, (q + i) * size)] for i in range(group)]
+
+
+def _products(code: Code, t: PassArguments, q: Value, group: int, begin: Value) -> list[list[Variable]]:
+    """Return the squared distances, less the rows' squared norms, of the panel's rows from a group of centers.
+
+    Products of the features before ``begin`` are already in ``dist``.
+    """
+    sums = [variables(code, t.center_terms[q + i]) for i in range(group)]
+    with code.if_then(begin > 0):
+        for line, partial in zip(sums, _partial_products(code, t, q, group), strict=True):
+            for total, x in zip(line, partial, strict=True):
+                total.set(x)
+    return _products_of(code, t, q, group, (begin, t.padded_d), sums)
+
+
+def _products_of(
+    code: Code, t: PassArguments, q: Value, group: int, features: tuple[Any, Any], sums: list[list[Variable]]
+) -> list[list[Variable]]:
+    """Add the products of some features of the panel's rows and of a group of centers to sums."""
+    return add_product(
+        code, features, sums,
+        lambda i, j: t.center_groups[q * t.padded_d + j * group + i],
         lambda v, j: t.columns.load(j * PANEL_REGISTERS * code.lanes + v * code.lanes),
     )  # fmt: skip
 
@@ -226,8 +281,9 @@ def nonlinear_distances(code: Code, t: NonlinearArguments) -> None:
     smallest, min_dists = (
         [code.variable(start) for _ in squares] for start in (code.full(MAX_DISTANCE[code.bits]), t.largest_dist())
     )
-    for q in code.range(0, t.k, 4):
-        for i, line in enumerate(_products(code, t, q)):
+    begin = _products_of_first_features(code, t)
+    for q, group in loop_groups(code, t):
+        for i, line in enumerate(_products(code, t, q, group, begin)):
             for v, total, square, least in zip(register_starts(code), line, squares, smallest, strict=True):
                 squared = total + square
                 if t.refines_small:
@@ -282,10 +338,10 @@ def slopes_along_direction(code: Code, t: HessianArguments) -> None:
     - β d'.
     """
     size = PANEL_REGISTERS * code.lanes
-    for q in code.range(0, t.k, 4):
+    for q, group in loop_groups(code, t):
         block = product(
-            code, t.d if t.few else t.padded_d, [code.full(t.direction_terms[q + i]) for i in range(4)],
-            lambda i, j, q=q: t.direction_groups[q * t.padded_d + j * 4 + i],
+            code, t.d if t.few else t.padded_d, [code.full(t.direction_terms[q + i]) for i in range(group)],
+            lambda i, j, q=q, group=group: t.direction_groups[q * t.padded_d + j * group + i],
             lambda v, j: t.columns.load(j * size + v * code.lanes),
         )  # fmt: skip
         for i, line in enumerate(block):
@@ -313,8 +369,19 @@ def product(
 ) -> list[list[Variable]]:
     """Compute a block of a matrix product, start_i + Σ_j factor(i, j) vector(v, j), with all sums in registers."""
     sums = [[code.variable(start) for _ in range(width)] for start in starts]
-    for j in code.range(0, depth):
-        loaded = [vector(v, j) for v in range(width)]
+    return add_product(code, (0, depth), sums, factor, vector)
+
+
+def add_product(
+    code: Code,
+    span: tuple[Any, Any],
+    sums: list[list[Variable]],
+    factor: Callable[..., Value],
+    vector: Callable[..., Value],
+) -> list[list[Variable]]:
+    """Add the products for j in a range to the sums of a block, and return them."""
+    for j in code.range(*span):
+        loaded = [vector(v, j) for v in range(len(sums[0]))]
         for i, line in enumerate(sums):
             number = code.full(factor(i, j))
             for x, total in zip(loaded, line, strict=True):

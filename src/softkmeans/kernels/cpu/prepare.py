@@ -25,7 +25,7 @@ from ...data.block import Block
 from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import MIN_EXPONENT, lanes
-from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
+from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, group_size, round_up
 from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
 
 Array = NDArray[Any]
@@ -61,7 +61,9 @@ MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membersh
 MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if its root, logarithm or inverse is needed
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
+N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
+MANY_SUMS = 2**18  # with more of them, setting the memory of a chunk to 0, and adding it up, takes as long as its rows
 MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
 MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 
@@ -152,6 +154,7 @@ def prepare_pass(
     (k, d), n = c.shape, len(block)
     padded_d = round_up(d, lanes(bits))
     min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
+    min_rows *= 2 if k * padded_d > MANY_SUMS and not block.is_sparse else 1
     chunk_rows, tile_rows = _partition(n, _cycles_per_row(d, k, lanes(bits)), PANEL_REGISTERS * lanes(bits), min_rows)
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
     settings |= _member_settings(bits, (k, d), norms.max(), distance, rule, noise_dist)
@@ -173,19 +176,30 @@ def _center_arrays(
     k, padded_d, padded_k, dtype = numbers.k, numbers.padded_d, numbers.padded_k, FLOAT_TYPES[numbers.bits]
     center_terms = np.full(padded_k, np.finfo(dtype).max, dtype)
     center_terms[:k] = norms + bias if is_affine else norms
-    groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
+    groups = group_centers(numbers, _pad(-2 * z, padded_k, padded_d))
     return {
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
-        "center_groups": np.ascontiguousarray(groups), "bias": _pad(bias.astype(dtype), padded_k), "center_terms": center_terms,
+        "center_groups": groups, "bias": _pad(bias.astype(dtype), padded_k), "center_terms": center_terms,
     }  # fmt: skip
+
+
+def group_centers(numbers: PassNumbers, centers: Array) -> Array:
+    """Return centers (padded_k, padded_d) by groups, whose numbers of each feature are contiguous.
+
+    The last group may have four centers.
+    """
+    (padded_k, padded_d), wide = centers.shape, group_size(numbers.bits, numbers.lanes)
+    full = padded_k // wide * wide
+    parts = [(centers[:full], wide), (centers[full:], 4)]
+    grouped = [part.reshape(-1, size, padded_d).transpose(0, 2, 1).ravel() for part, size in parts]
+    return np.concatenate(grouped).reshape(padded_k, padded_d)
 
 
 def direction_arrays(prepared: PreparedPass, c: Array, v: Array, of_beta: Array, of_b: Array) -> dict[str, Array]:
     """Return a direction v (k, d) in the centers c and in the coefficients of the logits as inputs of a kernel."""
     p, dtype, factor = prepared.numbers, FLOAT_TYPES[prepared.numbers.bits], prepared.distance_factor
-    groups = _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d).reshape(-1, 4, p.padded_d).transpose(0, 2, 1)
     return {
-        "direction_groups": np.ascontiguousarray(groups),
+        "direction_groups": group_centers(p, _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d)),
         "direction_terms": _pad((2 * ((c - prepared.origin) * v).sum(1)).astype(dtype), p.padded_k),
         "direction_b": _pad((of_b + (0 if prepared.member else factor * of_beta * prepared.bias)).astype(dtype), p.padded_k),
         "direction_beta": _pad((-factor * of_beta).astype(dtype), p.padded_k),
@@ -207,10 +221,11 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
 
 
 def _middle(centers: Array) -> Array:
-    """Return the median (d,) of each coordinate, as np.median does, which takes longer than a small pass."""
-    low, high = (len(centers) - 1) // 2, len(centers) // 2
-    ordered = np.partition(centers, (low, high), axis=0)
-    median: Array = (ordered[low] + ordered[high]) / 2
+    """Return the median (d,) of each coordinate of some centers; np.median takes longer than a small pass."""
+    some = np.ascontiguousarray(centers[:: -(-len(centers) // N_MEDIAN_CENTERS)].T)
+    low, high = (some.shape[1] - 1) // 2, some.shape[1] // 2
+    some.partition((low, high))
+    median: Array = (some[:, low] + some[:, high]) / 2
     return median
 
 
