@@ -48,12 +48,13 @@ def _dispatch(
     run_compiled: Callable[[Any], T],
     run_reference: Callable[[], T],
     rule: AssignmentRule = SOFTMAX,
+    function: str = "accumulate",
 ) -> T:
     """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
 
     ``run_compiled`` is called with the module `cpu.api`.
     """
-    if uses_compiled(block, c, distance, beta, rule):
+    if uses_compiled(block, c, distance, beta, rule, function):
         from .cpu import api
 
         try:
@@ -65,21 +66,27 @@ def _dispatch(
 
 
 def uses_compiled(
-    block: Block, c: Tensor, distance: Distance, beta: Tensor | None, rule: AssignmentRule = SOFTMAX
+    block: Block,
+    c: Tensor,
+    distance: Distance,
+    beta: Tensor | None,
+    rule: AssignmentRule = SOFTMAX,
+    function: str = "accumulate",
 ) -> bool:
     """Return whether the compiled kernels serve a request, unless its numbers are out of their range.
 
-    The parameters are those of `reference.assign`. If a block is large enough, but they do not support the request, a
+    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but they do not support the request, a
     warning says so.
     """
     if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
         return False
     from .cpu import api  # imported late, since it loads LLVM
 
-    feature = api.unsupported_feature(distance, beta, rule)
+    feature = api.unsupported_feature(distance, rule)
     if feature:
         _warn_once(feature)
-    return not feature
+    supported: bool = api.serves(function, distance, 1.0 if beta is None else beta, rule)
+    return supported
 
 
 def _warn_once(feature: str) -> None:
@@ -112,7 +119,7 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
         block, c, distance, beta,
         lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
         lambda: gradients.accumulate_distortion(block, logits),
-        rule,
+        rule, "accumulate_distortion",
     )  # fmt: skip
     return stats
 
@@ -120,13 +127,11 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
 def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
     """Return the gradient with respect to each row: see `gradients.row_gradient`."""
     c, beta, b, distance, rule, _ = logits
-    if not distance.translates:  # the kernel writes no gradient of rows that are normalized
-        return gradients.row_gradient(block, logits, of_distortion=of_distortion)
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
         lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
-        rule,
+        rule, "row_gradient",
     )  # fmt: skip
     return gradient
 
@@ -139,15 +144,13 @@ def hessian_product(
     None if the compiled kernels do not serve it: the reference, `second_order`, takes rows that are not prepared.
     """
     c, beta, b, distance, rule, _ = logits
-    if rule.has_noise or distance.constant_slope is None:
-        return None
     products: tuple[Tensor, Tensor, Tensor] | None = _dispatch(
         block, c, distance, beta,
         lambda api: api.hessian_product(
             block, c, beta, b, distance, direction, signed=_has_negative_weights(block)
         ),
         lambda: None,
-        rule,
+        rule, "hessian_product",
     )  # fmt: skip
     return products
 
@@ -176,7 +179,7 @@ def entropy_slope(
         block, c, distance, beta,
         run_compiled,
         lambda: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
-        rule,
+        rule, "accumulate_distortion",
     )  # fmt: skip
     return slope
 

@@ -65,7 +65,6 @@ def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float
 
 def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
     """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
-
     temperatures = params.temperature if spec.per_cluster else params.temperature[:1]
     log_z = distance.log_partitions(temperatures.detach().cpu().double(), params.centers.shape[1])
     return log_z.to(params.temperature)

@@ -12,7 +12,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-from .._utils.one_thread import map_in_single_threads
+from .._utils.one_thread import in_one_thread, map_in_single_threads
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..data.source import Source
@@ -53,7 +53,8 @@ def largest_variance(view: Source) -> float:
 def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     """Return the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
     if view.n_features <= MAX_EIGH_FEATURES:
-        variances, axes = torch.linalg.eigh(covariance(view))
+        scatter = covariance(view)
+        variances, axes = in_one_thread(lambda: torch.linalg.eigh(scatter))  # threads change the last bits
         return variances[-1:].clamp_min(0.0), axes[:, -1]
 
     def covariance_product(vector: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ __all__ = [
     "min_distances",
     "nearest",
     "row_gradient",
+    "serves",
     "unsupported_feature",
 ]
 
@@ -40,7 +41,6 @@ from .chunks import PassOverChunks
 from .members import RootUpdateArguments, UpdateArguments
 from .prepare import (
     COMPILED_DISTANCES,
-    COMPILED_RULES,
     FLOAT_TYPES,
     OutOfRangeError,
     PreparedPass,
@@ -48,21 +48,13 @@ from .prepare import (
     direction_arrays,
     prepare_pass,
 )
+from .served import serves, unsupported_feature
 from .strips import join_strips
 
 Array = NDArray[Any]
 T = TypeVar("T")
 
 SOFTMAX = Softmax()
-
-
-def unsupported_feature(distance: Distance, beta: Tensor | None, rule: AssignmentRule) -> str:
-    """Return the name of a requested feature that the compiled kernels do not support, or an empty string."""
-    if type(distance) not in COMPILED_DISTANCES:
-        return f"the {distance.name} distance"
-    if type(rule) not in COMPILED_RULES:
-        return f"{rule.name} memberships"
-    return ""
 
 
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
@@ -330,7 +322,9 @@ def assign(
             lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * least
         else:
             lognorm = -prepared.distance_factor * least
-        return RowAssignments(torch.from_numpy(label), prepared.distance_factor * least, lognorm, torch.from_numpy(resp))
+        return RowAssignments(
+            torch.from_numpy(label), prepared.distance_factor * least, lognorm, torch.from_numpy(resp)
+        )
 
     return _with_enough_range(block, run)
 

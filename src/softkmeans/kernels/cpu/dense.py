@@ -14,8 +14,9 @@ from .arguments import (
     SlopeArguments,
 )
 from .common import centered, excess, gradient_weight, strips
+from .distances import loop_groups, product
 from .members import UpdateArguments
-from .panels import add_to, features, load_panel, loop_groups, product, register_starts, variables
+from .panels import add_to, features, load_panel, register_starts, variables
 
 
 def is_cheaper(code: Code, t: MembershipArguments, *, by_row: bool) -> Value:

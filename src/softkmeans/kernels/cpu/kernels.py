@@ -16,7 +16,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from ..compiler import Code, Kernel, Value
-from . import common, dense, outputs, panels, sparse
+from . import common, dense, distances, outputs, panels, sparse
 from .arguments import (
     MAX_FEW_FEATURES,
     PANEL_REGISTERS,
@@ -30,7 +30,14 @@ from .arguments import (
     RowGradientArguments,
     SlopeArguments,
 )
-from .members import MEMBERS, FuzzyMembershipArguments, NonlinearArguments, RootUpdateArguments, UpdateArguments, with_member
+from .members import (
+    MEMBERS,
+    FuzzyMembershipArguments,
+    NonlinearArguments,
+    RootUpdateArguments,
+    UpdateArguments,
+    with_member,
+)
 
 A = TypeVar("A", bound=PassArguments)
 
@@ -54,13 +61,13 @@ def compute_distances(code: Code, t: PassArguments) -> None:
     """Read the panel's rows and compute their distances."""
     if t.few:
         panels.read_few_features(code, t)
-        panels.distances_by_differences(code, t)
+        distances.distances_by_differences(code, t)
     else:
         panels.read_rows(code, t)
         if isinstance(t, NonlinearArguments):
-            panels.nonlinear_distances(code, t)
+            distances.nonlinear_distances(code, t)
         else:
-            panels.distances_by_product(code, t)
+            distances.distances_by_product(code, t)
 
 
 def accumulate(code: Code, t: AccumulateArguments) -> None:
@@ -79,13 +86,13 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
         for start in loop_panels(code, t, first, rows):
             compute_distances(code, t)
             if isinstance(t, HessianArguments):
-                panels.slopes_along_direction(code, t)
+                distances.slopes_along_direction(code, t)
             if t.is_dense:
                 _add_dense(code, t)
                 continue
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
-            precise = panels.is_product_precise(code, t) if not t.few else code.true()
+            precise = distances.is_product_precise(code, t) if not t.few else code.true()
             with code.if_else(use_dense & precise) as (all_clusters, near_clusters):
                 with all_clusters:
                     _add_dense(code, t)
@@ -157,7 +164,7 @@ def row_gradient(code: Code, t: RowGradientArguments) -> None:
             compute_distances(code, t)
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
-            precise = panels.is_product_precise(code, t) if not t.few else code.true()
+            precise = distances.is_product_precise(code, t) if not t.few else code.true()
             with code.if_else(use_dense & precise) as (all_clusters, near_clusters):
                 with all_clusters:
                     dense.compute_memberships(code, t)
@@ -203,7 +210,7 @@ def min_distances(code: Code, t: MinDistancesArguments) -> None:
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
             (panels.read_few_features if t.few else panels.read_rows)(code, t)
-            panels.distances_by_differences(code, t)
+            distances.distances_by_differences(code, t)
             outputs.write_min_distances(code, t)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
 

@@ -15,8 +15,9 @@ from .arguments import (
     SlopeArguments,
 )
 from .common import centered, excess, gradient_weight, strips
+from .distances import difference_squared
 from .members import UpdateArguments
-from .panels import add_to, difference_squared, features, load_panel, register_starts
+from .panels import add_to, features, load_panel, register_starts
 
 
 def find_near(code: Code, t: MembershipArguments) -> None:
