@@ -67,7 +67,7 @@ class Member:
         k = len(centers)
         self.objective, log_prior = make_objective(source, self.scaling, k, settings)
         rule, unit = self.objective.temperature, self.scaling.unit
-        fuzzy = not settings.assignment == "softmax"
+        fuzzy = settings.assignment != "softmax"
         t = 1.0 if fuzzy else w.temperature / unit
         if rule.is_given:
             t = rule.start(self.scaling, lambda: math.nan)

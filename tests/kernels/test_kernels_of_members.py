@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from helpers.fuzzing import examples
 from softkmeans import kernels
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
-from softkmeans.distances import DISTANCES, as_distance
-from softkmeans.kernels import reference
-from softkmeans.kernels.cpu import api, members, prepare
+from softkmeans.distances import DISTANCES, Distance, as_distance
+from softkmeans.kernels import operators, reference
+from softkmeans.kernels.cpu import api, members, prepare, served
 from softkmeans.model.assignment import ASSIGNMENTS, Fuzzy, Softmax
 
+PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
 ROUNDING = {np.float32: 2e-4, np.float64: 1e-9}  # distances of the reference have half of the digits
 
 # Rows, features, clusters: small, primes, and around registers, panels, tiles and chunks.
@@ -242,3 +244,46 @@ def test_slopes(distance, rule, dtype):
             for of_distortion in (False, True):
                 found, expected = both("row_gradient", block, logits, of_distortion=of_distortion)
                 assert_close(found.double(), expected.double(), tolerance * 10, "rows", 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("distance", [name for name in DISTANCES if DISTANCES[name].constant_slope is not None])
+@pytest.mark.parametrize("size", [(300, 3, 5), (385, 17, 11)], ids=str)
+def test_products_with_the_hessian(monkeypatch, size, distance, dtype):
+    """Check temperatures per cluster, by which the logits change differently along a direction."""
+    n, d, k = size
+    rng = np.random.default_rng(0)
+    x, c, of_c = (torch.tensor(rng.normal(size=(m, d))).to(dtype) for m in (n, k, k))
+    if distance == "cosine":
+        x, c = (part / part.norm(dim=1, keepdim=True) for part in (x, c))
+    beta, b, of_beta, of_b = (torch.tensor(rng.uniform(0.2, 2, k)).to(dtype) for _ in range(4))
+    results = []
+    for large in (0, math.inf):
+        monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", large)
+        products = operators.hessian_product(
+            x, c, beta, b, None, None, distance, False, False, False, None, of_c, of_beta, of_b, None
+        )
+        results.append(products[1:4])
+    for found, expected in zip(*results, strict=True):
+        assert_close(found, expected, 3e-4 if dtype == torch.float32 else 1e-10, "product", float(n) / k)
+
+
+# What is served
+
+
+def test_the_table_of_the_page_agrees_with_the_code():
+    assert served.served_table() in PAGE.read_text()
+
+
+@pytest.mark.parametrize("function", served.FUNCTIONS)
+def test_every_served_function_has_a_name_and_a_kernel(function):
+    distance = as_distance("sqeuclidean")
+    assert served.serves(function, distance, [1.0, 1.0], Softmax())
+    assert not served.serves(function, Unknown(), [1.0, 1.0], Softmax())
+
+
+class Unknown(Distance):
+    name, power = "unknown", None
+
+    def of_squared(self, squared):
+        return torch.log1p(squared)

@@ -567,7 +567,8 @@ def test_a_cluster_that_collapses_to_a_point_is_reported():
 @pytest.mark.process
 def test_a_missing_compiled_kernel_is_reported_once():
     code = (
-        "import torch, warnings, numpy as np; from softkmeans import SoftKMeans; from softkmeans.distances import Distance\n"
+        "import torch, warnings, numpy as np; from softkmeans import SoftKMeans\n"
+        "from softkmeans.distances import Distance\n"
         "class Cauchy(Distance):\n"
         "    name, power, of_squared = 'cauchy', None, lambda self, squared: torch.log1p(squared)\n"
         "X = np.random.default_rng(0).normal(size=(50_000, 4))\n"

@@ -75,8 +75,8 @@ def uses_compiled(
 ) -> bool:
     """Return whether the compiled kernels serve a request, unless its numbers are out of their range.
 
-    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but they do not support the request, a
-    warning says so.
+    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but there are no
+    kernels for its distance or its assignment rule, a warning says so.
     """
     if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
         return False
@@ -114,7 +114,7 @@ def accumulate(
 
 def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`."""
-    c, beta, b, distance, rule, _ = logits
+    c, beta, _, distance, rule, _ = logits
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
@@ -126,7 +126,7 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
 
 def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
     """Return the gradient with respect to each row: see `gradients.row_gradient`."""
-    c, beta, b, distance, rule, _ = logits
+    c, beta, _, distance, rule, _ = logits
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
@@ -169,7 +169,7 @@ def entropy_slope(
 
     def run_compiled(api: Any) -> Tensor:
         """Compute Σ w Cov_r(β d, β d - b) from the covariances of distances, and of distances and priors."""
-        stats = api.accumulate_distortion(block, Logits(c, beta, b, distance, rule, noise / shared))
+        stats: DistortionStats = api.accumulate_distortion(block, Logits(c, beta, b, distance, rule, noise / shared))
         slope = shared * stats.slope_distortion.sum() - b @ stats.slope
         if rule.has_noise:  # whose slope is minus the sum of the others
             slope = slope + stats.slope.sum() * rule.noise_logit

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..data.block import Block, join
 from ..distances import Distance
-from ..model.assignment import Softmax
+from ..model.assignment import AssignmentRule
 from ..model.stats import DistortionStats
 from .reference import SOFTMAX, center_sums, distances, distances_with_slope, map_tiles
 
@@ -41,7 +41,7 @@ class Logits(NamedTuple):
         Coefficients of the logits b_k - beta_k d_ik.
     distance : Distance
         The distance d_ik.
-    rule : Softmax
+    rule : AssignmentRule
         The assignment rule, with the logit of the noise cluster if there is one.
     noise_distance : float
         Distance of the noise cluster from every row.
@@ -51,7 +51,7 @@ class Logits(NamedTuple):
     beta: Tensor
     b: Tensor
     distance: Distance
-    rule: Softmax = SOFTMAX
+    rule: AssignmentRule = SOFTMAX
     noise_distance: float = 0.0
 
     def resp(self, d: Tensor) -> Tensor:

@@ -35,7 +35,6 @@ from ...data.block import Block
 from ...distances import Distance, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import DistortionStats, Stats
-from ..gradients import Logits
 from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
 from .members import RootUpdateArguments, UpdateArguments
@@ -98,7 +97,7 @@ def accumulate(
     return _with_enough_range(block, run)
 
 
-def accumulate_distortion(block: Block, logits: Logits, *, signed: bool = False) -> DistortionStats:
+def accumulate_distortion(block: Block, logits: Any, *, signed: bool = False) -> DistortionStats:
     """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`.
 
     ``signed`` and the error are those of `accumulate`.
@@ -121,8 +120,8 @@ def accumulate_distortion(block: Block, logits: Logits, *, signed: bool = False)
     return _with_enough_range(block, run)
 
 
-def _prepare_logits(block: Block, logits: Logits, bits: int) -> PreparedPass:
-    """Prepare a pass with given logits and, in its numbers, the distance of the noise cluster."""
+def _prepare_logits(block: Block, logits: Any, bits: int) -> PreparedPass:
+    """Prepare a pass with `gradients.Logits` and, in its numbers, the distance of the noise cluster."""
     c, beta, b, distance, rule, noise_distance = logits
     prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
     numbers = prepared.numbers._replace(noise_distance=noise_distance / prepared.distance_factor)
@@ -231,7 +230,7 @@ def hessian_product(
     return _with_enough_range(block, run)
 
 
-def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
+def row_gradient(block: Block, logits: Any, *, of_distortion: bool) -> Tensor:
     """Return the gradient (m, d) with respect to unscaled rows: see `gradients.row_gradient`.
 
     Raises

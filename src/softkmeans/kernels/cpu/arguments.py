@@ -34,8 +34,7 @@ from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
 from .strips import strip_counts
 
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
-# fit into 16 registers. Processors with registers of 64 bytes have 32 of them: with eight centers, rows are read half as
-# often, from a cache that is too slow for four.
+# fit into 16 registers. Processors with registers of 64 bytes have 32 of them: eight centers read rows half as often.
 PANEL_REGISTERS = 3
 MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 TILE_ROWS = 384  # maximum number of rows of a tile

@@ -32,7 +32,7 @@ from .arguments import (
 )
 from .members import (
     MEMBERS,
-    FuzzyMembershipArguments,
+    FuzzyAssignArguments,
     NonlinearArguments,
     RootUpdateArguments,
     UpdateArguments,
@@ -132,7 +132,7 @@ def _add_dense(code: Code, t: AccumulateArguments) -> None:
     dense.add_memberships(code, t, with_rows=bool(t.few))
 
 
-def _add_kinks(code: Code, t: RootUpdateArguments, registers: Iterator[tuple[Value, ...]]) -> None:
+def _add_kinks(code: Code, t: RootUpdateArguments, registers: Iterator[Any]) -> None:
     """Add the memberships of rows on a center, where 1 / d is 0, to the sums. Few panels have such rows."""
     with code.if_then(code.mask(t.min_inverse <= 0.0) > 0):
         for i, at, q, p, _ in registers:
@@ -190,7 +190,7 @@ def assign(code: Code, t: AssignArguments) -> None:
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
             compute_distances(code, t)
-            if isinstance(t, FuzzyMembershipArguments):
+            if isinstance(t, FuzzyAssignArguments):
                 dense.compute_memberships(code, t)
                 outputs.write_objective(code, t)
                 with code.if_then(t.with_resp > 0):

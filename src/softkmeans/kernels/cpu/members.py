@@ -20,7 +20,7 @@ from __future__ import annotations
 __all__ = [
     "MEMBERS",
     "FuzzyAccumulateArguments",
-    "FuzzyMembershipArguments",
+    "FuzzyAssignArguments",
     "NonlinearArguments",
     "RootArguments",
     "RootUpdateArguments",
@@ -37,6 +37,7 @@ from typing_extensions import override
 from ..compiler import FLOAT, Code, Value, Variable
 from .arguments import (
     AccumulateArguments,
+    AssignArguments,
     Input,
     MembershipArguments,
     PassArguments,
@@ -287,6 +288,10 @@ class FuzzyMembershipArguments(FuzzyArguments, MembershipArguments):
         return self.to_power(ratio)
 
 
+class FuzzyAssignArguments(FuzzyMembershipArguments, AssignArguments):
+    """Memberships, and the objective of each row."""
+
+
 class FuzzyAccumulateArguments(FuzzyMembershipArguments, UpdateArguments):
     """The weights u^m = u (min_dist / dist) total^-(m - 1), and the objective min_dist total^-(m - 1) of each row."""
 
@@ -338,8 +343,11 @@ ROOT = Part((RootArguments,), (RootArguments,), (RootUpdateArguments,), (RootArg
 SOFTMAX = Part(
     (SoftmaxArguments,), (SoftmaxMembershipArguments,), (SoftmaxMembershipArguments,), (SoftmaxGradientArguments,)
 )
-FUZZY = Part((FuzzyArguments,), (FuzzyMembershipArguments,), (FuzzyAccumulateArguments,), (FuzzyMembershipArguments,))
-POWER = Part(*((FuzzyPowerArguments, *classes) for classes in FUZZY))
+FUZZY = Part((FuzzyArguments,), (FuzzyAssignArguments,), (FuzzyAccumulateArguments,), (FuzzyMembershipArguments,))
+POWER = Part(
+    (FuzzyPowerArguments, *FUZZY.of_distances), (FuzzyPowerArguments, *FUZZY.of_memberships),
+    (FuzzyPowerArguments, *FUZZY.of_sums), (FuzzyPowerArguments, *FUZZY.of_gradients),
+)  # fmt: skip
 
 # What is added to the name of a kernel, and the parts that it is written with.
 MEMBERS: dict[str, tuple[Part, ...]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..compiler import Code
 from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments, RowGradientArguments
+from .members import FuzzyAssignArguments
 from .panels import add_to, check_range, features, load_panel, register_starts
 from .sparse import near_registers
 
@@ -24,7 +25,7 @@ def write_nearest(code: Code, t: AssignArguments) -> None:
         t.out_log_total[t.first_row + p] = t.log_totals[p]
 
 
-def write_objective(code: Code, t: AssignArguments) -> None:
+def write_objective(code: Code, t: FuzzyAssignArguments) -> None:
     """Write Σ u^m d of each row."""
     for v in register_starts(code):
         check_range(code, t, t.min_dist.load(v))
@@ -34,7 +35,7 @@ def write_objective(code: Code, t: AssignArguments) -> None:
         t.out_distance[t.first_row + p] = t.log_totals[p]
 
 
-def write_all_memberships(code: Code, t: AssignArguments) -> None:
+def write_all_memberships(code: Code, t: FuzzyAssignArguments) -> None:
     """Write each row's memberships, none of which is skipped."""
     size = PANEL_REGISTERS * code.lanes
     for p in code.range(0, t.panel_rows):

@@ -58,9 +58,7 @@ COMPILED_RULES: dict[type[AssignmentRule], Callable[[Any], Part]] = {
 }
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
-MAX_SMALL_ERROR = (
-    3e-4  # the same of a squared distance, relative to itself, if its root, logarithm or inverse is needed
-)
+MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if its root or its inverse is needed
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
 N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
@@ -200,12 +198,11 @@ def group_centers(numbers: PassNumbers, centers: Array) -> Array:
 def direction_arrays(prepared: PreparedPass, c: Array, v: Array, of_beta: Array, of_b: Array) -> dict[str, Array]:
     """Return a direction v (k, d) in the centers c and in the coefficients of the logits as inputs of a kernel."""
     p, dtype, factor = prepared.numbers, FLOAT_TYPES[prepared.numbers.bits], prepared.distance_factor
+    b_of_bias = 0.0 if prepared.member else factor * of_beta * prepared.bias  # the kernel's distances include the bias
     return {
         "direction_groups": group_centers(p, _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d)),
         "direction_terms": _pad((2 * ((c - prepared.origin) * v).sum(1)).astype(dtype), p.padded_k),
-        "direction_b": _pad(
-            (of_b + (0 if prepared.member else factor * of_beta * prepared.bias)).astype(dtype), p.padded_k
-        ),
+        "direction_b": _pad((of_b + b_of_bias).astype(dtype), p.padded_k),
         "direction_beta": _pad((-factor * of_beta).astype(dtype), p.padded_k),
     }
 

@@ -44,6 +44,8 @@ def serves(function: str, distance: Distance, beta: ArrayLike | Any, rule: Assig
     """Return whether there is a kernel for a function, given distance, inverse temperatures (k,) and rule."""
     if unsupported_feature(distance, rule):
         return False
+    if function == "min_distances":  # which has no memberships
+        beta, rule = 1.0, Softmax()
     if function == "row_gradient" and not distance.translates:  # rows would have to be divided by their lengths
         return False
     if function == "hessian_product" and rule.has_noise:
