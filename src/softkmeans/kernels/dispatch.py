@@ -75,8 +75,8 @@ def uses_compiled(
 ) -> bool:
     """Return whether the compiled kernels serve a request, unless its numbers are out of their range.
 
-    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but there are no
-    kernels for its distance or its assignment rule, a warning says so.
+    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but there are
+    no kernels for its distance or its assignment rule, a warning says so.
     """
     if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
         return False
