@@ -19,7 +19,7 @@ from softkmeans.data.scaling import Scaling
 from softkmeans.distances import as_distance
 from softkmeans.model.assignment import Fuzzy
 from softkmeans.model.params import Params
-from softkmeans.objectives.setup import make_objective
+from softkmeans.objectives.setup import make_objective, with_center_update
 from softkmeans.settings import Settings
 
 SIZES = [(10**6, 2, 5), (2 * 10**5, 16, 64), (5 * 10**4, 64, 100)]
@@ -27,7 +27,7 @@ N_CHECKED_ROWS = 20_000
 TOLERANCE = 3e-4  # of the sums, relative to the largest of their kind
 
 
-def _settings(w):
+def settings(w):
     """Return the settings of each member, at temperatures as soft as that of the workload."""
     t, k = w.temperature, len(w.centers)
     spread = np.geomspace(0.7, 1.4, k)
@@ -38,7 +38,7 @@ def _settings(w):
         "priors": replace(plain, priors="learned"),
         "noise": replace(plain, noise_distance=8 * t),
         "temperature per cluster": replace(plain, temperature=t * spread, priors="learned"),
-        "per cluster, learned": replace(plain, temperature="per-cluster", priors="learned"),
+        "per cluster": replace(plain, temperature="per-cluster", priors="learned"),
         "cosine": replace(plain, distance="cosine", temperature=0.3),
         "cosine, per cluster": replace(plain, distance="cosine", temperature=0.3 * spread),
         "Euclidean": replace(plain, distance="euclidean", temperature=root),
@@ -97,7 +97,7 @@ class Member:
 def measure(size, rounds=7, names=None):
     """Return the medians of ratios to a plain pass by member, and the milliseconds of the plain one."""
     w = workloads.dense(*size)
-    members = {name: Member(w, s) for name, s in _settings(w).items() if names is None or name in ("plain", *names)}
+    members = {name: Member(w, s) for name, s in settings(w).items() if names is None or name in ("plain", *names)}
     errors = {}
     for name, member in members.items():
         try:

@@ -135,6 +135,27 @@ def members(rounds=7):
     return table(["member", *labels], [[name, *(f"{part[name]:.2f}" for part in ratios)] for name in ratios[0]])
 
 
+RELATIVES = {
+    "`FuzzyCMeans` and scikit-fuzzy": ("fuzzy, m = 2", "fuzzy"),
+    '`temperature="per-cluster", priors="learned"` and `GaussianMixture("spherical")`': ("per cluster", "mixture"),
+}
+
+
+def relatives(rounds=3):
+    """Return a table of the time of an iteration of other programs, relative to that of the same member of ours."""
+    rows = []
+    for name, (member, peer) in RELATIVES.items():
+        cells = []
+        for size in family.SIZES:
+            w = workloads.dense(*size)
+            ours = family.Member(w, family.settings(w)[member])
+            ours.check()
+            contenders = {"ours": lambda ours=ours: timed(ours.run), "peer": getattr(peers, peer)(w)}
+            cells.append(f"{ratio(interleaved(contenders, rounds), 'peer'):.0f}")
+        rows.append([name, *cells])
+    return table(["programs", *(size_label(*size) for size in family.SIZES)], rows)
+
+
 # Fewer passes
 
 
