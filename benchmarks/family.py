@@ -57,7 +57,6 @@ class Member:
     """An objective at some parameters."""
 
     def __init__(self, w, settings):
-        from softkmeans.objectives.setup import with_center_update
 
         source = as_source(w.x)
         distance = with_center_update(as_distance(settings.distance), settings.update)
