@@ -223,7 +223,7 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
 
 def _middle(centers: Array) -> Array:
     """Return the median (d,) of each coordinate of some centers; np.median takes longer than a small pass."""
-    some = np.ascontiguousarray(centers[:: -(-len(centers) // N_MEDIAN_CENTERS)].T)
+    some = np.array(centers[:: -(-len(centers) // N_MEDIAN_CENTERS)].T, order="C")  # a copy, which is partitioned
     low, high = (some.shape[1] - 1) // 2, some.shape[1] // 2
     some.partition((low, high))
     median: Array = (some[:, low] + some[:, high]) / 2
