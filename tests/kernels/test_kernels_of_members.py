@@ -22,7 +22,7 @@ from softkmeans.model.assignment import ASSIGNMENTS, Fuzzy, Softmax
 PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
 ROUNDING = {np.float32: 2e-4, np.float64: 1e-9}  # distances of the reference have half of the digits
 
-# Rows, features, clusters: small, primes, and around registers, panels, tiles and chunks. Few features are 2 or 5, as each
+# Rows, features, clusters: small, primes, and around registers, panels, tiles, chunks. Few features are 2 or 5, as each
 # number takes another kernel, whose compilation takes longer than a test; `test_kernels` has all numbers.
 SIZES = [
     (1, 2, 1), (2, 2, 2), (3, 5, 3), (47, 5, 5), (48, 9, 4), (49, 17, 7), (97, 31, 11), (383, 5, 13), (385, 40, 3),

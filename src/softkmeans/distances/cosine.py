@@ -54,8 +54,8 @@ class Cosine(Distance):
     @override
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
         angle, log_weight = (a.to(temperature) for a in _polar_nodes(temperature.detach().cpu().double(), n_features))
-        logs = _log_polar_density(angle, temperature[..., None], n_features) + log_weight
-        return log_sphere_area(n_features - 1) + torch.logsumexp(logs, -1)
+        logs = _log_polar_density(angle, temperature, n_features) + log_weight
+        return log_sphere_area(n_features - 1) + torch.logsumexp(logs, 0)
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
@@ -170,14 +170,14 @@ def _solve_temperatures(mean: Array, n_features: int) -> Array:
 
 
 def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
-    """Return angles and log-weights (..., m) of a Gauss-Legendre quadrature over the single peak of the polar density.
+    """Return angles and log-weights of a Gauss-Legendre quadrature over the single peak of the polar density.
 
     It uses tensor operations only.
     """
-    spread = (n_features - 2) * temperature[..., None]
+    spread = (n_features - 2) * temperature
     cosine = 2 / (spread + (spread.square() + 4).sqrt())  # at the peak, sin² a = (d - 2) T cos a
     peak = (spread * cosine).clamp_max(1.0).sqrt().asin()
-    reach = 12 * (temperature[..., None] / (cosine + 1 / cosine)).sqrt()  # 12 standard deviations, by the curvature
+    reach = 12 * (temperature / (cosine + 1 / cosine)).sqrt()  # 12 standard deviations, from the curvature at the peak
     low = (peak - reach).clamp_min(0.0)
     high = (peak + reach).clamp_max(math.pi)
     half = (high - low) / 2
