@@ -163,7 +163,7 @@ def _solve_temperatures(mean: Array, n_features: int) -> Array:
         after = np.where((after >= low) & (after <= high), after, (low + high) / 2)
         moved = np.abs(after - log_t).max()
         log_t = after
-        if moved < 1e-14:
+        if moved < 1e-8:  # the error is of the order of its square
             break
     solved: Array = np.exp(log_t)
     return solved
