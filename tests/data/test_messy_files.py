@@ -335,7 +335,7 @@ REFUSED_JSON = {
     "deep objects": ('{"a":' * 100_000 + "1" + "}" * 100_000 + "\n", "nested more than 60 times"),
     "UTF-16": ('{"a": 1}\n'.encode("utf-16"), "line 1 is not UTF-8 text; save the file as UTF-8"),
     "latin-1": ('{"ä": 1}\n{"ä": 2}\n'.encode("latin-1"), "line 1 is not UTF-8 text"),
-    "text in a list": ('{"e": [1, 2]}\n{"e": [1, "x"]}\n', "row 2 of the data can't be read"),
+    "text in a list": ('{"e": [1, 2]}\n{"e": [1, "x"]}\n', "row 2 of the data holds a value of another kind"),
     "a number too large": ('{"e": 1}\n{"e": 1e999}\n', "row 2 of the data"),
     "one bad cell": ('{"e": 1}\n{"e": "x"}\n', "column 'e' holds 'x' in row 2 .*, expected a number as in other rows"),
     "late text": ('{"e": 1}\n' * 200_000 + '{"e": "x"}\n', "column 'e' holds 'x' in row 200001 of the data"),

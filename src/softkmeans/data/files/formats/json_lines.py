@@ -6,12 +6,12 @@ __all__ = ["JSON_LINES"]
 
 import io
 import json
-import re
 import reprlib
+from bisect import bisect
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from typing_extensions import override
@@ -90,7 +90,6 @@ class _JsonLines(Parts):
                 table = _parse(block, options)
             except arrow("lib").ArrowInvalid:
                 _raise_for_wrong_line(block, row, options)
-                raise
             row += len(table)
             if len(table):
                 yield table
@@ -158,26 +157,34 @@ def _depth(block: bytes) -> int:
     return int(np.cumsum(opened.astype(np.int32) - closed).max(initial=0))
 
 
-def _raise_for_wrong_line(block: bytes, row: int, options: Any) -> None:
+def _raise_for_wrong_line(block: bytes, row: int, options: Any) -> NoReturn:
     """Raise an InputError for the first line that is not JSON, or that holds a value of another kind than before."""
     schema = options.explicit_schema
     kinds = {} if schema is None else {field.name: "a number" for field in schema if is_numeric(field.type)}
-    for line in filter(None, map(bytes.strip, block.splitlines())):
-        row += 1
+    lines = [line for line in map(bytes.strip, block.splitlines()) if line]
+    for number, line in enumerate(lines, start=row + 1):
         try:
             values = json.loads(line)
         except (RecursionError, ValueError) as error:
-            raise FileError(f"row {row} of the data is not JSON ({error})", hint="correct the line") from None
+            raise FileError(f"row {number} of the data is not JSON ({error})", hint="correct the line") from None
         for name, value in values.items():
             kind = kinds.setdefault(name, _kind(value)) if value is not None else None
             if kind not in (None, _kind(value)):
-                problem = f"column {name!r} holds {reprlib.repr(value)} in row {row} of the data (rows counted from 1)"
+                problem = (
+                    f"column {name!r} holds {reprlib.repr(value)} in row {number} of the data (rows counted from 1)"
+                )
                 raise FileError(problem, expected=f"{kind} as in other rows", hint="correct it")
-        try:
-            _parse(line, options)
-        except arrow("lib").ArrowInvalid as error:
-            reason = re.sub(r" in row \d+$", "", " ".join(str(error).split()).removeprefix("JSON parse error: "))
-            raise FileError(f"row {row} of the data can't be read ({reason})", hint="correct it") from None
+    n_valid = bisect(range(1, len(lines) + 1), False, key=lambda n: not _can_parse(b"\n".join(lines[:n]), options))
+    problem = f"row {row + n_valid + 1} of the data holds a value of another kind than the rows before, or no valid one"
+    raise FileError(problem, hint="correct it")
+
+
+def _can_parse(block: bytes, options: Any) -> bool:
+    try:
+        _parse(block, options)
+    except arrow("lib").ArrowInvalid:
+        return False
+    return True
 
 
 def _kind(value: Any) -> str:
