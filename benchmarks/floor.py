@@ -36,8 +36,13 @@ class LoopArguments(Arguments):
 def _kernel(write):
     """Compile a loop of n rounds over an array x."""
     kernel = Kernel(write.__name__, write, LoopArguments)
-    function = link(compile_kernel(kernel, 32), kernel, 32).function
-    return lambda n, x: function(n, x.ctypes.data)
+    compiled = link(compile_kernel(kernel, 32), kernel, 32)
+
+    def run(n, x):
+        values = {"n": n, "x": x.ctypes.data}
+        compiled.function(*[values[name] for name in compiled.parameters])
+
+    return run
 
 
 def _fma_loop(code, t):
