@@ -159,9 +159,8 @@ class _Sample(NamedTuple):
         scores = {delimiter: _score(self.rows(delimiter), delimiter) for delimiter in candidates}
         if hint is not None and scores[hint][0] >= SINGLE_COLUMN:
             return hint
-        return max(
-            candidates[1:] if hint else candidates, key=lambda delimiter: scores[delimiter]
-        )  # the first of several
+        others = [delimiter for delimiter in candidates if delimiter != hint]
+        return max(others, key=lambda delimiter: scores[delimiter])  # the first of several
 
 
 # How much rows look like a table, apart from their columns of numbers.
@@ -180,9 +179,8 @@ def _score(rows: list[list[str]], delimiter: str) -> tuple[float, int, int]:
     if delimiter == SPACES and any(cell.endswith((",", ";")) for row in rows for cell in row):
         return NO_TABLE, 0, 0  # the spaces follow the real delimiters
     if width == 1:
-        is_table = (
-            n_numeric == 1 and share == 1 and len(rows) > 1 and not any(sign in first[0] for sign in DELIMITERS[:4])
-        )
+        has_delimiter = any(sign in first[0] for sign in DELIMITERS if sign != SPACES)
+        is_table = n_numeric == 1 and share == 1 and len(rows) > 1 and not has_delimiter
         return (SINGLE_COLUMN if is_table else NO_TABLE), n_numeric, 0
     fit = _fit(first, columns)
     quality = UNEVEN if fit == UNEVEN else fit if share == 1 else SOME_ROWS + share / 4
