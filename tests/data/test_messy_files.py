@@ -310,6 +310,12 @@ FOUND = {
     "a separator of lines in a name": ("t.csv", "n\u2028m,b\n1,2\n3,4\n", ("n\u2028m", "b"), PLAIN),
     "spaces around a name": ("t.csv", "a , b\n1,2\n3,4\n", ("a", "b"), PLAIN),
     "addresses": ("t.csv", "ip;b\n192.168.100.200;1\n192.168.100.201;2\n", ("b",), [[1], [2]]),
+    "addresses beside thousands": (
+        "t.csv",
+        "ip;b\n192.168.100.200;1.000,5\n192.168.100.201;2.000,5\n",
+        ("b",),
+        [[1000.5], [2000.5]],
+    ),
     "telephones": ("t.csv", "phone,b\n030 123 456,1\n040 123 456,2\n", ("b",), [[1], [2]]),
     "later decimals in JSON": ("t.jsonl", '{"a":1,"b":2}\n' * 99_999 + '{"a":1.5,"b":2}\n', ("a", "b"), None),
 }

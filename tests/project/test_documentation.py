@@ -73,7 +73,11 @@ def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
     plt.close("all")
     assert found.attempted
     assert not found.failed
-    if page in ("docs/scaling.md", "docs/files.md", "docs/recipes.md"):  # whose commands are for files that its code wrote
+    if page in (
+        "docs/scaling.md",
+        "docs/files.md",
+        "docs/recipes.md",
+    ):  # whose commands are for files that its code wrote
         for command, expected in [pair for block in console_blocks(page) for pair in commands(block)]:
             status, out, err = run(*shlex.split(command)[1:])
             check(command, expected, status, out + err)

@@ -96,7 +96,10 @@ def column_type(cells: Any, style: NumberStyle) -> Any:
 
     Whole numbers are read as float64, too: later rows may have decimals.
     """
-    if cells.null_count < len(cells):
+    n_filled = len(cells) - cells.null_count
+    if style.thousands == "." and (text := _as_text(cells)) is not None and _count(text, ADDRESS) == n_filled:
+        return None
+    if n_filled:
         kinds = arrow("lib").float64(), arrow("lib").bool_()
         return next((kind for kind in kinds if can_be(cells, kind, style)), None)
     return None
@@ -217,10 +220,10 @@ class _Counts(NamedTuple):
 
     def has_decimals(self, sign: str) -> bool:
         """Return whether the decimal character of most numbers is certainly this one."""
-        n_certain = {s: self.decimals[s] + sum(n for (_, d), n in self.groups.items() if d == s) for s in ".,"}
-        return (
-            n_certain[","] > 0 and n_certain[","] >= n_certain["."] if sign == "," else n_certain["."] > n_certain[","]
+        commas, points = (
+            self.decimals[s] + sum(n for (_, decimal), n in self.groups.items() if decimal == s) for s in ",."
         )
+        return commas > 0 and commas >= points if sign == "," else points > commas
 
 
 def _count_styles(columns: Mapping[str, Any], delimiter: str) -> dict[str, _Counts]:
