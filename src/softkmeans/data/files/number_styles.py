@@ -114,7 +114,7 @@ def first_text(cells: Any, style: NumberStyle) -> tuple[int, str] | None:
     if first < 0:
         return None
     n_valid = count_valid(cells, arrow("lib").float64(), style)
-    if n_valid > first or _has_mostly_numbers(cells, style):
+    if n_valid < len(cells) and (n_valid > first or _has_mostly_numbers(cells, style)):
         return n_valid + 1, cells[n_valid].as_py().decode(errors="replace")
     return None
 
