@@ -40,6 +40,7 @@ from .persistence.model_file import save as save
 from .persistence.onnx import export_onnx as export_onnx
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
+from .selection import describe_clusters as describe_clusters
 from .selection import select_n_clusters as select_n_clusters
 from .selection import stability as stability
 from .selection.summary import summarize as summarize
