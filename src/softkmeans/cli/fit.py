@@ -31,6 +31,7 @@ from .options import (
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .provenance import strongest_features
 from .row_options import RowOptions, with_row_options
 
 
@@ -130,12 +131,14 @@ def fit(
         raise typer.Exit(exit_status() if interruption else 0)
     if interruption:
         typer.echo(f"interrupted: {interruption}", err=True)
+    rows.record(model, file)
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
 
     def print_results() -> None:
         rows.report(scale)
         sk.selection.summary.print_centers(model, measured)
-        sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
+        figures = sk.selection.summary.figures(model) | strongest_features(model) | _agreement(rows, model)
+        sk.selection.summary.print_figures(figures)
         if not interruption:  # an interrupted fit has not converged, which needs no warning
             print_warnings(context, estimator, measured)
 

@@ -77,7 +77,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.objective_, self.distortion_ = result.objective, result.distortion
         self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
-        self.restarts_ = result.restarts
+        self.restarts_, self._provenance = result.restarts, None  # how an earlier fit was made is obsolete
         if self._assignment_rule().uses_temperature:
             t: Any = result.temperature
             self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
