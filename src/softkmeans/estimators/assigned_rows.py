@@ -78,6 +78,8 @@ class AssignedRows:
         Names of the features: of the columns of X, or of those that the estimator receives if X has columns of text.
     is_transformed : bool
         Whether ``values`` of a block are what the estimator receives, because X has columns of text.
+    received_source : Source
+        The rows that the estimator receives.
     n_rows : int
         Number of rows.
     in_memory : bool
@@ -111,7 +113,7 @@ class AssignedRows:
             self._received: Source | None = None
             if mapped is not self._values:
                 self._transform = mapped.transform  # type: ignore[attr-defined]
-            validate_source(estimator, mapped, reset=False)
+            self.received_source = validate_source(estimator, mapped, reset=False)
         else:
             X = _with_columns(X, feature_names(model))
             self._received = validate_source(estimator, received_rows(model, X), sample_weight, reset=False)
@@ -121,6 +123,8 @@ class AssignedRows:
                 self._values = as_source(X, sample_weight, finite=False)
         if text:
             self.names = transformed_names(model)
+        if self._received is not None:
+            self.received_source = self._received
         self.n_rows, self.in_memory = self._values.n_rows, self._values.in_memory
         self.clustering = estimator._clustering(self._values)
 
