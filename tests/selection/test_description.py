@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from softkmeans import FuzzyCMeans, SoftKMeans, describe_clusters
-from softkmeans.data import as_source, scan
+from softkmeans.data import scan
 from softkmeans.errors import InputError
 from softkmeans.selection.description import effect_of
 

@@ -25,7 +25,9 @@ def info(context: typer.Context, model_file: ModelFile) -> None:
         "scaling": sk.estimators.describe_scaling(model),
         "distance": str(estimator.distance),
     }
-    sk.selection.summary.print_figures(properties | sk.selection.summary.figures(model) | strongest_features(model) | _made(model))
+    sk.selection.summary.print_figures(
+        properties | sk.selection.summary.figures(model) | strongest_features(model) | _made(model)
+    )
     print_warnings(context, estimator)
 
 

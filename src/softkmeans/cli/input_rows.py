@@ -61,6 +61,10 @@ class Rows(ABC):
         """Keep in the model how it was made."""
 
     @abstractmethod
+    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+        """Return the report of a fitted model."""
+
+    @abstractmethod
     def draw(self, model: Any) -> Any:
         """Draw the rows, colored by their memberships, and the centers."""
 
@@ -91,6 +95,12 @@ class TableRows(Rows):
     @override
     def record(self, model: Any, file: Path) -> None:
         record_provenance(model, file, self.table.frame(), self.table.weights)
+
+    @override
+    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+        from .report import make_report
+
+        return make_report(model, self.table.frame(), self.table, file, id_column=id_column)
 
     @override
     def draw(self, model: Any) -> Any:
@@ -130,6 +140,12 @@ class BlockRows(Rows):
     @override
     def record(self, model: Any, file: Path) -> None:
         record_provenance(model, file, self.scan)
+
+    @override
+    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+        from .report import make_report
+
+        return make_report(model, self.scan, None, file)
 
     @override
     def draw(self, model: Any) -> Any:

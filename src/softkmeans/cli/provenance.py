@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["record_provenance", "strongest_features"]
+__all__ = ["hash_data", "record_provenance", "strongest_features"]
 
 import shlex
 import sys
@@ -14,21 +14,27 @@ import softkmeans as sk
 
 def record_provenance(model: Any, data: Path, rows: Any, sample_weight: Any = None) -> None:
     """Keep in a fitted model how it was made; `save` writes it to the file."""
-    from ..data.files.paths import find_files  # imported here to keep --help fast
-    from ..estimators.assigned_rows import AssignedRows
-    from ..estimators.provenance import Provenance, hash_files, installed_versions
+    from ..estimators.assigned_rows import AssignedRows  # imported here to keep --help fast
+    from ..estimators.provenance import Provenance, installed_versions
     from ..selection.description import Description, strongest
 
     assigned = AssignedRows(model, rows, sample_weight)
-    files = [data] if data.is_file() else [file.path for file in find_files(data) or ()]
     sk.estimators.split_pipeline(model)[1]._provenance = Provenance(
         command=shlex.join(["softkmeans", *sys.argv[1:]])[:20_000],
         versions=installed_versions(),
         data=data.name,
-        data_hash=hash_files(files),
+        data_hash=hash_data(data),
         n_rows=assigned.n_rows,
         strongest=strongest(Description.of(assigned)),
     )
+
+
+def hash_data(data: Path) -> str:
+    """Return the SHA-256 of a file, or of the files of a folder or pattern."""
+    from ..data.files.paths import find_files  # imported here to keep --help fast
+    from ..estimators.provenance import hash_files
+
+    return hash_files([data] if data.is_file() else [file.path for file in find_files(data) or ()])
 
 
 def strongest_features(model: Any) -> dict[str, str]:

@@ -13,13 +13,16 @@ from ..errors import InputError
 from .row_options import RowOptions
 
 
-def read_for(model: Any, file: Path, options: RowOptions) -> Any:
+def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:
     """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
     from ..data.files.tables import column_names_of  # imported here to keep --help fast
 
     names = sk.estimators.feature_names(model)
     by_name = names if names is not None and column_names_of(file, options.dialect) else None
-    table = sk.data.read_table(file, **options.for_model(file, by_name))
+    arguments = options.for_model(file, by_name)
+    if with_labels:
+        arguments["label_column"] = options.label_column
+    table = sk.data.read_table(file, **arguments)
     _check_n_columns(model, file, table.x.shape[1])
     return table._replace(columns=None if names is None else tuple(names))
 

@@ -219,4 +219,3 @@ def _made(model: Model, extras: Extras) -> dict[str, Any]:
 
 def _text(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
-

@@ -29,6 +29,8 @@ MODULES = (
 )
 STYLES = ("vendor/uPlot.min.css", "page.css")
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)  # on a line of its own
+SPACE = re.compile(r"^ +|\n(?=\n)", re.MULTILINE)  # our modules have no text over several lines
 EXPORT = re.compile(r"^export (?=(?:const|let|function|class|async) )", re.MULTILINE)
 
 
@@ -49,21 +51,22 @@ def page_file(name: str) -> str:
 
 
 def bundle() -> str:
-    """Return our modules as one, without their imports and exports.
+    """Return our modules as one, without their imports, exports, comments and indentation.
 
     Examples
     --------
     >>> "import" in bundle().split()
     False
     """
-    return "\n".join(EXPORT.sub("", IMPORT.sub("", page_file(f"{name}.js"))) for name in MODULES)
+    joined = "\n".join(EXPORT.sub("", IMPORT.sub("", page_file(f"{name}.js"))) for name in MODULES)
+    return SPACE.sub("", COMMENT.sub("", joined))
 
 
 def build_page(content: dict[str, Any]) -> str:
     """Return the HTML of a report.
 
     The policy of the page allows its own scripts and styles, by their hashes, and nothing else: no other script, no
-    style, no image, no connection. Texts of the data are JSON in a block that is no script; the page shows them as text.
+    style, no image, no connection. Texts of the data are JSON in a block that is no script, and shown as text.
 
     Parameters
     ----------

@@ -79,5 +79,5 @@ export function emPass(content, data, x, centers, value, n) {
     if (isCosine(content)) normalize(mean);
     return mean;
   });
-  return { centers: after, objective: sums.F, E: sums.E };
+  return { centers: after, objective: sums.objective };
 }

@@ -46,7 +46,7 @@ function assignSoftmax(content, data, distances, rule, out) {
     }
     const w = weights ? weights[i] : 1;
     total += w;
-    free += w * (d - value * (peak + Math.log(sum)));
+    free += w * value * (d * beta[0] - peak - Math.log(sum));
     for (let c = 0; c < k; c++) {
       const r = logits[c] / sum;
       out[at + c] = r;
@@ -57,7 +57,8 @@ function assignSoftmax(content, data, distances, rule, out) {
       }
     }
   }
-  return { sizes, total, F: rule.hasOneT ? free : NaN, E: distortion, H: entropy };
+  // The objective of EM; with one temperature for all clusters it is F.
+  return { sizes, total, objective: free, F: rule.hasOneT ? free : NaN, E: distortion, H: entropy };
 }
 
 function assignFuzzy(content, data, distances, rule, out) {
@@ -88,7 +89,7 @@ function assignFuzzy(content, data, distances, rule, out) {
       }
     }
   }
-  return { sizes, total, F: objective, E: distortion, H: entropy };
+  return { sizes, total, objective, F: NaN, E: distortion, H: entropy };
 }
 
 // Return the memberships of one row of squared distances, for contours.
