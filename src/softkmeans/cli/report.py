@@ -73,7 +73,7 @@ def make_report(
     """Return the report of a model and the rows of a file, with their labels and names if they are in memory."""
     from ..reports import Extras, Report, collect  # imported here to keep --help fast
 
-    carried = getattr(table, "carried", None)
+    carried: Any = getattr(table, "carried", None)
     has_ids = carried is not None and id_column in carried.column_names
     extras = Extras(
         title=title or file.name,

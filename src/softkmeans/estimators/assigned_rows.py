@@ -138,7 +138,7 @@ class AssignedRows:
         if received is None:
             pairs = ((block, self._transform(block) if self._transform else block) for block in values.blocks())
         else:
-            pairs = zip(values.blocks(), received.blocks(), strict=True)
+            pairs = ((block, after) for block, after in zip(values.blocks(), received.blocks(), strict=True))
         width = max(self.n_clusters, len(self.names))
         for block, after in pairs:
             for piece, received_piece in zip(

@@ -56,6 +56,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     callbacks: Any
     checkpoint: Any
     resume: bool
+    _provenance: Any
 
     def _settings(self, *, warm: bool) -> Settings:
         """Return the settings of a fit; with ``warm``, it starts from the fitted model."""
@@ -126,7 +127,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             result, failure = interruption.result, interruption
         except CallbackError as error:
             result, failure = error.result, error.__cause__
-        self._progress: OnlineState | None = None  # the state of earlier partial_fit calls is obsolete
+        self._progress: OnlineState | None = None  # of earlier partial_fit calls
         self._set_fitted_attributes(result, X, source)
         if failure is not None:
             raise failure
@@ -393,8 +394,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         clustering = self._clustering(source)
         if not source.in_memory:
             self.inertia_ = clustering.inertia(source)
-            if hasattr(self, "labels_"):
-                delattr(self, "labels_")  # the labels of an earlier fit
+            self.__dict__.pop("labels_", None)  # those of an earlier fit
             return
         labels, self.inertia_ = clustering.nearest(source)
         self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))

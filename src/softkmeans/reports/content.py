@@ -62,7 +62,7 @@ class Extras(NamedTuple):
     max_rows: int | None = None
 
 
-def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras = Extras()) -> dict[str, Any]:
+def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | None = None) -> dict[str, Any]:
     """Return the content of a report.
 
     Parameters
@@ -73,7 +73,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras = Ex
         The rows. Those that are not in memory are read three times.
     sample_weight : array-like (n,), optional
         Weights of the rows.
-    extras : Extras
+    extras : Extras, optional
         Titles, labels and parts that are not always there.
 
     Raises
@@ -81,6 +81,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras = Ex
     InputError
         If the rows are not those of the model, or the model has more clusters or another rule than a page shows.
     """
+    extras = Extras() if extras is None else extras
     preprocessing, estimator = split_pipeline(model)
     rows = AssignedRows(model, X, sample_weight)
     k = rows.n_clusters
@@ -92,7 +93,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras = Ex
     n_received = len(transformed_names(model))
     bytes_per_row = 2 * len(rows.names) + (2 * n_received if preprocessing is not None else 0) + 4 * k + 16
     shown = shown_rows(rows, overview, n_shown_rows(overview.n_rows, bytes_per_row, extras.max_rows))
-    critical = critical_temperatures(shown, distance.name == "sqeuclidean")
+    critical = critical_temperatures(shown, distance.is_squared)
     weights = np.asarray(vars(estimator).get("cluster_weights_", overview.cluster_weights), dtype=np.float64)
     range_of_slider = slider(rows.clustering, weights, critical)
     description = Description.of(rows)

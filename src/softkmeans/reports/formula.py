@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, Message, Setting
 from ..estimators.fitted_model import Clustering
-from ..model.assignment import Fuzzy, Softmax
+from ..model.assignment import AssignmentRule
 from ..model.logits import make_logits
 from .overview import ShownRows
 
@@ -41,10 +41,10 @@ def formula(clustering: Clustering, temperatures: Array, weights: Array) -> dict
         If the model has an assignment rule that the page does not know.
     """
     rule, unit = clustering.rule, clustering.scaling.unit
-    if isinstance(rule, Fuzzy):
+    if has_fuzzifier(rule):
         noise = -rule.noise_logit * unit if rule.has_noise else None
-        return {"rule": "fuzzy", "fuzzifier": rule.fuzzifier, "noise": noise}
-    if not isinstance(rule, Softmax):
+        return {"rule": "fuzzy", "fuzzifier": fuzzifier_of(rule), "noise": noise}
+    if not rule.is_mixture:
         problem = f"{rule.name!r} is not supported by reports"
         hint = Message("use ", Setting("assignment", "softmax"))
         raise InputError(problem, parameter="assignment", hint=hint)
@@ -69,6 +69,16 @@ def formula(clustering: Clustering, temperatures: Array, weights: Array) -> dict
     }
 
 
+def has_fuzzifier(rule: AssignmentRule) -> bool:
+    """Return whether memberships depend on a fuzzifier, and not on a temperature."""
+    return not rule.uses_temperature and rule.softness == "fuzzifier"
+
+
+def fuzzifier_of(rule: AssignmentRule) -> float:
+    """Return the fuzzifier of a rule that has one."""
+    return float(getattr(rule, rule.softness))
+
+
 def slider(clustering: Clustering, weights: Array, critical: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the range of the slider, and its marks: the fitted value, and critical temperatures in the range.
 
@@ -82,10 +92,11 @@ def slider(clustering: Clustering, weights: Array, critical: list[dict[str, Any]
         What `critical_temperatures` returned.
     """
     rule = clustering.rule
-    if isinstance(rule, Fuzzy):
-        low, high = min(FUZZIFIERS[0], 1 + (rule.fuzzifier - 1) / 4), max(FUZZIFIERS[1], 2 * rule.fuzzifier)
+    if has_fuzzifier(rule):
+        fuzzifier = fuzzifier_of(rule)
+        low, high = min(FUZZIFIERS[0], 1 + (fuzzifier - 1) / 4), max(FUZZIFIERS[1], 2 * fuzzifier)
         values = 1 + np.geomspace(low - 1, high - 1, N_STEPS + 1)
-        return {"values": values.tolist(), "fitted": rule.fuzzifier, "marks": []}
+        return {"values": values.tolist(), "fitted": fuzzifier, "marks": []}
     t = clustering.params.temperature.cpu().double().numpy() * clustering.scaling.unit
     fitted = float(np.average(t, weights=weights)) if weights.sum() > 0 else float(t.mean())
     marks = [mark for mark in critical if mark["value"] > 0 and fitted / 1e4 < mark["value"] < fitted * 1e5]
@@ -111,24 +122,27 @@ def _largest_variance(x: Array, w: Array) -> float:
     if not total > 0:
         return 0.0
     centered = (x - np.average(x, axis=0, weights=w)) * np.sqrt(w / total)[:, None]
-    return float(np.linalg.norm(centered, 2)) ** 2 if min(centered.shape) <= 50 else _power_iteration(centered)
+    if min(centered.shape) <= 50:
+        return float(np.linalg.norm(centered, 2)) ** 2
+    return _power_iteration(centered)
 
 
 def _power_iteration(x: Array, n_steps: int = 200) -> float:
     """Return the square of the largest singular value of a matrix, by power iteration."""
-    v, value = np.random.default_rng(0).normal(size=x.shape[1]), 0.0
+    v: Array = np.random.default_rng(0).normal(size=x.shape[1])
+    size = float(np.linalg.norm(v))
     for _ in range(n_steps):
-        v = x.T @ (x @ (v / max(float(np.linalg.norm(v)), 1e-300)))
-        before, value = value, float(np.linalg.norm(v))
-        if abs(value - before) <= 1e-9 * value:
+        v = x.T @ (x @ (v / max(size, 1e-300)))
+        before, size = size, float(np.linalg.norm(v))
+        if abs(size - before) <= 1e-9 * size:
             break
-    return value
+    return size
 
 
 def principal_axes(x: Array, w: Array) -> tuple[Array, Array, Array]:
     """Return the mean (d,) of rows, the directions (a, d) of the largest variance, and its fractions (a,)."""
     total = float(w.sum()) or 1.0
-    mean = (w @ x) / total
+    mean: Array = (w @ x) / total
     centered = (x - mean) * np.sqrt(w / total)[:, None]
     n_axes = min(N_AXES, *x.shape)
     variance = float((centered**2).sum())
@@ -139,6 +153,5 @@ def principal_axes(x: Array, w: Array) -> tuple[Array, Array, Array]:
     else:
         _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(1)])
-    directions = (directions * signs[:, None])[:n_axes]
-    fractions = sizes[:n_axes] ** 2 / (variance if variance > 0 else math.inf)
-    return mean, directions, fractions
+    fractions: Array = sizes[:n_axes] ** 2 / (variance if variance > 0 else math.inf)
+    return mean, (directions * signs[:, None])[:n_axes], fractions

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Overview", "ShownRows", "overview_of", "shown_rows"]
 
 import math
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,8 @@ class Overview(NamedTuple):
     ambiguous: NDArray[np.int64]
 
 
-class ShownRows(NamedTuple):
+@dataclass(frozen=True)
+class ShownRows:
     """The rows that a report shows, in the order of the data.
 
     Attributes
@@ -74,6 +76,10 @@ class ShownRows(NamedTuple):
     weights: Array
     resp: Array
     distances: Array
+
+    def take(self, which: NDArray[np.int64]) -> ShownRows:
+        """Return some of the rows, by their places here."""
+        return ShownRows(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
 
 def overview_of(rows: AssignedRows, *, metric_power: int) -> Overview:
@@ -113,13 +119,15 @@ def silhouette_widths(distances: Array, own: NDArray[np.int64]) -> Array:
     others[np.arange(len(own)), own] = math.inf
     b = others.min(1)
     larger = np.maximum(a, b)
-    return np.where(larger > 0, (b - a) / np.where(larger > 0, larger, 1.0), 0.0)
+    widths: Array = np.where(larger > 0, (b - a) / np.where(larger > 0, larger, 1.0), 0.0)
+    return widths
 
 
 def _labels(resp: Array) -> NDArray[np.int64]:
     """Return the likeliest cluster (m,) of rows; k for noise."""
-    largest = resp.max(1)
-    return np.where(largest < 1 - resp.sum(1), resp.shape[1], resp.argmax(1))
+    labels: NDArray[np.int64] = resp.argmax(1)
+    labels[resp.max(1) < 1 - resp.sum(1)] = resp.shape[1]
+    return labels
 
 
 def n_shown_rows(n_rows: int, bytes_per_row: int, max_rows: int | None) -> int:
@@ -153,18 +161,18 @@ def shown_rows(rows: AssignedRows, overview: Overview, n_shown: int, seed: int =
             if (before := kept[stratum]) is not None:
                 time, part = np.concatenate([before[0], time]), _joined([before[1], part])
                 best = np.argsort(time, kind="stable")[:size]
-                time, part = time[best], ShownRows(*(values[best] for values in part))
+                time, part = time[best], part.take(best)
             kept[stratum] = (time, part)
     sample = _joined([*always, *(part[1] for part in kept if part is not None)])
-    order = np.argsort(sample.index, kind="stable")
-    return ShownRows(*(values[order] for values in sample))
+    return sample.take(np.argsort(sample.index, kind="stable"))
 
 
 def _quotas(counts: NDArray[np.int64], n_shown: int) -> NDArray[np.int64]:
     """Return how many rows of each stratum are shown: in proportion, but some of each."""
     share = np.floor(counts * (n_shown / counts.sum())).astype(np.int64)
     least = min(MIN_ROWS_OF_CLUSTER, n_shown // max(len(counts), 1))
-    return np.minimum(np.maximum(share, least), counts)
+    quotas: NDArray[np.int64] = np.minimum(np.maximum(share, least), counts)
+    return quotas
 
 
 def _part(block: AssignedBlock, which: NDArray[np.int64]) -> ShownRows:
@@ -179,4 +187,5 @@ def _part(block: AssignedBlock, which: NDArray[np.int64]) -> ShownRows:
 
 
 def _joined(parts: list[ShownRows]) -> ShownRows:
-    return ShownRows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    names = [field.name for field in fields(ShownRows)]
+    return ShownRows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})

@@ -157,7 +157,7 @@ function renderControls() {
   );
   const contours = el("label", {}, el("input", { type: "checkbox", id: "contours", checked: true, onchange: (event) => map.contours(event.target.checked) }), "contours");
   const selecting = el("label", {}, el("input", { type: "checkbox", id: "selecting", onchange: (event) => { state.selecting = event.target.checked; } }), "drag selects");
-  show("map-controls", chooser("axis-x", "→", map.view.x, choose), chooser("axis-y", "↑", map.view.y, choose), button("+", "Zoom in", () => map.zoom(1.4)), button("−", "Zoom out", () => map.zoom(1 / 1.4)), button("All", "Show all rows", map.reset), map.hasContours() ? contours : null, selecting, legend);
+  show("map-controls", chooser("axis-x", "across", map.view.x, choose), chooser("axis-y", "up", map.view.y, choose), button("+", "Zoom in", () => map.zoom(1.4)), button("−", "Zoom out", () => map.zoom(1 / 1.4)), button("All", "Show all rows", map.reset), map.hasContours() ? contours : null, selecting, legend);
   const plane = data.received.length > 2 ? " in the plane through the mean of the rows" : "";
   show("contour-text", map.hasContours() ? `Lines are where the largest membership is 0.5, 0.8 and 0.95${plane}.` : "");
 }

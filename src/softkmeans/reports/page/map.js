@@ -9,7 +9,7 @@ const MARGIN = { left: 52, right: 14, top: 14, bottom: 40 };
 
 // Return the axes that the map can have: principal axes of what is clustered, and features.
 export function listAxes(content, data) {
-  const { axes, received, features, units } = content;
+  const { axes, features, units } = content;
   const d = data.received.length;
   const list = [];
   const of = units ? ` of ${units}` : "";
@@ -21,7 +21,6 @@ export function listAxes(content, data) {
   }
   features.names.slice(0, 300).forEach((name, j) => list.push({ kind: "feature", label: name, column: j }));
   if (features.names.length === 1) list.push({ kind: "jitter", label: "random, to separate the rows" });
-  void received;
   return list;
 }
 
@@ -98,6 +97,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     view.ratio = ratio;
     look = theme();
     lab = palette(data.k, look.isDark);
+    lab.forEach((color, c) => document.documentElement.style.setProperty(`--c${c}`, css(pack(...color))));
     image = base.getContext("2d").createImageData(base.width, base.height);
     pixels = new Uint32Array(image.data.buffer);
     if (isIsometric()) equalize();
@@ -214,7 +214,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     g.strokeStyle = look.soft;
     LEVELS.forEach((level, l) => {
       g.lineWidth = 0.6 + 0.35 * l;
-      g.globalAlpha = 0.75;
+      g.globalAlpha = 0.55;
       g.beginPath();
       for (let j = 0; j < ny - 1; j++) {
         for (let i = 0; i < nx - 1; i++) {
@@ -241,7 +241,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   // Return the largest membership on a grid of the plane, if the plane has distances; on principal axes it goes through
   // the mean of the rows.
   function certaintyGrid() {
-    if (content.distance.name !== "sqeuclidean" || content.formula.noise !== null || data.k < 2) return null;
+    if (!content.distance.is_squared || content.formula.noise !== null || data.k < 2) return null;
     const frame = planeOf();
     if (!frame) return null;
     const { cx, cy, rest, sx, sy } = frame;
@@ -428,14 +428,14 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     draw,
     layout,
     pin,
-    colorOf: (c) => css(pack(...lab[c])),
+    colorOf: (c) => `var(--c${c})`,
     positionOf: (i) => [px[i], py[i]],
     colorOfRow: (i) => css(colors[i]),
     contours: (on) => {
       view.contours = on;
       drawOverlay();
     },
-    hasContours: () => content.distance.name === "sqeuclidean" && content.formula.noise === null && planeOf() !== null,
+    hasContours: () => content.distance.is_squared && content.formula.noise === null && planeOf() !== null,
   };
 }
 
