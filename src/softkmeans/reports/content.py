@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 
 MAX_EM_NUMBERS = 1_200_000  # rows times features on which the page runs EM
 MAX_CLUSTERS = 200
+N_PROBED = 1000  # rows from which the size of the page is estimated
 MAX_TEXT = 10_000  # characters of a text of the data
 
 
@@ -90,8 +91,9 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
         raise InputError(problem, parameter="model", expected=f"at most {MAX_CLUSTERS}", hint="fit fewer clusters")
     distance = as_distance(estimator.distance)
     overview = overview_of(rows, metric_power=2 if distance.is_squared else 1)
-    n_received = len(transformed_names(model))
-    bytes_per_row = 2 * len(rows.names) + (2 * n_received if preprocessing is not None else 0) + 4 * k + 16
+    first = next(rows.blocks())
+    is_stored = _affine(first.values[:N_PROBED], first.received[:N_PROBED]) is None
+    bytes_per_row = 2 * len(rows.names) + 2 * first.received.shape[1] * is_stored + 4 * k + 8
     shown = shown_rows(rows, overview, n_shown_rows(overview.n_rows, bytes_per_row, extras.max_rows))
     critical = critical_temperatures(shown, distance.is_squared)
     weights = np.asarray(vars(estimator).get("cluster_weights_", overview.cluster_weights), dtype=np.float64)

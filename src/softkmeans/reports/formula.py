@@ -129,7 +129,7 @@ def _largest_variance(x: Array, w: Array) -> float:
 
 def _power_iteration(x: Array, n_steps: int = 200) -> float:
     """Return the square of the largest singular value of a matrix, by power iteration."""
-    v: Array = np.random.default_rng(0).normal(size=x.shape[1])
+    v: Array = np.random.default_rng(0).normal(size=(x.shape[1],))
     size = float(np.linalg.norm(v))
     for _ in range(n_steps):
         v = x.T @ (x @ (v / max(size, 1e-300)))

@@ -16,9 +16,9 @@ from .encoding import to_json
 # Our modules in the order of their imports. A page without a server can't import, so they become one script.
 MODULES = (
     "data",
+    "dom",
     "formula",
     "color",
-    "dom",
     "em",
     "map",
     "tables",

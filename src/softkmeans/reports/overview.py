@@ -17,7 +17,7 @@ from ..estimators.assigned_rows import AssignedBlock, AssignedRows
 Array = NDArray[np.float64]
 
 MAX_ROWS = 20_000
-MAX_BYTES = 4_250_000  # of the numbers of the rows; base64 adds a third
+MAX_BYTES = 4_330_000  # of the numbers of the rows; base64 adds a third
 MIN_ROWS = 100
 MIN_ROWS_OF_CLUSTER = 30  # shown of each cluster that has them
 N_AMBIGUOUS = 100  # most ambiguous rows, which are always shown

@@ -1,11 +1,12 @@
 // Colors of clusters, mixed by memberships in OKLab (Ottosson 2020), which is perceptually uniform.
+import { ROOT, times } from "./dom.js";
 
 // Okabe & Ito's colors (2008), which color-blind readers can tell apart, without yellow; then others for more clusters.
 const LIGHT = ["#0072B2", "#E08E00", "#009E73", "#D55E00", "#4AA8E0", "#C0639A", "#555555", "#8A7A00"];
 const DARK = ["#4DA6E8", "#F0AC3C", "#2FC598", "#F07F3C", "#8ACBF5", "#E293C2", "#B0B0B0", "#C9BA3F"];
 
 export function theme() {
-  const style = getComputedStyle(document.documentElement);
+  const style = getComputedStyle(ROOT);
   const read = (name) => style.getPropertyValue(name).trim();
   return { isDark: read("--dark") === "1", ink: read("--ink"), soft: read("--soft"), line: read("--line"), paper: read("--paper") };
 }
@@ -51,7 +52,7 @@ export function css(packed) {
 // Return the colors of k clusters in OKLab; beyond eight, hues a golden angle apart at alternating lightness.
 export function palette(k, isDark) {
   const base = (isDark ? DARK : LIGHT).map(toLab);
-  return Array.from({ length: k }, (_, c) => {
+  return times(k, (c) => {
     if (c < base.length) return base[c];
     const [hue, lightness] = [c * 2.4, (isDark ? 0.66 : 0.5) + 0.09 * (c % 3)];
     return [lightness, 0.13 * Math.cos(hue), 0.13 * Math.sin(hue)];

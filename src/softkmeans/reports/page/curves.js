@@ -1,6 +1,6 @@
 // Curves with uPlot, and histograms and silhouettes in SVG.
 import { theme } from "./color.js";
-import { el, number, svg } from "./dom.js";
+import { el, number, svg, times } from "./dom.js";
 
 const drawn = []; // charts, which are drawn again for another width or theme
 
@@ -60,7 +60,7 @@ export function redrawCurves() {
 export function histogram({ label, bins, outline }) {
   const [width, height, base] = [560, 190, 160];
   const bar = (width - 10) / bins;
-  const rects = Array.from({ length: bins }, (_, i) => svg("rect", { x: 5 + i * bar + 1, width: bar - 2, y: base, height: 0, class: "bar" }));
+  const rects = times(bins, (i) => svg("rect", { x: 5 + i * bar + 1, width: bar - 2, y: base, height: 0, class: "bar" }));
   const most = Math.max(...outline, 1e-12);
   const steps = outline.map((v, i) => `${i ? "L" : "M"}${5 + i * bar},${base - (140 * v) / most}h${bar}`).join("");
   const labels = [0, 0.25, 0.5, 0.75, 1].map((v) => svg("text", { x: 5 + v * (width - 10), y: base + 18, class: "tick", "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle" }, String(v)));

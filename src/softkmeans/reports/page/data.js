@@ -1,6 +1,6 @@
 // The data of the page: numbers in base64, in a block of JSON.
 
-const ARRAYS = { float32: Float32Array, uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, int32: Int32Array };
+const ARRAYS = { float32: Float32Array, uint16: Uint16Array, uint32: Uint32Array };
 const MISSING = 65535;
 
 export function readContent() {

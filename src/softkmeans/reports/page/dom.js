@@ -1,5 +1,6 @@
 // Elements, and numbers as text. Texts become text nodes, never HTML.
 
+export const ROOT = document.documentElement;
 const SVG = "http://www.w3.org/2000/svg";
 
 export function el(name, attributes = {}, ...children) {
@@ -21,6 +22,9 @@ function fill(element, attributes, children) {
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
+
+// Return the values of a function of 0 to n - 1.
+export const times = (n, value) => Array.from({ length: n }, (_, i) => value(i));
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,4 +1,5 @@
 // EM on the rows of the page: memberships, then centers at the weighted means. It never raises F.
+import { times } from "./dom.js";
 import { assign } from "./formula.js";
 
 export const EM_DISTANCES = ["sqeuclidean", "cosine"];
@@ -75,7 +76,7 @@ export function emPass(content, data, x, centers, value, n) {
   }
   const after = centers.map((center, c) => {
     if (!(weight[c] > 0)) return center;
-    const mean = Array.from({ length: d }, (_, j) => moment[c * d + j] / weight[c]);
+    const mean = times(d, (j) => moment[c * d + j] / weight[c]);
     if (isCosine(content)) normalize(mean);
     return mean;
   });

@@ -1,7 +1,7 @@
 // The page: its state, the slider, and what changes with it.
 import { redrawCurves, histogram } from "./curves.js";
 import { prepare, readContent, weightOf } from "./data.js";
-import { byId, count, el, named, number, percent, short, show } from "./dom.js";
+import { byId, count, el, named, number, percent, ROOT, short, show, times } from "./dom.js";
 import { distancesTo, EM_DISTANCES, emPass, emRows, matrix } from "./em.js";
 import { assign, silhouettes, topTwo } from "./formula.js";
 import { createMap } from "./map.js";
@@ -71,13 +71,15 @@ function labelOf(i) {
 // Show a row's memberships and values; the whole if there is none.
 function showRow(i) {
   const title = byId("row-title");
+  byId("row-hint").hidden = i >= 0;
+  byId("selection-hint").hidden = true;
   if (i < 0 || i === undefined) {
     title.replaceChildren("A row");
-    show("row", el("p", { class: "small" }, "Point at a dot, or choose a row in the tables, to see its memberships and values here."));
+    show("row");
     return;
   }
   title.replaceChildren(named(nameOf(i), 60));
-  const order = Array.from({ length: k }, (_, c) => c).sort((a, b) => state.resp[i * k + b] - state.resp[i * k + a]);
+  const order = times(k, (c) => c).sort((a, b) => state.resp[i * k + b] - state.resp[i * k + a]);
   let rest = 1;
   const items = order.slice(0, 8).map((c) => {
     const r = state.resp[i * k + c];
@@ -102,7 +104,7 @@ function membership(name, r, color) {
 
 function ambiguousTable() {
   const d = content.features.names.length;
-  const effect = (j) => Math.max(...Array.from({ length: k }, (_, c) => Math.abs(data.description.effect_size[c * d + j])));
+  const effect = (j) => Math.max(...times(k, (c) => Math.abs(data.description.effect_size[c * d + j])));
   const best = content.features.names.map((_, j) => j).sort((a, b) => effect(b) - effect(a)).slice(0, 4);
   const columns = [
     { title: content.rows.ids ? "name" : "row", isText: Boolean(content.rows.ids), value: (i) => (content.rows.ids ? nameOf(i) : rowNumber(i)), content: (i) => (content.rows.ids ? named(nameOf(i), 40) : number(rowNumber(i))) },
@@ -129,13 +131,15 @@ function select(rows) {
   state.selected = rows.length ? rows : null;
   updateTable();
   if (!rows.length) return;
-  const means = Array.from({ length: k }, (_, c) => rows.reduce((sum, i) => sum + state.resp[i * k + c], 0) / rows.length);
+  const means = times(k, (c) => rows.reduce((sum, i) => sum + state.resp[i * k + c], 0) / rows.length);
   byId("row-title").replaceChildren(`${count(rows.length, "selected row")}`);
-  show("row", el("p", { class: "small" }, "Mean memberships of the rows; they are listed under “Which rows are doubtful”."), el("ul", { class: "memberships" }, means.map((r, c) => membership(`Cluster ${c}`, r, map.colorOf(c)))), el("button", { type: "button", onclick: () => { select([]); showRow(state.pinned); } }, "Clear the selection"));
+  byId("row-hint").hidden = true;
+  byId("selection-hint").hidden = false;
+  show("row", el("ul", { class: "memberships" }, means.map((r, c) => membership(`Cluster ${c}`, r, map.colorOf(c)))), el("button", { type: "button", onclick: () => { select([]); showRow(state.pinned); } }, "Clear the selection"));
 }
 
 function updateTable() {
-  const all = state.selected ?? Array.from({ length: n }, (_, i) => i);
+  const all = state.selected ?? times(n, (i) => i);
   const rows = [...all].sort((a, b) => state.margin[a] - state.margin[b]).slice(0, N_AMBIGUOUS);
   const which = state.selected ? `Of the ${count(state.selected.length, "selected row")}, these` : "These";
   show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} have the smallest difference of their two largest memberships at the temperature of the slider, so they could as well belong to the second cluster.`.replace("temperature", isFuzzy ? "fuzzifier" : "temperature") : "");
@@ -203,19 +207,19 @@ function renderSlider() {
   if (whole) marks.push(mark(whole.value, "one cluster splits", whole.value / content.slider.fitted < 4 ? "low" : ""));
   if (clusters.length) marks.push(mark(clusters[0].value, `cluster ${clusters[0].cluster} splits`, "low"));
   show("marks", marks);
-  show("slider-text", sliderText(whole, clusters));
+  byId("fuzzy-text").hidden = !isFuzzy;
+  byId("soft-text").hidden = isFuzzy;
+  if (whole) show("critical-text", criticalText(whole, clusters));
   if (!EM_DISTANCES.includes(content.distance.name)) {
     byId("em").disabled = true;
     show("em-text", `EM in the page knows squared Euclidean and cosine distances, not ${content.distance.name}.`);
   }
 }
 
-function sliderText(whole, clusters) {
-  if (isFuzzy) return "The fuzzifier says how soft memberships are: near 1, each row belongs to one cluster; the larger, the more rows are shared. Centers stay where they are until EM moves them.";
-  const soft = "The temperature says how soft memberships are. Low: each row belongs to the nearest center. High: rows are shared by all clusters. Centers stay where they are until EM moves them.";
-  const range = clusters.length > 1 ? `between T = ${number(clusters.at(-1).value, 3)} and ${number(clusters[0].value, 3)}` : clusters.length ? `at T = ${number(clusters[0].value, 3)}` : "";
-  const critical = whole ? ` Above the critical temperature ${number(whole.value, 3)}, EM moves all centers to one place; the clusters found here would split further ${range}, if they had more centers.` : "";
-  return soft + critical;
+function criticalText(whole, clusters) {
+  const [high, low] = [clusters[0], clusters.at(-1)].map((mark) => mark && number(mark.value, 3));
+  const range = high ? ` The clusters found here would split further between T = ${low} and ${high}, if they had more centers.` : "";
+  return `Above the critical temperature ${number(whole.value, 3)}, EM moves all centers to one place.${range}`;
 }
 
 // Update at most once a frame.
@@ -302,11 +306,11 @@ function redraw() {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 window.addEventListener("beforeprint", () => {
-  document.documentElement.dataset.print = "";
+  ROOT.dataset.print = "";
   redraw();
 });
 window.addEventListener("afterprint", () => {
-  delete document.documentElement.dataset.print;
+  delete ROOT.dataset.print;
   redraw();
 });
 window.addEventListener("resize", redrawCurves);
@@ -326,4 +330,4 @@ window.softkmeansReport = {
   positionOf: map.positionOf,
   colorOf: map.colorOfRow,
 };
-document.documentElement.dataset.ready = "";
+ROOT.dataset.ready = "";

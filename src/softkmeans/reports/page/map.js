@@ -1,6 +1,6 @@
 // The map: rows on a plane, colored by their memberships, with centers and contours of certainty.
 import { css, mix, pack, palette, theme } from "./color.js";
-import { el, number } from "./dom.js";
+import { number, ROOT } from "./dom.js";
 import { assignOne, coefficients } from "./formula.js";
 
 const LEVELS = [0.5, 0.8, 0.95]; // of the largest membership, where contours are drawn
@@ -53,16 +53,7 @@ function centerPositions(content, axis, centers) {
 }
 
 export function createMap({ content, data, state, root, onHover, onSelect }) {
-  const base = el("canvas", { "aria-hidden": "true" });
-  const canvas = el("canvas", {
-    id: "map-canvas",
-    tabindex: "0",
-    role: "application",
-    "aria-roledescription": "map of rows",
-    "aria-label": "Map of the rows. Arrow keys move from row to row, plus and minus zoom, 0 shows all, Enter keeps a row.",
-    "aria-describedby": "map-help",
-  });
-  root.replaceChildren(base, canvas);
+  const [base, canvas] = root.children; // the rows, and what lies over them
   const axes = listAxes(content, data);
   const view = { x: 0, y: axes.length > 1 ? 1 : 0, low: [0, 0], high: [1, 1], scale: 1, size: [0, 0], contours: true };
   const order = shuffled(data.n);
@@ -94,10 +85,11 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
       [c.width, c.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     }
     view.size = [width, height];
+    [view.w, view.h] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
     view.ratio = ratio;
     look = theme();
     lab = palette(data.k, look.isDark);
-    lab.forEach((color, c) => document.documentElement.style.setProperty(`--c${c}`, css(pack(...color))));
+    lab.forEach((color, c) => ROOT.style.setProperty(`--c${c}`, css(pack(...color))));
     image = base.getContext("2d").createImageData(base.width, base.height);
     pixels = new Uint32Array(image.data.buffer);
     if (isIsometric()) equalize();
@@ -106,18 +98,17 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   }
 
   function equalize() {
-    const [w, h] = [view.size[0] - MARGIN.left - MARGIN.right, view.size[1] - MARGIN.top - MARGIN.bottom];
-    const unit = Math.max((view.high[0] - view.low[0]) / w, (view.high[1] - view.low[1]) / h);
-    [w, h].forEach((length, a) => {
+    const unit = Math.max((view.high[0] - view.low[0]) / view.w, (view.high[1] - view.low[1]) / view.h);
+    [view.w, view.h].forEach((length, a) => {
       const middle = (view.low[a] + view.high[a]) / 2;
       [view.low[a], view.high[a]] = [middle - (unit * length) / 2, middle + (unit * length) / 2];
     });
   }
 
-  const toX = (v) => MARGIN.left + ((v - view.low[0]) / (view.high[0] - view.low[0])) * (view.size[0] - MARGIN.left - MARGIN.right);
-  const toY = (v) => view.size[1] - MARGIN.bottom - ((v - view.low[1]) / (view.high[1] - view.low[1])) * (view.size[1] - MARGIN.top - MARGIN.bottom);
-  const fromX = (p) => view.low[0] + ((p - MARGIN.left) / (view.size[0] - MARGIN.left - MARGIN.right)) * (view.high[0] - view.low[0]);
-  const fromY = (p) => view.low[1] + ((view.size[1] - MARGIN.bottom - p) / (view.size[1] - MARGIN.top - MARGIN.bottom)) * (view.high[1] - view.low[1]);
+  const toX = (v) => MARGIN.left + ((v - view.low[0]) / (view.high[0] - view.low[0])) * view.w;
+  const toY = (v) => view.size[1] - MARGIN.bottom - ((v - view.low[1]) / (view.high[1] - view.low[1])) * view.h;
+  const fromX = (p) => view.low[0] + ((p - MARGIN.left) / view.w) * (view.high[0] - view.low[0]);
+  const fromY = (p) => view.low[1] + ((view.size[1] - MARGIN.bottom - p) / view.h) * (view.high[1] - view.low[1]);
 
   function project() {
     for (let i = 0; i < data.n; i++) {
@@ -208,18 +199,17 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   function drawContours(g) {
     const grid = certaintyGrid();
     if (!grid) return;
-    const [nx, ny] = [GRID, GRID];
-    const [left, top] = [MARGIN.left, MARGIN.top];
-    const [dx, dy] = [(view.size[0] - left - MARGIN.right) / (nx - 1), (view.size[1] - top - MARGIN.bottom) / (ny - 1)];
+    const { left, top } = MARGIN;
+    const [dx, dy] = [view.w / (GRID - 1), view.h / (GRID - 1)];
     g.strokeStyle = look.soft;
     LEVELS.forEach((level, l) => {
       g.lineWidth = 0.6 + 0.35 * l;
       g.globalAlpha = 0.55;
       g.beginPath();
-      for (let j = 0; j < ny - 1; j++) {
-        for (let i = 0; i < nx - 1; i++) {
-          const at = j * nx + i;
-          const v = [grid[at], grid[at + 1], grid[at + nx + 1], grid[at + nx]];
+      for (let j = 0; j < GRID - 1; j++) {
+        for (let i = 0; i < GRID - 1; i++) {
+          const at = j * GRID + i;
+          const v = [grid[at], grid[at + 1], grid[at + GRID + 1], grid[at + GRID]];
           const crossed = [];
           for (let e = 0; e < 4; e++) {
             const [a, b] = [v[e], v[(e + 1) % 4]];
@@ -241,16 +231,15 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   // Return the largest membership on a grid of the plane, if the plane has distances; on principal axes it goes through
   // the mean of the rows.
   function certaintyGrid() {
-    if (!content.distance.is_squared || content.formula.noise !== null || data.k < 2) return null;
     const frame = planeOf();
     if (!frame) return null;
     const { cx, cy, rest, sx, sy } = frame;
     const rule = coefficients(content, state.value);
     const [grid, d, r] = [new Float32Array(GRID * GRID), new Float64Array(data.k), new Float64Array(data.k)];
     for (let j = 0; j < GRID; j++) {
-      const y = sy(fromY(MARGIN.top + (j / (GRID - 1)) * (view.size[1] - MARGIN.top - MARGIN.bottom)));
+      const y = sy(fromY(MARGIN.top + (j / (GRID - 1)) * view.h));
       for (let i = 0; i < GRID; i++) {
-        const x = sx(fromX(MARGIN.left + (i / (GRID - 1)) * (view.size[0] - MARGIN.left - MARGIN.right)));
+        const x = sx(fromX(MARGIN.left + (i / (GRID - 1)) * view.w));
         for (let c = 0; c < data.k; c++) d[c] = (x - cx[c]) ** 2 + (y - cy[c]) ** 2 + rest[c];
         assignOne(rule, d, r);
         let largest = 0;
@@ -262,6 +251,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   }
 
   function planeOf() {
+    if (!content.distance.is_squared || content.formula.noise !== null || data.k < 2) return null;
     const [x, y] = [axes[view.x], axes[view.y]];
     const { slope, offset } = content.received;
     const same = (v) => v;
@@ -356,7 +346,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     drag.moved ||= Math.hypot(at[0] - drag.from[0], at[1] - drag.from[1]) > 4;
     if (!drag.box && drag.moved) {
       [0, 1].forEach((a) => {
-        const length = a ? -(view.size[1] - MARGIN.top - MARGIN.bottom) : view.size[0] - MARGIN.left - MARGIN.right;
+        const length = a ? -view.h : view.w;
         const step = ((at[a] - drag.last[a]) / length) * (view.high[a] - view.low[a]);
         [view.low[a], view.high[a]] = [view.low[a] - step, view.high[a] - step];
       });
@@ -435,7 +425,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
       view.contours = on;
       drawOverlay();
     },
-    hasContours: () => content.distance.is_squared && content.formula.noise === null && planeOf() !== null,
+    hasContours: () => planeOf() !== null,
   };
 }
 

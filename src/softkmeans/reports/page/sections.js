@@ -1,6 +1,6 @@
 // The parts of the page that do not change with the slider.
 import { curve, silhouettePlot } from "./curves.js";
-import { byId, count, el, named, number, percent, short, show } from "./dom.js";
+import { byId, count, el, named, number, percent, short, show, times } from "./dom.js";
 import { scrollable, sortableTable } from "./tables.js";
 import { annealingTree } from "./tree.js";
 
@@ -21,7 +21,7 @@ const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.t
 export function renderClusters(content, data, map) {
   const { overview, strongest, n_clusters: k } = content;
   const largest = Math.max(1, ...strongest.flat().map((f) => Math.min(Math.abs(f.effect_size ?? 10), 10)));
-  const cards = Array.from({ length: k }, (_, c) => {
+  const cards = times(k, (c) => {
     const items = strongest[c].map((f) => {
       const effect = f.effect_size ?? 10;
       const part = (50 * Math.min(Math.abs(effect), largest)) / largest;
@@ -39,7 +39,7 @@ export function renderClusters(content, data, map) {
   const { names } = content.features;
   const d = names.length;
   const at = (part, c, j) => data.description[part][c * d + j];
-  const strength = (j) => Math.max(...Array.from({ length: k }, (_, c) => Math.abs(at("effect_size", c, j))));
+  const strength = (j) => Math.max(...times(k, (c) => Math.abs(at("effect_size", c, j))));
   const columns = [
     { title: "feature", isText: true, value: (j) => names[j], content: (j) => named(names[j], 40) },
     { title: "largest |d|", value: strength },
@@ -58,7 +58,7 @@ export function renderSilhouettes(content, data, widths, first, map) {
     byId("silhouette-section").hidden = true;
     return;
   }
-  const clusters = Array.from({ length: data.k }, (_, c) => ({ cluster: c, widths: [] }));
+  const clusters = times(data.k, (c) => ({ cluster: c, widths: [] }));
   for (let i = 0; i < data.n; i++) clusters[first[i]].widths.push(widths[i]);
   clusters.forEach((c) => c.widths.sort((a, b) => b - a));
   const { silhouette } = content.overview;
@@ -70,7 +70,7 @@ export function renderSilhouettes(content, data, widths, first, map) {
 export function renderTraining(content) {
   const { training } = content;
   if (!training) {
-    show("training", el("p", { class: "explain" }, "The model has no record of its training."));
+    byId("no-training").hidden = false;
     return;
   }
   const notes = { loss: "what the fit lowers", "free energy F": "", "distortion E": "distance to the centers", "entropy H": "spread over clusters", "temperature T": "how soft" };
@@ -106,7 +106,8 @@ export function renderSelection(content) {
 
 export function renderAgainst(content) {
   const list = content.warnings.map((text) => el("p", { class: "note" }, sentence(text)));
-  show("against", list.length ? list : el("p", { class: "explain" }, "Nothing was found: centers are distinct, memberships are not hard by accident, restarts agree, and the fit converged. That clusters exist does not follow; compare with other numbers of clusters, and with what you know of the data."));
+  show("against", list);
+  byId("nothing-against").hidden = list.length > 0;
 }
 
 export function renderMade(content) {

@@ -1,5 +1,5 @@
 // The annealing tree: how clusters split as the temperature falls.
-import { number, svg } from "./dom.js";
+import { number, svg, times } from "./dom.js";
 
 // Return the tree as a picture: temperature from left (high) to right, a line for each cluster.
 export function annealingTree({ path, fitted, label }) {
@@ -58,7 +58,7 @@ function placeLeaves(levels, places, n) {
     }
     return line;
   };
-  const lines = Array.from({ length: n }, (_, c) => ({ c, line: ancestry(c) }));
+  const lines = times(n, (c) => ({ c, line: ancestry(c) }));
   lines.sort((a, b) => {
     for (let l = 0; l < a.line.length; l++) if (a.line[l] !== b.line[l]) return a.line[l] - b.line[l];
     return 0;
