@@ -16,6 +16,7 @@ from ..registries import CRITERIA
 from ..selection import select_n_clusters
 
 MAX_PATH_CLUSTERS = 16
+MARGIN_OF_PATH = 3  # the tree ends at the last event or at the fitted temperature, divided by this
 MAX_K = 10
 MAX_SELECTION_ROWS = 5_000  # larger data is sampled, as every number of clusters takes several fits
 
@@ -34,11 +35,13 @@ def path_content(source: Source, estimator: Any, distance: Distance) -> dict[str
     """
     limit = min(MAX_PATH_CLUSTERS, max(2 * len(estimator.cluster_centers_), 4))
     path = annealing_path(source, distance=distance, max_clusters=limit)
+    last = min([t.temperature for t in path.transitions] + [float(np.mean(vars(estimator).get("temperature_", np.inf)))])
+    levels = [level for level in path.levels if level.temperature >= last / MARGIN_OF_PATH]
     return {
         "critical": path.critical_temperature,
         "levels": [
             {"temperature": level.temperature, "parents": level.parents.tolist(), "weights": level.weights.tolist()}
-            for level in path.levels
+            for level in levels
         ],
         "transitions": [
             {"temperature": change.temperature, "level": change.level, "kind": change.kind}

@@ -185,9 +185,6 @@ function renderSlider() {
   show("slider-label", isFuzzy ? "Fuzzifier m" : isMean ? "Temperature T, mean of the clusters" : "Temperature T");
   slider.value = toStep(state.value);
   slider.addEventListener("input", () => schedule(fromStep(Number(slider.value))));
-  slider.addEventListener("keydown", (event) => {
-    if (event.key === "Home" || event.key === "f") setValue(content.slider.fitted);
-  });
   byId("reset").addEventListener("click", () => {
     Object.assign(state, { distances: data.fitted, centers: data.fitted.centers });
     setValue(content.slider.fitted);

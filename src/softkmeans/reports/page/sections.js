@@ -29,7 +29,7 @@ export function renderClusters(content, data, map) {
       bar.style.left = effect < 0 ? `${50 - part}%` : "50%";
       return el("li", {}, named(f.feature, 60), ` ${number(f.mean)}, all others ${number(f.rest_mean)} (d ${effect > 0 ? "+" : ""}${number(f.effect_size, 2)})`, el("span", { class: "effect", "aria-hidden": "true" }, bar));
     });
-    const rows = `${number(overview.sizes[c], 4)} rows, ${percent(overview.sizes[c] / (content.weight || 1))}`;
+    const rows = `${number(overview.sizes[c], 3)} rows, ${percent(overview.sizes[c] / (content.weight || 1))}`;
     const list = items.length ? el("ul", {}, items) : el("p", { class: "small" }, k > 1 ? "No feature differs from that of all others." : "There are no others to compare with.");
     const card = el("article", { class: "card" }, el("h3", {}, `Cluster ${c}`, el("span", {}, rows)), list);
     card.style.setProperty("--c", map.colorOf(c));
@@ -73,8 +73,7 @@ export function renderTraining(content) {
     byId("no-training").hidden = false;
     return;
   }
-  const notes = { loss: "what the fit lowers", "free energy F": "", "distortion E": "distance to the centers", "entropy H": "spread over clusters", "temperature T": "how soft" };
-  show("training", Object.entries(training.curves).map(([title, y]) => curve({ title, note: notes[title], xLabel: "pass", x: training.passes, y })));
+  show("training", Object.entries(training.curves).map(([title, y]) => curve({ title, xLabel: "pass", x: training.passes, y })));
 }
 
 export function renderPath(content) {

@@ -3,14 +3,14 @@ import { number, svg, times } from "./dom.js";
 
 // Return the tree as a picture: temperature from left (high) to right, a line for each cluster.
 export function annealingTree({ path, fitted, label }) {
-  const [width, height, left, right, bottom] = [760, 340, 14, 14, 34];
+  const [width, height, left, right, bottom] = [760, 350, 14, 14, 46];
   const { levels } = path;
   const n = levels.at(-1).weights.length;
   const places = levels.map((level) => new Array(level.weights.length).fill(0));
   placeLeaves(levels, places, n);
   const [hot, cold] = [Math.log(levels[0].temperature), Math.log(levels.at(-1).temperature)];
   const toX = (t) => left + ((hot - Math.log(t)) / (hot - cold || 1)) * (width - left - right);
-  const toY = (p) => 14 + p * (height - bottom - 28);
+  const toY = (p) => 12 + p * (height - bottom - 26);
   const lines = [];
   levels.forEach((level, l) => {
     if (!l) return;
@@ -36,8 +36,8 @@ export function annealingTree({ path, fitted, label }) {
     const at = toX(t);
     const anchor = at > width - 80 ? "end" : "start";
     return [
-      svg("line", { x1: at, x2: at, y1: 4, y2: height - bottom, class: "mark" }),
-      svg("text", { x: at + (anchor === "end" ? -4 : 4), y: height - bottom - 4, class: "tick", "text-anchor": anchor }, `${name} T ${number(t, 3)}`),
+      svg("line", { x1: at, x2: at, y1: 4, y2: height - bottom + 2, class: "mark" }),
+      svg("text", { x: at + (anchor === "end" ? -4 : 4), y: height - bottom + 13, class: "tick", "text-anchor": anchor }, `${name} T ${number(t, 3)}`),
     ];
   });
   const ends = [
