@@ -129,6 +129,7 @@ def test_names_of_modules_do_not_clash():
             assert {name.strip() for name in imported.split(",")} <= set(exported)
     assert len(top) == len(set(top))
     assert set(top) <= set(names)
+    assert not re.search(r"`[^`]*\$\{[^}`]*`", bundle())  # a template in a template, which would lose spaces
     assert "innerHTML" not in bundle()
     assert "eval" not in bundle()
 

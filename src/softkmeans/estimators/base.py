@@ -33,10 +33,11 @@ from ..fitting.results import Result
 from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
 from .fitted_model import Clustering, warm_temperature
+from .notebook import NotebookMixin
 from .validation import check_warm_start, is_lazy, validate_collection, validate_source
 
 
-class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of estimators that fit cluster centers and compute the memberships of rows.
 
     Subclasses define ``__init__``, with parameters that are fields of `Settings` and `RunOptions`, and
@@ -56,7 +57,6 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
     callbacks: Any
     checkpoint: Any
     resume: bool
-    _provenance: Any
 
     def _settings(self, *, warm: bool) -> Settings:
         """Return the settings of a fit; with ``warm``, it starts from the fitted model."""

@@ -30,7 +30,11 @@ MODULES = (
 STYLES = ("vendor/uPlot.min.css", "page.css")
 IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)  # on a line of its own
-SPACE = re.compile(r"^ +|\n(?=\n)", re.MULTILINE)  # our modules have no text over several lines
+INDENTATION = re.compile(r"^ +|\n(?=\n)", re.MULTILINE)  # our modules have no text over several lines
+# Spaces beside punctuation, and texts, whose spaces stay. A template has no template in it.
+SPACE_OR_TEXT = re.compile(
+    r"""("(?:\\.|[^"\\])*"|`[^`]*`)| ?((?:=>|===|!==|&&|\|\||\?\?|[<>]=|[,;:?=<>{}()\[\]])+) ?"""
+)
 EXPORT = re.compile(r"^export (?=(?:const|let|function|class|async) )", re.MULTILINE)
 
 
@@ -51,7 +55,7 @@ def page_file(name: str) -> str:
 
 
 def bundle() -> str:
-    """Return our modules as one, without their imports, exports, comments and indentation.
+    """Return our modules as one, without their imports, exports, comments and most spaces.
 
     Examples
     --------
@@ -59,7 +63,8 @@ def bundle() -> str:
     False
     """
     joined = "\n".join(EXPORT.sub("", IMPORT.sub("", page_file(f"{name}.js"))) for name in MODULES)
-    return SPACE.sub("", COMMENT.sub("", joined))
+    lines = INDENTATION.sub("", COMMENT.sub("", joined))
+    return SPACE_OR_TEXT.sub(lambda found: found[1] or found[2], lines)
 
 
 def build_page(content: dict[str, Any]) -> str:

@@ -35,7 +35,9 @@ def path_content(source: Source, estimator: Any, distance: Distance) -> dict[str
     """
     limit = min(MAX_PATH_CLUSTERS, max(2 * len(estimator.cluster_centers_), 4))
     path = annealing_path(source, distance=distance, max_clusters=limit)
-    last = min([t.temperature for t in path.transitions] + [float(np.mean(vars(estimator).get("temperature_", np.inf)))])
+    last = min(
+        [t.temperature for t in path.transitions] + [float(np.mean(vars(estimator).get("temperature_", np.inf)))]
+    )
     levels = [level for level in path.levels if level.temperature >= last / MARGIN_OF_PATH]
     return {
         "critical": path.critical_temperature,

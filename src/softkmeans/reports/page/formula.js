@@ -24,7 +24,7 @@ function assignSoftmax(content, data, distances, rule, out) {
   const { nearest, excess } = distances;
   const { b, beta, value } = rule;
   const { noise, noise_b: noiseB } = content.formula;
-  const logits = new Float64Array(k);
+  const weight = new Float64Array(k);
   const sizes = new Float64Array(k);
   let [free, distortion, entropy, total] = [0, 0, 0, 0];
   for (let i = 0, at = 0; i < n; i++, at += k) {
@@ -32,23 +32,23 @@ function assignSoftmax(content, data, distances, rule, out) {
     let peak = -Infinity;
     for (let c = 0; c < k; c++) {
       const logit = b[c] - excess[at + c] * beta[c] - d * (beta[c] - beta[0]);
-      logits[c] = logit;
+      weight[c] = logit;
       if (logit > peak) peak = logit;
     }
     const outside = noise === null ? -Infinity : noiseB - (noise - d) * beta[0];
     if (outside > peak) peak = outside;
     let sum = noise === null ? 0 : Math.exp(outside - peak);
     for (let c = 0; c < k; c++) {
-      const gap = logits[c] - peak;
+      const gap = weight[c] - peak;
       const r = gap > -40 ? Math.exp(gap) : 0;
-      logits[c] = r;
+      weight[c] = r;
       sum += r;
     }
     const w = weights ? weights[i] : 1;
     total += w;
     free += w * value * (d * beta[0] - peak - Math.log(sum));
     for (let c = 0; c < k; c++) {
-      const r = logits[c] / sum;
+      const r = weight[c] / sum;
       out[at + c] = r;
       if (r > 0) {
         sizes[c] += w * r;
@@ -92,17 +92,11 @@ function assignFuzzy(content, data, distances, rule, out) {
   return { sizes, total, objective, F: NaN, E: distortion, H: entropy };
 }
 
-// Return the memberships of one row of squared distances, for contours.
-export function assignOne(rule, distances, out) {
-  const k = distances.length;
-  let [peak, sum] = [-Infinity, 0];
-  for (let c = 0; c < k; c++) {
+// Compute the logits of one row of distances.
+export function logits(rule, distances, out) {
+  for (let c = 0; c < distances.length; c++) {
     out[c] = rule.fuzzy ? -rule.power * Math.log(Math.max(distances[c], 1e-300)) : rule.b[c] - distances[c] * rule.beta[c];
-    if (out[c] > peak) peak = out[c];
   }
-  for (let c = 0; c < k; c++) sum += out[c] = Math.exp(out[c] - peak);
-  for (let c = 0; c < k; c++) out[c] /= sum;
-  return out;
 }
 
 // Return for each row its likeliest and second cluster (-1 if none), and the difference of their memberships.

@@ -243,7 +243,8 @@ function update() {
   const { sums } = state;
   map.draw();
   const isFitted = Math.abs(Math.log(state.value / content.slider.fitted)) < 1e-9;
-  const text = `${isFuzzy ? "m" : "T"} = ${number(state.value, 4)}${isFitted ? ", as fitted" : isFuzzy ? "" : `, ${number(state.value / content.slider.fitted, 3)} × fitted`}`;
+  const ratio = isFuzzy ? "" : `, ${number(state.value / content.slider.fitted, 3)} × fitted`;
+  const text = `${isFuzzy ? "m" : "T"} = ${number(state.value, 4)}${isFitted ? ", as fitted" : ratio}`;
   byId("slider-value").textContent = text;
   byId("slider").setAttribute("aria-valuetext", text);
   for (let c = 0; c < k; c++) byId(`size-${c}`).textContent = percent(sums.sizes[c] / (sums.total || 1));
@@ -251,7 +252,7 @@ function update() {
   for (let i = 0; i < n; i++) counts[Math.min(BINS - 1, Math.floor(state.resp[i * k + state.first[i]] * BINS))] += weightOf(data, i);
   bars.set(Array.from(counts));
   const per = (v) => number(v / (sums.total || 1), 4);
-  const figures = [["rows shared by", `${number(Math.exp(sums.H / (sums.total || 1)), 3)} clusters`], ["E per row", per(sums.E)], ["H per row", per(sums.H)]];
+  const figures = [["rows shared by", `${Math.exp(sums.H / (sums.total || 1)).toFixed(2)} clusters`], ["E per row", per(sums.E)], ["H per row", per(sums.H)]];
   if (Number.isFinite(sums.F)) figures.unshift(["F per row", per(sums.F)]);
   show("live", figures.map(([name, v]) => el("div", {}, el("dt", {}, name), el("dd", {}, v))));
   clearTimeout(later);

@@ -1,7 +1,7 @@
 // The map: rows on a plane, colored by their memberships, with centers and contours of certainty.
 import { css, mix, pack, palette, theme } from "./color.js";
-import { number, ROOT } from "./dom.js";
-import { assignOne, coefficients } from "./formula.js";
+import { number, ROOT, times } from "./dom.js";
+import { coefficients, logits } from "./formula.js";
 
 const LEVELS = [0.5, 0.8, 0.95]; // of the largest membership, where contours are drawn
 const GRID = 56; // cells of the contours along each side
@@ -197,57 +197,76 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
   }
 
   function drawContours(g) {
-    const grid = certaintyGrid();
-    if (!grid) return;
+    const grids = logOdds();
+    if (!grids) return;
     const { left, top } = MARGIN;
     const [dx, dy] = [view.w / (GRID - 1), view.h / (GRID - 1)];
+    const levels = LEVELS.map((r) => Math.log(r / (1 - r)));
     g.strokeStyle = look.soft;
-    LEVELS.forEach((level, l) => {
-      g.lineWidth = 0.6 + 0.35 * l;
-      g.globalAlpha = 0.55;
-      g.beginPath();
+    g.lineWidth = 1;
+    const paths = levels.map(() => new Path2D());
+    const v = [0, 0, 0, 0];
+    for (const grid of grids) {
       for (let j = 0; j < GRID - 1; j++) {
         for (let i = 0; i < GRID - 1; i++) {
           const at = j * GRID + i;
-          const v = [grid[at], grid[at + 1], grid[at + GRID + 1], grid[at + GRID]];
-          const crossed = [];
-          for (let e = 0; e < 4; e++) {
-            const [a, b] = [v[e], v[(e + 1) % 4]];
-            if (a < level === b < level) continue;
-            const t = (level - a) / (b - a);
-            crossed.push([[t, 0], [1, t], [1 - t, 1], [0, 1 - t]][e]);
-          }
-          for (let s = 0; s + 1 < crossed.length; s += 2) {
-            g.moveTo(left + (i + crossed[s][0]) * dx, top + (j + crossed[s][1]) * dy);
-            g.lineTo(left + (i + crossed[s + 1][0]) * dx, top + (j + crossed[s + 1][1]) * dy);
-          }
+          [v[0], v[1], v[2], v[3]] = [grid[at], grid[at + 1], grid[at + GRID + 1], grid[at + GRID]];
+          const [low, high] = [Math.min(v[0], v[1], v[2], v[3]), Math.max(v[0], v[1], v[2], v[3])];
+          if (high < levels[0] || low > levels.at(-1)) continue;
+          levels.forEach((level, l) => {
+            if (high < level || low >= level) return;
+            const crossed = [];
+            for (let e = 0; e < 4; e++) {
+              const [a, b] = [v[e], v[(e + 1) % 4]];
+              if (a < level === b < level) continue;
+              const t = (level - a) / (b - a);
+              crossed.push([[t, 0], [1, t], [1 - t, 1], [0, 1 - t]][e]);
+            }
+            for (let s = 0; s + 1 < crossed.length; s += 2) {
+              paths[l].moveTo(left + (i + crossed[s][0]) * dx, top + (j + crossed[s][1]) * dy);
+              paths[l].lineTo(left + (i + crossed[s + 1][0]) * dx, top + (j + crossed[s + 1][1]) * dy);
+            }
+          });
         }
       }
-      g.stroke();
+    }
+    paths.forEach((path, l) => {
+      g.globalAlpha = 0.35 + 0.2 * l;
+      g.stroke(path);
     });
     g.globalAlpha = 1;
   }
 
-  // Return the largest membership on a grid of the plane, if the plane has distances; on principal axes it goes through
-  // the mean of the rows.
-  function certaintyGrid() {
+  // Return the log-odds of each cluster on a grid of the plane, if the plane has distances; on principal axes it goes
+  // through the mean of the rows. Log-odds are smooth where memberships jump, so lines between grid points are exact.
+  function logOdds() {
     const frame = planeOf();
     if (!frame) return null;
     const { cx, cy, rest, sx, sy } = frame;
     const rule = coefficients(content, state.value);
-    const [grid, d, r] = [new Float32Array(GRID * GRID), new Float64Array(data.k), new Float64Array(data.k)];
+    const grids = times(data.k, () => new Float32Array(GRID * GRID));
+    const [d, r] = [new Float64Array(data.k), new Float64Array(data.k)];
     for (let j = 0; j < GRID; j++) {
       const y = sy(fromY(MARGIN.top + (j / (GRID - 1)) * view.h));
       for (let i = 0; i < GRID; i++) {
         const x = sx(fromX(MARGIN.left + (i / (GRID - 1)) * view.w));
         for (let c = 0; c < data.k; c++) d[c] = (x - cx[c]) ** 2 + (y - cy[c]) ** 2 + rest[c];
-        assignOne(rule, d, r);
-        let largest = 0;
-        for (let c = 0; c < data.k; c++) if (r[c] > largest) largest = r[c];
-        grid[j * GRID + i] = largest;
+        logits(rule, d, r);
+        let [best, next] = [-Infinity, -Infinity];
+        for (let c = 0; c < data.k; c++) {
+          if (r[c] > best) [next, best] = [best, r[c]];
+          else if (r[c] > next) next = r[c];
+        }
+        let sum = 0;
+        for (let c = 0; c < data.k; c++) sum += Math.exp(r[c] - best);
+        for (let c = 0; c < data.k; c++) {
+          const others = sum - Math.exp(r[c] - best);
+          const log = others > 1e-9 ? Math.log(others) + best : next;
+          grids[c][j * GRID + i] = r[c] - log;
+        }
       }
     }
-    return grid;
+    return grids;
   }
 
   function planeOf() {

@@ -9,7 +9,7 @@ export function renderHeader(content) {
   show("title", named(content.title, 200));
   document.title = short(content.title, 200);
   const noise = overview.noise > 1e-6 * content.weight ? ` ${number(overview.noise, 3)} of their weight is noise.` : "";
-  const spread = k > 1 ? ` ${percent(overview.sure)} of them belong to one cluster with a membership of 0.9 or more; on average, a row is spread over ${number(overview.perplexity, 3)} clusters.` : "";
+  const spread = k > 1 ? ` ${overview.sure < 1 && overview.sure > 0.995 ? "Over 99 %" : percent(overview.sure)} of them belong to one cluster with a membership of 0.9 or more; on average, a row is spread over ${overview.perplexity.toFixed(2)} clusters.` : "";
   show("summary", `${count(n, "row")} in ${count(k, "cluster")}.${spread}${noise}`);
   show("warnings", content.warnings.slice(0, 3).map((text) => el("p", { class: "note" }, sentence(text))));
   show("sample", content.is_sample ? `Shown are ${count(content.rows.n, "row")} of ${number(n)}: a random sample of each cluster in proportion to its size, and the most ambiguous rows. Figures of the fit are of all rows.` : "");
@@ -27,7 +27,7 @@ export function renderClusters(content, data, map) {
       const part = (50 * Math.min(Math.abs(effect), largest)) / largest;
       const bar = el("i", { width: `${part}%` });
       bar.style.left = effect < 0 ? `${50 - part}%` : "50%";
-      return el("li", {}, named(f.feature, 60), ` ${number(f.mean)}, all others ${number(f.rest_mean)} (d ${effect > 0 ? "+" : ""}${number(f.effect_size, 2)})`, el("span", { class: "effect", "aria-hidden": "true" }, bar));
+      return el("li", {}, named(f.feature, 60), ` ${number(f.mean)}, all others ${number(f.rest_mean)} (d\u00a0${effect > 0 ? "+" : ""}${number(f.effect_size, 2)})`, el("span", { class: "effect", "aria-hidden": "true" }, bar));
     });
     const rows = `${number(overview.sizes[c], 3)} rows, ${percent(overview.sizes[c] / (content.weight || 1))}`;
     const list = items.length ? el("ul", {}, items) : el("p", { class: "small" }, k > 1 ? "No feature differs from that of all others." : "There are no others to compare with.");
