@@ -128,13 +128,9 @@ class AssignedRows:
         self.n_rows, self.in_memory = self._values.n_rows, self._values.in_memory
         self.clustering = estimator._clustering(self._values)
 
-    def blocks(self, rows: NDArray[np.int64] | None = None) -> Iterator[AssignedBlock]:
-        """Yield the rows in blocks of limited size; of rows in memory, optionally those with the given indices."""
+    def blocks(self) -> Iterator[AssignedBlock]:
+        """Yield the rows in blocks of limited size."""
         values, received = self._values, self._received
-        if rows is not None:
-            index = torch.from_numpy(rows)
-            values = values.sample(index)
-            received = None if received is None else received.sample(index)
         if received is None:
             pairs = ((block, self._transform(block) if self._transform else block) for block in values.blocks())
         else:

@@ -81,6 +81,14 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
     ------
     InputError
         If the rows are not those of the model, or the model has more clusters or another rule than a page shows.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> X = [[0.0], [0.2], [5.0], [5.1], [5.2]]
+    >>> content = collect(SoftKMeans(2, temperature=0.1, random_state=0).fit(X), X)
+    >>> content["n_rows"], content["formula"]["rule"], content["slider"]["fitted"]
+    (5, 'softmax', 0.1)
     """
     extras = Extras() if extras is None else extras
     preprocessing, estimator = split_pipeline(model)
@@ -108,7 +116,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
         "n_clusters": k,
         "is_sample": len(shown.index) < overview.n_rows,
         "features": {"names": [_text(name) for name in rows.names], "values": encode_columns(shown.values)},
-        "rows": _rows(shown, overview, extras),
+        "rows": _rows(shown, overview, extras, rows.clustering.scaling.unit),
         "received": _received(shown, rows) | {"names": [_text(name) for name in transformed_names(model)]},
         "units": units(preprocessing),
         "distance": {"name": distance.name, "is_squared": distance.is_squared, "offset_free": distance.translates},
@@ -131,10 +139,11 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
     }
 
 
-def _rows(shown: ShownRows, overview: Overview, extras: Extras) -> dict[str, Any]:
+def _rows(shown: ShownRows, overview: Overview, extras: Extras, unit: float) -> dict[str, Any]:
     """Return what the page knows of each row: its index, distances, weight, class and name."""
-    nearest = shown.distances.min(1)
-    excess = shown.distances - nearest[:, None]
+    distances = shown.distances / unit
+    nearest = distances.min(1)
+    excess = distances - nearest[:, None]
     n = len(shown.index)
     is_all = n == overview.n_rows
     return {

@@ -59,9 +59,9 @@ def decode(value: dict[str, Any]) -> Array:
 
 
 def encode_columns(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Return a matrix (n, d), column by column: exact to float32, or to 1 / 65534 of a column's range if it is large.
+    """Return a matrix (n, d), column by column, relative to the range of each: as float32, or if it is large, 16 bits.
 
-    Whole numbers of a range up to 65534 stay exact. Missing values are NaN, or the code 65535.
+    With 16 bits, whole numbers of a range up to 65534 stay exact. Missing values are NaN, or the code 65535.
 
     Parameters
     ----------
@@ -71,14 +71,15 @@ def encode_columns(values: NDArray[np.float64]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The encoded matrix; with 16 bits also the least value and the step of each column.
+        The encoded matrix, and the least value and the step of each column.
     """
-    if values.size * 4 <= MAX_EXACT_BYTES:
-        return encode(values.T)
     seen = np.isfinite(values)
     low = np.where(seen, values, np.inf).min(0)
     high = np.where(seen, values, -np.inf).max(0)
     low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+    if values.size * 4 <= MAX_EXACT_BYTES:  # relative to the range of each column, so that a large mean costs no digits
+        step = np.maximum(high - low, 1e-300)
+        return encode(((values - low) / step).T) | {"low": low.tolist(), "step": step.tolist()}
     whole = (np.where(seen, values, 0.0) % 1 == 0).all(0) & (high - low < MISSING)
     step = np.where(whole, 1.0, (high - low) / (MISSING - 1))
     step = np.where(step > 0, step, 1.0)

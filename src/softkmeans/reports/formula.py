@@ -42,8 +42,8 @@ def formula(clustering: Clustering, temperatures: Array, weights: Array) -> dict
     """
     rule, unit = clustering.rule, clustering.scaling.unit
     if has_fuzzifier(rule):
-        noise = -rule.noise_logit * unit if rule.has_noise else None
-        return {"rule": "fuzzy", "fuzzifier": fuzzifier_of(rule), "noise": noise}
+        noise = -rule.noise_logit if rule.has_noise else None
+        return {"rule": "fuzzy", "fuzzifier": fuzzifier_of(rule), "noise": noise, "unit": unit}
     if not rule.is_mixture:
         problem = f"{rule.name!r} is not supported by reports"
         hint = Message("use ", Setting("assignment", "softmax"))
@@ -64,7 +64,8 @@ def formula(clustering: Clustering, temperatures: Array, weights: Array) -> dict
         "temperature": mean,
         "factors": (fitted / mean).tolist(),
         "b": (b[:1] if is_constant else b).tolist(),
-        "noise": None if clustering.spec.noise is None else clustering.spec.noise * unit,
+        "noise": clustering.spec.noise,  # in this unit, as are the distances that the page gets
+        "unit": unit,
         "noise_b": noise_offset,
     }
 

@@ -22,12 +22,9 @@ export function decodeColumns(value, n) {
   const columns = [];
   for (let j = 0; j < d; j++) {
     const codes = all.subarray(j * n, (j + 1) * n);
-    if (value.type === "float32") {
-      columns.push(codes);
-      continue;
-    }
-    const column = new Float32Array(n);
-    for (let i = 0; i < n; i++) column[i] = codes[i] === MISSING ? NaN : value.low[j] + value.step[j] * codes[i];
+    const isExact = value.type === "float32";
+    const column = new Float64Array(n);
+    for (let i = 0; i < n; i++) column[i] = !isExact && codes[i] === MISSING ? NaN : value.low[j] + value.step[j] * codes[i];
     columns.push(column);
   }
   return columns;

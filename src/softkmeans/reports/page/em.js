@@ -16,7 +16,7 @@ const isCosine = (content) => content.distance.name === "cosine";
 export function matrix(content, data) {
   const { n, received } = data;
   const d = received.length;
-  const x = new Float32Array(n * d);
+  const x = new Float64Array(n * d);
   received.forEach((column, j) => {
     for (let i = 0; i < n; i++) x[i * d + j] = column[i];
   });
@@ -36,7 +36,7 @@ export function distancesTo(content, data, x, centers, n) {
   const [nearest, excess] = [new Float32Array(n), new Float32Array(n * k)];
   const flat = Float64Array.from(centers.flat());
   if (isCosine(content)) for (let c = 0; c < k; c++) normalize(flat.subarray(c * d, (c + 1) * d));
-  const half = isCosine(content) ? 0.5 : 1;
+  const unit = (isCosine(content) ? 0.5 : 1) / content.formula.unit;
   const own = new Float64Array(k);
   for (let i = 0; i < n; i++) {
     let least = Infinity;
@@ -46,7 +46,7 @@ export function distancesTo(content, data, x, centers, n) {
         const gap = x[a + j] - flat[b + j];
         sum += gap * gap;
       }
-      own[c] = half * sum;
+      own[c] = unit * sum;
       if (own[c] < least) least = own[c];
     }
     nearest[i] = least;

@@ -1,16 +1,16 @@
-// Memberships at any temperature, from stored distances d = nearest + excess.
+// Memberships at any temperature, from stored distances d = nearest + excess, in units that suit 32-bit numbers.
 
 // Return the coefficients of the formula at a value of the slider: b and 1 / T of each cluster.
 export function coefficients(content, value) {
   const { formula, slider, n_clusters: k } = content;
-  if (formula.rule === "fuzzy") return { fuzzy: true, power: 1 / (value - 1), value };
+  if (formula.rule === "fuzzy") return { fuzzy: true, power: 1 / (value - 1), value, unit: formula.unit };
   const at = Math.log(value / slider.values[0]) / Math.log(slider.values.at(-1) / slider.values[0]);
   const place = Math.min(Math.max(at, 0), 1) * (formula.b.length - 1);
   const [low, part] = [Math.min(Math.floor(place), formula.b.length - 1), place - Math.floor(place)];
   const after = formula.b[Math.min(low + 1, formula.b.length - 1)];
   const b = Float64Array.from({ length: k }, (_, c) => formula.b[low][c] * (1 - part) + after[c] * part);
-  const beta = Float64Array.from({ length: k }, (_, c) => 1 / (value * formula.factors[c]));
-  return { fuzzy: false, b, beta, value, hasOneT: formula.factors.every((f) => Math.abs(f - 1) < 1e-9) };
+  const beta = Float64Array.from({ length: k }, (_, c) => formula.unit / (value * formula.factors[c]));
+  return { fuzzy: false, b, beta, value, unit: formula.unit, hasOneT: formula.factors.every((f) => Math.abs(f - 1) < 1e-9) };
 }
 
 // Compute the memberships of all rows into out, and their sums: sizes, F, E and H.
@@ -58,7 +58,7 @@ function assignSoftmax(content, data, distances, rule, out) {
     }
   }
   // The objective of EM; with one temperature for all clusters it is F.
-  return { sizes, total, objective: free, F: rule.hasOneT ? free : NaN, E: distortion, H: entropy };
+  return { sizes, total, objective: free, F: rule.hasOneT ? free : NaN, E: distortion * rule.unit, H: entropy };
 }
 
 function assignFuzzy(content, data, distances, rule, out) {
@@ -89,13 +89,13 @@ function assignFuzzy(content, data, distances, rule, out) {
       }
     }
   }
-  return { sizes, total, objective, F: NaN, E: distortion, H: entropy };
+  return { sizes, total, objective: objective * rule.unit, F: NaN, E: distortion * rule.unit, H: entropy };
 }
 
 // Compute the logits of one row of distances.
 export function logits(rule, distances, out) {
   for (let c = 0; c < distances.length; c++) {
-    out[c] = rule.fuzzy ? -rule.power * Math.log(Math.max(distances[c], 1e-300)) : rule.b[c] - distances[c] * rule.beta[c];
+    out[c] = rule.fuzzy ? -rule.power * Math.log(Math.max(distances[c], 1e-300)) : rule.b[c] - (distances[c] / rule.unit) * rule.beta[c];
   }
 }
 
