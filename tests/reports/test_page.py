@@ -136,7 +136,7 @@ def test_hover_and_keyboard_show_a_row(opened, made):
     offset = int(x - size["width"] / 2), int(y - size["height"] / 2)
     ActionChains(page.driver).move_to_element_with_offset(canvas, *offset).perform()
     page.wait_frames()
-    assert page.text("#row-title").startswith("row ")
+    assert page.text("#row-title").startswith("Row ")
     assert "alcohol" in page.text("#row")
     assert "Cluster 0" in page.text("#row")
     seen = set()
@@ -170,7 +170,7 @@ def test_a_table_sorts_and_chooses_a_row(opened, made):
     name = first.text
     first.click()
     page.wait_frames()
-    assert page.text("#row-title") == f"row {name}"
+    assert page.text("#row-title") == f"Row {name}"
 
 
 def test_the_most_ambiguous_rows_are_those_of_python(opened, made):

@@ -52,7 +52,7 @@ renderPath(content);
 renderSelection(content);
 renderAgainst(content);
 renderMade(content);
-const nameOf = (i) => (content.rows.ids ? content.rows.ids[i] : `row ${rowNumber(i)}`);
+const nameOf = (i) => (content.rows.ids ? content.rows.ids[i] : `Row ${rowNumber(i)}`);
 const table = ambiguousTable();
 renderControls();
 renderSlider();
@@ -99,7 +99,7 @@ function showRow(i) {
 }
 
 function membership(name, r, color) {
-  return el("li", {}, el("span", {}, name), el("span", { class: "bar-track", "aria-hidden": "true" }, el("i", { width: `${100 * r}%`, color })), el("span", {}, number(r, 3)));
+  return el("li", {}, el("span", {}, name), el("span", { class: "bar-track", "aria-hidden": "true" }, el("i", { width: `${100 * r}%`, color })), el("span", {}, r.toFixed(3)));
 }
 
 function ambiguousTable() {
@@ -244,7 +244,8 @@ function update() {
   map.draw();
   const isFitted = Math.abs(Math.log(state.value / content.slider.fitted)) < 1e-9;
   const ratio = isFuzzy ? "" : `, ${number(state.value / content.slider.fitted, 3)} × fitted`;
-  const text = `${isFuzzy ? "m" : "T"} = ${number(state.value, 4)}${isFitted ? ", as fitted" : ratio}`;
+  const moved = state.distances === data.fitted ? "" : ", centers moved by EM";
+  const text = `${isFuzzy ? "m" : "T"} = ${number(state.value, 4)}${isFitted ? ", as fitted" : ratio}${moved}`;
   byId("slider-value").textContent = text;
   byId("slider").setAttribute("aria-valuetext", text);
   for (let c = 0; c < k; c++) byId(`size-${c}`).textContent = percent(sums.sizes[c] / (sums.total || 1));
