@@ -20,6 +20,17 @@ of the dense pass.""",
         """\
 The time of one iteration, divided by that of ours, on the same dense work.""",
     ),
+    "members": (
+        "The members of the family",
+        """\
+A pass of each member divided by a plain one, float32, on the dense work: the sums over all rows, and the parameters of
+the next pass. Before, the sums are compared with float64.""",
+    ),
+    "relatives": (
+        "The members compared with other programs",
+        """\
+The time of an iteration of the other program divided by that of ours, for the same model on the same dense work.""",
+    ),
     "convergence": (
         "Fewer passes",
         """\

@@ -6,6 +6,7 @@ import time
 import warnings
 from pathlib import Path
 
+import family
 import floor
 import numpy as np
 import peers
@@ -123,6 +124,36 @@ def soft(rounds=3):
             [size_label(*size), *(cells.get(name, "not run: too large") for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])]
         )
     return table(["rows", *(f"{name} ÷ ours" for name in SOFT_PEERS_BY_SIZE[10**6, 2, 5])], rows)
+
+
+def members(rounds=7):
+    """Return a table of the time of a pass of each member of the family, relative to a plain pass."""
+    ratios, plain, errors = zip(*(family.measure(size, rounds) for size in family.SIZES), strict=True)
+    if any(errors):
+        raise peers.WrongResultError(errors)
+    labels = [f"{size_label(*size)} ({ms:.1f} ms)" for size, ms in zip(family.SIZES, plain, strict=True)]
+    return table(["member", *labels], [[name, *(f"{part[name]:.2f}" for part in ratios)] for name in ratios[0]])
+
+
+RELATIVES = {
+    "`FuzzyCMeans` and scikit-fuzzy": ("fuzzy, m = 2", "fuzzy"),
+    '`temperature="per-cluster", priors="learned"` and `GaussianMixture("spherical")`': ("per cluster", "mixture"),
+}
+
+
+def relatives(rounds=3):
+    """Return a table of the time of an iteration of other programs, relative to that of the same member of ours."""
+    rows = []
+    for name, (member, peer) in RELATIVES.items():
+        cells = []
+        for size in family.SIZES:
+            w = workloads.dense(*size)
+            ours = family.Member(w, family.settings(w)[member])
+            ours.check()
+            contenders = {"ours": lambda ours=ours: timed(ours.run), "peer": getattr(peers, peer)(w)}
+            cells.append(f"{ratio(interleaved(contenders, rounds), 'peer'):.0f}")
+        rows.append([name, *cells])
+    return table(["programs", *(size_label(*size) for size in family.SIZES)], rows)
 
 
 # Fewer passes

@@ -1,5 +1,6 @@
 """Fixtures, settings and checks that all tests share."""
 
+import io
 import math
 import os
 import sys
@@ -76,6 +77,27 @@ def backend(request):
 
 
 @pytest.fixture
+def run_here(monkeypatch):
+    """Run a command in this process, and return its status, and what it wrote to its output of some encoding."""
+
+    from matplotlib import pyplot
+
+    def run_command(arguments, encoding="utf-8"):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+        monkeypatch.setattr(sys, "argv", ["softkmeans", *arguments])
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        for stream in streams:
+            stream.flush()
+        return ended.value.code or 0, *(stream.buffer.getvalue().decode(encoding) for stream in streams)
+
+    yield run_command
+    pyplot.close("all")
+
+
+@pytest.fixture
 def run(monkeypatch, capsysbinary, tmp_path):
     """Run the command line in this process, in an empty folder; return exit status, output and errors."""
     import matplotlib.pyplot as plt
@@ -96,3 +118,56 @@ def run(monkeypatch, capsysbinary, tmp_path):
         return status, out.decode(), err.decode()
 
     return call
+
+
+@pytest.fixture(scope="session")
+def made():
+    """Return a function from the name of a model to the model, its rows and its report."""
+    import numpy
+
+    from helpers.reports import MODELS
+    from softkmeans import report
+
+    known = {}
+
+    def get(name):
+        if name not in known:
+            model, x = MODELS[name]()
+            weights = numpy.random.default_rng(0).uniform(0.5, 2, len(x)) if name == "weighted" else None
+            labels = x["alcohol"].to_numpy() > 13 if name == "wine" else None
+            page = report(
+                model,
+                x,
+                sample_weight=weights,
+                labels=labels,
+                title=name,
+                with_path=name == "wine",
+                with_selection=False,
+            )
+            known[name] = model, x, page
+        return known[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def page():
+    """Return a browser."""
+    from helpers.browser import browser, require_browser
+
+    require_browser()
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def opened(page, made, tmp_path):
+    """Return a function that opens the report of a model; the console must stay silent."""
+
+    def open_report(name):
+        made(name)[2].save(tmp_path / "report.html")
+        page.emulate()
+        return page.open(tmp_path / "report.html")
+
+    yield open_report
+    assert [text for text in page.messages() if "willReadFrequently" not in text] == []  # which tests cause

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pins import FILES, ROOT, read
 
-EXTRAS = ["", "files", "plot", "onnx", "dask", "all"]
+EXTRAS = ["", "files", "excel", "plot", "onnx", "dask", "all"]
 
 
 def only(folder: Path, pattern: str) -> Path:
@@ -43,7 +43,7 @@ def check_wheel(wheel: Path) -> None:
     assert "softkmeans/py.typed" in files
     assert {f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"} <= names
     assert wheel.name == f"softkmeans-{metadata['Version']}-py3-none-any.whl"
-    assert {"files", "plot", "onnx", "dask", "all"} <= set(metadata.get_all("Provides-Extra"))
+    assert {"files", "excel", "plot", "onnx", "dask", "all"} <= set(metadata.get_all("Provides-Extra"))
 
 
 def check_sdist(sdist: Path) -> None:

@@ -26,11 +26,11 @@ def made(folder, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
 @pytest.mark.parametrize("name", MESSY)
-def test_one_command_without_options(folder, run, name, stream):
+def test_one_command_without_options(folder, run_here, name, stream):
     messy = made(folder, name)
     identifier = ["--id", messy.id_column] if messy.id_column else []
     arguments = ["fit", messy.name, "-k", "3", "--out", "m.safetensors", "--assignments", "a.csv", *identifier]
-    status, out, err = run([*arguments, stream] if messy.in_blocks else arguments)
+    status, out, err = run_here([*arguments, stream] if messy.in_blocks else arguments)
     assert (status, "error" in err) == (0, False), err
     assert out.splitlines()[0] == messy.note if messy.note else not out.startswith("read")
     n_features = len(messy.columns) - (messy.id_column in messy.columns)
@@ -40,16 +40,18 @@ def test_one_command_without_options(folder, run, name, stream):
     assert written.columns.tolist() == [*identifier[1:], "label", "p0", "p1", "p2"]
     if identifier:
         assert written[messy.id_column].tolist() == list(map(str, messy.ids))
-    run(["predict", "m.safetensors", messy.name, "--out", "b.csv", *identifier, *([stream] if messy.in_blocks else [])])
+    run_here(
+        ["predict", "m.safetensors", messy.name, "--out", "b.csv", *identifier, *([stream] if messy.in_blocks else [])]
+    )
     pd.testing.assert_frame_equal(pd.read_csv("b.csv", dtype=str), written)
-    status, _, err = run(["plot", "m.safetensors", messy.name, "--out", "p.png"])
+    status, _, err = run_here(["plot", "m.safetensors", messy.name, "--out", "p.png"])
     assert (status, (folder / "p.png").exists()) == (0, True), err
 
 
-def test_predict_says_how_it_read(folder, run):
+def test_predict_says_how_it_read(folder, run_here):
     made(folder, "a German spreadsheet")
-    run(["fit", "obst.csv", "-k", "3", "--out", "m.safetensors"])
-    status, out, err = run(["predict", "m.safetensors", "obst.csv"])
+    run_here(["fit", "obst.csv", "-k", "3", "--out", "m.safetensors"])
+    status, out, err = run_here(["predict", "m.safetensors", "obst.csv"])
     assert (status, err) == (0, "read with ';', decimal commas and encoding cp1252\n")
     assert out.startswith('"label","p0","p1","p2"\n')
 
@@ -72,9 +74,11 @@ ROWS = "".join(f"{i},{a},{b},{'ab'[i % 2]},n{i}\n" for i, (a, b) in enumerate(X)
         (["--keep", "note", "--keep", "size, mm", "--exclude", "Customer No"], ["size, mm", "weight (kg)"]),
     ],
 )
-def test_names_with_commas_and_spaces(folder, run, options, features):
+def test_names_with_commas_and_spaces(folder, run_here, options, features):
     (folder / "t.csv").write_text(NAMES + ROWS)
-    status, _, err = run(["fit", "t.csv", "-k", "2", "--out", "m.safetensors", "--label-column", "class", *options])
+    status, _, err = run_here(
+        ["fit", "t.csv", "-k", "2", "--out", "m.safetensors", "--label-column", "class", *options]
+    )
     if features is None:
         assert (status, err) == (2, "error: t.csv: there is no column 'size' (did you mean 'size, mm'?); "
                                     "the columns are 'Customer No', "
@@ -93,30 +97,30 @@ def test_names_with_commas_and_spaces(folder, run, options, features):
     ],
     ids=lambda command: command[0],
 )
-def test_every_command_leaves_columns_out(folder, run, command):
+def test_every_command_leaves_columns_out(folder, run_here, command):
     rows = "".join(f"{i},{a},{i % 2}\n" for i, (a, _) in enumerate(X))
     (folder / "t.csv").write_text("id,size,class\n" + rows)
-    status, out, err = run([*command, "--id", "id", "--label-column", "class"])
+    status, out, err = run_here([*command, "--id", "id", "--label-column", "class"])
     assert (status, err.count("identifier")) == (0, 0)
     assert f"rows: {N}, features: 1" in out
     assert ("adjusted Rand index" in out) == (command[0] != "anneal")
 
 
-def test_the_output_holds_the_carried_columns_first(folder, run):
+def test_the_output_holds_the_carried_columns_first(folder, run_here):
     (folder / "t.csv").write_text(NAMES + ROWS)
     options = ["--id", "note", "--keep", "class", "--keep", "Customer No", "--exclude", "Customer No"]
-    run(["fit", "t.csv", "-k", "2", "--assignments", "a.parquet", "--out", "m.safetensors", *options])
+    run_here(["fit", "t.csv", "-k", "2", "--assignments", "a.parquet", "--out", "m.safetensors", *options])
     frame = pd.read_parquet("a.parquet")
     assert frame.columns.tolist() == ["note", "class", "Customer No", "label", "p0", "p1"]
     assert frame["note"].tolist() == [f"n{i}" for i in range(N)]
     assert frame["Customer No"].tolist() == [str(i) for i in range(N)]
-    run(["predict", "m.safetensors", "t.csv", "--out", "b.parquet", "--stream", *options])
+    run_here(["predict", "m.safetensors", "t.csv", "--out", "b.parquet", "--stream", *options])
     pd.testing.assert_frame_equal(pd.read_parquet("b.parquet"), frame)
 
 
-def test_carried_columns_that_are_named_like_results(folder, run):
+def test_carried_columns_that_are_named_like_results(folder, run_here):
     (folder / "t.csv").write_text("label,x\na,1\nb,2\nc,4\n")
-    status, _, err = run(["fit", "t.csv", "-k", "2", "--id", "label", "--assignments", "a.csv"])
+    status, _, err = run_here(["fit", "t.csv", "-k", "2", "--id", "label", "--assignments", "a.csv"])
     assert status == 2
     assert err == "error: column 'label' can't be written beside the results, which have one of this name; rename it\n"
     assert not (folder / "a.csv").exists()
@@ -143,14 +147,14 @@ COLUMNS = {
 
 @pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
 @pytest.mark.parametrize("name", COLUMNS)
-def test_unusual_columns_get_one_line(folder, run, name, stream):
+def test_unusual_columns_get_one_line(folder, run_here, name, stream):
     values, warning = COLUMNS[name]
     frame = pd.DataFrame({"a": RNG.normal(size=40), name: values, "b": RNG.normal(size=40)})
     if name == "income":
         frame[["a", "b"]] /= frame[["a", "b"]].std(ddof=0)
         frame[name] *= 1e4 / frame[name].std(ddof=0)
     frame.to_csv("t.csv", index=False)
-    status, _, err = run(["fit", "t.csv", "-k", "2", stream])
+    status, _, err = run_here(["fit", "t.csv", "-k", "2", stream])
     lines = [line for line in err.splitlines() if "column" in line]
     assert status == 0
     if warning is None:
@@ -161,12 +165,12 @@ def test_unusual_columns_get_one_line(folder, run, name, stream):
 
         assert re.search(warning, line)
     if name == "income":
-        assert "column" not in run(["fit", "t.csv", "-k", "2", stream, "--scale", "standard"])[2]
+        assert "column" not in run_here(["fit", "t.csv", "-k", "2", stream, "--scale", "standard"])[2]
 
 
-def test_json_lines_of_the_output_hold_text(folder, run):
+def test_json_lines_of_the_output_hold_text(folder, run_here):
     """Whole numbers of JSON stay whole in what is carried."""
     lines = [json.dumps({"user": 2**53 + 1 + i, "x": float(i % 3)}) for i in range(30)]
     (folder / "t.jsonl").write_text("\n".join(lines))
-    run(["fit", "t.jsonl", "-k", "2", "--id", "user", "--assignments", "a.parquet"])
+    run_here(["fit", "t.jsonl", "-k", "2", "--id", "user", "--assignments", "a.parquet"])
     assert pd.read_parquet("a.parquet")["user"].tolist() == [2**53 + 1 + i for i in range(30)]

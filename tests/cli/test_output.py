@@ -30,11 +30,11 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "shift-jis"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_encoding_can_show_the_results(folder, run, name, encoding):
+def test_every_encoding_can_show_the_results(folder, run_here, name, encoding):
     arguments, file = COMMANDS[name]
-    expected = run(arguments)[1]
+    expected = run_here(arguments)[1]
     (folder / file).unlink()
-    status, found, error = run(arguments, encoding)
+    status, found, error = run_here(arguments, encoding)
     assert (status, error) == (0, "")
     assert (folder / file).exists()
     words = [[line.split()[0] for line in text.splitlines() if line.strip(" -─")] for text in (found, expected)]
@@ -51,31 +51,31 @@ def test_a_program_whose_output_is_ascii(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_files_are_written_before_anything_is_printed(folder, run, monkeypatch, name):
+def test_files_are_written_before_anything_is_printed(folder, run_here, monkeypatch, name):
     arguments, file = COMMANDS[name]
     monkeypatch.setattr(
         "softkmeans.selection.summary.print_figures", lambda rows: sys.exit(int((folder / file).exists()))
     )
-    assert run(arguments)[0] == 1
+    assert run_here(arguments)[0] == 1
 
 
 @pytest.mark.slow
-def test_names_of_columns_do_nothing_in_a_terminal(folder, run):
+def test_names_of_columns_do_nothing_in_a_terminal(folder, run_here):
     header = f'{ESCAPES},"b\nerror: forged line",{ESCAPES}text\n'
     (folder / "rows.csv").write_text(header + ROWS.replace("\n", ",word\n"), newline="")
     commands = COMMANDS["fit"][0], ["info", "out.safetensors"], COMMANDS["select"][0], ["fit", "rows.csv", "-k", "99"]
     for arguments in commands:
-        _, *outputs = run(arguments)
+        _, *outputs = run_here(arguments)
         assert not set("".join(outputs)) & {"\x1b", "\x07", "\u202e"}
         assert not any(line.startswith("error: forged") for text in outputs for line in text.splitlines())
-    run(COMMANDS["fit"][0])
+    run_here(COMMANDS["fit"][0])
     assert load(folder / "out.safetensors").feature_names_in_[0] == ESCAPES  # the name itself is kept
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["price $ (50% of $)", "a$b_$", "$\\frac{$", "x\x1b[31m$$"])
-def test_names_of_columns_are_text_in_pictures(folder, run, name):
+def test_names_of_columns_are_text_in_pictures(folder, run_here, name):
     (folder / "rows.csv").write_text(f'"{name}",b\n' + ROWS)
-    status, _, error = run([*COMMANDS["fit"][0], "--picture", "picture.png"])
+    status, _, error = run_here([*COMMANDS["fit"][0], "--picture", "picture.png"])
     assert (status, error) == (0, "")
     assert (folder / "picture.png").stat().st_size > 5000

@@ -3,6 +3,7 @@
 import gzip
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -269,10 +270,10 @@ def test_lists_of_several_lengths(tmp_path):
     for name, writer in write.items():
         writer(tmp_path / name)
         for read in (read_table, lambda path: rows_of(scan(path))):
-            with pytest.raises(InputError, match=r"column 'v' has 1 numbers in row 2 \(counted from 1\), expected 2"):
+            with pytest.raises(InputError, match=r"column 'v' has 1 number in row 2 \(counted from 1\), expected 2"):
                 read(tmp_path / name)
     for frame in (ragged, pl.from_arrow(ragged), ragged.to_pandas()):
-        with pytest.raises(InputError, match=r"column 'v' has 1 numbers in row 1 \(counted from 0\), and 2 "):
+        with pytest.raises(InputError, match=r"column 'v' has 1 elements in row 1 \(counted from 0\), and 2 "):
             as_source(frame)
 
 
@@ -288,3 +289,153 @@ def test_formulas_are_written_as_text(tmp_path, suffix):
     assert back.columns.tolist() == ["'=name", "-5"]
     assert back["'=name"].tolist() == [f"'{cell}" for cell in cells[:4]] + cells[4:]
     assert back["-5"].tolist() == [str(i - 3) for i in range(len(cells))]
+
+
+# --- Faults that were found -------------------------------------------------------------------------------------------
+
+PLAIN = [[1, 2], [3, 4]]
+FOUND = {
+    # name: (file name, content, columns, rows)
+    "a first line of spaces": ("t.csv", " \na,b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "empty names beyond the rows": ("t.csv", "a,b,,\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "empty cells beyond the names": ("t.csv", "a,b\n1,2,,\n3,4,,\n", ("a", "b"), PLAIN),
+    "the same with tabs": ("t.tsv", "a\tb\n1\t2\t\t\n3\t4\t\t\n", ("a", "b"), PLAIN),
+    "NumPy's comment, another delimiter": ("t.csv", "# a b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "NumPy's comment, spaces": ("t.txt", "# a,b\n1 2\n3 4\n", ("a", "b"), PLAIN),
+    "NumPy's comment, the same delimiter": ("t.csv", "# a,b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "a comment that names nothing": ("t.csv", "# made by a program\n1,2\n3,4\n", ("column_1", "column_2"), PLAIN),
+    "comments above a header": ("t.csv", "# made\n# by a program\na,b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "another sep= than the file's": ("t.csv", "sep=;\na,b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "sep= of a Mac": ("t.csv", "sep=;\ra;b\r1;2\r3;4\r", ("a", "b"), PLAIN),
+    "a separator of lines in a name": ("t.csv", "n\u2028m,b\n1,2\n3,4\n", ("n\u2028m", "b"), PLAIN),
+    "spaces around a name": ("t.csv", "a , b\n1,2\n3,4\n", ("a", "b"), PLAIN),
+    "addresses": ("t.csv", "ip;b\n192.168.100.200;1\n192.168.100.201;2\n", ("b",), [[1], [2]]),
+    "telephones": ("t.csv", "phone,b\n030 123 456,1\n040 123 456,2\n", ("b",), [[1], [2]]),
+    "later decimals in JSON": ("t.jsonl", '{"a":1,"b":2}\n' * 99_999 + '{"a":1.5,"b":2}\n', ("a", "b"), None),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_found_faults(tmp_path, case):
+    name, text, columns, rows = FOUND[case]
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    table, source = read_table(path), scan(path)
+    assert table.columns == source.columns == columns
+    if rows is None:
+        assert table.x[[0, -1]].tolist() == rows_of(source)[[0, -1]].tolist() == [[1, 2], [1.5, 2]]
+    else:
+        assert table.x.tolist() == rows_of(source).tolist() == rows
+
+
+REFUSED_JSON = {
+    "null": ("null\n", "row 1 of the data is 'null', expected an object"),
+    "a list": ('{"a": 1}\n[1, 2]\n', r"row 2 of the data is '\[1, 2\]', expected an object"),
+    "deep lists": ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}\n", "nested more than 60 times"),
+    "deep objects": ('{"a":' * 100_000 + "1" + "}" * 100_000 + "\n", "nested more than 60 times"),
+    "UTF-16": ('{"a": 1}\n'.encode("utf-16"), "line 1 is not UTF-8 text; save the file as UTF-8"),
+    "latin-1": ('{"ä": 1}\n{"ä": 2}\n'.encode("latin-1"), "line 1 is not UTF-8 text"),
+    "text in a list": ('{"e": [1, 2]}\n{"e": [1, "x"]}\n', "row 2 of the data holds a value of another kind"),
+    "a number too large": ('{"e": 1}\n{"e": 1e999}\n', "row 2 of the data"),
+    "one bad cell": ('{"e": 1}\n{"e": "x"}\n', "column 'e' holds 'x' in row 2 .*, expected a number as in other rows"),
+    "late text": ('{"e": 1}\n' * 200_000 + '{"e": "x"}\n', "column 'e' holds 'x' in row 200001 of the data"),
+    "cut": ('{"e": 1}\n{"e":', "row 2 of the data is not JSON"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_JSON)
+def test_refused_json_lines(tmp_path, case):
+    content, message = REFUSED_JSON[case]
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for read in (read_table, lambda path: rows_of(scan(path))):
+        with pytest.raises(InputError, match=message) as caught:
+            read(path)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+UNSURE = {
+    "lat;lon;n\n48.137;11.575;1,5\n52.520;13.405;2,5\n": "columns 'lat', 'lon'",
+    "x;y\n1,5;2.500\n3,5;4.500\n": "column 'y'",
+    "x;y\n1,500;2\n3,500;4\n": "column 'x'",
+    "x;y\n1,5;2.500\n3,5;500\n": None,
+    "x;y\n1,5;1.002.500\n3,5;4.500\n": None,
+    "x;y\n1,5;2,500\n3,5;4,500\n": None,
+    "x,y\n1.5,2.500\n3.5,4.500\n": None,
+}
+
+
+@pytest.mark.parametrize("text", UNSURE)
+def test_numbers_that_can_be_read_in_two_ways_are_told(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    said = [note for note in read_table(tmp_path / "t.csv").notes if "can be read in another way" in note]
+    assert said == ([] if UNSURE[text] is None else [f"numbers in {UNSURE[text]} can be read in another way: "
+                                                     "check their decimals and thousands"])  # fmt: skip
+    assert scan(tmp_path / "t.csv").notes == read_table(tmp_path / "t.csv").notes
+    if said:
+        assert not read_table(tmp_path / "t.csv", dialect=Dialect(decimal=",", thousands="")).notes[1:]
+
+
+def test_what_is_carried_is_as_it_was(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x\nNA,1\nnull,2\n,3\n007,4\n")
+    frame = pd.DataFrame({"zip": ["00000", "00123"], "x": [1.5, 2.5]})
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    assert read_table(tmp_path / "t.csv", exclude=["id"], carry=["id"]).carried["id"].to_pylist() == [
+        "NA",
+        "null",
+        "",
+        "007",
+    ]
+    assert read_table(tmp_path / "t.xlsx", carry=["zip"]).carried["zip"].to_pylist() == ["00000", "00123"]
+
+
+def workbook(path, sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_cells_of_xlsx(tmp_path):
+    path = tmp_path / "t.xlsx"
+    mixed = workbook(path, {"s": [["a", "b"], [1.125, "1,5"], [2.125, "2,5"], ["3,125", "3,5"]]})
+    assert read_table(mixed).x.tolist() == [[1.125, 1.5], [2.125, 2.5], [3.125, 3.5]]
+    truths = workbook(path, {"s": [["a", "b"], [True, 1], [0, 2], [1, 3]]})
+    assert read_table(truths).x.tolist() == [[1, 1], [0, 2], [1, 3]]
+    notes = workbook(path, {"notes": [["nothing here"]], "data": [["a"], [1], [2]]})
+    assert (read_table(notes).x.tolist(), read_table(notes).notes) == ([[1], [2]], ("read sheet 'data', one of 2",))
+    formulas = read_table(workbook(path, {"s": [["a", "b"], [1, "=A2*2"], [2, "=A3*2"]]}))
+    assert formulas.notes == ("formulas without saved results are empty: save the file in a spreadsheet program",)
+    with pytest.raises(InputError, match="column 'a' is not numeric: row 2 of the data holds 'oops'"):
+        read_table(workbook(path, {"s": [["a"], [1], ["oops"], [3]]}))
+    with pytest.raises(InputError, match="the sheet 's' has no rows of data"):
+        read_table(workbook(path, {"s": [["a", "b"]]}))
+
+
+@pytest.mark.parametrize("text", ["\u00a01,2\n3,4", "1\u2028,2\n3,4", "\x0c1,2\n3,4"])
+def test_spaces_that_numbers_must_not_have(tmp_path, text):
+    (tmp_path / "t.csv").write_text("a,b\n5,6\n7,8\n" + text + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="column 'a' is not numeric: row 3 of the data holds "):
+        read_table(tmp_path / "t.csv")
+
+
+def test_files_of_a_folder_say_how_each_is_read(tmp_path):
+    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "2.csv").write_text("a;b\n3;4\n", encoding="utf-16")
+    assert scan(tmp_path).notes == ("2.csv: read with ';' and encoding utf-16",)
+
+
+def test_a_late_text_of_another_encoding_in_what_is_carried(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"n,y\n" + b"a,2\n" * 300_000 + b"\xe9,3\n")
+    with pytest.raises(InputError, match="column 'n' is not UTF-8 text; save the file as UTF-8, or give its encoding"):
+        read_table(tmp_path / "t.csv", carry=["n"])
+
+
+@pytest.mark.parametrize("encoding", ["idna", "base64", "rot13", "hex"])
+def test_encodings_that_read_no_text(encoding):
+    with pytest.raises(InputError, match="expected the name of an encoding"):
+        Dialect(encoding=encoding)

@@ -173,7 +173,7 @@ MESSY = {
         np.column_stack([np.arange(N), X, np.full(N, 0.5)]), "", ("kind", "empty"), "id", list(range(N)),
     ),
     "xlsx": Messy(
-        "b.xlsx", xlsx(), AB, X, "read sheet 'Sheet', the first of 2", ("Kunde", "seit"), "Kunde",
+        "b.xlsx", xlsx(), AB, X, "read sheet 'Sheet', one of 2", ("Kunde", "seit"), "Kunde",
         [f"K{i}" for i in range(N)], in_blocks=False,
     ),
     "empty last columns": Messy("l.csv", empty_last_columns(), AB, X, ""),

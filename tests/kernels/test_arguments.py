@@ -197,7 +197,7 @@ def used_arguments(kernel, monkeypatch):
 def test_kernels_use_the_arguments_that_they_declare(monkeypatch):
     """Some variant of a kernel uses each argument of its own class; some kernel uses each of the classes above."""
     used = {}
-    for kernel in KERNELS.values():
+    for kernel in (kernel for name, kernel in KERNELS.items() if name.endswith(("_3", "_many"))):
         used.setdefault(kernel.arguments, set()).update(used_arguments(kernel, monkeypatch))
     for declaring in {owner for cls in used for owner in cls.__mro__}:
         own = {name for name, value in vars(declaring).items() if isinstance(value, Argument)}

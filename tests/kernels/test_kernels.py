@@ -528,3 +528,19 @@ def test_memberships_and_labels_of_far_rows(backend, n_features, dtype):
     is_clear = np.sort(differences, 1)[:, 1] > np.maximum(10 * rounding, 1e-2)
     assert is_clear.sum() > 40
     np.testing.assert_array_equal(labels[is_clear], differences.argmin(1)[is_clear])
+
+
+@pytest.mark.parametrize("size", [(40, 1, 5), (40, 3, 4), (40, 12, 200)], ids=str)
+def test_centers_are_left_alone(monkeypatch, size):
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    n, d, k = size
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=(n, d)), rng.normal(size=(k, d))
+    before = c.copy()
+    accumulate(x, c, 1.0)
+    np.testing.assert_array_equal(c, before)
+    block, scaling = make_block(x)
+    centers = scaling.transform(torch.tensor(c))
+    kept = centers.clone()
+    kernels.nearest(block, centers, scaling.distance)
+    assert torch.equal(centers, kept)

@@ -567,16 +567,19 @@ def test_a_cluster_that_collapses_to_a_point_is_reported():
 @pytest.mark.process
 def test_a_missing_compiled_kernel_is_reported_once():
     code = (
-        "import warnings, numpy as np; from softkmeans import SoftKMeans, FuzzyCMeans\n"
+        "import torch, warnings, numpy as np; from softkmeans import SoftKMeans\n"
+        "from softkmeans.distances import Distance\n"
+        "class Cauchy(Distance):\n"
+        "    name, power, of_squared = 'cauchy', None, lambda self, squared: torch.log1p(squared)\n"
         "X = np.random.default_rng(0).normal(size=(50_000, 4))\n"
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
-        "    for model in (FuzzyCMeans, SoftKMeans, FuzzyCMeans):\n"
-        "        model(5, random_state=0, tol=1e-2).fit(X).predict_proba(X)\n"
+        "    for distance in (Cauchy(), 'euclidean', Cauchy()):\n"
+        "        SoftKMeans(5, temperature=1.0, distance=distance, random_state=0, tol=1e-2).fit(X).predict_proba(X)\n"
         "print([f'{w.category.__name__}: {w.message}' for w in caught if 'kernels' in str(w.message)])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output == (
-        "['PerformanceWarning: the compiled kernels do not support fuzzy memberships: "
+        "['PerformanceWarning: the compiled kernels do not support the cauchy distance: "
         "using the slower PyTorch implementation']\n"
     )

@@ -74,7 +74,8 @@ def anneal(
         warn_of_columns(data.x, data.columns, scale)
         if path.transitions:
             sk.selection.summary.print_columns(_transition_table(path))
-        sk.selection.summary.print_figures(_summary(path, "" if scaler is None else " (of standardized data)"))
+        words = sk.estimators.units(scaler)
+        sk.selection.summary.print_figures(_summary(path, f" (of {words})" if words else ""))
 
     write_and_report(
         {

@@ -14,9 +14,11 @@ import typer
 from numpy.typing import NDArray
 
 from .._utils.text import printable
+from ..data.files.errors import listing
 
 MIN_ROWS = 10  # from which on different whole numbers are told from measurements
 IDENTIFIER = re.compile(r"(^|[\W_])(ids?|uuid|key|nr|no|num|number|index|row)$|[a-z]I[dD]$", re.IGNORECASE)
+MAX_NAMES = 3  # listed in a line
 DWARFING = 50  # times the median spread of the other columns: their variances then are less than a thousandth
 
 
@@ -34,16 +36,20 @@ def warn_of_columns(x: NDArray[Any], names: Sequence[str] | None, scale: str) ->
 
 
 def _identifiers(x: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
-    for name, column in zip(names, x.T, strict=True):
-        if _is_identifier(column, name):
-            remedy = f"use --id {shlex.quote(name)} to carry it along, or --exclude"
-            yield f"column {name!r} looks like an identifier, but is a feature: {remedy}"
+    found = [name for name, column in zip(names, x.T, strict=True) if _is_identifier(column, name)]
+    if len(found) == 1:
+        remedy = f"use --id {shlex.quote(found[0])} to carry it along, or --exclude"
+        yield f"column {found[0]!r} looks like an identifier, but is a feature: {remedy}"
+    elif found:
+        yield f"columns {listing(found, MAX_NAMES)} look like identifiers, but are features: use --id and --exclude"
 
 
 def _constants(x: NDArray[Any], names: Sequence[str]) -> Iterator[str]:
-    for name, column in zip(names, x.T, strict=True):
-        if len(column) > 1 and (column == column[0]).all():
-            yield f"column {name!r} is constant, and separates no clusters: use --exclude {shlex.quote(name)}"
+    found = [name for name, column in zip(names, x.T, strict=True) if len(x) > 1 and (column == column[0]).all()]
+    if len(found) == 1:
+        yield f"column {found[0]!r} is constant, and separates no clusters: use --exclude {shlex.quote(found[0])}"
+    elif found:
+        yield f"columns {listing(found, MAX_NAMES)} are constant, and separate no clusters: use --exclude"
 
 
 def _dwarfing(x: NDArray[Any], names: Sequence[str] | None) -> Iterator[str]:

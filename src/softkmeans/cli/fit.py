@@ -137,7 +137,7 @@ def fit(
         rows.record(model, file)
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
 
-    made: Any = rows.make_report(model, file, row_options.id_column) if report else None
+    made: Any = rows.make_report(model, file, row_options) if report else None
 
     def print_results() -> None:
         rows.report(scale)

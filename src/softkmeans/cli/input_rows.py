@@ -20,7 +20,7 @@ from .column_warnings import warn_of_columns
 from .distributed import has_several_processes
 from .outputs import draw_clusters
 from .provenance import record_provenance
-from .row_checks import check_rows, report_notes, report_rows
+from .row_checks import check_rows, check_scale, report_notes, report_rows
 from .row_options import RowOptions
 
 MIN_BLOCK_FILE_SIZE = 2**30  # bytes; larger files are read in blocks
@@ -61,7 +61,7 @@ class Rows(ABC):
         """Keep in the model how it was made."""
 
     @abstractmethod
-    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
         """Return the report of a fitted model."""
 
     @abstractmethod
@@ -78,6 +78,7 @@ class TableRows(Rows):
     @override
     def fit(self, estimator: Any, scale: str) -> tuple[Any, str]:
         check_rows(self.table.x, estimator.n_clusters)
+        check_scale(scale, self.table.weights)
         estimator.set_params(device=self.device)
         model = sk.estimators.make_model(estimator, scale)
         weights = sk.estimators.fit_weights(model, self.table.weights)
@@ -97,10 +98,10 @@ class TableRows(Rows):
         record_provenance(model, file, self.table.frame(), self.table.weights)
 
     @override
-    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
         from .report import make_report
 
-        return make_report(model, self.table.frame(), self.table, file, id_column=id_column)
+        return make_report(model, self.table.frame(), self.table, file, row_options)
 
     @override
     def draw(self, model: Any) -> Any:
@@ -142,10 +143,10 @@ class BlockRows(Rows):
         record_provenance(model, file, self.scan)
 
     @override
-    def make_report(self, model: Any, file: Path, id_column: str | None) -> Any:
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
         from .report import make_report
 
-        return make_report(model, self.scan, None, file)
+        return make_report(model, self.scan, None, file, row_options)
 
     @override
     def draw(self, model: Any) -> Any:

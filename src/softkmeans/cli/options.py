@@ -63,8 +63,8 @@ Out = Annotated[Path | None, output_option("Write the model to this file", MODEL
 Scale = Annotated[
     str,
     typer.Option(
-        help="Scaling of the features: standard (mean 0, variance 1), robust (by median and quartiles), log (of 1 + "
-        "the value, then standard) or none. Centers are reported in the units of the data."
+        help="Scaling of the features: standard (mean 0, variance 1), robust (by median and quartiles), log (of 1 + x, "
+        "then standard) or none. Centers are reported in the units of the data."
     ),
 ]
 Clusters = Annotated[int, typer.Option("--n-clusters", "-k")]

@@ -35,8 +35,9 @@ def plot(
     check_outputs(file, [(out, PICTURES), (loss, PICTURES)])
     model = sk.load(model_file)
     table = read_for(model, file, row_options)
-    if regions and table.x.shape[1] != 2:
-        problem = f"is not supported with {table.x.shape[1]} features"
+    n_features = sk.estimators.n_features_in(model)
+    if regions and n_features != 2:
+        problem = f"is not supported with {n_features} features"
         raise InputError(problem, parameter="regions", expected="2", hint="remove it")
     outputs = {out: figure_writer(lambda: draw_clusters(model, table, regions=regions))}
     if loss:

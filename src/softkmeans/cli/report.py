@@ -51,10 +51,10 @@ def report(
         rows,
         table,
         file,
+        row_options,
         title=title,
         with_path=with_path,
         with_selection=with_selection,
-        id_column=row_options.id_column,
     )
     write_and_report({out: lambda path: made.save(path)}, lambda: print_shown(made))
 
@@ -64,27 +64,33 @@ def make_report(
     rows: Any,
     table: Any,
     file: Path,
+    row_options: RowOptions,
     *,
     title: str = "",
     with_path: bool = False,
     with_selection: bool = False,
-    id_column: str | None = None,
 ) -> Any:
     """Return the report of a model and the rows of a file, with their labels and names if they are in memory."""
     from ..reports import Extras, Report, collect  # imported here to keep --help fast
 
-    carried: Any = getattr(table, "carried", None)
-    has_ids = carried is not None and id_column in carried.column_names
+    carried = _texts(getattr(table, "carried", None))
+    labels = getattr(table, "labels", None)
     extras = Extras(
         title=title or file.name,
-        labels=None if table is None else table.labels,
-        ids=[str(value) for value in carried.column(id_column).to_pylist()] if has_ids else None,
+        labels=carried.get(row_options.label_column) if labels is None else labels,
+        ids=carried.get(row_options.id_column),
         data=file.name,
         data_hash=hash_data(file),
         with_path=with_path,
         with_selection=with_selection,
     )
-    return Report(collect(model, rows, None if table is None else table.weights, extras))
+    return Report(collect(model, rows, getattr(table, "weights", None), extras))
+
+
+def _texts(carried: Any) -> dict[str | None, list[str]]:
+    """Return columns that are carried, as texts, by name."""
+    columns = {} if carried is None else {name: carried.column(name) for name in carried.column_names}
+    return {name: [str(value) for value in column.to_pylist()] for name, column in columns.items()}
 
 
 def print_shown(made: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_rows", "report_notes", "report_rows", "standardize"]
+__all__ = ["check_rows", "check_scale", "report_notes", "report_rows", "standardize"]
 
 from typing import Any
 
@@ -29,6 +29,13 @@ def check_rows(x: Any, n_clusters: int, setting: Message | None = None) -> None:
         raise InputError(Message(subject, f" is more than the {n_distinct} distinct rows of the data"), hint="lower it")
 
 
+def check_scale(scale: str, weights: Any) -> None:
+    """Raise an InputError for a scale that would ignore weights."""
+    if scale == "robust" and weights is not None:
+        problem = Message("is not supported with ", Setting("weight_column"), ", as its medians have no weights")
+        raise InputError(problem, parameter="scale", value=scale, hint="choose standard or log")
+
+
 def report_rows(table: Any) -> None:
     """Print how a file was read, the names of ignored columns, and the numbers of rows and features."""
     report_notes(table)
@@ -45,6 +52,7 @@ def report_notes(rows: Any) -> None:
 
 def standardize(table: Any, scale: str) -> tuple[Any, Any]:
     """Return the fitted transformer of a scale and the rows that it gives; None and the rows for ``scale="none"``."""
+    check_scale(scale, table.weights)
     preprocessing, rows = sk.estimators.make_preprocessing(scale), table.frame()
     if preprocessing is None:
         return None, rows

@@ -15,16 +15,34 @@ from .row_options import RowOptions
 
 def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:
     """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
-    from ..data.files.tables import column_names_of  # imported here to keep --help fast
+    from ..data.files.tables import column_names_of, read_frame  # imported here to keep --help fast
 
     names = sk.estimators.feature_names(model)
     by_name = names if names is not None and column_names_of(file, options.dialect) else None
     arguments = options.for_model(file, by_name)
+    labels = [options.label_column] if with_labels and options.label_column is not None else []
+    columns = sk.estimators.input_columns(model)
+    if by_name and (columns.texts or columns.unused or sk.estimators.fills_missing(model)):
+        read = read_frame(file, columns, carry=[*arguments["carry"], *labels], dialect=arguments["dialect"])
+        _check_transformable(model, file, read.rows)
+        return read
     if with_labels:
         arguments["label_column"] = options.label_column
     table = sk.data.read_table(file, **arguments)
     _check_n_columns(model, file, table.x.shape[1])
     return table._replace(columns=None if names is None else tuple(names))
+
+
+def _check_transformable(model: Any, file: Path, rows: Any) -> None:
+    """Raise an InputError if scikit-learn's transformers refuse rows, such as those with unknown categories."""
+    try:
+        sk.estimators.received_rows(model, rows)
+    except InputError:
+        raise
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        hint = "correct them, or fit the model on such rows"
+        raise InputError(f"{file}: the model can't take these rows ({reason})", hint=hint) from error
 
 
 def scan_for(model: Any, file: Path, options: RowOptions) -> Any:

@@ -87,7 +87,7 @@ def select(
             on_fit=_bar_updater(bar, ks[-1]),
         )
 
-    model = _pipeline(scaler, selection.model)
+    model = sk.estimators.with_preprocessing(selection.model, scaler)
     record_provenance(model, file, data.frame(), data.weights)
 
     def print_results() -> None:
@@ -133,15 +133,6 @@ def _bar_updater(bar: Any, last: int) -> Callable[[int], None]:
             bar.set_description("criteria")
 
     return update
-
-
-def _pipeline(scaler: Any, model: Any) -> Any:
-    """Return a pipeline of scaler and model, or the model if there is no scaler."""
-    if scaler is None:
-        return model
-    from sklearn.pipeline import make_pipeline  # imported here to keep --help fast
-
-    return make_pipeline(scaler, model)
 
 
 def _score_table(selection: Any) -> list[tuple[str, list[str]]]:

@@ -14,7 +14,7 @@ __all__ = [
     "dtype_of",
     "is_array_api",
     "is_dask",
-    "is_numeric_column",
+    "numeric_columns",
 ]
 
 from collections.abc import Hashable, Iterable
@@ -110,22 +110,22 @@ def column_names(x: Any) -> tuple[str, ...] | None:
     frame = as_frame(x)
     if frame is None or not all(isinstance(name, str) for name in frame.columns):
         return None
-    lengths = {name: _list_length(frame.get_column(name)) for name in frame.columns if _may_hold_lists(frame, name)}
+    may_hold_lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, nw.List | nw.Array | nw.Object)]
+    lengths = {name: _list_length(frame.get_column(name)) for name in may_hold_lists}
     elements = {name: [f"{name}[{j}]" for j in range(n)] for name, n in lengths.items() if n is not None}
     return tuple(element for name in frame.columns for element in elements.get(name, (name,)))
 
 
-def is_numeric_column(frame: nw.DataFrame[Any], name: str) -> bool:
-    """Return whether a column has numbers, true and false, or lists of numbers."""
-    dtype = frame.schema[name]
-    if isinstance(dtype, nw.Object):
-        return _list_length(frame.get_column(name)) is not None
-    inner = getattr(dtype, "inner", dtype)
-    return inner.is_numeric() or inner == nw.Boolean
-
-
-def _may_hold_lists(frame: nw.DataFrame[Any], name: str) -> bool:
-    return isinstance(frame.schema[name], nw.List | nw.Array | nw.Object)
+def numeric_columns(frame: nw.DataFrame[Any]) -> dict[str, bool]:
+    """Return for each column whether it has numbers, true and false, or lists of numbers."""
+    numeric = {}
+    for name, dtype in frame.schema.items():
+        inner = getattr(dtype, "inner", dtype)
+        if isinstance(dtype, nw.Object):
+            numeric[name] = _list_length(frame.get_column(name)) is not None
+        else:
+            numeric[name] = inner.is_numeric() or inner == nw.Boolean
+    return numeric
 
 
 def _list_length(series: nw.Series[Any]) -> int | None:
@@ -257,7 +257,7 @@ def _matrix_of_lists(series: nw.Series[Any], length: int) -> NDArray[Any] | str:
     lengths = np.array([len(row) for row in rows])
     if (lengths != length).any():
         row = int((lengths != length).argmax())
-        problem = f"has {lengths[row]} numbers in row {row} (counted from 0), and {length} in the first list"
+        problem = f"has {lengths[row]} elements in row {row} (counted from 0), and {length} in the first list"
         hint = "give every row the same number"
         raise InputError(problem, parameter=f"column {series.name!r}", hint=hint)
     numbers = _to_numbers(np.array([list(row) for row in rows]).reshape(len(rows) * length))

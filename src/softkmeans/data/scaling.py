@@ -23,6 +23,9 @@ from .validation import check_signs
 MIN_DISTANCE, MAX_DISTANCE = 1e-300, 1e300  # of the noise cluster, in the units of the scaled data
 
 
+N_MEDIAN_CENTERS = 64  # as robust as all of them, which take longer than a pass over few rows
+
+
 class Scaling(NamedTuple):
     """Centering by a shift and scaling by a power of two: the result is near the origin and has a spread near 1.
 
@@ -83,7 +86,8 @@ class Scaling(NamedTuple):
         """Compute shift and scale from fitted centers (k, d) alone, for use with any rows."""
         if not distance.translates:
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
-        median = centers.median(0).values  # unlike the mean, not moved by one center that is far away
+        some = centers[:: -(-len(centers) // N_MEDIAN_CENTERS)]
+        median = some.median(0).values  # unlike the mean, not moved by one center that is far away
         spread = (centers - median).abs().max().item()
         if distance.power is None:
             return cls(distance, median, 1.0)

@@ -14,6 +14,7 @@ __all__ = [
 ]
 
 import copy
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -223,6 +224,18 @@ class Distance:
         """Return the maximum-likelihood T at fixed memberships: the T at which the density has this mean distortion."""
         return self._density(n_features).likeliest_temperature(mean_distortion)
 
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        """Return log Z(T) for each of the temperatures (k,)."""
+        return _map(lambda t: self.log_partition(t, n_features), temperatures)
+
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        """Return the mean distance under the density for each of the temperatures (k,)."""
+        return _map(lambda t: self.mean_distortion(float(t), n_features), temperatures)
+
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        """Return the maximum-likelihood T for each of the mean distortions (k,)."""
+        return _map(lambda e: self.likeliest_temperature(float(e), n_features), mean_distortions)
+
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         """Draw rows (n_samples, d) from the density around a center (d,)."""
         return self._density(len(center)).sample_around(center, temperature, n_samples, rng)
@@ -237,6 +250,11 @@ class Distance:
                 hint=Message("set ", Setting("temperature"), " to a number, and use no method that needs a likelihood"),
             )
         return RadialDensity(self.name, self.of_squared, n_features)
+
+
+def _map(function: Callable[[Tensor], Tensor | float], values: Tensor) -> Tensor:
+    """Apply a scalar function to each of the values (k,)."""
+    return torch.stack([torch.as_tensor(function(value), dtype=values.dtype, device=values.device) for value in values])
 
 
 def check_features(distance: Distance, n_features: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["Cosine"]
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # loads its submodules when they are used
@@ -57,23 +59,24 @@ class Cosine(Distance):
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        t = torch.tensor(temperature, dtype=torch.float64, device="cpu")
-        angle, log_weight = _polar_nodes(t, n_features)
-        logs = _log_polar_density(angle, t, n_features) + log_weight
-        return float(torch.softmax(logs, 0) @ (2 * (angle / 2).sin().square()))
+        return float(_polar_moments((temperature,), n_features).mean[0])
 
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        def residual(log_temperature: float) -> float:
-            return self.mean_distortion(math.exp(log_temperature), n_features) - mean_distortion
+        return float(_solve_temperatures(np.array([mean_distortion]), n_features)[0])
 
-        low = math.log(1e-18)
-        high = math.log(1e6)
-        if residual(low) >= 0:  # all rows are on their centers
-            return math.exp(low)
-        if residual(high) <= 0:  # the rows are uniform on the sphere
-            return math.exp(high)
-        return math.exp(scipy.optimize.brentq(residual, low, high, xtol=1e-14, rtol=1e-14))
+    @override
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        log_integral = _polar_moments(tuple(temperatures.tolist()), n_features).log_integral
+        return log_sphere_area(n_features - 1) + temperatures.new_tensor(log_integral)
+
+    @override
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return temperatures.new_tensor(_polar_moments(tuple(temperatures.tolist()), n_features).mean)
+
+    @override
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        return mean_distortions.new_tensor(_solve_temperatures(np.array(mean_distortions.tolist()), n_features))
 
     @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
@@ -97,8 +100,73 @@ def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> T
 
 
 _nodes, _weights = np.polynomial.legendre.leggauss(128)  # Gauss-Legendre quadrature on [-1, 1]
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-18, 1e6  # if all rows are on their centers; if they are uniform on the sphere
+MAX_NEWTON_STEPS = 120  # as many as bisection needs
 QUADRATURE_NODES = torch.from_numpy(_nodes)
 QUADRATURE_LOG_WEIGHTS = torch.from_numpy(_weights).log()
+
+
+class PolarMoments(NamedTuple):
+    """The polar density, exp((cos a - 1) / T) sin(a)^(d - 2), for temperatures (k,).
+
+    Attributes
+    ----------
+    log_integral, mean, variance : ndarray (k,)
+        The logarithm of its integral, and mean and variance of the distance.
+    """
+
+    log_integral: Array
+    mean: Array
+    variance: Array
+
+
+@lru_cache(maxsize=16)
+def _polar_moments(temperatures: tuple[float, ...], n_features: int) -> PolarMoments:
+    """Compute the moments by quadrature, as `_polar_nodes` does; a pass needs those of the same temperatures often."""
+    t = np.array(temperatures)[:, None]
+    spread = (n_features - 2) * t
+    cosine = 2 / (spread + np.sqrt(spread * spread + 4))
+    peak = np.arcsin(np.sqrt(np.minimum(spread * cosine, 1.0)))
+    reach = 12 * np.sqrt(t / (cosine + 1 / cosine))
+    low = np.maximum(peak - reach, 0.0)
+    half = (np.minimum(peak + reach, math.pi) - low) / 2
+    angle = low + half * (1 + _nodes)
+    distance = 2 * np.sin(angle / 2) ** 2
+    logs = np.log(half * _weights) - distance / t
+    if n_features > 2:
+        logs += (n_features - 2) * np.log(np.sin(angle))
+    largest = logs.max(1)
+    weight = np.exp(logs - largest[:, None])
+    total = weight.sum(1)
+    mean = (weight * distance).sum(1) / total
+    variance = (weight * (distance - mean[:, None]) ** 2).sum(1) / total
+    return PolarMoments(largest + np.log(total), mean, variance)
+
+
+def _solve_temperatures(mean: Array, n_features: int) -> Array:
+    """Return the temperatures (k,) at which the mean distances are as given.
+
+    Newton's method for log T, kept between bounds by bisection, starts from the approximation of Banerjee et al.,
+    "Clustering on the unit hypersphere using von Mises-Fisher distributions", JMLR 2005.
+    """
+    low, high = (np.full(len(mean), math.log(t)) for t in (MIN_TEMPERATURE, MAX_TEMPERATURE))
+    resultant = np.clip(1 - mean, 1e-12, 1 - 1e-16)
+    distant = (1 - resultant**2) / (resultant * (n_features - resultant**2))
+    near = 2 * np.maximum(mean, 1e-300) / (n_features - 1)  # where 1 - mean has lost digits
+    log_t = np.clip(np.log(np.where(mean < 1e-4, near, distant)), low, high)
+    for _ in range(MAX_NEWTON_STEPS):
+        moments = _polar_moments(tuple(np.exp(log_t).tolist()), n_features)
+        residual = moments.mean - mean
+        low, high = np.where(residual < 0, log_t, low), np.where(residual > 0, log_t, high)
+        step = residual * np.exp(log_t) / np.maximum(moments.variance, 1e-300)  # the derivative is variance / T
+        after = log_t - step
+        after = np.where((after >= low) & (after <= high), after, (low + high) / 2)
+        moved = np.abs(after - log_t).max()
+        log_t = after
+        if moved < 1e-8:  # the error is of the order of its square
+            break
+    solved: Array = np.exp(log_t)
+    return solved
 
 
 def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:

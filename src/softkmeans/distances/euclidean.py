@@ -48,6 +48,18 @@ class SquaredEuclidean(Distance):
         return 2 * mean_distortion / n_features
 
     @override
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return self.log_partition(temperatures, n_features)
+
+    @override
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return temperatures * n_features / 2
+
+    @override
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        return 2 * mean_distortions / n_features
+
+    @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         return rng.normal(center, math.sqrt(temperature / 2), (n_samples, len(center)))
 
@@ -93,6 +105,18 @@ class Euclidean(Distance):
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
         return mean_distortion / n_features
+
+    @override
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return self.log_partition(temperatures, n_features)
+
+    @override
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        return temperatures * n_features
+
+    @override
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        return mean_distortions / n_features
 
     @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:

@@ -18,7 +18,7 @@ from .. import kernels
 from ..data.block import Block
 from ..data.convert import as_source
 from ..data.files.block_readers.streams import is_stream
-from ..data.frames import as_frame, is_dask, is_numeric_column
+from ..data.frames import as_frame, is_dask, numeric_columns
 from ..data.source import Source
 from ..errors import InputError
 from .data_units import transformed_names
@@ -161,7 +161,7 @@ def _with_columns(X: Any, names: list[str] | None) -> Any:
     frame = None if names is None else as_frame(X)
     if frame is None or names is None or not all(isinstance(name, str) for name in frame.columns):
         return X
-    if list(frame.columns) == names or any(not is_numeric_column(frame, name) for name in frame.columns):
+    if list(frame.columns) == names or not all(numeric_columns(frame).values()):
         return X
     missing = [name for name in names if name not in frame.columns]
     if missing:

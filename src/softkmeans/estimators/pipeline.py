@@ -4,9 +4,12 @@ from __future__ import annotations
 
 __all__ = [
     "SCALES",
+    "InputColumns",
     "Model",
     "feature_names",
+    "fills_missing",
     "fit_weights",
+    "input_columns",
     "make_model",
     "make_preprocessing",
     "n_features_in",
@@ -15,7 +18,7 @@ __all__ = [
     "with_preprocessing",
 ]
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -216,6 +219,64 @@ def feature_names(model: Model) -> list[str] | None:
     preprocessing, estimator = split_pipeline(model)
     first = None if preprocessing is None else first_step(preprocessing)
     return input_names(estimator if first is None else first)
+
+
+class InputColumns(NamedTuple):
+    """The columns that a fitted model takes, by name.
+
+    Attributes
+    ----------
+    numbers, texts : list of str
+        The columns of numbers and of text.
+    unused : list of str
+        Columns that the model was fitted on, and drops.
+    """
+
+    numbers: list[str]
+    texts: list[str]
+    unused: list[str]
+
+
+def input_columns(model: Model) -> InputColumns:
+    """Return the names of the columns that a fitted model takes, by what they hold; none if they have no names.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        A fitted model.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from softkmeans import SoftKMeans
+    >>> input_columns(SoftKMeans(1).fit(pyarrow.table({"length": [1.0, 2.0]}))).numbers
+    ['length']
+    """
+    (preprocessing, _), names = split_pipeline(model), feature_names(model) or []
+    record = None if preprocessing is None else record_of(preprocessing)
+    unused = record.unused_columns(preprocessing) if record else set()
+    texts = record.text_columns(preprocessing) - unused if record else set()
+    numbers = [name for column, name in enumerate(names) if column not in texts | unused]
+    by_kind = [[name for column, name in enumerate(names) if column in found] for found in (texts, unused)]
+    return InputColumns(numbers, *by_kind)
+
+
+def fills_missing(model: Model) -> bool:
+    """Return whether a fitted model replaces missing values.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        A fitted model.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> fills_missing(SoftKMeans(1).fit([[1.0], [2.0]]))
+    False
+    """
+    preprocessing, _ = split_pipeline(model)
+    return preprocessing is not None and record_of(preprocessing).fills_missing(preprocessing)
 
 
 def received_rows(model: Model, X: Any) -> Any:

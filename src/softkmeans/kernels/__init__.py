@@ -25,10 +25,11 @@ from .dispatch import (
     accumulate_distortion,
     assign,
     distances,
+    entropy_slope,
     lognorm,
     min_distances,
     nearest,
     row_gradient,
 )
 from .gradients import Logits
-from .reference import SOFTMAX, entropy_slope, tiles
+from .reference import SOFTMAX, tiles

@@ -8,6 +8,7 @@ __all__ = [
     "accumulate_distortion",
     "assign",
     "distances",
+    "entropy_slope",
     "hessian_product",
     "lognorm",
     "min_distances",
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 COMPILED_MIN_WORK = 5e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
 
+FALLS_BACK = True  # whether the reference kernels serve what is out of range; tests set it to False
+
 _warned: set[str] = set()  # the unsupported features that this process has warned of
 
 
@@ -45,37 +48,45 @@ def _dispatch(
     run_compiled: Callable[[Any], T],
     run_reference: Callable[[], T],
     rule: AssignmentRule = SOFTMAX,
+    function: str = "accumulate",
 ) -> T:
     """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
 
     ``run_compiled`` is called with the module `cpu.api`.
     """
-    if uses_compiled(block, c, distance, beta, rule):
+    if uses_compiled(block, c, distance, beta, rule, function):
         from .cpu import api
 
         try:
             return run_compiled(api)
         except api.OutOfRangeError:
-            pass
+            if not FALLS_BACK:
+                raise
     return run_reference()
 
 
 def uses_compiled(
-    block: Block, c: Tensor, distance: Distance, beta: Tensor | None, rule: AssignmentRule = SOFTMAX
+    block: Block,
+    c: Tensor,
+    distance: Distance,
+    beta: Tensor | None,
+    rule: AssignmentRule = SOFTMAX,
+    function: str = "accumulate",
 ) -> bool:
     """Return whether the compiled kernels serve a request, unless its numbers are out of their range.
 
-    The parameters are those of `reference.assign`. If a block is large enough, but they do not support the request, a
-    warning says so.
+    The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but there are
+    no kernels for its distance or its assignment rule, a warning says so.
     """
     if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
         return False
     from .cpu import api  # imported late, since it loads LLVM
 
-    feature = api.unsupported_feature(distance, beta, rule)
+    feature = api.unsupported_feature(distance, rule)
     if feature:
         _warn_once(feature)
-    return not feature
+    supported: bool = api.serves(function, distance, 1.0 if beta is None else beta, rule)
+    return supported
 
 
 def _warn_once(feature: str) -> None:
@@ -94,7 +105,7 @@ def accumulate(
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`."""
     stats: Stats = _dispatch(
         block, c, distance, beta,
-        lambda api: api.accumulate(block, c, beta, b, distance, signed=_has_negative_weights(block)),
+        lambda api: api.accumulate(block, c, beta, b, distance, rule, signed=_has_negative_weights(block)),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -103,26 +114,24 @@ def accumulate(
 
 def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`."""
-    c, beta, b, distance, rule, _ = logits
+    c, beta, _, distance, rule, _ = logits
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
-        lambda api: api.accumulate_distortion(block, c, beta, b, distance, signed=_has_negative_weights(block)),
+        lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
         lambda: gradients.accumulate_distortion(block, logits),
-        rule,
+        rule, "accumulate_distortion",
     )  # fmt: skip
     return stats
 
 
 def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
     """Return the gradient with respect to each row: see `gradients.row_gradient`."""
-    c, beta, b, distance, rule, _ = logits
-    if not distance.is_squared:  # the kernel writes no gradient of rows that are normalized
-        return gradients.row_gradient(block, logits, of_distortion=of_distortion)
+    c, beta, _, distance, rule, _ = logits
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.row_gradient(block, c, beta, b, distance, of_distortion=of_distortion),
+        lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
         lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
-        rule,
+        rule, "row_gradient",
     )  # fmt: skip
     return gradient
 
@@ -141,9 +150,38 @@ def hessian_product(
             block, c, beta, b, distance, direction, signed=_has_negative_weights(block)
         ),
         lambda: None,
-        rule,
+        rule, "hessian_product",
     )  # fmt: skip
     return products
+
+
+def entropy_slope(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    noise: float = 0.0,
+) -> Tensor:
+    """Return the derivative (1,) of a block's entropy in log T: see `reference.entropy_slope`."""
+    shared = float(beta[0])
+
+    def run_compiled(api: Any) -> Tensor:
+        """Compute Σ w Cov_r(β d, β d - b) from the covariances of distances, and of distances and priors."""
+        stats: DistortionStats = api.accumulate_distortion(block, Logits(c, beta, b, distance, rule, noise / shared))
+        slope = shared * stats.slope_distortion.sum() - b @ stats.slope
+        if rule.has_noise:  # whose slope is minus the sum of the others
+            slope = slope + stats.slope.sum() * rule.noise_logit
+        return shared * slope[None]
+
+    slope: Tensor = _dispatch(
+        block, c, distance, beta,
+        run_compiled,
+        lambda: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
+        rule, "accumulate_distortion",
+    )  # fmt: skip
+    return slope
 
 
 def _has_negative_weights(block: Block) -> bool:
@@ -157,18 +195,20 @@ def assign(
     """Return the memberships of rows in clusters: see `reference.assign`."""
     resp: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: _assign_with_far_rows(block, c, beta, b, distance, api),
+        lambda api: _assign_with_far_rows(block, c, beta, b, distance, rule, api),
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return resp
 
 
-def _assign_with_far_rows(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, api: Any) -> Tensor:
+def _assign_with_far_rows(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule, api: Any
+) -> Tensor:
     """Return memberships from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.assign(block, c, beta, b, distance, with_resp=True)
+    assigned = api.assign(block, c, beta, b, distance, rule, with_resp=True)
     far = reference.far_rows(assigned.distance, c, distance)
-    if len(far):
+    if len(far) and reference.has_far_memberships(beta, rule):
         assigned.resp[far] = reference.assign(block.take(far), c, beta, b, distance).to(assigned.resp.dtype)
     resp: Tensor = assigned.resp
     return resp
@@ -180,7 +220,7 @@ def lognorm(
     """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
     log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.assign(block, c, beta, b, distance).lognorm,
+        lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -199,7 +239,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
 
 def _nearest_with_far_rows(block: Block, c: Tensor, distance: Distance, api: Any) -> tuple[Tensor, Tensor]:
     """Return labels and distances from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.assign(block, c, None, c.new_zeros(len(c)), distance)
+    assigned = api.nearest(block, c, distance)
     far = reference.far_rows(assigned.distance, c, distance)
     if len(far):
         assigned.label[far], assigned.distance[far] = reference.nearest(block.take(far), c, distance)

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from ..data.block import Block, join
 from ..distances import Distance
-from ..model.assignment import Softmax
+from ..model.assignment import AssignmentRule
 from ..model.stats import DistortionStats
-from .reference import SOFTMAX, center_sums, distances, distances_with_slope, tiles
+from .reference import SOFTMAX, center_sums, distances, distances_with_slope, map_tiles
 
 
 class Logits(NamedTuple):
@@ -41,7 +41,7 @@ class Logits(NamedTuple):
         Coefficients of the logits b_k - beta_k d_ik.
     distance : Distance
         The distance d_ik.
-    rule : Softmax
+    rule : AssignmentRule
         The assignment rule, with the logit of the noise cluster if there is one.
     noise_distance : float
         Distance of the noise cluster from every row.
@@ -51,7 +51,7 @@ class Logits(NamedTuple):
     beta: Tensor
     b: Tensor
     distance: Distance
-    rule: Softmax = SOFTMAX
+    rule: AssignmentRule = SOFTMAX
     noise_distance: float = 0.0
 
     def resp(self, d: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Logits(NamedTuple):
 
 def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     """Return the statistics of a block's rows for the distortion, whose gradient includes that of the memberships."""
-    parts = (_tile_stats(tile.x, tile.w, logits) for tile in tiles(block, len(logits.c)))
+    parts = map_tiles(lambda tile: _tile_stats(tile.x, tile.w, logits), block, len(logits.c))
     return functools.reduce(operator.add, parts)
 
 
@@ -85,7 +85,7 @@ def row_distortions(block: Block, logits: Logits) -> Tensor:
         d = distances(tile, logits.c, logits.distance).mT
         return logits.mean_distance(logits.resp(d), d)
 
-    return join((of_tile(tile) for tile in tiles(block, len(logits.c))), len(block))
+    return join(map_tiles(of_tile, block, len(logits.c)), len(block))
 
 
 def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor:
@@ -105,7 +105,7 @@ def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor
     gradient : Tensor (m, d)
         The gradient for each row, times the row's weight.
     """
-    parts = (_tile_row_gradient(tile.x, tile.w, logits, of_distortion) for tile in tiles(block, len(logits.c)))
+    parts = map_tiles(lambda tile: _tile_row_gradient(tile.x, tile.w, logits, of_distortion), block, len(logits.c))
     return join(parts, len(block))
 
 

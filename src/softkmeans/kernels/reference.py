@@ -27,7 +27,9 @@ __all__ = [
     "distances_with_slope",
     "entropy_slope",
     "far_rows",
+    "has_far_memberships",
     "lognorm",
+    "map_tiles",
     "min_distances",
     "nearest",
     "precise_squared_distances",
@@ -37,15 +39,19 @@ __all__ = [
 import functools
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from .._utils.one_thread import in_one_thread, map_in_single_threads
 from ..data.block import Block, join
 from ..distances import Distance
 from ..model.assignment import Assignment, AssignmentRule, Softmax
 from ..model.stats import Stats
+
+T = TypeVar("T")
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
@@ -58,13 +64,19 @@ def tiles(block: Block, n_clusters: int) -> Iterator[Block]:
     return block.split(max(1, TILE_ENTRIES // max(n_clusters, block.rows.shape[1])))
 
 
+def map_tiles(function: Callable[[Block], T], block: Block, n_clusters: int) -> Iterator[T]:
+    """Yield the results of a function of each tile; on the CPU, their bits do not depend on the number of threads."""
+    mapped = map_in_single_threads if block.device.type == "cpu" else map
+    return iter(mapped(function, tiles(block, n_clusters)))
+
+
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Return the distances (m, k) of a block's m rows to centers (k, d).
 
     Centers are transformed like the rows: centered, scaled, and embedded by the distance. At least half of the digits
     are correct.
     """
-    return join((_distances(tile.x, c, distance).mT for tile in tiles(block, len(c))), len(block))
+    return join(map_tiles(lambda tile: _distances(tile.x, c, distance).mT, block, len(c)), len(block))
 
 
 def assign(
@@ -90,29 +102,29 @@ def assign(
     resp : Tensor (m, k)
         Memberships. Rows sum to 1, or to less if there is a noise cluster, whose membership is the rest.
     """
-    return join((_memberships(tile.x, c, beta, b, distance, rule).mT for tile in tiles(block, len(c))), len(block))
+    parts = map_tiles(lambda tile: _memberships(tile.x, c, beta, b, distance, rule).mT, block, len(c))
+    return join(parts, len(block))
 
 
 def lognorm(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Tensor:
     """Return the log-normalizer (m,) of each row's memberships; the parameters are those of `assign`."""
-    return join(
-        (_assignment(tile.x, c, beta, b, distance, rule).objective for tile in tiles(block, len(c))), len(block)
-    )
+    parts = map_tiles(lambda tile: _assignment(tile.x, c, beta, b, distance, rule).objective, block, len(c))
+    return join(parts, len(block))
 
 
 def accumulate(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
 ) -> Stats:
     """Return the sufficient statistics of a block's rows; the parameters are those of `assign`."""
-    parts = (_tile_stats(tile.x, tile.w, c, beta, b, distance, rule) for tile in tiles(block, len(c)))
+    parts = map_tiles(lambda tile: _tile_stats(tile.x, tile.w, c, beta, b, distance, rule), block, len(c))
     return functools.reduce(operator.add, parts)
 
 
 def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
     """Return the index (m,) of each row's nearest center, the lower index in a tie, and its distance (m,)."""
-    parts = (_nearest(tile.x, c, distance) for tile in tiles(block, len(c)))
+    parts = map_tiles(lambda tile: _nearest(tile.x, c, distance), block, len(c))
     label, min_distance = join(parts, len(block)).mT.contiguous()
     return label.long(), min_distance
 
@@ -139,6 +151,8 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
         Weighted sums of these distances over rows.
     """
     updated = torch.minimum(distances(block, c, distance).mT, closest)
+    if block.device.type == "cpu":
+        return updated, in_one_thread(lambda: updated @ block.w).double()
     return updated, (updated @ block.w).double()
 
 
@@ -156,7 +170,9 @@ def entropy_slope(
     The parameters are those of `assign`, and ``noise``: d / T of the noise cluster, whose logit is an attribute of the
     assignment rule.
     """
-    parts = (_tile_entropy_slope(tile.x, tile.w, c, beta, b, distance, rule, noise) for tile in tiles(block, len(c)))
+    parts = map_tiles(
+        lambda tile: _tile_entropy_slope(tile.x, tile.w, c, beta, b, distance, rule, noise), block, len(c)
+    )
     return functools.reduce(operator.add, parts)
 
 
@@ -200,11 +216,16 @@ def _memberships(z: Tensor, c: Tensor, beta: Tensor, b: Tensor, distance: Distan
     """Return the memberships (k, m) of the rows of a tile."""
     d = _distances(z, c, distance)
     resp = rule(_logits(d, beta, b), 0).resp
-    if rule.uses_temperature and not rule.has_noise and bool((beta == beta[0]).all()):
+    if has_far_memberships(beta, rule):
         far = far_rows(d.amin(0), c, distance)
         if len(far):
             resp[:, far] = rule(_logits(_relative_distances(z[far], c), beta, b), 0).resp
     return resp
+
+
+def has_far_memberships(beta: Tensor, rule: AssignmentRule) -> bool:
+    """Return whether memberships depend on differences of distances alone, which those of far rows lose."""
+    return rule.uses_temperature and not rule.has_noise and bool((beta == beta[0]).all())
 
 
 def far_rows(min_distance: Tensor, c: Tensor, distance: Distance) -> Tensor:

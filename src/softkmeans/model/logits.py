@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Logits", "log_normalizer", "make_logits", "map_values"]
+__all__ = ["Logits", "log_normalizer", "make_logits"]
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -66,15 +65,6 @@ def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float
 
 def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
     """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
-
-    def log_z(t: float) -> float:
-        return float(
-            distance.log_partition(torch.tensor(t, dtype=torch.float64, device="cpu"), params.centers.shape[1])
-        )
-
-    return map_values(log_z, params.temperature if spec.per_cluster else params.temperature[:1])
-
-
-def map_values(function: Callable[[float], float], values: Tensor) -> Tensor:
-    """Apply a scalar function to each of the values (m,)."""
-    return values.new_tensor([function(value) for value in values.tolist()])
+    temperatures = params.temperature if spec.per_cluster else params.temperature[:1]
+    log_z = distance.log_partitions(temperatures.detach().cpu().double(), params.centers.shape[1])
+    return log_z.to(params.temperature)

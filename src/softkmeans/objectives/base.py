@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..kernels import accumulate
-from ..model.logits import Logits, make_logits, map_values
+from ..model.logits import Logits, make_logits
 from ..model.m_step import distortion_after, em_step
 from ..model.params import MIN_PRIOR, ModelSpec, Params, PassStats
 from ..model.stats import Stats
@@ -126,15 +126,11 @@ class Objective(ABC):
 
     def _temperature_gradient(self, params: Params, stats: Stats) -> Tensor:
         """Return ∂NLL/∂log T: (k,) if each cluster has a temperature, otherwise (1,)."""
-
-        def mean_distortion(t: float) -> float:
-            return self.scaling.distance.mean_distortion(t, len(self.scaling.shift))
-
-        t = params.temperature
+        t = params.temperature[self._temperature_index]
+        mean_distortions = self.scaling.distance.mean_distortions(t, len(self.scaling.shift))
         if self.temperature.per_cluster:
-            return (stats.weight * map_values(mean_distortion, t) - stats.distortion) / t
-        shared = float(t[0])
-        return t.new_tensor([(float(stats.n) * mean_distortion(shared) - self.distortion(stats)) / shared])
+            return (stats.weight * mean_distortions - stats.distortion) / t
+        return (float(stats.n) * mean_distortions - self.distortion(stats)) / t
 
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
         """Return inverse curvatures in the order of `pack`: they make a gradient step an EM update to first order."""
@@ -233,11 +229,10 @@ class Objective(ABC):
         weights = stats.weight if self.temperature.per_cluster else stats.n[None]
         distortion = self._pooled(distortion_after(centers, params, stats), stats)
         before = params.temperature[self._temperature_index]
-        temperatures = [
-            self.temperature.update(self.scaling, t, e / w) if w > 0 else t
-            for t, e, w in zip(before.tolist(), distortion.tolist(), weights.tolist(), strict=True)
-        ]
-        return params.temperature.new_tensor(temperatures).expand_as(params.temperature)
+        has_weight = weights > 0
+        means = distortion / torch.where(has_weight, weights, 1.0)
+        temperatures = torch.where(has_weight, self.temperature.updates(self.scaling, before, means), before)
+        return temperatures.expand_as(params.temperature)
 
     def pack(self, params: Params) -> Tensor:
         """Flatten parameters to a vector."""

@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from .._utils.checks import check_fraction
 from ..errors import InputError
-from ..model.logits import map_values
 from ..model.m_step import distortion_after
 from ..model.params import Params, PassStats
 from ..model.stats import Stats
@@ -176,7 +175,7 @@ def stationary_stats(
     if mean_distance is not None and not objective.temperature.learned:
         typical = torch.full_like(params.temperature, mean_distance)
     elif distance.has_density:
-        typical = map_values(lambda t: distance.mean_distortion(t, n_features), params.temperature)
+        typical = distance.mean_distortions(params.temperature, n_features)
     else:
         typical = params.temperature
     if distance.constant_slope is None:

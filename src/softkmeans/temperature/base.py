@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from typing_extensions import override
 
 from .._utils.checks import check_positive, is_number
@@ -101,6 +102,11 @@ class TemperatureRule(ABC):
     def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
         """Return the next T of a learned temperature, from the current T and the mean distortion E / Σw."""
         return temperature
+
+    def updates(self, scaling: Scaling, temperatures: Tensor, mean_distortions: Tensor) -> Tensor:
+        """Return the next of several temperatures (m,), by default the result of `update` for each."""
+        pairs = zip(temperatures.tolist(), mean_distortions.tolist(), strict=True)
+        return temperatures.new_tensor([self.update(scaling, t, mean) for t, mean in pairs])
 
     def solve(
         self, scaling: Scaling, params: Params, stats: Stats, entropy: float, slope: float

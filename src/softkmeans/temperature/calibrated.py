@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.one_thread import in_one_thread
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..model.m_step import em_step
@@ -130,9 +131,15 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     >>> round(calibrated_temperature(centers, torch.tensor([50.0, 50.0]), covariance), 6)
     4.0
     """
-    c = centers.double()
-    p = _normalized(weight.double())
-    total = covariance.double()
+    parts = centers.double(), weight.double(), covariance.double()
+    if centers.device.type == "cpu":  # threads would change the last bits, and take longer than the work
+        return in_one_thread(lambda: _calibrated_temperature(*parts))
+    return _calibrated_temperature(*parts)
+
+
+def _calibrated_temperature(c: Tensor, weight: Tensor, total: Tensor) -> float:
+    """Compute the temperature from numbers of float64."""
+    p = _normalized(weight)
     within = _covariance_within(c, p, total)
     squared_gap, variance = _gaps_and_variances(c - p @ c, within)
     pairs = (squared_gap > MIN_SQUARED_GAP * total.trace()) & (variance > 0) & torch.outer(p, p).triu(1).bool()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
 from typing_extensions import override
 
 from ..data.scaling import Scaling
@@ -39,6 +40,11 @@ class MaximumLikelihood(TemperatureRule):
     def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
         likeliest = scaling.distance.likeliest_temperature(mean_distortion, len(scaling.shift))
         return max(likeliest, self.lower_bound(scaling))
+
+    @override
+    def updates(self, scaling: Scaling, temperatures: Tensor, mean_distortions: Tensor) -> Tensor:
+        likeliest = scaling.distance.likeliest_temperatures(mean_distortions, len(scaling.shift))
+        return likeliest.clamp_min(self.lower_bound(scaling))
 
     def lower_bound(self, scaling: Scaling) -> float:
         """Return the lower bound of T."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 __all__ = ["check_squared", "covariance", "largest_variance", "principal_axis"]
 
+import functools
+import operator
+
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from .._utils.one_thread import in_one_thread, map_in_single_threads
+from ..data.block import Block
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
@@ -48,7 +53,8 @@ def largest_variance(view: Source) -> float:
 def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     """Return the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
     if view.n_features <= MAX_EIGH_FEATURES:
-        variances, axes = torch.linalg.eigh(covariance(view))
+        scatter = covariance(view)
+        variances, axes = in_one_thread(lambda: torch.linalg.eigh(scatter))  # threads change the last bits
         return variances[-1:].clamp_min(0.0), axes[:, -1]
 
     def covariance_product(vector: np.ndarray) -> np.ndarray:
@@ -68,9 +74,15 @@ def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
 def _products(view: Source, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return Σ w x xᵀ (d, d), or its product with vectors (d, m), and Σ w."""
     width = view.n_features
-    scatter = view.sum(
-        lambda block: block.sum(
-            lambda piece: (x := piece.x).mT @ (piece.w[:, None] * (x if vectors is None else x @ vectors)), width
-        )
-    )
+
+    def products(piece: Block) -> Tensor:
+        x = piece.x
+        return x.mT @ (piece.w[:, None] * (x if vectors is None else x @ vectors))
+
+    def of_block(block: Block) -> Tensor:
+        if block.device.type != "cpu":
+            return block.sum(products, width)
+        return functools.reduce(operator.add, map_in_single_threads(products, block.pieces(width)))
+
+    scatter = view.sum(of_block)
     return scatter, view.sum(lambda block: block.w.sum())

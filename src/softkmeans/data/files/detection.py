@@ -6,6 +6,7 @@ __all__ = ["find_dialect", "find_header", "is_number_like", "not_text_error"]
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -35,7 +36,7 @@ BYTE_ORDER_MARKS = {
 CONTROL_CHARACTERS = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a") | {127}
 DELIMITERS = (",", ";", "\t", "|", SPACES)
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "#n/a", "-nan", "none", "true", "false"})
-EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')
+EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)')
 
 _NUMBER = re.compile(
     r"[+-]?(?:\d+|\d{1,3}(?:[.,' \u2019\u00a0\u202f]\d{3})+)?(?:[.,]\d*)?(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?"
@@ -58,17 +59,19 @@ def find_dialect(path: Path, given: Dialect, usual_delimiter: str) -> FoundDiale
     encoding = given.encoding or _find_encoding(head, is_whole)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head, is_whole).removeprefix("\ufeff")
     hint = EXCEL_SEPARATOR.match(text)
-    skip = 1 if hint else 0
     sample = _Sample.of(text[hint.end() :] if hint else text, is_whole)
-    delimiter = given.delimiter or (hint[1] if hint else sample.find_delimiter(usual_delimiter))
+    delimiter = given.delimiter or sample.find_delimiter(usual_delimiter, hint[1] if hint else None)
     rows = sample.rows(delimiter)
     header, has_numbers = (given.header, False) if given.header is not None else find_header(rows)
+    n_comments = sample.n_comments
+    if n_comments and not header and given.header is None:  # the last comment may hold the names
+        n_comments, header = n_comments - 1, True
     return FoundDialect(
         delimiter,
         encoding=encoding,
         header=header,
         compression=compression,
-        skip=skip,
+        skip=(1 if hint else 0) + n_comments,
         has_numbers_as_names=has_numbers,
     )
 
@@ -115,9 +118,18 @@ def _can_decode(head: bytes, encoding: str, is_whole: bool) -> bool:
 
 
 class _Sample(NamedTuple):
-    """The first lines of a file."""
+    """The first lines of a file, without comments at the beginning.
+
+    Attributes
+    ----------
+    text : str
+        The lines.
+    n_comments : int
+        The number of lines before them that begin with #.
+    """
 
     text: str
+    n_comments: int
 
     @classmethod
     def of(cls, text: str, is_whole: bool) -> _Sample:
@@ -126,7 +138,10 @@ class _Sample(NamedTuple):
         if not is_whole or len(text) > SAMPLE_SIZE:
             ends = [match.end() for match in re.finditer(r"\r\n|\n|\r", sample)]
             sample = sample[: ends[-1]] if ends else sample
-        return cls(re.sub(rf'[^"\r\n,;\t| ]{{{MAX_CELL_SIZE},}}', "...", sample))
+        lines = list(io.StringIO(sample, newline=""))
+        n_comments = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+        sample = "".join(lines[n_comments:])
+        return cls(re.sub(rf'[^"\r\n,;\t| ]{{{MAX_CELL_SIZE},}}', "...", sample), n_comments)
 
     def rows(self, delimiter: str) -> list[list[str]]:
         """Return the first rows, if the cells are separated like this."""
@@ -135,29 +150,53 @@ class _Sample(NamedTuple):
             text, separator = with_tabs(text.encode(errors="replace")).decode(), "\t"
         rows: list[list[str]] = []
         with suppress(csv.Error):
-            rows.extend(islice(parse(text.splitlines(keepends=True), separator), MAX_SAMPLE_ROWS))
+            rows.extend(islice(parse(io.StringIO(text, newline=""), separator), MAX_SAMPLE_ROWS))
         return rows
 
-    def find_delimiter(self, usual: str) -> str:
+    def find_delimiter(self, usual: str, hint: str | None = None) -> str:
         """Return the delimiter with which the rows look most like a table; the usual one if none does."""
-        candidates = [usual, *(delimiter for delimiter in DELIMITERS if delimiter != usual)]
-        scores = {delimiter: _score(self.rows(delimiter), delimiter, usual) for delimiter in candidates}
-        return max(candidates, key=lambda delimiter: scores[delimiter])  # the first of several
+        candidates = list(dict.fromkeys([*filter(None, [hint]), usual, *DELIMITERS]))
+        scores = {delimiter: _score(self.rows(delimiter), delimiter) for delimiter in candidates}
+        if hint is not None and scores[hint][0] >= SINGLE_COLUMN:
+            return hint
+        return max(
+            candidates[1:] if hint else candidates, key=lambda delimiter: scores[delimiter]
+        )  # the first of several
 
 
-def _score(rows: list[list[str]], delimiter: str, usual: str) -> tuple[float, ...]:
+# How much rows look like a table, apart from their columns of numbers.
+TABLE, HEADER_WITHOUT_ROW_NAMES, SINGLE_COLUMN, SOME_ROWS, UNEVEN, NO_TABLE = 2.0, 1.5, 1.0, 0.5, 0.3, 0.25
+
+
+def _score(rows: list[list[str]], delimiter: str) -> tuple[float, int, int]:
     """Return how much rows look like a table: rows of one length, then many columns of numbers and few others."""
     if not rows:
-        return (0,)
+        return NO_TABLE, 0, 0
     first, rest = rows[0], rows[1:] or rows[:1]
     width, count = Counter(map(len, rest)).most_common(1)[0]
     share = count / len(rest)
-    fits = 1.0 if len(first) == width else 0.5 if len(first) == width - 1 > 1 else 0.0  # R does not name row names
-    n_numeric = sum(map(_is_numeric, _columns(rest, width)))
+    columns = _columns(rest, width)
+    n_numeric = sum(map(_is_numeric, columns))
+    if delimiter == SPACES and any(cell.endswith((",", ";")) for row in rows for cell in row):
+        return NO_TABLE, 0, 0  # the spaces follow the real delimiters
     if width == 1:
-        is_table = n_numeric == 1 and share == 1 and len(rows) > 1 and usual not in first[0]
-        return (1 if is_table else 0.25, 0, n_numeric, 0)
-    return (fits + (1 if share == 1 else share / 4) if fits else 0, 1, n_numeric, n_numeric - width)
+        is_table = (
+            n_numeric == 1 and share == 1 and len(rows) > 1 and not any(sign in first[0] for sign in DELIMITERS[:4])
+        )
+        return (SINGLE_COLUMN if is_table else NO_TABLE), n_numeric, 0
+    fit = _fit(first, columns)
+    quality = UNEVEN if fit == UNEVEN else fit if share == 1 else SOME_ROWS + share / 4
+    return quality, n_numeric, n_numeric - width
+
+
+def _fit(first: list[str], columns: list[list[str]]) -> float:
+    """Return whether the cells of the first row go with the columns of the others."""
+    width = len(columns)
+    empty_names = len(first) > width and not any(cell.strip() for cell in first[width:])
+    empty_columns = len(first) < width and not any(cell.strip() for cells in columns[len(first) :] for cell in cells)
+    if len(first) == width or empty_names or empty_columns:
+        return TABLE
+    return HEADER_WITHOUT_ROW_NAMES if len(first) == width - 1 > 1 else UNEVEN  # R writes no name for row names
 
 
 def _columns(rows: list[list[str]], width: int) -> list[list[str]]:

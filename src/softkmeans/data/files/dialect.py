@@ -38,7 +38,7 @@ class Dialect:
     Raises
     ------
     InputError
-        If a value is not one of these, or the delimiter or decimal character is also the thousands separator.
+        If a value is not one of these, or the decimal character is also the thousands separator.
 
     Examples
     --------
@@ -96,7 +96,8 @@ def _checked_encoding(name: Any) -> str | None:
     try:
         codec = codecs.lookup(name)
         "".encode(codec.name)  # fails for codecs that convert something else than text
-    except (LookupError, TypeError, ValueError):
+        codecs.getincrementaldecoder(name)("replace").decode(b"")  # and this for those of other uses
+    except (AssertionError, LookupError, TypeError, ValueError):
         expected = "the name of an encoding, such as 'utf-8', 'cp1252' or 'utf-16'"
         raise InputError(parameter="encoding", value=name, expected=expected) from None
     encoding = codec.name

@@ -7,22 +7,46 @@ __all__ = ["NumberStyle", "column_type", "count_valid", "find_style", "first_tex
 import re
 from bisect import bisect
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ...errors import FileError, Message, Setting
 from .dialect import THOUSANDS, Dialect
+from .errors import listing
 from .formats.base import arrow
 
 MIN_NUMBERS = 0.5  # the share of a column's cells above which a text among them is taken for an error
+MAX_NAMES = 3  # in a note
+MAX_COLUMNS = 300  # that are looked at; in tables of thousands of columns, it would take seconds
+BLANKS = " \t"  # around numbers; pyarrow leaves out no others
 SPACE_LIKE = "".join(THOUSANDS[2:])  # separators of thousands that are never decimal characters
+ADDRESS = r"\d{1,3}(\.\d{1,3}){3}"  # of the internet
 _NUMBER_LIKE = rf"[+-]?[.,]?\d[\d.,{SPACE_LIKE}]*([eE][+-]?\d+)?"
 
 
 class NumberStyle(NamedTuple):
-    """How numbers are written: the decimal character, and the separator of thousands, "" if there is none."""
+    """How numbers are written.
+
+    Attributes
+    ----------
+    decimal : str
+        The decimal character.
+    thousands : str
+        The separator of thousands, "" if there is none.
+    unsure : tuple of str
+        The columns whose numbers may mean something else, as 1,234 is 1.234 in one country and 1234 in another.
+    """
 
     decimal: str = "."
     thousands: str = ""
+    unsure: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a line if numbers may mean something else."""
+        if not self.unsure:
+            return ()
+        columns = f"column{'' if len(self.unsure) == 1 else 's'} {listing(self.unsure, MAX_NAMES)}"
+        return (f"numbers in {columns} can be read in another way: check their decimals and thousands",)
 
     def floats(self, cells: Any) -> Any:
         """Convert cells (a PyArrow array of binary or text) to float64.
@@ -33,13 +57,13 @@ class NumberStyle(NamedTuple):
             If a cell is not a number in this style.
         """
         compute, lib = arrow("compute"), arrow("lib")
-        text = compute.utf8_trim_whitespace(cells.cast(lib.string()))
+        text = compute.utf8_trim(cells.cast(lib.string()), characters=BLANKS)
         if self.thousands:  # of a column that was read as text, in which missing values are text, too
             missing = lib.array(arrow("csv").ConvertOptions().null_values, lib.string())
             text = compute.if_else(compute.is_in(text, value_set=missing), lib.scalar(None, lib.string()), text)
             sign = re.escape(self.thousands)
             has_sign = compute.match_substring(text, self.thousands)
-            pattern = rf"^[+-]?\d{{1,3}}({sign}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
+            pattern = rf"^[+-]?[1-9]\d{{0,2}}({sign}\d{{3}})+({re.escape(self.decimal)}\d*)?$"
             if compute.any(compute.and_not(has_sign, compute.match_substring_regex(text, pattern))).as_py():
                 raise ValueError("thousands are separated at another place")
             text = compute.replace_substring(text, self.thousands, "")
@@ -56,7 +80,7 @@ def can_be(cells: Any, kind: Any, style: NumberStyle) -> bool:
         if kind == arrow("lib").float64():
             style.floats(cells)
         else:
-            arrow("compute").utf8_trim_whitespace(cells.cast(arrow("lib").string())).cast(kind)
+            arrow("compute").utf8_trim(cells.cast(arrow("lib").string()), characters=BLANKS).cast(kind)
     except ValueError:
         return False
     return True
@@ -104,7 +128,7 @@ def _has_mostly_numbers(cells: Any, style: NumberStyle) -> bool:
 
 def _as_text(cells: Any) -> Any:
     try:
-        return arrow("compute").utf8_trim_whitespace(cells.cast(arrow("lib").string()))
+        return arrow("compute").utf8_trim(cells.cast(arrow("lib").string()), characters=BLANKS)
     except ValueError:
         return None
 
@@ -133,7 +157,10 @@ def find_style(columns: Mapping[str, Any], given: Dialect, delimiter: str) -> Nu
     if given.decimal is not None:
         style = NumberStyle(given.decimal)
     style = _find_thousands(list(counts.values()), style.decimal) if style else _guess(list(counts.values()), delimiter)
-    return style if given.thousands is None else style._replace(thousands=given.thousands)
+    if given.thousands is not None:
+        return style._replace(thousands=given.thousands)
+    unsure = [] if given.decimal else [name for name, count in counts.items() if count.is_unsure(style, bool(commas))]
+    return style._replace(unsure=tuple(unsure))
 
 
 class _Counts(NamedTuple):
@@ -163,12 +190,12 @@ class _Counts(NamedTuple):
         unclear = {sign: _count(text, rf"[+-]?[1-9]\d{{0,2}}[{sign}]\d{{3}}") for sign in ".,"}
         groups = {}
         for sign, other in ((".", ","), (",", ".")):
-            one = _count(text, rf"[+-]?\d{{1,3}}([{sign}]\d{{3}})+[{other}]\d*")
-            groups[sign, other] = one + _count(text, rf"[+-]?\d{{1,3}}([{sign}]\d{{3}}){{2,}}")
+            one = _count(text, rf"[+-]?[1-9]\d{{0,2}}([{sign}]\d{{3}})+[{other}]\d*")
+            groups[sign, other] = one + _count(text, rf"[+-]?[1-9]\d{{0,2}}([{sign}]\d{{3}}){{2,}}")
         for sign in SPACE_LIKE:
             for decimal in ",.":
-                groups[sign, decimal] = _count(text, rf"[+-]?\d{{1,3}}([{sign}]\d{{3}})+[{decimal}]\d*")
-            groups[sign, ""] = _count(text, rf"[+-]?\d{{1,3}}([{sign}]\d{{3}})+")
+                groups[sign, decimal] = _count(text, rf"[+-]?[1-9]\d{{0,2}}([{sign}]\d{{3}})+[{decimal}]\d*")
+            groups[sign, ""] = _count(text, rf"[+-]?[1-9]\d{{0,2}}([{sign}]\d{{3}})+")
         return cls(
             whole=_count(text, r"[+-]?\d+"),
             short=_count(text, r"[+-]?\d{1,3}"),
@@ -177,9 +204,23 @@ class _Counts(NamedTuple):
             groups=groups,
         )
 
+    def is_unsure(self, style: NumberStyle, has_commas: bool) -> bool:
+        """Return whether numbers are read in one of two possible ways, and none of the column shows which is right.
+
+        ``has_commas`` says whether another column shows that commas are decimal characters.
+        """
+        sign = style.thousands if style.thousands in (".", ",") else "," if style.decimal == "," else ""
+        if not sign or not self.unclear[sign] or (sign == style.decimal and has_commas):
+            return False
+        is_shown = any(n for (thousands, _), n in self.groups.items() if thousands == sign) or self.short > 0
+        return not is_shown and not self.decimals[style.decimal]
+
     def has_decimals(self, sign: str) -> bool:
-        """Return whether the decimal character of some numbers is certainly this one."""
-        return self.decimals[sign] > 0 or any(n and decimal == sign for (_, decimal), n in self.groups.items())
+        """Return whether the decimal character of most numbers is certainly this one."""
+        n_certain = {s: self.decimals[s] + sum(n for (_, d), n in self.groups.items() if d == s) for s in ".,"}
+        return (
+            n_certain[","] > 0 and n_certain[","] >= n_certain["."] if sign == "," else n_certain["."] > n_certain[","]
+        )
 
 
 def _count_styles(columns: Mapping[str, Any], delimiter: str) -> dict[str, _Counts]:
@@ -189,13 +230,16 @@ def _count_styles(columns: Mapping[str, Any], delimiter: str) -> dict[str, _Coun
     if delimiter == "," and not any(_is_number_like(_as_text(cells)) for cells in others):
         return {}
     texts = {name: text for name, cells in columns.items() if _is_number_like(text := _as_text(cells))}
+    texts = dict(islice(texts.items(), MAX_COLUMNS))
     return {name: _Counts.of(text) for name, text in texts.items()}
 
 
 def _is_number_like(text: Any) -> bool:
     """Return whether most cells of a column, None if it is no text, are numbers in some style."""
     n_filled = 0 if text is None else len(text) - text.null_count
-    return n_filled > 0 and _count(text, _NUMBER_LIKE) > MIN_NUMBERS * n_filled
+    if not n_filled or _count(text, _NUMBER_LIKE) <= MIN_NUMBERS * n_filled:
+        return False
+    return _count(text, ADDRESS) < n_filled
 
 
 def _guess(counts: list[_Counts], delimiter: str) -> NumberStyle:

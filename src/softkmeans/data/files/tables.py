@@ -1,11 +1,11 @@
 """Reading a whole file as a table."""
 
-__all__ = ["Table", "column_names_of", "read_table"]
+__all__ = ["Table", "column_names_of", "read_frame", "read_table"]
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,64 @@ def read_table(
     choice = ColumnChoice(columns, exclude, label_column, weight_column, carry)
     with one_line_errors(Path(path)):
         return _read(open_table(Path(path), dialect), choice)
+
+
+class Frame(NamedTuple):
+    """Rows of numbers and text, with missing values, for models that take them.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table of n rows
+        Columns of float64 or float32, and of text.
+    carried, notes
+        As in `Table`.
+    """
+
+    rows: Any
+    carried: Any
+    notes: tuple[str, ...]
+
+    def frame(self) -> Any:
+        """Return the rows."""
+        return self.rows
+
+
+class FrameColumns(Protocol):
+    """The names of columns: of numbers, of text, and of those that are not read, in whose place are zeros."""
+
+    @property
+    def numbers(self) -> list[str]: ...
+    @property
+    def texts(self) -> list[str]: ...
+    @property
+    def unused(self) -> list[str]: ...
+
+
+def read_frame(
+    path: Path, columns: FrameColumns, *, carry: Sequence[str] = (), dialect: Dialect = ANY_DIALECT
+) -> Frame:
+    """Read columns of numbers and of text, with missing values.
+
+    Raises
+    ------
+    InputError
+        As `read_table`, except for missing values.
+    """
+    with one_line_errors(path):
+        opened = open_table(path, dialect)
+        choice = ColumnChoice(columns.numbers or None, exclude=columns.texts, carry=carry)
+        values: dict[str, Any] = {}
+        if columns.numbers:
+            choose(opened.header, lambda name: opened.load([], [name])[name], choice)
+            values |= {name: as_floats(column) for name, column in opened.load(columns.numbers, []).items()}
+        lib = arrow("lib")
+        if columns.texts and opened.carry is not None:
+            table = opened.carry(columns.texts)
+            values |= {name: table[name].cast(lib.string()) for name in columns.texts}
+        n_rows = len(next(iter(values.values())))
+        values |= {name: np.zeros(n_rows) for name in columns.unused}
+        carried = opened.carry(list(carry)) if carry and opened.carry is not None else None
+        return Frame(lib.table(values), carried, opened.header.notes)
 
 
 def column_names_of(path: Path, dialect: Dialect = ANY_DIALECT) -> list[str]:

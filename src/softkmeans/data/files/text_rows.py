@@ -6,6 +6,7 @@ __all__ = [
     "BLOCK_SIZE",
     "MAX_ROW_SIZE",
     "has_invalid_bytes",
+    "is_filled",
     "lines_of",
     "longest_row",
     "open_text",
@@ -102,8 +103,13 @@ def rows_of(text: TextIO, separator: str, *, shorten: bool = False) -> Iterator[
 
 
 def parse(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
-    """Yield the rows of lines that are not empty."""
-    return filter(None, csv.reader(lines, delimiter=separator))
+    """Yield the rows of lines that are not blank."""
+    return filter(is_filled, csv.reader(lines, delimiter=separator))
+
+
+def is_filled(row: list[str]) -> bool:
+    """Return whether a row is none of a blank line."""
+    return len(row) > 1 or (len(row) == 1 and bool(row[0].strip()))
 
 
 def _with_short_cells(lines: Iterable[str], separator: str) -> Iterator[str]:

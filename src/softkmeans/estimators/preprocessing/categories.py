@@ -115,6 +115,10 @@ class _ImputerRecord(Leaf):
         return _texts(transformer.statistics_.tolist())
 
     @override
+    def fills_missing(self, transformer: Any) -> bool:
+        return True
+
+    @override
     def text_columns(self, transformer: Any) -> set[int]:
         return {i for i, value in enumerate(transformer.statistics_.tolist()) if isinstance(value, str)}
 

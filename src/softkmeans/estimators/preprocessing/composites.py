@@ -152,6 +152,15 @@ class _PipelineRecord(Record):
         return set[str]().union(*(record_of(step).words(step) for step in _steps(transformer)))
 
     @override
+    def unused_columns(self, transformer: Any) -> set[int]:
+        first = next(iter(_steps(transformer)), None)
+        return set() if first is None else record_of(first).unused_columns(first)
+
+    @override
+    def fills_missing(self, transformer: Any) -> bool:
+        return any(record_of(step).fills_missing(step) for step in _steps(transformer))
+
+    @override
     def text_columns(self, transformer: Any) -> set[int]:
         found, copies = set[int](), None
         for step in _steps(transformer):
@@ -277,6 +286,14 @@ class _Columns(Record):
     @override
     def words(self, transformer: Any) -> set[str]:
         return set[str]().union(*(record_of(step).words(step) for step, _ in self._parts(transformer)))
+
+    @override
+    def unused_columns(self, transformer: Any) -> set[int]:
+        return set(range(transformer.n_features_in_)) - {c for _, columns in self._parts(transformer) for c in columns}
+
+    @override
+    def fills_missing(self, transformer: Any) -> bool:
+        return any(record_of(step).fills_missing(step) for step, _ in self._parts(transformer))
 
     @override
     def text_columns(self, transformer: Any) -> set[int]:

@@ -154,6 +154,14 @@ class Record(ABC):
         """Return the input columns that are text."""
         return set()
 
+    def unused_columns(self, transformer: Any) -> set[int]:
+        """Return the input columns that are dropped."""
+        return set()
+
+    def fills_missing(self, transformer: Any) -> bool:
+        """Return whether missing values of some input columns are replaced."""
+        return False
+
 
 @dataclass(frozen=True)
 class Option:

@@ -22,7 +22,7 @@ class Call:
     compiled : CompiledKernel
         The kernel.
     numbers : object
-        The caller's numbers, from which the shapes of scratch arrays and sums follow.
+        The caller's numbers, from which the shapes of scratch arrays and sums follow. They are hashable.
     layout : Layout, optional
         The layout of the call's memory, if an earlier call had the same kernel and sizes.
     **arrays : ndarray
@@ -46,6 +46,7 @@ class Call:
         self._numbers, self._settings = arguments.declared(Number), arguments.declared(Setting)
         self._arrays = arrays  # keeps them alive
         self._addresses = self._checked_addresses(arrays, numbers)
+        self._scalars: dict[Any, tuple[dict[str, int], NDArray[Any]]] = {}  # by the numbers of a call
 
     def __call__(self, memory: NDArray[np.uint8], numbers: Any, **arrays: NDArray[Any]) -> None:
         """Run the kernel.
@@ -71,10 +72,16 @@ class Call:
             raise TypeError(f"{self.compiled.kernel.name} needs {', '.join(map(self._describe, sorted(missing)))}")
         base = memory.ctypes.data
         addresses |= {name: base + offset for name, offset in self.layout.offsets.items()}
-        values = addresses | {number.name: int(number.value(numbers)) for number in self._numbers}
-        settings = np.array([setting.value(numbers) for setting in self._settings], FLOAT.dtype(self.compiled.bits))
-        values[SETTINGS] = settings.ctypes.data
+        values = addresses | self._scalars_of(numbers)
         self.compiled.function(*[values[name] for name in self.compiled.parameters])
+
+    def _scalars_of(self, numbers: Any) -> dict[str, int]:
+        """Return the integers of a call, and the address of its settings, by name; most calls have the same."""
+        if numbers not in self._scalars:
+            settings = np.array([setting.value(numbers) for setting in self._settings], FLOAT.dtype(self.compiled.bits))
+            values = {number.name: int(number.value(numbers)) for number in self._numbers}
+            self._scalars[numbers] = values | {SETTINGS: settings.ctypes.data}, settings  # which is kept alive
+        return self._scalars[numbers][0]
 
     def _checked_addresses(self, arrays: dict[str, NDArray[Any]], numbers: Any) -> dict[str, int]:
         """Return the addresses of arrays, after checks of their names, types and shapes."""

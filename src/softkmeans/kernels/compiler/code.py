@@ -237,14 +237,18 @@ class Code:
 
     # -- functions
 
-    def _call(self, name: str, *args: ir.Value) -> ir.Value:
+    def _call(self, name: str, *args: ir.Value) -> Any:
         """Call an LLVM intrinsic whose arguments and result have one type."""
         kind = args[0].type
         element, prefix = (kind.element, f"v{kind.count}") if isinstance(kind, ir.VectorType) else (kind, "")
         full_name = f"llvm.{name}.{prefix}{'f32' if element == FLOAT32 else 'f64'}"
-        function = self.builder.module.globals.get(full_name)
+        return self._call_intrinsic(full_name, kind, *args)
+
+    def _call_intrinsic(self, name: str, result: ir.Type, *args: ir.Value) -> Any:
+        """Call an LLVM intrinsic by its full name."""
+        function = self.builder.module.globals.get(name)
         if function is None:
-            function = ir.Function(self.builder.module, ir.FunctionType(kind, [kind] * len(args)), full_name)
+            function = ir.Function(self.builder.module, ir.FunctionType(result, [arg.type for arg in args]), name)
         return self.builder.call(function, args)
 
     def fma(self, x: Any, y: Any, z: Any) -> Value:
@@ -254,6 +258,32 @@ class Code:
     def sqrt(self, x: Any) -> Value:
         """Return the square root."""
         return Value(self, self._call("sqrt", self._floats(x)))
+
+    def reciprocal(self, x: Any) -> Value:
+        """Return 1 / x of a register of normal numbers, up to rounding; for others it is *some number*."""
+        x, y = self._register(x), self._estimate("rcp14", x)
+        if y is None:
+            return Value(self, self.builder.fdiv(self.full(1.0).ir, x.ir))
+        for _ in range(1 if self.bits == 32 else 2):  # Newton's iteration doubles the number of correct bits
+            y = self.fma(self.fma(-x, y, 1.0), y, y)
+        return y
+
+    def inverse_root(self, x: Any) -> Value:
+        """Return 1 / √x of a register of normal numbers, up to rounding; for others it is *some number*."""
+        x, y = self._register(x), self._estimate("rsqrt14", x)
+        if y is None:
+            return Value(self, self.builder.fdiv(self.full(1.0).ir, self.sqrt(x).ir))
+        for _ in range(1 if self.bits == 32 else 2):
+            y = self.fma(self.fma(x * y, -y, 1.0), y * 0.5, y)
+        return y
+
+    def _estimate(self, name: str, x: Any) -> Value | None:
+        """Return an approximation with 14 correct bits; None with smaller registers, whose division is faster."""
+        if machine.register_bytes() != 64:
+            return None
+        mask, kind = ir.IntType(max(8, self.lanes))(-1), "s" if self.bits == 32 else "d"
+        full_name = f"llvm.x86.avx512.{name}.p{kind}.512"
+        return Value(self, self._call_intrinsic(full_name, self.float_vector, x.ir, self.full(0.0).ir, mask))
 
     def select(self, condition: Any, x: Any, y: Any) -> Value:
         """Return x where a condition holds, else y, lane by lane: a register if one of the three is."""

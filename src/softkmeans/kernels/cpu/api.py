@@ -15,7 +15,9 @@ __all__ = [
     "assign",
     "hessian_product",
     "min_distances",
+    "nearest",
     "row_gradient",
+    "serves",
     "unsupported_feature",
 ]
 
@@ -30,14 +32,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.block import Block
-from ...distances import Distance
-from ...model.assignment import AssignmentRule
+from ...distances import Distance, SquaredEuclidean
+from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import DistortionStats, Stats
 from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
+from .members import RootUpdateArguments, UpdateArguments
 from .prepare import (
     COMPILED_DISTANCES,
-    COMPILED_RULES,
     FLOAT_TYPES,
     OutOfRangeError,
     PreparedPass,
@@ -45,25 +47,13 @@ from .prepare import (
     direction_arrays,
     prepare_pass,
 )
+from .served import serves, unsupported_feature
 from .strips import join_strips
 
 Array = NDArray[Any]
 T = TypeVar("T")
 
-
-def unsupported_feature(distance: Distance, beta: Tensor | None, rule: AssignmentRule) -> str:
-    """Return the name of a requested feature that the compiled kernels do not support, or an empty string."""
-    if type(distance) not in COMPILED_DISTANCES:
-        return f"the {distance.name} distance"
-    if type(rule) not in COMPILED_RULES:
-        return f"{rule.name} memberships"
-    if rule.has_noise:
-        return "a noise cluster"
-    if beta is not None:
-        first, last = np.sort(beta.numpy())[[0, -1]]  # PyTorch would take longer than a small pass
-        if first != last:
-            return "a temperature for each cluster"
-    return ""
+SOFTMAX = Softmax()
 
 
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
@@ -77,7 +67,16 @@ def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
     return run(64)
 
 
-def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False) -> Stats:
+def accumulate(
+    block: Block,
+    c: Tensor,
+    beta: Tensor,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    *,
+    signed: bool = False,
+) -> Stats:
     """Return the sufficient statistics of a block's rows: see `reference.accumulate`.
 
     Parameters
@@ -92,42 +91,50 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     """
 
     def run(bits: int) -> Stats:
-        return _stats(*_sums("accumulate", block, c, beta, b, distance, bits, signed=signed), signed=signed)
+        prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+        return _stats(*_sums("accumulate", block, prepared, signed=signed), signed=signed)
 
     return _with_enough_range(block, run)
 
 
-def accumulate_distortion(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, signed: bool = False
-) -> DistortionStats:
-    """Return the statistics of a block's rows for the distortion: see `reference.accumulate_distortion`.
+def accumulate_distortion(block: Block, logits: Any, *, signed: bool = False) -> DistortionStats:
+    """Return the statistics of a block's rows for the distortion: see `gradients.accumulate_distortion`.
 
     ``signed`` and the error are those of `accumulate`.
     """
 
     def run(bits: int) -> DistortionStats:
-        chunks, totals, prepared = _sums("accumulate_distortion", block, c, beta, b, distance, bits, signed=signed)
+        prepared = _prepare_logits(block, logits, bits)
+        chunks, totals, prepared = _sums("accumulate_distortion", block, prepared, signed=signed)
         slope = chunks.total(totals, DistortionArguments.slope_total)
         biased = chunks.total(totals, DistortionArguments.slope_distortion_total)
-        stats = _stats(chunks, totals, prepared, irls_weight=-prepared.beta * slope, signed=signed)
-        factor = prepared.distance_factor
+        weight = 0.0 if prepared.has_updates else -prepared.beta * prepared.ratios * slope
+        stats = _stats(chunks, totals, prepared, irls_weight=weight, signed=signed)
+        factor, bias = prepared.distance_factor, 0.0 if prepared.member else prepared.bias
         return DistortionStats(
             **{field.name: getattr(stats, field.name) for field in fields(stats)},
             slope=torch.from_numpy(factor * slope),
-            slope_distortion=torch.from_numpy(factor**2 * (biased - prepared.bias * slope)),
+            slope_distortion=torch.from_numpy(factor**2 * (biased - bias * slope)),
         )
 
     return _with_enough_range(block, run)
 
 
+def _prepare_logits(block: Block, logits: Any, bits: int) -> PreparedPass:
+    """Prepare a pass with `gradients.Logits` and, in its numbers, the distance of the noise cluster."""
+    c, beta, b, distance, rule, noise_distance = logits
+    prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+    numbers = prepared.numbers._replace(noise_distance=noise_distance / prepared.distance_factor)
+    return prepared._replace(numbers=numbers)
+
+
 def _sums(
-    kernel: str, block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, bits: int, *, signed: bool
+    kernel: str, block: Block, prepared: PreparedPass, *, signed: bool
 ) -> tuple[PassOverChunks, Array, PreparedPass]:
     """Run a kernel that computes sums; return the pass, the memory with the sums, and what the pass was prepared with.
 
     Without ``signed``, the kernel skips memberships by the weight that a cluster has so far.
     """
-    prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
     if signed:
         prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
     chunks = PassOverChunks(kernel, block, prepared)
@@ -152,22 +159,30 @@ def _stats(
     factor = prepared.distance_factor
     weight = chunks.total(totals, AccumulateArguments.weight_total)
     log_total_sum, distance_sum, n = chunks.total(totals, AccumulateArguments.objective_sums)
-    distortion = chunks.total(totals, AccumulateArguments.distortion_total) - weight * prepared.bias
+    distortion = chunks.total(totals, AccumulateArguments.distortion_total)
+    if prepared.has_softmax:
+        distortion = (distortion - weight * prepared.bias) / prepared.ratios
     if not signed:
         distortion = np.maximum(distortion, 0.0)  # the difference may be only rounding
-        if n > 0:
+        if n > 0 and not prepared.has_updates:
             check_distances(chunks.numbers, float(distortion.sum() / n))
-    irls_weight, sums = factor * (weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    update_weight, kink_weight = weight, np.zeros_like(weight)
+    if prepared.has_updates:
+        update_weight = chunks.total(totals, UpdateArguments.update_total)
+    if prepared.has_kink:
+        kink_weight = chunks.total(totals, RootUpdateArguments.kink_total)
+    irls_weight, sums = factor * (update_weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    objective = math.log(2) * log_total_sum - prepared.beta * distance_sum
+    if not prepared.has_softmax:
+        objective = -factor * distance_sum
     chunks.free(totals)
     return Stats(
         weight=torch.from_numpy(weight),
         irls_weight=torch.from_numpy(irls_weight),
         weighted_sum=torch.from_numpy(sums + irls_weight[:, None] * prepared.origin),
-        kink_weight=torch.zeros(len(weight), dtype=torch.float64, device="cpu"),
+        kink_weight=torch.from_numpy(kink_weight),
         distortion=torch.from_numpy(factor * distortion),
-        objective=torch.tensor(
-            math.log(2) * log_total_sum - prepared.beta * distance_sum, dtype=torch.float64, device="cpu"
-        ),
+        objective=torch.tensor(objective, dtype=torch.float64, device="cpu"),
         n=torch.tensor(n, dtype=torch.float64, device="cpu"),
     )
 
@@ -194,8 +209,9 @@ def hessian_product(
     v, of_beta, of_b = (part.numpy() for part in direction)
 
     def run(bits: int) -> tuple[Tensor, Tensor, Tensor]:
-        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
-        factor, bias, natural_beta = prepared.distance_factor, prepared.bias, prepared.beta
+        prepared = prepare_pass(block, c, beta, b, distance, bits)
+        factor, bias = prepared.distance_factor, 0.0 if prepared.member else prepared.bias
+        natural_beta = prepared.beta * prepared.ratios
         prepared = prepared._replace(arrays=prepared.arrays | direction_arrays(prepared, c.numpy(), v, of_beta, of_b))
         if signed:
             prepared = prepared._replace(numbers=prepared.numbers._replace(skipped_fraction=0.0))
@@ -214,10 +230,8 @@ def hessian_product(
     return _with_enough_range(block, run)
 
 
-def row_gradient(
-    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, *, of_distortion: bool
-) -> Tensor:
-    """Return the gradient (m, d) with respect to unscaled rows: see `reference.row_gradient`.
+def row_gradient(block: Block, logits: Any, *, of_distortion: bool) -> Tensor:
+    """Return the gradient (m, d) with respect to unscaled rows: see `gradients.row_gradient`.
 
     Raises
     ------
@@ -226,11 +240,11 @@ def row_gradient(
     """
 
     def run(bits: int) -> Tensor:
-        prepared = prepare_pass(block, c, float(beta[0]), b, distance, bits)
+        prepared = _prepare_logits(block, logits, bits)
         if not of_distortion:
             factor = -2 * prepared.beta
             prepared = prepared._replace(numbers=prepared.numbers._replace(gradient_factor=factor))
-        gradient = np.empty((len(block), c.shape[1]), FLOAT_TYPES[bits])
+        gradient = np.empty((len(block), logits.c.shape[1]), FLOAT_TYPES[bits])
         name = "row_gradient_distortion" if of_distortion else "row_gradient"
         chunks = PassOverChunks(name, block, prepared, out_gradient=gradient)
         chunks.free(chunks.run())
@@ -270,9 +284,19 @@ class RowAssignments(NamedTuple):
 
 
 def assign(
-    block: Block, c: Tensor, beta: Tensor | None, b: Tensor, distance: Distance, *, with_resp: bool = False
+    block: Block,
+    c: Tensor,
+    beta: Tensor | None,
+    b: Tensor,
+    distance: Distance,
+    rule: AssignmentRule = SOFTMAX,
+    *,
+    with_resp: bool = False,
 ) -> RowAssignments:
-    """Return the assignment of each row; without ``beta``, only the nearest center and its distance are valid.
+    """Return the assignment of each row.
+
+    Without ``beta``, only the nearest center and its distance are valid. They are valid only if ``b`` is 0, and all
+    temperatures are the same.
 
     Raises
     ------
@@ -281,9 +305,10 @@ def assign(
     """
 
     def run(bits: int) -> RowAssignments:
-        first_beta, max_exponent = (1.0, 0.0) if beta is None else (float(beta[0]), None)
-        prepared = prepare_pass(block, c, first_beta, b, distance, bits, max_exponent)
+        prepared = prepare_pass(block, c, 1.0 if beta is None else beta, b, distance, bits, rule)
         prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
+        if beta is None:
+            prepared = prepared._replace(numbers=prepared.numbers._replace(max_exponent=0.0))
         m, dtype = len(block), FLOAT_TYPES[bits]
         label, min_distance, log_total = np.empty(m, np.int64), np.empty(m, dtype), np.empty(m, dtype)
         resp = np.empty((m, len(c) if with_resp else 0), dtype)
@@ -291,13 +316,31 @@ def assign(
             "assign", block, prepared,
             out_label=label, out_distance=min_distance, out_log_total=log_total, out_resp=resp,
         ).run()  # fmt: skip
-        squared = torch.from_numpy(min_distance).double()
-        lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * squared
+        least = torch.from_numpy(min_distance).double()
+        if prepared.has_softmax:
+            lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * least
+        else:
+            lognorm = -prepared.distance_factor * least
         return RowAssignments(
-            torch.from_numpy(label), prepared.distance_factor * squared, lognorm, torch.from_numpy(resp)
+            torch.from_numpy(label), prepared.distance_factor * least, lognorm, torch.from_numpy(resp)
         )
 
     return _with_enough_range(block, run)
+
+
+def nearest(block: Block, c: Tensor, distance: Distance) -> RowAssignments:
+    """Return the nearest center of each row, and its distance; memberships and log-normalizers are not valid.
+
+    Raises
+    ------
+    OutOfRangeError
+        If squares overflow in float64.
+    """
+    zeros = c.new_zeros(len(c))
+    if not COMPILED_DISTANCES[type(distance)].is_root:
+        return assign(block, c, None, zeros, distance)
+    assigned = assign(block, c, None, zeros, SquaredEuclidean())
+    return assigned._replace(distance=assigned.distance.sqrt())
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ line has the length of a panel.
 from __future__ import annotations
 
 __all__ = [
+    "MAX_DISTANCE",
     "MAX_FEW_FEATURES",
     "PANEL_REGISTERS",
     "TILE_ROWS",
@@ -21,6 +22,7 @@ __all__ = [
     "PassNumbers",
     "RowGradientArguments",
     "SlopeArguments",
+    "group_size",
     "round_up",
 ]
 
@@ -32,15 +34,23 @@ from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
 from .strips import strip_counts
 
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
-# fit into 16 registers.
+# fit into 16 registers. Processors with registers of 64 bytes have 32 of them: eight centers read rows half as often.
 PANEL_REGISTERS = 3
 MAX_FEW_FEATURES = 8  # up to this number, distances are computed from differences, else by a matrix product
 TILE_ROWS = 384  # maximum number of rows of a tile
 
 
+def group_size(bits: int, lanes: int) -> int:
+    """Return how many centers are in a group, whose products with rows are computed together."""
+    return 8 if bits * lanes == 512 else 4
+
+
 def round_up(number: int, step: int) -> int:
     """Round up to a multiple of a step."""
     return -(-number // step) * step
+
+
+MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
 
 
 class PassNumbers(NamedTuple):
@@ -72,13 +82,21 @@ class PassNumbers(NamedTuple):
     skipped_fraction: float
     with_resp: bool = False
     gradient_factor: float = 2.0
+    noise_dist: float = 0.0
+    noise_distance: float = 0.0
+    small_ratio: float = 0.0
+    kink: float = 0.0
+    slope_factor: float = 0.0
+    constant_slope: float = 0.0
+    power: float = 1.0
 
     @property
     def sizes(self) -> PassNumbers:
         """The numbers without those that determine no shape, such as temperature and scale."""
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
-            skipped_fraction=0.0, gradient_factor=0.0,
+            skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, noise_distance=0.0, small_ratio=0.0,
+            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0,
         )  # fmt: skip
 
     @property
@@ -128,11 +146,14 @@ class PassArguments(Arguments):
     ----------
     few : int
         The number of features if the kernel is written for just this number, else 0.
+    is_affine : bool
+        Whether ``dist`` is the squared distance plus a bias. If not, `of_squared` makes it of the squared distance.
     panel_start, first_row, panel_rows : Value
         Of the current panel: its position in the tile, the index of its first row in the chunk, its number of rows.
     """
 
     few: int = 0
+    is_affine: bool = True
     panel_start: Value
     first_row: Value
     panel_rows: Value
@@ -158,8 +179,8 @@ class PassArguments(Arguments):
     shift_high = Input(FLOAT, lambda p: (p.padded_d,), "subtracted from rows, with shift_low, for more digits")
     shift_low = Input(FLOAT, lambda p: (p.padded_d,), "the second part of the shift")
     centers = Input(FLOAT, lambda p: (p.k, p.padded_d), "the centers c, shifted and scaled")
-    center_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 c, by groups of four centers")
-    bias = Input(FLOAT, lambda p: (p.k,), "-b / beta: the log-prior as a part of the distance")
+    center_groups = Input(FLOAT, lambda p: (p.padded_k, p.padded_d), "-2 c, by groups of centers: see `group_centers`")
+    bias = Input(FLOAT, lambda p: (p.padded_k,), "-b / beta: the log-prior as a part of the distance")
     center_terms = Input(FLOAT, lambda p: (p.padded_k,), "bias + ‖c‖²; a huge number for padding")
 
     z = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "the panel's rows, shifted and scaled")
@@ -174,6 +195,16 @@ class PassArguments(Arguments):
     weight_lanes = Scratch(FLOAT, lambda p: (p.k, p.lanes), "weight_total of the tile, a sum for each lane")
 
     weight_total = Sum(lambda p: (p.k,), "Σ w r; in min_distances Σ w d")
+
+    # What a distance or an assignment rule does in its own way; those of `members` replace these functions.
+
+    def largest_dist(self) -> Value:
+        """Return a register of what the smallest distance of a row is at most."""
+        return self.code.full(MAX_DISTANCE[self.code.bits])
+
+    def of_squared(self, q: Any, at: Any, squared: Value) -> Value:
+        """Return a register of ``dist``, at a position, of rows with squared distances from cluster q."""
+        return squared + self.bias[q]
 
     def set_few_features(self, few: int) -> None:
         """Write the kernel for a fixed number of features, or for any number if ``few`` is 0."""
@@ -191,9 +222,12 @@ class MembershipArguments(PassArguments):
         The length of ``near_list`` for the current panel.
     has_slopes : bool
         Whether there are slopes s = r (e - mean), such as those of the distortion, for which e is the distance.
+    is_dense : bool
+        Whether all memberships matter, so that none is skipped.
     """
 
     has_slopes: bool = False
+    is_dense: bool = False
 
     cutoff = Scratch(FLOAT, lambda p: (p.k,), "how far above dist_limit a distance may be before it is skipped")
     near_list = Scratch(INT64, lambda p: (PANEL_REGISTERS * p.k + 1,), "entries of sparse.find_near")
@@ -204,6 +238,30 @@ class MembershipArguments(PassArguments):
     def __init__(self, code: Code, parameters: Sequence[Any]) -> None:
         super().__init__(code, parameters)
         self.n_near: Variable = code.variable(code.integer(0))
+
+    def first_total(self, p: Any) -> Value:
+        """Return a register of what the unnormalized memberships of no cluster sum to."""
+        return self.code.full(0.0)
+
+    def weigh(self, at: Any, p: Any) -> Value:
+        """Return a register of unnormalized memberships; ``p`` is the position in the panel."""
+        return self.code.exp2((self.min_dist.load(p) - self.dist.load(at)) * self.beta)
+
+    def first_moment(self, p: Any) -> Value:
+        """Return a register of what e, times unnormalized memberships, of no cluster sums to."""
+        return self.code.full(0.0)
+
+    def excess(self, q: Any, at: Any, p: Any) -> Value:
+        """Return a register of e for cluster q: the distances, up to a number for each row."""
+        return (self.dist.load(at) - self.min_dist.load(p)) - self.bias[q]
+
+    def distance_of(self, q: Any, at: Any, p: Any) -> Value:
+        """Return a register of distances from cluster q, to which the caller adds the bias."""
+        return self.dist.load(at) + self.offset.load(p)
+
+    def beta_of(self, q: Any) -> Value:
+        """Return the inverse temperature of cluster q, in the exponent of 2."""
+        return self.beta
 
 
 class AccumulateArguments(MembershipArguments):
@@ -235,6 +293,24 @@ class AccumulateArguments(MembershipArguments):
         lambda p: (p.padded_k, 0 if p.has_few_features else p.padded_d), "Σ w r z for many features, strip by strip"
     )
 
+    def set_row_factors(self, v: int) -> None:
+        """Set the factors w / total of a register of rows, by which memberships become normalized and weighted."""
+        self.row_factors.store(v, self.w.load(self.panel_start + v) / self.resp_totals.load(self.panel_start + v))
+        self.tile_min_dist.store(self.panel_start + v, self.min_dist.load(v) + self.offset.load(v))
+
+    def distortion_of(self, at: Any, p: Any) -> Value:
+        """Return a register of what is added to the distortion, times the memberships."""
+        distance = self.dist.load(at)
+        return distance if self.few else distance + self.offset.load(p)  # with few features, the offset is 0
+
+    def rule_weight(self, at: Any, p: Any, r: Value) -> Value:
+        """Return by how much rows with weighted memberships r count in the update of the centers."""
+        return r
+
+    def update_weight(self, at: Any, p: Any, r: Value) -> Value:
+        """Return the same times the derivative of the distance: by how much rows count in the weighted sums."""
+        return self.rule_weight(at, p, r)
+
 
 class SlopeArguments(AccumulateArguments):
     """The arguments of kernels that sum slopes s = r (e - mean), too; the mean of a row's e is weighted by r."""
@@ -257,7 +333,7 @@ class DistortionArguments(SlopeArguments):
 class HessianArguments(SlopeArguments):
     """The arguments of `kernels.hessian_product`: e is the derivative of a logit along a direction."""
 
-    direction_groups = Input(FLOAT, lambda p: (p.padded_k // 4, p.padded_d, 4), "-2 v, by groups of four centers")
+    direction_groups = Input(FLOAT, lambda p: (p.padded_k, p.padded_d), "-2 v, by groups of centers")
     direction_terms = Input(FLOAT, lambda p: (p.padded_k,), "2 c v")
     direction_b = Input(FLOAT, lambda p: (p.padded_k,), "the direction of b, less direction_beta bias")
     direction_beta = Input(FLOAT, lambda p: (p.padded_k,), "minus the direction of beta, for squared distances")
@@ -265,15 +341,24 @@ class HessianArguments(SlopeArguments):
     dist_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of dist along the direction")
     logit_slopes = Scratch(FLOAT, lambda p: (p.padded_k, p.panel_rows), "derivatives of the logits")
 
+    def slope_of(self, at: Any) -> Value:
+        """Return a register of derivatives of logits."""
+        return self.logit_slopes.load(at)
+
 
 class RowGradientArguments(MembershipArguments):
     """The arguments of `kernels.row_gradient`."""
 
     gradient_factor = Setting(lambda p: p.gradient_factor, "factor of the gradient, 2 for that of the distances")
 
+    y_totals = Scratch(FLOAT, lambda p: (p.panel_rows,), "what r in y sums to")
     y = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_d), "Σ r c of the panel's rows; transposed for few features")
 
     out_gradient = Output(FLOAT, lambda p: (p.chunk_rows, p.d), "gradient of the objective with respect to the rows")
+
+    def center_weight(self, q: Any, at: Any, r: Value) -> Value:
+        """Return by how much a center counts in the gradient, given r or, for distortions, q = r - β s."""
+        return r
 
 
 class DistortionGradientArguments(RowGradientArguments):

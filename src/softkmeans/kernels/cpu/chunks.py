@@ -67,7 +67,7 @@ class PassOverChunks:
 
     def __init__(self, name: str, block: Block, prepared: PreparedPass, *, row_axis: int = 0, **by_row: Array) -> None:
         self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
-        kernel = KERNELS[kernel_name(name, prepared.numbers.d)]
+        kernel = KERNELS[kernel_name(name, prepared.numbers.d, prepared.member)]
         compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
         layout, self.shared_memory = _shared_memory(kernel.name, prepared.numbers.sizes)
         self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)

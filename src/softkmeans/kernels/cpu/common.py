@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
-from .arguments import AccumulateArguments, HessianArguments, MembershipArguments
-from .panels import MAX_DISTANCE, check_range, register_starts, variables
+from .arguments import MAX_DISTANCE, AccumulateArguments, HessianArguments, MembershipArguments
+from .panels import check_range, register_starts, variables
 from .strips import split_features
 
 
@@ -27,8 +27,7 @@ def set_cutoffs(code: Code, t: MembershipArguments) -> None:
 def set_row_factors(code: Code, t: AccumulateArguments) -> None:
     """Set each row's factor w / total, by which unnormalized memberships become memberships times weights."""
     for v in register_starts(code):
-        t.row_factors.store(v, t.w.load(t.panel_start + v) / t.resp_totals.load(t.panel_start + v))
-        t.tile_min_dist.store(t.panel_start + v, t.min_dist.load(v) + t.offset.load(v))
+        t.set_row_factors(v)
 
 
 def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
@@ -46,9 +45,7 @@ def add_objective(code: Code, t: AccumulateArguments, rows: Value) -> None:
 
 def excess(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
     """Return a register of e for cluster q: the distances above each row's smallest one, or derivatives of logits."""
-    if isinstance(t, HessianArguments):
-        return t.logit_slopes.load(at)
-    return (t.dist.load(at) - t.min_dist.load(p)) - t.bias[q]
+    return t.slope_of(at) if isinstance(t, HessianArguments) else t.excess(q, at, p)
 
 
 def centered(code: Code, t: MembershipArguments, q: Value, at: Value, p: Value) -> Value:
@@ -60,7 +57,7 @@ def gradient_weight(code: Code, t: MembershipArguments, q: Value, r: Value, slop
     """Return by how much a row counts in the weighted sums: q = r - β s, or its derivative along a direction."""
     if isinstance(t, HessianArguments):
         r = r * t.direction_beta[q]
-    return r - slope * (t.beta * math.log(2))
+    return r - slope * (t.beta_of(q) * math.log(2))
 
 
 def strips(code: Code, t: AccumulateArguments) -> Iterator[tuple[Value, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..compiler import Code, Value
 from .arguments import (
     PANEL_REGISTERS,
@@ -12,7 +14,9 @@ from .arguments import (
     SlopeArguments,
 )
 from .common import centered, excess, gradient_weight, strips
-from .panels import add_to, features, load_panel, product, register_starts, variables
+from .distances import loop_groups, product
+from .members import UpdateArguments
+from .panels import add_to, features, load_panel, register_starts, variables
 
 
 def is_cheaper(code: Code, t: MembershipArguments, *, by_row: bool) -> Value:
@@ -38,10 +42,9 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
     """
     size = PANEL_REGISTERS * code.lanes
     for v in code.range(0, size, code.lanes):
-        min_dist, (total, moment) = t.min_dist.load(v), variables(code, number=2)
+        total, moment = code.variable(t.first_total(v)), code.variable(t.first_moment(v))
         for q in code.range(0, t.k):
-            dist = t.dist.load(q * size + v)
-            r = code.exp2((min_dist - dist) * t.beta)
+            r = t.weigh(q * size + v, v)
             t.resp.store(q * size + v, r)
             total.set(total + r)
             if t.has_slopes:
@@ -51,31 +54,38 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
             t.mean_excess.store(v, moment / total)
 
 
+def all_registers(code: Code, t: AccumulateArguments) -> Iterator[tuple[Value, Value, Value, Value, int]]:
+    """Loop over all registers, as `sparse.near_registers` loops over those within the cutoff."""
+    for q in code.range(0, t.k):
+        for v in range(PANEL_REGISTERS):
+            i = q * PANEL_REGISTERS + v
+            yield i, i * code.lanes, q, code.integer(v * code.lanes), 2**code.lanes - 1
+
+
 def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> None:
     """Normalize and weight all memberships; add them and their distortions to the sums.
 
     For few features (``with_rows``), the rows are added, too. Else the memberships are kept for the tile's product.
     """
     size, factors = PANEL_REGISTERS * code.lanes, load_panel(code, t.row_factors, 0)
-    offsets = load_panel(code, t.offset, 0)
     for q in code.range(0, t.k):
         resp = [r * factor for r, factor in zip(load_panel(code, t.resp, q * size), factors, strict=True)]
-        distances = load_panel(code, t.dist, q * size)
-        if not with_rows:
-            distances = [distance + offset for distance, offset in zip(distances, offsets, strict=True)]
+        positions = [(q * size + v, code.integer(v)) for v in register_starts(code)]
+        distortions = [t.distortion_of(at, v) for at, v in positions]
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None) for r in resp])
-        add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distances, strict=True)))
+        add_to(code, t.distortion_lanes, q * code.lanes, list(zip(resp, distortions, strict=True)))
         if isinstance(t, SlopeArguments):
-            slopes = [
-                r * centered(code, t, q, q * size + v, code.integer(v))
-                for v, r in zip(register_starts(code), resp, strict=True)
-            ]
+            distances = [t.distance_of(q, at, v) for at, v in positions]
+            slopes = [r * centered(code, t, q, at, v) for r, (at, v) in zip(resp, positions, strict=True)]
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None) for slope in slopes])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(slopes, distances, strict=True)))
             if isinstance(t, HessianArguments):
                 dist_slopes = load_panel(code, t.dist_slopes, q * size)
                 add_to(code, t.slope_distortion_lanes, q * code.lanes, list(zip(resp, dist_slopes, strict=True)))
             resp = [gradient_weight(code, t, q, r, slope) for r, slope in zip(resp, slopes, strict=True)]
+        resp = [t.update_weight(at, v, r) for r, (at, v) in zip(resp, positions, strict=True)]
+        if isinstance(t, UpdateArguments):
+            add_to(code, t.update_lanes, q * code.lanes, [(r, None) for r in resp])
         if with_rows:
             for j in features(code, t):
                 column = load_panel(code, t.columns, j * size)
@@ -87,13 +97,18 @@ def add_memberships(code: Code, t: AccumulateArguments, *, with_rows: bool) -> N
 
 def average_centers(code: Code, t: RowGradientArguments) -> None:
     """Compute Σ r c of each row of the panel, unnormalized: by a matrix product, or for few features by columns."""
-    size = PANEL_REGISTERS * code.lanes
-    if t.has_slopes:
-        for q in code.range(0, t.k):
-            for start in register_starts(code):
-                r = t.resp.load(q * size + start)
-                slope = r * centered(code, t, q, q * size + start, code.integer(start))
-                t.resp.store(q * size + start, gradient_weight(code, t, q, r, slope))
+    size, totals = PANEL_REGISTERS * code.lanes, variables(code)
+    for q in code.range(0, t.k):
+        for start, total in zip(register_starts(code), totals, strict=True):
+            at = q * size + start
+            r = t.resp.load(at)
+            if t.has_slopes:
+                r = gradient_weight(code, t, q, r, r * centered(code, t, q, at, code.integer(start)))
+            r = t.center_weight(q, at, r)
+            total.set(total + r)
+            t.resp.store(at, r)
+    for start, total in zip(register_starts(code), totals, strict=True):
+        t.y_totals.store(start, total)
     if t.few:
         for v in code.range(0, size, code.lanes):
             sums = variables(code, number=t.few)
@@ -141,9 +156,9 @@ def add_products(code: Code, t: AccumulateArguments, first: Value, rows: Value) 
     for begin, width in strips(code, t):
         span = width * code.lanes
         _fill_strip(code, t, first, rows, begin, span)
-        for q in code.range(0, t.k, 4):
+        for q, group in loop_groups(code, t):
             block = product(
-                code, rows, [code.full(0.0)] * 4,
+                code, rows, [code.full(0.0)] * group,
                 lambda i, p, q=q: t.tile_resp[(q + i) * t.resp_stride + p],
                 lambda v, p, span=span: t.strip.load(p * span + v * code.lanes),
                 width,

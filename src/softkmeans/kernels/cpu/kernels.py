@@ -11,12 +11,12 @@ from __future__ import annotations
 
 __all__ = ["KERNELS", "compute_distances", "kernel_name", "loop_panels", "loop_tiles", "variants"]
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
 from ..compiler import Code, Kernel, Value
-from . import common, dense, outputs, panels, sparse
+from . import common, dense, distances, outputs, panels, sparse
 from .arguments import (
     MAX_FEW_FEATURES,
     PANEL_REGISTERS,
@@ -29,6 +29,14 @@ from .arguments import (
     PassArguments,
     RowGradientArguments,
     SlopeArguments,
+)
+from .members import (
+    MEMBERS,
+    FuzzyAssignArguments,
+    NonlinearArguments,
+    RootUpdateArguments,
+    UpdateArguments,
+    with_member,
 )
 
 A = TypeVar("A", bound=PassArguments)
@@ -53,10 +61,13 @@ def compute_distances(code: Code, t: PassArguments) -> None:
     """Read the panel's rows and compute their distances."""
     if t.few:
         panels.read_few_features(code, t)
-        panels.distances_by_differences(code, t)
+        distances.distances_by_differences(code, t)
     else:
         panels.read_rows(code, t)
-        panels.distances_by_product(code, t)
+        if isinstance(t, NonlinearArguments):
+            distances.nonlinear_distances(code, t)
+        else:
+            distances.distances_by_product(code, t)
 
 
 def accumulate(code: Code, t: AccumulateArguments) -> None:
@@ -68,27 +79,31 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
     within the cutoff. If a matrix product is too imprecise for a panel, its memberships are computed in the second way,
     with distances from differences.
     """
-    use_dense = code.variable(~code.true())
+    use_dense = code.variable(code.true() if t.is_dense else ~code.true())
     for first, rows in loop_tiles(code, t):
-        common.set_cutoffs(code, t)
+        if not t.is_dense:
+            common.set_cutoffs(code, t)
         for start in loop_panels(code, t, first, rows):
             compute_distances(code, t)
             if isinstance(t, HessianArguments):
-                panels.slopes_along_direction(code, t)
+                distances.slopes_along_direction(code, t)
+            if t.is_dense:
+                _add_dense(code, t)
+                continue
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
-            precise = panels.is_product_precise(code, t) if not t.few else code.true()
+            precise = distances.is_product_precise(code, t) if not t.few else code.true()
             with code.if_else(use_dense & precise) as (all_clusters, near_clusters):
                 with all_clusters:
-                    dense.compute_memberships(code, t)
-                    common.set_row_factors(code, t)
-                    dense.add_memberships(code, t, with_rows=bool(t.few))
+                    _add_dense(code, t)
                 with near_clusters:
                     sparse.find_near(code, t)
                     with code.if_then(~precise):
                         sparse.refine_distances(code, t)
                     sparse.compute_memberships(code, t)
                     common.set_row_factors(code, t)
+                    if isinstance(t, RootUpdateArguments):
+                        _add_kinks(code, t, sparse.near_registers(code, t))
                     sparse.add_memberships(code, t, from_columns=bool(t.few))
                     with code.if_then(use_dense):
                         dense.clear_memberships(code, t)
@@ -97,11 +112,37 @@ def accumulate(code: Code, t: AccumulateArguments) -> None:
                 dense.add_products(code, t, first, rows)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
         panels.add_lanes(code, t.distortion_lanes, t.distortion_total, t.k)
+        if isinstance(t, UpdateArguments):
+            panels.add_lanes(code, t.update_lanes, t.update_total, t.k)
+        if isinstance(t, RootUpdateArguments):
+            panels.add_lanes(code, t.kink_lanes, t.kink_total, t.k)
         if isinstance(t, SlopeArguments):
             panels.add_lanes(code, t.slope_lanes, t.slope_total, t.k)
             panels.add_lanes(code, t.slope_distortion_lanes, t.slope_distortion_total, t.k)
         panels.add_lanes(code, t.weighted_sum_lanes, t.weighted_sum_total, t.k * t.d if t.few else code.integer(0))
         common.add_objective(code, t, rows)
+
+
+def _add_dense(code: Code, t: AccumulateArguments) -> None:
+    """Add the memberships of all clusters of a panel to the sums."""
+    dense.compute_memberships(code, t)
+    common.set_row_factors(code, t)
+    if isinstance(t, RootUpdateArguments):
+        _add_kinks(code, t, dense.all_registers(code, t))
+    dense.add_memberships(code, t, with_rows=bool(t.few))
+
+
+def _add_kinks(code: Code, t: RootUpdateArguments, registers: Iterator[Any]) -> None:
+    """Add the memberships of rows on a center, where 1 / d is 0, to the sums. Few panels have such rows."""
+    with code.if_then(code.mask(t.min_inverse <= 0.0) > 0):
+        for i, at, q, p, _ in registers:
+            r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
+            if isinstance(t, SlopeArguments):
+                r = common.gradient_weight(code, t, q, r, r * common.centered(code, t, q, at, p))
+            r = t.rule_weight(at, p, r)
+            on_center = code.select(t.inverse_roots.load(at) <= 0.0, r, 0.0)
+            panels.add_to(code, t.kink_lanes, q * code.lanes, [(on_center, None)])
+        t.min_inverse.set(code.full(1.0))
 
 
 def accumulate_distortion(code: Code, t: DistortionArguments) -> None:
@@ -123,7 +164,7 @@ def row_gradient(code: Code, t: RowGradientArguments) -> None:
             compute_distances(code, t)
             with code.if_then(start < 1):
                 use_dense.set(dense.is_cheaper(code, t, by_row=not t.few))
-            precise = panels.is_product_precise(code, t) if not t.few else code.true()
+            precise = distances.is_product_precise(code, t) if not t.few else code.true()
             with code.if_else(use_dense & precise) as (all_clusters, near_clusters):
                 with all_clusters:
                     dense.compute_memberships(code, t)
@@ -144,10 +185,17 @@ def row_gradient_distortion(code: Code, t: DistortionGradientArguments) -> None:
 
 def assign(code: Code, t: AssignArguments) -> None:
     """Write each row's nearest cluster, its distance and its log-normalizer, and if asked for its memberships."""
-    common.set_cutoffs(code, t)
+    if not t.is_dense:
+        common.set_cutoffs(code, t)
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
             compute_distances(code, t)
+            if isinstance(t, FuzzyAssignArguments):
+                dense.compute_memberships(code, t)
+                outputs.write_objective(code, t)
+                with code.if_then(t.with_resp > 0):
+                    outputs.write_all_memberships(code, t)
+                continue
             sparse.find_near(code, t)
             if not t.few:
                 sparse.refine_distances(code, t)
@@ -162,18 +210,29 @@ def min_distances(code: Code, t: MinDistancesArguments) -> None:
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
             (panels.read_few_features if t.few else panels.read_rows)(code, t)
-            panels.distances_by_differences(code, t)
+            distances.distances_by_differences(code, t)
             outputs.write_min_distances(code, t)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
 
 
-def kernel_name(name: str, d: int) -> str:
-    """Return the name of the variant of a kernel for a number of features."""
-    return f"{name}_{d if d <= MAX_FEW_FEATURES else 'many'}"
+def kernel_name(name: str, d: int, member: str = "") -> str:
+    """Return the name of the variant of a kernel for a number of features and a member of the family."""
+    return f"{name}{member}_{d if d <= MAX_FEW_FEATURES else 'many'}"
 
 
-def variants(write: Callable[[Code, A], None], arguments: type[A]) -> Iterator[Kernel[Any]]:
-    """Yield the variants of a kernel: one for many features, and one for each small number of them."""
+def variants(
+    write: Callable[[Code, A], None], arguments: type[A], members: Iterable[str] = ("",)
+) -> Iterator[Kernel[Any]]:
+    """Yield the variants of a kernel for members of the family.
+
+    Each has one for many features, and one for each small number of them.
+    """
+    for member in members:
+        yield from _variants(write, with_member(arguments, member), member)
+
+
+def _variants(write: Callable[[Code, A], None], arguments: type[A], member: str) -> Iterator[Kernel[Any]]:
+    """Yield the variants of a kernel for numbers of features."""
     for few in range(MAX_FEW_FEATURES + 1):
 
         @wraps(write)
@@ -181,18 +240,19 @@ def variants(write: Callable[[Code, A], None], arguments: type[A]) -> Iterator[K
             t.set_few_features(few)
             write(code, t)
 
-        yield Kernel(f"{write.__name__}_{few or 'many'}", write_variant, arguments)
+        yield Kernel(f"{write.__name__}{member}_{few or 'many'}", write_variant, arguments)
 
 
+MIXTURES = ["", "_softmax", "_root"]  # the members whose memberships are those of a mixture
 KERNELS: dict[str, Kernel[Any]] = {
     kernel.name: kernel
     for kernel in (
-        *variants(accumulate, AccumulateArguments),
-        *variants(accumulate_distortion, DistortionArguments),
-        *variants(hessian_product, HessianArguments),
-        *variants(row_gradient, RowGradientArguments),
-        *variants(row_gradient_distortion, DistortionGradientArguments),
-        *variants(assign, AssignArguments),
-        *variants(min_distances, MinDistancesArguments),
+        *variants(accumulate, AccumulateArguments, MEMBERS),
+        *variants(accumulate_distortion, DistortionArguments, MIXTURES),
+        *variants(hessian_product, HessianArguments, ["", "_softmax"]),
+        *variants(row_gradient, RowGradientArguments, MIXTURES),
+        *variants(row_gradient_distortion, DistortionGradientArguments, MIXTURES),
+        *variants(assign, AssignArguments, MEMBERS),
+        *variants(min_distances, MinDistancesArguments, ["", "_root"]),
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..compiler import Code
 from .arguments import PANEL_REGISTERS, AssignArguments, MinDistancesArguments, RowGradientArguments
+from .members import FuzzyAssignArguments
 from .panels import add_to, check_range, features, load_panel, register_starts
 from .sparse import near_registers
 
@@ -24,6 +25,25 @@ def write_nearest(code: Code, t: AssignArguments) -> None:
         t.out_log_total[t.first_row + p] = t.log_totals[p]
 
 
+def write_objective(code: Code, t: FuzzyAssignArguments) -> None:
+    """Write Σ u^m d of each row."""
+    for v in register_starts(code):
+        check_range(code, t, t.min_dist.load(v))
+        objective = t.min_dist.load(v) * t.inverse_power(t.resp_totals.load(t.panel_start + v))
+        t.log_totals.store(v, objective)
+    for p in code.range(0, t.panel_rows):
+        t.out_distance[t.first_row + p] = t.log_totals[p]
+
+
+def write_all_memberships(code: Code, t: FuzzyAssignArguments) -> None:
+    """Write each row's memberships, none of which is skipped."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, t.panel_rows):
+        factor, out = 1.0 / t.resp_totals[t.panel_start + p], (t.first_row + p) * t.k
+        for q in code.range(0, t.k):
+            t.out_resp[out + q] = t.resp[q * size + p] * factor
+
+
 def write_memberships(code: Code, t: AssignArguments) -> None:
     """Write each row's memberships."""
     for i in code.range(t.first_row * t.k, (t.first_row + t.panel_rows) * t.k):
@@ -36,11 +56,12 @@ def write_memberships(code: Code, t: AssignArguments) -> None:
 
 
 def write_row_gradient(code: Code, t: RowGradientArguments) -> None:
-    """Write 2 w (z - y / total) of each row, times a factor; y / total is the mean of the centers."""
+    """Write the gradient of each row, a factor times w Σ u (z - c); y is Σ u c, and u is r or, for distortions, q."""
     size = PANEL_REGISTERS * code.lanes
     for p in code.range(0, t.panel_rows):
         w, out = t.w[t.panel_start + p] * t.gradient_factor, (t.first_row + p) * t.d
         mean_weight = w / t.resp_totals[t.panel_start + p]
+        w = mean_weight * t.y_totals[p]
         if t.few:
             for j in features(code, t):
                 at = j * size + p

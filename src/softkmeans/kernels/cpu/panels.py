@@ -1,22 +1,16 @@
-"""Panels: rows in registers, and their distances to all centers.
+"""Panels: rows in registers.
 
 A panel is three registers of rows. ``t`` holds a kernel's arrays and numbers, which `arguments` describes, and the
 position of the current panel.
-
-Distances include the bias, which stands for the log-prior. They may lack the part that is equal for all clusters of a
-row, the row's ``offset``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from ..compiler import Array, Code, Value, Variable
-from .arguments import PANEL_REGISTERS, HessianArguments, PassArguments
-
-MAX_DISTANCE = {32: 1e30, 64: 1e300}  # larger distances overflow in later steps
+from .arguments import MAX_DISTANCE, PANEL_REGISTERS, PassArguments
 
 
 def load_panel(code: Code, array: Array, at: Any) -> list[Value]:
@@ -149,116 +143,3 @@ def _read_weights(code: Code, t: PassArguments) -> None:
             with code.if_then(t.has_weights > 0):
                 for p in code.range(0, t.panel_rows):
                     t.w[t.panel_start + p] = t.weights[t.first_row + p]
-
-
-# -- distances
-
-
-def distances_by_differences(code: Code, t: PassArguments) -> None:
-    """Compute distances from differences, without cancellation, and the least distance of each row."""
-    min_dists, pairs = variables(code, MAX_DISTANCE[code.bits]), t.k // 2 * 2
-    for q in code.range(0, pairs, 2):
-        _subtract(code, t, [q, q + 1], min_dists)
-    for q in code.range(pairs, t.k):
-        _subtract(code, t, [q], min_dists)
-    for v, min_dist in zip(register_starts(code), min_dists, strict=True):
-        t.min_dist.store(v, min_dist)
-        t.offset.store(v, code.full(0.0))
-        t.dist_limit.store(v, min_dist)
-
-
-def _subtract(code: Code, t: PassArguments, clusters: list[Value], min_dists: list[Variable]) -> None:
-    """Compute the distances to one or two centers; two make enough independent sums to hide the latency of an FMA."""
-    size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q]) for q in clusters]
-    for j in features(code, t):
-        column = load_panel(code, t.columns, j * size)
-        for q, totals in zip(clusters, sums, strict=True):
-            center = code.full(t.centers[q * t.padded_d + j])
-            for x, total in zip(column, totals, strict=True):
-                total.set(code.fma(x - center, x - center, total))
-    for q, totals in zip(clusters, sums, strict=True):
-        for v, total, min_dist in zip(register_starts(code), totals, min_dists, strict=True):
-            t.dist.store(q * size + v, total)
-            min_dist.set(code.minimum(total, min_dist))
-
-
-def distances_by_product(code: Code, t: PassArguments) -> None:
-    """Compute distances, less the rows' squared norms (their offsets), by a matrix product, and each row's limit.
-
-    Rounding changes a distance by about (d + 4) u (‖c‖ + ‖z‖)² at most, where u is the unit roundoff. So the distance
-    to the truly nearest center is at most the limit: the least computed distance plus twice this error.
-    """
-    size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
-    for q in code.range(0, t.k, 4):
-        block = product(
-            code, t.padded_d, [code.full(t.center_terms[q + i]) for i in range(4)],
-            lambda i, j, q=q: t.center_groups[q * t.padded_d + j * 4 + i],
-            lambda v, j: t.columns.load(j * size + v * code.lanes),
-        )  # fmt: skip
-        for i, line in enumerate(block):
-            for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
-                t.dist.store((q + i) * size + v, total)
-                min_dist.set(code.minimum(total, min_dist))
-    squares = variables(code)
-    for j in code.range(0, t.padded_d):
-        for x, square in zip(load_panel(code, t.columns, j * size), squares, strict=True):
-            square.set(code.fma(x, x, square))
-    for v, min_dist, square in zip(register_starts(code), min_dists, squares, strict=True):
-        t.min_dist.store(v, min_dist)
-        t.offset.store(v, square)
-        t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
-
-
-def slopes_along_direction(code: Code, t: HessianArguments) -> None:
-    """Compute the derivatives of distances and logits along the direction, for the panel's rows and all centers.
-
-    For rows that do not move, a distance d changes by d' = 2 (c - z) v, and a logit by direction_b + direction_beta d
-    - β d'.
-    """
-    size, beta = PANEL_REGISTERS * code.lanes, code.full(t.beta * math.log(2))
-    for q in code.range(0, t.k, 4):
-        block = product(
-            code, t.d if t.few else t.padded_d, [code.full(t.direction_terms[q + i]) for i in range(4)],
-            lambda i, j, q=q: t.direction_groups[q * t.padded_d + j * 4 + i],
-            lambda v, j: t.columns.load(j * size + v * code.lanes),
-        )  # fmt: skip
-        for i, line in enumerate(block):
-            for v, slope in zip(register_starts(code), line, strict=True):
-                at = (q + i) * size + v
-                distance = t.dist.load(at) + t.offset.load(v)
-                of_beta, of_b = code.full(t.direction_beta[q + i]), code.full(t.direction_b[q + i])
-                t.dist_slopes.store(at, slope)
-                t.logit_slopes.store(at, code.fma(distance, of_beta, of_b) - beta * slope)
-
-
-def _squared_size(code: Code, t: PassArguments, square: Value) -> Value:
-    """Return (‖c‖ + ‖z‖)² for the largest center, given the rows' squared norms."""
-    size = code.sqrt(square) + t.max_center_norm
-    return size * size
-
-
-def product(
-    code: Code,
-    depth: Value,
-    starts: list[Value],
-    factor: Callable[..., Value],
-    vector: Callable[..., Value],
-    width: int = PANEL_REGISTERS,
-) -> list[list[Variable]]:
-    """Compute a block of a matrix product, start_i + Σ_j factor(i, j) vector(v, j), with all sums in registers."""
-    sums = [[code.variable(start) for _ in range(width)] for start in starts]
-    for j in code.range(0, depth):
-        loaded = [vector(v, j) for v in range(width)]
-        for i, line in enumerate(sums):
-            number = code.full(factor(i, j))
-            for x, total in zip(loaded, line, strict=True):
-                total.set(code.fma(number, x, total))
-    return sums
-
-
-def is_product_precise(code: Code, t: PassArguments) -> Value:
-    """Return whether memberships from the matrix product are within `arguments.MAX_PRODUCT_ERROR` for all rows."""
-    imprecise = code.variable(code.integer(0))
-    for square in load_panel(code, t.offset, 0):
-        imprecise.set(imprecise + code.mask(_squared_size(code, t, square) * t.error_factor > 1.0))
-    return imprecise.equals(0)

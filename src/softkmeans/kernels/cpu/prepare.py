@@ -14,6 +14,7 @@ __all__ = [
 ]
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,25 +22,48 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.block import Block
-from ...distances import Cosine, Distance, SquaredEuclidean
-from ...model.assignment import Softmax
+from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
+from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import MIN_EXPONENT, lanes
-from .arguments import MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, round_up
-from .panels import MAX_DISTANCE
+from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, group_size, round_up
+from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
 
 Array = NDArray[Any]
 
 FLOAT_TYPES: dict[int, Any] = {32: np.float32, 64: np.float64}
 
-# Distances that are multiples of the squared Euclidean one: the factor, and whether rows are first divided by their
-# lengths.
-COMPILED_DISTANCES: dict[type[Distance], tuple[float, bool]] = {SquaredEuclidean: (1.0, False), Cosine: (0.5, True)}
-COMPILED_RULES = {Softmax}  # the assignment rules that the kernels compute
+
+class CompiledDistance(NamedTuple):
+    """How a distance is computed: the part of `members`, a factor, and whether rows are divided by their lengths."""
+
+    part: Part = SQUARED
+    factor: float = 1.0
+    normalize: bool = False
+
+    @property
+    def is_root(self) -> bool:
+        """True if the distance is the root of the squared one."""
+        return self.part == ROOT
+
+
+# The distances and assignment rules that kernels compute. A rule's part may depend on its settings.
+COMPILED_DISTANCES: dict[type[Distance], CompiledDistance] = {
+    SquaredEuclidean: CompiledDistance(),
+    Cosine: CompiledDistance(factor=0.5, normalize=True),
+    Euclidean: CompiledDistance(ROOT),
+}
+COMPILED_RULES: dict[type[AssignmentRule], Callable[[Any], Part]] = {
+    Softmax: lambda rule: SOFTMAX,
+    Fuzzy: lambda rule: FUZZY if rule.fuzzifier == 2 else POWER,
+}
 
 MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membership from a matrix product
+MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if its root or its inverse is needed
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
+N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
+MANY_SUMS = 2**18  # with more of them, setting the memory of a chunk to 0, and adding it up, takes as long as its rows
 MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
 MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 
@@ -63,7 +87,11 @@ class PreparedPass(NamedTuple):
     bias : ndarray (k,)
         -b / beta: the log-prior as a part of the kernel's squared distance.
     beta, distance_factor : float
-        Factors from the kernel's squared distances to logits and to distances.
+        Factors from the kernel's distances to logits, for the largest inverse temperature, and to distances.
+    ratios : ndarray (k,)
+        The inverse temperatures, relative to the largest one.
+    member : str
+        The member of the family for which kernels are written: see `members.MEMBERS`.
     """
 
     numbers: PassNumbers
@@ -72,63 +100,109 @@ class PreparedPass(NamedTuple):
     bias: Array
     beta: float
     distance_factor: float
+    ratios: Array
+    member: str
+
+    @property
+    def has_softmax(self) -> bool:
+        """True if the assignment rule is the softmax."""
+        return not self.member or SOFTMAX in MEMBERS[self.member]
+
+    @property
+    def has_kink(self) -> bool:
+        """True if the distance has a kink at the center, and the update of the centers takes it into account."""
+        return ROOT in MEMBERS[self.member] and self.numbers.slope_factor > 0
+
+    @property
+    def has_updates(self) -> bool:
+        """True if rows count in the weighted sums by other weights than their memberships."""
+        return MEMBERS[self.member] not in ((), (SQUARED, SOFTMAX))
+
+
+def member_of(distance: Distance, beta: Array | float, rule: AssignmentRule) -> str:
+    """Return the member of the family that a request needs: the key of `members.MEMBERS`."""
+    parts = COMPILED_DISTANCES[type(distance)].part, COMPILED_RULES[type(rule)](rule)
+    is_plain = parts == (SQUARED, SOFTMAX) and not rule.has_noise and np.ptp(beta) == 0
+    return next(name for name, known in MEMBERS.items() if known == (() if is_plain else parts))
 
 
 def prepare_pass(
-    block: Block, c: Tensor, beta: float, b: Tensor, distance: Distance, bits: int, max_exponent: float | None = None
+    block: Block,
+    c: Tensor,
+    beta: Tensor | float,
+    b: Tensor,
+    distance: Distance,
+    bits: int,
+    rule: AssignmentRule = Softmax(),  # noqa: B008 -- it is frozen
 ) -> PreparedPass:
     """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
-
-    Memberships below 2^-max_exponent are skipped; by default, those that are too small for `Code.exp2`.
 
     Raises
     ------
     OutOfRangeError
         If squares, or their products with beta, overflow in floats of this size.
     """
-    distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
-    beta *= distance_factor
+    _, distance_factor, normalize = COMPILED_DISTANCES[type(distance)]
+    betas = np.broadcast_to(np.asarray(beta, dtype=np.float64), len(c)) * distance_factor
+    member, beta = member_of(distance, betas, rule), float(betas.max())
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
         z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, beta, high, norms, bias)
+    noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
     (k, d), n = c.shape, len(block)
     padded_d = round_up(d, lanes(bits))
     min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
-    chunk_rows, tile_rows = _partition(n, k, padded_d, PANEL_REGISTERS * lanes(bits), min_rows)
+    min_rows *= 2 if k * padded_d > MANY_SUMS and not block.is_sparse else 1
+    chunk_rows, tile_rows = _partition(n, _cycles_per_row(d, k, lanes(bits)), PANEL_REGISTERS * lanes(bits), min_rows)
     settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
-    settings["max_exponent"] = settings["max_exponent"] if max_exponent is None else max_exponent
+    settings |= _member_settings(bits, (k, d), norms.max(), distance, rule, noise_dist)
     numbers = PassNumbers(
         bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
         has_weights=block.weights is not None, normalize=normalize, **settings,
     )  # fmt: skip
-    arrays = _center_arrays(numbers, high, low, z, bias, norms)
-    return PreparedPass(numbers, arrays, origin, bias, beta, distance_factor)
+    arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
+    ratios = betas / beta
+    if SOFTMAX in MEMBERS[member]:
+        arrays["ratios"] = _pad(ratios.astype(FLOAT_TYPES[bits]), numbers.padded_k)
+    return PreparedPass(numbers, arrays, origin, bias, beta, distance_factor, ratios, member)
 
 
 def _center_arrays(
-    numbers: PassNumbers, high: Array, low: Array, z: Array, bias: Array, norms: Array
+    numbers: PassNumbers, high: Array, low: Array, z: Array, bias: Array, norms: Array, *, is_affine: bool
 ) -> dict[str, Array]:
     """Return shift, centers z (k, d) and their terms as inputs of `PassArguments`, by name."""
     k, padded_d, padded_k, dtype = numbers.k, numbers.padded_d, numbers.padded_k, FLOAT_TYPES[numbers.bits]
     center_terms = np.full(padded_k, np.finfo(dtype).max, dtype)
-    center_terms[:k] = norms + bias
-    groups = _pad(-2 * z, padded_k, padded_d).reshape(-1, 4, padded_d).transpose(0, 2, 1)
+    center_terms[:k] = norms + bias if is_affine else norms
+    groups = group_centers(numbers, _pad(-2 * z, padded_k, padded_d))
     return {
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
-        "center_groups": np.ascontiguousarray(groups), "bias": bias.astype(dtype), "center_terms": center_terms,
+        "center_groups": groups, "bias": _pad(bias.astype(dtype), padded_k), "center_terms": center_terms,
     }  # fmt: skip
+
+
+def group_centers(numbers: PassNumbers, centers: Array) -> Array:
+    """Return centers (padded_k, padded_d) by groups, whose numbers of each feature are contiguous.
+
+    The last group may have four centers.
+    """
+    (padded_k, padded_d), wide = centers.shape, group_size(numbers.bits, numbers.lanes)
+    full = padded_k // wide * wide
+    parts = [(centers[:full], wide), (centers[full:], 4)]
+    grouped = [part.reshape(-1, size, padded_d).transpose(0, 2, 1).ravel() for part, size in parts]
+    return np.concatenate(grouped).reshape(padded_k, padded_d)
 
 
 def direction_arrays(prepared: PreparedPass, c: Array, v: Array, of_beta: Array, of_b: Array) -> dict[str, Array]:
     """Return a direction v (k, d) in the centers c and in the coefficients of the logits as inputs of a kernel."""
     p, dtype, factor = prepared.numbers, FLOAT_TYPES[prepared.numbers.bits], prepared.distance_factor
-    groups = _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d).reshape(-1, 4, p.padded_d).transpose(0, 2, 1)
+    b_of_bias = 0.0 if prepared.member else factor * of_beta * prepared.bias  # the kernel's distances include the bias
     return {
-        "direction_groups": np.ascontiguousarray(groups),
+        "direction_groups": group_centers(p, _pad((-2 * v).astype(dtype), p.padded_k, p.padded_d)),
         "direction_terms": _pad((2 * ((c - prepared.origin) * v).sum(1)).astype(dtype), p.padded_k),
-        "direction_b": _pad((of_b + factor * of_beta * prepared.bias).astype(dtype), p.padded_k),
+        "direction_b": _pad((of_b + b_of_bias).astype(dtype), p.padded_k),
         "direction_beta": _pad((-factor * of_beta).astype(dtype), p.padded_k),
     }
 
@@ -148,10 +222,11 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
 
 
 def _middle(centers: Array) -> Array:
-    """Return the median (d,) of each coordinate, as np.median does, which takes longer than a small pass."""
-    low, high = (len(centers) - 1) // 2, len(centers) // 2
-    ordered = np.partition(centers, (low, high), axis=0)
-    median: Array = (ordered[low] + ordered[high]) / 2
+    """Return the median (d,) of each coordinate of some centers; np.median takes longer than a small pass."""
+    some = np.array(centers[:: -(-len(centers) // N_MEDIAN_CENTERS)].T, order="C")  # a copy, which is partitioned
+    low, high = (some.shape[1] - 1) // 2, some.shape[1] // 2
+    some.partition((low, high))
+    median: Array = (some[:, low] + some[:, high]) / 2
     return median
 
 
@@ -174,6 +249,31 @@ def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: fl
         "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
         "max_exponent": -MIN_EXPONENT[bits],
         "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
+    }
+
+
+def _member_settings(
+    bits: int, size: tuple[int, int], max_squared_norm: float, distance: Distance, rule: Any, noise_dist: float
+) -> dict[str, Any]:
+    """Return the settings of `members` by name.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the noise cluster is out of range, or powers of sums of memberships underflow in floats of this size.
+    """
+    (k, d), roundoff, largest = size, _roundoff(bits), MAX_DISTANCE[bits]
+    fuzzifier = 2.0 if rule.uses_temperature else rule.fuzzifier
+    if not noise_dist > -largest or (fuzzifier - 1) * math.log2(k + 1) > -MIN_EXPONENT[bits]:
+        raise OutOfRangeError
+    is_mean = distance.constant_slope is not None
+    return {
+        "noise_dist": min(noise_dist, largest),
+        "small_ratio": math.sqrt(d + 4) * roundoff / MAX_SMALL_ERROR,
+        "kink": max(SMALLEST[bits], 4 * roundoff**2 * max_squared_norm),
+        "slope_factor": 0.0 if is_mean else 0.5,
+        "constant_slope": 1.0 if is_mean else 0.0,
+        "power": 1 / (fuzzifier - 1),
     }
 
 
@@ -210,12 +310,18 @@ def _pad(array: Array, *shape: int) -> Array:
     return padded
 
 
-def _partition(n: int, k: int, padded_d: int, panel_rows: int, min_rows: int) -> tuple[int, int]:
+def _cycles_per_row(d: int, k: int, n_lanes: int) -> float:
+    """Return about how many cycles a row takes: for reading it, distances, memberships, and sums."""
+    if d <= MAX_FEW_FEATURES:
+        return (k * (4 * d + 16) + 10 * d + 40) / n_lanes
+    return k * (d + 16) / n_lanes + 2 * round_up(d, n_lanes) + 30
+
+
+def _partition(n: int, cycles_per_row: float, panel_rows: int, min_rows: int) -> tuple[int, int]:
     """Return the rows of a chunk and of a tile, for chunks of equal size.
 
     The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
     """
-    cycles_per_row = k * (padded_d / 8 + 2) + 2 * padded_d + 30  # approximately
     max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
     doublings = int(math.log2(max_chunks))
     use_three = doublings and max_chunks >= 1.5 * 2**doublings

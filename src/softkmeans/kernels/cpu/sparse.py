@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..compiler import Code, Value
 from .arguments import (
+    MAX_DISTANCE,
     PANEL_REGISTERS,
     AccumulateArguments,
     HessianArguments,
@@ -14,7 +15,9 @@ from .arguments import (
     SlopeArguments,
 )
 from .common import centered, excess, gradient_weight, strips
-from .panels import MAX_DISTANCE, add_to, features, load_panel, register_starts, variables
+from .distances import difference_squared
+from .members import UpdateArguments
+from .panels import add_to, features, load_panel, register_starts
 
 
 def find_near(code: Code, t: MembershipArguments) -> None:
@@ -47,15 +50,12 @@ def refine_distances(code: Code, t: MembershipArguments) -> None:
     """Compute the listed distances again, from differences, and from them the least distance of each row."""
     for v in register_starts(code):
         t.offset.store(v, code.full(0.0))
-        t.min_dist.store(v, code.full(MAX_DISTANCE[code.bits]))
+        t.min_dist.store(v, t.largest_dist())
     for _, at, q, p, mask in near_registers(code, t):
         t.dist.store(at, code.full(MAX_DISTANCE[code.bits]))
         for lane in code.set_bits(mask):
-            (total,) = variables(code, number=1)
-            for j in code.range(0, t.padded_d, code.lanes):
-                difference = t.z.load((p + lane) * t.padded_d + j) - t.centers.load(q * t.padded_d + j)
-                total.set(code.fma(difference, difference, total))
-            t.dist[at + lane] = code.from_float64(code.sum_lanes(total)) + t.bias[q]
+            t.dist[at + lane] = difference_squared(code, t, q, p + lane)
+        t.dist.store(at, t.of_squared(q, at, t.dist.load(at)))
         t.min_dist.store(p, code.minimum(t.dist.load(at), t.min_dist.load(p)))
 
 
@@ -65,12 +65,11 @@ def compute_memberships(code: Code, t: MembershipArguments) -> None:
     With slopes, compute each row's mean of e, too.
     """
     for v in register_starts(code):
-        t.resp_totals.store(t.panel_start + v, code.full(0.0))
+        t.resp_totals.store(t.panel_start + v, t.first_total(v))
         if t.has_slopes:
-            t.mean_excess.store(v, code.full(0.0))
+            t.mean_excess.store(v, t.first_moment(v))
     for i, at, q, p, _ in near_registers(code, t):
-        dist = t.dist.load(at)
-        r = code.exp2((t.min_dist.load(p) - dist) * t.beta)
+        r = t.weigh(at, p)
         t.resp.store(i * code.lanes, r)
         t.resp_totals.store(t.panel_start + p, t.resp_totals.load(t.panel_start + p) + r)
         if t.has_slopes:
@@ -89,15 +88,18 @@ def add_memberships(code: Code, t: AccumulateArguments, *, from_columns: bool) -
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes) * t.row_factors.load(p)
         add_to(code, t.weight_lanes, q * code.lanes, [(r, None)])
-        distance = t.dist.load(at) + t.offset.load(p)
-        add_to(code, t.distortion_lanes, q * code.lanes, [(r, distance)])
+        add_to(code, t.distortion_lanes, q * code.lanes, [(r, t.distortion_of(at, p))])
         if isinstance(t, SlopeArguments):
+            distance = t.distance_of(q, at, p)
             slope = r * centered(code, t, q, at, p)
             add_to(code, t.slope_lanes, q * code.lanes, [(slope, None)])
             add_to(code, t.slope_distortion_lanes, q * code.lanes, [(slope, distance)])
             if isinstance(t, HessianArguments):
                 add_to(code, t.slope_distortion_lanes, q * code.lanes, [(r, t.dist_slopes.load(at))])
             r = gradient_weight(code, t, q, r, slope)
+        r = t.update_weight(at, p, r)
+        if isinstance(t, UpdateArguments):
+            add_to(code, t.update_lanes, q * code.lanes, [(r, None)])
         if from_columns:
             for j in features(code, t):
                 add_to(code, t.weighted_sum_lanes, (q * t.d + j) * code.lanes, [(r, t.columns.load(j * size + p))])
@@ -112,10 +114,14 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
     size = PANEL_REGISTERS * code.lanes
     for i in code.range(0, t.padded_d * size, code.lanes):
         t.y.store(i, code.full(0.0))
+    for v in register_starts(code):
+        t.y_totals.store(v, code.full(0.0))
     for i, at, q, p, mask in near_registers(code, t):
         r = t.resp.load(i * code.lanes)
         if t.has_slopes:
             r = gradient_weight(code, t, q, r, r * centered(code, t, q, at, p))
+        r = t.center_weight(q, at, r)
+        add_to(code, t.y_totals, p, [(r, None)])
         if t.few:
             for j in features(code, t):
                 add_to(code, t.y, j * size + p, [(r, code.full(t.centers[q * t.padded_d + j]))])

@@ -26,6 +26,7 @@ from .base import Reader, Window, resize_windows, rows_per_window, windows_of_sh
 from .named_columns import ChosenColumns, choose_from
 from .streams import StreamReader
 
+MAX_NOTES = 5  # about files that are read in several ways
 N_FIRST_ROWS = 2**13  # rows read at a time before the first pass
 
 
@@ -66,7 +67,7 @@ class FileReader(Reader):
         self.starts = list(accumulate(counts, initial=0)) if is_counted else None  # of the files, then the end
         self.chosen = self._choose(choice)
         self.columns, self.ignored = self.chosen.features or None, self.chosen.ignored
-        self.notes = self.first.header.notes
+        self.notes = self._notes()
         self.n_features = self.first.header.n_columns or len(self.chosen.features)
         n_rows, rows_per_block = self.count(), rows_per_window(self.n_features, rows_per_block)
         self.rows_per_block = rows_per_block if n_rows is None else min(n_rows, rows_per_block)
@@ -106,6 +107,17 @@ class FileReader(Reader):
     def _is_exact(self) -> bool:
         """True if reading can begin at any row: pieces then have the length of a window, and are not copied."""
         return all(isinstance(parts.cuts, range) for parts in self.parts)
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return how files are read; with their names, if they are read in several ways."""
+        notes = [
+            (file.path.name, parts.notes) for file, parts in zip(self.files, self.parts, strict=True) if parts.has_rows
+        ]
+        if all(one == notes[0][1] for _, one in notes):
+            return notes[0][1]
+        listed = [f"{name}: {note}" for name, several in notes for note in several]
+        more = len(listed) - MAX_NOTES
+        return (*listed[:MAX_NOTES], *((f"and {more} more files are read in unusual ways",) if more > 0 else ()))
 
     def _choose(self, choice: ColumnChoice) -> ChosenColumns:
         """Choose the columns from those of the first file, and check that the other files have them."""

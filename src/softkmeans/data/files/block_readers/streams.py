@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from typing_extensions import override
 
 from ....errors import InputError, Message
-from ...frames import as_frame, as_rows, as_vector, column_names, is_numeric_column
+from ...frames import as_frame, as_rows, as_vector, column_names, numeric_columns
 from ..columns import ColumnChoice, as_floats
 from ..formats.base import Header, check_same_columns
 from ..formats.opening import as_matrix
@@ -147,7 +147,7 @@ def _header(item: Any) -> Header:
     frame = as_frame(item)
     if frame is None or not all(isinstance(name, str) for name in frame.columns):
         return Header({}, n_columns=1)
-    return Header({name: is_numeric_column(frame, name) for name in frame.columns})
+    return Header(numeric_columns(frame))
 
 
 def _frame(item: Any) -> Any:

@@ -234,6 +234,11 @@ class Parts(ABC):
         return self.n_rows != 0
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file is read, where that is unusual."""
+        return self.header.notes
+
+    @property
     def has_columns(self) -> bool:
         """True if the columns are known; a file without rows may have none."""
         return True

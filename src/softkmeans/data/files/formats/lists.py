@@ -85,6 +85,10 @@ def _length(field: Any, first_rows: Callable[[str], Any]) -> int:
     return len(lists[0]) if len(lists) else 0
 
 
+def _counted(number: int) -> str:
+    return f"{number} number{'' if number == 1 else 's'}"
+
+
 def _matrix(column: Any, name: str, length: int, start: int) -> NDArray[Any]:
     """Return lists of one length as an array (m, length)."""
     compute = arrow("compute")
@@ -95,7 +99,7 @@ def _matrix(column: Any, name: str, length: int, start: int) -> NDArray[Any]:
     if len(wrong):
         row, found = start + int(wrong[0]) + 1, int(lengths[wrong[0]])
         raise FileError(
-            f"column {name!r} has {f'{found} numbers' if found >= 0 else 'no list'} in row {row} (counted from 1)",
+            f"column {name!r} has {_counted(found) if found >= 0 else 'no list'} in row {row} (counted from 1)",
             expected=f"{length} in every row",
             hint="correct it",
         )

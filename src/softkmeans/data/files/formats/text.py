@@ -25,7 +25,7 @@ from ..detection import find_dialect, not_text_error
 from ..dialect import Dialect, FoundDialect
 from ..errors import encoding_error, no_rows_error, text_error
 from ..number_styles import NumberStyle, can_be, column_type, count_valid, find_style, first_text
-from ..text_rows import has_invalid_bytes, lines_of, longest_row, open_text, open_utf8, rows_of
+from ..text_rows import has_invalid_bytes, is_filled, lines_of, longest_row, open_text, open_utf8, rows_of
 from .base import Format, Header, OpenTable, Parts, TableWriter, arrow, check_same_columns, check_unique
 from .plain_cells import PlainCellWriter
 
@@ -105,12 +105,14 @@ class _TextFile(Parts):
             {name: name in self.types for name in self.names},
             mixed={name: text for name, text in found.items() if text is not None},
             filled=frozenset(self.types),
-            notes=self._notes(),
+            notes=self.notes,
         )
 
-    def _notes(self) -> tuple[str, ...]:
+    @override
+    @property
+    def notes(self) -> tuple[str, ...]:
         dialect = self.dialect._replace(decimal=self.style.decimal, thousands=self.style.thousands)
-        return dialect.describe(self.usual_delimiter, is_compressed(self.path))
+        return dialect.describe(self.usual_delimiter, is_compressed(self.path)) + self.style.notes()
 
     @override
     def check_like(self, first: Parts, used: list[str], first_name: str) -> None:
@@ -134,16 +136,18 @@ class _TextFile(Parts):
 
     @override
     def carry(self, names: list[str]) -> Iterator[Any]:
-        for batch in self._batches({self.names[name]: arrow("lib").string() for name in names}):
+        texts = {self.names[name]: arrow("lib").string() for name in names}
+        for batch in self._batches(texts, strings_can_be_null=False):  # "NA" is a text, too
             yield batch.rename_columns(names)
 
-    def _batches(self, types: dict[int, Any]) -> Iterator[Any]:
+    def _batches(self, types: dict[int, Any], *, strings_can_be_null: bool = True) -> Iterator[Any]:
         """Yield record batches of some columns, with these types; None stands for the type that pyarrow infers."""
         n_yielded = 0
         while True:
             try:
                 with open_utf8(self.path, self.dialect) as file:
-                    batches = arrow("csv").open_csv(file, **self._options(types))
+                    options = self._options(types, strings_can_be_null=strings_can_be_null)
+                    batches = arrow("csv").open_csv(file, **options)
                     for batch in _skip_rows(batches, n_yielded):
                         n_yielded += len(batch)
                         yield self._converted(batch, types)
@@ -170,16 +174,23 @@ class _TextFile(Parts):
     def _converted(self, table: Any, types: dict[int, Any]) -> Any:
         """Return a table without its empty columns, with numbers in those of text that must be numbers."""
         table = table.select(list(range(len(types)))) if self.empty else table
-        for position, kind in enumerate(types.values()):
-            if self._is_text_in_pyarrow(kind):
-                try:
-                    chunks = getattr(table[position], "chunks", None)
-                    floats = [self.style.floats(cells) for cells in ([table[position]] if chunks is None else chunks)]
-                except ValueError as error:
-                    raise _NotNumberError from error
-                column = floats[0] if chunks is None else arrow("lib").chunked_array(floats, arrow("lib").float64())
-                table = table.set_column(position, table.schema.names[position], column)
-        return table
+        if not any(map(self._is_text_in_pyarrow, types.values())):
+            return table
+        columns = [
+            self._floats(column) if self._is_text_in_pyarrow(kind) else column
+            for column, kind in zip(table.columns, types.values(), strict=True)
+        ]
+        return type(table).from_arrays(columns, names=table.schema.names)
+
+    def _floats(self, column: Any) -> Any:
+        """Return a column of text, an array or chunked array, as numbers."""
+        lib = arrow("lib")
+        try:
+            if isinstance(column, lib.ChunkedArray):
+                return lib.chunked_array([self.style.floats(cells) for cells in column.chunks], lib.float64())
+            return self.style.floats(column)
+        except ValueError as error:
+            raise _NotNumberError from error
 
     def _is_text_in_pyarrow(self, kind: Any) -> bool:
         """Return whether pyarrow can't read the numbers of a column, as their thousands are separated."""
@@ -231,6 +242,9 @@ class _TextFile(Parts):
         if self.block_size > text_rows.MAX_ROW_SIZE:
             raise _long_row_error()
         self._raise_for_uneven_row()
+        texts = [self.all_names[j] for j, kind in types.items() if kind is None or kind == arrow("lib").string()]
+        if texts:  # all other errors are excluded
+            raise encoding_error(f"column {texts[0]!r}")
 
     def _raise_for_uneven_row(self) -> None:
         # Not with pyarrow's invalid_row_handler: its threads call it, even while the program ends, which aborts that.
@@ -249,6 +263,8 @@ class _TextFile(Parts):
         row, lib = 0, arrow("lib")
         kinds = {j: kind for j, kind in types.items() if kind in (lib.float64(), lib.bool_())}
         kinds |= dict.fromkeys(self.empty, lib.null())
+        if not kinds:
+            return
         with suppress(lib.ArrowInvalid), open_utf8(self.path, self.dialect) as file:
             for batch in arrow("csv").open_csv(
                 file, **self._options(dict.fromkeys(kinds, lib.binary()), with_empty=False)
@@ -287,12 +303,12 @@ def _read_header(path: Path, dialect: FoundDialect) -> tuple[list[str], int]:
             text.readline()
         rows = csv.reader(lines_of(text), delimiter=dialect.separator)
         try:
-            first = next(filter(None, rows), None)
+            first = next(filter(is_filled, rows), None)
         except csv.Error as error:
             raise ValueError(f"its header is invalid ({error})") from None
         n_lines, second = rows.line_num, list[str]()
         with suppress(csv.Error):
-            second = next(filter(None, rows), [])
+            second = next(filter(is_filled, rows), [])
     if first is None:
         raise no_rows_error()
     if sum(map(len, first)) + len(first) >= text_rows.MAX_ROW_SIZE:
@@ -303,20 +319,24 @@ def _read_header(path: Path, dialect: FoundDialect) -> tuple[list[str], int]:
         return [f"column_{j}" for j in range(1, len(first) + 1)], dialect.skip
     if any(map(has_invalid_bytes, first)):
         raise encoding_error("the header")
-    return _complete(_without_hash(first, second), second, dialect.separator), dialect.skip + n_lines
+    if first[0].startswith("#"):
+        return _names_in_comment(dialect.separator.join(first), len(second), dialect.separator), dialect.skip + n_lines
+    return _complete([name.strip() for name in first], second, dialect.separator), dialect.skip + n_lines
 
 
-def _without_hash(names: list[str], second: list[str]) -> list[str]:
-    """Return names without the sign # that NumPy writes before them."""
-    names = [name.strip() for name in names]
-    if names[0] == "#" and len(names) == len(second) + 1:
-        return names[1:]
-    return [names[0].removeprefix("#").strip(), *names[1:]]
+def _names_in_comment(line: str, n_columns: int, separator: str) -> list[str]:
+    """Return the names in a comment, as NumPy writes them, if it has as many words as there are columns."""
+    text = line.lstrip("#").strip()
+    words = ([word.strip() for word in text.split(sign)] for sign in (separator, None, ",", ";", "\t", "|"))
+    found = next((names for names in words if len(names) == n_columns), None)
+    return found or [f"column_{j}" for j in range(1, n_columns + 1)]
 
 
 def _complete(names: list[str], second: list[str], separator: str) -> list[str]:
     """Return a name for each cell of the second row: "" for empty cells at its end, and for row names of R."""
     n_more = len(second) - len(names)
+    if n_more < 0 and second and not any(names[len(second) :]):
+        return names[: len(second)]
     if n_more > 0 and not any(cell.strip() for cell in second[len(names) :]):
         return names + [""] * n_more
     return ["", *names] if n_more == 1 and separator == "\t" else names
@@ -330,6 +350,9 @@ def _long_row_error() -> FileError:
 def _read(path: Path, dialect: Dialect, delimiter: str) -> OpenTable:
     file = _TextFile(path, dialect, delimiter)
     if not file.has_rows:
+        if dialect.encoding is not None:
+            hint = Message("check whether ", Setting("encoding", dialect.encoding), " is right")
+            raise FileError("the file has no rows of data", hint=hint)
         raise no_rows_error()
 
     def load(numbers: list[str], others: list[str]) -> dict[str, Any]:
