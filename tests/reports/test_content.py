@@ -209,3 +209,15 @@ def test_selection_and_path():
     assert content["path"]["critical"] == pytest.approx(critical_temperature(x))
     assert content["path"]["levels"][0]["parents"] == [-1]
     assert content["selection"]["chosen"] == 4
+
+
+def test_selection_of_rows_in_blocks(tmp_path):
+    x = MODELS["demo"]()[1][::3].astype(float)
+    write_table(tmp_path / "x.csv", {"a": x[:, 0], "b": x[:, 1]})
+    model = SoftKMeans(4, temperature=2.0, random_state=0).fit(x)
+    assert report(model, scan(tmp_path / "x.csv"), with_selection=True).content["selection"]["chosen"] == 4
+
+
+def test_two_rows_have_nothing_to_select():
+    model = SoftKMeans(1, temperature=1.0).fit([[0.0], [1.0]])
+    assert report(model, [[0.0], [1.0]], with_selection=True, with_path=True).content["selection"] is None

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from helpers.browser import missing
 from helpers.reports import MODELS
 from softkmeans import SoftKMeans, report
+from softkmeans.reports import collect
+from softkmeans.reports.content import MAX_EM_NUMBERS
 from softkmeans.reports.encoding import decode
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -93,6 +96,30 @@ def test_em_lowers_the_objective(name, opened):
     page.find("#reset").click()
     page.wait_frames()
     assert page.text("#em-text") == ""
+
+
+def test_em_says_on_how_many_rows_it_ran(page, tmp_path):
+    """With more numbers than EM takes, it runs on fewer rows, and says so; F falls on these."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5_000, 300)) + 3 * rng.normal(size=(4, 300))[rng.integers(4, size=5_000)]
+    model = SoftKMeans(4, temperature=20.0, tol=1e-1, random_state=0).fit(x)
+    report(model, x, tmp_path / "r.html")
+    page.emulate()
+    page.open(tmp_path / "r.html")
+    page.find("#em").click()
+    for _ in range(200):
+        page.wait_frames(3)
+        if page.run("return !document.getElementById('em').disabled"):
+            break
+    text = page.text("#em-text")
+    n_shown, n_used = collect(model, x)["rows"]["n"], MAX_EM_NUMBERS // 300
+    assert n_shown > n_used
+    assert f"on {n_used:,} of the {n_shown:,} shown rows" in text
+    before, after = (
+        float(part) for part in re.search(r"per row (\d+\.\d+) → (\d+\.\d+)", text.replace(",", "")).groups()
+    )
+    assert after <= before
+    assert page.messages() == []
 
 
 def test_em_at_the_fit_reaches_the_fit(opened, made):

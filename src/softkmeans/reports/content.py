@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.convert import as_source
 from ..distances import as_distance
 from ..errors import InputError
 from ..estimators.assigned_rows import AssignedRows
@@ -108,6 +109,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
     range_of_slider = slider(rows.clustering, weights, critical)
     description = Description.of(rows)
     names, centers = centers_in_data_units(model)
+    for_selection = rows.received_source if rows.in_memory else as_source(shown.received)
     mean, directions, fractions = principal_axes(shown.received, shown.weights)
     return {
         "title": _text(extras.title) or "Clusters",
@@ -134,7 +136,7 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
         "training": training_curves(estimator),
         "made": _made(model, extras),
         "path": path_content(rows.received_source, estimator, distance) if extras.with_path else None,
-        "selection": selection_content(rows.received_source, sample_weight) if extras.with_selection else None,
+        "selection": selection_content(for_selection, sample_weight) if extras.with_selection else None,
         "scaling": describe_scaling(model),
     }
 

@@ -53,8 +53,10 @@ def path_content(source: Source, estimator: Any, distance: Distance) -> dict[str
     }
 
 
-def selection_content(source: Source, sample_weight: Any) -> dict[str, Any]:
+def selection_content(source: Source, sample_weight: Any) -> dict[str, Any] | None:
     """Return the scores of every criterion for 1 to 10 clusters, and the number that each chooses.
+
+    None if there are too few distinct rows to compare numbers.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def selection_content(source: Source, sample_weight: Any) -> dict[str, Any]:
     x = source.take(torch.from_numpy(index)).cpu().numpy()
     weights = None if sample_weight is None else np.asarray(sample_weight)[index]
     last = min(MAX_K, len(np.unique(x, axis=0)) - 1)
+    if last < 2:
+        return None
     found = select_n_clusters(x, range(1, last + 1), sample_weight=weights, path=False, random_state=0)
     scores = {name: np.asarray(found.scores[name], dtype=float).tolist() for name in CRITERIA if name in found.scores}
     return {

@@ -4,10 +4,13 @@ import { assign } from "./formula.js";
 
 export const EM_DISTANCES = ["sqeuclidean", "cosine"];
 
-// Return how many of the shown rows EM uses: those that keep rows times features within the limit.
-export function emRows(content, data) {
-  const d = data.received.length;
-  return Math.min(data.n, Math.max(1, Math.floor(content.max_em_numbers / d)));
+// Return the rows that EM uses: all, or evenly spaced ones that keep rows times features within the limit.
+export function emPart(content, data) {
+  const n = Math.min(data.n, Math.max(1, Math.floor(content.max_em_numbers / data.received.length)));
+  if (n === data.n) return data;
+  const rows = times(n, (i) => Math.floor((i * data.n) / n));
+  const pick = (values) => values && rows.map((i) => values[i]);
+  return { ...data, n, received: data.received.map(pick), weights: pick(data.weights) };
 }
 
 const isCosine = (content) => content.distance.name === "cosine";
@@ -29,9 +32,9 @@ function normalize(v) {
   for (let j = 0; j < v.length; j++) v[j] /= length;
 }
 
-// Return the distances of the first rows to centers, as nearest and excess.
-export function distancesTo(content, data, x, centers, n) {
-  const { k } = data;
+// Return the distances of rows to centers, as nearest and excess.
+export function distancesTo(content, data, x, centers) {
+  const { n, k } = data;
   const d = data.received.length;
   const [nearest, excess] = [new Float32Array(n), new Float32Array(n * k)];
   const flat = Float64Array.from(centers.flat());
@@ -55,14 +58,13 @@ export function distancesTo(content, data, x, centers, n) {
   return { nearest, excess, centers };
 }
 
-// Run one pass of EM on the first n rows; return the new centers and the objective before the update.
-export function emPass(content, data, x, centers, value, n) {
-  const { k } = data;
+// Run one pass of EM; return the new centers, and the objective per row before the update.
+export function emPass(content, data, x, centers, value) {
+  const { n, k } = data;
   const d = data.received.length;
-  const part = { ...data, n };
-  const distances = distancesTo(content, data, x, centers, n);
+  const distances = distancesTo(content, data, x, centers);
   const resp = new Float32Array(n * k);
-  const sums = assign(content, part, distances, value, resp);
+  const sums = assign(content, data, distances, value, resp);
   const [weight, moment] = [new Float64Array(k), new Float64Array(k * d)];
   const power = content.formula.rule === "fuzzy" ? value : 1;
   for (let i = 0; i < n; i++) {
@@ -80,5 +82,5 @@ export function emPass(content, data, x, centers, value, n) {
     if (isCosine(content)) normalize(mean);
     return mean;
   });
-  return { centers: after, objective: sums.objective };
+  return { centers: after, objective: sums.objective / (sums.total || 1) };
 }

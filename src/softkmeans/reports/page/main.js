@@ -2,7 +2,7 @@
 import { redrawCurves, histogram } from "./curves.js";
 import { prepare, readContent, weightOf } from "./data.js";
 import { byId, count, el, named, number, percent, ROOT, short, show, times } from "./dom.js";
-import { distancesTo, EM_DISTANCES, emPass, emRows, matrix } from "./em.js";
+import { distancesTo, EM_DISTANCES, emPart, emPass, matrix } from "./em.js";
 import { assign, silhouettes, topTwo } from "./formula.js";
 import { createMap } from "./map.js";
 import { renderAgainst, renderClusters, renderHeader, renderMade, renderPath, renderSelection, renderSilhouettes, renderTraining } from "./sections.js";
@@ -265,30 +265,30 @@ function update() {
 
 // Run EM at the temperature of the slider, a few passes a frame, until the objective no longer falls.
 function runEm() {
-  const rows = emRows(content, data);
-  const x = matrix(content, data);
-  const start = assign(content, data, state.distances, state.value, state.resp).objective;
+  const part = emPart(content, data);
+  const rows = matrix(content, part);
+  const x = part === data ? rows : matrix(content, data);
   let centers = state.centers.map((c) => Array.from(c));
-  let [before, passes] = [Infinity, 0];
-  const which = rows < n ? ` on the first ${count(rows, "shown row")} of ${number(n)}` : content.is_sample ? ` on the ${count(n, "shown row")}` : "";
+  let [start, before, passes] = [null, Infinity, 0];
+  const which = part.n < n ? ` on ${number(part.n)} of the ${number(n)} shown rows, evenly spaced` : content.is_sample ? ` on the ${count(n, "shown row")}` : "";
   byId("em").disabled = true;
   const go = () => {
     const until = performance.now() + 25;
     let done = false;
     do {
-      const pass = emPass(content, data, x, centers, state.value, rows);
+      const pass = emPass(content, part, rows, centers, state.value);
       centers = pass.centers;
       passes += 1;
       done = before - pass.objective <= 1e-9 * Math.abs(pass.objective) || passes >= MAX_PASSES;
       before = pass.objective;
+      start ??= before;
     } while (!done && performance.now() < until);
-    state.distances = distancesTo(content, data, x, centers, n);
+    state.distances = distancesTo(content, data, x, centers);
     state.centers = centers;
     recompute();
     update();
-    const per = (v) => number(v / (state.sums.total || 1), 6);
     const name = isFuzzy ? "The objective" : Number.isFinite(state.sums.F) ? "F" : "The loss";
-    show("em-text", `EM${which}, ${count(passes, "pass", "passes")}${done ? "" : " so far"}: ${name} per row ${per(start)} → ${per(state.sums.objective)}. “Back to the fit” undoes it.`);
+    show("em-text", `EM${which}, ${count(passes, "pass", "passes")}${done ? "" : " so far"}: ${name} per row ${number(start, 6)} → ${number(before, 6)}. “Back to the fit” undoes it.`);
     if (done) {
       byId("em").disabled = false;
       return;
