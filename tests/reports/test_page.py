@@ -1,10 +1,13 @@
 """The page in a real browser: what a person does, and what they see."""
 
+import base64
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -253,12 +256,18 @@ def test_nothing_is_wider_than_the_screen(name, width, opened):
     page.emulate()
 
 
-def test_a_print(opened):
+def test_a_print_shows_the_rows_on_white(opened):
     page = opened("wine")
     page.emulate(dark=True)
-    printed = page.devtools("Page.printToPDF", printBackground=True)["data"]
-    assert len(printed) > 50_000
+    printed = base64.b64decode(page.devtools("Page.printToPDF", printBackground=True)["data"])
     page.emulate()
+    streams = []
+    for part in re.findall(rb"stream\r?\n(.*?)endstream", printed, re.DOTALL):
+        with contextlib.suppress(zlib.error):
+            streams.append(zlib.decompressobj().decompress(part))
+    curves = len(re.findall(rb" c$", b"\n".join(streams), re.MULTILINE))
+    assert curves >= 4 * 178  # a circle for each row
+    assert page.run("return getComputedStyle(document.documentElement).getPropertyValue('--dark').trim()") == "0"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -87,6 +87,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     view.size = [width, height];
     [view.w, view.h] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
     view.ratio = ratio;
+    ROOT.style.setProperty("--ratio", width / height);
     look = theme();
     lab = palette(data.k, look.isDark);
     lab.forEach((color, c) => ROOT.style.setProperty(`--c${c}`, css(pack(...color))));
@@ -122,7 +123,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     mix(data, state.resp, state.margin, lab, look.isDark, colors);
     pixels.fill(0);
     const { width, height } = base;
-    const disc = stamp(view.ratio * Math.min(Math.max(60 / Math.sqrt(data.n), 1.7), 4.5));
+    const disc = stamp(view.ratio * radius());
     const [left, right] = [(MARGIN.left - 6) * view.ratio, width - (MARGIN.right - 6) * view.ratio];
     const bottom = height - (MARGIN.bottom - 6) * view.ratio;
     for (let o = 0; o < data.n; o++) {
@@ -142,6 +143,24 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     base.getContext("2d").putImageData(image, 0, 0);
   }
 
+  // On paper rows are circles of the upper canvas, as Chromium prints no canvas whose pixels were set one by one.
+  function printRows(g) {
+    g.save();
+    g.beginPath();
+    g.rect(MARGIN.left - 6, 0, view.w + 12, view.h + MARGIN.top + 6);
+    g.clip();
+    for (const i of order) {
+      if (!state.on[state.first[i]]) continue;
+      g.fillStyle = css(colors[i]);
+      g.beginPath();
+      g.arc(px[i], py[i], radius(), 0, 7);
+      g.fill();
+    }
+    g.restore();
+  }
+
+  const radius = () => Math.min(Math.max(60 / Math.sqrt(data.n), 1.7), 4.5);
+
   function draw() {
     drawRows();
     drawOverlay();
@@ -151,6 +170,7 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
     const g = canvas.getContext("2d");
     g.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     g.clearRect(0, 0, ...view.size);
+    if ("print" in ROOT.dataset) printRows(g);
     drawFrame(g);
     if (view.contours) drawContours(g);
     drawCenters(g);
