@@ -366,7 +366,9 @@ def test_the_slider_is_fast(k, d, limit, page, tmp_path):
     report(SoftKMeans(k, tol=1e-2, random_state=0).fit(x), x, tmp_path / "large.html")
     page.emulate()
     page.open(tmp_path / "large.html")
-    assert np.median(frame_times(page)) <= limit
+    median = np.median(frame_times(page))
+    print(f"\nslider, 20,000 rows, k = {k}: median of 20 moves {median:.1f} ms, limit {limit} ms")
+    assert median <= limit
 
 
 def test_the_map_shows_the_rows_of_the_data(opened, made):

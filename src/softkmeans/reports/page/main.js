@@ -142,7 +142,7 @@ function updateTable() {
   const all = state.selected ?? times(n, (i) => i);
   const rows = [...all].sort((a, b) => state.margin[a] - state.margin[b]).slice(0, N_AMBIGUOUS);
   const which = state.selected ? `Of the ${count(state.selected.length, "selected row")}, these` : "These";
-  show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} have the smallest difference of their two largest memberships at the temperature of the slider, so they could as well belong to the second cluster.`.replace("temperature", isFuzzy ? "fuzzifier" : "temperature") : "");
+  show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} have the smallest difference of their two largest memberships with the slider as it is: the first of them could as well belong to their second cluster.` : "");
   table.setRows(rows);
 }
 
