@@ -5,6 +5,7 @@
 # make test-lowest  run every test with the lowest allowed versions of the dependencies, in .venv-lowest
 # make test-newest  run every test with the newest versions, in .venv-newest
 # make test-gpu     run the tests of devices, which need a GPU
+# make browser     install Chromium (on Debian or Ubuntu, as root) and axe-core, for the tests of reports, if missing
 # make coverage     run every test, then list the lines that no test runs
 # make fuzz         run the property tests on many new examples, and each fuzzer for MINUTES=5
 # make lint         ruff, mypy and import-linter
@@ -25,7 +26,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu coverage fuzz lint docs bench pins wheel hooks clean
+.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -52,6 +53,13 @@ test-newest: .venv-newest/installed
 
 test-gpu: .venv/installed-dev
 	SOFTKMEANS_NEEDS_GPU=1 $(BIN)/python -m pytest tests/nn/test_devices.py
+
+AXE_VERSION := 4.14.1
+browser: node_modules/axe-core/axe.min.js
+	command -v chromium && command -v chromedriver || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+
+node_modules/axe-core/axe.min.js:
+	npm install --no-save --silent axe-core@$(AXE_VERSION)
 
 coverage: .venv/installed-dev
 	$(ONE_THREAD) $(BIN)/python $(PYTEST) --cov --cov-report=term-missing:skip-covered

@@ -6,6 +6,7 @@ from . import estimators as estimators
 from . import functional as functional
 from . import metrics as metrics
 from . import plots as plots
+from . import reports as reports
 from . import seeding as seeding
 from . import selection as selection
 from . import solvers as solvers
@@ -40,6 +41,8 @@ from .persistence.model_file import save as save
 from .persistence.onnx import export_onnx as export_onnx
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
+from .reports import report as report
+from .selection import describe_clusters as describe_clusters
 from .selection import select_n_clusters as select_n_clusters
 from .selection import stability as stability
 from .selection.summary import summarize as summarize

@@ -77,7 +77,7 @@ def data(tmp_path_factory):
     save(SoftKMeans.from_layer(SoftKMeansLayer(3, 13)), folder / "layer.safetensors")
     raw = (folder / "wine.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(raw[: len(raw) // 2])
-    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"3"', b'"version":"4"'))
+    (folder / "newer.safetensors").write_bytes(raw.replace(b'"version":"4"', b'"version":"5"'))
     safetensors.numpy.save_file({"weight": np.ones((3, 13))}, folder / "foreign.safetensors")
     return folder
 
@@ -537,7 +537,7 @@ BAD = {
         ("cut", "cut.safetensors is not a model file, or is truncated or damaged"),
         ("random", "is not a model file"),
         ("foreign", "not a softkmeans model"),
-        ("newer", "version 4.*upgrade"),
+        ("newer", "version 5.*upgrade"),
         ("empty", "is not a model file"),
         ("none", "no such file"),
     )

@@ -28,6 +28,7 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from helpers.fuzzing import examples
 from softkmeans import Callback, FuzzyCMeans, InputError, SoftKMeans, SoftKMeansLayer, load, save, train_layer
+from softkmeans.estimators.provenance import Provenance, installed_versions, provenance_of
 from softkmeans.solvers import Adam, Em, Lbfgs
 from softkmeans.temperature import Calibrated, Critical, Fixed, MaximumLikelihood, Perplexity, Schedule
 
@@ -250,9 +251,9 @@ def test_the_file_is_plain_safetensors(name, models):
     metadata, tensors = parsed(folder / f"{name}.safetensors")
     model = made[name]
     estimator = model[-1] if isinstance(model, Pipeline) else model
-    assert (metadata["format"], metadata["version"]) == ("softkmeans", "3")
+    assert (metadata["format"], metadata["version"]) == ("softkmeans", "4")
     content = metadata["content"]
-    keys = {"kind", "parameters", "attributes", "feature_names", "tensor", "steps", "preprocessing"}
+    keys = {"kind", "parameters", "attributes", "feature_names", "tensor", "steps", "preprocessing", "made"}
     assert content.keys() == keys | ({"transformed_names"} if estimator is not model else set())
     assert content["attributes"]["temperature_"] == estimator.temperature_
     assert content["feature_names"] == list(getattr(model, "feature_names_in_", []))
@@ -368,9 +369,15 @@ def with_nan(array):
 
 DEEP = "[" * 100_000 + "]" * 100_000
 TAMPERED = {
+    "made of other fields": (other(content__made__cmd="x"), "damaged"),
+    "made by a number": (other(content__made__command=3), "damaged"),
+    "made of a long text": (other(content__made__data="x" * 30_000), "damaged"),
+    "made of rows in words": (other(content__made__n_rows="many"), "damaged"),
+    "made with features of other clusters": (other(content__made__strongest=[[]]), "damaged"),
+    "made with features in words": (other(content__made__strongest=["a"] * 3), "damaged"),
     "foreign": (other(format="pt"), "not a softkmeans model"),
     "no format": (other(format=None), "not a softkmeans model"),
-    "newer": (other(version="4"), "has format version 4, expected 3 or lower: upgrade softkmeans"),
+    "newer": (other(version="5"), "has format version 5, expected 4 or lower: upgrade softkmeans"),
     "much newer": (other(version="1000"), "upgrade"),
     "an endless version": (other(version="9" * 5000), ""),
     "version in words": (other(version="one"), "version"),
@@ -690,6 +697,32 @@ def test_a_pipeline_of_version_2_is_read(models, tmp_path):
     again = load(tmp_path / "old.safetensors")
     np.testing.assert_array_equal(again.predict_proba(FRAME), made["pipeline with names"].predict_proba(FRAME))
     assert [name for name, _ in again.steps] == ["standardscaler", "softkmeans"]
+
+
+def test_a_model_of_version_3_has_no_record_of_how_it_was_made(models, tmp_path):
+    folder, made = models
+    metadata, tensors = parsed(folder / "array.safetensors")
+    del metadata["content"]["made"]
+    unparsed(tmp_path / "old.safetensors", metadata | {"version": "3"}, tensors)
+    again = load(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), made["array"].predict_proba(X))
+    assert provenance_of(again) == Provenance()
+
+
+def test_how_a_model_was_made_is_restored(tmp_path):
+    model = SoftKMeans(1).fit(X)
+    feature = {"feature": "</script>", "mean": 1.0, "rest_mean": float("nan"), "effect_size": float("inf")}
+    made = Provenance("softkmeans fit x.csv", {"softkmeans": "0"}, "x.csv", "ab" * 32, 7, [[feature]])
+    model._provenance = made
+    save(model, tmp_path / "m.safetensors")
+    again = provenance_of(load(tmp_path / "m.safetensors"))
+    assert str(again) == str(made)  # NaN is not equal to itself
+    assert provenance_of(model.fit(X)) == Provenance()
+
+
+def test_the_versions_that_save_a_model_are_recorded(tmp_path):
+    save(SoftKMeans(1).fit(X), tmp_path / "m.safetensors")
+    assert provenance_of(load(tmp_path / "m.safetensors")).versions == installed_versions()
 
 
 def test_the_error_for_a_newer_version_says_what_to_do(models, tmp_path):

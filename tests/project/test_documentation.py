@@ -59,7 +59,7 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
     assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
-NAMES = ("mathematics", "files", "recipes", "choosing", "deploying", "callbacks", "scaling", "kernels")
+NAMES = ("mathematics", "files", "recipes", "choosing", "deploying", "callbacks", "scaling", "report", "kernels")
 PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 
 
@@ -77,6 +77,7 @@ def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
         "docs/scaling.md",
         "docs/files.md",
         "docs/recipes.md",
+        "docs/report.md",
     ):  # whose commands are for files that its code wrote
         for command, expected in [pair for block in console_blocks(page) for pair in commands(block)]:
             status, out, err = run(*shlex.split(command)[1:])

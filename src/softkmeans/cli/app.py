@@ -24,6 +24,7 @@ from .info import info
 from .plain_text import replace_unsupported_characters
 from .plot import plot
 from .predict import predict
+from .report import report
 from .select import select
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (demo, fit, select, anneal, predict, plot, info)
+COMMANDS = (demo, fit, select, anneal, predict, plot, report, info)
 
 for _command in COMMANDS:
     app.command(cls=Command)(with_plugins(_command))

@@ -29,8 +29,10 @@ from .options import (
     number_or_name,
     output_option,
 )
-from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
+from .outputs import MODELS, PAGES, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .provenance import strongest_features
+from .report import print_shown
 from .row_options import RowOptions, with_row_options
 
 
@@ -50,6 +52,7 @@ def fit(
     out: Out = None,
     assignments: Annotated[Path | None, output_option("Write labels and memberships to this file", TABLES)] = None,
     picture: Annotated[Path | None, output_option("Plot the clusters to this file", PICTURES)] = None,
+    report: Annotated[Path | None, output_option("Write a report to this file, to explore and send", PAGES)] = None,
     scale: Scale = "none",
     temperature: str = Settings.temperature,
     assignment: str = Settings.assignment,
@@ -88,7 +91,7 @@ def fit(
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file, a folder or a pattern of file names; with torchrun, on several processes."""
-    check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES)])
+    check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES), (report, PAGES)])
     if checkpoint is None and checkpoint_every is not None:
         raise InputError(
             Message("requires ", Setting("checkpoint")),
@@ -130,12 +133,19 @@ def fit(
         raise typer.Exit(exit_status() if interruption else 0)
     if interruption:
         typer.echo(f"interrupted: {interruption}", err=True)
+    if not interruption:
+        rows.record(model, file)
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
+
+    made: Any = rows.make_report(model, file, row_options) if report else None
 
     def print_results() -> None:
         rows.report(scale)
+        if made is not None:
+            print_shown(made)
         sk.selection.summary.print_centers(model, measured)
-        sk.selection.summary.print_figures(sk.selection.summary.figures(model) | _agreement(rows, model))
+        figures = sk.selection.summary.figures(model) | strongest_features(model) | _agreement(rows, model)
+        sk.selection.summary.print_figures(figures)
         if not interruption:  # an interrupted fit has not converged, which needs no warning
             print_warnings(context, estimator, measured)
 
@@ -144,6 +154,7 @@ def fit(
             out: lambda path: sk.save(model, path),
             assignments: lambda path: rows.write(model, path),
             picture: figure_writer(lambda: rows.draw(model)),
+            report: lambda path: made.save(path),
         },
         print_results,
     )

@@ -19,6 +19,7 @@ from ..errors import FitInterrupted, InputError
 from .column_warnings import warn_of_columns
 from .distributed import has_several_processes
 from .outputs import draw_clusters
+from .provenance import record_provenance
 from .row_checks import check_rows, check_scale, report_notes, report_rows
 from .row_options import RowOptions
 
@@ -56,6 +57,14 @@ class Rows(ABC):
         """Write the label and memberships of each row."""
 
     @abstractmethod
+    def record(self, model: Any, file: Path) -> None:
+        """Keep in the model how it was made."""
+
+    @abstractmethod
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
+        """Return the report of a fitted model."""
+
+    @abstractmethod
     def draw(self, model: Any) -> Any:
         """Draw the rows, colored by their memberships, and the centers."""
 
@@ -83,6 +92,16 @@ class TableRows(Rows):
     @override
     def write(self, model: Any, target: Any) -> None:
         sk.write_assignments(model, self.table.frame(), target, carried=self.table.carried)
+
+    @override
+    def record(self, model: Any, file: Path) -> None:
+        record_provenance(model, file, self.table.frame(), self.table.weights)
+
+    @override
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
+        from .report import make_report
+
+        return make_report(model, self.table.frame(), self.table, file, row_options)
 
     @override
     def draw(self, model: Any) -> Any:
@@ -118,6 +137,16 @@ class BlockRows(Rows):
     @override
     def write(self, model: Any, target: Any) -> None:
         sk.write_assignments(model, self.scan, target)
+
+    @override
+    def record(self, model: Any, file: Path) -> None:
+        record_provenance(model, file, self.scan)
+
+    @override
+    def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
+        from .report import make_report
+
+        return make_report(model, self.scan, None, file, row_options)
 
     @override
     def draw(self, model: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "MODELS",
+    "PAGES",
     "PICTURES",
     "TABLES",
     "OutputKind",
@@ -47,6 +48,7 @@ class OutputKind(NamedTuple):
 
 TABLES = OutputKind(lambda: suffixes("write"), lambda path: find_format(path, "write"), "{writable}")
 MODELS = OutputKind(lambda: (".safetensors",), lambda path: None)
+PAGES = OutputKind(lambda: (".html", ".htm"), lambda path: None)
 PICTURES = OutputKind(lambda: (".png", ".pdf", ".svg", ".jpg"), lambda path: sk.plots)  # loads Matplotlib
 
 

@@ -13,18 +13,21 @@ from ..errors import InputError
 from .row_options import RowOptions
 
 
-def read_for(model: Any, file: Path, options: RowOptions) -> Any:
+def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:
     """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
     from ..data.files.tables import column_names_of, read_frame  # imported here to keep --help fast
 
     names = sk.estimators.feature_names(model)
     by_name = names if names is not None and column_names_of(file, options.dialect) else None
     arguments = options.for_model(file, by_name)
+    labels = [options.label_column] if with_labels and options.label_column is not None else []
     columns = sk.estimators.input_columns(model)
     if by_name and (columns.texts or columns.unused or sk.estimators.fills_missing(model)):
-        read = read_frame(file, columns, carry=arguments["carry"], dialect=arguments["dialect"])
+        read = read_frame(file, columns, carry=[*arguments["carry"], *labels], dialect=arguments["dialect"])
         _check_transformable(model, file, read.rows)
         return read
+    if with_labels:
+        arguments["label_column"] = options.label_column
     table = sk.data.read_table(file, **arguments)
     _check_n_columns(model, file, table.x.shape[1])
     return table._replace(columns=None if names is None else tuple(names))

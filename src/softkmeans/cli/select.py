@@ -30,6 +30,7 @@ from .options import (
 )
 from .outputs import MODELS, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
+from .provenance import record_provenance
 from .row_checks import check_rows, report_rows, standardize
 from .row_options import RowOptions, with_row_options
 
@@ -86,6 +87,9 @@ def select(
             on_fit=_bar_updater(bar, ks[-1]),
         )
 
+    model = sk.estimators.with_preprocessing(selection.model, scaler)
+    record_provenance(model, file, data.frame(), data.weights)
+
     def print_results() -> None:
         report_rows(data)
         warn_of_columns(data.x, data.columns, scale)
@@ -96,7 +100,7 @@ def select(
 
     write_and_report(
         {
-            out: lambda path: sk.save(sk.estimators.with_preprocessing(selection.model, scaler), path),
+            out: lambda path: sk.save(model, path),
             table: lambda path: sk.data.write_table(path, selection.scores),
             picture: figure_writer(lambda: sk.plots.SelectionDisplay.from_selection(selection)),
         },

@@ -6,7 +6,7 @@ are divided into blocks, files or processes.
 
 from __future__ import annotations
 
-__all__ = ["Reservoir", "draw_rows"]
+__all__ = ["Reservoir", "draw_rows", "exponential_times"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def draw_rows(source: Source, size: int, weights: Callable[[Block], Tensor], see
 
 def _draw_from_block(block: Block, size: int, weights: Tensor, seed: int) -> Reservoir:
     """Draw rows of one block."""
-    exponentials = torch.from_numpy(_exponential(block.start, len(block), seed)).to(weights.device)
+    exponentials = torch.from_numpy(exponential_times(block.start, len(block), seed)).to(weights.device)
     time = torch.where(weights > 0, exponentials / weights.double(), torch.inf)
     order = time.topk(min(size, len(block)), largest=False).indices
     drawn = block.take(order[time[order].isfinite()])
@@ -97,7 +97,7 @@ def _pad(x: Tensor, n_missing: int) -> Tensor:
     return torch.cat([x, x.new_zeros(n_missing, *x.shape[1:])])
 
 
-def _exponential(start: int, n_rows: int, seed: int) -> np.ndarray:
+def exponential_times(start: int, n_rows: int, seed: int) -> np.ndarray:
     """Draw exponential random numbers (n_rows,) for the rows from index ``start``; they depend on seed and index."""
     skip = start % PHILOX_BLOCK_SIZE
     generator = np.random.Generator(np.random.Philox(key=seed, counter=start // PHILOX_BLOCK_SIZE))

@@ -33,10 +33,11 @@ from ..fitting.results import Result
 from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
 from .fitted_model import Clustering, warm_temperature
+from .notebook import NotebookMixin
 from .validation import check_warm_start, is_lazy, validate_collection, validate_source
 
 
-class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of estimators that fit cluster centers and compute the memberships of rows.
 
     Subclasses define ``__init__``, with parameters that are fields of `Settings` and `RunOptions`, and
@@ -77,7 +78,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         self.objective_, self.distortion_ = result.objective, result.distortion
         self.cluster_weights_, self.noise_weight_ = result.weight.cpu().numpy(), result.noise_weight
         self.n_iter_, self.converged_, self.history_ = result.n_iter, result.converged, result.history
-        self.restarts_ = result.restarts
+        self.restarts_, self._provenance = result.restarts, None  # how an earlier fit was made is obsolete
         if self._assignment_rule().uses_temperature:
             t: Any = result.temperature
             self.temperature_ = t.cpu().numpy() if isinstance(t, Tensor) else t
@@ -126,7 +127,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
             result, failure = interruption.result, interruption
         except CallbackError as error:
             result, failure = error.result, error.__cause__
-        self._progress: OnlineState | None = None  # the state of earlier partial_fit calls is obsolete
+        self._progress: OnlineState | None = None  # of earlier partial_fit calls
         self._set_fitted_attributes(result, X, source)
         if failure is not None:
             raise failure
@@ -393,8 +394,7 @@ class SoftClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMi
         clustering = self._clustering(source)
         if not source.in_memory:
             self.inertia_ = clustering.inertia(source)
-            if hasattr(self, "labels_"):
-                delattr(self, "labels_")  # the labels of an earlier fit
+            self.__dict__.pop("labels_", None)  # those of an earlier fit
             return
         labels, self.inertia_ = clustering.nearest(source)
         self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))

@@ -105,7 +105,12 @@ class Clustering:
     def _scaled(self, source: Source) -> Source:
         return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
 
-    def _assign(self, block: Block) -> Tensor:
+    def scaled_block(self, block: Block) -> Block:
+        """Return a block of rows in the estimator's units, centered and scaled as `assign` takes it."""
+        return block.scaled_by(_OverflowCheckedScaling(*self.scaling))
+
+    def assign(self, block: Block) -> Tensor:
+        """Compute the memberships (m, k) of a scaled block."""
         return assign(block, self.centers, self.beta, self.b, self.distance, self.rule)
 
     def stats(self, source: Source) -> Stats:
@@ -118,14 +123,14 @@ class Clustering:
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Compute memberships (n, k) of the given dtype."""
-        return self._scaled(source).map(lambda block: self._assign(block).to(dtype), width=len(self.centers))
+        return self._scaled(source).map(lambda block: self.assign(block).to(dtype), width=len(self.centers))
 
     def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
         """Compute the m largest memberships (n, m) of each row, in decreasing order, and their clusters (n, m)."""
         labels: list[Tensor] = []
 
         def largest_memberships(block: Block) -> Tensor:
-            largest = self._assign(block).topk(m)
+            largest = self.assign(block).topk(m)
             labels.append(largest.indices)
             return largest.values.to(dtype)
 
@@ -139,7 +144,7 @@ class Clustering:
         threshold = -1.0 if reject_below is None else reject_below
 
         def label_block(block: Block) -> Tensor:
-            resp = self._assign(block)
+            resp = self.assign(block)
             largest, label = resp.max(1)
             rejected = largest < threshold
             if self.rule.has_noise:

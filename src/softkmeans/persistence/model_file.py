@@ -6,7 +6,7 @@ __all__ = ["load", "save"]
 
 import json
 import os
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ..estimators.base import SoftClusterer
 from ..estimators.fuzzy_cmeans import FuzzyCMeans
 from ..estimators.pipeline import Model, feature_names, split_pipeline
 from ..estimators.preprocessing import record_of
+from ..estimators.provenance import installed_versions, provenance_of
 from ..estimators.soft_kmeans import SoftKMeans
 from ..registries import (
     ASSIGNMENTS,
@@ -52,7 +53,7 @@ from .restore import (
 )
 
 FORMAT = "softkmeans"
-VERSION = 3
+VERSION = 4
 
 MODEL_CLASSES: dict[str, type[SoftClusterer]] = {kind.__name__: kind for kind in (SoftKMeans, FuzzyCMeans)}
 # Names in the file of classes that are not registered under these names.
@@ -152,6 +153,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "tensor": isinstance(estimator.cluster_centers_, Tensor),
         "steps": [name for name, _ in model.steps] if isinstance(model, Pipeline) else None,
         "preprocessing": None,
+        "made": _provenance(model),
     }
     if preprocessing is not None:
         content["transformed_names"] = list(getattr(estimator, "feature_names_in_", []))
@@ -216,6 +218,12 @@ def _check_suffix(path: str | os.PathLike[str]) -> None:
     if suffix.lower() in OTHER_SUFFIXES:
         hint = "use .safetensors; softkmeans.export_onnx writes .onnx files"
         raise InputError(f"{path} ends with {suffix}, but the file would hold safetensors", hint=hint)
+
+
+def _provenance(model: Model) -> dict[str, Any]:
+    """Return how a model was made; the versions are those that save it, if no others are recorded."""
+    made = provenance_of(model)
+    return (made if made.versions else replace(made, versions=installed_versions())).to_json()
 
 
 _NOT_SAVED = object()

@@ -27,6 +27,7 @@ from ..estimators.base import SoftClusterer
 from ..estimators.data_units import transformed_names
 from ..estimators.pipeline import Model, feature_names
 from ..estimators.preprocessing import from_node
+from ..estimators.provenance import Provenance
 from ..estimators.soft_kmeans import SoftKMeans
 from ..fitting.partial_fit import OnlineState
 from ..model.assignment import as_assignment
@@ -87,6 +88,8 @@ def restore_fit(estimator: SoftClusterer, content: dict[str, Any], tensors: dict
             setattr(estimator, name, value)
     if isinstance(estimator, SoftKMeans):
         _restore_mixture(estimator, tensors, n_clusters)
+    if "made" in content:  # not before version 4
+        estimator._provenance = Provenance.from_json(content["made"], n_clusters)
     if "progress" in content:
         _restore_progress(estimator, content["progress"], tensors)
     if "history_" in tensors:

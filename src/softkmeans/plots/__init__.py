@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BifurcationDisplay",
     "ClusterDisplay",
+    "DescriptionDisplay",
     "EnergyDisplay",
     "LossDisplay",
     "MembershipDisplay",
@@ -25,6 +26,7 @@ except ImportError as error:
 from .animation import animate_training
 from .bifurcation import BifurcationDisplay
 from .clusters import ClusterDisplay
+from .description import DescriptionDisplay
 from .energy import EnergyDisplay
 from .loss import LossDisplay
 from .memberships import MembershipDisplay

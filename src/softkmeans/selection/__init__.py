@@ -7,10 +7,12 @@ __all__ = [
     "CRITERIA",
     "RESAMPLES",
     "Criterion",
+    "Description",
     "Fits",
     "Folds",
     "Selection",
     "Stability",
+    "describe_clusters",
     "diagnose",
     "first_within_error",
     "highest",
@@ -24,6 +26,7 @@ from ..registries import CRITERIA
 from . import summary
 from .covariance import COVARIANCE_TYPES
 from .criterion import Criterion, Fits, Folds, first_within_error, highest, lowest
+from .description import Description, describe_clusters
 from .diagnostics import diagnose
 from .n_clusters import select_n_clusters
 from .result import Selection
