@@ -247,6 +247,20 @@ def test_rows_are_selected_by_a_box(opened):
     assert "selected rows" in page.text("#row-title")
 
 
+def test_the_row_that_is_shown_follows_the_slider(opened):
+    from selenium.webdriver import Keys
+
+    page = opened("wine")
+    page.run("arguments[0].focus()", page.find("#map-canvas"))
+    page.keys("#map-canvas", Keys.ARROW_RIGHT)
+    page.wait_frames()
+    at_fit = page.text("#row")
+    move_slider(page, 390)
+    page.wait_frames(30)
+    assert page.text("#row-title").startswith("Row ")
+    assert page.text("#row") != at_fit
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 @pytest.mark.parametrize("name", ["wine", "wide"])
 def test_nothing_is_wider_than_the_screen(name, width, opened):

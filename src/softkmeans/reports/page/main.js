@@ -71,6 +71,7 @@ function labelOf(i) {
 // Show a row's memberships and values; the whole if there is none.
 function showRow(i) {
   const title = byId("row-title");
+  state.shown = i >= 0 ? i : -1;
   byId("row-hint").hidden = i >= 0;
   byId("selection-hint").hidden = true;
   if (i < 0 || i === undefined) {
@@ -135,6 +136,7 @@ function select(rows) {
   byId("row-title").replaceChildren(`${count(rows.length, "selected row")}`);
   byId("row-hint").hidden = true;
   byId("selection-hint").hidden = false;
+  state.shown = -1;
   show("row", el("ul", { class: "memberships" }, means.map((r, c) => membership(`Cluster ${c}`, r, map.colorOf(c)))), el("button", { type: "button", onclick: () => { select([]); showRow(state.pinned); } }, "Clear the selection"));
 }
 
@@ -142,7 +144,7 @@ function updateTable() {
   const all = state.selected ?? times(n, (i) => i);
   const rows = [...all].sort((a, b) => state.margin[a] - state.margin[b]).slice(0, N_AMBIGUOUS);
   const which = state.selected ? `Of the ${count(state.selected.length, "selected row")}, these` : "These";
-  show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} have the smallest difference of their two largest memberships with the slider as it is: the first of them could as well belong to their second cluster.` : "");
+  show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} are the least sure with the slider as it is, the least sure first: the difference of their two largest memberships is the smallest. Sorting sorts these rows.` : "");
   table.setRows(rows);
 }
 
@@ -163,7 +165,7 @@ function renderControls() {
   const selecting = el("label", {}, el("input", { type: "checkbox", id: "selecting", onchange: (event) => { state.selecting = event.target.checked; } }), "drag selects");
   show("map-controls", chooser("axis-x", "across", map.view.x, choose), chooser("axis-y", "up", map.view.y, choose), button("+", "Zoom in", () => map.zoom(1.4)), button("−", "Zoom out", () => map.zoom(1 / 1.4)), button("All", "Show all rows", map.reset), map.hasContours() ? contours : null, selecting, legend);
   const plane = data.received.length > 2 ? " in the plane through the mean of the rows" : "";
-  show("contour-text", map.hasContours() ? `Lines are where the largest membership is 0.5, 0.8 and 0.95${plane}.` : "");
+  show("contour-text", map.hasContours() ? `Lines are where the largest membership is 0.5, 0.8 and 0.95${plane}; rows differ in directions that are not shown, too.` : "");
 }
 
 // The slider has equal steps of log T, or of log (m - 1) for fuzzy memberships.
@@ -215,7 +217,7 @@ function renderSlider() {
 
 function criticalText(whole, clusters) {
   const [high, low] = [clusters[0], clusters.at(-1)].map((mark) => mark && number(mark.value, 3));
-  const range = high ? ` The clusters found here would split further between T = ${low} and ${high}, if they had more centers.` : "";
+  const range = high ? ` From T = ${high} down to ${low}, these clusters would split further, if the fit had more centers.` : "";
   return `Above the critical temperature ${number(whole.value, 3)}, EM moves all centers to one place.${range}`;
 }
 
@@ -259,7 +261,7 @@ function update() {
   clearTimeout(later);
   later = setTimeout(() => {
     updateTable();
-    if (state.pinned >= 0) showRow(state.pinned);
+    if (state.shown >= 0) showRow(state.shown);
   }, 150);
 }
 

@@ -64,7 +64,7 @@ export function renderSilhouettes(content, data, widths, first, map) {
   const { silhouette } = content.overview;
   const text = silhouette.map((v, c) => `cluster ${c}: ${number(v, 2)}`).join(", ");
   show("silhouette", silhouettePlot({ clusters: clusters.filter((c) => c.widths.length), colorOf: map.colorOf, label: `Silhouette widths of the rows by cluster. Means: ${short(text, 600)}` }));
-  show("silhouette-text", `Mean width of all rows, measured by the distances to the centers: ${short(text, 600)}.`);
+  show("silhouette-text", `Mean width in each cluster, measured by the distances to the centers: ${short(text, 600)}.`);
 }
 
 export function renderTraining(content) {
@@ -81,7 +81,7 @@ export function renderPath(content) {
   if (!path) return;
   byId("path-section").hidden = false;
   const lives = Object.entries(path.lifetimes).sort((a, b) => b[1] - a[1]);
-  const best = lives.length ? `Of the numbers between the first and the last, ${lives[0][0]} lasts longest: while T falls by a factor of ${number(Math.exp(lives[0][1]), 3)}.` : "";
+  const best = lives.length ? `The last number of clusters is where the path ends. Of those before it, ${lives[0][0]} last longest: while T falls by a factor of ${number(Math.exp(lives[0][1]), 3)}.` : "";
   const label = `Tree of clusters: from one cluster above the critical temperature ${number(path.critical, 3)} to ${path.levels.at(-1).weights.length} clusters.`;
   show("path", annealingTree({ path, fitted: content.slider.fitted, label }));
   show("path-text", `${label} ${best}`);
@@ -91,7 +91,7 @@ export function renderSelection(content) {
   const { selection } = content;
   if (!selection) return;
   byId("selection-section").hidden = false;
-  const certain = selection.at_end ? "This is the end of the range that was tried, so larger numbers may be better." : `Confidence: ${percent(selection.confidence)}.`;
+  const certain = selection.at_end ? "This is the end of the range that was tried, so larger numbers may be better." : `Confidence in this number: ${percent(selection.confidence)}, by resampled rows and by simulated data with fewer clusters.`;
   const sample = selection.n_rows < content.n_rows ? ` Fitted to a random sample of ${count(selection.n_rows, "row")}.` : "";
   show("selection-text", `By ${selection.criterion}, ${count(selection.chosen, "cluster")} fit best. ${certain}${sample} Dashed lines mark what each criterion chooses.`);
   show(
