@@ -1,8 +1,12 @@
-"""Run all benchmarks and write docs/benchmarks.md, or print some sections: `python benchmarks/run.py passes fits`."""
+"""Run all benchmarks and write docs/benchmarks.md: `python benchmarks/run.py`.
 
+`python benchmarks/run.py passes fits` prints some sections, and with `--update` it writes them to the page.
+"""
+
+import argparse
 import datetime
 import platform
-import sys
+import re
 from pathlib import Path
 
 import tables
@@ -26,15 +30,33 @@ def section(name):
     return "\n".join([f"## {title}", "", text, "", *getattr(tables, name)()])
 
 
-def main(names):
-    """Print the named sections, or write all of them to the page."""
-    page = [HEADER]
-    for name in names or SECTIONS:
-        page.append(section(name))
-        print(page[-1], flush=True)
-    if not names:
-        DOCS.write_text("\n".join(page).rstrip() + "\n")
+def with_sections(page, sections):
+    """Return the page with new sections, in their order, and with a line that says when these were written."""
+    parts = {text.splitlines()[0]: text for text in re.split(r"^(?=## )", page, flags=re.MULTILINE)}
+    header, *_ = parts.values()
+    new = {text.splitlines()[0]: f"{text.rstrip()}\n" for text in sections}
+    titles = [f"## {title}" for title, _ in SECTIONS.values()]
+    listed = ", ".join(title.removeprefix("## ").lower() for title in new)
+    header = f"{header.rstrip()}\nWritten again on {datetime.date.today()}: {listed}.\n"
+    bodies = [(parts | new)[title].rstrip() for title in titles if title in parts | new]
+    return "\n\n".join([header.rstrip(), *bodies]) + "\n"
+
+
+def main():
+    """Print the named sections, or write all of them, or the named ones, to the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[[], *SECTIONS], metavar="NAME", help=", ".join(SECTIONS))
+    parser.add_argument("--update", action="store_true", help="write the named sections to the page")
+    options = parser.parse_args()
+    sections = []
+    for name in options.names or SECTIONS:
+        sections.append(section(name))
+        print(sections[-1], flush=True)
+    if options.update and options.names:
+        DOCS.write_text(with_sections(DOCS.read_text(), sections))
+    elif not options.names:
+        DOCS.write_text("\n".join([HEADER, *sections]).rstrip() + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
