@@ -37,7 +37,7 @@ def with_sections(page, sections):
     new = {text.splitlines()[0]: f"{text.rstrip()}\n" for text in sections}
     titles = [f"## {title}" for title, _ in SECTIONS.values()]
     listed = ", ".join(title.removeprefix("## ").lower() for title in new)
-    header = f"{header.rstrip()}\nWritten again on {datetime.date.today()}: {listed}.\n"
+    header = f"{header.rstrip()}\nWritten again on {datetime.date.today()} ({llvm.get_host_cpu_name()}): {listed}.\n"
     bodies = [(parts | new)[title].rstrip() for title in titles if title in parts | new]
     return "\n\n".join([header.rstrip(), *bodies]) + "\n"
 

@@ -5,7 +5,7 @@ PyTorch and BLAS split a sum according to the number of threads, which changes t
 
 from __future__ import annotations
 
-__all__ = ["dot", "total"]
+__all__ = ["dot", "log", "total"]
 
 import numpy as np
 import torch
@@ -25,6 +25,19 @@ def total(x: Tensor) -> Tensor:
     array = x.numpy()
     # einsum is faster than sum for short rows.
     return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array), device="cpu")
+
+
+def log(x: Tensor) -> Tensor:
+    """Return the logarithms of a few numbers that need no gradient.
+
+    PyTorch would start threads, which afterwards wait actively for a while, and slow down the kernels.
+
+    Examples
+    --------
+    >>> log(torch.tensor([1.0]))
+    tensor([0.])
+    """
+    return x.log() if x.device.type != "cpu" else torch.as_tensor(np.log(x.numpy()), device="cpu")
 
 
 def dot(x: Tensor, y: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._utils.reductions import log
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..kernels import accumulate
@@ -219,7 +220,7 @@ class Objective(ABC):
         log_prior = params.log_prior
         if self.spec.learn_priors:
             weights = self._cluster_weights(stats)  # in float32 kernels, rounding changes their sum
-            log_prior = (weights / weights.sum()).clamp_min(MIN_PRIOR).log()
+            log_prior = log((weights / weights.sum()).clamp_min(MIN_PRIOR))
         return Params(centers, self._temperature_update(centers, params, stats), log_prior)
 
     def _temperature_update(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
