@@ -56,7 +56,8 @@ test-gpu: .venv/installed-dev
 
 AXE_VERSION := 4.14.1
 browser: node_modules/axe-core/axe.min.js
-	command -v chromium && command -v chromedriver || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+	command -v chromium && command -v chromedriver || { apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq chromium chromium-driver < /dev/null; }
 
 node_modules/axe-core/axe.min.js:
 	npm install --no-save --silent axe-core@$(AXE_VERSION)
