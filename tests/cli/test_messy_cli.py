@@ -118,6 +118,14 @@ def test_the_output_holds_the_carried_columns_first(folder, run_here):
     pd.testing.assert_frame_equal(pd.read_parquet("b.parquet"), frame)
 
 
+@pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
+def test_columns_that_a_model_does_not_use_are_not_looked_at(folder, run_here, stream):
+    (folder / "t.csv").write_text("ticket,x\n" + "".join(f"{'A7' if i == 9 else i},{i % 3}\n" for i in range(30)))
+    assert run_here(["fit", "t.csv", "-k", "2", "--exclude", "ticket", "--out", "m.safetensors"])[0] == 0
+    assert run_here(["predict", "m.safetensors", "t.csv", "--out", "a.csv", stream])[::2] == (0, "")
+    assert len(pd.read_csv("a.csv")) == 30
+
+
 def test_carried_columns_that_are_named_like_results(folder, run_here):
     (folder / "t.csv").write_text("label,x\na,1\nb,2\nc,4\n")
     status, _, err = run_here(["fit", "t.csv", "-k", "2", "--id", "label", "--assignments", "a.csv"])

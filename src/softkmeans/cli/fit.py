@@ -32,7 +32,7 @@ from .options import (
 from .outputs import MODELS, PAGES, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
 from .provenance import strongest_features
-from .report import print_shown
+from .report_page import print_shown
 from .row_options import RowOptions, with_row_options
 
 

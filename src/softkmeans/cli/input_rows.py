@@ -20,6 +20,7 @@ from .column_warnings import warn_of_columns
 from .distributed import has_several_processes
 from .outputs import draw_clusters
 from .provenance import record_provenance
+from .report_page import make_report
 from .row_checks import check_rows, check_scale, report_notes, report_rows
 from .row_options import RowOptions
 
@@ -99,8 +100,6 @@ class TableRows(Rows):
 
     @override
     def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
-        from .report import make_report
-
         return make_report(model, self.table.frame(), self.table, file, row_options)
 
     @override
@@ -144,8 +143,6 @@ class BlockRows(Rows):
 
     @override
     def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
-        from .report import make_report
-
         return make_report(model, self.scan, None, file, row_options)
 
     @override
@@ -155,7 +152,7 @@ class BlockRows(Rows):
         rows, _ = draw_rows(self.scan, N_ROWS_IN_PICTURE, lambda block: block.w * 0 + 1, seed=0)
         if len(rows) < self.scan.n_rows:
             typer.echo(f"the picture shows a random sample of {len(rows)} rows")
-        return draw_clusters(model, sk.data.Table(rows.cpu().numpy(), self.scan.columns, None, None, ()))
+        return draw_clusters(model, sk.data.Table(rows.cpu().numpy(), self.scan.columns))
 
 
 def _interruption(fit: Callable[[], object]) -> str:

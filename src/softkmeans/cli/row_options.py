@@ -32,7 +32,7 @@ class RowOptions(NamedTuple):
 
     @property
     def dialect(self) -> Any:
-        """How text files are written, as far as the user said it."""
+        """The dialect of text files, as far as the user gave it."""
         from ..data.files.dialect import Dialect  # imported here to keep --help fast
 
         return Dialect(self.delimiter, self.decimal, self.thousands, self.encoding, self.header)
@@ -70,20 +70,19 @@ class RowOptions(NamedTuple):
             "dialect": self.dialect,
         }
 
+    def known_names(self, file: Path) -> set[str]:
+        """Return the names of the columns of a file, or of the first file of a folder or pattern."""
+        from ..data.files.paths import find_files  # imported here to keep --help fast
+        from ..data.files.tables import column_names_of
+
+        files = None if file.is_file() else find_files(file)
+        return set(column_names_of(files[0].path if files else file, self.dialect))
+
     def _names(self, file: Path, values: list[str] | None) -> list[str]:
         """Return the names in values that are names, or names separated by commas."""
-        known = _known_names(file, self.dialect) if any("," in value for value in values or ()) else set()
+        known = self.known_names(file) if any("," in value for value in values or ()) else set()
         pieces = ([value] if value in known else value.split(",") for value in values or ())
         return [name if name in known else name.strip() for piece in pieces for name in piece]
-
-
-def _known_names(file: Path, dialect: Any) -> set[str]:
-    """Return the names of the columns of a file, or of the first file of a folder or pattern."""
-    from ..data.files.paths import find_files  # imported here to keep --help fast
-    from ..data.files.tables import column_names_of
-
-    files = None if file.is_file() else find_files(file)
-    return set(column_names_of(files[0].path if files else file, dialect))
 
 
 def _several(text: str) -> Any:
@@ -118,7 +117,7 @@ _OPTIONS = {
 
 
 def with_row_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options in place of its parameter ``row_options``, which becomes a `RowOptions`."""
+    """Replace the parameter ``row_options`` of a command, a `RowOptions`, by these options."""
 
     @functools.wraps(function)
     def command(**arguments: Any) -> None:

@@ -15,10 +15,10 @@ from .row_options import RowOptions
 
 def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:
     """Read the columns that a model was fitted on, by name if both have names, otherwise by position."""
-    from ..data.files.tables import column_names_of, read_frame  # imported here to keep --help fast
+    from ..data.files.tables import read_frame  # imported here to keep --help fast
 
     names = sk.estimators.feature_names(model)
-    by_name = names if names is not None and column_names_of(file, options.dialect) else None
+    by_name = names if names is not None and options.known_names(file) else None
     arguments = options.for_model(file, by_name)
     labels = [options.label_column] if with_labels and options.label_column is not None else []
     columns = sk.estimators.input_columns(model)
@@ -47,9 +47,11 @@ def _check_transformable(model: Any, file: Path, rows: Any) -> None:
 
 def scan_for(model: Any, file: Path, options: RowOptions) -> Any:
     """Open the columns that a model was fitted on, to be read in blocks."""
-    names, scan = sk.estimators.feature_names(model), sk.data.scan(file, **options.for_model(file, None, blocks=True))
-    if names is not None and scan.columns is not None:
-        return sk.data.scan(file, **options.for_model(file, names, blocks=True))
+    names = sk.estimators.feature_names(model)
+    by_name = names if names is not None and options.known_names(file) else None
+    scan = sk.data.scan(file, **options.for_model(file, by_name, blocks=True))
+    if by_name is not None:
+        return scan
     _check_n_columns(model, file, scan.n_features)
     scan.columns = None if names is None else tuple(names)
     return scan

@@ -76,8 +76,6 @@ class AssignedRows:
         The fitted model.
     names : list of d str
         Names of the features: of the columns of X, or of those that the estimator receives if X has columns of text.
-    is_transformed : bool
-        Whether ``values`` of a block are what the estimator receives, because X has columns of text.
     received_source : Source
         The rows that the estimator receives.
     n_rows : int
@@ -105,7 +103,6 @@ class AssignedRows:
         self.n_clusters = len(estimator.cluster_centers_)
         text = bool(preprocessing is not None and record_of(preprocessing).text_columns(preprocessing))
         self.names = feature_names(model) or [f"feature {j}" for j in range(n_features_in(model))]
-        self.is_transformed = text
         self._transform: Any = None
         if isinstance(X, Source) or is_stream(X) or is_dask(X):
             self._values = as_source(X, sample_weight)

@@ -95,7 +95,7 @@ def report(
     with_path: bool = False,
     with_selection: bool = False,
 ) -> Report:
-    """Make a report: one HTML file that shows a clustering, with a map and a temperature to change.
+    """Return a report: one HTML file that shows a clustering, with a map and a temperature to change.
 
     The file holds all that it shows and loads nothing, so it works offline and can be sent to others. It contains the
     values of the rows that it shows: all, or a sample of up to 20,000, stratified by cluster. Figures are of all rows.

@@ -80,7 +80,7 @@ def loop_groups(code: Code, t: PassArguments) -> Iterator[tuple[Value, int]]:
 def _products_of_first_features(code: Code, t: PassArguments) -> Value:
     """Store the products of all but the last features in ``dist``, and return where the last ones begin.
 
-    Only so many features of the panel's rows fit into the first-level cache; the products are computed part by part.
+    The products are computed in parts, whose features of the panel's rows fit into the first-level cache.
     """
     depth, size = DEPTH * 32 // code.bits, PANEL_REGISTERS * code.lanes
     begin = (t.padded_d - 1) // depth * depth

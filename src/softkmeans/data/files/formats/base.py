@@ -235,7 +235,7 @@ class Parts(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the file is read, where that is unusual."""
+        """Notes of what is unusual in how the file is written."""
         return self.header.notes
 
     @property

@@ -88,7 +88,7 @@ class _TextFile(Parts):
 
     @cached_property
     def style(self) -> NumberStyle:
-        """How the numbers are written."""
+        """The style of the numbers: their decimal character and separator of thousands."""
         return find_style(self._first_rows or {}, self.given, self.dialect.delimiter)
 
     @cached_property
