@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent / "src")]
 import softkmeans  # noqa: E402 -- after the path to it
 
 project = "softkmeans"
-author = copyright = "the softkmeans developers"
+author = project_copyright = "the softkmeans developers"
 version = release = softkmeans.__version__
 
 extensions = [

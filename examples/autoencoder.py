@@ -2,8 +2,8 @@
 A clustering layer in an autoencoder
 ====================================
 
-An autoencoder compresses pictures to a few numbers. A layer of soft k-means on these numbers makes the compression form
-clusters: its loss is added to that of the reconstruction, and gradients flow through both.
+An autoencoder compresses pictures to a few numbers. A layer of soft k-means on these numbers makes the compression
+form clusters: its loss is added to that of the reconstruction, and gradients flow through both.
 """
 
 # %%
@@ -47,8 +47,8 @@ def train(weight):
 results = {"reconstruction alone": train(weight=0.0), "with the clustering layer": train(weight=0.5)}
 
 # %%
-# The codes have four numbers; two directions of them are drawn. With the layer, the pictures gather in clusters. Colors
-# are the true digits, which the training did not see.
+# The codes have four numbers; two directions of them are drawn. With the layer, the pictures gather in clusters.
+# Colors are the true digits, which the training did not see.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 for ax, (title, (codes, _)) in zip(axes, results.items(), strict=True):
@@ -59,9 +59,9 @@ for ax, (title, (codes, _)) in zip(axes, results.items(), strict=True):
 ax.legend(*points.legend_elements(), title="digit", loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %%
-# The clusters agree better with the digits. (The adjusted Rand index is 1 if they are the same, and about 0 if they have
-# nothing to do with each other.) How much better depends on the first weights of the network: with five seeds, the
-# index rose by 0.00 to 0.18.
+# The clusters agree better with the digits. (The adjusted Rand index is 1 if they are the same, and about 0 if they
+# have nothing to do with each other.) How much better depends on the first weights of the network: with five seeds,
+# the index rose by 0.00 to 0.18.
 
 scores = {title: adjusted_rand_score(digits.target, resp.argmax(1)) for title, (_, resp) in results.items()}
 print({title: round(score, 2) for title, score in scores.items()})

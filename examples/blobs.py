@@ -31,7 +31,9 @@ ClusterDisplay.from_estimator(model, X, ax=middle, key=False)
 left.set_title("Adam")
 middle.set_title("EM")
 for name, history in {"Adam": by_adam.history, "EM": model.history_}.items():
-    right.plot([step.n_iter for step in history], [step.mean for step in history], label=f"{name}, {len(history)} passes")
+    right.plot(
+        [step.n_iter for step in history], [step.mean for step in history], label=f"{name}, {len(history)} passes"
+    )
 right.set(xlabel="pass", ylabel="free energy per row", xscale="log", title="The way there")
 right.legend()
 

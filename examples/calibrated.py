@@ -2,8 +2,9 @@
 Memberships as probabilities
 ============================
 
-Of the rows with a membership of 0.8, 80 % should belong to that cluster. Then memberships are calibrated. Where features
-are correlated, the temperature of maximum likelihood is too low for that, and ``temperature="calibrated"`` corrects it.
+Of the rows with a membership of 0.8, 80 % should belong to that cluster. Then memberships are calibrated. Where
+features are correlated, the temperature of maximum likelihood is too low for that, and ``temperature="calibrated"``
+corrects it.
 """
 
 # %%
@@ -34,8 +35,8 @@ for ax, temperature in zip(axes, ("auto", "calibrated"), strict=True):
     ax.set_title(f'temperature="{temperature}", T = {model.temperature_:.2f}')
 
 # %%
-# The eight features together say hardly more than one. The fit that takes them for eight independent pieces of evidence
-# is overconfident.
+# The eight features together say hardly more than one. The fit that takes them for eight independent pieces of
+# evidence is overconfident.
 
 print({name: round(error, 3) for name, error in errors.items()})
 assert errors["calibrated"] < errors["auto"] / 3

@@ -20,8 +20,8 @@ model = SoftKMeans(10, temperature="perplexity:1.3", n_init=5, random_state=0).f
 resp = model.predict_proba(digits.data)
 
 # %%
-# Each cluster is named after the digit that is most frequent in it. In the first row are the centers, which are averages
-# of pictures. Below are the twelve pictures whose two largest memberships are most alike.
+# Each cluster is named after the digit that is most frequent in it. In the first row are the centers, which are
+# averages of pictures. Below are the twelve pictures whose two largest memberships are most alike.
 
 name = [int(np.bincount(digits.target, weights=r).argmax()) for r in resp.T]
 order = np.sort(resp, axis=1)
@@ -39,8 +39,8 @@ for ax in axes.flat:
     ax.set_axis_off()
 
 # %%
-# Where one membership is large, the name of the cluster is usually the digit. Where it is not, it is wrong more often:
-# the memberships know what is doubtful.
+# Where one membership is large, the name of the cluster is usually the digit. Where it is not, it is wrong more
+# often: the memberships know what is doubtful.
 
 is_right = np.array(name)[resp.argmax(1)] == digits.target
 is_sure = resp.max(1) > 0.9

@@ -2,13 +2,13 @@
 Rows that arrive over time
 ==========================
 
-Rows arrive in batches, and the clusters move: their distribution drifts. ``partial_fit`` takes one batch at a time. With
-``forgetting``, it gives old batches less weight, so that the centers follow.
+Rows arrive in batches, and the clusters move: their distribution drifts. ``partial_fit`` takes one batch at a time.
+With ``forgetting``, it gives old batches less weight, so that the centers follow.
 """
 
 # %%
-# Three clusters walk in a circle, while 60 batches of 100 rows arrive. One model forgets 30 % of what it knows with each
-# batch, the other remembers everything.
+# Three clusters walk in a circle, while 60 batches of 100 rows arrive. One model forgets 30 % of what it knows with
+# each batch, the other remembers everything.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,8 +31,8 @@ for batch in batches:
         paths[name].append(model.partial_fit(batch).cluster_centers_.copy())
 
 # %%
-# Gray is where the clusters really are. The centers of the model that forgets are close behind; those of the other stay
-# back.
+# Gray is where the clusters really are. The centers of the model that forgets are close behind; those of the other
+# stay back.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), sharex=True, sharey=True, layout="constrained")
 errors = {}

@@ -26,8 +26,8 @@ for i, part in enumerate(np.array_split(X, 4)):
     pq.write_table(pa.table({"width": part[:, 0], "height": part[:, 1]}), folder / f"part-{i}.parquet")
 
 # %%
-# ``scan`` describes the files and loads nothing. ``write_assignments`` writes a label and the memberships of every row to
-# another file, block by block.
+# ``scan`` describes the files and loads nothing. ``write_assignments`` writes a label and the memberships of every
+# row to another file, block by block.
 
 source = scan(folder)
 model = SoftKMeans(5, random_state=0).fit(source)

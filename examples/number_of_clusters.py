@@ -2,8 +2,8 @@
 How many clusters?
 ==================
 
-``select_n_clusters`` fits each number of clusters and compares them by several criteria. ``stability`` says whether the
-clusters come back in other samples of the rows.
+``select_n_clusters`` fits each number of clusters and compares them by several criteria. ``stability`` says whether
+the clusters come back in other samples of the rows.
 """
 
 # %%

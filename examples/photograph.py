@@ -20,8 +20,8 @@ pixels = picture.reshape(-1, 3)
 model = SoftKMeans(7, temperature="perplexity:1.3", random_state=0).fit(pixels[::16])
 
 # %%
-# Two pictures are painted with these seven colors: each pixel in the nearest one, and each pixel in the mixture that its
-# memberships give.
+# Two pictures are painted with these seven colors: each pixel in the nearest one, and each pixel in the mixture that
+# its memberships give.
 
 colors = model.cluster_centers_
 hard = colors[model.predict(pixels)].reshape(picture.shape)

@@ -24,8 +24,8 @@ model = make_model(SoftKMeans(3, random_state=0), "standard").fit(wine.data)
 display = DescriptionDisplay.from_estimator(model, wine.data, n_features=8)
 
 # %%
-# The same and more in the report. In a notebook, it shows itself if it is the last line of a cell, as here. To write it
-# to a file, give a name: ``report(model, wine.data, "wine.html")``.
+# The same and more in the report. In a notebook, it shows itself if it is the last line of a cell, as here. To write
+# it to a file, give a name: ``report(model, wine.data, "wine.html")``.
 
 page = report(model, wine.data, title="Wines", labels=wine.target)
 assert page.content["n_rows"] == 178

@@ -6,8 +6,8 @@ The temperature says how soft a clustering is. Here, the same rows are clustered
 """
 
 # %%
-# Three blobs, two of which touch. The temperature is measured in units of the critical temperature, at which the first
-# cluster splits.
+# Three blobs, two of which touch. The temperature is measured in units of the critical temperature, at which the
+# first cluster splits.
 
 import warnings
 
@@ -24,8 +24,8 @@ print(f"critical temperature: {critical_temperature(X):.1f}")
 
 # %%
 # Colors are mixed as the memberships are. At a low temperature, every row belongs to one cluster. As the temperature
-# rises, clusters join: the two that touch first, then all. The fit warns of centers in the same place, which is
-# what we want to see here.
+# rises, clusters join: the two that touch first, then all. The fit warns of centers in the same place, which is what
+# we want to see here.
 
 figure, axes = plt.subplots(1, 4, figsize=(14, 3.8), layout="constrained")
 effective = []

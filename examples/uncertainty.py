@@ -2,8 +2,8 @@
 Which wines are doubtful?
 =========================
 
-Of 178 Italian wines, two measurements are clustered: the color and the alcohol. A map of the uncertainty shows where the
-clusters meet, and the fit says which wines lie there.
+Of 178 Italian wines, two measurements are clustered: the color and the alcohol. A map of the uncertainty shows where
+the clusters meet, and the fit says which wines lie there.
 """
 
 # %%
@@ -35,6 +35,7 @@ counts = np.array([np.bincount(wine.target[resp.argmax(1) == k], minlength=3) fo
 name = counts.argmax(1)
 is_right = name[resp.argmax(1)] == wine.target
 is_sure = resp.max(1) > 0.9
-print(f"right: {is_right[is_sure].mean():.0%} of {is_sure.sum()} certain wines, {is_right[~is_sure].mean():.0%} of the others")
-assert is_right[is_sure].mean() > 0.9 > is_right[~is_sure].mean()
+sure, unsure = is_right[is_sure].mean(), is_right[~is_sure].mean()
+print(f"right: {sure:.0%} of {is_sure.sum()} certain wines, {unsure:.0%} of the others")
+assert sure > 0.9 > unsure
 plt.show()

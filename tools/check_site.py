@@ -11,7 +11,7 @@ from pathlib import Path
 from pins import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
-from helpers.browser import browser  # noqa: E402 -- after the path to it
+from helpers.browser import browser
 
 WIDTHS = (1280, 400)
 LOADED = """

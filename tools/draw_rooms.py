@@ -74,11 +74,9 @@ def draw(rooms: "nx.DiGraph[str]") -> str:
         curve = f"M{x0:.0f} {start:.0f}C{x0:.0f} {start + bend:.0f} {x1:.0f} {end - bend:.0f} {x1:.0f} {end:.0f}"
         lines.append(f'<path d="{curve}" marker-end="url(#tip)"/>')
     for room, (x, y) in sorted(at.items()):
-        width = CHARACTER * len(room) + PADDING
-        lines.append(
-            f'<rect x="{x - width / 2:.0f}" y="{y - BOX_HEIGHT / 2:.0f}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6"/>'
-            f'<text x="{x:.0f}" y="{y:.0f}">{room}</text>'
-        )
+        width, top = CHARACTER * len(room) + PADDING, y - BOX_HEIGHT / 2
+        box = f'<rect x="{x - width / 2:.0f}" y="{top:.0f}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6"/>'
+        lines.append(f'{box}<text x="{x:.0f}" y="{y:.0f}">{room}</text>')
     return "\n".join([*lines, "</svg>", ""])
 
 

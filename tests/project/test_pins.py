@@ -19,6 +19,7 @@ INSTALLED = {
     "demo": (["requirements.txt"], [*PROJECT["project"]["dependencies"], *EXTRAS["files"], *EXTRAS["plot"]]),
     "dev": (["requirements.txt", "requirements-dev.txt"], [*EXTRAS["dask"], *EXTRAS["onnx"], *GROUPS["dev"]]),
     "bench": (["requirements.txt", "requirements-bench.txt"], EXTRAS["benchmarks"]),
+    "docs": (["requirements.txt", "requirements-docs.txt"], GROUPS["docs"]),
     "tools": (["requirements-tools.txt"], GROUPS["tools"]),
 }
 FILES = sorted({file for files, _ in INSTALLED.values() for file in files})
