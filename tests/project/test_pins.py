@@ -75,6 +75,7 @@ def test_files_install_the_package_and_each_other():
         "requirements.txt": ["-e ."],
         "requirements-dev.txt": on_base,
         "requirements-bench.txt": on_base,
+        "requirements-docs.txt": on_base,
         "requirements-tools.txt": [],
     }
 
