@@ -14,9 +14,10 @@ PAGES = [
 
 
 def on_read(_app: Sphinx, _name: str, content: list[str]) -> None:
-    """Change the links of a page."""
+    """Change the links of a page; remove the empty lines that end a session for doctest."""
     for pattern, replacement in PAGES:
         content[0] = re.sub(pattern, replacement, content[0])
+    content[0] = re.sub(r"^(```pycon\n.*?\n)\n+```$", r"\1```", content[0], flags=re.MULTILINE | re.DOTALL)
 
 
 def on_include(_app: Sphinx, path: object, _parent: str, content: list[str]) -> None:
