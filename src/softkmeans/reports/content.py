@@ -43,7 +43,7 @@ class Extras(NamedTuple):
     title : str
         Title of the page.
     labels, ids : sequence of n or None
-        Known classes and names of the rows; only for rows in memory.
+        Known classes and names of the rows, of rows in memory.
     data : str
         Name of the data's file.
     data_hash : str
