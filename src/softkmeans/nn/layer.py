@@ -316,7 +316,7 @@ class SoftKMeansLayer(nn.Module):
         Raises
         ------
         InputError
-            If the distance is a callable or no function of the Euclidean distance, or if x has a wrong shape.
+            If the distance is a callable or is not a function of the Euclidean distance, or if x has a wrong shape.
 
         Examples
         --------

@@ -36,7 +36,7 @@ MAX_TEXT = 10_000  # characters of a text of the data
 
 
 class Extras(NamedTuple):
-    """What a report may say beside the model and its rows.
+    """Optional content of a report, in addition to the model and its rows.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Extras(NamedTuple):
     with_path, with_selection : bool
         Whether to add the annealing path, and the criteria of the number of clusters.
     max_rows : int or None
-        Number of rows that the page shows at most.
+        Maximum number of rows that the page shows.
     """
 
     title: str = ""
@@ -76,12 +76,13 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
     sample_weight : array-like (n,), optional
         Weights of the rows.
     extras : Extras, optional
-        Titles, labels and parts that are not always there.
+        Title, labels and optional parts.
 
     Raises
     ------
     InputError
-        If the rows are not those of the model, or the model has more clusters or another rule than a page shows.
+        If the rows do not have the columns of the model, or a page does not support its number of clusters or its
+        assignment rule.
 
     Examples
     --------

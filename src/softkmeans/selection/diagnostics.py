@@ -39,7 +39,7 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     Returns
     -------
     list of Message
-        The problem and what to do, in each line; texts whose parameters stay data.
+        A message for each problem, with what to do about it.
 
     Raises
     ------

@@ -89,8 +89,8 @@ def stability(
     n_resamples : int, default=20
         Number of resamples.
     resample : {"bootstrap", "half"}
-        "bootstrap" (default) draws as many rows as have weight, with replacement; "half" draws half of them, without
-        replacement.
+        "bootstrap" (default) draws rows with replacement, as many as there are rows with weight; "half" draws half of
+        them, without replacement.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows, 0 or more; multiplied by the counts of a resample.
     random_state : int, numpy Generator or None
