@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["printable", "shortened"]
 
 
 def printable(text: str) -> str:
@@ -21,3 +21,23 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of at most so many characters; from a longer one, the middle is taken out.
+
+    Parameters
+    ----------
+    text : str
+        A text.
+    length : int
+        The most characters, 3 or more.
+
+    Examples
+    --------
+    >>> shortened("the temperature of the outer wall", 20)
+    'the temper…uter wall'
+    """
+    if len(text) <= length:
+        return text
+    return f"{text[: length // 2]}…{text[len(text) - (length - 1) // 2 :]}"
