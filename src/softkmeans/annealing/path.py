@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.brief import brief_repr
 from .._utils.checks import check_count, check_not_negative
 from ..data.convert import as_source
 from ..data.scaling import Scaling
@@ -69,6 +70,8 @@ class Level(NamedTuple):
     distortion: float
     entropy: float
 
+    __repr__ = brief_repr
+
 
 class Transition(NamedTuple):
     """A split of a cluster, or a jump of its center.
@@ -91,6 +94,8 @@ class Transition(NamedTuple):
     cluster: int
     kind: str
 
+    __repr__ = brief_repr
+
 
 class AnnealingPath(NamedTuple):
     """The optima at a series of decreasing temperatures, each found from the one before.
@@ -111,6 +116,8 @@ class AnnealingPath(NamedTuple):
     transitions: tuple[Transition, ...]
     critical_temperature: float
     weight: float
+
+    __repr__ = brief_repr
 
     @property
     def temperatures(self) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ __all__ = ["Callback", "Step"]
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._utils.brief import brief_repr
+
 if TYPE_CHECKING:  # callbacks can be imported without importing torch
     from torch import Tensor
 
@@ -45,6 +47,8 @@ class Step(NamedTuple):
     restart: int = 0
     n_rows: int = 0
     centers: Tensor | None = None
+
+    __repr__ = brief_repr
 
 
 class Callback:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from .._utils.brief import brief_repr
 from .pipeline import Model, split_pipeline
 
 PACKAGES = ("softkmeans", "numpy", "scikit-learn", "torch")  # that may change the result of a fit
@@ -46,6 +47,8 @@ class Provenance:
     data_hash: str = ""
     n_rows: int = 0
     strongest: list[list[dict[str, Any]]] = field(default_factory=list)
+
+    __repr__ = brief_repr
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as values that JSON can hold."""

@@ -22,6 +22,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .._utils.brief import brief_repr
 from ..callbacks import Step
 from ..data.source import Source
 from ..errors import Message, PythonOnly, Setting, warn
@@ -87,6 +88,8 @@ class Result(NamedTuple):
     converged: bool
     history: tuple[Step, ...]
     restarts: tuple[float, ...] = ()
+
+    __repr__ = brief_repr
 
 
 def best_of(runs: Sequence[LoopResult], goal: Objective) -> LoopResult:

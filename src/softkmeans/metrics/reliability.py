@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.brief import brief_repr
 from .._utils.checks import check_count
 from ..data.block import Block, as_tensor
 from ..data.convert import as_source
@@ -40,6 +41,8 @@ class Reliability(NamedTuple):
     frequency: NDArray[np.float64]
     weight: NDArray[np.float64]
     error: float
+
+    __repr__ = brief_repr
 
 
 def reliability(

@@ -9,6 +9,8 @@ from typing import Self
 
 from torch import Tensor
 
+from .._utils.brief import brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -48,6 +50,8 @@ class Stats:
     objective: Tensor
     n: Tensor
 
+    __repr__ = brief_repr
+
     def __add__(self, other: Self) -> Self:
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
@@ -74,3 +78,5 @@ class DistortionStats(Stats):
 
     slope: Tensor
     slope_distortion: Tensor
+
+    __repr__ = brief_repr

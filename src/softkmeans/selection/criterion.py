@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.brief import brief_repr
 from ..errors import InputError, Message
 from ..estimators.soft_kmeans import SoftKMeans
 from ..registries import CRITERIA
@@ -48,6 +49,8 @@ class Folds(NamedTuple):
 
     scores: Values
     weights: Values
+
+    __repr__ = brief_repr
 
 
 class Fits(NamedTuple):
@@ -84,6 +87,8 @@ class Fits(NamedTuple):
     folds: Any  # not optional for type checkers, as criteria that need them get them
     path: Any
     rng: np.random.Generator
+
+    __repr__ = brief_repr
 
 
 def lowest(values: Values, errors: Values) -> int:

@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.brief import brief_repr
 from ..data.frames import as_frame
 from ..errors import MissingExtraError
 from ..estimators.assigned_rows import AssignedBlock, AssignedRows
@@ -48,6 +49,8 @@ class Description(NamedTuple):
     rest_spread: Array
     effect_size: Array
     rank: NDArray[np.int64]
+
+    __repr__ = brief_repr
 
     @classmethod
     def of(cls, rows: AssignedRows, on_block: Callable[[AssignedBlock], object] = lambda block: None) -> Description:

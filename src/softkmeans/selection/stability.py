@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._utils.brief import brief_repr
 from .._utils.checks import check_count, check_known
 from .._utils.random import as_generator
 from ..data.block import as_tensor
@@ -58,6 +59,8 @@ class Stability(NamedTuple):
 
     clusters: Array
     rows: Array
+
+    __repr__ = brief_repr
 
     @property
     def unstable(self) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._utils.brief import brief_repr
 from ...errors import FileError
 from .columns import (
     ColumnChoice,
@@ -55,6 +56,8 @@ class Table(NamedTuple):
     ignored: tuple[str, ...] = ()
     carried: Any = None
     notes: tuple[str, ...] = ()
+
+    __repr__ = brief_repr
 
     def frame(self) -> Any:
         """Return ``x`` with its column names as a pyarrow.Table (n, d), or ``x`` itself if it has no column names."""
@@ -147,6 +150,8 @@ class Frame(NamedTuple):
     rows: Any
     carried: Any
     notes: tuple[str, ...]
+
+    __repr__ = brief_repr
 
     def frame(self) -> Any:
         """Return the rows."""
