@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-__all__ = ["brief", "brief_repr"]
+__all__ = ["brief", "with_brief_repr"]
 
 import textwrap
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MAX_VALUES = 6  # of an array that is shown whole
 MAX_LENGTH = 40  # characters of a value
 WIDTH = 100  # characters of a line
 
 
-def brief_repr(record: Any) -> str:
-    """Return the fields of a named tuple or dataclass, the long ones by their sizes; to be used as ``__repr__``.
+def with_brief_repr(record: type[T]) -> type[T]:
+    """Let a named tuple or dataclass show its fields in a few lines, the long ones by their sizes: a class decorator.
 
     Parameters
     ----------
-    record : named tuple or dataclass
-        The object.
+    record : type
+        The class.
 
     Examples
     --------
     >>> from typing import NamedTuple
-    >>> class Pair(NamedTuple):
+    >>> @with_brief_repr
+    ... class Pair(NamedTuple):
     ...     first: float
     ...     others: tuple
-    ...     __repr__ = brief_repr
     >>> Pair(0.5, tuple(range(1000)))
     Pair(first=0.5, others=<tuple of 1000>)
     """
+    record.__repr__ = _brief_repr  # type: ignore[method-assign]
+    return record
+
+
+def _brief_repr(record: Any) -> str:
+    """Return the fields of a record as text."""
     names = [field.name for field in fields(record) if field.repr] if is_dataclass(record) else record._fields
     text = ", ".join(f"{name}={brief(getattr(record, name))}" for name in names)
     return textwrap.fill(f"{type(record).__name__}({text})", WIDTH, subsequent_indent="    ", break_long_words=False)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count, check_not_negative
 from ..data.convert import as_source
 from ..data.scaling import Scaling
@@ -36,6 +36,7 @@ LAST_TEMPERATURE = 1e-3
 MIN_CRITICAL_TEMPERATURE = 1e-30  # in the units of the scaled data; below, all rows are equal up to rounding
 
 
+@with_brief_repr
 class Level(NamedTuple):
     """The optimum at one temperature of an annealing path.
 
@@ -70,9 +71,8 @@ class Level(NamedTuple):
     distortion: float
     entropy: float
 
-    __repr__ = brief_repr
 
-
+@with_brief_repr
 class Transition(NamedTuple):
     """A split of a cluster, or a jump of its center.
 
@@ -94,9 +94,8 @@ class Transition(NamedTuple):
     cluster: int
     kind: str
 
-    __repr__ = brief_repr
 
-
+@with_brief_repr
 class AnnealingPath(NamedTuple):
     """The optima at a series of decreasing temperatures, each found from the one before.
 
@@ -116,8 +115,6 @@ class AnnealingPath(NamedTuple):
     transitions: tuple[Transition, ...]
     critical_temperature: float
     weight: float
-
-    __repr__ = brief_repr
 
     @property
     def temperatures(self) -> NDArray[np.float64]:

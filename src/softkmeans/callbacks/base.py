@@ -6,12 +6,13 @@ __all__ = ["Callback", "Step"]
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 
 if TYPE_CHECKING:  # callbacks can be imported without importing torch
     from torch import Tensor
 
 
+@with_brief_repr
 class Step(NamedTuple):
     """The result of one pass over the data, in the data's units.
 
@@ -47,8 +48,6 @@ class Step(NamedTuple):
     restart: int = 0
     n_rows: int = 0
     centers: Tensor | None = None
-
-    __repr__ = brief_repr
 
 
 class Callback:

@@ -139,7 +139,7 @@ def fit(
         verbose=int(sys.stderr.isatty() and not process_rank() and not is_logged),
         callbacks=[
             _ResumePrinter(),
-            *[_loss_printer()] * is_logged,
+            *([_loss_printer()] if is_logged else ()),
             *(CALLBACKS.find(name)() for name in callbacks or ()),
         ],
         checkpoint=None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),

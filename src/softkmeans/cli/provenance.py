@@ -13,10 +13,7 @@ import typer
 
 import softkmeans as sk
 
-from .._utils.text import shortened
-
 MAX_DESCRIBED = 24  # clusters whose features are printed
-MAX_NAME = 30  # characters of a name
 
 
 def record_provenance(model: Any, data: Path, rows: Any, sample_weight: Any = None) -> Any:
@@ -54,17 +51,16 @@ def print_strongest(model: Any) -> None:
     features = provenance_of(model).strongest
     if len(features) < 2:
         return
-    rows = {f"cluster {k}": _describe(strongest) for k, strongest in enumerate(features[:MAX_DESCRIBED])}
+    names = list(dict.fromkeys(entry["feature"] for strongest in features for entry in strongest))
+    short = dict(zip(names, sk.selection.summary.short_names(names), strict=True))
+    rows = {f"cluster {k}": _describe(strongest, short) for k, strongest in enumerate(features[:MAX_DESCRIBED])}
     if len(features) > MAX_DESCRIBED:
         rows["..."] = f"and {len(features) - MAX_DESCRIBED} more clusters; `softkmeans report` shows all"
     typer.echo("what sets the clusters apart: mean of the cluster (and of the other rows)")
     sk.selection.summary.print_figures(rows)
 
 
-def _describe(strongest: list[dict[str, Any]]) -> str:
-    """Return features with their mean in a cluster and in the other rows."""
-    texts = [
-        f"{shortened(feature['feature'], MAX_NAME)} {feature['mean']:.4g} ({feature['rest_mean']:.4g})"
-        for feature in strongest
-    ]
+def _describe(strongest: list[dict[str, Any]], short: dict[str, str]) -> str:
+    """Return features by their short names, with their mean in a cluster and in the other rows."""
+    texts = [f"{short[entry['feature']]} {entry['mean']:.4g} ({entry['rest_mean']:.4g})" for entry in strongest]
     return ", ".join(texts) or "no feature differs from the other rows"

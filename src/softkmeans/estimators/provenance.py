@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from .pipeline import Model, split_pipeline
 
 PACKAGES = ("softkmeans", "numpy", "scikit-learn", "torch")  # that may change the result of a fit
@@ -22,6 +22,7 @@ NUMBERS = ("mean", "rest_mean", "effect_size")  # of a feature that sets a clust
 
 
 @dataclass(frozen=True)
+@with_brief_repr
 class Provenance:
     """How a model was made. Empty values are not recorded.
 
@@ -47,8 +48,6 @@ class Provenance:
     data_hash: str = ""
     n_rows: int = 0
     strongest: list[list[dict[str, Any]]] = field(default_factory=list)
-
-    __repr__ = brief_repr
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as values that JSON can hold."""

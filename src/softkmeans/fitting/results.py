@@ -22,7 +22,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from ..callbacks import Step
 from ..data.source import Source
 from ..errors import Message, PythonOnly, Setting, warn
@@ -44,6 +44,7 @@ class CoincidentCentersWarning(ConvergenceWarning):  # type: ignore[misc]
     """Centers of a fit coincide, so that no row tells their clusters apart."""
 
 
+@with_brief_repr
 class Result(NamedTuple):
     """Result of a fit, in the data's units.
 
@@ -88,8 +89,6 @@ class Result(NamedTuple):
     converged: bool
     history: tuple[Step, ...]
     restarts: tuple[float, ...] = ()
-
-    __repr__ = brief_repr
 
 
 def best_of(runs: Sequence[LoopResult], goal: Objective) -> LoopResult:

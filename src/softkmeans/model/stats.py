@@ -9,10 +9,11 @@ from typing import Self
 
 from torch import Tensor
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 
 
 @dataclass(frozen=True, slots=True)
+@with_brief_repr
 class Stats:
     """Sufficient statistics of some rows, given centers and a temperature. Stats of two sets of rows can be added.
 
@@ -50,8 +51,6 @@ class Stats:
     objective: Tensor
     n: Tensor
 
-    __repr__ = brief_repr
-
     def __add__(self, other: Self) -> Self:
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
@@ -61,6 +60,7 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+@with_brief_repr
 class DistortionStats(Stats):
     """Sufficient statistics for the distortion E = Σ w r d and its gradient.
 
@@ -78,5 +78,3 @@ class DistortionStats(Stats):
 
     slope: Tensor
     slope_distortion: Tensor
-
-    __repr__ = brief_repr

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from ..errors import InputError, Message
 from ..estimators.soft_kmeans import SoftKMeans
 from ..registries import CRITERIA
@@ -36,6 +36,7 @@ NEEDS = ("cv", "path")  # parameters of select_n_clusters that switch off what a
 REMEDY = "correct its functions, or unregister it"
 
 
+@with_brief_repr
 class Folds(NamedTuple):
     """The scores of a cross-validation.
 
@@ -50,9 +51,8 @@ class Folds(NamedTuple):
     scores: Values
     weights: Values
 
-    __repr__ = brief_repr
 
-
+@with_brief_repr
 class Fits(NamedTuple):
     """The fits of m numbers of clusters, from which the criteria are computed.
 
@@ -87,8 +87,6 @@ class Fits(NamedTuple):
     folds: Any  # not optional for type checkers, as criteria that need them get them
     path: Any
     rng: np.random.Generator
-
-    __repr__ = brief_repr
 
 
 def lowest(values: Values, errors: Values) -> int:

@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from ..data.frames import as_frame
 from ..errors import MissingExtraError
 from ..estimators.assigned_rows import AssignedBlock, AssignedRows
@@ -24,6 +24,7 @@ EFFECTS = {"large": 0.8, "medium": 0.5, "small": 0.2, "negligible": 0.0}
 N_STRONGEST = 3  # features of each cluster that texts name
 
 
+@with_brief_repr
 class Description(NamedTuple):
     """The features of each cluster, compared with the rest: all rows, weighted by 1 minus their membership.
 
@@ -49,8 +50,6 @@ class Description(NamedTuple):
     rest_spread: Array
     effect_size: Array
     rank: NDArray[np.int64]
-
-    __repr__ = brief_repr
 
     @classmethod
     def of(cls, rows: AssignedRows, on_block: Callable[[AssignedBlock], object] = lambda block: None) -> Description:

@@ -111,8 +111,9 @@ def _hard_memberships(model: SoftClusterer) -> Message | None:
     if not np.min(model.temperature_) < MIN_TEMPERATURE_RATIO * likeliest:  # clusters may simply be well separated
         return None
     found = f"a row is spread over {spread(model):.4f} clusters"
-    problem = f"the temperature given is so low that memberships are hard ({found}): raise it, or choose "
-    return Message(problem, remedy(model))
+    problem = f"the temperature given is so low that memberships are hard ({found}): raise it"
+    choice = remedy(model)
+    return Message(problem, ", or choose ", choice) if choice else Message(problem)
 
 
 def _disagreeing_restarts(model: SoftClusterer) -> Message | None:

@@ -111,7 +111,9 @@ def describe_softness(model: SoftClusterer, softness: Softness | None = None) ->
         return f"{kind}a row is spread over {found:.2f} clusters on average"
     mean, doubt = softness.mean_largest, softness.in_doubt
     rows = f"{100 * doubt:.2g} % of the rows are" if doubt else "no row is"
-    return f"{kind}a row's largest is {mean:.{3 if mean > 0.985 else 2}f} on average; {rows} in doubt (below {SURE})"
+    return (
+        f"{kind}the largest of a row is {mean:.{3 if mean > 0.985 else 2}f} on average; {rows} in doubt (below {SURE})"
+    )
 
 
 def remedy(model: SoftClusterer) -> Message | None:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._utils.brief import brief_repr
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count, check_known
 from .._utils.random import as_generator
 from ..data.block import as_tensor
@@ -44,6 +44,7 @@ def _half(n: int, rng: np.random.Generator) -> Array:
 RESAMPLES: dict[str, Callable[[int, np.random.Generator], Array]] = {"bootstrap": _bootstrap, "half": _half}
 
 
+@with_brief_repr
 class Stability(NamedTuple):
     """Agreement of a clustering with fits of resamples of the rows.
 
@@ -59,8 +60,6 @@ class Stability(NamedTuple):
 
     clusters: Array
     rows: Array
-
-    __repr__ = brief_repr
 
     @property
     def unstable(self) -> list[int]:

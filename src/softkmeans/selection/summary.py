@@ -10,12 +10,13 @@ __all__ = [
     "print_centers",
     "print_columns",
     "print_figures",
+    "short_names",
     "summarize",
 ]
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ from .stability import Stability
 OWN_COLUMNS = ("cluster", "size", "stability", "temperature")  # columns of a table of centers that are no features
 MAX_FEATURES = 24  # of centers that are printed
 MAX_WIDTH = 120  # of a table of centers, in characters
-MAX_NAME = 30  # characters of a feature's name
+MAX_NAME = 24  # characters of a feature's name
 
 
 def figures(model: Model, softness: Softness | None = None) -> dict[str, str]:
@@ -302,9 +303,26 @@ def cluster_columns(model: Model, stability: Stability | None = None) -> dict[st
 
 
 def _formatted(columns: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return columns with their numbers as text."""
+    """Return columns with their numbers as text, and short names."""
     formats = {"cluster": "d", "size": ".1f", "stability": ".2f"}
-    return {name: [f"{value:{formats.get(name, '.4g')}}" for value in column] for name, column in columns.items()}
+    texts = [[f"{value:{formats.get(name, '.4g')}}" for value in column] for name, column in columns.items()]
+    return dict(zip(short_names(columns), texts, strict=True))
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Return the names of features as tables and lines show them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Different names.
+
+    Examples
+    --------
+    >>> short_names(["height", "mean temperature of the outer wall"])
+    ['height', 'mean tempera…e outer wall']
+    """
+    return shortened([printable(name) for name in names], MAX_NAME)
 
 
 def _fitting_table(columns: Mapping[str, Any]) -> str:
@@ -334,15 +352,10 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     """Return a table with a header as text."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, head in enumerate(heads):
-        table.add_column(_shown(head), justify="right" if number else "left")
+        table.add_column(printable(head), justify="right" if number else "left")
     for row in zip(*columns, strict=True):
-        table.add_row(*map(_shown, row))
+        table.add_row(*map(printable, row))
     return _text(table)
-
-
-def _shown(cell: str) -> str:
-    """Return a name or number as a table shows it."""
-    return shortened(printable(cell), MAX_NAME)
 
 
 def _text(table: Table) -> str:

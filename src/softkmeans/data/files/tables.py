@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._utils.brief import brief_repr
+from ..._utils.brief import with_brief_repr
 from ...errors import FileError
 from .columns import (
     ColumnChoice,
@@ -28,6 +28,7 @@ from .formats.base import OpenTable, arrow
 from .formats.opening import open_table
 
 
+@with_brief_repr
 class Table(NamedTuple):
     """Rows read from a file.
 
@@ -56,8 +57,6 @@ class Table(NamedTuple):
     ignored: tuple[str, ...] = ()
     carried: Any = None
     notes: tuple[str, ...] = ()
-
-    __repr__ = brief_repr
 
     def frame(self) -> Any:
         """Return ``x`` with its column names as a pyarrow.Table (n, d), or ``x`` itself if it has no column names."""
@@ -136,6 +135,7 @@ def read_table(
         return _read(open_table(Path(path), dialect), choice)
 
 
+@with_brief_repr
 class Frame(NamedTuple):
     """Rows of numbers and text, with missing values, for models that take them.
 
@@ -150,8 +150,6 @@ class Frame(NamedTuple):
     rows: Any
     carried: Any
     notes: tuple[str, ...]
-
-    __repr__ = brief_repr
 
     def frame(self) -> Any:
         """Return the rows."""
