@@ -47,15 +47,19 @@ class _ResumePrinter(sk.callbacks.Callback):
         typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting from the beginning")
 
 
-def _loss_printer() -> sk.callbacks.Callback:
-    """Say what the loss is; return a callback that prints it now and then, in the first process."""
-    write = _silent if process_rank() else typer.echo
-    write("loss: what the fit minimizes, per row")
-    return sk.LossPrinter(LOG_EVERY, write)
+class _LossPrinter(sk.LossPrinter):
+    """Print what the loss is, and the loss at intervals."""
+
+    def __init__(self) -> None:
+        super().__init__(LOG_EVERY, _silent if process_rank() else typer.echo)
+
+    def on_fit_begin(self, max_iter: int) -> None:
+        super().on_fit_begin(max_iter)
+        self.write("loss: what the fit minimizes, per row")
 
 
 def _silent(text: str) -> None:
-    """Print nothing."""
+    """Print nothing, as the first process prints."""
 
 
 @with_row_options
@@ -138,8 +142,7 @@ def fit(
         random_state=seed,
         verbose=int(sys.stderr.isatty() and not process_rank() and not is_logged),
         callbacks=[
-            _ResumePrinter(),
-            *([_loss_printer()] if is_logged else ()),
+            _LossPrinter() if is_logged else _ResumePrinter(),
             *(CALLBACKS.find(name)() for name in callbacks or ()),
         ],
         checkpoint=None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),

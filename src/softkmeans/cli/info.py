@@ -18,8 +18,8 @@ from .provenance import print_strongest
 
 def info(context: typer.Context, model_file: ModelFile, centers: Centers = None, verbose: Verbose = False) -> None:
     """Print the centers, parameters and fit results of a saved model."""
-    check_outputs(model_file, [(centers, TABLES)])
     model = sk.load(model_file)
+    check_outputs(model_file, [(centers, TABLES)])
     _, estimator = sk.estimators.split_pipeline(model)
     summary = sk.selection.summary
     properties = {

@@ -164,7 +164,11 @@ def _summary(selection: Any) -> dict[str, str]:
         "chosen": f"k = {selection.n_clusters}, by {by}"
         + (", the end of the range: no answer" if selection.at_end else ""),
         "by criterion": f"{choices} (*)",
-        **({"± s.e.": "standard error of the difference from the best value beside it"} if has_errors else {}),
+        **(
+            {"standard error": "(± s.e.) of the difference from the best value in the column before"}
+            if has_errors
+            else {}
+        ),
         "confidence": "none: larger numbers may be better"
         if selection.at_end
         else f"{100 * selection.confidence:.0f} % (by resampled rows, and by simulated data with fewer clusters)",

@@ -278,8 +278,8 @@ def cluster_columns(model: Model, stability: Stability | None = None) -> dict[st
     Returns
     -------
     dict of str to ndarray (k,)
-        Columns by name: "cluster", "size" (Σ w r), "stability", "temperature" if each cluster has its own, and the
-        features. A feature that has one of these names becomes ``feature 'size'``, and so on.
+        Columns by name: "cluster", "size" (Σ w r), "stability", the features, and "temperature" if each cluster has its
+        own. A feature that has one of these names becomes ``feature 'size'``, and so on.
 
     Examples
     --------
@@ -296,10 +296,11 @@ def cluster_columns(model: Model, stability: Stability | None = None) -> dict[st
         columns["size"] = fitted["cluster_weights_"]
     if stability is not None:
         columns["stability"] = stability.clusters
+    names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
+    columns |= dict(zip(names, centers.T, strict=True))
     if np.ndim(fitted.get("temperature_", 0.0)):
         columns["temperature"] = fitted["temperature_"]
-    names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
-    return columns | dict(zip(names, centers.T, strict=True))
+    return columns
 
 
 def _formatted(columns: Mapping[str, Any]) -> dict[str, list[str]]:
