@@ -376,7 +376,7 @@ def test_a_bar_is_shown_on_terminals_only_and_erased(kind, monkeypatch):
 @pytest.mark.slow
 def test_a_bar_appears_before_the_first_step_ends_and_warnings_after_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with warnings.catch_warnings(record=True) as shown:
+    with warnings.catch_warnings(record=True, action="always") as shown:
         with progress(3, "levels", "level"):
             time.sleep(1.2)
             warnings.warn("a problem", UserWarning, stacklevel=1)
