@@ -77,7 +77,9 @@ def test_choices_of_python_are_not_shown_by_commands():
     assert str(again).endswith("give a number or an array, see f()")
 
 
-ONLY_IN_PYTHON = re.compile(r"array|callable|object|instance|tensor|each cluster|Schedule|\(\)|\(k,|=\.\.\.|dtype")
+ONLY_IN_PYTHON = re.compile(
+    r"\b(array|callable|object|instance|tensor|each cluster|Schedule|dtype)\b|\(\)|\(k,|=\.\.\."
+)
 COMPLETE = {
     "demo": ["--max-iter", "1"],
     "fit": ["x.csv", "-k", "2"],
@@ -89,11 +91,13 @@ COMPLETE = {
     "info": ["m.safetensors"],
 }
 TAKES_ANYTHING = ("checkpoint", "out_dir", "title", "plugin")
+UNUSED_WITH_MODEL = ("exclude", "label_column", "weight_column")  # which names the columns that it reads
 OPTIONS = [
     (name, option.opts[0])
     for name, command in COMMANDS.items()
     for option in command.params
     if option.opts[0].startswith("--") and not option.is_flag and option.name not in TAKES_ANYTHING
+    if not (option.name in UNUSED_WITH_MODEL and "m.safetensors" in COMPLETE[name])
 ]
 
 
