@@ -20,10 +20,11 @@ from ..estimators.pipeline import Model, split_pipeline
 from ..estimators.provenance import installed_versions, provenance_of
 from ..selection.description import Description, strongest
 from ..selection.diagnostics import diagnose
-from ..selection.summary import figures
+from ..selection.softness import SURE
+from ..selection.summary import figures, fit_figures
 from .encoding import encode, encode_columns
 from .formula import critical_temperatures, formula, principal_axes, slider
-from .overview import Overview, ShownRows, n_shown_rows, overview_of, shown_rows
+from .overview import N_BINS, Overview, ShownRows, n_shown_rows, overview_of, shown_rows
 from .structure import path_content, selection_content
 from .training import training_curves
 
@@ -132,8 +133,8 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
         "overview": _overview(overview),
         "description": _description(description),
         "strongest": strongest(description),
-        "figures": figures(model),
-        "warnings": [message.render(lambda setting: str(setting)) for message in diagnose(estimator)],
+        "figures": figures(model) | fit_figures(model),
+        "warnings": [str(message) for message in diagnose(estimator)],
         "training": training_curves(estimator),
         "made": _made(model, extras),
         "path": path_content(rows.received_source, estimator, distance) if extras.with_path else None,
@@ -203,7 +204,7 @@ def _overview(overview: Overview) -> dict[str, Any]:
         "perplexity": math.exp(overview.entropy / weight),
         "distortion": overview.distortion,
         "entropy": overview.entropy,
-        "sure": float(overview.certainty[18:].sum() / weight),  # rows with a membership of 0.9 or more
+        "sure": float(overview.certainty[round(SURE * N_BINS) :].sum() / weight),
         "ambiguous": overview.ambiguous.tolist(),
     }
 

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count, check_known
 from .._utils.random import as_generator
 from ..data.block import as_tensor
@@ -43,6 +44,7 @@ def _half(n: int, rng: np.random.Generator) -> Array:
 RESAMPLES: dict[str, Callable[[int, np.random.Generator], Array]] = {"bootstrap": _bootstrap, "half": _half}
 
 
+@with_brief_repr
 class Stability(NamedTuple):
     """Agreement of a clustering with fits of resamples of the rows.
 

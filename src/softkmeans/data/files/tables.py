@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._utils.brief import with_brief_repr
 from ...errors import FileError
 from .columns import (
     ColumnChoice,
@@ -27,6 +28,7 @@ from .formats.base import OpenTable, arrow
 from .formats.opening import open_table
 
 
+@with_brief_repr
 class Table(NamedTuple):
     """Rows read from a file.
 
@@ -133,6 +135,7 @@ def read_table(
         return _read(open_table(Path(path), dialect), choice)
 
 
+@with_brief_repr
 class Frame(NamedTuple):
     """Rows of numbers and text, with missing values, for models that take them.
 
