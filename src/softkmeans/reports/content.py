@@ -45,6 +45,8 @@ class Extras(NamedTuple):
         Title of the page.
     labels, ids : sequence of n or None
         Known classes and names of the rows, of rows in memory.
+    label_name : str
+        Name of the labels, such as that of their column.
     data : str
         Name of the data's file.
     data_hash : str
@@ -58,6 +60,7 @@ class Extras(NamedTuple):
     title: str = ""
     labels: Any = None
     ids: Any = None
+    label_name: str = "label"
     data: str = ""
     data_hash: str = ""
     with_path: bool = False
@@ -156,19 +159,21 @@ def _rows(shown: ShownRows, overview: Overview, extras: Extras, unit: float) -> 
         "nearest": encode(nearest),
         "excess": encode(excess),
         "weights": None if (shown.weights == 1).all() else encode(shown.weights),
-        "labels": _labels(extras.labels, shown, overview.n_rows),
+        "labels": _labels(extras, shown, overview.n_rows),
         "ids": None if extras.ids is None else [_text(str(extras.ids[i])) for i in shown.index],
     }
 
 
-def _labels(labels: Any, shown: ShownRows, n_rows: int) -> dict[str, Any] | None:
+def _labels(extras: Extras, shown: ShownRows, n_rows: int) -> dict[str, Any] | None:
+    labels = extras.labels
     if labels is None:
         return None
     if len(labels) != n_rows:
         problem = f"has {len(labels)} values"
         raise InputError(problem, parameter="labels", expected=f"one for each of the {n_rows} rows")
     names, codes = np.unique(np.asarray(labels).astype(str)[shown.index], return_inverse=True)
-    return {"names": [_text(name) for name in names.tolist()], "codes": encode(codes, "uint16")}
+    texts = [_text(name) for name in names.tolist()]
+    return {"name": _text(extras.label_name), "names": texts, "codes": encode(codes, "uint16")}
 
 
 def _received(shown: ShownRows, rows: AssignedRows) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def report(
     sample_weight : array-like (n,), optional
         Weights of the rows.
     labels : array-like (n,), optional
-        Known classes of the rows, which the page shows with each row.
+        Known classes of the rows, which the page shows with each row, under their name if they are a column of a frame.
     title : str
         Title of the page.
     with_path : bool
@@ -141,7 +141,14 @@ def report(
     """
     if path is not None:
         check_name(path)
-    extras = Extras(title=title, labels=labels, with_path=with_path, with_selection=with_selection)
+    name = getattr(labels, "name", None)  # of a column of a frame
+    extras = Extras(
+        title=title,
+        labels=labels,
+        label_name="label" if name is None else str(name),
+        with_path=with_path,
+        with_selection=with_selection,
+    )
     made = Report(collect(model, X, sample_weight, extras))
     if path is not None:
         made.save(path)
