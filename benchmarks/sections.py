@@ -24,7 +24,7 @@ The time of one iteration, divided by that of ours, on the same dense work.""",
         "The members of the family",
         """\
 A pass of each member divided by a plain one, float32, on the dense work: the sums over all rows, and the parameters of
-the next pass. Before, the sums are compared with float64.""",
+the next pass. The sums are first compared with float64.""",
     ),
     "relatives": (
         "The members compared with other programs",
@@ -56,8 +56,8 @@ first. For a thousand rows or less, the calls take longer than the work, and the
         "Whole fits",
         """\
 `SoftKMeans(k, temperature=1e-6)` compared with `KMeans(k, n_init=1)`, with seeding and each one's stopping rule, on
-separated blobs. Above 1, softkmeans is faster. faiss makes 25 passes from random rows; comparable to it is
-`init="k-means||"` with `growing_sample=True`.""",
+separated blobs. Above 1, softkmeans is faster. faiss makes 25 passes from random rows; compare it with
+`init="k-means||"` and `growing_sample=True`.""",
     ),
     "memory": (
         "Memory",
@@ -67,8 +67,8 @@ Peak memory in addition to the data, after a smaller call has loaded all librari
     "growth": (
         "Growth",
         """\
-The time of a pass, float32, as n, d or k grows. A call costs about a millisecond besides its work: for checks, and for
-calls between Python, PyTorch and the kernels.""",
+The time of a pass, float32, as n, d or k grows. A call takes about a millisecond in addition to its work, for checks,
+and for calls between Python, PyTorch and the kernels.""",
     ),
     "starting": (
         "Starting",

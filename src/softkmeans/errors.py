@@ -12,6 +12,7 @@ __all__ = [
     "Message",
     "MissingExtraError",
     "PerformanceWarning",
+    "PythonOnly",
     "RankLostError",
     "Setting",
     "SharedError",
@@ -56,12 +57,30 @@ class Setting(NamedTuple):
         return f"{self.name}={self.value!r}" if self.has_value else self.name
 
 
+class PythonOnly(NamedTuple):
+    """A piece of a message for users of Python, such as a choice that only Python has.
+
+    Attributes
+    ----------
+    text : str
+        What Python shows.
+    elsewhere : str or Setting
+        What the command line shows in its place; by default nothing.
+    """
+
+    text: str
+    elsewhere: str | Setting = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Message(str):
     """A text that keeps its parameters as data; as a string, it is the text that Python users see.
 
     Parameters
     ----------
-    *parts : str, Setting or Message
+    *parts : str, Setting, PythonOnly or Message
         The pieces of the text, in order.
 
     Examples
@@ -71,11 +90,13 @@ class Message(str):
     lower n_clusters or set init='random'
     >>> message.render(lambda setting: f"--{setting.name}")
     'lower --n_clusters or set --init'
+    >>> Message("give a number", PythonOnly(" or an array")).render(str)
+    'give a number'
     """
 
-    parts: tuple[str | Setting, ...]
+    parts: tuple[str | Setting | PythonOnly, ...]
 
-    def __new__(cls, *parts: "str | Setting") -> Self:  # noqa: D102 -- documented by the class
+    def __new__(cls, *parts: "str | Setting | PythonOnly") -> Self:  # noqa: D102 -- documented by the class
         flat = [inner for part in parts for inner in (part.parts if isinstance(part, Message) else (part,))]
         message = super().__new__(cls, "".join(map(str, flat)))
         message.parts = tuple(flat)
@@ -85,8 +106,9 @@ class Message(str):
         return Message, self.parts
 
     def render(self, write_setting: Callable[[Setting], str]) -> str:
-        """Return the text with its parameters written by a function."""
-        return "".join(write_setting(part) if isinstance(part, Setting) else part for part in self.parts)
+        """Return the text for the command line, with its parameters written by a function."""
+        parts = [part.elsewhere if isinstance(part, PythonOnly) else part for part in self.parts]
+        return "".join(write_setting(part) if isinstance(part, Setting) else part for part in parts)
 
 
 class InputError(ValueError):

@@ -69,9 +69,9 @@ class Settings:
         """\
         Temperature T > 0, in the units of the distance (squared data units, by default), or how to choose it:
 
-        - "auto": learn T by maximum likelihood.
+        - "auto": learn T by maximum likelihood. On most real data, memberships are then nearly hard.
         - "per-cluster": learn one T for each cluster, as in a mixture of spherical Gaussians.
-        - "calibrated": choose T so that memberships are calibrated probabilities where features are correlated.
+        - "calibrated": choose T so that memberships are realistic probabilities, also if features are correlated.
         - "perplexity:1.5": choose T so that exp(H / Σw) = 1.5: rows are spread over 1.5 clusters on average.
         - "critical:0.5": 0.5 times the critical temperature, at which a single cluster splits.
         - `temperature.Schedule`: decrease T through a series of values (annealing).""",

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from typer.main import get_command
 
 import softkmeans
-from helpers.commands import COMMAND, as_options, colors, figure, listing, succeeds, without_column_warnings
+from helpers.commands import COMMAND, as_options, colors, figure, listing, number, succeeds, without_column_warnings
 from softkmeans import Callback, EarlyStopping, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.solvers import Em, Lbfgs
@@ -115,17 +115,17 @@ def test_fit_and_predict_agree_with_the_library(name, suffix, data, run):
     x = frame.drop(columns="kind")
     expected = SoftKMeans(k, random_state=4).fit(x.to_numpy())
     file = data / f"{name}{suffix}"
-    out = succeeds(run("fit", file, "-k", k, "--label-column", "kind", "--seed", 4, "--out", "m.safetensors"))
+    out = succeeds(run("fit", file, "-k", k, "--label-column", "kind", "--seed", 4, "--out", "m.safetensors", "-v"))
     model = load("m.safetensors")
     np.testing.assert_allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-9, atol=1e-12)
     assert model.feature_names_in_.tolist() == list(x.columns)
     assert model.temperature_ == pytest.approx(expected.temperature_, rel=1e-9)
-    assert figure(out, "adjusted Rand index") == f"{adjusted_rand_score(frame['kind'], expected.labels_):.4f}"
-    assert figure(out, "free energy F") == f"{expected.free_energy_:.6g}"
-    assert figure(out, "distortion E") == f"{expected.distortion_:.6g}"
-    assert figure(out, "entropy H").split()[0] == f"{expected.entropy_:.6g}"
+    assert number(out, "adjusted Rand index") == f"{adjusted_rand_score(frame['kind'], expected.labels_):.4f}"
+    assert number(out, "free energy F") == f"{expected.free_energy_:.6g}"
+    assert number(out, "distortion E") == f"{expected.distortion_:.6g}"
+    assert number(out, "entropy H") == f"{expected.entropy_:.6g}"
     assert figure(out, "temperature") == f"{expected.temperature_:.6g}"
-    assert figure(out, "steps") == f"{expected.n_iter_} (converged)"
+    assert figure(out, "steps") == f"{expected.n_iter_} passes over the rows (converged)"
     assert f"rows: {len(x)}, features: {x.shape[1]}" in out
     assert "wrote m.safetensors" in out
     assert "ignored" not in out
@@ -162,7 +162,7 @@ def test_standardization_matches_scikit_learn_and_centers_are_in_data_units(data
     assert figure(about, "features") == "13"
     assert figure(about, "distance") == "sqeuclidean"
     index = adjusted_rand_score(WINE.target, expected.predict(WINE.data))
-    assert figure(out, "adjusted Rand index") == f"{index:.4f}"
+    assert number(out, "adjusted Rand index") == f"{index:.4f}"
     check_assignments(*table_of(succeeds(run("predict", "m.safetensors", data / "wine.csv"))), expected, WINE.data)
 
 
@@ -331,9 +331,9 @@ def test_a_fuzzifier_may_be_given_with_the_fuzzy_assignment(data, run):
 
 
 def test_a_fit_that_reaches_max_iter_warns_once(data, run):
-    _, out, err = run("fit", data / "wine.csv", "-k", 3, "--max-iter", 2)
+    _, out, err = run("fit", data / "wine.csv", "-k", 3, "--max-iter", 2, "--verbose")
     assert without_column_warnings(err) == "warning: the fit did not converge: raise --max-iter\n"
-    assert figure(out, "steps") == "2 (not converged)"
+    assert figure(out, "steps") == "2 passes over the rows (not converged)"
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------
@@ -351,12 +351,12 @@ def check_demo(out, folder, n, k):
     assert steps == sorted(set(steps))
     assert steps[0] == 1
     assert values[-1] < values[0]
-    assert figure(out, "steps").split()[0] == str(steps[-1])
+    assert number(out, "steps") == str(steps[-1])
     for name in ("temperature", "free energy F", "distortion E", "entropy H", "seconds", "adjusted Rand index"):
-        assert np.isfinite(float(figure(out, name).split()[0]))
+        assert np.isfinite(float(number(out, name)))
     model = load(folder / "model.safetensors")
     lowest = 0.5 if model.n_features_in_ > 1 else 0.1  # clusters on a line overlap
-    assert float(figure(out, "adjusted Rand index")) > lowest
+    assert float(number(out, "adjusted Rand index")) > lowest
     assert {f"{size:.1f}" for size in model.cluster_weights_} <= set(out.split())
     assert {f"{value:.4g}" for value in model.cluster_centers_.ravel()} <= set(out.split())
     labels, proba = table_of((folder / "assignments.csv").read_text())
@@ -636,7 +636,7 @@ class StopAtThree(Callback):
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_ctrl_c_writes_the_best_centers_so_far(scale, data, tmp_path, run, monkeypatch):
     args = ["fit", data / "digits.csv", "-k", "10", "--tol", "0", "--max-iter", "100000", "--scale", scale]
-    args += ["--out", "m.safetensors", "--assignments", "a.csv"]
+    args += ["--out", "m.safetensors", "--assignments", "a.csv", "--verbose"]
     if scale == "standard":
         done = subprocess.run(
             [sys.executable, "-c", INTERRUPTED, *args], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -649,7 +649,7 @@ def test_ctrl_c_writes_the_best_centers_so_far(scale, data, tmp_path, run, monke
     assert re.fullmatch(
         r"interrupted: the fit was interrupted; the best centers so far are kept\n\s*", without_column_warnings(err)
     )
-    assert figure(out, "steps") == "3 (not converged)"
+    assert figure(out, "steps") == "3 passes over the rows (not converged)"
     assert "wrote m.safetensors" in out
     x = FRAMES["digits"]  # includes the numeric class column, as no label column was given
     expected = SoftKMeans(10, random_state=0, tol=0, callbacks=[StopAtThree()])
@@ -769,5 +769,5 @@ def test_a_missing_extra_is_named_before_any_work(line, data, run, monkeypatch):
 
 
 def test_printed_loss_is_that_of_the_model_when_max_iter_is_reached(data, run):
-    out = run("fit", data / "wine.csv", "-k", "3", "--temperature", "500", "--max-iter", "1", "--tol", "0")[1]
-    assert float(figure(out, "loss per row")) == pytest.approx(float(figure(out, "free energy F")) / 178, rel=1e-5)
+    out = run("fit", data / "wine.csv", "-k", "3", "--temperature", "500", "--max-iter", "1", "--tol", "0", "-v")[1]
+    assert float(number(out, "loss per row")) == pytest.approx(float(number(out, "free energy F")) / 178, rel=1e-5)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from itertools import takewhile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from typer.main import get_command
 
 from helpers.commands import as_options, colors, figure, listing, succeeds
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
+from softkmeans.annealing import Transition
 from softkmeans.cli.app import app
 from softkmeans.cli.progress import progress
 from softkmeans.plots import EnergyDisplay
@@ -89,7 +91,10 @@ def test_options_for_temperature_init_and_local_search(temperature, parameter, d
 
 @pytest.mark.parametrize(
     ("temperature", "warning"),
-    [("critical:2", "all 3 centers coincide"), ("1e-4", "memberships are hard.*choose --temperature 'calibrated'$")],
+    [
+        ("critical:2", "all 3 centers coincide"),
+        ("1e-4", "memberships are hard.*choose --temperature 'calibrated', or --temp"),
+    ],
 )
 def test_fit_and_info_print_the_same_warnings(temperature, warning, data, run):
     _, out, err = run("fit", data / "iris.csv", "-k", 3, "--temperature", temperature, "--out", "m.safetensors")
@@ -196,11 +201,12 @@ def test_anneal_matches_the_library(scale, data, run):
     x = IRIS.to_numpy() if scaler is None else scaler.transform(IRIS)
     path = annealing_path(x, max_clusters=5, n_temperatures=20, sample_weight=WEIGHTS)
     units = "" if scaler is None else " (of standardized data)"
-    assert figure(out, "critical temperature") == f"{path.critical_temperature:.6g}{units}"
+    assert figure(out, "critical temperature").startswith(f"{path.critical_temperature:.6g}{units}; above it")
     longest = max(path.lifetimes(), key=path.lifetimes().get)
-    assert figure(out, "longest lifetime").startswith(f"{longest} clusters")
+    fraction = np.exp(-path.lifetimes()[longest])
+    assert figure(out, "longest lifetime") == f"{longest} clusters, until T is {fraction:.2f} times as high"
     events = [line.split() for line in out.splitlines() if re.search(r"^clusters? [\d, ]+ (split|jump)s?", line)]
-    assert {words[-4] if words[-1].count(".") else words[-3] for words in events} == {
+    assert {words[-6] if words[-1] == "this" else words[-3] for words in events} == {
         f"{t.temperature:.4g}" for t in path.transitions
     }
     table = pd.read_parquet("path.parquet")
@@ -219,11 +225,38 @@ def test_anneal_matches_the_library(scale, data, run):
     assert colors("e.png") > 5
 
 
+def test_anneal_names_no_lifetime_that_means_nothing(run):
+    rng = np.random.default_rng(0)
+    np.save("one.npy", rng.normal(size=(300, 5)))
+    np.save("two.npy", rng.normal(size=(300, 5)) + 12 * (np.arange(300)[:, None] % 2))
+    options = ("--max-clusters", 4, "--n-temperatures", 30)
+    one, two = (succeeds(run("anneal", file, *options)) for file in ("one.npy", "two.npy"))
+    assert figure(one, "longest lifetime").startswith("none that counts")
+    assert "lasts until" not in one.partition("longest")[0]
+    assert figure(two, "longest lifetime").startswith("2 clusters, until T is 0.")
+    assert re.search(r"^cluster 0 splits .* 2 +0\.\d\d times this$", two, re.MULTILINE)
+
+
+def test_a_jump_is_explained(data, run, monkeypatch):
+    options = ("--max-clusters", 3, "--n-temperatures", 20)
+    out = succeeds(run("anneal", data / "iris.csv", *options))
+    assert "jump" not in out
+
+    def with_jump(*args, **given):
+        path = annealing_path(*args, **given)
+        return path._replace(transitions=(*path.transitions, Transition(0.1, len(path.levels) - 1, 0, "jump")))
+
+    monkeypatch.setattr("softkmeans.annealing_path", with_jump)
+    out = succeeds(run("anneal", data / "iris.csv", *options))
+    assert re.search(r"^cluster 0 jumps +0\.1 ", out, re.MULTILINE)
+    assert figure(out, "jump").startswith("a center moved at once")
+
+
 def test_a_path_may_start_at_any_temperature(data, run):
     out = succeeds(
         run("anneal", data / "iris.csv", "--temperatures", "3, 1", "--columns", "petal_length", "--table", "p.csv")
     )
-    assert figure(out, "levels") == "2, from 3 to 1"
+    assert figure(out, "temperatures") == "2, from 3 to 1"
     table = pd.read_csv("p.csv")
     assert sorted(set(table["temperature"])) == [1, 3]
     assert table["parent"][0] == -1
@@ -338,6 +371,25 @@ def test_a_bar_is_shown_on_terminals_only_and_erased(kind, monkeypatch):
     shown = sys.stderr.getvalue()
     assert ("levels" in shown) == (kind is Terminal)
     assert shown.split("\r")[-1].strip() == ""
+
+
+@pytest.mark.slow
+def test_a_bar_appears_before_the_first_step_ends_and_warnings_after_it(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with warnings.catch_warnings(record=True, action="always") as shown:
+        with progress(3, "levels", "level"):
+            time.sleep(1.2)
+            warnings.warn("a problem", UserWarning, stacklevel=1)
+            assert "levels" in sys.stderr.getvalue()
+            assert not shown
+        assert [str(warning.message) for warning in shown] == ["a problem"]
+
+
+def test_a_file_gets_no_bar_and_its_warnings_at_once(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress(3, "levels", "level"), pytest.warns(UserWarning, match="a problem"):
+        warnings.warn("a problem", UserWarning, stacklevel=1)
+    assert sys.stderr.getvalue() == ""
 
 
 @pytest.mark.process

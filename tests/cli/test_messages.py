@@ -1,7 +1,10 @@
 """Errors and warnings name the options of the command that runs."""
 
+import pickle
+import re
 import warnings
 
+import numpy as np
 import pytest
 import typer
 from typer.main import get_command
@@ -9,7 +12,7 @@ from typer.main import get_command
 from helpers.ranks import rank_environments
 from softkmeans import InputError, cli
 from softkmeans.cli.messages import options_in_messages
-from softkmeans.errors import Message, Setting, SharedError
+from softkmeans.errors import Message, PythonOnly, Setting, SharedError
 
 COMMANDS = get_command(cli.app).commands
 
@@ -63,3 +66,49 @@ def test_only_the_first_process_prints_an_error_of_all(rank, expected, monkeypat
         raise SharedError("rank 1: nan.npy: 3 missing values")
     if rank:
         assert raised.value.exit_code == 2
+
+
+def test_choices_of_python_are_not_shown_by_commands():
+    message = Message("give a number", PythonOnly(" or an array"), PythonOnly(", see f()", ": --help"))
+    assert message == "give a number or an array, see f()"
+    assert message.render(str) == "give a number: --help"
+    again = pickle.loads(pickle.dumps(InputError(parameter="x", value=1, hint=message)))  # noqa: S301 -- our own
+    assert again.message.render(str).endswith("give a number: --help")
+    assert str(again).endswith("give a number or an array, see f()")
+
+
+ONLY_IN_PYTHON = re.compile(
+    r"\b(array|callable|object|instance|tensor|each cluster|Schedule|dtype)\b|\(\)|\(k,|=\.\.\."
+)
+COMPLETE = {
+    "demo": ["--max-iter", "1"],
+    "fit": ["x.csv", "-k", "2"],
+    "select": ["x.csv", "--k-range", "1-2", "--cv", "0", "--no-path"],
+    "anneal": ["x.csv", "--n-temperatures", "2"],
+    "predict": ["m.safetensors", "x.csv"],
+    "plot": ["m.safetensors", "x.csv"],
+    "report": ["m.safetensors", "x.csv"],
+    "info": ["m.safetensors"],
+}
+TAKES_ANYTHING = ("checkpoint", "out_dir", "title", "plugin")
+UNUSED_WITH_MODEL = ("exclude", "label_column", "weight_column")  # which names the columns that it reads
+OPTIONS = [
+    (name, option.opts[0])
+    for name, command in COMMANDS.items()
+    for option in command.params
+    if option.opts[0].startswith("--") and not option.is_flag and option.name not in TAKES_ANYTHING
+    if not (option.name in UNUSED_WITH_MODEL and "m.safetensors" in COMPLETE[name])
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda value: value)
+def test_wrong_values_are_answered_with_choices_of_the_command_line(command, option, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("x.csv", np.random.default_rng(0).normal(size=(30, 2)), delimiter=",", header="a,b", comments="")
+    if "m.safetensors" in COMPLETE[command]:
+        run("fit", "x.csv", "-k", 2, "--out", "m.safetensors")
+    status, _, err = run(command, *COMPLETE[command], option, "wrong")
+    assert status == 2, "the option takes anything"
+    (error,) = [line for line in err.splitlines() if line.startswith("error")]
+    assert not ONLY_IN_PYTHON.search(error), error

@@ -35,6 +35,11 @@ def figure(out, name):
     return re.search(rf"^{re.escape(name)} +(\S.*?) *$", out, re.MULTILINE).group(1)
 
 
+def number(out, name):
+    """Return the number, as text, with which the value of a name begins."""
+    return figure(out, name).split()[0]
+
+
 def colors(file):
     """Count the distinct colors of an image."""
     with Image.open(file) as picture:

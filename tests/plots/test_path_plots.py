@@ -11,8 +11,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from sklearn.datasets import load_wine
+from sklearn.preprocessing import StandardScaler
 
+from helpers.colors import difference
+from helpers.pictures import boxes, overlaps
+from softkmeans import annealing_path
 from softkmeans.errors import InputError
 from softkmeans.plots import BifurcationDisplay, EnergyDisplay, SelectionDisplay
 from softkmeans.plots._colors import PALETTE
@@ -70,16 +74,6 @@ def tree(found=None, feature=0, **kwargs):
     return BifurcationDisplay.from_path(path() if found is None else found, feature, ax=axes(), **kwargs)
 
 
-def boxes(texts):
-    texts[0].figure.canvas.draw()
-    return [Text.get_window_extent(text) for text in texts]  # the extent of an annotation includes its arrow
-
-
-def overlaps(texts):
-    found = boxes(texts)
-    return [(i, j) for i in range(len(found)) for j in range(i) if found[i].overlaps(found[j])]
-
-
 # --- the tree ---------------------------------------------------------------------------------------------------------
 
 
@@ -104,13 +98,58 @@ def test_clusters_of_tiny_weight_are_visible():
     assert tree(path(levels=levels, transitions=())).branches_.get_linewidths()[1] > 0.5
 
 
-def test_colors_are_mixtures_of_the_last_clusters_colors():
+def test_colors_are_those_of_the_heaviest_last_descendants():
     colors = tree().branches_.get_colors()[:, :3]
-    np.testing.assert_allclose(colors[-2:], [to_rgb(c) for c in PALETTE[:2]], atol=2e-3)
-    np.testing.assert_allclose(colors[3], to_rgb(PALETTE[0]), atol=2e-3)  # all of it becomes cluster 0
-    assert np.ptp(colors[4]) < 0.01  # has no descendants: gray
-    assert min(np.abs(colors[0] - to_rgb(c)).max() for c in PALETTE) > 0.1
+    blue, orange = (to_rgb(c) for c in PALETTE[:2])
+    gray = (0.62, 0.62, 0.62)
+    # cluster 0 of the last level (60 %) comes from 0, cluster 1 (40 %) from 2 and before from 1
+    expected = [blue, blue, orange, blue, gray, orange, blue, orange]
+    np.testing.assert_allclose(colors, expected, atol=0.01)
     np.testing.assert_allclose(tree(colors=["k", "r"]).branches_.get_colors()[-1, :3], (1, 0, 0), atol=1e-3)
+
+
+def random_path(k, seed):
+    """Return a path on which clusters split one by one and then cross, and the pairs of lines that must differ."""
+    rng = np.random.default_rng(seed)
+    centers, levels = np.zeros(1), [level(2.0**k, [[0]], [1], [-1])]
+    for n in range(1, k):
+        parents = np.append(np.arange(n), rng.integers(n))
+        centers = centers[parents] + rng.normal(size=n + 1) * 3 * 0.93**n
+        levels.append(level(2.0 ** (k - n), centers[:, None], rng.dirichlet(np.ones(n + 1)), parents))
+    return path(levels=tuple(levels), transitions=(), critical_temperature=None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [8, 12, 60])
+def test_neighbors_and_siblings_have_clearly_different_colors(k, seed):
+    """Lines side by side at a level, and those that split from one, also as color-blind readers see them.
+
+    Of 60 lines that cross each other often, seven colors can't part every pair.
+    """
+    found = random_path(k, seed)
+    drawn = iter(tree(found).branches_.get_colors()[:, :3])
+    apart = []
+    for each in found.levels[1:]:
+        colors = np.array([next(drawn) for _ in each.weights])
+        order = np.argsort(each.centers[:, 0])
+        apart.extend(difference(colors[order[1:]], colors[order[:-1]]))
+        twins = np.array([(i, j) for i in range(len(colors)) for j in range(i) if each.parents[i] == each.parents[j]])
+        apart.extend(difference(colors[twins[:, 0]], colors[twins[:, 1]]))
+    is_clear = np.array(apart) > 15  # 2.3 is just noticeable
+    assert is_clear.all() if k < 60 else is_clear.mean() > 0.99
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_wine_path_differ():
+    """The eight clusters of the guide's picture."""
+    x = StandardScaler().fit_transform(load_wine().data)
+    display = BifurcationDisplay.from_path(annealing_path(x, max_clusters=8), ax=axes())
+    colors = np.array([text.get_color() for text in display.labels_])
+    order = np.argsort(display.positions[-1])
+    assert len(order) == 8
+    assert difference(colors[order[1:]], colors[order[:-1]]).min() > 12
+    assert len(np.unique(colors.round(3), axis=0)) >= 6
 
 
 def test_transitions_are_drawn_at_the_previous_position():
@@ -321,6 +360,17 @@ def test_any_number_of_criteria(n):
     assert not overlaps([text for text in texts if text.get_text()])
     assert sum(panel.get_xlabel() != "" for panel in display.figure_.axes) == min(n, -(-n // -(-n // 3)))
     plt.close(display.figure_)
+
+
+@pytest.mark.parametrize(("last", "is_open"), [(3, False), (4, True)])
+def test_a_choice_at_the_end_of_the_range_looks_like_one(last, is_open):
+    values = [9.0, 5.0, 4.0, 3.0]
+    display = SelectionDisplay([1, 2, 3, 4], {"bic": values}, {"bic": last}, last).plot(axes())
+    mark = display.marks_["bic"]
+    assert (mark.get_marker() == ">") == is_open
+    assert (mark.get_markerfacecolor() == "white") == is_open
+    assert ("end of range" in display.axes_["bic"].get_title()) == is_open
+    assert not mark.get_clip_on()
 
 
 def test_invalid_criteria_are_explained():

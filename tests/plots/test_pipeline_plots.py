@@ -54,7 +54,7 @@ def test_labels_say_what_is_drawn(case, display):
     make, rows, labels = LABELS[case]
     model = make().fit(rows)
     drawn = display.from_estimator(model, rows)
-    found = drawn.ax_.get_xlabel(), drawn.ax_.get_ylabel()
+    found = [label.replace("\n", " ") for label in (drawn.ax_.get_xlabel(), drawn.ax_.get_ylabel())]
     assert all(text.startswith(label) for text, label in zip(found, labels, strict=True)), found
     assert all(label.endswith("(") or text == label for text, label in zip(found, labels, strict=True)), found
     plt.close(drawn.figure_)
@@ -67,7 +67,7 @@ def test_regions_are_those_of_the_pipeline(kind, make):
     model = make().fit(rows)
     drawn = ClusterDisplay.from_estimator(model, rows, regions=True)
     left, right, bottom, _ = drawn.regions[0]
-    shown = np.column_stack([np.linspace(left, right, 200), np.full(200, bottom)])
+    shown = np.column_stack([np.linspace(left, right, 400), np.full(400, bottom)])
     is_data = drawn.xlabel == "length"
     expected = (
         model.predict_proba(kind(dict(zip(TWO, shown.T, strict=True)))) if is_data else model[-1].predict_proba(shown)

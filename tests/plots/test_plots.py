@@ -19,14 +19,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import Delaunay
 
+from helpers.colors import DEUTERANOPIA, cielab, difference, linear
 from softkmeans.errors import InputError, MissingExtraError
 from softkmeans.plots import ClusterDisplay, LossDisplay
-from softkmeans.plots._colors import PALETTE
-
-DEUTERANOPIA = np.array(  # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
-    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-)
-RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+from softkmeans.plots._colors import PALETTE, contrasts
 
 
 def axes(**kwargs):
@@ -63,18 +59,6 @@ def pixel_at(display, places):
     image = pixels(display.figure_, display.figure_.dpi)
     x, y = display.ax_.transData.transform(places).round().astype(int).T
     return image, image.shape[0] - 1 - y, x
-
-
-def linear(rgb):
-    rgb = np.asarray(rgb)
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-
-
-def cielab(linear_rgb):
-    """Convert to CIE 1976 L*a*b*, a color space that the package does not use."""
-    xyz = np.clip(linear_rgb, 0, 1) @ RGB_TO_XYZ.T / RGB_TO_XYZ.sum(axis=1)
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 def colors_of(resp):
@@ -124,6 +108,13 @@ def test_a_row_that_is_mostly_noise_fades():
     assert np.hypot(*noise[1:]) < 0.3 * np.hypot(*sure[1:])
 
 
+def test_contrasts_are_distances_as_the_worst_vision_sees_them():
+    """Colors that a color-blind person confuses have little contrast, though others see it."""
+    seen = contrasts(np.array([[1.0, 0.0, 0.0], [0.38, 0.33, 0.0], [0.0, 0.0, 1.0]]))
+    np.testing.assert_allclose(seen, seen.T)
+    assert seen[0, 1] < 0.5 * seen[0, 2]
+
+
 def test_palette_survives_deuteranopia():
     seen = cielab(linear([to_rgb(c) for c in PALETTE]) @ DEUTERANOPIA.T)
     apart = [np.linalg.norm(seen[i] - seen[j]) for i, j in combinations(range(len(PALETTE)), 2)]
@@ -148,7 +139,7 @@ def test_neighboring_centers_have_different_colors(layout):
     display = draw(centers, np.eye(50), centers)
     points = display.points_.get_offsets()
     rows = [int(np.argmin(np.linalg.norm(points - c, axis=1))) for c in centers]
-    colors = display.points_.get_facecolors()[rows].round(3)
+    colors = display.points_.get_facecolors()[rows, :3].round(3)
     # checked on the given centers, without the noise and scaling that the package applies
     simplices = Delaunay(centers / np.ptp(centers, axis=0)).simplices
     edges = {tuple(sorted(edge)) for simplex in simplices for edge in combinations(simplex.tolist(), 2)}
@@ -158,6 +149,10 @@ def test_neighboring_centers_have_different_colors(layout):
     assert len(edges) >= 49
     assert not [edge for edge in edges if (colors[edge[0]] == colors[edge[1]]).all()]
     assert 2 <= len(np.unique(colors, axis=0)) <= 7
+    one, other = np.array(sorted(edges)).T
+    apart = difference(colors[one], colors[other])
+    assert apart.min() > 15
+    assert np.median(apart) > 25
 
 
 @pytest.mark.parametrize("centers", [np.zeros((12, 2)), np.column_stack([np.arange(12.0), np.zeros(12)])])
@@ -215,14 +210,60 @@ def test_regions_take_the_color_of_their_cluster():
     np.testing.assert_array_equal(cosine.argmax(axis=1)[seen], truth[seen])
 
 
+def key_columns(display):
+    """Return the colors (101, columns, 3) of the key, from tied to sure."""
+    (image,) = display.key_.get_images()
+    return np.asarray(image.get_array())
+
+
 def test_colors_of_the_key_are_those_of_the_samples():
-    resp = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
-    display = draw(np.array([[0.0, 0], [1, 1], [2, 2]]), resp, np.array([[0.0, 0], [2, 2]]))
-    rows = np.argsort(display.points_.get_offsets()[:, 0])
-    bar = display.key_.cmap([0.0, 0.5, 1.0])
-    np.testing.assert_allclose(bar, display.points_.get_facecolors()[rows], atol=1e-6)
-    labels = [text.get_text() for text in display.key_.ax.get_yticklabels()]
-    assert labels == ["surely 0", "tied", "surely 1"]
+    resp = np.array([[1.0, 0.0, 0.0], [0.6, 0.2, 0.2], [1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6], [0.0, 0.0, 1.0]])
+    X = np.column_stack([np.arange(5.0), np.arange(5.0)])
+    display = draw(X, resp, np.array([[0.0, 0], [4, 0], [4, 4]]))
+    drawn = display.points_.get_facecolors()[np.argsort(display.points_.get_offsets()[:, 0]), :3]
+    key = key_columns(display)
+    np.testing.assert_allclose(key[[100, 40, 0], 0], drawn[:3], atol=1e-6)  # memberships of cluster 0: 1, 0.6, 1/3
+    np.testing.assert_allclose(key[[100, 40, 0], 2], drawn[[4, 3, 2]], atol=1e-6)
+    assert [text.get_text() for text in display.key_.get_yticklabels()] == ["tied", "sure"]
+    assert [text.get_text() for text in display.key_.get_xticklabels()] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("k", [2, 7, 10, 60])
+def test_the_key_stands_for_all_clusters(k):
+    X, resp, centers = blobs(k=k, n=20 * k)
+    display = draw(X, np.eye(k)[resp.argmax(1)], centers)
+    in_key = {tuple(color) for color in key_columns(display)[-1].round(4).tolist()}
+    drawn = {tuple(color) for color in display.points_.get_facecolors()[:, :3].round(4).tolist()}
+    assert drawn == in_key
+    numbers = [text.get_text() for text in display.key_.get_xticklabels()]
+    assert numbers == (list(map(str, range(k))) if k <= 7 else [])
+    assert display.key_.get_xlabel() == ("cluster" if k <= 7 else "all clusters")
+
+
+def test_the_key_of_many_own_colors_stays_small():
+    own = plt.get_cmap("viridis")(np.linspace(0, 1, 60))
+    X, resp, centers = blobs(k=60, n=240)
+    display = ClusterDisplay.from_predictions(X, resp, centers, colors=own)
+    display.figure_.canvas.draw()
+    assert key_columns(display).shape == (101, 60, 3)
+    assert display.key_.get_window_extent().width < 0.5 * display.ax_.get_window_extent().width
+    plt.close(display.figure_)
+
+
+def test_lines_of_the_regions_are_where_the_largest_membership_is_nine_tenths():
+    X, resp, centers = blobs(k=3, n=60)
+    display = draw(X, resp, centers, regions=True, predict_proba=lambda grid: soft(grid, centers))
+    points = np.concatenate([path.vertices for path in display.contours_.get_paths()])
+    assert len(points) > 50
+    np.testing.assert_allclose(soft(points, centers).max(axis=1), 0.9, atol=1e-2)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["largest membership 0.9"]
+
+
+def test_no_line_where_no_membership_is_that_large():
+    X, resp, centers = blobs(k=3, n=60)
+    display = draw(X, resp, centers, regions=True, predict_proba=lambda grid: np.full((len(grid), 3), 1 / 3))
+    assert display.contours_ is None
+    assert display.ax_.get_legend() is None
 
 
 def test_numbers_do_not_overlap_and_are_near_their_centers():
@@ -401,7 +442,7 @@ X, RESP, CENTERS = blobs()
         ({"resp": RESP - 1}, "down to -1"),
         ({"feature_names": ["one"]}, "1 names for 2 features"),
         ({"regions": True}, "2 features and no predict_proba"),
-        ({"regions": True, "predict_proba": lambda grid: grid}, r"predict_proba\(grid\) has shape \(40000, 2\)"),
+        ({"regions": True, "predict_proba": lambda grid: grid}, r"predict_proba\(grid\) has shape \(160000, 2\)"),
         (
             {"X": X[:, :1], "centers": CENTERS[:, :1], "regions": True, "predict_proba": soft},
             "regions=True with 1",

@@ -192,8 +192,8 @@ def test_invalid_silhouettes_are_explained():
 def test_the_map_is_one_minus_the_largest_membership():
     display = UncertaintyDisplay.from_estimator(model(), X, ax=axes())
     left, right, bottom, top = display.field_.get_extent()
-    grid = np.stack(np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200)), -1)
-    expected = 1 - soft(grid.reshape(-1, 2)).max(1).reshape(200, 200)
+    grid = np.stack(np.meshgrid(np.linspace(left, right, 400), np.linspace(bottom, top, 400)), -1)
+    expected = 1 - soft(grid.reshape(-1, 2)).max(1).reshape(400, 400)
     np.testing.assert_allclose(display.field_.get_array(), expected, atol=1e-12)
     assert (left < X[:, 0].min(), right > X[:, 0].max()) == (True, True)
     assert display.field_.get_clim() == (0, pytest.approx(2 / 3))

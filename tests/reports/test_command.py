@@ -26,7 +26,7 @@ def test_a_report_is_written(options, run, files, tmp_path):
     assert "default-src 'none'" in text
     title = "A &lt;/title&gt; b" if "--title" in options else "wine.csv"
     assert f"<title>{title}</title>" in text
-    assert ('"labels":{"names":["0","1","2"]' in text) == ("--label-column" in options)
+    assert ('"labels":{"name":"target","names":["0","1","2"]' in text) == ("--label-column" in options)
     assert "softkmeans fit wine.csv" in text
     assert len(re.findall(r'"data_hash":"([0-9a-f]{64})"', text)) == 1
 

@@ -348,13 +348,14 @@ def test_each_warning(name):
     assert "\n" not in found
 
 
+BY_SPREAD = "<temperature='perplexity:1.5'> (which spreads a row over 1.5 clusters)"
 ADVICE = {
     "all coincide": "lower the temperature",
     "coincide, T learned": "lower <n_clusters>",
     "coincide, fuzzy": "lower <fuzzifier>",
-    "hard": "raise it, or choose <temperature='calibrated'>",
-    "hard, one each": "raise it, or choose <temperature='calibrated'>",
-    "hard, Euclidean": "raise it",  # "calibrated" needs squared distances
+    "hard": f"raise it, or choose <temperature='calibrated'>, or {BY_SPREAD}",
+    "hard, one each": f"raise it, or choose <temperature='calibrated'>, or {BY_SPREAD}",
+    "hard, Euclidean": f"raise it, or choose {BY_SPREAD}",  # "calibrated" needs squared distances
     "restarts": "set <local_search>, or raise <n_init>",
     "restarts, fuzzy": "raise <n_init>",
     "not converged": "raise <max_iter>",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, Message, PythonOnly
 
 
 def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None) -> None:
@@ -30,10 +30,10 @@ def check_count(name: str, value: Any, *, at_most: tuple[int, str] | None = None
 
 
 def check_known(name: str, value: Any, options: Iterable[str], otherwise: str = "") -> None:
-    """Raise an InputError unless value is one of the options; ``otherwise`` describes other valid values."""
+    """Raise an InputError unless value is one of the options; ``otherwise`` describes other values, valid in Python."""
     known = list(options)
     if not isinstance(value, str) or value not in known:
-        hint = f"choose one of {', '.join(known)}{otherwise}"
+        hint = Message(f"choose one of {', '.join(known)}", PythonOnly(otherwise))
         raise InputError("is not known", parameter=name, value=value, hint=hint)
 
 
@@ -56,7 +56,7 @@ def is_number(value: Any, condition: Callable[[float], bool]) -> bool:
 def check_positive(name: str, value: Any, otherwise: str = "") -> None:
     """Raise an InputError unless value is a finite number above 0; ``otherwise`` describes other valid values."""
     if not is_number(value, lambda number: 0 < number < math.inf):
-        raise InputError(parameter=name, value=value, hint=f"give a finite number above 0{otherwise}")
+        raise InputError(parameter=name, value=value, hint=Message("give a finite number above 0", otherwise))
 
 
 def check_not_negative(name: str, value: Any) -> None:

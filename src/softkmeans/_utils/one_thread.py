@@ -6,8 +6,9 @@ is split into parts that do not depend on it, and each part is computed by one t
 
 from __future__ import annotations
 
-__all__ = ["in_one_thread", "map_in_single_threads"]
+__all__ = ["in_one_thread", "map_in_single_threads", "start_in_one_thread"]
 
+import functools
 import os
 import threading
 from collections import deque
@@ -31,7 +32,22 @@ def in_one_thread(function: Callable[[], T]) -> T:
     >>> in_one_thread(torch.get_num_threads)
     1
     """
-    return next(map_in_single_threads(lambda _: function(), [None]))
+    return start_in_one_thread(function)()
+
+
+def start_in_one_thread(function: Callable[[], T]) -> Callable[[], T]:
+    """Start a function beside the caller's work, computed by PyTorch with one thread; return how to get its result.
+
+    If PyTorch uses one thread, the function runs when its result is asked for.
+
+    Examples
+    --------
+    >>> get_result = start_in_one_thread(torch.get_num_threads)
+    >>> get_result()
+    1
+    """
+    n_threads = torch.get_num_threads()
+    return function if n_threads == 1 else _submit(function, n_threads).result
 
 
 def map_in_single_threads(function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
@@ -46,16 +62,10 @@ def map_in_single_threads(function: Callable[[S], T], items: Iterable[S]) -> Ite
     if n_threads == 1:
         yield from map(function, items)
         return
-    workers, gradients = _workers(n_threads), torch.is_grad_enabled()
-
-    def run(item: S) -> T:
-        with torch.set_grad_enabled(gradients):  # it is on in new threads
-            return function(item)
-
     pending: deque[Future[T]] = deque()
     try:
         for item in items:
-            pending.append(workers.submit(run, item))
+            pending.append(_submit(functools.partial(function, item), n_threads))
             if len(pending) > n_threads:  # no more, as results take memory
                 yield pending.popleft().result()
         while pending:
@@ -63,6 +73,17 @@ def map_in_single_threads(function: Callable[[S], T], items: Iterable[S]) -> Ite
     finally:
         for future in pending:
             future.cancel()
+
+
+def _submit(function: Callable[[], T], n_threads: int) -> Future[T]:
+    """Let one of this thread's workers run a function, with gradients enabled or not as here."""
+    gradients = torch.is_grad_enabled()
+
+    def run() -> T:
+        with torch.set_grad_enabled(gradients):  # it is on in new threads
+            return function()
+
+    return _workers(n_threads).submit(run)
 
 
 def _workers(n_threads: int) -> ThreadPoolExecutor:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
-from ..errors import InputError
+from ..errors import InputError, Message, PythonOnly
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Registry(Mapping[str, T], Generic[T]):
         name : str
             The name.
         otherwise : str
-            Other valid values, for the message.
+            Other values that are valid in Python, for the message.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Registry(Mapping[str, T], Generic[T]):
             If no member has this name.
         """
         if not isinstance(name, str) or name not in self:
-            hint = f"choose one of {', '.join(self)}{otherwise}"
+            hint = Message(f"choose one of {', '.join(self)}", PythonOnly(otherwise))
             raise InputError("is not known", parameter=self.parameter, value=name, hint=hint)
         return self[name]
 
@@ -145,7 +145,7 @@ class Registry(Mapping[str, T], Generic[T]):
         member : str or object
             A name, or a member, registered or not.
         otherwise : str
-            Other valid values, for the message.
+            Other values that are valid in Python, for the message.
 
         Raises
         ------

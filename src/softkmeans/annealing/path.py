@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count, check_not_negative
 from ..data.convert import as_source
 from ..data.scaling import Scaling
@@ -35,6 +36,7 @@ LAST_TEMPERATURE = 1e-3
 MIN_CRITICAL_TEMPERATURE = 1e-30  # in the units of the scaled data; below, all rows are equal up to rounding
 
 
+@with_brief_repr
 class Level(NamedTuple):
     """The optimum at one temperature of an annealing path.
 
@@ -70,6 +72,7 @@ class Level(NamedTuple):
     entropy: float
 
 
+@with_brief_repr
 class Transition(NamedTuple):
     """A split of a cluster, or a jump of its center.
 
@@ -92,6 +95,7 @@ class Transition(NamedTuple):
     kind: str
 
 
+@with_brief_repr
 class AnnealingPath(NamedTuple):
     """The optima at a series of decreasing temperatures, each found from the one before.
 

@@ -6,10 +6,13 @@ __all__ = ["Callback", "Step"]
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._utils.brief import with_brief_repr
+
 if TYPE_CHECKING:  # callbacks can be imported without importing torch
     from torch import Tensor
 
 
+@with_brief_repr
 class Step(NamedTuple):
     """The result of one pass over the data, in the data's units.
 

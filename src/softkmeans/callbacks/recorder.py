@@ -17,7 +17,7 @@ class Recorder(Callback):
     """Record the centers, the temperature and the loss of every pass.
 
     With several restarts, the record is that of the restart with the lowest objective, as in ``history_``. The centers
-    need memory for k d numbers per pass. Of a resumed fit, only the passes since then are recorded.
+    need memory for k d numbers per pass. If a fit was resumed, only the passes after that are recorded.
     `softkmeans.plots.animate_training` makes an animation of the record.
 
     Attributes

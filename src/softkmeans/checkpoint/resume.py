@@ -52,8 +52,8 @@ class Checkpoint:
     Parameters
     ----------
     folder : str or path-like
-        Created if it is missing; it holds the last two checkpoints of one fit, each at most four times as large as the
-        sums of a pass and the state of the solver, and ``history.csv``, with a line for each pass.
+        Created if it is missing. It holds the last two checkpoints of one fit, and ``history.csv``, with a line for
+        each pass. A checkpoint has the size of the solver's state and of at most four times the sums of a pass.
     every : int, optional
         Number of passes over the data between checkpoints.
     seconds : float, optional

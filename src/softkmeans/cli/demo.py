@@ -51,6 +51,7 @@ def demo(
     PICTURES.check_packages(out_dir / "clusters.png")
     typer.echo(f"data: n_samples={n_samples}, n_features={n_features}, n_clusters={n_clusters}")
     typer.echo(f"training: {solver} on the {objective}, temperature {float(layer.temperature):.4g}")
+    typer.echo(f"loss: the {objective.replace('_', ' ')} per row, which the training lowers")
     start = time.perf_counter()
     result = sk.train_layer(
         layer,
@@ -81,6 +82,7 @@ def demo(
     sk.selection.summary.print_centers(model)
     sk.selection.summary.print_figures(
         sk.selection.summary.figures(model)
+        | sk.selection.summary.fit_figures(model)
         | {"seconds": f"{seconds:.2f}"}
         | sk.selection.summary.agreement(y, model.predict(x))
     )

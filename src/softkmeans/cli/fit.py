@@ -18,22 +18,26 @@ from ..registries import CALLBACKS
 from ..settings import RunOptions, Settings
 from .distributed import process_group, process_rank
 from .input_rows import Rows, open_rows
-from .messages import print_warnings
+from .messages import print_fit_figures, print_warnings
 from .options import (
+    Centers,
     Clusters,
     DataFiles,
     Out,
     Scale,
     Seed,
     Stream,
+    Verbose,
     number_or_name,
     output_option,
 )
 from .outputs import MODELS, PAGES, PICTURES, TABLES, check_outputs, figure_writer, write_and_report
 from .progress import progress
-from .provenance import strongest_features
+from .provenance import print_strongest
 from .report_page import print_shown
 from .row_options import RowOptions, with_row_options
+
+LOG_EVERY = 20  # passes between printed losses
 
 
 class _ResumePrinter(sk.callbacks.Callback):
@@ -41,6 +45,21 @@ class _ResumePrinter(sk.callbacks.Callback):
 
     def on_resume(self, n_passes: int) -> None:
         typer.echo(f"resumed at step {n_passes}" if n_passes else "no checkpoint yet: starting from the beginning")
+
+
+class _LossPrinter(sk.LossPrinter):
+    """Print what the loss is, and the loss at intervals."""
+
+    def __init__(self) -> None:
+        super().__init__(LOG_EVERY, _silent if process_rank() else typer.echo)
+
+    def on_fit_begin(self, max_iter: int) -> None:
+        super().on_fit_begin(max_iter)
+        self.write("loss: what the fit minimizes, per row")
+
+
+def _silent(text: str) -> None:
+    """Print nothing, as the first process prints."""
 
 
 @with_row_options
@@ -52,6 +71,7 @@ def fit(
     out: Out = None,
     assignments: Annotated[Path | None, output_option("Write labels and memberships to this file", TABLES)] = None,
     picture: Annotated[Path | None, output_option("Plot the clusters to this file", PICTURES)] = None,
+    centers: Centers = None,
     report: Annotated[Path | None, output_option("Write a report to this file, to explore and send", PAGES)] = None,
     scale: Scale = "none",
     temperature: str = Settings.temperature,
@@ -87,17 +107,19 @@ def fit(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume")] = RunOptions.resume,
     device: str | None = RunOptions.device,
+    verbose: Verbose = False,
     timeout: Annotated[float, typer.Option(help="Seconds that torchrun processes wait for each other.")] = 300.0,
     seed: Seed = 0,
 ) -> None:
     """Cluster the rows of a file, a folder or a pattern of file names; with torchrun, on several processes."""
-    check_outputs(file, [(out, MODELS), (assignments, TABLES), (picture, PICTURES), (report, PAGES)])
+    check_outputs(file, [(out, MODELS), (assignments, TABLES), (centers, TABLES), (picture, PICTURES), (report, PAGES)])
     if checkpoint is None and checkpoint_every is not None:
         raise InputError(
             Message("requires ", Setting("checkpoint")),
             parameter="checkpoint_every",
             hint=Message("set ", Setting("checkpoint"), " to a folder"),
         )
+    is_logged = sk.solvers.as_solver(solver).is_gradual and "loss-printer" not in (callbacks or ())
     estimator = _estimator(
         n_clusters,
         fuzzifier,
@@ -118,8 +140,11 @@ def fit(
         noise_distance=noise_distance,
         growing_sample=growing_sample,
         random_state=seed,
-        verbose=int(sys.stderr.isatty() and not process_rank()),
-        callbacks=[_ResumePrinter(), *(CALLBACKS.find(name)() for name in callbacks or ())],
+        verbose=int(sys.stderr.isatty() and not process_rank() and not is_logged),
+        callbacks=[
+            _LossPrinter() if is_logged else _ResumePrinter(),
+            *(CALLBACKS.find(name)() for name in callbacks or ()),
+        ],
         checkpoint=None if checkpoint is None else sk.Checkpoint(checkpoint, every=checkpoint_every),
         resume=resume,
     )
@@ -133,31 +158,33 @@ def fit(
         raise typer.Exit(exit_status() if interruption else 0)
     if interruption:
         typer.echo(f"interrupted: {interruption}", err=True)
-    if not interruption:
-        rows.record(model, file)
+    softness = None if interruption else rows.record(model, file)
     measured = _stability(model, rows.table, stability, seed) if stability and not interruption else None
 
     made: Any = rows.make_report(model, file, row_options) if report else None
+    summary = sk.selection.summary
 
     def print_results() -> None:
         rows.report(scale)
         if made is not None:
             print_shown(made)
-        sk.selection.summary.print_centers(model, measured)
-        figures = sk.selection.summary.figures(model) | strongest_features(model) | _agreement(rows, model)
-        sk.selection.summary.print_figures(figures)
+        summary.print_centers(model, measured)
+        print_strongest(model)
+        details = summary.fit_figures(model) if verbose else {}
+        print_fit_figures(context, summary.figures(model, softness) | details | _agreement(rows, model))
         if not interruption:  # an interrupted fit has not converged, which needs no warning
             print_warnings(context, estimator, measured)
 
-    write_and_report(
-        {
-            out: lambda path: sk.save(model, path),
-            assignments: lambda path: rows.write(model, path),
-            picture: figure_writer(lambda: rows.draw(model)),
-            report: lambda path: made.save(path),
-        },
-        print_results,
-    )
+    outputs: dict[Path | None, Any] = {
+        out: lambda path: sk.save(model, path),
+        assignments: lambda path: rows.write(model, path),
+        centers: lambda path: sk.data.write_table(path, summary.cluster_columns(model, measured)),
+        picture: figure_writer(lambda: rows.draw(model)),
+        report: lambda path: made.save(path),
+    }
+    write_and_report(outputs, print_results)
+    if not any(outputs):
+        typer.echo("wrote nothing: --out keeps the model, --assignments the memberships, --report a page to explore")
     if interruption:
         raise typer.Exit(exit_status())
 

@@ -58,8 +58,8 @@ class Rows(ABC):
         """Write the label and memberships of each row."""
 
     @abstractmethod
-    def record(self, model: Any, file: Path) -> None:
-        """Keep in the model how it was made."""
+    def record(self, model: Any, file: Path) -> Any:
+        """Keep in the model how it was made; return the `Softness` of the rows."""
 
     @abstractmethod
     def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
@@ -95,8 +95,8 @@ class TableRows(Rows):
         sk.write_assignments(model, self.table.frame(), target, carried=self.table.carried)
 
     @override
-    def record(self, model: Any, file: Path) -> None:
-        record_provenance(model, file, self.table.frame(), self.table.weights)
+    def record(self, model: Any, file: Path) -> Any:
+        return record_provenance(model, file, self.table.frame(), self.table.weights)
 
     @override
     def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:
@@ -138,8 +138,8 @@ class BlockRows(Rows):
         sk.write_assignments(model, self.scan, target)
 
     @override
-    def record(self, model: Any, file: Path) -> None:
-        record_provenance(model, file, self.scan)
+    def record(self, model: Any, file: Path) -> Any:
+        return record_provenance(model, file, self.scan)
 
     @override
     def make_report(self, model: Any, file: Path, row_options: RowOptions) -> Any:

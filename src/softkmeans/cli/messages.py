@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["options_in_messages", "print_warnings"]
+__all__ = ["options_in_messages", "print_fit_figures", "print_warnings"]
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,10 +43,22 @@ def options_in_messages(command: Any) -> Iterator[None]:
 
 def print_warnings(context: typer.Context, estimator: Any, stability: Any = None) -> None:
     """Print the warnings of `selection.diagnose` on standard error, with parameters as options of `fit`."""
-    app: Any = context.find_root().command
-    write_setting = _option_writer(app.commands["fit"])
+    write_setting = _writer_of_fit(context)
     for warning in sk.selection.diagnose(estimator, stability):
         typer.echo(_line(Message(warning).render(write_setting)), err=True, nl=False)
+
+
+def print_fit_figures(context: typer.Context, figures: Mapping[str, str]) -> None:
+    """Print names and values, with parameters as options of `fit`."""
+    write_setting = _writer_of_fit(context)
+    rendered = {name: _message_of(value).render(write_setting) for name, value in figures.items()}
+    sk.selection.summary.print_figures(rendered)
+
+
+def _writer_of_fit(context: typer.Context) -> Callable[[Setting], str]:
+    """Return a function that writes a parameter as an option of `fit`."""
+    app: Any = context.find_root().command
+    return _option_writer(app.commands["fit"])
 
 
 def _line(warning: str) -> str:

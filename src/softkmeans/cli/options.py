@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "OPTIONS_BY_PARAMETER",
+    "Centers",
     "Clusters",
     "Data",
     "DataFiles",
@@ -15,6 +16,7 @@ __all__ = [
     "Scale",
     "Seed",
     "Stream",
+    "Verbose",
     "describe_option",
     "number_or_name",
     "output_option",
@@ -31,7 +33,7 @@ from .._utils.registry import one_of
 from ..data.files.formats.lookup import suffixes
 from ..registries import CRITERIA
 from ..settings import describe
-from .outputs import MODELS, OutputKind
+from .outputs import MODELS, TABLES, OutputKind
 
 
 def output_option(text: str, kind: OutputKind) -> Any:
@@ -60,6 +62,13 @@ ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Model file written by fit, select or demo.", show_default=False)
 ]
 Out = Annotated[Path | None, output_option("Write the model to this file", MODELS)]
+Centers = Annotated[
+    Path | None,
+    output_option("Write sizes and centers, in the units of the data, to this file", TABLES),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the objective, F, E, H and the number of passes, too.")
+]
 Scale = Annotated[
     str,
     typer.Option(

@@ -32,6 +32,7 @@ def make_report(
     extras = Extras(
         title=title or file.name,
         labels=carried.get(row_options.label_column) if labels is None else labels,
+        label_name=row_options.label_column or "label",
         ids=carried.get(row_options.id_column),
         data=file.name,
         data_hash=hash_data(file),

@@ -130,7 +130,8 @@ def _bar_updater(bar: Any, last: int) -> Callable[[int], None]:
     def update(k: int) -> None:
         bar.update()
         if k == last:
-            bar.set_description("criteria")
+            bar.bar_format = "{desc} [{elapsed}]"  # how long this takes is not known
+            bar.set_description_str("computing the criteria")
 
     return update
 
@@ -158,10 +159,16 @@ def _summary(selection: Any) -> dict[str, str]:
     choices = ", ".join(f"{CRITERIA[name].header} {k}" for name, k in selection.choices.items())
     advice = "; consider --temperature calibrated" if selection.suggests_calibrated else ""
     by = CRITERIA[selection.criterion].header
+    has_errors = any(f"{name}_se" in selection.scores for name in CRITERIA)
     return {
         "chosen": f"k = {selection.n_clusters}, by {by}"
         + (", the end of the range: no answer" if selection.at_end else ""),
         "by criterion": f"{choices} (*)",
+        **(
+            {"standard error": "(± s.e.) of the difference from the best value in the column before"}
+            if has_errors
+            else {}
+        ),
         "confidence": "none: larger numbers may be better"
         if selection.at_end
         else f"{100 * selection.confidence:.0f} % (by resampled rows, and by simulated data with fewer clusters)",

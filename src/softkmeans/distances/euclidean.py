@@ -11,11 +11,46 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.reductions import log
 from ._sphere import log_sphere_area
 from .base import Array, Distance
 
 
-class SquaredEuclidean(Distance):
+class PowerDensity:
+    """The density proportional to exp(-‖x - c‖^p / T), under which ‖x - c‖^p has a Gamma(d / p, T) distribution."""
+
+    power: int
+
+    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
+        """Return log Z(T), differentiable in T."""
+        return self._at_log(torch.log(temperature), n_features)
+
+    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        """Return log Z(T) for each of the temperatures (k,)."""
+        return self._at_log(log(temperatures), n_features)
+
+    def mean_distortion(self, temperature: float, n_features: int) -> float:
+        """Return the mean distance."""
+        return temperature * n_features / self.power
+
+    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
+        """Return the mean distance for each of the temperatures (k,)."""
+        return temperatures * n_features / self.power
+
+    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
+        """Return the maximum-likelihood T."""
+        return self.power * mean_distortion / n_features
+
+    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
+        """Return the maximum-likelihood T for each of the mean distances (k,)."""
+        return self.power * mean_distortions / n_features
+
+    def _at_log(self, log_temperature: Tensor, n_features: int) -> Tensor:
+        shape = n_features / self.power
+        return log_sphere_area(n_features) + math.lgamma(shape) - math.log(self.power) + shape * log_temperature
+
+
+class SquaredEuclidean(PowerDensity, Distance):
     """The squared Euclidean distance ‖x - c‖² of classical soft k-means.
 
     Centers are weighted means. The density is a Gaussian of variance T / 2.
@@ -36,35 +71,11 @@ class SquaredEuclidean(Distance):
         return d
 
     @override
-    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
-        return n_features / 2 * torch.log(math.pi * temperature)
-
-    @override
-    def mean_distortion(self, temperature: float, n_features: int) -> float:
-        return temperature * n_features / 2
-
-    @override
-    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        return 2 * mean_distortion / n_features
-
-    @override
-    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        return self.log_partition(temperatures, n_features)
-
-    @override
-    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        return temperatures * n_features / 2
-
-    @override
-    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
-        return 2 * mean_distortions / n_features
-
-    @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:
         return rng.normal(center, math.sqrt(temperature / 2), (n_samples, len(center)))
 
 
-class Euclidean(Distance):
+class Euclidean(PowerDensity, Distance):
     """The Euclidean distance ‖x - c‖, which is robust to outliers: centers are weighted geometric medians.
 
     Under its density, proportional to exp(-‖x - c‖ / T), the radius has a Gamma(d, T) distribution.
@@ -93,30 +104,6 @@ class Euclidean(Distance):
     @override
     def to_squared(self, d: Tensor) -> Tensor:
         return d.square()
-
-    @override
-    def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
-        return log_sphere_area(n_features) + math.lgamma(n_features) + n_features * torch.log(temperature)
-
-    @override
-    def mean_distortion(self, temperature: float, n_features: int) -> float:
-        return temperature * n_features
-
-    @override
-    def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
-        return mean_distortion / n_features
-
-    @override
-    def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        return self.log_partition(temperatures, n_features)
-
-    @override
-    def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        return temperatures * n_features
-
-    @override
-    def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
-        return mean_distortions / n_features
 
     @override
     def sample_around(self, center: Array, temperature: float, n_samples: int, rng: np.random.Generator) -> Array:

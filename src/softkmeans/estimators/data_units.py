@@ -31,9 +31,9 @@ def _undo(model: Model) -> Undone:
 def centers_in_data_units(model: Model) -> tuple[list[str], NDArray[Any]]:
     """Return the centers in the data's original units, as far as the transformers have inverses, and their names.
 
-    Scalers, power transformations, logarithms and PCA are undone. A one-hot encoded column stays as the share of each
-    category, with a name such as "color_red". Steps before one that has no inverse, such as a Normalizer, stay, too.
-    Columns that a ColumnTransformer drops have no center.
+    Scalers, power transformations, logarithms and PCA are undone. A one-hot encoded column is shown as the share of
+    each category, with a name such as "color_red". If a step has no inverse, such as a Normalizer, it and the steps
+    before it are not undone. Columns that a ColumnTransformer drops have no center.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _describe(preprocessing: Any) -> str:
 
 
 def units(preprocessing: Any) -> str:
-    """Return in which units an estimator sees the data, such as "standardized data"; "" for those of the data.
+    """Return the units in which an estimator receives the data, such as "standardized data"; "" for the data's own.
 
     Parameters
     ----------

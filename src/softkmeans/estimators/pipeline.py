@@ -89,8 +89,8 @@ def make_model(estimator: SoftClusterer, scale: str) -> Model:
     Returns
     -------
     SoftKMeans, FuzzyCMeans or Pipeline
-        The estimator itself, or a pipeline. One with "log" raises an InputError that names the column if a value is
-        negative, when it is fitted and when it predicts.
+        The estimator itself, or a pipeline. With "log", its ``fit`` and ``predict`` raise an InputError if a value is
+        negative; the error names the column.
 
     Raises
     ------
@@ -238,7 +238,7 @@ class InputColumns(NamedTuple):
 
 
 def input_columns(model: Model) -> InputColumns:
-    """Return the names of the columns that a fitted model takes, by what they hold; none if they have no names.
+    """Return the names of the columns that a fitted model takes, grouped by what they hold; none if they have no names.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ def fills_missing(model: Model) -> bool:
 def received_rows(model: Model, X: Any) -> Any:
     """Return the rows that the estimator of a model receives from the transformers in front of it.
 
-    Also for Arrow tables, whose columns a ColumnTransformer of scikit-learn can't always select.
+    This also works for Arrow tables, whose columns a ColumnTransformer of scikit-learn can't always select.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from .._utils.brief import with_brief_repr
 from .pipeline import Model, split_pipeline
 
 PACKAGES = ("softkmeans", "numpy", "scikit-learn", "torch")  # that may change the result of a fit
@@ -21,6 +22,7 @@ NUMBERS = ("mean", "rest_mean", "effect_size")  # of a feature that sets a clust
 
 
 @dataclass(frozen=True)
+@with_brief_repr
 class Provenance:
     """How a model was made. Empty values are not recorded.
 

@@ -335,7 +335,7 @@ class SoftKMeans(SoftClusterer):
         learn_temperature : bool, default=False
             Whether T is a parameter of the module, which training then changes.
         learn_priors : bool, default=False
-            Whether the priors are.
+            Whether the priors are parameters of the module, too.
 
         Returns
         -------
@@ -345,7 +345,7 @@ class SoftKMeans(SoftClusterer):
         Raises
         ------
         InputError
-            If memberships are no softmax.
+            If the memberships are not a softmax.
 
         Examples
         --------

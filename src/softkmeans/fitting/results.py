@@ -22,9 +22,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
 from ..callbacks import Step
 from ..data.source import Source
-from ..errors import Message, Setting, warn
+from ..errors import Message, PythonOnly, Setting, warn
 from ..model.params import Evaluation, Params
 from ..objectives import Objective
 from ..solvers.loop import LoopResult
@@ -43,6 +44,7 @@ class CoincidentCentersWarning(ConvergenceWarning):  # type: ignore[misc]
     """Centers of a fit coincide, so that no row tells their clusters apart."""
 
 
+@with_brief_repr
 class Result(NamedTuple):
     """Result of a fit, in the data's units.
 
@@ -169,8 +171,8 @@ def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, 
         collapsed = (result.temperature <= floor * FLOOR_MARGIN).nonzero()[:, 0].tolist()
         if collapsed:
             problem = f"clusters {collapsed} have collapsed to a point, where the likelihood is unbounded"
-            floor_hint = "set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)"
-            hint = Message("lower ", Setting("n_clusters"), ", or ", floor_hint)
+            floor_hint = PythonOnly(", or set a higher floor by MaximumLikelihood(per_cluster=True, floor=...)")
+            hint = Message("lower ", Setting("n_clusters"), floor_hint)
             warn(Message(problem, ": ", hint), ConvergenceWarning)
     coincidence = _describe_coincidence(run.best, goal, view)
     if coincidence is not None:
@@ -186,7 +188,8 @@ def _warn_about_ending(ending: str, max_iter: int) -> None:
         problem = (
             "a step of the fit raised the objective instead of lowering it, and the fit keeps the best centers so far"
         )
-        hint = Message("use another ", Setting("solver"), ", a smaller step, or another ", Setting("distance"))
+        smaller = PythonOnly(", a smaller step")
+        hint = Message("use another ", Setting("solver"), smaller, ", or another ", Setting("distance"))
         warn(Message(problem, ": ", hint), NotConvergedWarning)
     if ending == "stuck":
         problem = "the fit no longer improves, but its gradient is not small, so its centers are no optimum"

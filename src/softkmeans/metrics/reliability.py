@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count
 from ..data.block import Block, as_tensor
 from ..data.convert import as_source
@@ -20,6 +21,7 @@ from ..errors import InputError, Message, Setting
 from ._inputs import Table, aligned_blocks, as_memberships, check_same_rows, with_noise_column
 
 
+@with_brief_repr
 class Reliability(NamedTuple):
     """The values of a reliability diagram, and the expected calibration error.
 

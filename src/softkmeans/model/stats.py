@@ -9,8 +9,11 @@ from typing import Self
 
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
+
 
 @dataclass(frozen=True, slots=True)
+@with_brief_repr
 class Stats:
     """Sufficient statistics of some rows, given centers and a temperature. Stats of two sets of rows can be added.
 
@@ -57,6 +60,7 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+@with_brief_repr
 class DistortionStats(Stats):
     """Sufficient statistics for the distortion E = Σ w r d and its gradient.
 

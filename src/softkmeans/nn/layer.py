@@ -316,7 +316,7 @@ class SoftKMeansLayer(nn.Module):
         Raises
         ------
         InputError
-            If the distance is a callable or no function of the Euclidean distance, or if x has a wrong shape.
+            If the distance is a callable or is not a function of the Euclidean distance, or if x has a wrong shape.
 
         Examples
         --------
@@ -373,15 +373,21 @@ class SoftKMeansLayer(nn.Module):
         SoftKMeansLayer(3, 2, temperature=1.0, distance=cdist)
         """
         name = distance_name(self.distance)
-        t = self.log_temperature.detach()
-        shown = f"({len(t)} values)" if t.ndim else "..." if t.is_meta else str(float(f"{t.exp().item():.4g}"))
         parts = [
             str(self.n_clusters),
             str(self.n_features),
-            f"temperature={shown}",
+            f"temperature={self._shown_temperature()}",
             f"distance={repr(name) if isinstance(self.distance, Distance) else name}",
         ]
         parts += ["learn_temperature=True"] * self.learn_temperature
         parts += ["learn_priors=True"] * self.learn_priors
         parts += [] if self.noise_distance is None else [f"noise_distance={self.noise_distance}"]
         return ", ".join(parts)
+
+    def _shown_temperature(self) -> str:
+        """Return T as a text; if each cluster has its own, the lowest and the highest."""
+        t = self.log_temperature.detach()
+        if t.is_meta:  # as it has no values
+            return "..."
+        low, high = (str(float(f"{value:.4g}")) for value in (t.exp().min().item(), t.exp().max().item()))
+        return f"{low} to {high}" if t.ndim else low

@@ -6,8 +6,10 @@ __all__ = ["Equilibrium", "FixedPoint"]
 
 import math
 
+from torch import Tensor
 from typing_extensions import override
 
+from .._utils.one_thread import start_in_one_thread
 from ..data.block import Block
 from ..kernels import entropy_slope
 from ..model.m_step import em_step
@@ -67,14 +69,18 @@ class Equilibrium(FixedPoint):
 
     @override
     def accumulate(self, block: Block, params: Params) -> PassStats:
-        sums = super().accumulate(block, params)
         if not self.temperature.needs_entropy_slope:
-            return sums
+            return super().accumulate(block, params)
+        slope = start_in_one_thread(lambda: self._entropy_slope(block, params))  # beside the pass, which takes longer
+        return super().accumulate(block, params)._replace(extra=slope())
+
+    def _entropy_slope(self, block: Block, params: Params) -> Tensor:
+        """Return ∂H/∂log T (1,) of a block, estimated from some of its rows."""
         beta, b, rule = self.logits(params)
         sample = block.subsample(ENTROPY_SLOPE_N_ROWS)
         noise = (self.spec.noise or 0.0) / float(params.temperature[0])
         slope = entropy_slope(sample, params.centers, beta, b, self.scaling.distance, rule, noise)
-        return sums._replace(extra=slope * (len(block) / len(sample)))
+        return slope * (len(block) / len(sample))
 
     def _solve(self, params: Params, sums: PassStats) -> tuple[float, float]:
         """Return the result of `TemperatureRule.solve`, cached because each pass uses it several times."""

@@ -48,7 +48,7 @@ def write_assignments(
     Raises
     ------
     InputError
-        If the rows can't be used, a carried column is named as one of the results, or the file can't be written or is
+        If the rows can't be used, a carried column has the name of a result column, or the file can't be written or is
         one of the input files.
 
     Examples

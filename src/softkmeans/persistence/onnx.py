@@ -62,8 +62,8 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     -----
     The exported model does not validate its input. For rows that ``predict_proba`` refuses, such as rows with NaN or,
     with the cosine distance, rows of zeros, its output is meaningless. A category that a OneHotEncoder does not know
-    gives zeros, also if the encoder raises an error for it. Texts are never missing. A column that no step uses is part
-    of ``rows``, also if it is text, and may have any value.
+    gives zeros, even if the encoder itself would raise an error. Texts are never treated as missing. A column that no
+    step uses is part of ``rows``, even if it is text, and may have any value.
 
     Examples
     --------

@@ -14,33 +14,28 @@ __all__ = [
     "cluster_colors",
     "describe_rows",
     "fitted_attribute",
-    "label_clusters",
     "panels",
     "proba_function",
     "sequential_colormap",
     "shown",
-    "space_out",
 ]
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import matplotlib.pyplot as plt
 import narwhals.stable.v2 as nw
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba_array
 from numpy.typing import NDArray
-from sklearn.isotonic import isotonic_regression
 from sklearn.pipeline import Pipeline
 
 from ..data.frames import as_frame, as_rows
 from ..errors import InputError, Message, Setting
 from ..estimators.data_units import centers_in_data_units, has_data_units, transformed_names, units
 from ..estimators.pipeline import feature_names, n_features_in, received_rows, split_pipeline
-from ._colors import PALETTE, assign_colors, to_lab, to_rgb
+from ._colors import PALETTE, to_lab, to_rgb
 
 Array: TypeAlias = NDArray[np.float64]
 Style: TypeAlias = dict[str, Any]
@@ -146,19 +141,17 @@ def as_memberships(values: Any, name: str, shape: tuple[int, int]) -> Array:
     return resp
 
 
-def cluster_colors(colors: Any, positions: Array) -> Array:
-    """Return the colors of clusters in OKLab (k, 3): the given ones, or colors of the palette.
-
-    Neighbors among the positions (k, 2) get different colors of the palette.
+def cluster_colors(colors: Any, numbers: NDArray[np.int64]) -> Array:
+    """Return the colors of clusters in OKLab (k, 3): the given ones, or those of the palette with these numbers (k,).
 
     Raises
     ------
     InputError
         If there is not one color for each cluster.
     """
-    lab = to_lab(to_rgba_array(np.array(PALETTE)[assign_colors(positions)] if colors is None else colors)[:, :3])
-    if len(lab) != len(positions):
-        problem = f"has {len(lab)} colors for {len(positions)} clusters"
+    lab = to_lab(to_rgba_array(np.array(PALETTE)[numbers] if colors is None else colors)[:, :3])
+    if len(lab) != len(numbers):
+        problem = f"has {len(lab)} colors for {len(numbers)} clusters"
         raise InputError(problem, parameter="colors", hint="give one color per cluster")
     return lab
 
@@ -277,26 +270,3 @@ def proba_function(predict_proba: Callable[[Any], Any], X: Any) -> Callable[[Arr
         return predict_proba(table.to_native())
 
     return predict
-
-
-def space_out(values: Array, gap: float) -> NDArray[np.float64]:
-    """Return numbers from 0 to 1, moved as little as possible (least squares) until they differ by a gap."""
-    gap = min(gap, 1 / max(len(values) - 1, 1))
-    order, steps = np.argsort(values, kind="stable"), gap * np.arange(len(values))
-    positions = np.empty(len(values))
-    positions[order] = np.clip(isotonic_regression(values[order] - steps), 0, max(0.0, 1 - steps[-1])) + steps
-    return positions
-
-
-def label_clusters(ax: Axes, middles: Array, height: float, numbers: Any) -> None:
-    """Label clusters by their numbers beside their rows, which extend from 0 down to `height`.
-
-    Labels of thin clusters are moved apart so that they do not overlap. If there is no room for all, only every second
-    label is drawn, or every third, and so on.
-    """
-    line = 1.4 * font_manager.FontProperties(size=plt.rcParams["ytick.labelsize"]).get_size_in_points()
-    gap = line / 72 * ax.figure.dpi / (0.85 * ax.get_window_extent().height)  # 15 % are for axis labels
-    step = max(1, math.ceil(len(middles) * gap))
-    positions, numbers = middles[::step] / height, list(numbers)[::step]
-    ax.set_yticks(height * space_out(positions, gap), labels=[str(i) for i in numbers])
-    ax.tick_params(axis="y", length=0)

@@ -1,10 +1,22 @@
 """Colors of clusters, mixed by memberships, and positions of cluster numbers that do not overlap."""
 
-__all__ = ["BACKGROUND", "PALETTE", "assign_colors", "blend", "separate_discs", "smallest_last", "to_lab", "to_rgb"]
+__all__ = [
+    "BACKGROUND",
+    "PALETTE",
+    "assign_colors",
+    "blend",
+    "color_graph",
+    "contrasts",
+    "separate_discs",
+    "smallest_last",
+    "to_lab",
+    "to_rgb",
+]
 
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.colors import to_rgba_array
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, cKDTree
 from scipy.spatial.distance import cdist
@@ -23,14 +35,36 @@ RGB_TO_CONES = np.array(
 CONES_TO_LAB = np.array(
     [[0.210454, 0.793618, -0.004072], [1.977999, -2.428592, 0.450594], [0.025904, 0.782772, -0.808676]]
 )
+# Normal vision, protanopia and deuteranopia, on linear RGB (Machado, Oliveira & Fernandes 2009, severity 1)
+VISIONS = np.array(
+    [
+        np.eye(3),
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ]
+)
+MAX_SHIFTS = 1000  # of discs that overlap
+MAX_SWEEPS = 20  # over the vertices of a graph that is colored
+CLEAR = 0.15  # distance in OKLab from which colors differ clearly; more is no better
 # OKLab; uncertain samples fade to this gray, which is darker than white so that they stay visible
 BACKGROUND = np.array([0.94, 0.0, 0.0])
 
 
+def _to_linear(rgb: Array) -> Array:
+    """Convert sRGB colors (..., 3) from 0 to 1 to linear RGB."""
+    return np.asarray(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4))
+
+
 def to_lab(rgb: Array) -> Array:
     """Convert sRGB colors (..., 3) from 0 to 1 to OKLab."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return np.asarray(np.cbrt(linear @ RGB_TO_CONES.T) @ CONES_TO_LAB.T)
+    return np.asarray(np.cbrt(_to_linear(rgb) @ RGB_TO_CONES.T) @ CONES_TO_LAB.T)
+
+
+def contrasts(rgb: Array) -> Array:
+    """Return the OKLab distances (c, c) of sRGB colors (c, 3), as seen with the vision that tells them apart least."""
+    seen = np.clip(_to_linear(rgb) @ VISIONS.swapaxes(1, 2), 0, 1)
+    lab = np.cbrt(seen @ RGB_TO_CONES.T) @ CONES_TO_LAB.T
+    return np.asarray(np.linalg.norm(lab[:, :, None] - lab[:, None], axis=-1).min(axis=0))
 
 
 def to_rgb(lab: Array) -> Array:
@@ -50,24 +84,45 @@ def blend(resp: Array, lab: Array) -> Array:
     return to_rgb(BACKGROUND + (0.45 + 0.55 * (first - second)) * (mixture - BACKGROUND))
 
 
-def assign_colors(centers: Array, n_colors: int = len(PALETTE)) -> NDArray[np.int64]:
-    """Return the number of a color for each center (k, 2), such that neighbors in the plot have different colors.
+def assign_colors(centers: Array) -> NDArray[np.int64]:
+    """Return the number of a color of the palette for each center (k, 2).
 
-    Six colors suffice for any k; up to ``n_colors`` centers get one each.
+    Neighbors in the plot have different colors, which differ clearly if possible; see `color_graph`.
     """
     k = len(centers)
-    if k <= n_colors:
+    if k <= len(PALETTE):
         return np.arange(k)
     scaled = (centers - centers.mean(axis=0)) / np.maximum(np.ptp(centers, axis=0), 1e-300)
     # noise, as centers that coincide or lie on a line can't be triangulated
     starts, ends = Delaunay(scaled + 1e-6 * np.random.default_rng(0).normal(size=(k, 2))).vertex_neighbor_vertices
-    neighbors = [set(ends[start:stop].tolist()) for start, stop in pairwise(starts)]
-    gaps, chosen = cdist(scaled, scaled), np.full(k, -1)
-    for i in smallest_last(neighbors):
-        free = sorted(set(range(n_colors)) - set(chosen[list(neighbors[i])].tolist()))
-        nearest_same_color = [gaps[i, chosen == color].min(initial=np.inf) for color in free]
-        chosen[i] = free[int(np.argmax(nearest_same_color))]
-    return chosen
+    return color_graph([set(ends[start:stop].tolist()) for start, stop in pairwise(starts)], cdist(scaled, scaled))
+
+
+def color_graph(neighbors: list[set[int]], gaps: Array) -> NDArray[np.int64]:
+    """Return the number of a color of the palette for each of k vertices, so that neighbors differ clearly.
+
+    Up to as many vertices as colors get one each, in order. Others are colored one by one, in an order in which the
+    vertices of a planar graph always find a color that no neighbor has (six suffice). Then vertices change their color
+    while that lowers the sum of penalties of all pairs of neighbors. Of equally good colors, a vertex takes the one
+    whose nearest vertex, by the distances ``gaps`` (k, k), is farthest.
+    """
+    k = len(neighbors)
+    if k <= len(PALETTE):
+        return np.arange(k)
+    penalty = (CLEAR / np.clip(contrasts(to_rgba_array(PALETTE)[:, :3]), 1e-3, CLEAR)) ** 4
+    colors, order = np.full(k, -1), smallest_last(neighbors)
+    for _ in range(MAX_SWEEPS):
+        before = colors.copy()
+        for i in order:
+            near = colors[list(neighbors[i])]
+            penalties = penalty[:, near[near >= 0]].sum(axis=1)
+            good = np.flatnonzero(penalties <= penalties.min() * (1 + 1e-9))
+            if colors[i] not in good:
+                nearest = [gaps[i, colors == color].min(initial=np.inf) for color in good]
+                colors[i] = good[np.argmax(nearest)]
+        if (colors == before).all():
+            break
+    return colors
 
 
 def smallest_last(neighbors: list[set[int]]) -> list[int]:
@@ -84,12 +139,15 @@ def smallest_last(neighbors: list[set[int]]) -> list[int]:
 
 def separate_discs(pixels: Array, width: float) -> Array:
     """Return positions of discs of diameter `width`, moved apart where they would overlap."""
-    angle = np.arange(len(pixels)) * 2.4  # multiples of the golden angle move coinciding discs in different directions
-    positions = pixels + 1e-3 * np.column_stack([np.cos(angle), np.sin(angle)])
-    for step in range(300):
+    if not len(cKDTree(pixels).query_pairs(width)):
+        return pixels
+    # multiples of the golden angle move coinciding discs in different directions, and those on a line off it
+    angle = np.arange(len(pixels)) * 2.4
+    positions = pixels + 0.05 * width * np.column_stack([np.cos(angle), np.sin(angle)])
+    for _ in range(MAX_SHIFTS):
         one, other = cKDTree(positions).query_pairs(width, output_type="ndarray").T
         if not len(one):
-            return positions if step else pixels
+            break
         difference = positions[one] - positions[other]
         length = np.linalg.norm(difference, axis=1, keepdims=True)
         shift = difference / length * (1.02 * width - length) / 2

@@ -8,6 +8,7 @@ __all__ = [
     "draw_plane",
     "draw_points",
     "drawing_order",
+    "name_plane",
     "names_of",
     "principal_plane",
     "project",
@@ -24,12 +25,12 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from .._utils.text import printable
 from ..errors import InputError, Message, Setting
 from ._axes import Array, Style, as_memberships, axes
 from ._colors import separate_discs
+from ._labels import name_axis, settle_layout
 
-GRID_SIZE = 200  # grid points along each side of a map
+GRID_SIZE = 400  # grid points along each side of a map: about as many as pixels, as borders may be narrow
 
 
 def names_of(X: Any, given: Iterable[str] | None) -> list[str] | None:
@@ -87,22 +88,33 @@ def resp_on_grid(X: Array, k: int, predict_proba: Callable[[Array], Any] | None)
     return [x[0], x[-1], y[0], y[-1]], resp.reshape(GRID_SIZE, GRID_SIZE, k)
 
 
-def draw_plane(ax: Axes | None, points: Array, xlabel: str, ylabel: str | None) -> tuple[Axes, Any]:
-    """Return axes for samples (n, 2), and their figure; `ylabel` is None if y has no meaning."""
+def draw_plane(ax: Axes | None, points: Array, ylabel: str | None, beside: float = 1.5) -> tuple[Axes, Any]:
+    """Return axes for samples (n, 2), and their figure; `ylabel` is None if y has no meaning.
+
+    `beside` are the inches for labels and key, left and right of the axes.
+    """
     spans = np.ptp(points, axis=0)
     # equal scales show true distances, but would make a very narrow plot if the spans differ much
     equal = ylabel is not None and spans.max() < 3 * spans.min()
     width, height = plt.rcParams["figure.figsize"]
-    if equal:  # choose the size of the new figure, with inches for color bar and labels
-        box = min(width - 1.5, (height - 0.65) * spans[0] / spans[1])
-        width, height = box + 1.5, box * spans[1] / spans[0] + 0.65
+    if equal:  # choose the size of the new figure
+        box = min(width - beside, (height - 0.65) * spans[0] / spans[1])
+        width, height = box + beside, box * spans[1] / spans[0] + 0.65
+    is_new = ax is None
     ax, figure = axes(ax, (width, height / 2 if ylabel is None else height))
+    if equal and is_new:
+        ax.set_anchor("W")  # the layout leaves too little room for labels on a side where it leaves a gap
     ax.set_aspect("equal" if equal else "auto")
-    ax.set_xlabel(printable(xlabel), parse_math=False)  # a name may contain dollar signs
-    ax.set_ylabel("jitter" if ylabel is None else printable(ylabel), parse_math=False)
     if ylabel is None:
         ax.set(yticks=[], ylim=(-1.3, 1.3))
     return ax, figure
+
+
+def name_plane(ax: Axes, xlabel: str, ylabel: str | None) -> None:
+    """Label the axes of a plane, after all that takes room from them; `ylabel` is None if y has no meaning."""
+    # the second line of a label takes room from the other axis, so that of x is written again
+    for axis, name in ((ax.xaxis, xlabel), (ax.yaxis, "jitter" if ylabel is None else ylabel), (ax.xaxis, xlabel)):
+        name_axis(axis, name)
 
 
 def draw_points(ax: Axes, points: Array, colors: Array, kwargs: Style) -> Any:
@@ -136,7 +148,7 @@ def draw_centers(ax: Axes, centers: Array, discs_kw: Style, numbers_kw: Style) -
     k = len(centers)
     font = float(np.clip(9.3 - k / 15, 5, 9))  # typographic points
     width = font * (1.15 + 0.45 * len(str(k - 1)))
-    ax.apply_aspect()  # otherwise pixel positions are not final yet
+    settle_layout(ax)
     pixels = separate_discs(ax.transData.transform(centers), 1.1 * width * ax.figure.dpi / 72)
     positions = ax.transData.inverted().transform(pixels)
     lines = LineCollection(list(np.stack([centers, positions], axis=1)), colors="black", linewidths=0.7, zorder=2)

@@ -38,16 +38,22 @@ def draw_critical(ax: Axes, temperature: float | None, *, label: bool = True) ->
     return ax.axvline(temperature, **(LINE_STYLE | {"linestyle": ":", "linewidth": 1.2}))
 
 
-def draw_numbers_of_clusters(ax: Axes, temperatures: Array, n_clusters: Any) -> list[Any]:
-    """Write the number of clusters k above each part of the path (m,) with constant k that is wide enough."""
+def draw_numbers_of_clusters(ax: Axes, temperatures: Array, n_clusters: Any, critical: float | None) -> list[Any]:
+    """Write the number of clusters k above each part of the path (m,) with constant k that is wide enough.
+
+    Numbers that the mark of the critical temperature would cover are left out.
+    """
     starts = np.flatnonzero(np.diff(n_clusters, prepend=-1))
     edges = [*temperatures[starts], min(ax.get_xlim())]
     texts, first = [], True
     for k, (left, right) in zip(np.asarray(n_clusters)[starts], pairwise(edges), strict=True):
-        pixels = np.ptp(ax.transData.transform([(left, 0), (right, 0)])[:, 0])
-        if pixels > (44 if first else 16) * ax.figure.dpi / 72:
+        middle = float(np.sqrt(left * right))
+        ends = ax.transData.transform([(left, 0), (right, 0), (middle, 0), (critical or middle, 0)])[:, 0]
+        wide = (44 if first else 16) * ax.figure.dpi / 72
+        is_covered = critical is not None and abs(ends[2] - ends[3]) < 0.75 * wide
+        if abs(ends[1] - ends[0]) > wide and not is_covered:
             label = f"k = {k}" if first else str(k)
-            texts.append(ax.text(float(np.sqrt(left * right)), 1.01, label, **_above(ax)))
+            texts.append(ax.text(middle, 1.01, label, **_above(ax)))
             first = False
     return texts
 

@@ -24,8 +24,8 @@ from ..distances import Distance
 from ..errors import InputError
 from ..functional import DistanceFunction, assign
 from ._axes import Array, as_matrix, cluster_colors
-from ._colors import blend
-from ._projection import draw_centers, draw_plane, draw_points, drawing_order, names_of, project
+from ._colors import assign_colors, blend
+from ._projection import draw_centers, draw_plane, draw_points, drawing_order, name_plane, names_of, project
 
 FINAL_PAUSE = 1.5  # seconds on the last frame
 DPI = 100
@@ -130,8 +130,9 @@ class _TrainingFigure:
         self.rows = torch.from_numpy(rows.copy())
         points, positions, xlabel, ylabel = project(rows, self.centers.reshape(-1, d), names)
         self.positions = positions.reshape(passes, k, 2)
-        self.lab = cluster_colors(colors, self.positions[-1])
-        self.ax, self.figure = draw_plane(None, np.vstack([points, positions]), xlabel, ylabel)
+        self.lab = cluster_colors(colors, assign_colors(self.positions[-1]))
+        self.ax, self.figure = draw_plane(None, np.vstack([points, positions]), ylabel)
+        name_plane(self.ax, xlabel, ylabel)
         self.points = draw_points(self.ax, points, np.full((len(points), 3), 0.9), {})
         self.ax.update_datalim(positions)
         self.ax.autoscale_view(scaley=ylabel is not None)

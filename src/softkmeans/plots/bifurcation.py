@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BifurcationDisplay"]
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -12,16 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, Message, Setting
-from ._axes import Array, Style, axes, cluster_colors, space_out
-from ._colors import to_rgb
+from ._axes import Array, Style, axes, cluster_colors
+from ._colors import color_graph, to_rgb
+from ._labels import settle_layout, space_out
 from ._temperature_axis import draw_critical, draw_numbers_of_clusters, draw_temperatures
 
 MIN_ONE_COLUMN_FONT_SIZE = 7.0  # typographic points; labels that would be smaller are put in two columns
 MAX_BRANCH_WIDTH = 9.0  # typographic points, for a cluster with all of the weight
 MIN_BRANCH_WIDTH = 0.7  # typographic points, for a cluster with hardly any
+WITHOUT_HEIR = np.array([0.7, 0.0, 0.0])  # gray in OKLab
 # marker styles by kind of transition
 MARKERS: dict[str, Style] = {
     "split": {"marker": "o", "s": 26, "facecolors": "white", "edgecolors": "black", "linewidths": 1.0},
@@ -33,9 +36,10 @@ MARKERS: dict[str, Style] = {
 class BifurcationDisplay:
     """A plot of an annealing path as a tree that branches where clusters split.
 
-    The temperature falls to the right. The width of a branch is proportional to the weight of its cluster. Clusters of
-    the last level have the colors of `ClusterDisplay`; an earlier cluster has a mixture of the colors of its
-    descendants. Usually created by :meth:`from_path`.
+    The temperature falls to the right. The width of a branch is proportional to the weight of its cluster. A branch has
+    the color of the heaviest cluster of the last level that descends from it, so at a split the heavier part keeps its
+    color; it is gray if there is none. Colors of branches that are side by side or split from each other differ, also
+    for color-blind readers. Usually created by :meth:`from_path`.
 
     Parameters
     ----------
@@ -140,27 +144,46 @@ class BifurcationDisplay:
         InputError
             If the number of colors is not that of the clusters of the last level.
         """
-        lab = cluster_colors(colors, np.column_stack([self.positions[-1], np.zeros(len(self.positions[-1]))]))
+        heirs = self._heirs()
+        gaps = np.abs(np.subtract.outer(self.positions[-1], self.positions[-1]))
+        lab = cluster_colors(colors, color_graph(self._neighbors(heirs), gaps))
+        rgb = to_rgb(np.vstack([lab, WITHOUT_HEIR]))  # the last color is that of heir -1
         self.ax_, self.figure_ = axes(ax)
         draw_temperatures(self.ax_, self.temperatures)
         self.ax_.set_ylabel(self.name)
         self.critical_ = draw_critical(self.ax_, self.critical_temperature)
-        branch_colors = [_mix_colors(weights, lab) for weights in self._descendant_weights()]
-        self.branches_ = self._draw_branches(branch_colors, kwargs)
+        self.branches_ = self._draw_branches([rgb[level] for level in heirs], kwargs)
         self.transitions_ = {kind: self._draw_transitions(kind) for kind in MARKERS if self._transition_positions(kind)}
-        self.labels_ = self._draw_labels(_mix_colors(np.eye(len(lab)), lab))
-        draw_numbers_of_clusters(self.ax_, self.temperatures, [len(level) for level in self.positions])
+        k = [len(level) for level in self.positions]
+        draw_numbers_of_clusters(self.ax_, self.temperatures, k, self.critical_temperature)
         self.legend_ = self._draw_legend() if self.transitions_ else None
+        self.labels_ = self._draw_labels(rgb[:-1])
         return self
 
-    def _descendant_weights(self) -> list[Array]:
-        """Return, for each level, the fractions (k_t, k) of its clusters that go to the clusters of the last level."""
-        fractions = [np.eye(len(self.weights[-1]))]
-        for weights, parents, above in zip(self.weights[:0:-1], self.parents[:0:-1], self.weights[-2::-1], strict=True):
-            mixed = np.zeros((len(above), len(self.weights[-1])))
-            np.add.at(mixed, parents, np.maximum(weights, 1e-12)[:, None] * fractions[0])
-            fractions.insert(0, mixed / np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300))
-        return fractions
+    def _heirs(self) -> list[NDArray[np.int64]]:
+        """Return, for each level, the heaviest descendants (k_t,) in the last level; -1 for clusters without any."""
+        last = self.weights[-1]
+        heirs = [np.arange(len(last))]
+        for parents, above in zip(self.parents[:0:-1], self.weights[-2::-1], strict=True):
+            heir = np.full(len(above), -1)
+            own = np.flatnonzero(heirs[0] >= 0)
+            lightest_first = own[np.argsort(last[heirs[0][own]], kind="stable")]
+            heir[parents[lightest_first]] = heirs[0][lightest_first]  # the heaviest is written last
+            heirs.insert(0, heir)
+        return heirs
+
+    def _neighbors(self, heirs: list[NDArray[np.int64]]) -> list[set[int]]:
+        """Return, for each cluster of the last level, those whose branches are next to its own or split from it."""
+        neighbors: list[set[int]] = [set() for _ in self.positions[-1]]
+        for heir, position, parent in zip(heirs, self.positions, self.parents, strict=True):
+            by_family = np.lexsort((position, parent))
+            siblings = [(i, j) for i, j in pairwise(by_family) if parent[i] == parent[j]]
+            pairs = [*pairwise(np.argsort(position, kind="stable")), *siblings]
+            for one, other in heir[np.array(pairs, dtype=np.int64)].reshape(-1, 2).tolist():
+                if min(one, other) >= 0 and one != other:
+                    neighbors[one].add(other)
+                    neighbors[other].add(one)
+        return neighbors
 
     def _draw_branches(self, rgb: list[Array], kwargs: Style) -> Any:
         by_temperature = sorted(self.transitions, key=lambda transition: transition[0])
@@ -195,8 +218,8 @@ class BifurcationDisplay:
         Too many labels for one column are written in two, and have the number only.
         """
         ax, k = self.ax_, len(rgb)
-        # typographic points; about 15 % of the height is for axis labels
-        height = 0.85 * ax.get_window_extent().height * 72 / ax.figure.dpi
+        settle_layout(ax)
+        height = ax.get_window_extent().height * 72 / ax.figure.dpi  # typographic points
         columns = 1 if 1.25 * MIN_ONE_COLUMN_FONT_SIZE * k <= height else 2
         font = float(np.clip(columns * height / k / 1.25, 4.5, 9))
         ends = np.column_stack([np.full(k, self.temperatures[-1]), self.positions[-1]])
@@ -263,9 +286,3 @@ def _labels_with_percentages(fractions: Array) -> list[str]:
     """Return labels of clusters with their numbers and fractions of the weight."""
     digits = 0 if fractions.min() >= 0.01 else 1
     return [f"{i}: {100 * fraction:.{digits}f} %" for i, fraction in enumerate(fractions)]
-
-
-def _mix_colors(weights: Array, lab: Array) -> Array:
-    """Return mixtures of cluster colors as RGB; clusters without descendants are gray."""
-    gray = (1 - weights.sum(axis=1, keepdims=True)) * np.array([0.7, 0.0, 0.0])
-    return to_rgb(weights @ lab + gray)

@@ -9,13 +9,16 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap
-from scipy.spatial.distance import cdist
+from matplotlib.colorbar import make_axes
+from matplotlib.lines import Line2D
 
 from ._axes import Array, Style, check_predictions, cluster_colors, shown
-from ._colors import blend
-from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
+from ._colors import PALETTE, assign_colors, blend
+from ._labels import settle_layout
+from ._projection import draw_centers, draw_plane, draw_points, name_plane, names_of, project, resp_on_grid
+
+KEY_HEIGHT, KEY_COLUMN = 1.2, 0.17  # inches: of the key, and of each of its columns up to those of the palette
+SURE = 0.9  # largest membership on the dashed lines of the regions
 
 
 class ClusterDisplay:
@@ -42,7 +45,9 @@ class ClusterDisplay:
     dots_, discs_ : PathCollection of the centers and of their discs, which are moved apart where they would overlap.
     leaders_ : LineCollection from centers to discs.
     numbers_ : list of Text, the columns of `resp`.
-    regions_, key_ : AxesImage of the regions and Colorbar that explains the colors, or None.
+    regions_ : AxesImage of the regions, or None.
+    contours_ : ContourSet where the largest membership, max_k r_k(x), is 0.9, drawn with the regions; or None.
+    key_ : Axes with the colors of all clusters, from samples that are surely in one to those tied between all, or None.
 
     Examples
     --------
@@ -89,7 +94,8 @@ class ClusterDisplay:
         feature_names : d strings or None
             Names for the axis labels; by default the column names of a table.
         regions : bool
-            Whether to shade the plane by membership, for two features.
+            Whether to shade the plane by membership, for two features. Dashed lines are where the largest membership of
+            a row would be 0.9.
         predict_proba : callable or None
             Function from rows (m, 2) to memberships (m, k), for the regions.
         space : str
@@ -142,10 +148,11 @@ class ClusterDisplay:
         ax : Axes or None
             Axes to draw on; None creates a new figure.
         colors : k colors or None
-            Colors of the clusters. By default they are readable for color-blind people; from eight clusters on they
-            repeat, but not among neighbors.
+            Colors of the clusters. By default color-blind people can tell them apart; from eight clusters on they
+            repeat, but neighbors differ clearly.
         key : bool
-            Whether to draw a color bar that explains the colors.
+            Whether to draw a key that explains the colors: those of each cluster, for memberships from 1 down to 1 / k
+            with the rest shared by all other clusters equally.
         centers_kw, numbers_kw, regions_kw : dict or None
             Style of the discs (``Axes.scatter``), their numbers (``Axes.text``) and the regions (``Axes.imshow``).
         **kwargs
@@ -156,11 +163,14 @@ class ClusterDisplay:
         InputError
             If the number of colors is not that of the clusters.
         """
-        lab = cluster_colors(colors, self.centers)
-        self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
+        lab = cluster_colors(colors, assign_colors(self.centers))
+        beside = 1.3 + _key_width(len(np.unique(lab, axis=0)))
+        self.ax_, self.figure_ = draw_plane(ax, self.points, self.ylabel, beside)
         self.regions_ = None if self.regions is None else self._draw_regions(lab, regions_kw or {})
+        self.contours_ = None if self.regions is None else self._draw_contours()
         self.points_ = draw_points(self.ax_, self.points, blend(self.resp, lab), kwargs)
         self.key_ = self._draw_key(lab) if key and len(lab) > 1 else None
+        name_plane(self.ax_, self.xlabel, self.ylabel)
         artists = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
         self.dots_, self.discs_, self.leaders_, self.numbers_ = artists
         return self
@@ -170,14 +180,44 @@ class ClusterDisplay:
         style: Style = {"interpolation": "bilinear", "alpha": 0.3, "zorder": 0, "aspect": self.ax_.get_aspect()}
         return self.ax_.imshow(blend(resp, lab), extent=extent, origin="lower", **(style | kwargs))
 
-    def _draw_key(self, lab: Array) -> Any:
-        """Draw a bar with the colors between the two closest centers, which have different colors as neighbors."""
-        gaps = cdist(self.centers, self.centers) + np.diag(np.full(len(lab), np.inf))
-        one, other = np.unravel_index(np.argmin(gaps), gaps.shape)  # one < other, as argmin takes the first
-        membership = np.linspace(0, 1, 101)[:, None]
-        bar = ScalarMappable(cmap=ListedColormap(blend(np.hstack([1 - membership, membership]), lab[[one, other]])))
-        key = self.figure_.colorbar(bar, ax=self.ax_, shrink=0.35, aspect=9, pad=0.02)
-        key.set_ticks([0, 0.5, 1], labels=[f"surely {one}", "tied", f"surely {other}"])
-        key.outline.set_visible(False)
-        key.ax.tick_params(length=0, labelsize="small")
+    def _draw_contours(self) -> Any:
+        """Draw where the largest membership is 0.9, if it is anywhere, and say so above the axes."""
+        extent, resp = self.regions
+        largest = resp.max(axis=-1)
+        if not largest.min() < SURE < largest.max():
+            return None
+        style: Style = {"colors": "0.35", "linewidths": 0.8, "linestyles": "--", "zorder": 0.5}
+        contours = self.ax_.contour(largest, extent=extent, levels=[SURE], **style)
+        legend: Style = {"frameon": False, "fontsize": "small", "borderaxespad": 0.3}
+        line = Line2D([], [], color="0.35", linewidth=0.8, linestyle="--", label=f"largest membership {SURE:g}")
+        self.ax_.legend(handles=[line], loc="lower center", bbox_to_anchor=(0.5, 1.0), **legend)
+        return contours
+
+    def _draw_key(self, lab: Array) -> Axes:
+        """Draw a column for each color: memberships of one cluster from 1 down to 1 / k, the rest shared equally.
+
+        The columns are numbered if each cluster has a color of its own.
+        """
+        k = len(lab)
+        shown = np.sort(np.unique(lab.round(6), axis=0, return_index=True)[1])
+        membership = np.linspace(1 / k, 1, 101)[:, None, None]
+        resp = (1 - membership) / (k - 1) + (membership - (1 - membership) / (k - 1)) * np.eye(k)[shown]
+        settle_layout(self.ax_)
+        inches = self.ax_.get_window_extent().transformed(self.ax_.figure.dpi_scale_trans.inverted())
+        height, width = min(0.7 * inches.height, KEY_HEIGHT), _key_width(len(shown))
+        shape: Style = {"shrink": height / inches.height, "fraction": width / inches.width, "aspect": height / width}
+        key, _ = make_axes(self.ax_, pad=0.03, panchor=False, **shape)
+        key.imshow(blend(resp, lab), origin="lower", aspect="auto", extent=(-0.5, len(shown) - 0.5, 0, 1))
+        key.yaxis.tick_right()
+        key.set_yticks([0, 1], labels=["tied", "sure"])
+        has_numbers = len(shown) == k <= len(PALETTE)
+        key.set_xticks(range(k) if has_numbers else [], labels=map(str, range(k)) if has_numbers else [])
+        key.set_xlabel("cluster" if has_numbers else "all clusters", fontsize="small")
+        key.tick_params(length=0, labelsize="small")
+        key.spines[:].set_visible(False)
         return key
+
+
+def _key_width(n_columns: int) -> float:
+    """Return the width of the key in inches."""
+    return KEY_COLUMN * min(n_columns, len(PALETTE))

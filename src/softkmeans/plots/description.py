@@ -8,13 +8,16 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import Formatter
 
 from .._utils.text import printable
 from ..errors import InputError
 from ..estimators.assigned_rows import AssignedRows
 from ..selection.description import Description
 from ._axes import Array, Style, axes
+from ._labels import number_columns, settle_layout, shorten
 
+MAX_NAME = 40  # characters of a name
 MAX_EFFECT = 3.0  # effect sizes beyond have the same color
 
 
@@ -22,7 +25,7 @@ class DescriptionDisplay:
     """The effect sizes of the features that set clusters apart most, as a table of colors with their means.
 
     Colors are effect sizes (Cohen's d): orange where a cluster's mean is higher than that of all other rows, blue where
-    it is lower. The numbers are the means. Usually created by :meth:`from_estimator`.
+    it is lower. The numbers are the means, where columns are wide enough. Usually created by :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ class DescriptionDisplay:
     ----------
     ax_, figure_ : Axes and Figure
     image_ : AxesImage of the effect sizes
-    numbers_ : list of Text, the means, row by row
+    numbers_ : list of Text, the means, row by row; empty if columns are too narrow for them
     key_ : Colorbar, or None
 
     Examples
@@ -105,24 +108,35 @@ class DescriptionDisplay:
         effect = self.description.effect_size
         features = np.argsort(-np.abs(effect).max(0), kind="stable")[: self.n_features]
         k, n = len(effect), len(features)
-        self.ax_, self.figure_ = axes(ax, (1.8 + 0.75 * k + 1.0, 1.0 + 0.34 * n))
+        names = [shorten(printable(self.description.names[j]), MAX_NAME) for j in features]
+        width = 0.085 * max(map(len, names)) + np.clip(12 / k, 0.22, 0.75) * k + 1.4  # inches: names, columns and key
+        self.ax_, self.figure_ = axes(ax, (width, 1.0 + 0.34 * max(n, 3)))
         shown: Array = np.clip(effect[:, features].T, -MAX_EFFECT, MAX_EFFECT)
         style: Style = {"cmap": "PuOr_r", "vmin": -MAX_EFFECT, "vmax": MAX_EFFECT, "aspect": "auto"} | kwargs
         self.image_ = self.ax_.imshow(shown, **style)
-        self.ax_.set_xticks(range(k), labels=[str(c) for c in range(k)])
-        self.ax_.set_yticks(
-            range(n), labels=[printable(self.description.names[j])[:40] for j in features], parse_math=False
-        )
-        self.ax_.set_xlabel("cluster")
+        self.ax_.set_yticks(range(n), labels=names, parse_math=False)
         self.ax_.tick_params(length=0)
-        self.numbers_ = [
-            self.ax_.text(c, row, f"{mean:.3g}", **self._number_style(shown[row, c], numbers_kw))
-            for row, j in enumerate(features)
-            for c, mean in enumerate(self.description.mean[:, j])
-        ]
-        label = "effect size d, numbers: means"
-        self.key_ = self.figure_.colorbar(self.image_, ax=self.ax_, label=label, pad=0.02) if key else None
+        self.ax_.set_xlabel("cluster")
+        self.key_ = self.figure_.colorbar(self.image_, ax=self.ax_, pad=0.02) if key else None
+        settle_layout(self.ax_)
+        number_columns(self.ax_, k)
+        self.numbers_ = self._draw_numbers(features, shown, numbers_kw)
+        if self.key_ is not None:
+            self.key_.set_label("effect size d" + ("\n(numbers: means)" if self.numbers_ else ""))
         return self
+
+    def _draw_numbers(self, features: Any, effect: Array, numbers_kw: Style | None) -> list[Any]:
+        """Write the means into the cells, if there is room for all."""
+        mean, room = self.description.mean, 0.95 * self.ax_.get_window_extent().width / effect.shape[1]
+        numbers = []
+        for (row, c), value in np.ndenumerate(effect):
+            text = Formatter.fix_minus(f"{mean[c, features[row]]:.3g}")
+            numbers.append(self.ax_.text(c, row, text, **self._number_style(value, numbers_kw)))
+        if all(number.get_window_extent().width <= room for number in numbers):
+            return numbers
+        for number in numbers:
+            number.remove()
+        return []
 
     def _number_style(self, effect: float, numbers_kw: Style | None) -> Style:
         color = "white" if abs(effect) > 0.6 * MAX_EFFECT else "black"

@@ -122,7 +122,7 @@ class EnergyDisplay:
         draw_temperatures(self.ax_, self.temperatures, "")
         draw_temperatures(self.entropy_ax_, self.temperatures)
         self.ax_.tick_params(labelbottom=False)
-        draw_numbers_of_clusters(self.ax_, self.temperatures, self.n_clusters)
+        draw_numbers_of_clusters(self.ax_, self.temperatures, self.n_clusters, self.critical_temperature)
         upper_line = draw_critical(self.ax_, self.critical_temperature)
         lower_line = draw_critical(self.entropy_ax_, self.critical_temperature, label=False)
         self.critical_ = None if upper_line is None else [upper_line, lower_line]

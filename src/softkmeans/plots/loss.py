@@ -82,12 +82,15 @@ class LossDisplay:
         style: Style = {"color": PALETTE[0], "linewidth": 1.5} | kwargs
         (self.line_,) = self.ax_.plot(steps, losses, **style)
         self.ax_.plot(steps[-1:], losses[-1:], "o", color=self.line_.get_color(), markersize=5)
-        self.ax_.set(xlabel="step", ylabel=self.name)
+        self.ax_.set_xlabel("step")
+        self.ax_.set_ylabel(self.name, wrap=True)
         self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.ticklabel_format(axis="y", useOffset=False)
         self.ax_.spines[["top", "right"]].set_visible(False)
         # there is room for the text above the end of a falling curve, and below that of a rising one
         rise, va = (-8, "top") if losses[-1] > np.median(losses) else (8, "bottom")
         text, position = Formatter.fix_minus(f"{losses[-1]:.6g}"), (steps[-1], losses[-1])
-        self.last_ = self.ax_.annotate(text, position, (0, rise), textcoords="offset points", ha="right", va=va)
+        place: Style = {"textcoords": "offset points", "ha": "right", "va": va}
+        veil: Style = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
+        self.last_ = self.ax_.annotate(text, position, (0, rise), bbox=veil, **place)  # curves may rise and fall
         return self

@@ -18,10 +18,10 @@ from ._axes import (
     axes,
     describe_rows,
     fitted_attribute,
-    label_clusters,
     sequential_colormap,
 )
 from ._colors import PALETTE
+from ._labels import label_clusters, number_columns
 
 
 class MembershipDisplay:
@@ -99,18 +99,17 @@ class MembershipDisplay:
         cmap = sequential_colormap(PALETTE[0])
         style: Style = {"cmap": cmap, "vmin": 0, "vmax": 1, "interpolation": "nearest"} | kwargs
         self.image_ = self.ax_.imshow(drawn, aspect="auto", extent=(-0.5, k - 0.5, n, 0), **style)
-        self._draw_clusters(np.bincount(labels, minlength=k))
         self.ax_.set(xlabel="cluster", ylabel=f"likeliest cluster\n({describe_rows(n, rows_per_line)})")
         self.key_ = self._draw_key() if key else None
+        self._draw_clusters(np.bincount(labels, minlength=k))
         return self
 
     def _draw_clusters(self, sizes: Any) -> None:
         ends, nonempty = np.cumsum(sizes), np.flatnonzero(sizes)
         label_clusters(self.ax_, (ends - sizes / 2)[nonempty], len(self.resp), nonempty)
-        self.ax_.set_xticks(range(len(sizes)))
-        self.ax_.tick_params(axis="x", length=0)
+        number_columns(self.ax_, len(sizes))
         boundaries = ends[nonempty][:-1]
-        style: Style = {"colors": "black", "linewidths": 0.8}
+        style: Style = {"colors": "black", "linewidths": np.clip(12 / len(sizes), 0.25, 0.8)}
         self.separators_ = self.ax_.hlines(boundaries, -0.5, len(sizes) - 0.5, **style) if len(boundaries) else None
 
     def _draw_key(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["SelectionDisplay"]
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -17,13 +18,20 @@ from ..errors import InputError, Message, Setting
 from ..registries import CRITERIA
 from ._axes import Style, panels
 from ._colors import PALETTE
+from ._labels import shorten
+
+MAX_TITLE = 25  # characters of a line above a panel
+MARK: Style = {"marker": "o", "color": PALETTE[3], "markersize": 7, "linestyle": "none", "zorder": 3, "clip_on": False}
+# at the end of the range, where larger numbers may be better: open, and pointing out of the axes
+MARK_AT_END: Style = {"marker": ">", "markerfacecolor": "white", "markeredgewidth": 1.5, "markersize": 9}
 
 
 class SelectionDisplay:
     """A plot of criteria for the number of clusters, one panel each, with the choice of each criterion.
 
     The line through all panels is at the chosen number; the criterion used to choose it has a bold title. Usually
-    created by :meth:`from_selection`. A choice at the end of the range is no answer, and its title says so.
+    created by :meth:`from_selection`. A choice at the end of the range is no answer, as larger
+    numbers may be better: its title says so, and its mark is an open triangle that points out of the range.
 
     Parameters
     ----------
@@ -128,7 +136,7 @@ class SelectionDisplay:
         max_columns = 3 if n <= 6 else 4  # with 4 columns, seven criteria leave only one panel empty
         rows = math.ceil(n / max_columns) if ax is None or isinstance(ax, Axes) else 1
         columns = math.ceil(n / rows)
-        drawn, self.figure_ = panels(ax, rows, columns, figsize=(2.2 * columns + 0.4, 1.7 * rows + 0.4))
+        drawn, self.figure_ = panels(ax, rows, columns, figsize=(2.4 * columns + 0.4, 1.7 * rows + 0.4))
         for empty in drawn[n:]:
             empty.remove()
         self.ax_, self.axes_ = drawn[0], dict(zip(self.criteria, drawn, strict=False))
@@ -143,10 +151,11 @@ class SelectionDisplay:
         if name in self.errors:
             ax.errorbar(self.n_clusters, values, self.errors[name], fmt="none", ecolor=style["color"], elinewidth=0.8)
         (line,) = ax.plot(self.n_clusters, values, **style)
-        is_choice = self.n_clusters == choice
-        (mark,) = ax.plot(self.n_clusters[is_choice], values[is_choice], "o", color=PALETTE[3], markersize=7, zorder=3)
-        title = _title(name, choice, is_at_end=choice == self.n_clusters.max())
-        ax.set_title(title, fontsize="medium", fontweight="bold" if name == self.criterion else None)
+        is_choice, is_at_end = self.n_clusters == choice, choice == self.n_clusters.max()
+        mark_style = MARK | (MARK_AT_END if is_at_end else {})
+        (mark,) = ax.plot(self.n_clusters[is_choice], values[is_choice], **mark_style)
+        title = _title(name, choice, is_at_end=bool(is_at_end))
+        ax.set_title(title, parse_math=False, fontsize="medium", fontweight="bold" if name == self.criterion else None)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.tick_params(labelsize="small")
         ax.spines[["top", "right"]].set_visible(False)
@@ -154,7 +163,7 @@ class SelectionDisplay:
 
 
 def _title(name: str, choice: int | None, *, is_at_end: bool) -> str:
-    """Return the title of a criterion's panel, with its choice if it has one."""
-    title = CRITERIA[name].label if name in CRITERIA else name.replace("_", " ")
-    end = " (end of range)" if is_at_end else ""
-    return title if choice is None else f"{title}: {choice}{end}"
+    """Return the title of a criterion's panel, with its choice if it has one, in lines that fit above the panel."""
+    label = CRITERIA[name].label if name in CRITERIA else shorten(name.replace("_", " "), MAX_TITLE - 8)
+    title = textwrap.fill(label if choice is None else f"{label}: {choice}", MAX_TITLE)
+    return f"{title}\n(end of range)" if is_at_end else title

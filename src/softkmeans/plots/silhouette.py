@@ -23,11 +23,12 @@ from ._axes import (
     axes,
     cluster_colors,
     describe_rows,
-    label_clusters,
     shown,
 )
-from ._colors import BACKGROUND, to_rgb
+from ._colors import BACKGROUND, assign_colors, to_rgb
+from ._labels import label_clusters
 
+MAX_GAPS = 0.25  # height of all gaps between clusters, in that of their rows
 MIN_SATURATION = 0.2  # fraction of a cluster's color that remains for a row with two equal largest memberships
 
 
@@ -151,8 +152,9 @@ class SilhouetteDisplay:
             If the number of colors is not that of the clusters.
         """
         self.ax_, self.figure_ = axes(ax)
-        lab = cluster_colors(colors, np.column_stack([np.arange(self.n_clusters), np.zeros(self.n_clusters)]))
-        self._draw_bars(lab, kwargs)
+        numbers = np.arange(self.n_clusters)
+        lab = cluster_colors(colors, assign_colors(np.column_stack([numbers, 0 * numbers])))
+        middles, height = self._draw_bars(lab, kwargs)
         style: Style = {"color": "black", "linestyle": "--", "linewidth": 1.0}
         self.score_ = self.ax_.axvline(self.score, label=f"fuzzy silhouette {self.score:.3f}", **style)
         self.ax_.axvline(0, color="0.5", linewidth=0.8)
@@ -160,11 +162,14 @@ class SilhouetteDisplay:
         self.ax_.spines[["top", "right", "left"]].set_visible(False)
         self.ax_.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, fontsize="small")
         self.key_ = self._draw_key() if key else None
+        label_clusters(self.ax_, middles, height, numbers)
         return self
 
-    def _draw_bars(self, lab: Array, kwargs: Style) -> None:
+    def _draw_bars(self, lab: Array, kwargs: Style) -> tuple[Array, float]:
+        """Draw the bars of each cluster; return the middles of the clusters, and the height of all."""
         ax, n = self.ax_, len(self.widths)
-        gap, n_pixels = max(1.0, 0.02 * n), int(ax.get_window_extent().height)
+        gap = min(max(1.0, 0.02 * n), MAX_GAPS * n / len(lab))
+        n_pixels = int(ax.get_window_extent().height)
         self.bars_: list[Any] = []
         top, ticks, max_rows_per_line = 0.0, [], 1.0
         for i, color in enumerate(lab):
@@ -175,7 +180,7 @@ class SilhouetteDisplay:
             ticks.append(top + len(rows) / 2)
             top, max_rows_per_line = top + len(rows) + gap, max(max_rows_per_line, rows_per_line)
         ax.set(ylim=(top, -gap), ylabel=f"cluster\n({describe_rows(n, max_rows_per_line)})")
-        label_clusters(ax, np.array(ticks), top, range(self.n_clusters))
+        return np.array(ticks), top
 
     def _rows_of(self, cluster: int) -> Array:
         """Return widths and certainties (m, 2) of the rows of a cluster, by decreasing width."""

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 
 from ._axes import Array, Style, check_predictions, sequential_colormap, shown
 from ._colors import PALETTE
-from ._projection import draw_centers, draw_plane, draw_points, names_of, project, resp_on_grid
+from ._projection import draw_centers, draw_plane, draw_points, name_plane, names_of, project, resp_on_grid
 
 
 class UncertaintyDisplay:
@@ -48,7 +48,7 @@ class UncertaintyDisplay:
     >>> model = SoftKMeans(3, random_state=0).fit(X)
     >>> display = UncertaintyDisplay.from_estimator(model, X)
     >>> display.field_.get_array().shape, len(display.numbers_)
-    ((200, 200), 3)
+    ((400, 400), 3)
     >>> plt.close(display.figure_)
     """
 
@@ -127,12 +127,13 @@ class UncertaintyDisplay:
         k = len(self.centers)
         cmap = sequential_colormap(PALETTE[3]) if cmap is None else cmap
         scale = ScalarMappable(Normalize(0, max(1 - 1 / k, 1e-12)), cmap)
-        self.ax_, self.figure_ = draw_plane(ax, self.points, self.xlabel, self.ylabel)
+        self.ax_, self.figure_ = draw_plane(ax, self.points, self.ylabel)
         self.field_ = None if self.field is None else self._draw_field(scale)
         # samples are dark on a map, which shows the uncertainty; otherwise they have an edge, as certain ones are white
         style: Style = {"edgecolors": "0.5", "linewidths": 0.4} if self.field is None else {"c": "0.25", "alpha": 0.7}
         self.points_ = draw_points(self.ax_, self.points, scale.to_rgba(self.uncertainty), style | kwargs)
         self.key_ = self._draw_key(scale) if key else None
+        name_plane(self.ax_, self.xlabel, self.ylabel)
         artists = draw_centers(self.ax_, self.centers, centers_kw or {}, numbers_kw or {})
         self.dots_, self.discs_, self.leaders_, self.numbers_ = artists
         return self
@@ -143,6 +144,7 @@ class UncertaintyDisplay:
         return self.ax_.imshow(values, extent=extent, origin="lower", aspect=self.ax_.get_aspect(), **style)
 
     def _draw_key(self, scale: ScalarMappable) -> Any:
-        key = self.figure_.colorbar(scale, ax=self.ax_, shrink=0.7, aspect=18, pad=0.02, label="uncertainty")
+        style: Style = {"shrink": 0.7, "aspect": 18, "pad": 0.02, "panchor": False}
+        key = self.figure_.colorbar(scale, ax=self.ax_, label="uncertainty", **style)
         key.outline.set_linewidth(0.5)
         return key

@@ -20,10 +20,11 @@ from ..estimators.pipeline import Model, split_pipeline
 from ..estimators.provenance import installed_versions, provenance_of
 from ..selection.description import Description, strongest
 from ..selection.diagnostics import diagnose
-from ..selection.summary import figures
+from ..selection.softness import SURE
+from ..selection.summary import figures, fit_figures
 from .encoding import encode, encode_columns
 from .formula import critical_temperatures, formula, principal_axes, slider
-from .overview import Overview, ShownRows, n_shown_rows, overview_of, shown_rows
+from .overview import N_BINS, Overview, ShownRows, n_shown_rows, overview_of, shown_rows
 from .structure import path_content, selection_content
 from .training import training_curves
 
@@ -36,7 +37,7 @@ MAX_TEXT = 10_000  # characters of a text of the data
 
 
 class Extras(NamedTuple):
-    """What a report may say beside the model and its rows.
+    """Optional content of a report, in addition to the model and its rows.
 
     Attributes
     ----------
@@ -44,6 +45,8 @@ class Extras(NamedTuple):
         Title of the page.
     labels, ids : sequence of n or None
         Known classes and names of the rows, of rows in memory.
+    label_name : str
+        Name of the labels, such as that of their column.
     data : str
         Name of the data's file.
     data_hash : str
@@ -51,12 +54,13 @@ class Extras(NamedTuple):
     with_path, with_selection : bool
         Whether to add the annealing path, and the criteria of the number of clusters.
     max_rows : int or None
-        Number of rows that the page shows at most.
+        Maximum number of rows that the page shows.
     """
 
     title: str = ""
     labels: Any = None
     ids: Any = None
+    label_name: str = "label"
     data: str = ""
     data_hash: str = ""
     with_path: bool = False
@@ -76,12 +80,13 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
     sample_weight : array-like (n,), optional
         Weights of the rows.
     extras : Extras, optional
-        Titles, labels and parts that are not always there.
+        Title, labels and optional parts.
 
     Raises
     ------
     InputError
-        If the rows are not those of the model, or the model has more clusters or another rule than a page shows.
+        If the rows do not have the columns of the model, or a page does not support its number of clusters or its
+        assignment rule.
 
     Examples
     --------
@@ -131,8 +136,8 @@ def collect(model: Model, X: Any, sample_weight: Any = None, extras: Extras | No
         "overview": _overview(overview),
         "description": _description(description),
         "strongest": strongest(description),
-        "figures": figures(model),
-        "warnings": [message.render(lambda setting: str(setting)) for message in diagnose(estimator)],
+        "figures": figures(model) | fit_figures(model),
+        "warnings": [str(message) for message in diagnose(estimator)],
         "training": training_curves(estimator),
         "made": _made(model, extras),
         "path": path_content(rows.received_source, estimator, distance) if extras.with_path else None,
@@ -154,19 +159,21 @@ def _rows(shown: ShownRows, overview: Overview, extras: Extras, unit: float) -> 
         "nearest": encode(nearest),
         "excess": encode(excess),
         "weights": None if (shown.weights == 1).all() else encode(shown.weights),
-        "labels": _labels(extras.labels, shown, overview.n_rows),
+        "labels": _labels(extras, shown, overview.n_rows),
         "ids": None if extras.ids is None else [_text(str(extras.ids[i])) for i in shown.index],
     }
 
 
-def _labels(labels: Any, shown: ShownRows, n_rows: int) -> dict[str, Any] | None:
+def _labels(extras: Extras, shown: ShownRows, n_rows: int) -> dict[str, Any] | None:
+    labels = extras.labels
     if labels is None:
         return None
     if len(labels) != n_rows:
         problem = f"has {len(labels)} values"
         raise InputError(problem, parameter="labels", expected=f"one for each of the {n_rows} rows")
     names, codes = np.unique(np.asarray(labels).astype(str)[shown.index], return_inverse=True)
-    return {"names": [_text(name) for name in names.tolist()], "codes": encode(codes, "uint16")}
+    texts = [_text(name) for name in names.tolist()]
+    return {"name": _text(extras.label_name), "names": texts, "codes": encode(codes, "uint16")}
 
 
 def _received(shown: ShownRows, rows: AssignedRows) -> dict[str, Any]:
@@ -202,7 +209,7 @@ def _overview(overview: Overview) -> dict[str, Any]:
         "perplexity": math.exp(overview.entropy / weight),
         "distortion": overview.distortion,
         "entropy": overview.entropy,
-        "sure": float(overview.certainty[18:].sum() / weight),  # rows with a membership of 0.9 or more
+        "sure": float(overview.certainty[round(SURE * N_BINS) :].sum() / weight),
         "ambiguous": overview.ambiguous.tolist(),
     }
 

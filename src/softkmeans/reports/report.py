@@ -16,7 +16,7 @@ from .html import build_page
 
 
 class Report:
-    """A report, as HTML in memory. In a notebook it shows itself.
+    """A report, as HTML in memory. A notebook displays it.
 
     Parameters
     ----------
@@ -95,10 +95,11 @@ def report(
     with_path: bool = False,
     with_selection: bool = False,
 ) -> Report:
-    """Return a report: one HTML file that shows a clustering, with a map and a temperature to change.
+    """Return a report: one HTML file that shows a clustering, with a map and a slider for the temperature.
 
     The file holds all that it shows and loads nothing, so it works offline and can be sent to others. It contains the
-    values of the rows that it shows: all, or a sample of up to 20,000, stratified by cluster. Figures are of all rows.
+    values of the rows that it shows: all, or a sample of up to 20,000, stratified by cluster. Figures are computed from
+    all rows.
 
     Parameters
     ----------
@@ -111,13 +112,13 @@ def report(
     sample_weight : array-like (n,), optional
         Weights of the rows.
     labels : array-like (n,), optional
-        Known classes of the rows, which the page shows with each row.
+        Known classes of the rows, which the page shows with each row, under their name if they are a column of a frame.
     title : str
         Title of the page.
     with_path : bool
         Whether to show how clusters split as the temperature falls (`annealing_path`).
     with_selection : bool
-        Whether to show the criteria of the number of clusters, from 1 to 10 (`select_n_clusters`), of up to 5,000 rows.
+        Whether to show the criteria for 1 to 10 clusters (`select_n_clusters`), computed from up to 5,000 rows.
 
     Returns
     -------
@@ -140,7 +141,14 @@ def report(
     """
     if path is not None:
         check_name(path)
-    extras = Extras(title=title, labels=labels, with_path=with_path, with_selection=with_selection)
+    name = getattr(labels, "name", None)  # of a column of a frame
+    extras = Extras(
+        title=title,
+        labels=labels,
+        label_name="label" if name is None else str(name),
+        with_path=with_path,
+        with_selection=with_selection,
+    )
     made = Report(collect(model, X, sample_weight, extras))
     if path is not None:
         made.save(path)

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.brief import with_brief_repr
 from ..errors import InputError, Message
 from ..estimators.soft_kmeans import SoftKMeans
 from ..registries import CRITERIA
@@ -35,6 +36,7 @@ NEEDS = ("cv", "path")  # parameters of select_n_clusters that switch off what a
 REMEDY = "correct its functions, or unregister it"
 
 
+@with_brief_repr
 class Folds(NamedTuple):
     """The scores of a cross-validation.
 
@@ -50,6 +52,7 @@ class Folds(NamedTuple):
     weights: Values
 
 
+@with_brief_repr
 class Fits(NamedTuple):
     """The fits of m numbers of clusters, from which the criteria are computed.
 

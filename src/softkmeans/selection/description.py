@@ -4,15 +4,17 @@ from __future__ import annotations
 
 __all__ = ["Description", "describe_clusters", "effect_of", "strongest"]
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.brief import with_brief_repr
 from ..data.frames import as_frame
 from ..errors import MissingExtraError
-from ..estimators.assigned_rows import AssignedRows
+from ..estimators.assigned_rows import AssignedBlock, AssignedRows
 from ..estimators.pipeline import Model
 
 Array = NDArray[np.float64]
@@ -22,6 +24,7 @@ EFFECTS = {"large": 0.8, "medium": 0.5, "small": 0.2, "negligible": 0.0}
 N_STRONGEST = 3  # features of each cluster that texts name
 
 
+@with_brief_repr
 class Description(NamedTuple):
     """The features of each cluster, compared with the rest: all rows, weighted by 1 minus their membership.
 
@@ -49,11 +52,15 @@ class Description(NamedTuple):
     rank: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: AssignedRows) -> Description:
-        """Compute the description in one pass over the rows; missing values are left out, feature by feature."""
+    def of(cls, rows: AssignedRows, on_block: Callable[[AssignedBlock], object] = lambda block: None) -> Description:
+        """Compute the description in one pass over the rows; missing values are left out, feature by feature.
+
+        ``on_block`` is called with each block, for what else is computed in this pass.
+        """
         sums: Array | None = None
         shift: Array | None = None
         for block in rows.blocks():
+            on_block(block)
             seen = np.isfinite(block.values)
             values = np.where(seen, block.values, 0.0)
             if shift is None:  # keeps digits if features are far from 0

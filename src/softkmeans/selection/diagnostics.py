@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["diagnose"]
-
-import math
+__all__ = ["diagnose", "softer"]
 
 import numpy as np
 import torch
@@ -16,10 +14,10 @@ from ..errors import InputError, Message, Setting
 from ..estimators.base import SoftClusterer
 from ..fitting.coincidence import coincident_clusters, describe_coincidence
 from ..temperature import as_temperature
+from .softness import is_nearly_hard, remedy, spread
 from .stability import MIN_STABLE_JACCARD, Stability
 
 MIN_TEMPERATURE_RATIO = 0.5  # ratio of a given temperature to the likeliest one, below which it is low
-MIN_SOFT_PERPLEXITY_EXCESS = 1e-3  # exp(mean entropy) - 1, below which memberships are hard
 
 
 def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[Message]:
@@ -39,7 +37,7 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     Returns
     -------
     list of Message
-        The problem and what to do, in each line; texts whose parameters stay data.
+        A message for each problem, with what to do about it.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     >>> for warning in diagnose(SoftKMeans(2, temperature=0.001, random_state=0).fit([[0.0], [0.2], [9.0], [9.5]])):
     ...     print(warning)
     the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): raise it, or
-    choose temperature='calibrated'
+    choose temperature='calibrated', or temperature='perplexity:1.5' (which spreads a row over 1.5 clusters)
     """
     if not isinstance(model, SoftClusterer):
         raise InputError(
@@ -72,6 +70,17 @@ def diagnose(model: SoftClusterer, stability: Stability | None = None) -> list[M
     checks = (_coincident_centers, _hard_memberships, _disagreeing_restarts, _not_converged)
     warnings = [check(model) for check in checks]
     return [warning for warning in (*warnings, _unstable_clusters(stability)) if warning]
+
+
+def softer(model: SoftClusterer) -> Message | None:
+    """Return how to make memberships softer that are nearly hard, unless a warning of `diagnose` says it.
+
+    Parameters
+    ----------
+    model : SoftKMeans or FuzzyCMeans
+        A fitted model.
+    """
+    return None if _hard_memberships(model) else remedy(model)
 
 
 def _coincident_centers(model: SoftClusterer) -> Message | None:
@@ -94,24 +103,17 @@ def _coincident_centers(model: SoftClusterer) -> Message | None:
 
 def _hard_memberships(model: SoftClusterer) -> Message | None:
     """Return a warning if the given temperature is so low that memberships are hard."""
-    values, t = vars(model), model.get_params().get("temperature")
-    n_clusters, n_features = model.cluster_centers_.shape
-    if n_clusters == 1 or t is None or not as_temperature(t).is_given:
+    t = model.get_params().get("temperature")
+    if t is None or not as_temperature(t).is_given or not is_nearly_hard(model):
         return None
-    if not {"entropy_", "cluster_weights_"} <= values.keys():
-        return None
-    weight = model.cluster_weights_.sum()
-    perplexity = math.exp(values["entropy_"] / (weight + values.get("noise_weight_", 0.0)))
-    if perplexity > 1 + MIN_SOFT_PERPLEXITY_EXCESS:
-        return None
-    distance = as_distance(model.distance)
-    likeliest = distance.likeliest_temperature(model.distortion_ / weight, n_features)
+    distance, mean_distortion = as_distance(model.distance), model.distortion_ / model.cluster_weights_.sum()
+    likeliest = distance.likeliest_temperature(mean_distortion, model.cluster_centers_.shape[1])
     if not np.min(model.temperature_) < MIN_TEMPERATURE_RATIO * likeliest:  # clusters may simply be well separated
         return None
-    spread = f"a row is spread over {perplexity:.4f} clusters"
-    problem = f"the temperature given is so low that memberships are hard ({spread}): raise it"
-    choice = (", or choose ", Setting("temperature", "calibrated")) if distance.is_squared else ()
-    return Message(problem, *choice)
+    found = f"a row is spread over {spread(model):.4f} clusters"
+    problem = f"the temperature given is so low that memberships are hard ({found}): raise it"
+    choice = remedy(model)
+    return Message(problem, ", or choose ", choice) if choice else Message(problem)
 
 
 def _disagreeing_restarts(model: SoftClusterer) -> Message | None:

@@ -69,12 +69,12 @@ def select_n_clusters(
 ) -> Selection:
     """Fit several numbers of clusters, and select the best one by a criterion.
 
-    Each number is fitted twice, from a new initialization and from the centers of the previous number, and the fit with
-    the higher likelihood is kept. BIC and the held-out likelihood are those of mixtures of normal distributions with
-    learned priors, which are fitted from the same centers. They are computed for three types of covariance, which is
-    the same for all clusters: spherical, diagonal and full (see `softkmeans.selection.COVARIANCE_TYPES`). The type with
-    the best BIC is used for all numbers of clusters. So one cluster of correlated features is recognized as one, which
-    a mixture of spherical clusters would split into many.
+    Each number is fitted twice, from a new initialization and from the centers of the previous number. The fit with the
+    higher likelihood is kept. For BIC and the held-out likelihood, mixtures of normal distributions with learned priors
+    are fitted from the same centers. They are computed for three types of covariance, which is the same for all
+    clusters: spherical, diagonal and full (see `softkmeans.selection.COVARIANCE_TYPES`). The type with the best BIC is
+    used for all numbers of clusters. So a single cluster of correlated features counts as one cluster. A mixture of
+    spherical clusters would split it into many.
 
     Features that are constant, or linear functions of others, do not count in the likelihoods. Values that are counts
     or rounded are spread out by random noise of their resolution.

@@ -49,10 +49,11 @@ class Selection(NamedTuple):
     choices : dict of str to int
         The number of clusters that each criterion selects.
     confidence : float
-        How much BIC supports this number, from 0 to 1: the smaller one of two fractions. One is that of the resamples
-        of the rows for which BIC selects the same number. The other is that of the data sets, drawn from the mixture
-        with the next smaller number, for which BIC gains less by this number than it does on the rows; data sets of
-        more than 5 million values are not drawn. 0 if the choice is at the end of the range.
+        How much BIC supports this number k, from 0 to 1: the smaller one of two fractions. The first is the fraction of
+        resamples of the rows in which BIC selects k, too. The second is about data sets that are drawn from the mixture
+        with the next smaller number of clusters: the fraction of them in which k clusters improve BIC by less than they
+        do on the rows. Data sets of more than 5 million values are not drawn. 0 if the choice is at the end of the
+        range.
     covariance_type : {"spherical", "tied_diag", "tied"}
         The covariance within clusters with the best BIC, the same for all clusters: spherical, elongated along the
         features, or elongated in any direction. If it is not "spherical", use ``temperature="calibrated"`` to avoid
@@ -62,8 +63,8 @@ class Selection(NamedTuple):
     models : dict of int to SoftKMeans
         The fitted model for each number of clusters.
     at_end : bool
-        Whether the choice is the largest number that was tried, and the rows allow more. Then it is no answer, as
-        larger numbers may be better.
+        Whether the choice is the largest number that was tried, although the rows allow more. It is then no answer,
+        because larger numbers may be better.
     warnings : tuple of str
         What speaks against the choice; `select_n_clusters` also issues these as warnings.
     """

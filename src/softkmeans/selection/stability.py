@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._utils.brief import with_brief_repr
 from .._utils.checks import check_count, check_known
 from .._utils.random import as_generator
 from ..data.block import as_tensor
@@ -43,6 +44,7 @@ def _half(n: int, rng: np.random.Generator) -> Array:
 RESAMPLES: dict[str, Callable[[int, np.random.Generator], Array]] = {"bootstrap": _bootstrap, "half": _half}
 
 
+@with_brief_repr
 class Stability(NamedTuple):
     """Agreement of a clustering with fits of resamples of the rows.
 
@@ -89,8 +91,8 @@ def stability(
     n_resamples : int, default=20
         Number of resamples.
     resample : {"bootstrap", "half"}
-        "bootstrap" (default) draws as many rows as have weight, with replacement; "half" draws half of them, without
-        replacement.
+        "bootstrap" (default) draws rows with replacement, as many as there are rows with weight; "half" draws half of
+        them, without replacement.
     sample_weight : array-like or Tensor (n,), optional
         Weights of the rows, 0 or more; multiplied by the counts of a resample.
     random_state : int, numpy Generator or None

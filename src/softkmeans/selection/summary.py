@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["agreement", "figures", "print_centers", "print_columns", "print_figures", "summarize"]
+__all__ = [
+    "agreement",
+    "cluster_columns",
+    "figures",
+    "fit_figures",
+    "print_centers",
+    "print_columns",
+    "print_figures",
+    "short_names",
+    "summarize",
+]
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,19 +26,65 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
-from .._utils.text import printable
+from .._utils.text import printable, shortened
+from ..errors import Message, PythonOnly
 from ..estimators.data_units import centers_in_data_units, units
 from ..estimators.pipeline import Model, split_pipeline
 from ..temperature import as_temperature
-from .diagnostics import diagnose
+from .diagnostics import diagnose, softer
+from .softness import Softness, describe_softness, spread
 from .stability import Stability
 
 OWN_COLUMNS = ("cluster", "size", "stability", "temperature")  # columns of a table of centers that are no features
-MAX_FEATURE_ROWS = 25  # of a table of centers with one row per feature
+MAX_FEATURES = 24  # of centers that are printed
+MAX_WIDTH = 120  # of a table of centers, in characters
+MAX_NAME = 24  # characters of a feature's name
 
 
-def figures(model: Model) -> dict[str, str]:
-    """Return the results of a fit as names and formatted values; F, E and H are sums over the rows.
+def figures(model: Model, softness: Softness | None = None) -> dict[str, str]:
+    """Return what a person asks first about a fit, as names and formatted values: above all how soft it is.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        A fitted model.
+    softness : Softness, optional
+        The largest memberships of its rows.
+
+    Returns
+    -------
+    dict of str to str
+        Values by name; values that the model does not have are left out. Those that name parameters are messages, which
+        the command line writes with options.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [1.0], [5.0], [6.0]]))["memberships"]
+    'mostly firm: a row is spread over 1.01 clusters on average'
+    """
+    preprocessing, estimator = split_pipeline(model)
+    values, of_what = vars(estimator), units(preprocessing)
+    suffix = f" (of {of_what})" if of_what else ""
+    t = values.get("temperature_", math.nan)
+    result = {
+        "sizes": "sums of the memberships in each cluster" if "cluster_weights_" in values else "",
+        "centers": _why_not_printed(model) or "",
+        "memberships": describe_softness(estimator, softness),
+        "for softer ones": softer(estimator) or "",
+        "temperature": f"{t:.6g}{suffix}" if np.ndim(t) == 0 else f"one per cluster{suffix}",
+    }
+    if "fuzzifier" in values:
+        result["fuzzifier"] = f"{values['fuzzifier']:g}"
+    if "history_" in values and values["noise_distance"]:
+        result["noise"] = f"{values['noise_weight_']:.1f} rows"
+    return {name: value for name, value in result.items() if value and not value.startswith("nan")}
+
+
+def fit_figures(model: Model) -> dict[str, str]:
+    """Return the objective of a fit, F, E, H and the number of passes, as names and values with their meaning.
+
+    F, E and H are sums over the rows.
 
     Parameters
     ----------
@@ -43,27 +99,24 @@ def figures(model: Model) -> dict[str, str]:
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))["distortion E"]
-    '0.04'
+    >>> fit_figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [0.2], [9.0], [9.2]]))["distortion E"]
+    '0.04 (distances of rows from centers, weighted by memberships)'
     """
-    preprocessing, estimator = split_pipeline(model)
-    values, of_what = vars(estimator), units(preprocessing)
-    suffix = f" (of {of_what})" if of_what else ""
-    t = values.get("temperature_", math.nan)
-    result = {"temperature": f"{t:.6g}{suffix}" if np.ndim(t) == 0 else f"one per cluster{suffix}"}
-    if "fuzzifier" in values:
-        result["fuzzifier"] = f"{values['fuzzifier']:g}"
-    if "history_" in values:
-        n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
-        entropy = values.get("entropy_", math.nan)
-        if not _has_temperature_equation(values):  # else the objective is a residual, not a loss
-            result["loss per row"] = f"{estimator.objective_ / n:.6g}"
-        result["free energy F"] = f"{values.get('free_energy_', math.nan):.6g}"
-        result["distortion E"] = f"{estimator.distortion_:.6g}"
-        result["entropy H"] = f"{entropy:.6g} (a row is spread over {math.exp(entropy / n):.2f} clusters)"
-        if values["noise_distance"]:
-            result["noise"] = f"{values['noise_weight_']:.1f} rows"
-        result["steps"] = f"{estimator.n_iter_} ({'converged' if estimator.converged_ else 'not converged'})"
+    _, estimator = split_pipeline(model)
+    values = vars(estimator)
+    if "history_" not in values:
+        return {}
+    n = estimator.cluster_weights_.sum() + values.get("noise_weight_", 0.0)
+    ending = "converged" if estimator.converged_ else "not converged"
+    result = {
+        "loss per row": f"{estimator.objective_ / n:.6g} (what the fit minimizes)",
+        "free energy F": f"{values.get('free_energy_', math.nan):.6g} (E - T H, for equal priors)",
+        "distortion E": f"{estimator.distortion_:.6g} (distances of rows from centers, weighted by memberships)",
+        "entropy H": f"{values.get('entropy_', math.nan):.6g} (a row is spread over {spread(estimator):.2f} clusters)",
+        "steps": f"{estimator.n_iter_} passes over the rows ({ending})",
+    }
+    if _has_temperature_equation(values):  # then the objective is a residual, not a loss
+        del result["loss per row"]
     return {name: value for name, value in result.items() if not value.startswith("nan")}
 
 
@@ -83,18 +136,19 @@ def agreement(known: ArrayLike, found: ArrayLike) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The index: 1 for the same partition, about 0 for unrelated ones.
+        The index, with its meaning.
 
     Examples
     --------
     >>> agreement([0, 0, 1, 1], [1, 1, 0, 0])
-    {'adjusted Rand index': '1.0000'}
+    {'adjusted Rand index': '1.0000 (agreement with the known classes: 1 if they are the same, 0 by chance)'}
     """
-    return {"adjusted Rand index": f"{adjusted_rand_score(known, found):.4f}"}
+    meaning = "agreement with the known classes: 1 if they are the same, 0 by chance"
+    return {"adjusted Rand index": f"{adjusted_rand_score(known, found):.4f} ({meaning})"}
 
 
-def summarize(model: Model, stability: Stability | None = None) -> str:
-    """Return a text with the centers and results of a fit, and the warnings of `selection.diagnose`.
+def summarize(model: Model, stability: Stability | None = None, *, verbose: bool = False) -> str:
+    """Return a text with the centers of a fit, how soft it is, and the warnings of `selection.diagnose`.
 
     Parameters
     ----------
@@ -102,11 +156,13 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
         A fitted model.
     stability : Stability, optional
         The result of `softkmeans.stability` for this model.
+    verbose : bool, default=False
+        Whether to add the objective, F, E, H and the number of passes.
 
     Returns
     -------
     str
-        Lines of text.
+        Lines of text. A size is the sum of the memberships in a cluster.
 
     Examples
     --------
@@ -117,7 +173,8 @@ def summarize(model: Model, stability: Stability | None = None) -> str:
     warning: the temperature given is so low that memberships are hard (a row is spread over 1.0000 clusters): ...
     """
     warnings = [f"warning: {warning}" for warning in diagnose(split_pipeline(model)[1], stability)]
-    return "\n".join([_centers(model, stability), _figures(figures(model)), *warnings])
+    shown = figures(model) | (fit_figures(model) if verbose else {})
+    return "\n".join([_centers(model, stability), *filter(None, [_figures(shown)]), *warnings])
 
 
 def print_figures(rows: Mapping[str, str]) -> None:
@@ -141,7 +198,8 @@ def print_centers(model: Model, stability: Stability | None = None) -> None:
 
     The centers are in the units of the data, as far as the steps of a pipeline can be undone (see
     `softkmeans.estimators.centers_in_data_units`). The table has one row per cluster, or one row per feature if there
-    are more features than clusters.
+    are more features than clusters. Centers of more than 24 features, or whose table is wider than 120 characters, are
+    left out.
 
     Parameters
     ----------
@@ -188,27 +246,107 @@ def _figures(rows: Mapping[str, str]) -> str:
 
 def _centers(model: Model, stability: Stability | None) -> str:
     """Return the text of `print_centers`."""
+    columns = cluster_columns(model, stability)
+    own = {name: columns[name] for name in OWN_COLUMNS if name in columns}
+    return _fitting_table(columns) or _table_of_clusters(_formatted(own))
+
+
+def _why_not_printed(model: Model) -> Message | None:
+    """Return why `print_centers` leaves the centers out, and where they are; None if it prints them."""
+    columns = cluster_columns(model)
+    if _fitting_table(columns):
+        return None
+    n = sum(name not in OWN_COLUMNS for name in columns)
+    return Message(
+        f"of {n} features in {len(columns['cluster'])} clusters, too many to print: ",
+        PythonOnly(
+            "`estimators.centers_in_data_units` returns them", "`fit` and `info` write them to a file with --centers"
+        ),
+    )
+
+
+def cluster_columns(model: Model, stability: Stability | None = None) -> dict[str, Any]:
+    """Return the columns of a table of the clusters: their numbers, sizes and centers, and what else is known.
+
+    Parameters
+    ----------
+    model : SoftKMeans, FuzzyCMeans or Pipeline
+        A fitted model.
+    stability : Stability, optional
+        The result of `softkmeans.stability` for this model.
+
+    Returns
+    -------
+    dict of str to ndarray (k,)
+        Columns by name: "cluster", "size" (Σ w r), "stability", the features, and "temperature" if each cluster has its
+        own. A feature that has one of these names becomes ``feature 'size'``, and so on.
+
+    Examples
+    --------
+    >>> from softkmeans import SoftKMeans
+    >>> list(cluster_columns(SoftKMeans(2, random_state=0).fit([[0.0], [2.0], [8.0], [10.0]])))
+    ['cluster', 'size', 'feature 0']
+    """
     (names, centers), (_, estimator) = centers_in_data_units(model), split_pipeline(model)
-    centers = centers.astype(np.float64)
+    centers = np.asarray(centers, dtype=np.float64).copy()
     centers[np.abs(centers) < 1e-9 * np.abs(centers).max(0)] = 0  # hide rounding errors
-    names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
-    columns = [(name, [f"{value:.4g}" for value in values]) for name, values in zip(names, centers.T, strict=True)]
+    fitted = vars(estimator)
+    columns: dict[str, Any] = {"cluster": np.arange(len(centers))}
+    if "cluster_weights_" in fitted:
+        columns["size"] = fitted["cluster_weights_"]
     if stability is not None:
-        columns.insert(0, ("stability", [f"{value:.2f}" for value in stability.clusters]))
-    if hasattr(estimator, "cluster_weights_"):
-        columns.insert(0, ("size", [f"{size:.1f}" for size in estimator.cluster_weights_]))
-    temperature = vars(estimator).get("temperature_", 0.0)
-    if np.ndim(temperature):
-        columns.append(("temperature", [f"{t:.4g}" for t in temperature]))
-    clusters = [str(k) for k in range(len(centers))]
-    if len(columns) <= len(clusters):
-        return _table(["cluster", *(name for name, _ in columns)], [clusters, *(values for _, values in columns)])
-    rows = columns[:MAX_FEATURE_ROWS]
-    row_names, row_values = [name for name, _ in rows], [values for _, values in rows]
-    text = _table(["cluster", *clusters], [row_names, *zip(*row_values, strict=True)])
-    if len(columns) > MAX_FEATURE_ROWS:
-        text += f"\n... and {len(columns) - MAX_FEATURE_ROWS} more features"
-    return text
+        columns["stability"] = stability.clusters
+    names = [f"feature {name!r}" if name in OWN_COLUMNS else name for name in names]
+    columns |= dict(zip(names, centers.T, strict=True))
+    if np.ndim(fitted.get("temperature_", 0.0)):
+        columns["temperature"] = fitted["temperature_"]
+    return columns
+
+
+def _formatted(columns: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return columns with their numbers as text, and short names."""
+    formats = {"cluster": "d", "size": ".1f", "stability": ".2f"}
+    texts = [[f"{value:{formats.get(name, '.4g')}}" for value in column] for name, column in columns.items()]
+    return dict(zip(short_names(columns), texts, strict=True))
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Return the names of features as tables and lines show them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Different names.
+
+    Examples
+    --------
+    >>> short_names(["height", "mean temperature of the outer wall"])
+    ['height', 'mean tempera…e outer wall']
+    """
+    return shortened([printable(name) for name in names], MAX_NAME)
+
+
+def _fitting_table(columns: Mapping[str, Any]) -> str:
+    """Return the table with one row per cluster or per feature; "" if centers are too many or too wide."""
+    if len(columns) - sum(name in columns for name in OWN_COLUMNS) > MAX_FEATURES:
+        return ""
+    shown = _formatted(columns)
+    layouts = [_table_of_clusters, _table_of_features]
+    if len(columns) - 1 > len(columns["cluster"]):
+        layouts.reverse()
+    tables = (layout(shown) for layout in layouts)
+    return next((table for table in tables if len(table.splitlines()[1]) <= MAX_WIDTH), "")
+
+
+def _table_of_clusters(columns: Mapping[str, list[str]]) -> str:
+    """Return the table with one row per cluster."""
+    return _table(list(columns), list(columns.values()))
+
+
+def _table_of_features(columns: Mapping[str, list[str]]) -> str:
+    """Return the table with one column per cluster."""
+    (head, clusters), *rows = columns.items()
+    return _table([head, *clusters], [[name for name, _ in rows], *zip(*(values for _, values in rows), strict=True)])
 
 
 def _table(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
@@ -227,4 +365,4 @@ def _text(table: Table) -> str:
     file = io.StringIO()
     # In a notebook, a console would display the table and leave the file empty.
     Console(file=file, force_jupyter=False, highlight=False, markup=False, width=10_000).print(table)
-    return file.getvalue().removesuffix("\n")
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -52,6 +52,7 @@ class Adam(Solver):
 
     lr: float = 0.1
     checks_gradient = True
+    is_gradual = True
 
     @override
     def init(self, objective: Objective, params: Params) -> _State:

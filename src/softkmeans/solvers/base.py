@@ -75,6 +75,8 @@ class Solver(ABC):
     checks_gradient : bool
         Whether a fit has converged only if the gradient of the objective is small, too: for solvers whose steps may be
         too large to improve anything.
+    is_gradual : bool
+        Whether a fit takes many small steps, so that commands print the loss on the way.
     passes : FullPasses or BatchPasses
         Whether the solver steps after every pass, or after every batch of rows.
 
@@ -101,6 +103,7 @@ class Solver(ABC):
     needs_gradient = True
     supports_partial_fit = False
     checks_gradient = False
+    is_gradual = False
     passes = FullPasses()
 
     @abstractmethod

@@ -27,7 +27,7 @@ from typing_extensions import override
 from .._utils.checks import check_positive, is_number
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..errors import InputError
+from ..errors import InputError, Message, PythonOnly
 from ..model.params import Params
 from ..model.stats import Stats
 from ..registries import PARAMETRIC, TEMPERATURES
@@ -216,13 +216,14 @@ def _rule_by_name(name: str) -> TemperatureRule:
         value = float(number)
         kind = PARAMETRIC[rule]
     except (KeyError, ValueError):
-        hint = f"give a finite number above 0{_expected()}"
+        hint = Message("give a finite number above 0", _expected())
         raise InputError(parameter="temperature", value=name, hint=hint) from None
     check_number(rule, value)
     made: TemperatureRule = kind(value)
     return made
 
 
-def _expected() -> str:
+def _expected() -> Message:
     with_number = [f"{name}:NUMBER" for name in PARAMETRIC]
-    return f", one for each cluster, or one of {', '.join([*TEMPERATURES, *with_number])}"
+    names = ", ".join([*TEMPERATURES, *with_number])
+    return Message(PythonOnly(", one for each cluster"), f", or one of {names}")

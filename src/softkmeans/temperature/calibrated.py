@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from .._utils.one_thread import in_one_thread
+from .._utils.reductions import log
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..model.m_step import em_step
@@ -24,6 +25,7 @@ from .moments import check_squared, covariance
 
 MIN_SQUARED_GAP = 1e-12  # fraction of the total variance; for closer centers, the variance along their line is rounding
 UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up to which their mixture has one mode
+FEW_NUMBERS = 1000  # k d max(k, d), up to which PyTorch and BLAS use one thread anyway
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     4.0
     """
     parts = centers.double(), weight.double(), covariance.double()
-    if centers.device.type == "cpu":  # threads would change the last bits, and take longer than the work
-        return in_one_thread(lambda: _calibrated_temperature(*parts))
-    return _calibrated_temperature(*parts)
+    if centers.device.type != "cpu" or centers.numel() * max(centers.shape) <= FEW_NUMBERS:
+        return _calibrated_temperature(*parts)
+    return in_one_thread(lambda: _calibrated_temperature(*parts))  # threads would change the last bits
 
 
 def _calibrated_temperature(c: Tensor, weight: Tensor, total: Tensor) -> float:
@@ -142,13 +144,15 @@ def _calibrated_temperature(c: Tensor, weight: Tensor, total: Tensor) -> float:
     p = _normalized(weight)
     within = _covariance_within(c, p, total)
     squared_gap, variance = _gaps_and_variances(c - p @ c, within)
-    pairs = (squared_gap > MIN_SQUARED_GAP * total.trace()) & (variance > 0) & torch.outer(p, p).triu(1).bool()
+    both = torch.outer(p, p)  # each pair occurs twice, which its mean does not change
+    pairs = (squared_gap > MIN_SQUARED_GAP * total.trace()) & (variance > 0) & (both > 0)
     if not pairs.any():
         return 2 * max(0.0, float(within.trace())) / c.shape[1]
     separation = (squared_gap / variance)[pairs]
-    overlap = (torch.outer(p, p)[pairs].log() - separation / 8).softmax(0)
+    overlap = log(both[pairs]) - separation / 8
+    overlap = (overlap - overlap.max()).exp()
     reduction = (0.5 + 0.5 * separation / UNIMODAL_SEPARATION).clamp_max(1)
-    return 2 * float(overlap @ (variance[pairs] * reduction))
+    return 2 * float(overlap @ (variance[pairs] * reduction) / overlap.sum())
 
 
 def _normalized(weight: Tensor) -> Tensor:

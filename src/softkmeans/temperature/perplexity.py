@@ -23,7 +23,8 @@ from .maximum_likelihood import MaximumLikelihood
 class Perplexity(TemperatureRule):
     """The temperature at which memberships have a given perplexity exp(H / Σw), an effective number of clusters.
 
-    At fixed centers, the entropy increases with temperature: dH/dT = Σ w Var_r(d) / T³. So the solution is unique.
+    At fixed centers, the entropy increases with temperature: dH/dT = Σ w Var_r(d) / T³. So one T has this perplexity.
+    If clusters are far apart, a fit may find no T and centers that belong together; it then issues a warning.
 
     Parameters
     ----------

@@ -264,7 +264,7 @@ def _portable_message(failure: BaseException) -> Message:
     if not isinstance(failure, InputError):
         return Message(" ".join(str(failure).split()) or type(failure).__name__)
     parts = failure.message.parts
-    return Message(*(part if isinstance(part, Setting) and _is_plain(part) else str(part) for part in parts))
+    return Message(*(part if not isinstance(part, Setting) or _is_plain(part) else str(part) for part in parts))
 
 
 def _is_plain(setting: Setting) -> bool:

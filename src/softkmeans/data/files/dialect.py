@@ -18,7 +18,7 @@ DECIMALS = (".", ",")
 
 @dataclass(frozen=True)
 class Dialect:
-    r"""How a text file (CSV, TSV, TXT) is written; what is None is found by looking at the first mebibyte.
+    r"""How a text file (CSV, TSV, TXT) is written. What is None is detected from its first mebibyte.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Dialect:
         The encoding of the text, by its name in Python, such as "utf-8", "cp1252" or "utf-16".
     header : bool or None, default=None
         Whether the first row holds the names of the columns. Without a header, the columns are named ``column_1``,
-        ``column_2`` and so on. In XLSX files, too.
+        ``column_2`` and so on. This parameter also applies to XLSX files.
 
     Raises
     ------

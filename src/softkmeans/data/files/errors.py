@@ -54,7 +54,7 @@ def one_line_errors(path: Path) -> Iterator[None]:
 
 def _one_line(message: Message) -> Message:
     """Return a message without line breaks, which names of files and errors of other libraries may have."""
-    return Message(*(part if isinstance(part, Setting) else " ".join(part.splitlines()) for part in message.parts))
+    return Message(*(" ".join(part.splitlines()) if isinstance(part, str) else part for part in message.parts))
 
 
 def no_rows_error() -> FileError:

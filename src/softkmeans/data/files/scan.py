@@ -37,11 +37,11 @@ def scan(
     Parameters
     ----------
     data : str, path-like, list of these, iterable or callable
-        The data to read: files or tables. Files are given as a file, whose extension determines the format; a folder,
-        read with its subfolders, without names that begin with a dot or an underscore; a glob pattern such as
-        ``"part-*.parquet"``; or a list of these. The formats are those of ``FORMATS`` that can be read in blocks: NPY
-        (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), JSON lines, and CSV,
-        TSV and TXT (also compressed). TXT files in folders are no data. Tables are given as a
+        The data to read: files or tables. Files are given as the name of a file, whose extension determines the format;
+        a folder, whose files and subfolders are read unless their names begin with a dot or an underscore; a glob
+        pattern such as ``"part-*.parquet"``; or a list of these. The formats are those of ``FORMATS`` that can be read
+        in blocks: NPY (an array (n, d), mapped to memory window by window), Parquet, Arrow (also named Feather), JSON
+        lines, and CSV, TSV and TXT (also compressed). TXT files in folders are ignored. Tables are given as a
         ``torch.utils.data.DataLoader`` or ``IterableDataset``, whose items are tensors (m, d) or tuples that begin with
         one; a list of arrays; or a function without arguments that returns a fresh iterator of arrays, tensors, PyArrow
         record batches or data frames at every call.
@@ -57,7 +57,7 @@ def scan(
         Columns to carry to the results, such as names of the rows. They are features, too, if they hold numbers and are
         not excluded.
     dialect : Dialect, optional
-        How text files are written, as far as it should not be found by looking at the first mebibyte of each.
+        How text files are written. What is not given is detected from the first mebibyte of each file.
     rows_per_block : int or None, default=None
         Number of rows in a window; by default a window holds about two million numbers (16 MB). A few windows are in
         memory at a time.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._utils.brief import with_brief_repr
 from ...errors import FileError
 from .columns import (
     ColumnChoice,
@@ -27,6 +28,7 @@ from .formats.base import OpenTable, arrow
 from .formats.opening import open_table
 
 
+@with_brief_repr
 class Table(NamedTuple):
     """Rows read from a file.
 
@@ -73,11 +75,11 @@ def read_table(
 ) -> Table:
     r"""Read the rows of a file: CSV, TSV, TXT, JSON lines, XLSX, Parquet, Arrow, NPY, NPZ, or another of ``FORMATS``.
 
-    How a text file is written (delimiter, decimal commas, thousands, encoding, header, compression) is found by looking
-    at its first mebibyte, and reported in ``notes`` if it is unusual. Spaces around names are dropped, and the first
-    rows determine which columns are numbers. A column of lists of numbers, such as an embedding, is one feature for
-    each element. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if
-    it is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named
+    How a text file is written (delimiter, decimal commas, thousands, encoding, header, compression) is detected from
+    its first mebibyte, and reported in ``notes`` if it is unusual. Spaces around names are dropped, and the first rows
+    determine which columns are numbers. A column of lists of numbers, such as an embedding, is one feature for each
+    element. NPY holds one (n, d) array. NPZ holds either an (n, d) array named ``x`` or ``X`` (or with any name if it
+    is the only array), with an optional array ``y`` or ``labels`` of the labels; or 1-D arrays, which are named
     columns. Nothing is ever unpickled.
 
     Parameters
@@ -98,7 +100,7 @@ def read_table(
         Columns to carry to the results, such as names of the rows. They are features, too, if they hold numbers and are
         not excluded.
     dialect : Dialect, optional
-        How a text file is written, as far as it should not be found by looking.
+        How a text file is written. What is not given is detected.
 
     Returns
     -------
@@ -108,8 +110,8 @@ def read_table(
     Raises
     ------
     InputError
-        If the file can't be used, a column is missing or not numeric, a value is missing or infinite, or one of few
-        cells of a column of numbers holds text. The message is one line; it counts the rows of data from 1.
+        If the file can't be used, a column is missing or not numeric, a value is missing or infinite, or a few cells of
+        a column of numbers hold text. The message is one line; it counts the rows of data from 1.
     MissingExtraError
         If a package that the file's format needs is not installed: pyarrow for all formats but NPY, NPZ and XLSX, and
         python-calamine for XLSX.
@@ -133,6 +135,7 @@ def read_table(
         return _read(open_table(Path(path), dialect), choice)
 
 
+@with_brief_repr
 class Frame(NamedTuple):
     """Rows of numbers and text, with missing values, for models that take them.
 

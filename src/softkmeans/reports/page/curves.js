@@ -1,6 +1,6 @@
 // Curves with uPlot, and histograms and silhouettes in SVG.
 import { theme } from "./color.js";
-import { el, number, svg, times } from "./dom.js";
+import { el, number, svg, ticks, times } from "./dom.js";
 
 const drawn = []; // charts, which are drawn again for another width or theme
 
@@ -56,25 +56,41 @@ export function redrawCurves() {
   drawn.forEach((draw) => draw());
 }
 
-// Return a histogram of values from 0 to 1, with a function that sets the heights of its bars.
-export function histogram({ label, bins, outline }) {
-  const [width, height, base] = [560, 190, 160];
-  const bar = (width - 10) / bins;
-  const rects = times(bins, (i) => svg("rect", { x: 5 + i * bar + 1, width: bar - 2, y: base, height: 0, class: "bar" }));
-  const most = Math.max(...outline, 1e-12);
-  const steps = outline.map((v, i) => `${i ? "L" : "M"}${5 + i * bar},${base - (140 * v) / most}h${bar}`).join("");
-  const labels = [0, 0.25, 0.5, 0.75, 1].map((v) => svg("text", { x: 5 + v * (width - 10), y: base + 18, class: "tick", "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle" }, String(v)));
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, rects, svg("path", { d: steps, class: "outline" }), svg("line", { x1: 5, x2: width - 5, y1: base, y2: base, class: "axis" }), labels);
+// Return a histogram of values from 0 to 1, with a function that sets the heights of its bars and returns them. The
+// bars are scaled to the total of the outline; the axis grows with the highest.
+export function histogram({ label, bins, outline, unit }) {
+  const [width, height, left, base, top] = [560, 220, 58, 184, 26];
+  const room = width - left - 6;
+  const bar = room / bins;
+  const titles = times(bins, () => svg("title"));
+  const rects = times(bins, (i) => svg("rect", { x: left + i * bar + 1, width: bar - 2, y: base, height: 0, class: "bar" }, titles[i]));
+  const line = svg("path", { class: "outline" });
+  const scale = svg("g");
+  const labels = [0, 0.25, 0.5, 0.75, 1].map((v) => svg("text", { x: left + v * room, y: base + 22, class: "tick", "text-anchor": v === 1 ? "end" : "middle" }, String(v)));
+  const name = svg("text", { x: left, y: 13, class: "tick", "text-anchor": "middle" }, unit);
+  const axis = svg("line", { x1: left, x2: width - 6, y1: base, y2: base, class: "axis" });
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, scale, rects, line, axis, labels, name);
+  const all = outline.reduce((a, b) => a + b, 0);
   return {
     element: picture,
     set: (counts) => {
       const total = counts.reduce((a, b) => a + b, 0) || 1;
-      const all = outline.reduce((a, b) => a + b, 0) || 1;
-      counts.forEach((v, i) => {
-        const h = Math.min(150, (140 * (v / total) * all) / most);
-        rects[i].setAttribute("y", base - h);
-        rects[i].setAttribute("height", h);
+      const heights = counts.map((v) => (v / total) * all);
+      const most = Math.max(...outline, ...heights, 1e-12);
+      const toY = (v) => base - ((base - top) * v) / most;
+      heights.forEach((v, i) => {
+        rects[i].setAttribute("y", toY(v));
+        rects[i].setAttribute("height", base - toY(v));
+        titles[i].textContent = `${number(i / bins, 2)} to ${number((i + 1) / bins, 2)}: ${number(v, 3)} ${unit}`;
       });
+      line.setAttribute("d", outline.map((v, i) => `${i ? "L" : "M"}${left + i * bar},${toY(v)}h${bar}`).join(""));
+      scale.replaceChildren(
+        ...ticks(0, most, 4).flatMap((v) => [
+          svg("line", { x1: left, x2: width - 6, y1: toY(v), y2: toY(v), class: "axis" }),
+          svg("text", { x: left - 6, y: toY(v) + 4, class: "tick", "text-anchor": "end" }, number(v)),
+        ]),
+      );
+      return heights;
     },
   };
 }
@@ -82,14 +98,16 @@ export function histogram({ label, bins, outline }) {
 // Return the silhouette of the shown rows: for each cluster, its rows' widths in decreasing order.
 export function silhouettePlot({ clusters, colorOf, label }) {
   const total = clusters.reduce((sum, c) => sum + c.widths.length, 0) || 1;
-  const [width, height, gap] = [560, Math.max(160, Math.min(420, 60 + 40 * clusters.length)), 6];
+  const many = clusters.length > 20;
+  const [width, gap, room] = [560, many ? 2 : 6, many ? 10 * clusters.length : Math.max(120, Math.min(390, 34 * clusters.length))];
+  const talls = clusters.map((c) => Math.max(2, (room * c.widths.length) / total));
+  const height = 34 + talls.reduce((sum, tall) => sum + tall + gap, 0);
   const low = Math.min(0, ...clusters.map((c) => (c.widths.length ? c.widths.at(-1) : 0)));
   const toX = (v) => 36 + ((v - low) / (1 - low)) * (width - 46);
-  const room = height - 30 - gap * clusters.length;
-  let top = 4;
+  let [top, labelled] = [4, -Infinity];
   const shapes = [];
-  for (const { cluster, widths } of clusters) {
-    const tall = Math.max(1, (room * widths.length) / total);
+  clusters.forEach(({ cluster, widths }, c) => {
+    const tall = talls[c];
     const points = Math.min(widths.length, 160);
     let path = `M${toX(0)},${top}`;
     for (let p = 0; p < points; p++) {
@@ -99,9 +117,13 @@ export function silhouettePlot({ clusters, colorOf, label }) {
     const shape = svg("path", { d: `${path}L${toX(0)},${top + tall}Z`, class: "fill" });
     shape.style.setProperty("--c", colorOf(cluster));
     shapes.push(shape);
-    if (tall > 9) shapes.push(svg("text", { x: 26, y: top + tall / 2 + 4, class: "tick", "text-anchor": "end" }, String(cluster)));
+    const middle = top + tall / 2;
+    if (middle - labelled >= 20) {
+      shapes.push(svg("text", { x: 26, y: middle + 4, class: "tick", "text-anchor": "end" }, String(cluster)));
+      labelled = middle; // numbers in between would overlap
+    }
     top += tall + gap;
-  }
+  });
   const marks = [...new Set([low < -0.15 ? Math.ceil(low * 10) / 10 : 0, 0, 0.5, 1])].flatMap((v) => [
     svg("line", { x1: toX(v), x2: toX(v), y1: 0, y2: height - 26, class: "axis" }),
     svg("text", { x: toX(v), y: height - 10, class: "tick", "text-anchor": v === 1 ? "end" : "middle" }, number(v)),

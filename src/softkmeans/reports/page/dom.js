@@ -58,3 +58,13 @@ export function short(text, length = 60) {
 export function named(text, length = 40, tag = "bdi") {
   return el(tag, { dir: "auto", title: text.length > length ? short(text, 500) : null }, short(text, length));
 }
+
+// Return about n round numbers from low to high.
+export function ticks(low, high, n) {
+  const rough = (high - low) / Math.max(2, Math.min(n, 8));
+  const unit = 10 ** Math.floor(Math.log10(rough));
+  const step = unit * [1, 2, 5, 10].find((m) => m * unit >= rough);
+  const list = [];
+  for (let v = Math.ceil(low / step) * step; v <= high; v += step) list.push(Math.abs(v) < step / 1e6 ? 0 : v);
+  return list;
+}

@@ -1,6 +1,6 @@
 // EM on the rows of the page: memberships, then centers at the weighted means. It never raises F.
 import { times } from "./dom.js";
-import { assign } from "./formula.js";
+import { assign, coefficients } from "./formula.js";
 
 export const EM_DISTANCES = ["sqeuclidean", "cosine"];
 
@@ -83,4 +83,18 @@ export function emPass(content, data, x, centers, value) {
     return mean;
   });
   return { centers: after, objective: sums.objective / (sums.total || 1) };
+}
+
+// Return how many centers are at the place of an earlier one: a row at the mean distance from the one, and as much
+// farther from the other as they are apart, has memberships in both that differ by less than 2 %.
+export function coincident(content, centers, value, meanDistance) {
+  const rule = coefficients(content, value);
+  const scale = isCosine(content) ? 0.5 : 1;
+  const near = Math.sqrt(meanDistance / scale);
+  const isSame = (a, b, c) => {
+    const far = near + Math.hypot(...a.map((v, j) => v - b[j]));
+    const gap = rule.fuzzy ? rule.power * Math.log((far * far) / (near * near)) : (scale * (far * far - near * near) * rule.beta[c]) / rule.unit;
+    return Math.tanh(gap / 2) < 0.02;
+  };
+  return centers.filter((a, c) => centers.slice(0, c).some((b) => isSame(a, b, c))).length;
 }

@@ -2,13 +2,14 @@
 import { redrawCurves, histogram } from "./curves.js";
 import { prepare, readContent, weightOf } from "./data.js";
 import { byId, count, el, named, number, percent, ROOT, short, show, times } from "./dom.js";
-import { distancesTo, EM_DISTANCES, emPart, emPass, matrix } from "./em.js";
+import { coincident, distancesTo, EM_DISTANCES, emPart, emPass, matrix } from "./em.js";
 import { assign, silhouettes, topTwo } from "./formula.js";
 import { createMap } from "./map.js";
 import { renderAgainst, renderClusters, renderHeader, renderMade, renderPath, renderSelection, renderSilhouettes, renderTraining } from "./sections.js";
 import { scrollable, sortableTable } from "./tables.js";
 
 const N_AMBIGUOUS = 100; // rows of the table
+const CERTAIN = 0.999; // difference of the two largest memberships from which a row is not doubtful
 const MAX_PASSES = 200; // of EM
 const BINS = 20;
 
@@ -43,7 +44,7 @@ function recompute() {
 recompute();
 renderHeader(content);
 const map = createMap({ content, data, state, root: byId("map"), onHover: showRow, onSelect: select });
-const bars = histogram({ label: "Histogram of the largest membership of each row", bins: BINS, outline: content.overview.certainty });
+const bars = histogram({ label: "Histogram of the largest membership of each row", bins: BINS, outline: content.overview.certainty, unit: data.weights ? "weight" : "rows" });
 show("histogram", bars.element);
 renderClusters(content, data, map);
 renderSilhouettes(content, data, silhouettes(content, data, data.fitted, state.first), state.first, map);
@@ -94,7 +95,7 @@ function showRow(i) {
   show(
     "row",
     el("ul", { class: "memberships" }, items),
-    el("dl", { class: "values" }, content.rows.ids ? [el("dt", {}, "row"), el("dd", {}, number(rowNumber(i)))] : null, label === null ? null : [el("dt", {}, "class"), el("dd", {}, named(label, 80))], data.weights ? [el("dt", {}, "weight"), el("dd", {}, number(data.weights[i]))] : null, values),
+    el("dl", { class: "values" }, content.rows.ids ? [el("dt", {}, "row"), el("dd", {}, number(rowNumber(i)))] : null, label === null ? null : [el("dt", {}, named(content.rows.labels.name, 60, "bdi")), el("dd", {}, named(label, 80))], data.weights ? [el("dt", {}, "weight"), el("dd", {}, number(data.weights[i]))] : null, values),
     more,
   );
 }
@@ -109,7 +110,7 @@ function ambiguousTable() {
   const best = content.features.names.map((_, j) => j).sort((a, b) => effect(b) - effect(a)).slice(0, 4);
   const columns = [
     { title: content.rows.ids ? "name" : "row", isText: Boolean(content.rows.ids), value: (i) => (content.rows.ids ? nameOf(i) : rowNumber(i)), content: (i) => (content.rows.ids ? named(nameOf(i), 40) : number(rowNumber(i))) },
-    ...(data.labels ? [{ title: "class", isText: true, value: labelOf, content: (i) => named(labelOf(i), 30) }] : []),
+    ...(data.labels ? [{ title: short(content.rows.labels.name, 40), isText: true, value: labelOf, content: (i) => named(labelOf(i), 30) }] : []),
     { title: "cluster", value: (i) => state.first[i] },
     { title: "membership", value: (i) => state.resp[i * k + state.first[i]], content: (i) => number(state.resp[i * k + state.first[i]], 3) },
     { title: "or cluster", value: (i) => (state.second[i] < 0 ? NaN : state.second[i]) },
@@ -142,10 +143,17 @@ function select(rows) {
 
 function updateTable() {
   const all = state.selected ?? times(n, (i) => i);
-  const rows = [...all].sort((a, b) => state.margin[a] - state.margin[b]).slice(0, N_AMBIGUOUS);
-  const which = state.selected ? `Of the ${count(state.selected.length, "selected row")}, these` : "These";
-  show("ambiguous-text", k > 1 ? `${which} ${number(rows.length)} are the least sure with the slider as it is, the least sure first: the difference of their two largest memberships is the smallest. Sorting sorts these rows.` : "");
+  const rows = [...all].filter((i) => state.margin[i] < CERTAIN).sort((a, b) => state.margin[a] - state.margin[b]).slice(0, N_AMBIGUOUS);
+  byId("ambiguous").hidden = !rows.length;
+  show("ambiguous-text", k > 1 ? doubtText(rows.length) : "");
   table.setRows(rows);
+}
+
+function doubtText(found) {
+  const all = state.selected ? `the ${number(state.selected.length)} selected rows` : content.is_sample ? "the shown rows" : "all rows";
+  if (!found) return `Of ${all}, none is doubtful with the slider as it is: the two largest memberships of each differ by ${CERTAIN} or more.`;
+  const these = found === 1 ? "this one is the least sure" : `these ${number(found)} are the least sure`;
+  return `Of ${all}, ${these} with the slider as it is, the least sure first: the difference of their two largest memberships is the smallest. Rows where it is ${CERTAIN} or more are left out. Sorting sorts these rows.`;
 }
 
 function renderControls() {
@@ -253,7 +261,8 @@ function update() {
   for (let c = 0; c < k; c++) byId(`size-${c}`).textContent = percent(sums.sizes[c] / (sums.total || 1));
   const counts = new Float64Array(BINS);
   for (let i = 0; i < n; i++) counts[Math.min(BINS - 1, Math.floor(state.resp[i * k + state.first[i]] * BINS))] += weightOf(data, i);
-  bars.set(Array.from(counts));
+  const heights = bars.set(Array.from(counts));
+  show("histogram-text", histogramText(heights));
   const per = (v) => number(v / (sums.total || 1), 4);
   const figures = [["rows shared by", `${Math.exp(sums.H / (sums.total || 1)).toFixed(2)} clusters`], ["E per row", per(sums.E)], ["H per row", per(sums.H)]];
   if (Number.isFinite(sums.F)) figures.unshift(["F per row", per(sums.F)]);
@@ -263,6 +272,13 @@ function update() {
     updateTable();
     if (state.shown >= 0) showRow(state.shown);
   }, 150);
+}
+
+// Say what the bars show, in numbers.
+function histogramText(heights) {
+  const sum = (from, to) => number(heights.slice(from, to).reduce((a, b) => a + b, 0), 3);
+  const unit = data.weights ? "of the weight" : content.is_sample ? "rows, estimated from the shown ones" : "rows";
+  return `With the slider as it is, the largest membership is 0.9 or more in ${sum(18, 20)}, from 0.5 to 0.9 in ${sum(10, 18)}, and less than 0.5 in ${sum(0, 10)} ${unit}.`;
 }
 
 // Run EM at the temperature of the slider, a few passes a frame, until the objective no longer falls.
@@ -290,7 +306,7 @@ function runEm() {
     recompute();
     update();
     const name = isFuzzy ? "The objective" : Number.isFinite(state.sums.F) ? "F" : "The loss";
-    show("em-text", `EM${which}, ${count(passes, "pass", "passes")}${done ? "" : " so far"}: ${name} per row ${number(start, 6)} → ${number(before, 6)}. “Back to the fit” undoes it.`);
+    show("em-text", `EM${which}, ${count(passes, "pass", "passes")}${done ? "" : " so far"}: ${name} per row ${number(start, 6)} → ${number(before, 6)}. “Back to the fit” undoes it.${done ? mergedText(centers) : ""}`);
     if (done) {
       byId("em").disabled = false;
       return;
@@ -298,6 +314,13 @@ function runEm() {
     requestAnimationFrame(go);
   };
   go();
+}
+
+// Say whether EM moved centers to one place.
+function mergedText(centers) {
+  const merged = coincident(content, centers, state.value, state.sums.E / (state.sums.total || 1));
+  const cause = isFuzzy ? "m is" : "T is";
+  return merged ? ` ${count(merged, "center")} of ${k} ${merged === 1 ? "is" : "are"} now at the place of another: ${cause} too high to tell these clusters apart.` : "";
 }
 
 function redraw() {

@@ -1,11 +1,11 @@
 // The map: rows on a plane, colored by their memberships, with centers and contours of certainty.
 import { css, mix, pack, palette, theme } from "./color.js";
-import { number, ROOT, times } from "./dom.js";
+import { number, ROOT, ticks, times } from "./dom.js";
 import { coefficients, logits } from "./formula.js";
 
 const LEVELS = [0.5, 0.8, 0.95]; // of the largest membership, where contours are drawn
 const GRID = 56; // cells of the contours along each side
-const MARGIN = { left: 52, right: 14, top: 14, bottom: 40 };
+const MARGIN = { left: 66, right: 14, top: 14, bottom: 54 }; // with room for names of axes in two lines
 
 // Return the axes that the map can have: principal axes of what is clustered, and features.
 export function listAxes(content, data) {
@@ -16,7 +16,8 @@ export function listAxes(content, data) {
   if (d > 2) {
     axes.directions.forEach((direction, a) => {
       const share = Math.round(100 * axes.fractions[a]);
-      list.push({ kind: "axis", label: `Principal axis ${a + 1}${of} (${share} % of the variance)`, direction });
+      const shorter = [`Principal axis ${a + 1} (${share} % of the variance)`, `Principal axis ${a + 1} (${share} %)`];
+      list.push({ kind: "axis", label: `Principal axis ${a + 1}${of} (${share} % of the variance)`, shorter, direction });
     });
   }
   features.names.slice(0, 300).forEach((name, j) => list.push({ kind: "feature", label: name, column: j }));
@@ -208,11 +209,11 @@ export function createMap({ content, data, state, root, onHover, onSelect }) {
       for (const v of ticks(view.low[1], view.high[1], height / 80)) g.fillText(number(v), MARGIN.left - 6, toY(v) + 4);
     }
     g.textAlign = "center";
-    g.fillText(clip(g, axes[view.x].label, width - 90), (MARGIN.left + width) / 2, height - 7);
+    fitted(g, axes[view.x], view.w).forEach((line, l) => g.fillText(line, (MARGIN.left + width) / 2, height - MARGIN.bottom + 34 + 14 * l));
     g.save();
     g.translate(12, (height - MARGIN.bottom) / 2);
     g.rotate(-Math.PI / 2);
-    g.fillText(clip(g, axes[view.y].label, height - 80), 0, 0);
+    fitted(g, axes[view.y], view.h).forEach((line, l) => g.fillText(line, 0, 14 * l));
     g.restore();
   }
 
@@ -482,19 +483,28 @@ function range(values, more) {
   return [low - gap, high + gap];
 }
 
-function ticks(low, high, n) {
-  const rough = (high - low) / Math.max(2, Math.min(n, 8));
-  const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * [1, 2, 5, 10].find((m) => m * unit >= rough);
-  const list = [];
-  for (let v = Math.ceil(low / step) * step; v <= high; v += step) list.push(Math.abs(v) < step / 1e6 ? 0 : v);
-  return list;
+// Return the name of an axis in one or two lines of a width: a shorter form if there is one, else with its middle left out.
+function fitted(g, axis, width) {
+  const isFit = (text) => g.measureText(text).width <= width;
+  const whole = [axis.label, ...(axis.shorter ?? [])].find((text) => text.length < 300 && isFit(text));
+  if (whole) return [whole];
+  const letters = [...axis.label].slice(0, 300);
+  for (let keep = letters.length; ; keep = Math.floor(0.93 * keep)) {
+    const start = Math.ceil((2 * keep) / 3);
+    const text = keep === letters.length ? letters : [...letters.slice(0, start), "…", ...letters.slice(start - keep)];
+    const lines = twoLines(text, isFit);
+    if (lines.every(isFit) || keep < 8) return lines;
+  }
 }
 
-function clip(g, text, width) {
-  let shown = text.slice(0, 300);
-  while (shown.length > 1 && g.measureText(shown).width > width) shown = `${shown.slice(0, Math.floor(shown.length * 0.9) - 1)}…`;
-  return shown;
+// Break letters into two lines: at the last space of which the first line fits, else where it is full.
+function twoLines(letters, isFit) {
+  let full = letters.length;
+  while (full > 1 && !isFit(letters.slice(0, full).join(""))) full -= 1;
+  if (full === letters.length) return [letters.join("")];
+  const space = letters.lastIndexOf(" ", full);
+  const at = space > full / 2 ? space : full;
+  return [letters.slice(0, at).join(""), letters.slice(at).join("").trim()];
 }
 
 // Return the offsets of a disc's pixels and their opacity.

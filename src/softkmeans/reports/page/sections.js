@@ -62,7 +62,9 @@ export function renderSilhouettes(content, data, widths, first, map) {
   for (let i = 0; i < data.n; i++) clusters[first[i]].widths.push(widths[i]);
   clusters.forEach((c) => c.widths.sort((a, b) => b - a));
   const { silhouette } = content.overview;
-  const text = silhouette.map((v, c) => `cluster ${c}: ${number(v, 2)}`).join(", ");
+  const known = silhouette.map((v, c) => ({ v, c })).filter(({ v }) => Number.isFinite(v)).sort((a, b) => b.v - a.v);
+  const listed = known.length > 12 ? [known[0], known.at(-1)] : [...known].sort((a, b) => a.c - b.c);
+  const text = listed.map(({ v, c }) => `cluster ${c}: ${number(v, 2)}`).join(known.length > 12 ? " (the largest) to " : ", ") + (known.length > 12 ? " (the smallest)" : "");
   show("silhouette", silhouettePlot({ clusters: clusters.filter((c) => c.widths.length), colorOf: map.colorOf, label: `Silhouette widths of the rows by cluster. Means: ${short(text, 600)}` }));
   show("silhouette-text", `Mean width in each cluster, measured by the distances to the centers: ${short(text, 600)}.`);
 }
@@ -98,7 +100,7 @@ export function renderSelection(content) {
     "selection",
     Object.entries(selection.scores).map(([name, y]) => {
       const choice = selection.choices[name];
-      return curve({ title: selection.headers[name], note: choice === undefined ? "" : `chooses ${choice}`, xLabel: "number of clusters", x: selection.k, y, marks: choice === undefined ? [] : [choice] });
+      return curve({ title: selection.headers[name], note: choice === undefined ? "" : `chooses ${choice}` + (choice === selection.k.at(-1) ? " (end of range)" : ""), xLabel: "number of clusters", x: selection.k, y, marks: choice === undefined ? [] : [choice] });
     }),
   );
 }

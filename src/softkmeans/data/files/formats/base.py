@@ -69,16 +69,17 @@ class Format:
         PyArrow's writers, it has the methods ``write_table(table)``, which is called with one or more
         ``pyarrow.Table``, and ``close()``, which leaves the file open. Without it, files can't be written.
     needs : str, optional
-        The package that these functions import, if it may be missing: the error then says what to install.
+        The package that these functions import, if it may be missing. The error then says what to install.
     takes_dialect : bool, default=False
-        Whether ``read`` and ``scan`` take a `Dialect` as second argument: how the user says that the text is written.
+        Whether ``read`` and ``scan`` take a `Dialect` as second argument, in which the user says how the text is
+        written.
     in_folders : bool, default=True
-        Whether such files in a folder are data, if the folder is read.
+        Whether files with these suffixes are read if they are in a folder that is read.
 
     Raises
     ------
     InputError
-        If a suffix is not valid, or something else than a function is given for one.
+        If a suffix is not valid, or ``read``, ``scan`` or ``write`` is not a function.
 
     Examples
     --------
