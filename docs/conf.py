@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_",),
     "download_all_examples": False,
     "write_computation_times": False,
-    "remove_config_comments": True,
+    "thumbnail_size": (460, 300),
 }
 
 # The pages. Everything that they load is in the folder that is built.

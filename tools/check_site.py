@@ -27,8 +27,8 @@ document.querySelectorAll("img[loading=lazy]").forEach(i => i.loading = "eager")
 """
 
 
-def check(page, file: Path, pictures: Path | None) -> list[str]:
-    """Return what is wrong with a page."""
+def check(page, file: Path, name: Path, pictures: Path | None) -> list[str]:
+    """Return what is wrong with a page; write pictures of it to a folder, if there is one."""
     page.driver.get(file.resolve().as_uri())
     found = []
     for width in WIDTHS:
@@ -39,7 +39,7 @@ def check(page, file: Path, pictures: Path | None) -> list[str]:
             if page.run(OVERFLOW) > 0:
                 found.append(f"is {page.run(OVERFLOW)} px wider than a screen of {width}")
             if pictures:
-                page.screenshot(pictures / f"{file.stem}-{width}-{theme}.png")
+                page.screenshot(pictures / f"{'-'.join(name.parts)}-{width}-{theme}.png")
     found += [f"does not show {source}" for source in page.run(BROKEN)]
     found += [f"asks for {url}" for url in page.run(LOADED)]
     found += [entry["message"] for entry in page.driver.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
@@ -57,9 +57,10 @@ def main() -> None:
     n_problems = 0
     with browser() as page:
         for file in files:
-            for problem in dict.fromkeys(check(page, file, None if "generated" in file.parts else pictures)):
+            name = file.relative_to(site).with_suffix("")
+            for problem in dict.fromkeys(check(page, file, name, None if "generated" in name.parts else pictures)):
                 n_problems += 1
-                print(f"{file.relative_to(site)}: {problem}", flush=True)
+                print(f"{name}: {problem}", flush=True)
     print(f"{len(files)} pages, {n_problems} problems")
     sys.exit(n_problems > 0)
 
