@@ -46,6 +46,16 @@ def check(page, file: Path, name: Path, pictures: Path | None) -> list[str]:
     return found
 
 
+def check_search(page, site: Path) -> list[str]:
+    """Return what is wrong with the search."""
+    page.driver.get((site / "search.html").resolve().as_uri() + "?q=temperature")
+    for _ in range(50):
+        page.wait_frames(6)
+        if n_found := page.run("return document.querySelectorAll('#search-results li').length"):
+            break
+    return [] if n_found > 10 else [f"finds {n_found} pages with 'temperature'"]
+
+
 def main() -> None:
     """Check the site in the folder that the command line names."""
     site = Path(sys.argv[1])
@@ -56,6 +66,9 @@ def main() -> None:
     assert len(files) > 100, f"{site} has {len(files)} pages only"
     n_problems = 0
     with browser() as page:
+        for problem in check_search(page, site):
+            n_problems += 1
+            print(f"search: {problem}")
         for file in files:
             name = file.relative_to(site).with_suffix("")
             for problem in dict.fromkeys(check(page, file, name, None if "generated" in name.parts else pictures)):
