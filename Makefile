@@ -8,8 +8,11 @@
 # make browser     install Chromium (on Debian or Ubuntu, as root) and axe-core, for the tests of reports, if missing
 # make coverage     run every test, then list the lines that no test runs
 # make fuzz         run the property tests on many new examples, and each fuzzer for MINUTES=5
-# make lint         ruff, mypy and import-linter
-# make docs         write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
+# make lint         ruff, mypy, import-linter and codespell
+# make docs         write docs/cli.md and the pictures of the pages in docs/ again
+# make site         build the documentation site in build/site, with the API reference and the gallery: a minute
+# make check-site   open each page of it in Chromium, without a network; PICTURES=FOLDER also writes each page there
+# make linkcheck    check the links to other sites, which needs a network
 # make bench        run the benchmarks and write docs/benchmarks.md again
 # make pins         write requirements*.txt from pyproject.toml; UPGRADE=1 for the newest versions
 # make wheel        build sdist and wheel, and try the wheel in a new environment, with each extra
@@ -26,7 +29,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs bench pins wheel hooks clean
+.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs site check-site linkcheck bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -76,12 +79,28 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
-docs: .venv/installed
+# The code of these pages draws their pictures.
+DRAWING := choosing how-it-works which-method scaling
+docs: .venv/installed-dev
 	$(BIN)/python -m typer softkmeans.cli utils docs --name softkmeans --output docs/cli.md
-	cd docs/images && ../../$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE ../choosing.md
-	folder=$$(mktemp -d) && cd $$folder && $(CURDIR)/$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE \
-	    $(CURDIR)/docs/scaling.md && mv scaling.png $(CURDIR)/docs/images && rm -r $$folder
+	$(BIN)/python tools/draw_rooms.py docs/images/rooms.svg
+	folder=$$(mktemp -d) && cd $$folder && for page in $(DRAWING); do \
+	    $(CURDIR)/$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE $(CURDIR)/docs/$$page.md || exit 1; \
+	done && mv *.png $(CURDIR)/docs/images && rm -r $$folder
+
+# Warnings are errors. Everything is made again, so that the gallery is that of the present code.
+SPHINX = .venv-docs/$(SCRIPTS)/python -m sphinx --fail-on-warning --keep-going --nitpicky --jobs 2 --quiet
+site: .venv-docs/installed
+	rm -rf build/site docs/generated docs/gallery
+	$(SPHINX) -b html docs build/site
+
+linkcheck: .venv-docs/installed
+	$(SPHINX) -b linkcheck docs build/linkcheck
+
+check-site: .venv/installed-dev
+	$(BIN)/python tools/check_site.py build/site $(PICTURES)
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py
@@ -110,6 +129,11 @@ hooks: .venv-tools/installed
 	$(BIN)/python $(PIP_INSTALL) -r requirements-bench.txt
 	touch $@
 
+.venv-docs/installed: requirements.txt requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/$(SCRIPTS)/python $(PIP_INSTALL) -r requirements-docs.txt
+	touch $@
+
 .venv-tools/installed: requirements-tools.txt
 	$(PYTHON) -m venv .venv-tools
 	$(TOOLS)/python $(PIP_INSTALL) -r requirements-tools.txt
@@ -128,4 +152,4 @@ hooks: .venv-tools/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .venv-tools demo build dist
+	rm -rf .venv .venv-docs .venv-lowest .venv-newest .venv-tools demo build dist docs/gallery docs/generated

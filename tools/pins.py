@@ -42,6 +42,11 @@ FILES = {
         ["pyproject.toml", "--extra=benchmarks"],
         first=f"-r {BASE}",
     ),
+    "requirements-docs.txt": Requirements(
+        "What `make site` adds, in an environment of its own.",
+        ["pyproject.toml", "--group=docs"],
+        first=f"-r {BASE}",
+    ),
     "requirements-tools.txt": Requirements(
         "What `make pins`, `make wheel` and `make test-lowest` use, in an environment of their own.",
         ["--group=tools"],

@@ -19,6 +19,7 @@ INSTALLED = {
     "demo": (["requirements.txt"], [*PROJECT["project"]["dependencies"], *EXTRAS["files"], *EXTRAS["plot"]]),
     "dev": (["requirements.txt", "requirements-dev.txt"], [*EXTRAS["dask"], *EXTRAS["onnx"], *GROUPS["dev"]]),
     "bench": (["requirements.txt", "requirements-bench.txt"], EXTRAS["benchmarks"]),
+    "docs": (["requirements.txt", "requirements-docs.txt"], GROUPS["docs"]),
     "tools": (["requirements-tools.txt"], GROUPS["tools"]),
 }
 FILES = sorted({file for files, _ in INSTALLED.values() for file in files})
@@ -74,6 +75,7 @@ def test_files_install_the_package_and_each_other():
         "requirements.txt": ["-e ."],
         "requirements-dev.txt": on_base,
         "requirements-bench.txt": on_base,
+        "requirements-docs.txt": on_base,
         "requirements-tools.txt": [],
     }
 

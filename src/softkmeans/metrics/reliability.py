@@ -35,7 +35,7 @@ class Reliability(NamedTuple):
     weight : ndarray (b,)
         Total weight of these rows.
     error : float
-        The expected calibration error, Σ weight |stated - frequency| / Σ weight.
+        The expected calibration error, ``Σ weight |stated - frequency| / Σ weight``.
     """
 
     stated: NDArray[np.float64]
@@ -110,7 +110,7 @@ def reliability(
 def expected_calibration_error(
     resp: Table, labels: ArrayLike | Tensor, *, n_bins: int = 10, sample_weight: ArrayLike | Tensor | None = None
 ) -> float:
-    """Return the expected calibration error: the mean of |stated - frequency| over the bins of `reliability`.
+    """Return the expected calibration error: the mean of ``|stated - frequency|`` over the bins of `reliability`.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ export function silhouettePlot({ clusters, colorOf, label }) {
   const height = 34 + talls.reduce((sum, tall) => sum + tall + gap, 0);
   const low = Math.min(0, ...clusters.map((c) => (c.widths.length ? c.widths.at(-1) : 0)));
   const toX = (v) => 36 + ((v - low) / (1 - low)) * (width - 46);
-  let [top, labelled] = [4, -Infinity];
+  let [top, labeled] = [4, -Infinity];
   const shapes = [];
   clusters.forEach(({ cluster, widths }, c) => {
     const tall = talls[c];
@@ -118,9 +118,9 @@ export function silhouettePlot({ clusters, colorOf, label }) {
     shape.style.setProperty("--c", colorOf(cluster));
     shapes.push(shape);
     const middle = top + tall / 2;
-    if (middle - labelled >= 20) {
+    if (middle - labeled >= 20) {
       shapes.push(svg("text", { x: 26, y: middle + 4, class: "tick", "text-anchor": "end" }, String(cluster)));
-      labelled = middle; // numbers in between would overlap
+      labeled = middle; // numbers in between would overlap
     }
     top += tall + gap;
   });
