@@ -165,6 +165,7 @@ def faiss_kmeans(w):
 
 
 SOFT_PEERS = {
+    "KMeans (hard)": lambda w: lloyd(w, 2, 10),
     "GaussianMixture": mixture,
     "scikit-fuzzy": fuzzy,
     "naive torch + Adam": naive,

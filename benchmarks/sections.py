@@ -16,9 +16,9 @@ T = 2 σ². Above 1, the soft pass is faster. *Of the floor*: the least time tha
 of the dense pass.""",
     ),
     "soft": (
-        "A pass compared with other soft clusterings",
+        "A pass compared with other programs",
         """\
-The time of one iteration, divided by that of ours, on the same dense work.""",
+The time of one iteration, divided by that of ours, on the same dense work. KMeans is hard, and reads the same rows.""",
     ),
     "members": (
         "The members of the family",

@@ -31,7 +31,7 @@ def check(command, expected, status, found):
     assert doctest.OutputChecker().check_output(expected, found, FLAGS), f"$ {command}\n{found}"
 
 
-APART = ("select", "plot", "info")  # other tests run the other commands in processes of their own
+APART = ("select", "info")  # other tests run the other commands in processes of their own
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shown = [pair for block in console_blocks("README.md") for pair in commands(block)]
-    assert len(shown) >= 6
+    assert len(shown) >= 5
     for command, expected in shown:
         program, *words = shlex.split(command)
         if program == "softkmeans" and words[0] not in APART:
@@ -56,7 +56,7 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
             )
             status, out, err = done.returncode, done.stdout, done.stderr
         check(command, expected, status, out + err)
-    assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"labels.csv", "wine.html", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
 NAMES = (
