@@ -457,6 +457,7 @@ LARGE_FIT = """
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.process
 def test_fits_compile_once_and_do_not_use_damaged_files(tmp_path):
     first = in_a_process(LARGE_FIT, XDG_CACHE_HOME=str(tmp_path))

@@ -218,7 +218,7 @@ MIXTURE_CASES = [(d, r) for d, r in CASES if not r.startswith("m =")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.thorough), np.float64])
 @pytest.mark.parametrize(("distance", "rule"), MIXTURE_CASES)
 def test_slopes(distance, rule, dtype):
     for i, size in enumerate(SIZES):
