@@ -85,6 +85,7 @@ def choose_codes(source: Source, codebook_size: int, temperature: float | None, 
     rows = as_source(draw_rows(source, ROWS_PER_CODE * codebook_size, lambda block: block.w, seed)[0])
     scaling = Scaling.of(rows, as_distance("sqeuclidean"))
     (start,) = initial_centers("k-means++", 1, codebook_size, rows, scaling, as_generator(seed))
+    is_given = temperature is not None
     if temperature is None:
         mean = evaluate_codes(rows, scaling.inverse_transform(start)).distortion
         lowest = MIN_RELATIVE_TEMPERATURE * (scaling.variance or 1.0) * scaling.unit
@@ -95,8 +96,8 @@ def choose_codes(source: Source, codebook_size: int, temperature: float | None, 
         max_iter=max_iter, tol=Settings.tol, on_pass=lambda *_: False,
     )  # fmt: skip
     result = make_result(run, problem.objective, in_given_order=False)
-    # The passes are few on purpose: that they did not converge needs no warning.
-    warn_about(result, run._replace(ending="stopped"), problem.objective, max_iter, problem.view)
+    if is_given:  # it may be too high; that the few passes did not converge needs no warning
+        warn_about(result, run._replace(ending="stopped"), problem.objective, max_iter, problem.view)
     return FirstCodes(result.centers, result.weight / rows.n_rows, result.distortion / rows.n_rows)
 
 
