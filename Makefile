@@ -10,6 +10,7 @@
 # make fuzz         run the property tests on many new examples, and each fuzzer for MINUTES=5
 # make lint         ruff, mypy and import-linter
 # make docs         write docs/cli.md and the pictures of docs/choosing.md and docs/scaling.md again
+# make examples     run the programs in examples/, which print the figures of docs/codebook.md
 # make bench        run the benchmarks and write docs/benchmarks.md again
 # make pins         write requirements*.txt from pyproject.toml; UPGRADE=1 for the newest versions
 # make wheel        build sdist and wheel, and try the wheel in a new environment, with each extra
@@ -26,7 +27,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs bench pins wheel hooks clean
+.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs examples bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -82,6 +83,10 @@ docs: .venv/installed
 	cd docs/images && ../../$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE ../choosing.md
 	folder=$$(mktemp -d) && cd $$folder && $(CURDIR)/$(BIN)/python -m doctest -o ELLIPSIS -o NORMALIZE_WHITESPACE \
 	    $(CURDIR)/docs/scaling.md && mv scaling.png $(CURDIR)/docs/images && rm -r $$folder
+
+EXAMPLES := image_patches deep_clustering compressed_weights
+examples: .venv/installed-dev
+	for name in $(EXAMPLES); do $(BIN)/python examples/$$name.py || exit 1; done
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["SoftCodebook"]
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -145,9 +145,9 @@ class SoftCodebook(PreciseModule):
         super().__init__()
         for name, count in (("dim", dim), ("codebook_size", codebook_size), ("kmeans_iters", kmeans_iters)):
             check_count(name, count)
-        flags = {"straight_through": straight_through, "ema_update": ema_update, "kmeans_init": kmeans_init}
-        for name, flag in flags.items():
-            check_bool(name, flag)
+        check_bool("straight_through", straight_through)
+        check_bool("ema_update", ema_update)
+        check_bool("kmeans_init", kmeans_init)
         check_fraction("decay", decay)
         if decay == 1:
             raise InputError("keeps the codes forever", parameter="decay", value=decay, hint="give a number below 1")
@@ -189,32 +189,29 @@ class SoftCodebook(PreciseModule):
         InputError
             If it is set to a number that is not finite and above 0, or if it has a schedule or is "auto".
         """
-        temperature: Tensor = self.log_temperature.exp()
-        return temperature
+        return self.log_temperature.exp()
 
     @temperature.setter
     def temperature(self, value: float | Tensor) -> None:
         if len(self._temperatures) != 1:
             problem = "follows its schedule" if self._temperatures else "follows the distortion ('auto')"
             raise InputError(problem, parameter="temperature", hint="create the codebook with a number to set it")
-        self._set_temperature(checked_log_temperature(value, 1, self.log_temperature.dtype).exp())
+        self._set_temperature(value)
 
     @torch.no_grad()
     def _set_temperature(self, value: float | Tensor) -> None:
-        self.log_temperature.copy_(torch.as_tensor(value, dtype=torch.float64, device="cpu").log())
+        self.log_temperature.copy_(checked_log_temperature(value, 1, self.log_temperature.dtype))
 
     @property
     def perplexity(self) -> Tensor:
         """Perplexity exp(H) () of the codes' running shares of the vectors: k if all are used equally, 1 if one is."""
         share = self.cluster_size / self.cluster_size.sum()
-        perplexity: Tensor = torch.special.entr(share).sum().exp()
-        return perplexity
+        return cast(Tensor, torch.special.entr(share).sum().exp())
 
     @property
     def dead_codes(self) -> Tensor:
         """Whether each code is dead (k,): the running average of its vectors is below the threshold, or below 0.01."""
-        dead: Tensor = self.cluster_size < max(self.threshold_ema_dead_code, MIN_CLUSTER_SIZE)
-        return dead
+        return self.cluster_size.lt(max(self.threshold_ema_dead_code, MIN_CLUSTER_SIZE))
 
     @override
     def forward(self, x: Tensor) -> Quantized:
@@ -380,9 +377,9 @@ class SoftCodebook(PreciseModule):
 
     @override
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
-        """Load codes and running averages; a start that was interrupted begins anew."""
+        """Load codes and running averages; without codes, the next batches choose them."""
         super()._load_from_state_dict(*arguments, **options)
-        self._has_codes = False
+        self._has_codes, self._first_rows = False, None
         self._notice_codes()
 
     @override
@@ -394,8 +391,9 @@ class SoftCodebook(PreciseModule):
         >>> SoftCodebook(4, 16, straight_through=True)
         SoftCodebook(4, 16, temperature='auto', straight_through=True)
         """
-        n = len(self._temperatures)
-        shown = "'auto'" if not n else f"Schedule({n} values)" if n > 1 else f"{self._temperatures[0]:.4g}"
+        shown = f"Schedule({len(self._temperatures)} values)" if self._temperatures else "'auto'"
+        if len(self._temperatures) == 1:
+            shown = "..." if self.codebook.is_meta else f"{float(self.temperature):.4g}"
         parts = [str(self.dim), str(self.codebook_size), f"temperature={shown}"]
         parts += ["straight_through=True"] * self.straight_through
         parts += ["ema_update=False"] * (not self.ema_update)
