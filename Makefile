@@ -86,7 +86,7 @@ docs: .venv/installed
 
 EXAMPLES := image_patches deep_clustering compressed_weights
 examples: .venv/installed-dev
-	for name in $(EXAMPLES); do $(BIN)/python examples/$$name.py || exit 1; done
+	for name in $(EXAMPLES); do $(ONE_THREAD) $(BIN)/python examples/$$name.py || exit 1; done
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py

@@ -50,7 +50,9 @@ def train_codebook():
         alone(batch).backward()
         expected.append((alone.scale.grad.clone(), copy.deepcopy(alone.state_dict())))
     alone.codebook(batches[0])
-    return batches, expected, alone.codebook.state_dict()
+    given = SoftCodebook(3, 5, kmeans_init=False, random_state=0, dtype=torch.float64)
+    given(batches[0])
+    return batches, expected, (alone.codebook.state_dict(), given.state_dict())
 
 def train_codebooks(rank, batches, expected, last):
     model = DistributedDataParallel(Net(rank))  # all processes take the seed of the first
@@ -60,8 +62,10 @@ def train_codebooks(rank, batches, expected, last):
         torch.testing.assert_close(model.module.scale.grad, gradient)
         torch.testing.assert_close(model.module.state_dict(), state)
     uneven = [batches[0][:130], batches[0][130:]][rank]  # statistics are sums over rows, not means of ranks
-    model.module.codebook(uneven)
-    torch.testing.assert_close(model.module.codebook.state_dict(), last)
+    given = SoftCodebook(3, 5, kmeans_init=False, random_state=0, dtype=torch.float64)
+    for codebook, state in zip((model.module.codebook, given), last):
+        codebook(uneven)
+        torch.testing.assert_close(codebook.state_dict(), state)
     bad = batches[1].clone()
     bad[0] = math.nan  # of rank 0 only
     for codebook in (model.module.codebook, SoftCodebook(3, 5, dtype=torch.float64)):

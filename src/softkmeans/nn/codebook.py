@@ -153,8 +153,8 @@ class SoftCodebook(PreciseModule):
             raise InputError("keeps the codes forever", parameter="decay", value=decay, hint="give a number below 1")
         check_not_negative("commitment_weight", commitment_weight)
         check_not_negative("threshold_ema_dead_code", threshold_ema_dead_code)
-        self.dim, self.codebook_size, self.kmeans_iters = dim, codebook_size, kmeans_iters
-        self.straight_through, self.ema_update, self.decay = straight_through, ema_update, decay
+        self.dim, self.codebook_size, self.straight_through = dim, codebook_size, straight_through
+        self.ema_update, self.decay, self.kmeans_iters = ema_update, decay, kmeans_iters
         self.commitment_weight, self.threshold_ema_dead_code = commitment_weight, threshold_ema_dead_code
         dtype = at_least_single(torch.get_default_dtype() if dtype is None else dtype)
         self._temperatures = given_temperatures(temperature, dtype)
@@ -170,9 +170,10 @@ class SoftCodebook(PreciseModule):
             self.register_buffer("codebook", codes)
         else:
             self.codebook = nn.Parameter(codes)
-        for name, shape in (("cluster_size", (codebook_size,)), ("embed_weight", (codebook_size,)), ("distortion", ())):
+        shapes = {"cluster_size": codes.shape[:1], "embed_weight": codes.shape[:1], "embed_avg": codes.shape}
+        for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, **options))
-        self.register_buffer("embed_avg", torch.zeros(codebook_size, dim, **options))
+        self.register_buffer("distortion", torch.zeros((), **options))
         self.register_buffer("log_temperature", torch.full((), math.nan, **options))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=device))
         self.register_buffer("seed", torch.tensor(int(rng.integers(2**62)), device=device))
@@ -278,6 +279,7 @@ class SoftCodebook(PreciseModule):
         quantized = self.codebook[indices]
         return quantized, indices, self.commitment_weight * mse_loss(rows, quantized.detach())
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # passes over data, and exchanges between processes
     def _learn(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return quantized rows (m, d), the indices (m,) of the nearest codes, and the loss; then update the codes."""
         self._start_step(rows)
@@ -332,13 +334,9 @@ class SoftCodebook(PreciseModule):
     @torch.no_grad()
     def _update(self, rows: Tensor, sums: BatchSums) -> None:
         """Update the running averages, and from these the codes and the temperature; then replace dead codes."""
-        averages = (
-            (self.cluster_size, sums.size),
-            (self.embed_weight, sums.weight),
-            (self.embed_avg, sums.weighted_sum),
-            (self.distortion, sums.distortion / sums.n_rows),
-        )
-        for average, value in averages:
+        averages = self.cluster_size, self.embed_weight, self.embed_avg, self.distortion
+        batch = sums.size, sums.weight, sums.weighted_sum, sums.distortion / sums.n_rows
+        for average, value in zip(averages, batch, strict=True):
             average.lerp_(value.to(average), 1 - self.decay)
         if self.ema_update:
             weight = self.embed_weight[:, None]
@@ -395,6 +393,5 @@ class SoftCodebook(PreciseModule):
         if len(self._temperatures) == 1:
             shown = "..." if self.codebook.is_meta else f"{float(self.temperature):.4g}"
         parts = [str(self.dim), str(self.codebook_size), f"temperature={shown}"]
-        parts += ["straight_through=True"] * self.straight_through
-        parts += ["ema_update=False"] * (not self.ema_update)
+        parts += ["straight_through=True"] * self.straight_through + ["ema_update=False"] * (not self.ema_update)
         return ", ".join(parts)
