@@ -13,6 +13,7 @@
 # make site         build the documentation site in build/site, with the API reference and the gallery: a minute
 # make check-site   open each page of it in Chromium, without a network; PICTURES=FOLDER also writes each page there
 # make linkcheck    check the links to other sites, which needs a network
+# make examples     run the programs in examples/networks, which print the figures of docs/codebook.md
 # make bench        run the benchmarks and write docs/benchmarks.md again
 # make pins         write requirements*.txt from pyproject.toml; UPGRADE=1 for the newest versions
 # make wheel        build sdist and wheel, and try the wheel in a new environment, with each extra
@@ -29,7 +30,7 @@ BIN := .venv/$(SCRIPTS)
 TOOLS := .venv-tools/$(SCRIPTS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs site check-site linkcheck bench pins wheel hooks clean
+.PHONY: demo test test-thorough test-fast test-lowest test-newest test-gpu browser coverage fuzz lint docs site check-site linkcheck examples bench pins wheel hooks clean
 
 demo: .venv/installed
 	$(BIN)/softkmeans demo --out-dir demo
@@ -101,6 +102,10 @@ linkcheck: .venv-docs/installed
 
 check-site: .venv/installed-dev
 	$(BIN)/python tools/check_site.py build/site $(PICTURES)
+
+EXAMPLES := image_patches deep_clustering compressed_weights
+examples: .venv/installed-dev
+	for name in $(EXAMPLES); do $(ONE_THREAD) $(BIN)/python examples/networks/$$name.py || exit 1; done
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py

@@ -33,6 +33,7 @@ from .estimators.soft_kmeans import SoftKMeans as SoftKMeans
 from .fitting.fit import fit as fit
 from .fitting.results import Result as Result
 from .model.stats import Stats as Stats
+from .nn.codebook import SoftCodebook as SoftCodebook
 from .nn.layer import SoftKMeansLayer as SoftKMeansLayer
 from .nn.training import train_layer as train_layer
 from .persistence.assignments import write_assignments as write_assignments

@@ -7,10 +7,10 @@ import types
 import pytest
 
 import softkmeans
-from softkmeans import FuzzyCMeans, SoftKMeans, SoftKMeansLayer
+from softkmeans import FuzzyCMeans, SoftCodebook, SoftKMeans, SoftKMeansLayer
 from softkmeans.distances import Distance
 
-FACES = (SoftKMeans, FuzzyCMeans, SoftKMeansLayer)  # whose methods users call: each is shown at work
+FACES = (SoftKMeans, FuzzyCMeans, SoftCodebook, SoftKMeansLayer)  # whose methods users call: each is shown at work
 
 
 def is_ours(thing):

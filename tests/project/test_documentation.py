@@ -75,6 +75,7 @@ NAMES = (
     "when-it-disappoints",
     "coming-from",
     "pytorch",
+    "codebook",
 )
 DRAWING = ("choosing", "scaling", "how-it-works", "which-method")  # whose code makes their pictures
 PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]

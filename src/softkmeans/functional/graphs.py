@@ -9,6 +9,7 @@ __all__ = [
     "records_graph",
     "tensor_distances",
     "tensor_memberships",
+    "tensor_nearest",
     "tensor_values",
 ]
 
@@ -117,12 +118,17 @@ def _logits(
     return logits, shift[:, 0], d
 
 
+@torch.no_grad()
+def tensor_nearest(z: Tensor, c: Tensor) -> Tensor:
+    """Return the index (n,) of the center nearest to each row by the Euclidean distance, computed without branches."""
+    origin = c.mean(0)
+    moved, centers = z - origin, c - origin
+    return (centers.square().sum(1) - 2 * linear(moved, centers)).argmin(1)
+
+
 def _distances_and_excess(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return each row's nearest center (n,), its squared distance (n, 1), and how much farther all are (n, k)."""
-    with torch.no_grad():
-        origin = c.mean(0)
-        moved, centers = z - origin, c - origin
-        nearest = (centers.square().sum(1) - 2 * linear(moved, centers)).argmin(1)
+    nearest = tensor_nearest(z, c)
     y = z - c[nearest]
     products = linear(y, c)
     products = products - products.gather(1, nearest[:, None])  # y times the differences from the nearest center

@@ -5,8 +5,7 @@ from __future__ import annotations
 __all__ = ["SoftKMeansLayer"]
 
 import math
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -20,12 +19,12 @@ from ..errors import InputError, Message, Setting
 from ..functional.callables import AnyDistance, DistanceFunction, check_function, find_distance, with_density
 from ..functional.losses import LOSSES
 from .parameters import at_least_single, checked_log_temperature, prior_logits_of
+from .precise import PreciseModule
 
 LR_OF_SPREAD = 0.1  # learning rate of Adam, relative to the spread of the rows around the centroids
-PRECISE = ("log_temperature", "prior_logits")  # tensors that keep at least 32 bits
 
 
-class SoftKMeansLayer(nn.Module):
+class SoftKMeansLayer(PreciseModule):
     """Soft assignment of rows to learnable centroids.
 
     Parameters
@@ -102,6 +101,7 @@ class SoftKMeansLayer(nn.Module):
     ['centroids', 'distance.log_weight']
     """
 
+    precise = ("log_temperature", "prior_logits")
     distance: Distance | DistanceFunction
     centroids: nn.Parameter
     log_temperature: Tensor
@@ -159,18 +159,6 @@ class SoftKMeansLayer(nn.Module):
             self.register_parameter(name, nn.Parameter(value))
         else:
             self.register_buffer(name, value)
-
-    @override
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Convert the tensors of the module; temperature and priors keep at least 32 bits."""
-        precise = {name: self._parameters.get(name, self._buffers.get(name)) for name in PRECISE}
-        before = {name: tensor.data for name, tensor in precise.items() if tensor is not None}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, data in before.items():
-            tensor = getattr(self, name)
-            if tensor.dtype != at_least_single(tensor.dtype):
-                tensor.data = data.to(tensor.device, torch.float32)
-        return self
 
     def _check_centroids(self, centroids: Tensor) -> None:
         expected = self.n_clusters, self.n_features

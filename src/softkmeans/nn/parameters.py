@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["at_least_single", "checked_log_temperature", "prior_logits_of"]
+__all__ = ["at_least_single", "checked_log_temperature", "given_temperatures", "prior_logits_of"]
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 
 from .._utils.checks import check_positive
+from ..data.scaling import Scaling
+from ..distances import as_distance
 from ..errors import InputError
 from ..model.params import MIN_PRIOR
+from ..temperature import as_temperature
 
 
 def at_least_single(dtype: torch.dtype) -> torch.dtype:
@@ -54,3 +58,24 @@ def prior_logits_of(priors: Any, n_clusters: int, *, has_noise: bool) -> Tensor:
     elif not abs(total - 1) < 1e-6:
         raise InputError(f"sum to {total:.6g}", parameter="priors", expected="1", hint="divide them by their sum")
     return probabilities.clamp_min(MIN_PRIOR).log()
+
+
+def given_temperatures(temperature: Any, dtype: torch.dtype) -> tuple[float, ...]:
+    """Return the temperatures of a number or a schedule; none for "auto".
+
+    Raises
+    ------
+    InputError
+        If a temperature is invalid, or if it is a rule that needs all rows or a temperature for each cluster.
+    """
+    if isinstance(temperature, str) and temperature == "auto":
+        return ()
+    rule = as_temperature(temperature)
+    if rule.needs_rows or rule.per_cluster:
+        problem, expected = "is not supported by a codebook", "a number, a Schedule or 'auto'"
+        raise InputError(problem, parameter="temperature", value=temperature, expected=expected)
+    unscaled = Scaling(as_distance("sqeuclidean"), torch.zeros(1, device="cpu"), 1.0)
+    values: Any = (*rule.stages(unscaled), rule.start(unscaled, lambda: math.nan))
+    for value in values:
+        checked_log_temperature(value, 1, dtype)
+    return tuple(values)

@@ -54,6 +54,8 @@ class TemperatureRule(ABC):
         Whether `solve` needs ∂H/∂log T, the derivative of the entropy.
     is_given : bool
         Whether T is given as numbers.
+    needs_rows : bool
+        Whether T depends on the rows. If False, `stages` and `start` return numbers that are given.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class TemperatureRule(ABC):
     solves_equation: bool = False
     needs_entropy_slope: bool = False
     is_given: bool = False
+    needs_rows: bool = True
 
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         """Return the rule to use for this data: for example, one that has computed its covariance.
@@ -152,6 +155,7 @@ class Fixed(TemperatureRule):
 
     value: float | tuple[float, ...]
     is_given = True
+    needs_rows = False
 
     def __post_init__(self) -> None:
         if np.ndim(self.value):  # any kind of sequence

@@ -31,6 +31,7 @@ class Schedule(TemperatureRule):
     """
 
     temperatures: Sequence[float]
+    needs_rows = False
 
     def __post_init__(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RankSource", "distributed", "run_on_all_ranks"]
+__all__ = ["RankSource", "distributed", "rank_count", "run_on_all_ranks", "sum_over_ranks"]
 
 import functools
 import operator
@@ -297,6 +297,19 @@ def _all_reduce(value: T, failed: bool, group: Group | None) -> tuple[T, bool]:
         gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
         dist.all_gather(gathered, flat, group=group)
     return functools.reduce(operator.add, map(unflatten, gathered)), any(bool(one[-1] > 0) for one in gathered)
+
+
+def rank_count() -> int:
+    """Return the number of ranks; 1 without a process group."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def sum_over_ranks(numbers: Tensor) -> Tensor:
+    """Return the sum of the ranks' tensors, in place; all must be on the device of the process group."""
+    if rank_count() > 1:
+        with _lost_ranks_reported():
+            dist.all_reduce(numbers)
+    return numbers
 
 
 @contextmanager
