@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ._sphere import log_sphere_area
+from ..arrays.density import log_sphere_area
 from .base import Array, Distance
 
 

@@ -1,4 +1,4 @@
-"""Choose between the compiled CPU kernels and the reference kernels, for each pass over a block."""
+"""Choose the kernels for each pass over a block: the compiled ones, those for few rows, or the reference."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from ..distances import Distance
 from ..errors import PerformanceWarning, warn
 from ..model.assignment import AssignmentRule
 from ..model.stats import DistortionStats, Stats
-from . import gradients, reference
+from . import gradients, reference, small
 from .gradients import Logits
 from .reference import SOFTMAX
 
 T = TypeVar("T")
 
-COMPILED_MIN_WORK = 5e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
+# n k (d + 8), roughly the operations of a pass, up to which loading a kernel does not pay off: those of `small`.
+COMPILED_MIN_WORK = float(small.MAX_WORK + 1)
 
 FALLS_BACK = True  # whether the reference kernels serve what is out of range; tests set it to False
 
@@ -49,10 +50,11 @@ def _dispatch(
     run_reference: Callable[[], T],
     rule: AssignmentRule = SOFTMAX,
     function: str = "accumulate",
+    run_small: Callable[[], T] | None = None,
 ) -> T:
-    """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
+    """Run the compiled kernels if the block is large and they support the request, else those for few rows.
 
-    ``run_compiled`` is called with the module `cpu.api`.
+    The reference kernels serve the rest. ``run_compiled`` is called with the module `cpu.api`.
     """
     if uses_compiled(block, c, distance, beta, rule, function):
         from .cpu import api
@@ -62,6 +64,8 @@ def _dispatch(
         except api.OutOfRangeError:
             if not FALLS_BACK:
                 raise
+    elif run_small is not None and small.serves(block, c, distance, rule):
+        return run_small()
     return run_reference()
 
 
@@ -108,6 +112,7 @@ def accumulate(
         lambda api: api.accumulate(block, c, beta, b, distance, rule, signed=_has_negative_weights(block)),
         lambda: reference.accumulate(block, c, beta, b, distance, rule),
         rule,
+        run_small=lambda: small.accumulate(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return stats
 
@@ -198,6 +203,7 @@ def assign(
         lambda api: _assign_with_far_rows(block, c, beta, b, distance, rule, api),
         lambda: reference.assign(block, c, beta, b, distance, rule),
         rule,
+        run_small=lambda: small.assign(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return resp
 
@@ -223,6 +229,7 @@ def lognorm(
         lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
         lambda: reference.lognorm(block, c, beta, b, distance, rule),
         rule,
+        run_small=lambda: small.lognorm(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return log_normalizer
 
@@ -233,6 +240,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
         block, c, distance, None,
         lambda api: _nearest_with_far_rows(block, c, distance, api),
         lambda: reference.nearest(block, c, distance),
+        run_small=lambda: small.nearest(block, c, distance),
     )  # fmt: skip
     return label_and_distance
 
@@ -252,6 +260,7 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
         block, c, distance, None,
         lambda api: api.min_distances(block, c, closest, distance),
         lambda: reference.min_distances(block, c, closest, distance),
+        run_small=lambda: small.min_distances(block, c, closest, distance),
     )  # fmt: skip
     return distances_and_potential
 
@@ -263,5 +272,6 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
         block, c, distance, None,
         lambda api: api.min_distances(block, c, no_center_yet, distance)[0].T.to(c.dtype),
         lambda: reference.distances(block, c, distance),
+        run_small=lambda: small.distances(block, c, distance),
     )  # fmt: skip
     return d
