@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 __all__ = [
-    "QUADRATURE_NODES",
-    "QUADRATURE_WEIGHTS",
     "log_ball_partition",
     "log_gaussian_partition",
     "log_polar_partition",
     "log_sphere_area",
     "polar_moments",
+    "quadrature",
 ]
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +20,12 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-QUADRATURE_NODES, QUADRATURE_WEIGHTS = np.polynomial.legendre.leggauss(128)  # Gauss-Legendre quadrature on [-1, 1]
+
+@cache
+def quadrature() -> tuple[Array, Array]:
+    """Return nodes and weights of a Gauss-Legendre quadrature on [-1, 1]; they are computed at first use."""
+    nodes, weights = np.polynomial.legendre.leggauss(128)
+    return nodes, weights
 
 
 def log_sphere_area(n_features: int) -> float:
@@ -72,9 +76,10 @@ def polar_moments(temperatures: tuple[float, ...], n_features: int) -> PolarMome
     reach = 12 * np.sqrt(t / (cosine + 1 / cosine))
     low = np.maximum(peak - reach, 0.0)
     half = (np.minimum(peak + reach, math.pi) - low) / 2
-    angle = low + half * (1 + QUADRATURE_NODES)
+    nodes, weights = quadrature()
+    angle = low + half * (1 + nodes)
     distance = 2 * np.sin(angle / 2) ** 2
-    logs = np.log(half * QUADRATURE_WEIGHTS) - distance / t
+    logs = np.log(half * weights) - distance / t
     if n_features > 2:
         logs += (n_features - 2) * np.log(np.sin(angle))
     largest = logs.max(1)

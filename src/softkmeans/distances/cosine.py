@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ..arrays.density import QUADRATURE_NODES, QUADRATURE_WEIGHTS, log_sphere_area, polar_moments
+from ..arrays.density import log_sphere_area, polar_moments, quadrature
 from .base import Array, Distance
 
 
@@ -99,8 +99,7 @@ def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> T
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-18, 1e6  # if all rows are on their centers; if they are uniform on the sphere
 MAX_NEWTON_STEPS = 120  # as many as bisection needs
-NODES = torch.from_numpy(QUADRATURE_NODES)
-LOG_WEIGHTS = torch.from_numpy(QUADRATURE_WEIGHTS).log()
+NODES, LOG_WEIGHTS = map(torch.from_numpy, (quadrature()[0], np.log(quadrature()[1])))
 
 
 def _solve_temperatures(mean: Array, n_features: int) -> Array:

@@ -60,7 +60,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def _settings(self, *, warm: bool) -> Settings:
         """Return the settings of a fit; with ``warm``, it starts from the fitted model."""
-        own = self.get_params(deep=False)
+        own = vars(self)  # parameters have the names of arguments; `get_params` looks for these at every call
         values = {field.name: own[field.name] for field in fields(Settings) if field.name in own}
         values["assignment"] = rule = self._assignment_rule()
         if warm and rule.uses_temperature:
@@ -313,7 +313,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         if not is_lazy(X):
             clustering, source = self._prepare(X)
             return like(X, function(clustering, source))
-        check_is_fitted(self)
+        self._check_is_fitted()
         example = as_source(as_tensor(self.cluster_centers_).cpu())
         clustering = self._clustering(example)
         empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
@@ -324,14 +324,19 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
     ) -> tuple[Clustering, Source]:
         """Return the fitted model and the validated rows of X as a Source."""
-        check_is_fitted(self)
+        self._check_is_fitted()
         source = validate_source(self, X, sample_weight, reset=False)
         return self._clustering(source), source
+
+    def _check_is_fitted(self) -> None:
+        """Raise scikit-learn's error unless the estimator is fitted; its own check takes longer than one row."""
+        if "cluster_centers_" not in vars(self):
+            check_is_fitted(self)
 
     @property
     def _dtype(self) -> torch.dtype:
         """Type of the memberships and distances that are returned: that of the centers."""
-        check_is_fitted(self)
+        self._check_is_fitted()
         return as_tensor(self.cluster_centers_).dtype
 
     def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:

@@ -58,6 +58,8 @@ def _array_distance(distance: Distance) -> ArrayDistance:
 
 def _rows(block: Block) -> Array:
     """Return the rows (n, d) of a block, centered, scaled and embedded."""
+    if block.scaling is None and isinstance(block.rows, np.ndarray) and block.rows.dtype == np.float64:
+        return block.rows
     rows: Array = block.x.numpy()
     return rows
 
