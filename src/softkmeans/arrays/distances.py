@@ -103,8 +103,9 @@ def _of_differences(z: Array, c: Array) -> Array:
     """Return squared Euclidean distances (k, n) from differences; few features are added up one by one."""
     if c.shape[1] > MAX_FEW_FEATURES:
         differences = c[:, None] - z
-        return np.einsum("knd,knd->kn", differences, differences)
-    total = np.subtract.outer(c[:, 0], z[:, 0])
+        squares: Array = np.einsum("knd,knd->kn", differences, differences)
+        return squares
+    total: Array = np.subtract.outer(c[:, 0], z[:, 0])
     total *= total
     for j in range(1, c.shape[1]):
         difference = np.subtract.outer(c[:, j], z[:, j])

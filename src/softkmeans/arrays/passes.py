@@ -156,5 +156,6 @@ def nearest(z: Array, c: Array, distance: ArrayDistance) -> tuple[Array, Array]:
 def _logits(d: Array, logits: tuple[Array, Array]) -> Array:
     """Return the logits (k, n) at distances (k, n)."""
     beta, b = logits
-    result = beta[:, None] * d
-    return np.subtract(b[:, None], result, out=result)
+    result: Array = beta[:, None] * d
+    np.subtract(b[:, None], result, out=result)
+    return result

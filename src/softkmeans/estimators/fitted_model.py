@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Clustering", "accumulate", "sample_mixture", "warm_temperature"]
+__all__ = ["Clustering", "accumulate", "clustering_of", "sample_mixture", "warm_temperature"]
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from ..temperature.base import MIN_TEMPERATURE
 
 Array = NDArray[np.float64]
 
+MAX_KEPT_NUMBERS = 2**12  # in the centers of a small model
 MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
 
 
@@ -222,6 +224,44 @@ class Clustering:
         log_scale = math.log(self.scaling.scale) if self.distance.translates else 0.0
         n_features = self.centers.shape[1]
         return 1.0, log_normalizer(self.params, self.spec, self.distance) + n_features * log_scale
+
+
+def clustering_of(
+    centers: Tensor,
+    temperature: float | Array,
+    distance: Distance,
+    *,
+    priors: Array | None,
+    noise_distance: float | None,
+    rule: AssignmentRule,
+) -> Clustering:
+    """Return the `Clustering` with these parameters; that of a small model is kept for the next call.
+
+    A service that asks for one row at a time would otherwise spend most of the time on preparing it.
+    """
+    is_small = centers.device.type == "cpu" and centers.numel() <= MAX_KEPT_NUMBERS
+    if not (is_small and distance.is_tested and rule.is_tested):  # others may be changed in place
+        return Clustering(centers, temperature, distance, priors=priors, noise_distance=noise_distance, rule=rule)
+    arrays = (centers.numpy(), np.asarray(temperature, np.float64), *(() if priors is None else (priors,)))
+    key = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
+    return _kept_clustering(key, distance, None if noise_distance is None else float(noise_distance), rule)
+
+
+@lru_cache(maxsize=16)
+def _kept_clustering(
+    arrays: tuple[tuple[tuple[int, ...], str, bytes], ...],
+    distance: Distance,
+    noise_distance: float | None,
+    rule: AssignmentRule,
+) -> Clustering:
+    """Return the `Clustering` of centers, temperature and perhaps priors, given by shape, type and bytes."""
+    centers, temperature, *priors = (
+        np.frombuffer(bytearray(content), dtype).reshape(shape) for shape, dtype, content in arrays
+    )
+    return Clustering(
+        torch.from_numpy(centers), temperature, distance,
+        priors=priors[0] if priors else None, noise_distance=noise_distance, rule=rule,
+    )  # fmt: skip
 
 
 def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:

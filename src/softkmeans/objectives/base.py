@@ -129,11 +129,11 @@ class Objective(ABC):
         """Return ∂NLL/∂log T: (k,) if each cluster has a temperature, otherwise (1,)."""
         distance, n_features = self.scaling.distance, len(self.scaling.shift)
         if self.temperature.per_cluster:
-            t = params.temperature
-            return (stats.weight * distance.mean_distortions(t, n_features) - stats.distortion) / t
+            expected = stats.weight * distance.mean_distortions(params.temperature, n_features)
+            return (expected - stats.distortion) / params.temperature
         t = float(params.temperature[0])
-        expected = float(stats.n) * distance.mean_distortion(t, n_features)
-        return stats.weight.new_full((1,), (expected - self.distortion(stats)) / t)
+        excess = float(stats.n) * distance.mean_distortion(t, n_features) - self.distortion(stats)
+        return stats.weight.new_full((1,), excess / t)
 
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
         """Return inverse curvatures in the order of `pack`: they make a gradient step an EM update to first order."""
