@@ -145,6 +145,7 @@ def test_public_names():
         "make_blobs",
         "metrics",
         "plots",
+        "predictor",
         "read_table",
         "report",
         "reports",

@@ -33,8 +33,7 @@ from .reference import SOFTMAX
 
 T = TypeVar("T")
 
-# n k (d + 8), roughly the operations of a pass, up to which loading a kernel does not pay off: those of `small`.
-COMPILED_MIN_WORK = float(small.MAX_WORK + 1)
+COMPILED_MIN_WORK = 5e5  # n k (d + 8), roughly the operations of a pass, below which loading a kernel does not pay off
 
 FALLS_BACK = True  # whether the reference kernels serve what is out of range; tests set it to False
 
@@ -47,14 +46,14 @@ def _dispatch(
     distance: Distance,
     beta: Tensor | None,
     run_compiled: Callable[[Any], T],
-    run_reference: Callable[[], T],
+    run_python: Callable[[Any], T],
     rule: AssignmentRule = SOFTMAX,
     function: str = "accumulate",
-    run_small: Callable[[], T] | None = None,
 ) -> T:
     """Run the compiled kernels if the block is large and they support the request, else those for few rows.
 
-    The reference kernels serve the rest. ``run_compiled`` is called with the module `cpu.api`.
+    The reference kernels serve the rest. ``run_compiled`` is called with the module `cpu.api`, and ``run_python`` with
+    `small` or `reference`.
     """
     if uses_compiled(block, c, distance, beta, rule, function):
         from .cpu import api
@@ -64,9 +63,9 @@ def _dispatch(
         except api.OutOfRangeError:
             if not FALLS_BACK:
                 raise
-    elif run_small is not None and small.serves(block, c, distance, rule):
-        return run_small()
-    return run_reference()
+    elif small.serves(block, c, distance, rule):
+        return run_python(small)
+    return run_python(reference)
 
 
 def uses_compiled(
@@ -110,9 +109,8 @@ def accumulate(
     stats: Stats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate(block, c, beta, b, distance, rule, signed=_has_negative_weights(block)),
-        lambda: reference.accumulate(block, c, beta, b, distance, rule),
+        lambda module: module.accumulate(block, c, beta, b, distance, rule),
         rule,
-        run_small=lambda: small.accumulate(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return stats
 
@@ -123,7 +121,7 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
-        lambda: gradients.accumulate_distortion(block, logits),
+        lambda _: gradients.accumulate_distortion(block, logits),
         rule, "accumulate_distortion",
     )  # fmt: skip
     return stats
@@ -135,7 +133,7 @@ def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
-        lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
+        lambda _: gradients.row_gradient(block, logits, of_distortion=of_distortion),
         rule, "row_gradient",
     )  # fmt: skip
     return gradient
@@ -154,7 +152,7 @@ def hessian_product(
         lambda api: api.hessian_product(
             block, c, beta, b, distance, direction, signed=_has_negative_weights(block)
         ),
-        lambda: None,
+        lambda _: None,
         rule, "hessian_product",
     )  # fmt: skip
     return products
@@ -183,7 +181,7 @@ def entropy_slope(
     slope: Tensor = _dispatch(
         block, c, distance, beta,
         run_compiled,
-        lambda: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
+        lambda _: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
         rule, "accumulate_distortion",
     )  # fmt: skip
     return slope
@@ -201,9 +199,8 @@ def assign(
     resp: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: _assign_with_far_rows(block, c, beta, b, distance, rule, api),
-        lambda: reference.assign(block, c, beta, b, distance, rule),
+        lambda module: module.assign(block, c, beta, b, distance, rule),
         rule,
-        run_small=lambda: small.assign(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return resp
 
@@ -227,9 +224,8 @@ def lognorm(
     log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
-        lambda: reference.lognorm(block, c, beta, b, distance, rule),
+        lambda module: module.lognorm(block, c, beta, b, distance, rule),
         rule,
-        run_small=lambda: small.lognorm(block, c, beta, b, distance, rule),
     )  # fmt: skip
     return log_normalizer
 
@@ -239,8 +235,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     label_and_distance: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
         lambda api: _nearest_with_far_rows(block, c, distance, api),
-        lambda: reference.nearest(block, c, distance),
-        run_small=lambda: small.nearest(block, c, distance),
+        lambda module: module.nearest(block, c, distance),
     )  # fmt: skip
     return label_and_distance
 
@@ -259,8 +254,7 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
     distances_and_potential: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, closest, distance),
-        lambda: reference.min_distances(block, c, closest, distance),
-        run_small=lambda: small.min_distances(block, c, closest, distance),
+        lambda module: module.min_distances(block, c, closest, distance),
     )  # fmt: skip
     return distances_and_potential
 
@@ -271,7 +265,6 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     d: Tensor = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, no_center_yet, distance)[0].T.to(c.dtype),
-        lambda: reference.distances(block, c, distance),
-        run_small=lambda: small.distances(block, c, distance),
+        lambda module: module.distances(block, c, distance),
     )  # fmt: skip
     return d

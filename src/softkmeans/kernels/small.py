@@ -6,7 +6,17 @@ thread of its own, so that results have the same bits for any number of threads.
 
 from __future__ import annotations
 
-__all__ = ["MAX_WORK", "accumulate", "assign", "distances", "lognorm", "min_distances", "nearest", "serves"]
+__all__ = [
+    "MAX_PRODUCT",
+    "MAX_WORK",
+    "accumulate",
+    "assign",
+    "distances",
+    "lognorm",
+    "min_distances",
+    "nearest",
+    "serves",
+]
 
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +35,8 @@ from ..model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..model.stats import Stats
 from .reference import has_far_memberships
 
-MAX_WORK = 2**18  # n k (d + 8), up to which BLAS computes the products in one thread
+MAX_WORK = 5e5  # n k (d + 8): more than any block that the compiled kernels leave
+MAX_PRODUCT = 2**18  # n k d, up to which BLAS computes products in one thread
 
 ARRAY_DISTANCES: dict[type[Distance], ArrayDistance] = {
     SquaredEuclidean: SQUARED_EUCLIDEAN,
@@ -43,7 +54,8 @@ def serves(block: Block, c: Tensor, distance: Distance, rule: AssignmentRule) ->
     return (
         block.dtype == c.dtype == torch.float64
         and block.device.type == "cpu"
-        and block.rows.shape[0] * c.shape[0] * (c.shape[1] + 8) <= MAX_WORK
+        and (n_pairs := block.rows.shape[0] * c.shape[0]) * c.shape[1] <= MAX_PRODUCT
+        and n_pairs * (c.shape[1] + 8) <= MAX_WORK
         and type(distance) in ARRAY_DISTANCES
         and type(rule) in ARRAY_RULES
         and not block.is_sparse

@@ -220,8 +220,9 @@ def _scaler(content: dict[str, Any], tensors: dict[str, Array]) -> tuple[Array, 
         name = node.get("class", "scaler")
         raise InputError(f"a model after a transformer of the kind {name} needs PyTorch and scikit-learn", hint=LOAD)
     n_features = tensors["cluster_centers_"].shape[1]
-    mean = tensors.get("preprocessing.mean_", np.zeros(n_features))
-    scale = tensors.get("preprocessing.scale_", np.ones(n_features))
+    settings = node["parameters"]  # the mean is in the file even if it is not subtracted
+    mean = tensors["preprocessing.mean_"] if settings["with_mean"] else np.zeros(n_features)
+    scale = tensors["preprocessing.scale_"] if settings["with_std"] else np.ones(n_features)
     _require(mean.shape == scale.shape == (n_features,), "the scaler has another number of features")
     return mean, scale
 
