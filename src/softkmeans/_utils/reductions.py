@@ -5,13 +5,17 @@ PyTorch and BLAS split a sum according to the number of threads, which changes t
 
 from __future__ import annotations
 
-__all__ = ["as_vector", "dot", "inner", "log", "total"]
+__all__ = ["as_vector", "dot", "inner", "largest_of_rows", "log", "pairwise_distances", "total"]
 
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..arrays.distances import squared_from_differences
+
+MAX_FEW_NUMBERS = 2**15  # that one thread works on in less time than others take to start
 
 
 def total(x: Tensor) -> Tensor:
@@ -76,3 +80,33 @@ def inner(x: Any, y: Any) -> float:
     """
     products = x * y
     return float(np.add.reduce(products) if isinstance(products, np.ndarray) else products.sum())
+
+
+def pairwise_distances(c: Tensor) -> Tensor:
+    """Return the Euclidean distances (k, k) between centers (k, d); few are computed without starting threads.
+
+    Examples
+    --------
+    >>> pairwise_distances(torch.tensor([[0.0], [3.0]]))
+    tensor([[0., 3.],
+            [3., 0.]])
+    """
+    if c.device.type != "cpu" or len(c) * c.numel() > MAX_FEW_NUMBERS:
+        return torch.cdist(c, c)
+    centers = c.numpy()
+    return torch.from_numpy(np.sqrt(squared_from_differences(centers, centers)))
+
+
+def largest_of_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest number (m,) of each row of x (m, k), and its position; few need no threads.
+
+    Examples
+    --------
+    >>> largest_of_rows(torch.tensor([[0.2, 0.8]]))
+    (tensor([0.8000]), tensor([1]))
+    """
+    if x.device.type != "cpu" or x.numel() > MAX_FEW_NUMBERS:
+        largest, position = x.max(1)
+        return largest, position
+    rows = x.numpy()
+    return torch.from_numpy(rows.max(1)), torch.from_numpy(rows.argmax(1))

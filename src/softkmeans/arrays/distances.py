@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["COSINE", "EUCLIDEAN", "SQUARED_EUCLIDEAN", "ArrayDistance", "far_rows", "relative_distances", "squared"]
+__all__ = [
+    "COSINE",
+    "EUCLIDEAN",
+    "SQUARED_EUCLIDEAN",
+    "ArrayDistance",
+    "far_rows",
+    "relative_distances",
+    "squared",
+    "squared_from_differences",
+]
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -90,16 +99,16 @@ def squared(z: Array, c: Array) -> Array:
            [25.,  9.]])
     """
     if c.shape[1] <= MAX_FEW_FEATURES:
-        return _of_differences(z, c)
+        return squared_from_differences(z, c)
     norms = np.einsum("nd,nd->n", z, z) + np.einsum("kd,kd->k", c, c)[:, None]
     squares = product(c, z)
     squares *= -2
     squares += norms
     norms *= MIN_PRODUCT_RATIO
-    return _of_differences(z, c) if (squares < norms).any() else squares
+    return squared_from_differences(z, c) if (squares < norms).any() else squares
 
 
-def _of_differences(z: Array, c: Array) -> Array:
+def squared_from_differences(z: Array, c: Array) -> Array:
     """Return squared Euclidean distances (k, n) from differences; few features are added up one by one."""
     if c.shape[1] > MAX_FEW_FEATURES:
         differences = c[:, None] - z

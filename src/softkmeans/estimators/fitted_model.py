@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Clustering", "accumulate", "clustering_of", "sample_mixture", "warm_temperature"]
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from typing_extensions import override
 
 from .. import kernels
 from .._utils.checks import check_positive
-from .._utils.reductions import dot, total
+from .._utils.reductions import dot, largest_of_rows, total
 from ..data.block import Block, as_tensor
 from ..data.convert import as_numbers, as_source
 from ..data.scaling import Scaling
@@ -35,6 +36,8 @@ from ..temperature.base import MIN_TEMPERATURE
 
 Array = NDArray[np.float64]
 
+MAX_WHOLE_ENTRIES = 2**24  # of memberships that are computed at once: 128 MB, no more than the result
+WIDER_PIECES = 8  # pieces of rows have as many memberships as this times the numbers of a block: 16 MB
 MAX_KEPT_NUMBERS = 2**12  # in the centers of a small model
 MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
 
@@ -107,6 +110,18 @@ class Clustering:
     def _scaled(self, source: Source) -> Source:
         return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
 
+    def _map(self, source: Source, function: Callable[[Block], Tensor]) -> Tensor:
+        """Return a function's values (n, k) for the scaled rows.
+
+        The kernels divide rows among threads, which needs many of them, and results at once need no copy.
+        """
+        scaled, k = self._scaled(source), len(self.centers)
+        if source.in_memory and source.n_rows * k <= MAX_WHOLE_ENTRIES:
+            blocks = list(scaled.blocks())
+            if len(blocks) == 1:
+                return function(blocks[0]).contiguous()
+        return scaled.map(function, width=-(-k // WIDER_PIECES))
+
     def scaled_block(self, block: Block) -> Block:
         """Return a block of rows in the estimator's units, centered and scaled as `assign` takes it."""
         return block.scaled_by(_OverflowCheckedScaling(*self.scaling))
@@ -125,7 +140,7 @@ class Clustering:
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Compute memberships (n, k) of the given dtype."""
-        return self._scaled(source).map(lambda block: self.assign(block).to(dtype), width=len(self.centers))
+        return self._map(source, lambda block: self.assign(block).to(dtype))
 
     def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
         """Compute the m largest memberships (n, m) of each row, in decreasing order, and their clusters (n, m)."""
@@ -147,13 +162,13 @@ class Clustering:
 
         def label_block(block: Block) -> Tensor:
             resp = self.assign(block)
-            largest, label = resp.max(1)
+            largest, label = largest_of_rows(resp)
             rejected = largest < threshold
             if self.rule.has_noise:
                 rejected |= largest < 1 - resp.sum(1)
             return label.masked_fill(rejected, -1)
 
-        return self._scaled(source).map(label_block, width=len(self.centers))
+        return self._scaled(source).map(label_block, width=-(-len(self.centers) // WIDER_PIECES))
 
     def nearest(self, source: Source) -> tuple[Tensor, float]:
         """Compute the index (n,) of the center nearest to each row, and the inertia."""
@@ -183,7 +198,7 @@ class Clustering:
             d = distances(block, self.centers, self.distance)
             return (d.sqrt() * self.scaling.scale if self.distance.is_squared else d * self.scaling.unit).to(dtype)
 
-        return self._scaled(source).map(block_distances, width=len(self.centers))
+        return self._map(source, block_distances)
 
     def objective(self, source: Source) -> Tensor:
         """Compute the objective (n,) of each row: its log-density under the equivalent mixture.
