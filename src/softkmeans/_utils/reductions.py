@@ -82,19 +82,18 @@ def inner(x: Any, y: Any) -> float:
     return float(np.add.reduce(products) if isinstance(products, np.ndarray) else products.sum())
 
 
-def pairwise_distances(c: Tensor) -> Tensor:
-    """Return the Euclidean distances (k, k) between centers (k, d); few are computed without starting threads.
+def pairwise_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the Euclidean distances (j, k) between centers (j, d) and (k, d); few need no threads.
 
     Examples
     --------
-    >>> pairwise_distances(torch.tensor([[0.0], [3.0]]))
-    tensor([[0., 3.],
-            [3., 0.]])
+    >>> pairwise_distances(torch.tensor([[0.0], [3.0]]), torch.tensor([[0.0]]))
+    tensor([[0.],
+            [3.]])
     """
-    if c.device.type != "cpu" or len(c) * c.numel() > MAX_FEW_NUMBERS:
-        return torch.cdist(c, c)
-    centers = c.numpy()
-    return torch.from_numpy(np.sqrt(squared_from_differences(centers, centers)))
+    if a.device.type != "cpu" or len(a) * b.numel() > MAX_FEW_NUMBERS:
+        return torch.cdist(a, b)
+    return torch.from_numpy(np.sqrt(squared_from_differences(b.numpy(), a.numpy())))
 
 
 def largest_of_rows(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ def _cheapest(costs: Tensor, c: Tensor, m: int) -> list[int]:
 
     If one of two neighbors is removed, the removal of the other costs more.
     """
-    nearest = pairwise_distances(c).fill_diagonal_(torch.inf).argmin(1).tolist()
+    nearest = pairwise_distances(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
     chosen, protected = list[int](), set[int]()
     order = costs.argsort(stable=True).tolist()
     for j in order:
