@@ -59,6 +59,13 @@ first. For a thousand rows or less, the calls take longer than the work, and the
 separated blobs. Above 1, softkmeans is faster. faiss makes 25 passes from random rows; compare it with
 `init="k-means||"` and `growing_sample=True`.""",
     ),
+    "small": (
+        "Small tables and single rows",
+        """\
+Whole default fits, float64, the mean over ten seeds, compared with `GaussianMixture(covariance_type="spherical")` and
+`KMeans(n_init=1)`; then the answers of fitted models. Below 1, softkmeans is faster. The light predictor, which needs
+no PyTorch, is `softkmeans.predictor`.""",
+    ),
     "memory": (
         "Memory",
         """\

@@ -11,6 +11,7 @@ COMMANDS = {
     "`import torch`": ["-c", "import torch"],
     "`import torch, softkmeans`": ["-c", "import torch, softkmeans"],
     "`softkmeans --help`": ["-m", "softkmeans", "--help"],
+    "`softkmeans.predictor`": ["-c", "import softkmeans; softkmeans.predictor"],
 }
 ROUNDS = 3
 

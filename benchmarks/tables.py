@@ -11,6 +11,7 @@ import floor
 import numpy as np
 import peers
 import pictures
+import small_data
 import startup
 import torch
 import training as training_steps
@@ -337,6 +338,24 @@ def fits(rounds=3):
         "its inertia ÷ KMeans'", "KMeans' time ÷ faiss'", "faiss' inertia ÷ KMeans'", "ours (s)",
     ]  # fmt: skip
     return table(header, rows)
+
+
+def small():
+    """Return the tables of small tables and single rows."""
+    fits = [[name, f"{ms:.1f}", f"**{m:.2f}**", f"{km:.1f}"] for name, ms, m, km in small_data.fits()]
+    rows = [[name, f"{us:,.0f}", *(f"{r:.2f}" for r in ratios)] for name, us, *ratios in small_data.answers()]
+    one, eight = (small_data.rows_per_second(n) for n in (1, 8))
+    header = [
+        "rows", "`predict_proba` (µs)", "`predict` ÷ KMeans' `predict`", "`predict_proba` ÷ KMeans' `predict`",
+        "`predict_proba` ÷ GaussianMixture's", "the light predictor ÷ GaussianMixture's",
+    ]  # fmt: skip
+    return [
+        *table(["fit", "ours (ms)", "ours ÷ GaussianMixture", "ours ÷ KMeans"], fits),
+        *table(header, rows),
+        f"Single rows a second: {one:,.0f} by one thread, {eight:,.0f} by eight threads together.",
+        "",
+        *table(["", ""], [[name, f"{seconds:.2f} s"] for name, seconds in small_data.selections().items()]),
+    ]
 
 
 def memory():

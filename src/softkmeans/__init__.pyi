@@ -40,6 +40,7 @@ from .persistence.assignments import write_assignments as write_assignments
 from .persistence.model_file import load as load
 from .persistence.model_file import save as save
 from .persistence.onnx import export_onnx as export_onnx
+from .persistence.predictor import predictor as predictor
 from .plots import ClusterDisplay as ClusterDisplay
 from .plots import LossDisplay as LossDisplay
 from .reports import report as report

@@ -960,3 +960,30 @@ def test_a_generator_is_a_random_state_and_a_number_a_weight_of_all_rows(model):
     assert other.cluster_weights_.sum() == pytest.approx(2.5 * len(X))
     with pytest.raises(InputError, match=r"sample_weight has \d+ negative values"):
         other.fit(X, sample_weight=-1.0)
+
+
+@pytest.mark.parametrize("change", ["centers in place", "centers", "temperature", "priors", "distance", "noise"])
+def test_answers_follow_attributes_that_change(change):
+    """Small models are kept between calls; not if one of their numbers is another."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = SoftKMeans(3, priors="learned", random_state=0).fit(X)
+    before = model.predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    match change:
+        case "centers in place":
+            model.cluster_centers_ += [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+        case "centers":
+            model.cluster_centers_ = model.cluster_centers_[::-1]
+        case "temperature":
+            model.temperature_ *= 2
+        case "priors":
+            model.priors_ = np.array([0.1, 0.1, 0.8])
+        case "distance":
+            model.distance = "euclidean"
+        case "noise":
+            model.noise_distance, model.priors_ = 1.0, model.priors_ * 0.9
+    after = model.predict_proba(X)
+    assert np.abs(after - before).max() > 1e-3
+    again = copy.deepcopy(model)
+    again.cluster_centers_ = again.cluster_centers_ + 1e-300  # another key, the same model
+    np.testing.assert_allclose(again.predict_proba(X), after, rtol=0, atol=1e-12)

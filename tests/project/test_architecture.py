@@ -147,6 +147,7 @@ def test_public_names():
         "make_blobs",
         "metrics",
         "plots",
+        "predictor",
         "read_table",
         "report",
         "reports",

@@ -6,7 +6,7 @@ is split into parts that do not depend on it, and each part is computed by one t
 
 from __future__ import annotations
 
-__all__ = ["in_one_thread", "map_in_single_threads", "start_in_one_thread"]
+__all__ = ["in_one_thread", "in_one_thread_if_few", "map_in_single_threads", "start_in_one_thread"]
 
 import functools
 import os
@@ -21,6 +21,7 @@ import torch
 S = TypeVar("S")
 T = TypeVar("T")
 
+MAX_FEW_NUMBERS = 2**15  # for most functions, PyTorch starts threads from here on
 _local = threading.local()  # each thread of the user has workers of its own, so that it waits for none of another
 
 
@@ -48,6 +49,20 @@ def start_in_one_thread(function: Callable[[], T]) -> Callable[[], T]:
     """
     n_threads = torch.get_num_threads()
     return function if n_threads == 1 else _submit(function, n_threads).result
+
+
+def in_one_thread_if_few(function: Callable[[], T], n_numbers: int) -> T:
+    """Return the result of a function of so many numbers, computed by one thread if more would not pay off.
+
+    PyTorch starts threads for some functions of a few numbers. If other programs use the processor, they wait long for
+    each other.
+
+    Examples
+    --------
+    >>> in_one_thread_if_few(torch.get_num_threads, 10)
+    1
+    """
+    return in_one_thread(function) if n_numbers <= MAX_FEW_NUMBERS else function()
 
 
 def map_in_single_threads(function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:

@@ -5,11 +5,17 @@ PyTorch and BLAS split a sum according to the number of threads, which changes t
 
 from __future__ import annotations
 
-__all__ = ["dot", "log", "total"]
+__all__ = ["as_vector", "dot", "inner", "largest_of_rows", "log", "pairwise_distances", "total"]
+
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..arrays.distances import squared_from_differences
+
+MAX_FEW_NUMBERS = 2**15  # that one thread works on in less time than others take to start
 
 
 def total(x: Tensor) -> Tensor:
@@ -49,3 +55,57 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     tensor(11.)
     """
     return total(x * y)
+
+
+def as_vector(x: Tensor) -> Any:
+    """Return the same numbers as an array, whose operations take less time than those of few numbers in a tensor.
+
+    Tensors on other devices stay tensors.
+
+    Examples
+    --------
+    >>> as_vector(torch.tensor([1.0]))
+    array([1.], dtype=float32)
+    """
+    return x.numpy() if x.device.type == "cpu" else x
+
+
+def inner(x: Any, y: Any) -> float:
+    """Return the inner product of vectors from `as_vector`.
+
+    Examples
+    --------
+    >>> inner(as_vector(torch.tensor([1.0, 2.0])), as_vector(torch.tensor([3.0, 4.0])))
+    11.0
+    """
+    products = x * y
+    return float(np.add.reduce(products) if isinstance(products, np.ndarray) else products.sum())
+
+
+def pairwise_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the Euclidean distances (j, k) between centers (j, d) and (k, d); few need no threads.
+
+    Examples
+    --------
+    >>> pairwise_distances(torch.tensor([[0.0], [3.0]]), torch.tensor([[0.0]]))
+    tensor([[0.],
+            [3.]])
+    """
+    if a.device.type != "cpu" or len(a) * b.numel() > MAX_FEW_NUMBERS:
+        return torch.cdist(a, b)
+    return torch.from_numpy(np.sqrt(squared_from_differences(b.numpy(), a.numpy())))
+
+
+def largest_of_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest number (m,) of each row of x (m, k), and its position; few need no threads.
+
+    Examples
+    --------
+    >>> largest_of_rows(torch.tensor([[0.2, 0.8]]))
+    (tensor([0.8000]), tensor([1]))
+    """
+    if x.device.type != "cpu" or x.numel() > MAX_FEW_NUMBERS:
+        largest, position = x.max(1)
+        return largest, position
+    rows = x.numpy()
+    return torch.from_numpy(rows.max(1)), torch.from_numpy(rows.argmax(1))

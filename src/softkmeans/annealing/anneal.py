@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .._utils.reductions import total
+from .._utils.reductions import pairwise_distances, total
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError
@@ -260,7 +260,9 @@ def _next_splits(
     after them. The first splits, and so the lifetimes, then do not depend on how many more splits are allowed.
     """
     c = evaluation.params.centers
-    nearest = torch.cdist(c, c).square().fill_diagonal_(torch.inf).amin(1)  # squared distance to the nearest center
+    nearest = (
+        pairwise_distances(c, c).square().fill_diagonal_(torch.inf).amin(1)
+    )  # squared distance to the nearest center
     is_unstable = (directions.growth > SPLIT_GROWTH) & (nearest > MIN_SPLIT_DISTANCE * t)
     gain = evaluation.sums.stats.weight * (directions.growth - 1)  # decides if temperatures are equal
     unstable = [cluster for cluster in gain.argsort(descending=True, stable=True).tolist() if is_unstable[cluster]]
@@ -340,7 +342,9 @@ def _perturbed_directions(directions: SplitDirections, split: Tensor, kept: Tens
 def _merge_coinciding(objective: Objective, source: Source, evaluation: Evaluation) -> tuple[Evaluation, Tensor]:
     """Merge clusters whose centers coincide; return the evaluation, and the numbers (m,) of the clusters kept."""
     c, t, log_prior = evaluation.params
-    representative = (torch.cdist(c, c).square() < MERGE_DISTANCE * t[0]).int().argmax(1)  # the first one that is close
+    representative = (
+        (pairwise_distances(c, c).square() < MERGE_DISTANCE * t[0]).int().argmax(1)
+    )  # the first one that is close
     kept = torch.unique(representative)
     if len(kept) == len(c):
         return evaluation, kept

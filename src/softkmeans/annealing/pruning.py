@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from .._utils.reductions import total
+from .._utils.one_thread import in_one_thread_if_few
+from .._utils.reductions import pairwise_distances, total
 from ..data.block import Block
 from ..data.source import Source
 from ..kernels import distances
@@ -24,9 +25,11 @@ def prune(objective: Objective, source: Source, evaluation: Evaluation, n_remove
     """
     c, t, log_prior = evaluation.params
     n_kept = len(c) - n_removed
-    costs = source.sum(
-        lambda block: block.sum(lambda piece: removal_costs(piece, objective, evaluation.params), width=len(c))
-    )
+
+    def costs_in(piece: Block) -> Tensor:
+        return in_one_thread_if_few(lambda: removal_costs(piece, objective, evaluation.params), len(piece) * len(c))
+
+    costs = source.sum(lambda block: block.sum(costs_in, width=len(c)))
     is_kept = torch.ones(len(c), dtype=torch.bool, device="cpu")
     is_kept[_cheapest(costs, c, n_removed)] = False
     kept = torch.arange(n_kept, device="cpu")
@@ -65,7 +68,7 @@ def _cheapest(costs: Tensor, c: Tensor, m: int) -> list[int]:
 
     If one of two neighbors is removed, the removal of the other costs more.
     """
-    nearest = torch.cdist(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
+    nearest = pairwise_distances(c, c).fill_diagonal_(torch.inf).argmin(1).tolist()
     chosen, protected = list[int](), set[int]()
     order = costs.argsort(stable=True).tolist()
     for j in order:

@@ -6,18 +6,22 @@ __all__ = ["SortedRows", "count_distinct", "draw", "sorted_rows"]
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .block import Block
 from .convert import as_source
 from .source import Source
 
+MAX_SMALL_ENTRIES = 2**12  # numbers in a table that is sorted by all columns at once
 MAX_KEY_ENTRIES = 2**24  # numbers in the sort keys that are held in memory at a time: 128 MB
+
+
+Array = NDArray[Any]
 
 
 class SortedRows(NamedTuple):
@@ -74,6 +78,9 @@ def sorted_rows(source: Source) -> SortedRows:
     >>> sorted_rows(as_source([[2.0, 1.0], [1.0, 5.0], [1.0, 3.0]])).order
     tensor([2, 1, 0])
     """
+    if source.n_rows * source.n_features <= MAX_SMALL_ENTRIES:
+        order, begins = _sorted_at_once(torch.cat([block.x for block in source.blocks()]).cpu().numpy())
+        return SortedRows(order.to(source.device), begins.to(source.device), source.weight())
     keys = _entries if any(block.is_sparse for block in source.blocks()) else _columns
     order, begins, start = _unsorted(source) if keys is _entries else _by_first_column(source)
     while start < source.n_features and len(tied := _tied_positions(begins)):
@@ -87,6 +94,14 @@ def sorted_rows(source: Source) -> SortedRows:
         if keys is _entries and not columns.any():
             break  # no row has further entries
     return SortedRows(order.to(source.device), begins.to(source.device), source.weight())
+
+
+def _sorted_at_once(rows: Array) -> tuple[Tensor, Tensor]:
+    """Return the order (n,) of rows (n, d), and whether a group of equal rows begins at each position."""
+    order = np.lexsort(rows.T[::-1])
+    begins = np.ones(len(rows), dtype=bool)
+    np.any(rows[order[1:]] != rows[order[:-1]], axis=1, out=begins[1:])
+    return torch.from_numpy(order), torch.from_numpy(begins)
 
 
 def _unsorted(source: Source) -> tuple[Tensor, Tensor, int]:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 MAX_BATCH_ROWS = 2**14
 MIN_N_BATCHES = 32  # of in-memory rows
+MAX_KEPT_NUMBERS = 2**16  # in scaled rows that are kept: half a megabyte
 
 
 class Source(ABC):
@@ -94,6 +95,10 @@ class Source(ABC):
         if all(block.weights is None for block in blocks):
             return None
         return torch.cat([block.w for block in blocks])
+
+    def kept(self) -> Source:
+        """Return a source of the same rows. If they are few, they are converted now, and not in every pass."""
+        return self
 
     def sum(self, fn: Callable[[Block], T]) -> T:
         """Sum an additive function of a block over all blocks."""
@@ -222,6 +227,17 @@ class ScaledSource(MappedSource):
     def __init__(self, source: Source, scaling: RowScaling) -> None:
         super().__init__(source, lambda block: block.scaled_by(scaling))
         self.scaling = scaling
+
+    @override
+    def kept(self) -> Source:
+        is_small = self.in_memory and self.n_rows * self.n_features <= MAX_KEPT_NUMBERS
+        blocks = list(self.blocks()) if is_small and self.device.type == "cpu" else []
+        if len(blocks) != 1 or blocks[0].is_sparse:
+            return self
+        weights = None if blocks[0].weights is None else blocks[0].w
+        kept = ArraySource(blocks[0].x.numpy(), weights, self.device, self.dtype)
+        kept.columns = self.columns
+        return kept
 
 
 class BlockSource(Source):

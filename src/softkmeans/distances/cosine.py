@@ -5,8 +5,6 @@ from __future__ import annotations
 __all__ = ["Cosine"]
 
 import math
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import scipy  # loads its submodules when they are used
@@ -14,7 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ._sphere import log_sphere_area
+from ..arrays.density import log_sphere_area, polar_moments, quadrature
 from .base import Array, Distance
 
 
@@ -59,7 +57,7 @@ class Cosine(Distance):
 
     @override
     def mean_distortion(self, temperature: float, n_features: int) -> float:
-        return float(_polar_moments((temperature,), n_features).mean[0])
+        return float(polar_moments((temperature,), n_features).mean[0])
 
     @override
     def likeliest_temperature(self, mean_distortion: float, n_features: int) -> float:
@@ -67,12 +65,12 @@ class Cosine(Distance):
 
     @override
     def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        log_integral = _polar_moments(tuple(temperatures.tolist()), n_features).log_integral
+        log_integral = polar_moments(tuple(temperatures.tolist()), n_features).log_integral
         return log_sphere_area(n_features - 1) + temperatures.new_tensor(log_integral)
 
     @override
     def mean_distortions(self, temperatures: Tensor, n_features: int) -> Tensor:
-        return temperatures.new_tensor(_polar_moments(tuple(temperatures.tolist()), n_features).mean)
+        return temperatures.new_tensor(polar_moments(tuple(temperatures.tolist()), n_features).mean)
 
     @override
     def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
@@ -99,48 +97,9 @@ def _log_polar_density(angle: Tensor, temperature: Tensor, n_features: int) -> T
     return -2 * (angle / 2).sin().square() / temperature + (n_features - 2) * angle.sin().log()
 
 
-_nodes, _weights = np.polynomial.legendre.leggauss(128)  # Gauss-Legendre quadrature on [-1, 1]
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-18, 1e6  # if all rows are on their centers; if they are uniform on the sphere
 MAX_NEWTON_STEPS = 120  # as many as bisection needs
-QUADRATURE_NODES = torch.from_numpy(_nodes)
-QUADRATURE_LOG_WEIGHTS = torch.from_numpy(_weights).log()
-
-
-class PolarMoments(NamedTuple):
-    """The polar density, exp((cos a - 1) / T) sin(a)^(d - 2), for temperatures (k,).
-
-    Attributes
-    ----------
-    log_integral, mean, variance : ndarray (k,)
-        The logarithm of its integral, and mean and variance of the distance.
-    """
-
-    log_integral: Array
-    mean: Array
-    variance: Array
-
-
-@lru_cache(maxsize=16)
-def _polar_moments(temperatures: tuple[float, ...], n_features: int) -> PolarMoments:
-    """Compute the moments by quadrature, as `_polar_nodes` does; a pass needs those of the same temperatures often."""
-    t = np.array(temperatures)[:, None]
-    spread = (n_features - 2) * t
-    cosine = 2 / (spread + np.sqrt(spread * spread + 4))
-    peak = np.arcsin(np.sqrt(np.minimum(spread * cosine, 1.0)))
-    reach = 12 * np.sqrt(t / (cosine + 1 / cosine))
-    low = np.maximum(peak - reach, 0.0)
-    half = (np.minimum(peak + reach, math.pi) - low) / 2
-    angle = low + half * (1 + _nodes)
-    distance = 2 * np.sin(angle / 2) ** 2
-    logs = np.log(half * _weights) - distance / t
-    if n_features > 2:
-        logs += (n_features - 2) * np.log(np.sin(angle))
-    largest = logs.max(1)
-    weight = np.exp(logs - largest[:, None])
-    total = weight.sum(1)
-    mean = (weight * distance).sum(1) / total
-    variance = (weight * (distance - mean[:, None]) ** 2).sum(1) / total
-    return PolarMoments(largest + np.log(total), mean, variance)
+NODES, LOG_WEIGHTS = map(torch.from_numpy, (quadrature()[0], np.log(quadrature()[1])))
 
 
 def _solve_temperatures(mean: Array, n_features: int) -> Array:
@@ -155,7 +114,7 @@ def _solve_temperatures(mean: Array, n_features: int) -> Array:
     near = 2 * np.maximum(mean, 1e-300) / (n_features - 1)  # where 1 - mean has lost digits
     log_t = np.clip(np.log(np.where(mean < 1e-4, near, distant)), low, high)
     for _ in range(MAX_NEWTON_STEPS):
-        moments = _polar_moments(tuple(np.exp(log_t).tolist()), n_features)
+        moments = polar_moments(tuple(np.exp(log_t).tolist()), n_features)
         residual = moments.mean - mean
         low, high = np.where(residual < 0, log_t, low), np.where(residual > 0, log_t, high)
         step = residual * np.exp(log_t) / np.maximum(moments.variance, 1e-300)  # the derivative is variance / T
@@ -172,7 +131,7 @@ def _solve_temperatures(mean: Array, n_features: int) -> Array:
 def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
     """Return angles and log-weights of a Gauss-Legendre quadrature over the single peak of the polar density.
 
-    It uses tensor operations only.
+    It uses tensor operations only, for exports; `arrays.density.polar_moments` computes the same.
     """
     spread = (n_features - 2) * temperature
     cosine = 2 / (spread + (spread.square() + 4).sqrt())  # at the peak, sin² a = (d - 2) T cos a
@@ -181,4 +140,4 @@ def _polar_nodes(temperature: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
     low = (peak - reach).clamp_min(0.0)
     high = (peak + reach).clamp_max(math.pi)
     half = (high - low) / 2
-    return low + half * (1 + QUADRATURE_NODES), QUADRATURE_LOG_WEIGHTS + half.log()
+    return low + half * (1 + NODES), LOG_WEIGHTS + half.log()

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from .._utils.reductions import log
-from ._sphere import log_sphere_area
+from ..arrays.density import log_power_partition
 from .base import Array, Distance
 
 
@@ -23,11 +23,11 @@ class PowerDensity:
 
     def log_partition(self, temperature: Tensor, n_features: int) -> Tensor:
         """Return log Z(T), differentiable in T."""
-        return self._at_log(torch.log(temperature), n_features)
+        return log_power_partition(self.power, torch.log(temperature), n_features)
 
     def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
         """Return log Z(T) for each of the temperatures (k,)."""
-        return self._at_log(log(temperatures), n_features)
+        return log_power_partition(self.power, log(temperatures), n_features)
 
     def mean_distortion(self, temperature: float, n_features: int) -> float:
         """Return the mean distance."""
@@ -44,10 +44,6 @@ class PowerDensity:
     def likeliest_temperatures(self, mean_distortions: Tensor, n_features: int) -> Tensor:
         """Return the maximum-likelihood T for each of the mean distances (k,)."""
         return self.power * mean_distortions / n_features
-
-    def _at_log(self, log_temperature: Tensor, n_features: int) -> Tensor:
-        shape = n_features / self.power
-        return log_sphere_area(n_features) + math.lgamma(shape) - math.log(self.power) + shape * log_temperature
 
 
 class SquaredEuclidean(PowerDensity, Distance):

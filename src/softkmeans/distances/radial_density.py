@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays.density import log_sphere_area
 from ..errors import InputError
-from ._sphere import log_sphere_area
 
 N_NODES = 1024
 NEGLIGIBLE = 46.0  # -log of the fraction of the density that the quadrature leaves out

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
@@ -32,9 +31,9 @@ from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
-from .fitted_model import Clustering, warm_temperature
+from .fitted_model import Clustering, clustering_of, warm_temperature
 from .notebook import NotebookMixin
-from .validation import check_warm_start, is_lazy, validate_collection, validate_source
+from .validation import check_fitted, check_warm_start, is_lazy, validate_collection, validate_source
 
 
 class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -60,7 +59,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
 
     def _settings(self, *, warm: bool) -> Settings:
         """Return the settings of a fit; with ``warm``, it starts from the fitted model."""
-        own = self.get_params(deep=False)
+        own = vars(self)  # parameters have the names of arguments; `get_params` looks for these at every call
         values = {field.name: own[field.name] for field in fields(Settings) if field.name in own}
         values["assignment"] = rule = self._assignment_rule()
         if warm and rule.uses_temperature:
@@ -313,7 +312,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         if not is_lazy(X):
             clustering, source = self._prepare(X)
             return like(X, function(clustering, source))
-        check_is_fitted(self)
+        check_fitted(self)
         example = as_source(as_tensor(self.cluster_centers_).cpu())
         clustering = self._clustering(example)
         empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
@@ -324,14 +323,14 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
     ) -> tuple[Clustering, Source]:
         """Return the fitted model and the validated rows of X as a Source."""
-        check_is_fitted(self)
+        check_fitted(self)
         source = validate_source(self, X, sample_weight, reset=False)
         return self._clustering(source), source
 
     @property
     def _dtype(self) -> torch.dtype:
         """Type of the memberships and distances that are returned: that of the centers."""
-        check_is_fitted(self)
+        check_fitted(self)
         return as_tensor(self.cluster_centers_).dtype
 
     def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
@@ -369,7 +368,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _clustering(self, source: Source) -> Clustering:
         """Return the fitted model as a `Clustering`, on the device and with the dtype of a source."""
         fitted = vars(self)
-        return Clustering(
+        return clustering_of(
             as_tensor(self.cluster_centers_).to(source.device, source.dtype),
             fitted.get("temperature_", 1.0),
             as_distance(self.distance),

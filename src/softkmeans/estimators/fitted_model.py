@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Clustering", "accumulate", "sample_mixture", "warm_temperature"]
+__all__ = ["Clustering", "accumulate", "clustering_of", "sample_mixture", "warm_temperature"]
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from typing_extensions import override
 
 from .. import kernels
 from .._utils.checks import check_positive
-from .._utils.reductions import dot, total
+from .._utils.reductions import dot, largest_of_rows, total
 from ..data.block import Block, as_tensor
 from ..data.convert import as_numbers, as_source
 from ..data.scaling import Scaling
@@ -34,6 +36,9 @@ from ..temperature.base import MIN_TEMPERATURE
 
 Array = NDArray[np.float64]
 
+MAX_WHOLE_ENTRIES = 2**24  # of memberships that are computed at once: 128 MB, no more than the result
+WIDER_PIECES = 8  # pieces of rows have as many memberships as this times the numbers of a block: 16 MB
+MAX_KEPT_NUMBERS = 2**12  # in the centers of a small model
 MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
 
 
@@ -105,6 +110,18 @@ class Clustering:
     def _scaled(self, source: Source) -> Source:
         return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
 
+    def _map(self, source: Source, function: Callable[[Block], Tensor]) -> Tensor:
+        """Return a function's values (n, k) for the scaled rows.
+
+        The kernels divide rows among threads, which needs many of them, and results at once need no copy.
+        """
+        scaled, k = self._scaled(source), len(self.centers)
+        if source.in_memory and source.n_rows * k <= MAX_WHOLE_ENTRIES:
+            blocks = list(scaled.blocks())
+            if len(blocks) == 1:
+                return function(blocks[0]).contiguous()
+        return scaled.map(function, width=-(-k // WIDER_PIECES))
+
     def scaled_block(self, block: Block) -> Block:
         """Return a block of rows in the estimator's units, centered and scaled as `assign` takes it."""
         return block.scaled_by(_OverflowCheckedScaling(*self.scaling))
@@ -123,7 +140,7 @@ class Clustering:
 
     def resp(self, source: Source, dtype: torch.dtype) -> Tensor:
         """Compute memberships (n, k) of the given dtype."""
-        return self._scaled(source).map(lambda block: self.assign(block).to(dtype), width=len(self.centers))
+        return self._map(source, lambda block: self.assign(block).to(dtype))
 
     def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
         """Compute the m largest memberships (n, m) of each row, in decreasing order, and their clusters (n, m)."""
@@ -145,13 +162,13 @@ class Clustering:
 
         def label_block(block: Block) -> Tensor:
             resp = self.assign(block)
-            largest, label = resp.max(1)
+            largest, label = largest_of_rows(resp)
             rejected = largest < threshold
             if self.rule.has_noise:
                 rejected |= largest < 1 - resp.sum(1)
             return label.masked_fill(rejected, -1)
 
-        return self._scaled(source).map(label_block, width=len(self.centers))
+        return self._scaled(source).map(label_block, width=-(-len(self.centers) // WIDER_PIECES))
 
     def nearest(self, source: Source) -> tuple[Tensor, float]:
         """Compute the index (n,) of the center nearest to each row, and the inertia."""
@@ -181,7 +198,7 @@ class Clustering:
             d = distances(block, self.centers, self.distance)
             return (d.sqrt() * self.scaling.scale if self.distance.is_squared else d * self.scaling.unit).to(dtype)
 
-        return self._scaled(source).map(block_distances, width=len(self.centers))
+        return self._map(source, block_distances)
 
     def objective(self, source: Source) -> Tensor:
         """Compute the objective (n,) of each row: its log-density under the equivalent mixture.
@@ -222,6 +239,44 @@ class Clustering:
         log_scale = math.log(self.scaling.scale) if self.distance.translates else 0.0
         n_features = self.centers.shape[1]
         return 1.0, log_normalizer(self.params, self.spec, self.distance) + n_features * log_scale
+
+
+def clustering_of(
+    centers: Tensor,
+    temperature: float | Array,
+    distance: Distance,
+    *,
+    priors: Array | None,
+    noise_distance: float | None,
+    rule: AssignmentRule,
+) -> Clustering:
+    """Return the `Clustering` with these parameters; that of a small model is kept for the next call.
+
+    A service that asks for one row at a time would otherwise spend most of the time on preparing it.
+    """
+    is_small = centers.device.type == "cpu" and centers.numel() <= MAX_KEPT_NUMBERS
+    if not (is_small and distance.is_tested and rule.is_tested):  # others may be changed in place
+        return Clustering(centers, temperature, distance, priors=priors, noise_distance=noise_distance, rule=rule)
+    arrays = (centers.numpy(), np.asarray(temperature, np.float64), *(() if priors is None else (priors,)))
+    key = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
+    return _kept_clustering(key, distance, None if noise_distance is None else float(noise_distance), rule)
+
+
+@lru_cache(maxsize=16)
+def _kept_clustering(
+    arrays: tuple[tuple[tuple[int, ...], str, bytes], ...],
+    distance: Distance,
+    noise_distance: float | None,
+    rule: AssignmentRule,
+) -> Clustering:
+    """Return the `Clustering` of centers, temperature and perhaps priors, given by shape, type and bytes."""
+    centers, temperature, *priors = (
+        np.frombuffer(bytearray(content), dtype).reshape(shape) for shape, dtype, content in arrays
+    )
+    return Clustering(
+        torch.from_numpy(centers), temperature, distance,
+        priors=priors[0] if priors else None, noise_distance=noise_distance, rule=rule,
+    )  # fmt: skip
 
 
 def _log_prior(priors: Array | Tensor | None, k: int, noise: float | None) -> Tensor:

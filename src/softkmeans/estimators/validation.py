@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["check_warm_start", "is_lazy", "validate_collection", "validate_source"]
+__all__ = ["check_fitted", "check_warm_start", "is_lazy", "validate_collection", "validate_source"]
 
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ..data.convert import as_source
@@ -28,7 +28,10 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
     """
     if isinstance(X, np.ndarray | Tensor):
         source = _convert(estimator, X, sample_weight)
-        validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
+        known = vars(estimator)
+        is_as_fitted = known.get("n_features_in_") == source.n_features and "feature_names_in_" not in known
+        if reset or not is_as_fitted:  # for arrays without names, there is nothing else to compare
+            validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
         return source
     if isinstance(X, str | PathLike):
         raise InputError(
@@ -54,6 +57,12 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
     else:  # before version 1.9, scikit-learn does not find the names of columns in all kinds of frames
         _validate_features(estimator, source, reset=reset)
     return source
+
+
+def check_fitted(estimator: Any) -> None:
+    """Raise scikit-learn's error unless an estimator is fitted; its own check takes as long as several rows."""
+    if "cluster_centers_" not in vars(estimator):
+        check_is_fitted(estimator)
 
 
 def _convert(estimator: Any, X: Any, sample_weight: Any) -> Source:

@@ -7,6 +7,7 @@ __all__ = ["coincident_clusters", "coincident_in_fit", "critical_temperature_of_
 import torch
 from torch import Tensor
 
+from .._utils.reductions import pairwise_distances
 from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import Message, Setting
@@ -53,7 +54,7 @@ def coincident_clusters(
         tile = torch.arange(start, min(k, start + n_tile), device=centers.device)
         earlier = torch.arange(k, device=centers.device) < tile[:, None]  # (m, k)
         if has_one_beta:  # if the nearest of the earlier centers does not coincide, no other does
-            apart = torch.cdist(centers[tile], centers).masked_fill(~earlier, torch.inf)
+            apart = pairwise_distances(centers[tile], centers).masked_fill(~earlier, torch.inf)
             later, other = tile[tile > 0], apart.argmin(1)[tile > 0]
         else:
             rows, other = earlier.nonzero(as_tuple=True)

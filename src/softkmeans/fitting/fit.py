@@ -244,7 +244,7 @@ def prepare(source: Source, n_clusters: int, settings: Settings) -> Problem:
     objective, log_prior = make_objective(source, scaling, n_clusters, settings)
     solver = choose_solver(settings.solver, objective)
     search_objective = _search_objective(objective, settings) if settings.local_search else None
-    view = scaling.view(source)
+    view = scaling.view(source).kept()
     return Problem(settings, n_clusters, source, view, objective, log_prior, solver, search_objective)
 
 

@@ -71,7 +71,8 @@ class Monitor:
             self._call("on_fit_end", None)
             raise
         run = self._run._replace(history=tuple(self._steps))
-        self._call("on_fit_end", make_result(run, self.problem.objective, in_given_order=True))
+        if self.checkpoints.callbacks:
+            self._call("on_fit_end", make_result(run, self.problem.objective, in_given_order=True))
         self._best = run if self._best is None else best_of([self._best, run], self.problem.objective)
         if len(self._outcomes) == number:
             self._outcomes.append(outcome(run, self.problem.objective))

@@ -149,7 +149,7 @@ def partial_fit(
     scaling = _scaling(source, distance, fitted)
     objective, log_prior = make_objective(source, scaling, n_clusters, settings)
     _check_objective(objective)
-    view = scaling.view(source)
+    view = scaling.view(source).kept()
     if fitted is None:
         rng = as_generator(random_state)
         centers = next(iter(initial_centers(settings.init, 1, n_clusters, source, scaling, rng)))

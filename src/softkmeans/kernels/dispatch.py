@@ -1,4 +1,4 @@
-"""Choose between the compiled CPU kernels and the reference kernels, for each pass over a block."""
+"""Choose the kernels for each pass over a block: the compiled ones, those for few rows, or the reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..distances import Distance
 from ..errors import PerformanceWarning, warn
 from ..model.assignment import AssignmentRule
 from ..model.stats import DistortionStats, Stats
-from . import gradients, reference
+from . import gradients, reference, small
 from .gradients import Logits
 from .reference import SOFTMAX
 
@@ -46,13 +46,14 @@ def _dispatch(
     distance: Distance,
     beta: Tensor | None,
     run_compiled: Callable[[Any], T],
-    run_reference: Callable[[], T],
+    run_python: Callable[[Any], T],
     rule: AssignmentRule = SOFTMAX,
     function: str = "accumulate",
 ) -> T:
-    """Run the compiled kernels if the block is large and they support the request, else the reference kernels.
+    """Run the compiled kernels if the block is large and they support the request, else those for few rows.
 
-    ``run_compiled`` is called with the module `cpu.api`.
+    The reference kernels serve the rest. ``run_compiled`` is called with the module `cpu.api`, and ``run_python`` with
+    `small` or `reference`.
     """
     if uses_compiled(block, c, distance, beta, rule, function):
         from .cpu import api
@@ -62,7 +63,9 @@ def _dispatch(
         except api.OutOfRangeError:
             if not FALLS_BACK:
                 raise
-    return run_reference()
+    elif small.serves(block, c, distance, rule):
+        return run_python(small)
+    return run_python(reference)
 
 
 def uses_compiled(
@@ -106,7 +109,7 @@ def accumulate(
     stats: Stats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate(block, c, beta, b, distance, rule, signed=_has_negative_weights(block)),
-        lambda: reference.accumulate(block, c, beta, b, distance, rule),
+        lambda module: module.accumulate(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return stats
@@ -118,7 +121,7 @@ def accumulate_distortion(block: Block, logits: Logits) -> DistortionStats:
     stats: DistortionStats = _dispatch(
         block, c, distance, beta,
         lambda api: api.accumulate_distortion(block, logits, signed=_has_negative_weights(block)),
-        lambda: gradients.accumulate_distortion(block, logits),
+        lambda _: gradients.accumulate_distortion(block, logits),
         rule, "accumulate_distortion",
     )  # fmt: skip
     return stats
@@ -130,7 +133,7 @@ def row_gradient(block: Block, logits: Logits, *, of_distortion: bool) -> Tensor
     gradient: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.row_gradient(block, logits, of_distortion=of_distortion),
-        lambda: gradients.row_gradient(block, logits, of_distortion=of_distortion),
+        lambda _: gradients.row_gradient(block, logits, of_distortion=of_distortion),
         rule, "row_gradient",
     )  # fmt: skip
     return gradient
@@ -149,7 +152,7 @@ def hessian_product(
         lambda api: api.hessian_product(
             block, c, beta, b, distance, direction, signed=_has_negative_weights(block)
         ),
-        lambda: None,
+        lambda _: None,
         rule, "hessian_product",
     )  # fmt: skip
     return products
@@ -178,7 +181,7 @@ def entropy_slope(
     slope: Tensor = _dispatch(
         block, c, distance, beta,
         run_compiled,
-        lambda: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
+        lambda _: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
         rule, "accumulate_distortion",
     )  # fmt: skip
     return slope
@@ -196,7 +199,7 @@ def assign(
     resp: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: _assign_with_far_rows(block, c, beta, b, distance, rule, api),
-        lambda: reference.assign(block, c, beta, b, distance, rule),
+        lambda module: module.assign(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return resp
@@ -221,7 +224,7 @@ def lognorm(
     log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
         lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
-        lambda: reference.lognorm(block, c, beta, b, distance, rule),
+        lambda module: module.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
     return log_normalizer
@@ -232,7 +235,7 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
     label_and_distance: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
         lambda api: _nearest_with_far_rows(block, c, distance, api),
-        lambda: reference.nearest(block, c, distance),
+        lambda module: module.nearest(block, c, distance),
     )  # fmt: skip
     return label_and_distance
 
@@ -251,7 +254,7 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
     distances_and_potential: tuple[Tensor, Tensor] = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, closest, distance),
-        lambda: reference.min_distances(block, c, closest, distance),
+        lambda module: module.min_distances(block, c, closest, distance),
     )  # fmt: skip
     return distances_and_potential
 
@@ -262,6 +265,6 @@ def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     d: Tensor = _dispatch(
         block, c, distance, None,
         lambda api: api.min_distances(block, c, no_center_yet, distance)[0].T.to(c.dtype),
-        lambda: reference.distances(block, c, distance),
+        lambda module: module.distances(block, c, distance),
     )  # fmt: skip
     return d

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.special import entr
 
 from .._utils.checks import check_known
+from .._utils.one_thread import in_one_thread_if_few
 from ..data.convert import Array, like
 from ..data.source import Source
 from ..errors import InputError, Message, Setting
@@ -240,7 +241,13 @@ def _sum(parts: Iterable[Tensor]) -> Tensor:
 
 def _contingency(resp_a: Table, resp_b: Table, sample_weight: ArrayLike | Tensor | None) -> Tensor:
     """Return the contingency table Σ w a_k b_l (k_a + 1, k_b + 1), noise last."""
-    return _sum((a.mT * w) @ b for a, b, w in _paired_blocks(*_checked(resp_a, resp_b, sample_weight)))
+    blocks = _paired_blocks(*_checked(resp_a, resp_b, sample_weight))
+    return _sum(in_one_thread_if_few(functools.partial(_overlaps, *block), block[0].numel()) for block in blocks)
+
+
+def _overlaps(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
+    """Return Σ w a_k b_l over some rows."""
+    return (a.mT * w) @ b
 
 
 class _PairSums(NamedTuple):

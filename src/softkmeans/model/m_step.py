@@ -15,7 +15,7 @@ def _means(stats: Stats, fallback: Tensor) -> Tensor:
     """Return the weighted means (k, d) of the clusters; clusters without weight get the fallback centers (k, d)."""
     irls_weight = stats.irls_weight[:, None]  # (k, 1)
     has_weight = irls_weight > torch.finfo(irls_weight.dtype).tiny
-    return torch.where(has_weight, stats.weighted_sum / torch.where(has_weight, irls_weight, 1.0), fallback)
+    return torch.where(has_weight, stats.weighted_sum / irls_weight, fallback)
 
 
 def em_step(params: Params, stats: Stats) -> Tensor:
@@ -40,9 +40,9 @@ def distortion_after(centers: Tensor, params: Params, stats: Stats) -> Tensor:
     Σ w r g ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²). Rows that coincided with the center, at the kink,
     end up ‖c_new - c_old‖ away from it.
     """
-    norm = torch.linalg.vector_norm
     means = _means(stats, params.centers)
-    change = norm(centers - means, dim=1).square() - norm(params.centers - means, dim=1).square()
-    moved = norm(centers - params.centers, dim=1)
-    distortion: Tensor = stats.distortion + stats.irls_weight * change + stats.kink_weight * moved
+    change = (centers - means).square().sum(1) - (params.centers - means).square().sum(1)
+    distortion: Tensor = stats.distortion + stats.irls_weight * change
+    if stats.kink_weight.any():
+        distortion = distortion + stats.kink_weight * torch.linalg.vector_norm(centers - params.centers, dim=1)
     return distortion.clamp_min(0.0)

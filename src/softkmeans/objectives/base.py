@@ -111,8 +111,8 @@ class Objective(ABC):
     def gradient(self, params: Params, sums: PassStats) -> Tensor:
         """Return the gradient with respect to the vector of `pack`."""
         stats, logit_scale = sums.stats, self.logit_scale(params)
-        centers = self._tangent(params, -2 * stats.irls_weight[:, None] * em_step(params, stats))
-        parts = [(centers / (params.temperature / logit_scale)[:, None]).flatten()]
+        factor = -2 * logit_scale * stats.irls_weight / params.temperature
+        parts = [self._tangent(params, factor[:, None] * em_step(params, stats)).flatten()]
         if self.temperature.learned:
             parts.append(self._temperature_gradient(params, stats))
         if self.spec.learn_priors:
@@ -127,17 +127,20 @@ class Objective(ABC):
 
     def _temperature_gradient(self, params: Params, stats: Stats) -> Tensor:
         """Return ∂NLL/∂log T: (k,) if each cluster has a temperature, otherwise (1,)."""
-        t = params.temperature[self._temperature_index]
-        mean_distortions = self.scaling.distance.mean_distortions(t, len(self.scaling.shift))
+        distance, n_features = self.scaling.distance, len(self.scaling.shift)
         if self.temperature.per_cluster:
-            return (stats.weight * mean_distortions - stats.distortion) / t
-        return (float(stats.n) * mean_distortions - self.distortion(stats)) / t
+            expected = stats.weight * distance.mean_distortions(params.temperature, n_features)
+            return (expected - stats.distortion) / params.temperature
+        t = float(params.temperature[0])
+        excess = float(stats.n) * distance.mean_distortion(t, n_features) - self.distortion(stats)
+        return stats.weight.new_full((1,), excess / t)
 
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
         """Return inverse curvatures in the order of `pack`: they make a gradient step an EM update to first order."""
         stats, logit_scale = sums.stats, self.logit_scale(params)
         irls_weight = stats.irls_weight.clamp_min(torch.finfo(params.centers.dtype).tiny)
-        parts = [(0.5 / irls_weight * (params.temperature / logit_scale))[:, None].expand_as(params.centers).flatten()]
+        of_centers = 0.5 / logit_scale * params.temperature / irls_weight
+        parts = [of_centers.repeat_interleave(params.centers.shape[1])]
         if self.temperature.learned:
             curvature = self._pooled(stats.distortion, stats) / params.temperature[self._temperature_index]
             parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
@@ -225,15 +228,17 @@ class Objective(ABC):
 
     def _temperature_update(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
         """Return the temperatures (k,) after a step to new centers; clusters without weight keep theirs."""
+        t = params.temperature
         if not self.temperature.learned:
-            return params.temperature
-        weights = stats.weight if self.temperature.per_cluster else stats.n[None]
-        distortion = self._pooled(distortion_after(centers, params, stats), stats)
-        before = params.temperature[self._temperature_index]
-        has_weight = weights > 0
-        means = distortion / torch.where(has_weight, weights, 1.0)
-        temperatures = torch.where(has_weight, self.temperature.updates(self.scaling, before, means), before)
-        return temperatures.expand_as(params.temperature)
+            return t
+        distortion = distortion_after(centers, params, stats)
+        if not self.temperature.per_cluster:  # a single number takes less time as a float
+            weight = float(stats.n)
+            mean = (float(distortion.sum()) + self._noise_distortion(stats)) / (weight or 1.0)
+            return torch.full_like(t, self.temperature.update(self.scaling, float(t[0]), mean)) if weight > 0 else t
+        has_weight = stats.weight > 0
+        means = distortion / torch.where(has_weight, stats.weight, 1.0)
+        return torch.where(has_weight, self.temperature.updates(self.scaling, t, means), t)
 
     def pack(self, params: Params) -> Tensor:
         """Flatten parameters to a vector."""

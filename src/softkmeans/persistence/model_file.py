@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 from safetensors.torch import save as to_bytes
 from sklearn.pipeline import Pipeline
@@ -42,6 +41,7 @@ from ..registries import (
 from ..seeding import Seeding
 from ..solvers import Adam, Em, Lbfgs, Online
 from ..temperature import Fixed, MaximumLikelihood, Schedule, TemperatureRule
+from .reading import DAMAGE_ERRORS, FORMAT, VERSION, damaged, read_tensors
 from .restore import (
     PREPROCESSING,
     RULE_FIELD_IN_FILE,
@@ -51,9 +51,6 @@ from .restore import (
     restore_fit,
     restore_pipeline,
 )
-
-FORMAT = "softkmeans"
-VERSION = 4
 
 MODEL_CLASSES: dict[str, type[SoftClusterer]] = {kind.__name__: kind for kind in (SoftKMeans, FuzzyCMeans)}
 # Names in the file of classes that are not registered under these names.
@@ -89,8 +86,6 @@ OTHER_SUFFIXES = frozenset(
         ".pth",
     }
 )
-# Errors that reading an inconsistent file raises.
-DAMAGE_ERRORS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -196,16 +191,14 @@ def load(path: str | os.PathLike[str]) -> Model:
     ...     load(Path(folder) / "model.safetensors").cluster_centers_
     array([[1.]])
     """
-    metadata, tensors = _read(Path(path))
+    metadata, tensors = read_tensors(Path(path), "pt")
     try:
         content = json.loads(metadata["content"])
         unregistered = _find_unregistered(content["parameters"])
         if unregistered is None:
             return _restore(content, tensors)
     except DAMAGE_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        problem = f"{path} is damaged, with inconsistent content ({reason})"
-        raise InputError(problem, hint="save the model again") from None
+        raise damaged(Path(path), error) from None
     raise InputError(
         Message(f"{path} needs ", unregistered, ", which is not registered"),
         hint="import the module that registers it; the command line does so with --plugin",
@@ -302,36 +295,6 @@ def _find_unregistered(parameters: dict[str, Any]) -> Setting | None:
         if not is_known:
             return Setting(parameter, name)
     return None
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return the metadata and tensors of a model file; raise an InputError if it is not one."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", hint="give a model file in it")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file", hint="give a file that softkmeans saved") from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path} can't be read ({reason})", hint="give a file that you may read") from None
-    except safetensors.SafetensorError as error:
-        raise InputError(
-            f"{path} is not a model file, or is truncated or damaged ({error})", hint="save the model again"
-        ) from None
-    if metadata.get("format") != FORMAT:
-        problem = f"{path} is a safetensors file, but not a softkmeans model"
-        raise InputError(problem, hint="give a file that softkmeans saved")
-    version = metadata.get("version", "")
-    if not (version.isdecimal() and len(version) < 9 and int(version) <= VERSION):
-        raise InputError(
-            f"{path} has format version {version[:20]}",
-            expected=f"{VERSION} or lower",
-            hint="upgrade softkmeans to read it",
-        )
-    return metadata, tensors
 
 
 def _restore(content: dict[str, Any], tensors: dict[str, Tensor]) -> Model:

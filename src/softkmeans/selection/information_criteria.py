@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._utils.information import bic
+from .._utils.one_thread import in_one_thread_if_few
 from ..data.block import Block, as_tensor
 from ..data.scaling import Scaling
 from ..data.source import ArraySource, Source
@@ -180,11 +181,14 @@ def log_likelihoods(
         Total weights Σw.
     """
 
-    def block_sums(block: Block) -> Tensor:
-        columns = [
+    def log_densities(block: Block) -> list[Tensor]:
+        return [
             block.w.new_full((len(block),), torch.nan) if option.log_density is None else option.log_density(block)
             for option in options
         ]
+
+    def block_sums(block: Block) -> Tensor:
+        columns = in_one_thread_if_few(lambda: log_densities(block), len(block) * width)
         counts = np.ones((1 + n_resamples, len(block)))
         if rng is not None:
             counts[1:] = rng.poisson(1.0, (n_resamples, len(block)))

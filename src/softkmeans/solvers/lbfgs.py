@@ -6,18 +6,21 @@ __all__ = ["FROM_THE_START", "Lbfgs"]
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.reductions import dot
+from .._utils.reductions import as_vector, inner
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
 
+IGNORING_OVERFLOW = np.errstate(over="ignore", invalid="ignore")  # such steps fail, and need no warning
 MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
 MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
 
@@ -127,18 +130,21 @@ class Lbfgs(Solver):
             radius=max(1.0, state.radius / 4),
         )
 
+    @IGNORING_OVERFLOW
     def _updated_pairs(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         """Return the stored pairs with that of the last step added; the oldest are dropped if memory is full."""
         if state.best is None or state.gradient is None:
             return ()
         step = objective.pack(state.params) - objective.pack(state.best)
         change = gradient - state.gradient
-        if not dot(step, change) > MIN_CURVATURE_COSINE * (dot(step, step) * dot(change, change)).sqrt():
+        s, y = as_vector(step), as_vector(change)
+        if not inner(s, y) > MIN_CURVATURE_COSINE * math.sqrt(inner(s, s) * inner(y, y)):
             return state.pairs
         n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
         return (*state.pairs, (step, change))[-n_pairs:]
 
 
+@IGNORING_OVERFLOW
 def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params | None:
     """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius; None if it fails."""
     assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
@@ -155,20 +161,23 @@ def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -
 
 def _length(step: Tensor, inverse_curvature: Tensor) -> float:
     """Return the length of a step in the metric of the preconditioner."""
-    return float(dot(step, step / inverse_curvature).sqrt())
+    step, inverse_curvature = as_vector(step), as_vector(inverse_curvature)
+    return math.sqrt(inner(step, step / inverse_curvature))
 
 
 def _inverse_hessian_product(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
     """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
-    direction, coefficients = gradient, []
-    for step, change in reversed(pairs):
-        coefficient = dot(step, direction) / dot(step, change)
+    direction, coefficients = as_vector(gradient), list[Any]()
+    vectors = [(as_vector(step), as_vector(change)) for step, change in pairs]
+    scales = [inner(step, change) for step, change in vectors]
+    for (step, change), scale in zip(reversed(vectors), reversed(scales), strict=True):
+        coefficient = inner(step, direction) / scale
         direction = direction - coefficient * change
         coefficients.append(coefficient)
-    direction = inverse_curvature * direction
-    for (step, change), coefficient in zip(pairs, reversed(coefficients), strict=True):
-        direction = direction + (coefficient - dot(change, direction) / dot(step, change)) * step
-    return direction
+    direction = as_vector(inverse_curvature) * direction
+    for (step, change), scale, coefficient in zip(vectors, scales, reversed(coefficients), strict=True):
+        direction = direction + (coefficient - inner(change, direction) / scale) * step
+    return torch.as_tensor(direction, device=gradient.device)
 
 
 FROM_THE_START = Lbfgs(slow=0.0)
