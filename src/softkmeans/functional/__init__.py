@@ -8,7 +8,8 @@ compiled kernels), whatever the type of the rows, and the losses need no memory 
 
 from __future__ import annotations
 
-__all__ = ["DistanceFunction", "assign", "distortion", "free_energy", "nll"]
+__all__ = ["BatchFit", "DistanceFunction", "assign", "distortion", "free_energy", "nll", "soft_kmeans"]
 
 from .callables import DistanceFunction
+from .fits import BatchFit, soft_kmeans
 from .losses import assign, distortion, free_energy, nll
