@@ -6,7 +6,7 @@ number of threads, and neither do the results. Large problems are computed one a
 
 from __future__ import annotations
 
-__all__ = ["batch_memberships", "batch_values", "sum_of"]
+__all__ = ["batch_memberships", "batch_values", "broadcast", "sum_of"]
 
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +18,7 @@ from torch.autograd import Function
 from typing_extensions import override
 
 from .._utils.one_thread import in_one_thread
+from ..errors import InputError
 from ..kernels.batches import over_pieces
 from . import derivatives
 from .derivatives import Kind
@@ -52,6 +53,14 @@ def batch_values(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, kind: Kind) -> T
     return _evaluate((x, c, beta, b), by_tensors, partial(derivatives.row_values, kind=kind))
 
 
+def broadcast(array: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return an array that is repeated to have a shape; its gradient, a sum, is computed in one thread."""
+    if tuple(array.shape) == shape or array.device.type != "cpu" or not is_plain(array):
+        return array.expand(shape)
+    repeated: Tensor = _Broadcast.apply(array, shape)
+    return repeated
+
+
 def sum_of(values: Tensor) -> Tensor:
     """Return the sum of numbers, computed in one thread: PyTorch's sum depends on the number of threads."""
     if values.device.type != "cpu" or not is_plain(values):
@@ -64,10 +73,34 @@ def _evaluate(inputs: tuple[Tensor, ...], of_problems: OfProblems, of_large: OfP
     x, c, *_ = inputs
     if x.is_meta or not is_plain(*inputs):
         return of_problems(*inputs)
+    _check(*inputs[1:3])
     if x.shape[1] * c.shape[1] > MAX_ENTRIES:
         return torch.stack([of_large(*problem) for problem in zip(*inputs, strict=True)])
     result: Tensor = _Evaluate.apply(*inputs, of_problems)
     return result
+
+
+def _check(c: Tensor, beta: Tensor) -> None:
+    """Raise an InputError if centers are not finite, or inverse temperatures not finite and above 0."""
+    if not c.isfinite().all():
+        raise InputError("the centers contain NaN or infinity", expected="finite values")
+    if not ((beta > 0) & beta.isfinite()).all():
+        raise InputError("is too small, too large or not a number", parameter="temperature", expected="finite values")
+
+
+class _Broadcast(Function):
+    """An array that is repeated."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, array: Tensor, shape: tuple[int, ...]) -> Tensor:
+        ctx.shape = array.shape
+        return array.expand(shape)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
+        return in_one_thread(lambda: cotangent.sum_to_size(ctx.shape)), None
 
 
 class _Evaluate(Function):

@@ -27,8 +27,8 @@ def checked_temperature(temperature: float | Tensor, k: int) -> float | Tensor:
     """Return a temperature; raise an InputError unless it is a number above 0 or a tensor (), (..., 1) or (..., k)."""
     if isinstance(temperature, Tensor):
         if temperature.ndim and temperature.shape[-1] not in (1, k):
-            problem, expected = f"has shape {tuple(temperature.shape)}", f"a tensor of shape {(k,)}, (..., 1) or (..., {k})"
-            raise InputError(problem, parameter="temperature", expected=expected)
+            expected = f"a tensor of shape {(k,)}, (..., 1) or (..., {k})"
+            raise InputError(f"has shape {tuple(temperature.shape)}", parameter="temperature", expected=expected)
     elif not is_number(temperature, lambda number: 0 < number < math.inf):
         raise InputError(parameter="temperature", value=temperature, hint="give a finite number above 0")
     return temperature
@@ -69,7 +69,7 @@ def check_rows(array: Tensor, name: str) -> None:
 
 def check_shape(parameter: str, array: Tensor, *expected: tuple[int, ...]) -> None:
     """Raise an InputError if an argument is no tensor of one of the expected shapes."""
-    if not isinstance(array, Tensor) or tuple(array.shape) not in expected:
+    if not isinstance(array, Tensor) or not any(tuple(array.shape) == shape for shape in expected):
         found = f"shape {tuple(array.shape)}" if isinstance(array, Tensor) else f"type {type(array).__name__}"
         shapes = " or ".join(map(str, dict.fromkeys(expected)))
         raise InputError(f"has {found}", parameter=parameter, expected=f"a tensor of shape {shapes}")
@@ -84,7 +84,7 @@ def batch_shape(**leading: torch.Size) -> tuple[int, ...]:
         If the dimensions do not broadcast, or one of them is 0.
     """
     try:
-        batch = tuple(torch.broadcast_shapes(*leading.values()))
+        batch = tuple(torch.broadcast_shapes(*leading.values()))  # type: ignore[no-untyped-call]
     except RuntimeError:
         found = ", ".join(f"{tuple(shape)} of {name}" for name, shape in leading.items() if shape)
         raise InputError(

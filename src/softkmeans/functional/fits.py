@@ -16,7 +16,7 @@ from .._utils.checks import check_count, check_not_negative
 from ..data.block import working_dtype
 from ..errors import InputError, warn
 from ..kernels.batches import Problems, fit, over_pieces
-from .batches import batch_memberships
+from .batches import batch_memberships, broadcast
 from .checks import batch_shape, check_rows, check_tensors, checked_temperature, first_true, weighted_rows
 from .derivatives import Kind
 from .implicit import ImplicitSolve, converged_centers
@@ -141,7 +141,7 @@ def soft_kmeans(
     weights = x.new_ones(x.shape[-2]) if weights is None else weights
     rows, weights = _flatten(rows, batch, 2), _flatten(weights.to(dtype), batch, 1)
     c = None if c is None else _flatten(c, batch, 2)
-    beta = _flatten(t.reciprocal().expand(*t.shape[:-1], k), batch, 1)
+    beta = broadcast(t.reciprocal(), (*batch, k)).reshape(-1, k)
     b = torch.zeros_like(beta) if has_one_temperature else x.shape[-1] / 2 * beta.log()  # of a density of each cluster
     _check_values((rows, weights, beta), c, k, batch)
     inputs, report = (rows, weights, beta, b), ImplicitSolve()
@@ -169,7 +169,7 @@ def _checked_number_of_clusters(x: Tensor, centers: int | Tensor) -> int:
 def _flatten(array: Tensor, batch: tuple[int, ...], n_own: int) -> Tensor:
     """Return an array with one leading dimension for the problems, given how many dimensions a problem's part has."""
     own = array.shape[array.ndim - n_own :]
-    return array.expand(*batch, *own).reshape(-1, *own)
+    return broadcast(array, (*batch, *own)).reshape(-1, *own)
 
 
 def _check_values(inputs: tuple[Tensor, Tensor, Tensor], c: Tensor | None, k: int, batch: tuple[int, ...]) -> None:
@@ -194,8 +194,8 @@ def _check_values(inputs: tuple[Tensor, Tensor, Tensor], c: Tensor | None, k: in
 def _fit(
     inputs: tuple[Tensor, ...], c: Tensor | None, k: int, random_state: Any, max_iter: int, tol: float
 ) -> tuple[Tensor, ...]:
-    """Return centers (p, k, d), the same centered and scaled, numbers of iterations (p,), and what has converged (p,)."""
-    numbers = draw_numbers(k, random_state) if c is None else None
+    """Return centers (p, k, d), the same centered and scaled, iterations (p,), and which problems converged (p,)."""
+    numbers = draw_numbers(k, random_state)
 
     def of_piece(piece: slice) -> tuple[Tensor, ...]:
         problems = Problems.of(*(part[piece] for part in inputs))

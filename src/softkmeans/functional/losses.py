@@ -13,7 +13,7 @@ from torch import Tensor
 from .._utils.checks import check_known
 from ..distances import Distance
 from ..errors import InputError
-from .batches import sum_of
+from .batches import broadcast, sum_of
 from .callables import AnyDistance, with_density
 from .checks import weighted_rows
 from .model import Model
@@ -75,11 +75,10 @@ def assign(
 
     Two problems with the same rows, each with its own centers and temperature:
 
-    >>> assign(x, torch.stack([c, c + 1]), temperature=torch.tensor([[2.0], [1.0]]))
-    tensor([[[0.8808, 0.1192],
-             [0.5000, 0.5000]],
-            [[0.9997, 0.0003],
-             [0.9820, 0.0180]]])
+    >>> resp = assign(x, torch.stack([c, c + 1]), temperature=torch.tensor([[2.0], [1.0]]))
+    >>> resp.shape, resp[1]
+    (torch.Size([2, 2, 2]), tensor([[0.9997, 0.0003],
+            [0.9820, 0.0180]]))
     """
     model = Model.of(x, c, temperature, distance, log_prior, noise_distance)
     x, weights = weighted_rows(x, model.batch, None, mask)
@@ -250,10 +249,12 @@ def _reduce(
         mean = convert(model.total(x, c, weights, of_distortion=of_distortion) / n)
         return (mean if reduction == "mean" else mean * n).to(dtype)
     losses = convert(model.values(x, c, of_distortion=of_distortion))
-    losses = losses if weights is None else losses * weights
+    if weights is not None:
+        weights = broadcast(weights, tuple(losses.shape))
+        losses = losses * weights
     if reduction == "none":
         return losses.to(dtype)
     total = sum_of(losses)
     if reduction == "mean":
-        total = total / (math.prod(rows) if weights is None else sum_of(weights.to(losses.dtype).expand(rows)))
+        total = total / (math.prod(rows) if weights is None else sum_of(weights.to(losses.dtype)))
     return total.to(dtype)

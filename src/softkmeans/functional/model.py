@@ -17,7 +17,7 @@ from ..distances import DISTANCES, Distance
 from ..errors import InputError
 from ..model.assignment import softmax
 from . import derivatives
-from .batches import batch_memberships, batch_values
+from .batches import batch_memberships, batch_values, broadcast
 from .callables import AnyDistance, DistanceFunction, call_distance, find_distance, full_precision, with_density
 from .checks import batch_shape, check_tensors, checked_log_prior, checked_temperature
 from .derivatives import Kind
@@ -37,15 +37,15 @@ class Model(NamedTuple):
     batch : tuple of int or None
         The leading dimensions of a batch of problems, whose number is p below. None for a single problem, whose rows
         may have leading dimensions.
-    temperature : Tensor () or (...)
-        T, or that of each problem; of little use if `has_one_temperature` is False.
+    temperature : Tensor () or (k,); for a batch (..., n) or (..., k)
+        T, that of each row, or that of each cluster.
     has_one_temperature : bool
         Whether all clusters of a problem have the same temperature.
     beta, b : Tensor (k,) or (k + 1,); for a batch (p, k) or (p, k + 1)
         The logits are b - beta d; the last of k + 1 are those of the noise cluster.
     noise_distance : float or None
         Distance of the noise cluster, if there is one.
-    log_normalizer : Tensor () or (..., 1), or float
+    log_normalizer : Tensor () or float; for a batch Tensor (..., n) or float
         The log-partition function less this is the log-likelihood of a row.
     """
 
@@ -103,8 +103,10 @@ class Model(NamedTuple):
             of = {"x": x.shape[:-2], "c": c.shape[:-2], "temperature": beta.shape[:-1], "log_prior": b.shape[:-1]}
             batch = batch_shape(**of)
         if batch is not None:
-            beta, b = (part.expand(*batch, n_logits).reshape(-1, n_logits) for part in (beta, b))
-            t, normalizer = (part[..., None] if isinstance(part, Tensor) else part for part in (t, normalizer))
+            rows = (*batch, x.shape[-2])
+            beta, b = (broadcast(part, (*batch, n_logits)).reshape(-1, n_logits) for part in (beta, b))
+            t = broadcast(t[..., None], rows) if is_shared else t
+            normalizer = broadcast(normalizer[..., None], rows) if isinstance(normalizer, Tensor) else normalizer
         name = DISTANCES.name_of(found) if isinstance(found, Distance) else None
         return cls(found, name, batch, t, is_shared, beta, b, noise_distance, normalizer)
 
@@ -160,9 +162,9 @@ class Model(NamedTuple):
         return tuple(x.shape[:-1]) if self.batch is None else (*self.batch, x.shape[-2])
 
     def _flatten(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows (m, d) and centers (k, d), or for a batch (p, n, d) and (p, k, d); callables get rows unchanged."""
+        """Return rows (m, d), or a batch's (p, n, d) and (p, k, d); callables get the rows of one problem unchanged."""
         if self.batch is not None:
-            x, c = (part.expand(*self.batch, *part.shape[-2:]).reshape(-1, *part.shape[-2:]) for part in (x, c))
+            x, c = (broadcast(part, (*self.batch, *part.shape[-2:])).reshape(-1, *part.shape[-2:]) for part in (x, c))
         elif self.registered_name is not None:
             x = x.reshape(-1, x.shape[-1])
         return x, c
@@ -198,8 +200,8 @@ class Model(NamedTuple):
         """Return logits and distances (..., n, k) of rows, for distances that are not registered."""
         with full_precision(x.device.type):
             if isinstance(self.distance, Distance):
-                between = partial(tensor_distances, distance=self.distance)
-                between = between if self.batch is None else torch.vmap(between)
+                of_problem = partial(tensor_distances, distance=self.distance)
+                between = of_problem if self.batch is None else torch.vmap(of_problem)
                 d = between(x.to(self.beta.dtype), c.to(self.beta.dtype))
             else:
                 d = call_distance(self.distance, x, c).to(self.beta.dtype)

@@ -36,7 +36,7 @@ def kmeans_plusplus(problems: Problems, numbers: Tensor) -> Tensor:
     for of_center in numbers[1:]:
         chances = weights * closest
         chances = torch.where(chances.sum(1, keepdim=True) > 0, chances, weights)  # all rows are on centers
-        candidates = [_pick(x, index) for index in _draw(chances, of_center).split(1, 1)]
+        candidates = [_pick(x, index) for index in _draw(chances, of_center).mT[..., None]]
         distances = torch.stack([_squared(x, candidate).minimum(closest) for candidate in candidates])
         best = (distances * weights).sum(2).argmin(0)
         centers.append(torch.stack(candidates)[best, which])

@@ -29,7 +29,7 @@ from ..data.block import working_dtype
 
 T = TypeVar("T")
 
-PIECE_ENTRIES = 2**17  # numbers of an array (problems, rows, clusters or features): 1 MB in float64, which stays in cache
+PIECE_ENTRIES = 2**17  # numbers of an array by problems, rows and clusters: 1 MB in float64, which stays in cache
 
 
 def over_pieces(function: Callable[[slice], T], device: torch.device, shape: tuple[int, int, int]) -> Iterator[T]:

@@ -65,7 +65,9 @@ class BatchArguments(Arguments):
     centers = Output(FLOAT, lambda p: (p.n_problems, p.k, p.d), "initial centers, which become the final ones")
     n_iter = Output(INT64, lambda p: (p.n_problems,), "iterations")
     converged = Output(INT64, lambda p: (p.n_problems,), "whether the fit converged")
-    resp = Scratch(FLOAT, lambda p: (p.k, PANEL_REGISTERS * p.lanes), "logits, then unnormalized memberships, of a panel")
+    resp = Scratch(
+        FLOAT, lambda p: (p.k, PANEL_REGISTERS * p.lanes), "logits, then unnormalized memberships, of a panel"
+    )
     sums = Scratch(FLOAT, lambda p: (p.k, p.d + 1, p.lanes), "weight and weighted sum of each cluster, by lane")
 
 
@@ -122,10 +124,10 @@ def _add_panel(code: Code, t: BatchArguments, problem: Value, start: Value, dist
         t.sums.store(weight, t.sums.load(weight) + sum(resp[1:], resp[0]))
         for j in code.range(0, t.d):
             at = weight + (j + 1) * code.lanes
-            total = t.sums.load(at)
+            weighted = t.sums.load(at)
             for r, v in zip(resp, _starts(code), strict=True):
-                total = code.fma(r, t.x.load(first + j * t.n_rows + v), total)
-            t.sums.store(at, total)
+                weighted = code.fma(r, t.x.load(first + j * t.n_rows + v), weighted)
+            t.sums.store(at, weighted)
 
 
 def _move_centers(code: Code, t: BatchArguments, problem: Value) -> Variable:
