@@ -18,7 +18,7 @@ ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
 def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def problem(lead=(P,)):

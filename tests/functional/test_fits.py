@@ -14,7 +14,7 @@ ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
 def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def blobs(p, n, d, k, seed=0):
@@ -243,7 +243,7 @@ def test_memory_does_not_grow_with_iterations():
         return sum(sizes), int(n_iter.min())
 
     (few, short), (many, long) = saved(1e-2), saved(1e-16)
-    assert long > 10 * short
+    assert long > 4 * short
     assert few == many > 0
 
 
@@ -258,7 +258,7 @@ def test_double_backward_says_that_it_cannot():
 def test_a_saddle_warns_with_the_critical_temperature():
     x = blobs(3, 60, 2, 2)
     critical = critical_temperature(x[1].numpy())
-    t = torch.tensor([[20.0], [0.9 * critical], [20.0]], dtype=torch.float64)
+    t = torch.tensor([[40.0], [0.9 * critical], [40.0]], dtype=torch.float64)
     leaf = x.clone().requires_grad_()
     result = soft_kmeans(leaf, x.mean(1, keepdim=True).expand(3, 2, 2), t)  # all centers at the mean
     message = rf"of problem 1 are not accurate.*positive curvature.*T is {0.9 * critical:.6g}.*{critical:.6g}"
@@ -286,29 +286,32 @@ def test_gradients_at_coinciding_centers_are_those_of_the_mean():
     torch.testing.assert_close(x.grad.sum(0), 60 * expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_feature_map_is_learned_through_converged_centers():
-    """Two features tell the groups apart, ten are noise: a loss on the memberships finds a map that keeps the two."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(60) % 3
-    rows = torch.randn(8, 60, 12, generator=generator)
-    rows[..., :2] += 3 * torch.tensor([[0.0, 1.0], [1.0, -0.5], [-1.0, -0.5]])[labels]
-    weight = torch.full((12,), 0.5, requires_grad=True)
-    optimizer = torch.optim.Adam([weight], lr=0.05)
+    """Two features tell three groups apart, four others are noise of a wider range: the map learns to leave it out."""
+    generator, labels = torch.Generator().manual_seed(0), torch.arange(60) % 3
+    groups = 3 * torch.tensor([[0.0, 1.0], [1.0, -0.5], [-1.0, -0.5]])
+    same = (labels[:, None] == labels).float()
 
-    def loss():
-        memberships = soft_kmeans(rows * weight, 3, 1.0).memberships
+    def problems():
+        rows = torch.randn(8, 60, 6, generator=generator) * torch.tensor([1.0, 1, 2, 2, 2, 2])
+        rows[..., :2] += groups[labels]
+        return rows
+
+    def loss(rows):
+        memberships = soft_kmeans(rows * weight, 3, 2.0).memberships
         together = memberships @ memberships.mT  # the probability that two rows share a cluster
-        same = (labels[:, None] == labels).float()
         return torch.nn.functional.binary_cross_entropy(together.clamp(1e-4, 1 - 1e-4), same.expand_as(together))
 
-    before = float(loss())
-    for _ in range(40):
+    weight = torch.ones(6, requires_grad=True)
+    optimizer, others = torch.optim.Adam([weight], lr=0.05), problems()
+    before = loss(others).item()
+    for _ in range(30):
         optimizer.zero_grad()
-        value = loss()
-        value.backward()
+        loss(problems()).backward()
         optimizer.step()
-    assert float(loss()) < 0.6 * before
-    assert weight[:2].abs().min() > 2 * weight[2:].abs().max()
+    assert loss(others).item() < 0.5 * before
+    assert weight[:2].abs().min() > 1.5 * weight[2:].abs().max()
 
 
 # Bad input

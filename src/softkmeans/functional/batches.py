@@ -91,11 +91,16 @@ def _check(c: Tensor, beta: Tensor) -> None:
 class _Broadcast(Function):
     """An array that is repeated."""
 
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(array: Tensor, shape: tuple[int, ...]) -> Tensor:
+        return array.expand(shape)
+
     @staticmethod
     @override
-    def forward(ctx: Any, array: Tensor, shape: tuple[int, ...]) -> Tensor:
-        ctx.shape = array.shape
-        return array.expand(shape)
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.shape = inputs[0].shape
 
     @staticmethod
     @override
@@ -106,13 +111,19 @@ class _Broadcast(Function):
 class _Evaluate(Function):
     """A function of problems, piece by piece; derivatives compute it again, so that no piece's arrays are kept."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    @override
-    def forward(ctx: Any, x: Tensor, c: Tensor, beta: Tensor, b: Tensor, of_problems: OfProblems) -> Tensor:
-        inputs, ctx.of_problems = (x, c, beta, b), of_problems
-        ctx.save_for_backward(*inputs)
+    def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, of_problems: OfProblems) -> Tensor:
+        inputs = (x, c, beta, b)
         parts = over_pieces(lambda piece: of_problems(*(part[piece] for part in inputs)), x.device, _shape(x, c))
         return torch.cat(list(parts))
+
+    @staticmethod
+    @override
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        *tensors, ctx.of_problems = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     @override

@@ -70,8 +70,8 @@ def soft_kmeans(
     *,
     sample_weight: Tensor | None = None,
     mask: Tensor | None = None,
-    max_iter: int = 1000,
-    tol: float = 1e-12,
+    max_iter: int = 10_000,
+    tol: float = 1e-16,
     random_state: Any = 0,
 ) -> BatchFit:
     """Fit soft k-means to each problem of a batch, with squared Euclidean distances, until each has converged.
@@ -95,9 +95,9 @@ def soft_kmeans(
         Weights of the rows, 0 or more.
     mask : Tensor (..., n) of bool, optional
         Which rows count, for problems of different sizes. The values of other rows do not matter.
-    max_iter : int, default=1000
+    max_iter : int, default=10000
         The largest number of iterations.
-    tol : float, default=1e-12
+    tol : float, default=1e-16
         A problem has converged when an iteration lowers its objective by about this fraction of its distortion. Small
         values make gradients accurate, which hold where the centers stand still.
     random_state : int, NumPy Generator, RandomState or None, default=0

@@ -30,6 +30,7 @@ from ..data.block import working_dtype
 T = TypeVar("T")
 
 PIECE_ENTRIES = 2**17  # numbers of an array by problems, rows and clusters: 1 MB in float64, which stays in cache
+ROUNDING = 10  # steps of centers at which they stand still, in units of the type's roundoff
 
 
 def over_pieces(function: Callable[[slice], T], device: torch.device, shape: tuple[int, int, int]) -> Iterator[T]:
@@ -162,7 +163,7 @@ def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple
     max_iter : int
         The largest number of iterations.
     tol : float
-        The fraction of Σ w beta d at which a fit ends.
+        The fraction of Σ w beta d at which a fit ends; no less than rounding allows.
 
     Returns
     -------
@@ -173,6 +174,7 @@ def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple
     converged : Tensor (p,)
         Whether the fit ended before ``max_iter``.
     """
+    tol = max(tol, (ROUNDING * torch.finfo(centers.dtype).eps) ** 2)
     if centers.device.type != "cpu":
         return fit_by_tensors(problems, centers, max_iter, tol)
     from .cpu.batches import fit_batch  # imported late, since it loads LLVM
