@@ -59,7 +59,18 @@ def test_console_commands_print_what_the_readme_says(tmp_path, run):
     assert {"labels.csv", "wine.png", "wine.safetensors", "out"} <= {p.name for p in tmp_path.iterdir()}
 
 
-NAMES = ("mathematics", "files", "recipes", "choosing", "deploying", "callbacks", "scaling", "report", "kernels")
+NAMES = (
+    "mathematics",
+    "files",
+    "recipes",
+    "choosing",
+    "deploying",
+    "callbacks",
+    "scaling",
+    "report",
+    "batches",
+    "kernels",
+)
 PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 
 
