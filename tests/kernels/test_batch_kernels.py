@@ -40,8 +40,10 @@ def em(made, c, n_iter):
 @pytest.mark.parametrize("fit", [batches.fit, batches.fit_by_tensors])
 def test_iterations_are_those_of_em(fit, size):
     made, start = problems(size)
-    centers, n_iter, converged = fit(made, start, 5, 0.0)
+    centers, resp, n_iter, converged = fit(made, start, 5, 0.0)
     torch.testing.assert_close(centers, em(made, start, 5), rtol=0, atol=1e-13)
+    d = (made.x[:, :, None] - centers[:, None]).square().sum(-1)
+    torch.testing.assert_close(resp, (made.b[:, None] - made.beta[:, None] * d).softmax(2), rtol=1e-11, atol=1e-13)
     assert (n_iter[~converged] == 5).all()
     assert (n_iter[converged] <= 5).all()  # steps that are exactly 0
 
@@ -49,7 +51,7 @@ def test_iterations_are_those_of_em(fit, size):
 @pytest.mark.parametrize("fit", [batches.fit, batches.fit_by_tensors])
 def test_each_problem_ends_when_its_own_steps_are_small(fit):
     made, start = problems((40, 50, 2, 3))
-    centers, n_iter, converged = fit(made, start, 2000, 1e-10)
+    centers, _, n_iter, converged = fit(made, start, 2000, 1e-10)
     assert converged.all()
     assert n_iter.unique().numel() > 5
     for i in (0, 7, 39):
@@ -69,7 +71,7 @@ def test_centers_without_weight_stay(fit):
     x = torch.tensor([[[0.0], [1.0]]], dtype=torch.float64)
     made = Problems.of(x, torch.ones(1, 2, dtype=torch.float64), *torch.tensor([[[1e3, 1e3]], [[0, 0]]]).double())
     start = torch.tensor([[[0.0], [40.0]]], dtype=torch.float64)
-    centers, _, converged = fit(made, start, 100, 1e-12)
+    centers, _, _, converged = fit(made, start, 100, 1e-12)
     assert centers.flatten().tolist() == [0.0, 40.0]
     assert converged.all()
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from .._utils.one_thread import in_one_thread
 from ..errors import InputError
-from ..kernels.batches import over_pieces
+from ..kernels.batches import join, over_pieces
 from . import derivatives
 from .derivatives import Kind
 from .graphs import is_plain, tensor_memberships, tensor_values
@@ -116,8 +116,7 @@ class _Evaluate(Function):
     @staticmethod
     def forward(x: Tensor, c: Tensor, beta: Tensor, b: Tensor, of_problems: OfProblems) -> Tensor:
         inputs = (x, c, beta, b)
-        parts = over_pieces(lambda piece: of_problems(*(part[piece] for part in inputs)), x.device, _shape(x, c))
-        return torch.cat(list(parts))
+        return join(over_pieces(lambda piece: (of_problems(*(a[piece] for a in inputs)),), x.device, _shape(x, c)))[0]
 
     @staticmethod
     @override
@@ -139,8 +138,7 @@ class _Evaluate(Function):
                     result = ctx.of_problems(*leaves)
                 return torch.autograd.grad(result, leaves, cotangent[piece])
 
-            pieces = over_pieces(of_piece, cotangent.device, _shape(*inputs[:2]))
-            gradient = tuple(map(torch.cat, zip(*pieces, strict=True)))
+            gradient = join(over_pieces(of_piece, cotangent.device, _shape(*inputs[:2])))
         return *(part if needs else None for part, needs in zip(gradient, needed, strict=False)), None
 
 

@@ -13,9 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .._utils.checks import check_count, check_not_negative
+from .._utils.one_thread import in_one_thread
 from ..data.block import working_dtype
 from ..errors import InputError, warn
-from ..kernels.batches import Problems, fit, over_pieces
+from ..kernels.batches import Problems, fit, join, over_pieces
 from .batches import batch_memberships, broadcast
 from .checks import batch_shape, check_rows, check_tensors, checked_temperature, first_true, weighted_rows
 from .derivatives import Kind
@@ -143,14 +144,16 @@ def soft_kmeans(
     c = None if c is None else _flatten(c, batch, 2)
     beta = broadcast(t.reciprocal(), (*batch, k)).reshape(-1, k)
     b = torch.zeros_like(beta) if has_one_temperature else x.shape[-1] / 2 * beta.log()  # of a density of each cluster
-    _check_values((rows, weights, beta), c, k, batch)
+    in_one_thread(lambda: _check_values((rows, weights, beta), c, k, batch))
     inputs, report = (rows, weights, beta, b), ImplicitSolve()
     with torch.no_grad():
-        *fitted, n_iter, converged = _fit(inputs, c, k, random_state, max_iter, tol)
+        found, scaled, resp, n_iter, converged = _fit(inputs, c, k, random_state, max_iter, tol)
     if not converged.all():
         _warn_of_no_convergence(converged, max_iter)
-    found = converged_centers(inputs, (fitted[0], fitted[1]), batch, report)
-    resp = batch_memberships(rows, found, beta, b, KIND).reshape(*batch, *x.shape[-2:-1], k)
+    if torch.is_grad_enabled() and any(part.requires_grad for part in inputs):
+        found = converged_centers(inputs, (found, scaled), batch, report)
+        resp = batch_memberships(rows, found, beta, b, KIND)
+    resp = resp.reshape(*batch, -1, k)
     resp = resp if mask is None else resp * mask[..., None]
     found = found.to(x.dtype).reshape(*batch, k, -1)
     return BatchFit(found, resp, n_iter.view(batch), converged.view(batch), report)
@@ -194,18 +197,16 @@ def _check_values(inputs: tuple[Tensor, Tensor, Tensor], c: Tensor | None, k: in
 def _fit(
     inputs: tuple[Tensor, ...], c: Tensor | None, k: int, random_state: Any, max_iter: int, tol: float
 ) -> tuple[Tensor, ...]:
-    """Return centers (p, k, d), the same centered and scaled, iterations (p,), and which problems converged (p,)."""
-    numbers = draw_numbers(k, random_state)
+    """Return centers, the same centered and scaled, memberships, iterations, and which problems converged."""
+    x, numbers = inputs[0], draw_numbers(k, random_state)
 
     def of_piece(piece: slice) -> tuple[Tensor, ...]:
         problems = Problems.of(*(part[piece] for part in inputs))
         start = kmeans_plusplus(problems, numbers) if c is None else problems.enter(c[piece])
-        centers, n_iter, converged = fit(problems, start, max_iter, tol)
-        return problems.leave(centers), centers, n_iter, converged
+        centers, resp, n_iter, converged = fit(problems, start, max_iter, tol)
+        return problems.leave(centers), centers, resp.to(x.dtype), n_iter, converged
 
-    x = inputs[0]
-    pieces = over_pieces(of_piece, x.device, (len(x), x.shape[1], max(k, x.shape[2])))
-    return tuple(map(torch.cat, zip(*pieces, strict=True)))
+    return join(over_pieces(of_piece, x.device, (len(x), x.shape[1], max(k, x.shape[2]))))
 
 
 def _warn_of_no_convergence(converged: Tensor, max_iter: int) -> None:

@@ -21,7 +21,7 @@ from torch.autograd import Function
 from typing_extensions import override
 
 from ..errors import InputError, warn
-from ..kernels.batches import Evaluation, Problems, hessian_product, mixed_product, over_pieces
+from ..kernels.batches import Evaluation, Problems, hessian_product, join, mixed_product, over_pieces
 
 MAX_STEPS = 50  # of conjugate gradients
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the residual, relative to the cotangent
@@ -109,19 +109,19 @@ class _Gradient(Function):
     def forward(ctx: Any, cotangent: Tensor, *more: Any) -> tuple[Tensor, ...]:
         *inputs, centers, batch, report = more
 
-        def of_piece(piece: slice) -> tuple[tuple[Tensor, ...], _Solution]:
+        def of_piece(piece: slice) -> tuple[Tensor, ...]:
             problems = Problems.of(*(part[piece] for part in inputs))
             at = Evaluation.of(problems, centers[piece])
             solution = _solve(at, cotangent[piece].to(centers) * problems.scale)
             of_x, of_weights, of_beta, of_b = mixed_product(at, solution.v)
-            return (of_x / problems.scale, of_weights, of_beta * problems.scale.square()[:, 0], of_b), solution
+            return of_x / problems.scale, of_weights, of_beta * problems.scale.square()[:, 0], of_b, *solution
 
         shape = (*inputs[0].shape[:2], max(centers.shape[1:]))
-        gradients, solutions = zip(*over_pieces(of_piece, centers.device, shape), strict=True)
-        solution = _Solution(*map(torch.cat, zip(*solutions, strict=True)))
+        parts = join(over_pieces(of_piece, centers.device, shape))
+        gradient, solution = parts[:4], _Solution(*parts[4:])
         report.n_steps, report.residual, report.is_convex = (part.view(batch) for part in solution[1:])
         _warn_of_failures(solution, batch, lambda i: _evaluate_one(inputs, centers, i))
-        return tuple(map(torch.cat, zip(*gradients, strict=True)))
+        return gradient
 
     @staticmethod
     @override

@@ -16,7 +16,7 @@ Problems are independent, and a problem is never divided: results do not depend 
 
 from __future__ import annotations
 
-__all__ = ["Evaluation", "Problems", "fit", "fit_by_tensors", "hessian_product", "mixed_product", "over_pieces"]
+__all__ = ["Evaluation", "Problems", "fit", "fit_by_tensors", "hessian_product", "join", "mixed_product", "over_pieces"]
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from .._utils.one_thread import map_in_single_threads
+from .._utils.one_thread import in_one_thread, map_in_single_threads
 from ..data.block import working_dtype
 
 T = TypeVar("T")
@@ -51,6 +51,12 @@ def over_pieces(function: Callable[[slice], T], device: torch.device, shape: tup
     step = max(1, PIECE_ENTRIES // (n_rows * width))
     pieces: Iterable[slice] = [slice(start, start + step) for start in range(0, n_problems, step)]
     return map_in_single_threads(function, pieces) if device.type == "cpu" else map(function, pieces)
+
+
+def join(pieces: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """Concatenate the results of pieces, in one thread: threads of PyTorch would go on waiting for more work."""
+    computed = list(pieces)
+    return in_one_thread(lambda: tuple(map(torch.cat, zip(*computed, strict=True))))
 
 
 class Problems(NamedTuple):
@@ -148,7 +154,7 @@ class Evaluation(NamedTuple):
         return a, self.resp * (a - (self.resp * a).sum(2, keepdim=True))
 
 
-def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple[Tensor, Tensor, Tensor]:
+def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Fit each problem by EM, until a step changes its objective by no more than a fraction of the distortion.
 
     A step lowers the objective by Σ_k beta_k W_k ‖step_k‖² or more. This sum, unlike a difference of two objectives, is
@@ -169,6 +175,8 @@ def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple
     -------
     centers : Tensor (p, k, d)
         The centers, centered and scaled.
+    resp : Tensor (p, n, k)
+        The memberships at these centers.
     n_iter : Tensor (p,)
         Iterations.
     converged : Tensor (p,)
@@ -182,10 +190,13 @@ def fit(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple
     return fit_batch(*problems[:4], centers, max_iter, tol)
 
 
-def fit_by_tensors(problems: Problems, centers: Tensor, max_iter: int, tol: float) -> tuple[Tensor, Tensor, Tensor]:
+def fit_by_tensors(
+    problems: Problems, centers: Tensor, max_iter: int, tol: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Fit each problem by tensor operations, on any device: see `fit`."""
     final, n_iter = centers.clone(), torch.zeros(len(centers), dtype=torch.int64, device=centers.device)
     ended, rows = torch.zeros_like(n_iter, dtype=torch.bool), torch.arange(len(centers), device=centers.device)
+    everything = problems
     for _ in range(max_iter):
         moved, movement, distortion = Evaluation.of(problems, centers).update()
         is_running = ~ended[rows]
@@ -200,7 +211,7 @@ def fit_by_tensors(problems: Problems, centers: Tensor, max_iter: int, tol: floa
         if not n_running:
             break
     final[rows] = centers
-    return final, n_iter, ended
+    return final, Evaluation.of(everything, final).resp, n_iter, ended
 
 
 def hessian_product(at: Evaluation, v: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ from .. import compiler
 from ..compiler import FLOAT, INT64, Arguments, Call, Code, Kernel, Layout, Value, Variable, lanes, load_kernel
 from .arguments import MAX_DISTANCE, PANEL_REGISTERS, round_up
 
+Variables = list[Variable]  # one for each register of a panel
+
 BITS = 64  # of the kernel's floats
 MIN_WEIGHT = 1e-290  # the centers of clusters with a smaller weight stay where they are
 
@@ -63,6 +65,7 @@ class BatchArguments(Arguments):
     beta = Input(FLOAT, lambda p: (p.n_problems, p.k), "factors of the squared distances in the logits")
     b = Input(FLOAT, lambda p: (p.n_problems, p.k), "constants of the logits")
     centers = Output(FLOAT, lambda p: (p.n_problems, p.k, p.d), "initial centers, which become the final ones")
+    out_resp = Output(FLOAT, lambda p: (p.n_problems, p.k, p.n_rows), "memberships at the final centers, by cluster")
     n_iter = Output(INT64, lambda p: (p.n_problems,), "iterations")
     converged = Output(INT64, lambda p: (p.n_problems,), "whether the fit converged")
     resp = Scratch(
@@ -87,10 +90,12 @@ def write_fit_batch(code: Code, t: BatchArguments) -> None:
                 with code.if_then(movement <= code.sum_lanes(distortion) * t.tol):
                     t.converged[problem] = 1
                     is_running.set(~code.true())
+        for start in code.range(0, t.n_rows, PANEL_REGISTERS * code.lanes):
+            _write_memberships(code, t, problem, start)
 
 
-def _add_panel(code: Code, t: BatchArguments, problem: Value, start: Value, distortion: Variable) -> None:
-    """Add a panel's rows to the sums of the clusters, and Σ w r beta d to the distortion."""
+def _compute_memberships(code: Code, t: BatchArguments, problem: Value, start: Value) -> tuple[Variables, Variables]:
+    """Write the unnormalized memberships of a panel; return their sums, and their sums times the terms beta d."""
     first, largest = problem * t.d * t.n_rows + start, _variables(code, -MAX_DISTANCE[BITS])
     for q in code.range(0, t.k):
         squared, center = _variables(code, 0.0), (problem * t.k + q) * t.d
@@ -113,6 +118,21 @@ def _add_panel(code: Code, t: BatchArguments, problem: Value, start: Value, dist
             total.set(total + unnormalized)
             spread.set(code.fma(unnormalized, b - logit, spread))
             t.resp.store(_in_panel(code, q, v), unnormalized)
+    return totals, spreads
+
+
+def _write_memberships(code: Code, t: BatchArguments, problem: Value, start: Value) -> None:
+    """Write the memberships of a panel's rows."""
+    totals, _ = _compute_memberships(code, t, problem, start)
+    for q in code.range(0, t.k):
+        for v, total in zip(_starts(code), totals, strict=True):
+            resp = t.resp.load(_in_panel(code, q, v)) / total
+            t.out_resp.store((problem * t.k + q) * t.n_rows + start + v, resp)
+
+
+def _add_panel(code: Code, t: BatchArguments, problem: Value, start: Value, distortion: Variable) -> None:
+    """Add a panel's rows to the sums of the clusters, and Σ w r beta d to the distortion."""
+    first, (totals, spreads) = problem * t.d * t.n_rows + start, _compute_memberships(code, t, problem, start)
     factors = [
         t.weights.load(problem * t.n_rows + start + v) / total for v, total in zip(_starts(code), totals, strict=True)
     ]
@@ -173,7 +193,7 @@ def _layout(sizes: BatchNumbers) -> Layout:
 
 def fit_batch(
     x: Tensor, weights: Tensor, beta: Tensor, b: Tensor, centers: Tensor, max_iter: int, tol: float
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Fit a batch of problems in the calling thread: see `batches.fit`.
 
     Parameters
@@ -199,12 +219,13 @@ def fit_batch(
     padded_weights[:, :n] = weights
     centers, binary = centers.clone(memory_format=torch.contiguous_format), 1 / math.log(2)
     n_iter, converged = (torch.zeros(n_problems, dtype=torch.int64, device=x.device) for _ in range(2))
+    resp = x.new_empty(n_problems, k, n_rows)
     numbers = BatchNumbers(n_problems, n_rows, d, k, max_iter, tol, width)
     arrays = {
         "x": by_feature, "weights": padded_weights, "beta": beta * binary, "b": b * binary, "centers": centers,
-        "n_iter": n_iter, "converged": converged,
+        "out_resp": resp, "n_iter": n_iter, "converged": converged,
     }  # fmt: skip
     layout = _layout(numbers._replace(n_problems=0, n_rows=0, max_iter=0, tol=0.0))
     call = Call(load_kernel(FIT_BATCH, BITS, __package__), numbers, layout)
     call(layout.allocate(), numbers, **{name: array.contiguous().numpy() for name, array in arrays.items()})
-    return centers, n_iter, converged.bool()
+    return centers, resp[:, :, :n].mT, n_iter, converged.bool()
