@@ -144,7 +144,9 @@ def test_a_mask_of_a_single_problem(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(
+    "distance", ["sqeuclidean", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("euclidean", "cosine"))]
+)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_gradients_of_masked_batches(name, distance):
     (x, c), t, (_, mask) = problem(), temperatures("problem"), ragged()
