@@ -52,6 +52,14 @@ gradients of the rows, and compared with the loss as most people would write it,
 a step of `train_layer` on the distortion, compared with the same loss and `torch.optim.Adam`. Gradients are compared
 first. For a thousand rows or less, the calls take longer than the work, and the naive loss is as fast or faster.""",
     ),
+    "batches": (
+        "Batches of problems",
+        """\
+`softkmeans.functional.soft_kmeans` on many small problems, float32, 30 iterations in one call: divided by as many
+passes, `softkmeans.accumulate`, over one problem with all the rows, and compared with SoftKMeans of torch_kmeans, which
+fits a batch, too, with inner products in place of distances. All centers are first compared with float64. Then fits
+until all problems have converged, without and with gradients of the rows through the centers.""",
+    ),
     "fits": (
         "Whole fits",
         """\

@@ -6,6 +6,7 @@ import time
 import warnings
 from pathlib import Path
 
+import batches as batch_fits
 import family
 import floor
 import numpy as np
@@ -32,6 +33,11 @@ IMAGES = HERE.parent / "docs" / "images"
 def training(rounds=5):
     """Return the tables of a training step of the module."""
     return training_steps.table(rounds)
+
+
+def batches(rounds=5):
+    """Return the table of fits of batches of problems."""
+    return batch_fits.table(rounds)
 
 
 def row(*cells):

@@ -62,6 +62,7 @@ PUBLIC_FUNCTIONS = {
     "estimators/fuzzy_cmeans.py": {"__init__"},
     "estimators/soft_kmeans.py": {"__init__"},
     "fitting/fit.py": {"fit"},
+    "functional/losses.py": {"distortion", "free_energy", "nll"},
     "nn/codebook.py": {"__init__"},
     "nn/layer.py": {"__init__"},
     "nn/training.py": {"train_layer"},

@@ -68,6 +68,7 @@ NAMES = (
     "callbacks",
     "scaling",
     "report",
+    "batches",
     "kernels",
     "index",
     "how-it-works",

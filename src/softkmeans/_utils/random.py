@@ -7,7 +7,6 @@ __all__ = ["as_generator", "draw_seed"]
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ..errors import InputError
 
@@ -37,6 +36,8 @@ def draw_seed(random_state: Any) -> int:
     >>> draw_seed(0) == draw_seed(0), draw_seed(np.random.default_rng(0)) == draw_seed(np.random.default_rng(0))
     (True, True)
     """
+    from sklearn.utils import check_random_state  # imported late, since layers need no scikit-learn
+
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
     try:

@@ -47,7 +47,7 @@ def call_distance(function: DistanceFunction, x: Tensor, c: Tensor) -> Tensor:
     Only the shape is checked: a check of the values in every call would prevent compilation.
     """
     d = function(x, c)
-    expected = (*x.shape[:-1], len(c))
+    expected = (*x.shape[:-1], c.shape[-2])
     if not isinstance(d, Tensor) or d.shape != expected:
         returned = f"shape {tuple(d.shape)}" if isinstance(d, Tensor) else f"a {type(d).__name__}"
         raise InputError(
