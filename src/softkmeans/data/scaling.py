@@ -7,9 +7,12 @@ __all__ = ["Scaling"]
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .._utils.reductions import total
@@ -17,6 +20,7 @@ from ..distances import Distance, check_features
 from ..errors import InputError
 from ..model.stats import Stats
 from .block import Block
+from .csr import column_sums
 from .source import ScaledSource, Source
 from .validation import check_signs
 
@@ -61,7 +65,7 @@ class Scaling(NamedTuple):
         magnitudes, mean = _mean_magnitudes_and_mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough_scale = _power_of_two(float(magnitudes.max()))  # keeps the squares in range until the spread is known
-        squares = _weighted_sums(source, lambda x: ((x - mean) / rough_scale).square())
+        squares = _weighted_sums(source, lambda x, j: ((x - mean[j]) / rough_scale).square())
         variances = squares[1:] / squares[0]
         varies = variances.sqrt() > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
         variance = float(torch.where(varies, variances, 0.0).mean())
@@ -150,19 +154,35 @@ class Scaling(NamedTuple):
 
 def _mean_magnitudes_and_mean(source: Source) -> tuple[Tensor, Tensor]:
     """Return the weighted means (d,) of each feature's absolute values and of its values."""
-    sums = _weighted_sums(source, lambda x: torch.cat([x.abs(), x], 1))
+    sums = _weighted_sums(source, lambda x, _: x.abs(), lambda x, _: x)
     check_signs(0, int(sums[0] != 0))  # checked here: single processes or blocks may have zero weights only
     magnitudes, mean = (sums[1:] / sums[0]).chunk(2)
     return magnitudes, mean
 
 
-def _weighted_sums(source: Source, fn: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return Σ w, followed by Σ w f(x) for a function f of rows (m, d)."""
+def _weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -> Tensor:
+    """Return Σ w, followed by Σ w f(x) (d,) for functions f of numbers and their columns, an index of arrays (d,)."""
 
     def sums(piece: Block) -> Tensor:
-        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * fn(piece.x))])
+        x = piece.x
+        values = torch.cat([function(x, slice(None)) for function in functions], 1)
+        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * values)])
 
-    return source.sum(lambda block: block.sum(sums))
+    def sums_of_stored(block: Block) -> Tensor:
+        weights = None if block.weights is None else block.w.cpu().double().numpy()
+        sums = column_sums(block.rows, weights, [partial(_of_arrays, function, block.device) for function in functions])
+        n = float(len(block)) if weights is None else weights.sum()
+        return torch.from_numpy(np.concatenate([[n], sums.ravel()])).to(block.device, block.dtype)
+
+    return source.sum(lambda block: sums_of_stored(block) if block.is_sparse else block.sum(sums))
+
+
+def _of_arrays(
+    function: Callable[[Tensor, Any], Tensor], device: torch.device, x: NDArray[Any], columns: Any
+) -> NDArray[Any]:
+    """Apply a function of tensors to arrays."""
+    index = columns if isinstance(columns, slice) else torch.from_numpy(columns).to(device).long()
+    return function(torch.from_numpy(x).to(device), index).cpu().numpy()
 
 
 def _power_of_two(value: float) -> float:

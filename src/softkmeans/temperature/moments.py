@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["check_squared", "covariance", "largest_variance", "principal_axis"]
+__all__ = ["Covariance", "check_squared", "covariance", "largest_variance", "principal_axis"]
 
 import functools
 import operator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -52,6 +54,8 @@ def largest_variance(view: Source) -> float:
 
 def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     """Return the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
+    if view.in_memory and view.n_rows < min(view.n_features, MAX_EIGH_FEATURES):
+        return _principal_axis_of_few_rows(view)
     if view.n_features <= MAX_EIGH_FEATURES:
         scatter = covariance(view)
         variances, axes = in_one_thread(lambda: torch.linalg.eigh(scatter))  # threads change the last bits
@@ -71,18 +75,87 @@ def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     return variance.clamp_min(0.0).to(view.device), axis.to(view.device)
 
 
+def _principal_axis_of_few_rows(view: Source) -> tuple[Tensor, Tensor]:
+    """Return the result of `principal_axis` from the products (n, n) of the rows, of which there are fewer than features."""
+    x, w = view.map(lambda block: block.x, width=view.n_features), view.map(lambda block: block.w)
+    weighted = x * (w / w.sum()).sqrt()[:, None]
+    variances, vectors = in_one_thread(lambda: torch.linalg.eigh(weighted @ weighted.mT))
+    axis = in_one_thread(lambda: weighted.mT @ vectors[:, -1])
+    length = torch.linalg.vector_norm(axis)
+    unit = torch.zeros_like(axis)
+    unit[0] = 1.0
+    return variances[-1:].clamp_min(0.0), axis / length if length > 0 else unit
+
+
 def _products(view: Source, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return Σ w x xᵀ (d, d), or its product with vectors (d, m), and Σ w."""
-    width = view.n_features
 
     def products(piece: Block) -> Tensor:
+        if piece.is_sparse and vectors is not None:
+            return piece.transposed_products(piece.w[:, None] * piece.products(vectors))
         x = piece.x
         return x.mT @ (piece.w[:, None] * (x if vectors is None else x @ vectors))
 
-    def of_block(block: Block) -> Tensor:
-        if block.device.type != "cpu":
-            return block.sum(products, width)
-        return functools.reduce(operator.add, map_in_single_threads(products, block.pieces(width)))
+    return _sum_of_parts(view, products, of_stored=vectors is not None), view.sum(lambda block: block.w.sum())
 
-    scatter = view.sum(of_block)
-    return scatter, view.sum(lambda block: block.w.sum())
+
+def _sum_of_parts(view: Source, function: Callable[[Block], Tensor], *, of_stored: bool) -> Tensor:
+    """Sum a function over parts of the rows, in threads; ``of_stored`` says that it reads stored values only."""
+    width = view.n_features
+
+    def of_block(block: Block) -> Tensor:
+        parts = block.parts(width) if of_stored else block.pieces(width)
+        mapped = map_in_single_threads if block.device.type == "cpu" else map
+        return functools.reduce(operator.add, mapped(function, parts))
+
+    return view.sum(of_block)
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """The covariance of rows whose mean is 0, which is not formed if it is larger than the data.
+
+    Attributes
+    ----------
+    trace : float
+        The sum of the variances of the features.
+    matrix : Tensor (d, d) or None
+        The covariance, if it is formed.
+    view : Source or None
+        The rows, if not.
+    """
+
+    trace: float
+    matrix: Tensor | None
+    view: Source | None = None
+
+    @classmethod
+    def of(cls, view: Source, scaling: Scaling) -> Covariance:
+        """Return the covariance of rows, which the scaling has centered and scaled."""
+        has_stored = any(block.is_sparse for block in view.blocks()) if view.in_memory else False
+        if view.in_memory and (view.n_features > view.n_rows or (has_stored and view.n_features > MAX_EIGH_FEATURES)):
+            return cls(scaling.variance * view.n_features, None, view)
+        return cls.given(covariance(view))
+
+    @classmethod
+    def given(cls, matrix: Tensor) -> Covariance:
+        """Return the covariance with a given matrix (d, d)."""
+        return cls(float(matrix.trace()), matrix)
+
+    def near(self, centers: Tensor) -> tuple[Tensor, Tensor]:
+        """Return centers (k, m) and the covariance (m, m) in coordinates in which the centers (k, d) differ."""
+        if self.matrix is not None:
+            return centers, self.matrix
+        basis, coordinates = in_one_thread(lambda: torch.linalg.qr(centers.mT))
+        return coordinates.mT, self._along(basis)
+
+    def _along(self, axes: Tensor) -> Tensor:
+        """Return the covariance (m, m) of the rows' coordinates along axes (d, m), in one pass."""
+
+        def scatter(piece: Block) -> Tensor:
+            products = piece.products(axes)
+            return products.mT @ (piece.w[:, None] * products)
+
+        if self.view is None:
+            raise TypeError
+        return _sum_of_parts(self.view, scatter, of_stored=True) / self.view.sum(lambda block: block.w.sum())

@@ -71,7 +71,7 @@ MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 MAX_CSR_ERROR = 1e-6  # of a log-membership of rows of a CSR matrix, computed in float64
 MAX_SMALL_CSR_ERROR = 1e-8  # of a squared distance of such rows, relative to itself
 MAX_CSR_DENSITY = 0.25  # with more stored values, rows are converted to dense ones, which take fewer cycles a value
-CYCLES_OF_A_SUM = 30  # a chunk has this many cycles of work for each of its sums, which are set to 0 and added up
+CYCLES_OF_A_SUM = 175  # a chunk has so many cycles of work for each register of its sums, which are set to 0 and added up
 
 
 class OutOfRangeError(ArithmeticError):
