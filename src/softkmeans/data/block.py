@@ -50,6 +50,10 @@ class RowScaling(Protocol):
         """Center, scale and embed rows (m, d); ``start`` is the number of the first one, for messages."""
         ...
 
+    def transform_stored(self, rows: Any, start: int = 0) -> NDArray[Any]:
+        """Return the values (s,) of `transform` that a CSR matrix stores."""
+        ...
+
 
 @dataclass(frozen=True)
 class Block:
@@ -97,6 +101,12 @@ class Block:
         if self.scaling is not None and self.scaling.distance.translates:  # others keep 0, but reject rows of zeros
             zero = self.scaling.transform(zero)
         return zero[0]
+
+    @property
+    def stored(self) -> NDArray[Any]:
+        """The values (s,) that a sparse matrix stores, converted, centered and scaled."""
+        values = self.rows.data if self.scaling is None else self.scaling.transform_stored(self.rows, self.start)
+        return values.astype(np.float64, copy=False)
 
     @property
     def w(self) -> Tensor:

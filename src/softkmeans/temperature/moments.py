@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Covariance", "check_squared", "covariance", "largest_variance", "principal_axis"]
+__all__ = [
+    "Covariance",
+    "check_squared",
+    "covariance",
+    "feature_variances",
+    "largest_variance",
+    "principal_axis",
+]
 
 import functools
 import operator
@@ -16,7 +23,7 @@ from torch import Tensor
 
 from .._utils.one_thread import in_one_thread, map_in_single_threads
 from ..data.block import Block
-from ..data.scaling import Scaling
+from ..data.scaling import Scaling, weighted_sums
 from ..data.source import Source
 from ..errors import InputError
 
@@ -45,6 +52,12 @@ def covariance(view: Source) -> Tensor:
         )
     scatter, weight = _products(view, None)
     return scatter / weight
+
+
+def feature_variances(source: Source, scaling: Scaling) -> Tensor:
+    """Return the variances (d,) of the centered and scaled features of rows: the diagonal of the covariance."""
+    sums = weighted_sums(source, lambda x, j: ((x - scaling.shift[j]) / scaling.scale).square())
+    return sums[1:] / sums[0]
 
 
 def largest_variance(view: Source) -> float:
