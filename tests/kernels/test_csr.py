@@ -12,7 +12,7 @@ from softkmeans import kernels
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
 from softkmeans.kernels import reference
-from softkmeans.kernels.cpu import prepare
+from softkmeans.kernels.cpu import partition, prepare
 
 # Rows, features, clusters: around registers, panels, tiles and chunks, also of the table of the centers.
 SIZES = [(1, 20, 1), (3, 30, 3), (49, 17, 7), (97, 31, 8), (385, 40, 3), (769, 64, 16), (60, 300, 24), (3200, 20, 9)]
@@ -41,7 +41,7 @@ def draw(size, distance, rule, dtype=np.float64, *, weighted=False, seed=0, offs
     weight = rng.uniform(0.1, 3, n) if weighted else None
     scaling = Scaling.of(as_source(x, weight), DISTANCE_CASES[distance]())
     blocks = [next(scaling.view(as_source(rows, weight)).blocks()) for rows in (x, x.toarray().astype(np.float64))]
-    assert prepare.is_csr(blocks[0])
+    assert partition.is_csr(blocks[0])
     c = x[rng.integers(n, size=k)].toarray().astype(np.float64) + 0.1 * rng.normal(size=(k, d))
     centers = scaling.transform(torch.tensor(c))
     mean = float(reference.distances(blocks[1], centers, scaling.distance).mean())

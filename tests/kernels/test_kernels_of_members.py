@@ -75,8 +75,6 @@ def assert_same_stats(arguments, tolerance):
         assert_close(getattr(found, name), getattr(expected, name), tolerance, name, scale)
 
 
-
-
 @pytest.fixture(autouse=True)
 def kernels_are_used(monkeypatch):
     """Make a fallback to the reference an error: the comparisons would say nothing."""
@@ -159,7 +157,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch, distance, rule
 def test_powers_that_float32_can_not_hold(fuzzifier, monkeypatch):
     monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     bits, plain = [], api.prepare_pass
-    monkeypatch.setattr(api, "prepare_pass", lambda *args: bits.append(args[5]) or plain(*args))
+    monkeypatch.setattr(api, "prepare_pass", lambda *args, **options: bits.append(args[5]) or plain(*args, **options))
     monkeypatch.setitem(RULE_CASES, "large", fuzzy_case(fuzzifier))
     assert_same_stats(draw((200, 12, 9), "sqeuclidean", "large", np.float32, weighted=False), 1e-8)
     assert bits == [32, 64]

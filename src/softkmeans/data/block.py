@@ -50,10 +50,6 @@ class RowScaling(Protocol):
         """Center, scale and embed rows (m, d); ``start`` is the number of the first one, for messages."""
         ...
 
-    def transform_stored(self, rows: Any, start: int = 0) -> NDArray[Any]:
-        """Return the values (s,) of `transform` that a CSR matrix stores."""
-        ...
-
 
 @dataclass(frozen=True)
 class Block:
@@ -105,7 +101,9 @@ class Block:
     @property
     def stored(self) -> NDArray[Any]:
         """The values (s,) that a sparse matrix stores, converted, centered and scaled."""
-        values = self.rows.data if self.scaling is None else self.scaling.transform_stored(self.rows, self.start)
+        rows: Any = self.rows
+        scaling: Any = self.scaling  # of the data, as other rows than tensors have
+        values: NDArray[Any] = rows.data if scaling is None else scaling.transform_stored(rows, self.start)
         return values.astype(np.float64, copy=False)
 
     @property

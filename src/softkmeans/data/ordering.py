@@ -7,7 +7,7 @@ __all__ = ["SortedRows", "count_distinct", "draw", "sorted_rows"]
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # loads its submodules when they are used
@@ -146,7 +146,8 @@ def _entries(block: Block, start: int, stop: int) -> Tensor:
     """
     if not block.is_sparse:  # others of the same source are
         block = replace(block, rows=scipy.sparse.csr_array(as_tensor(block.rows).cpu().numpy()))
-    (n, d), values, columns, starts = block.rows.shape, block.stored, block.rows.indices, block.rows.indptr
+    rows: Any = block.rows
+    (n, d), values, columns, starts = rows.shape, block.stored, rows.indices, rows.indptr
     zero = block.zero.cpu().numpy()
     counts, differs = np.diff(starts), values != zero[columns]
     if not differs.all():  # stored zeros, and values that the shift hides

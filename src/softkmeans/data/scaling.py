@@ -204,7 +204,8 @@ def _of_arrays(
 ) -> NDArray[Any]:
     """Apply a function of tensors to arrays."""
     index = columns if isinstance(columns, slice) else torch.from_numpy(columns).to(device).long()
-    return function(torch.from_numpy(x).to(device), index).cpu().numpy()
+    values: NDArray[Any] = function(torch.from_numpy(x).to(device), index).cpu().numpy()
+    return values
 
 
 def _power_of_two(value: float) -> float:

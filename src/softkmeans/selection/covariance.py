@@ -45,12 +45,8 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {
         lambda within: within.mean().expand_as(within),
         lambda d: 1,
     ),
-    "tied_diag": CovarianceType(
-        "clusters are elongated along the features", lambda within: within, lambda d: d
-    ),
-    "tied": CovarianceType(
-        "clusters are elongated, all in the same directions", None, lambda d: d * (d + 1) // 2
-    ),
+    "tied_diag": CovarianceType("clusters are elongated along the features", lambda within: within, lambda d: d),
+    "tied": CovarianceType("clusters are elongated, all in the same directions", None, lambda d: d * (d + 1) // 2),
 }
 
 
@@ -76,7 +72,9 @@ class GaussianMixture(NamedTuple):
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return the log-density (m,) of rows (m, d)."""
-        distances = torch.cdist(_times(x, self.axes), self.centers, compute_mode="donot_use_mm_for_euclid_dist").square()
+        distances = torch.cdist(
+            _times(x, self.axes), self.centers, compute_mode="donot_use_mm_for_euclid_dist"
+        ).square()
         result: Tensor = (self.log_priors - distances / 2).logsumexp(1) + self.log_normalizer
         return result
 

@@ -152,7 +152,8 @@ def _is_collapsed(mixture: SoftKMeans, scaling: Scaling, total: Tensor) -> bool:
     temperature_rule = as_temperature(mixture.temperature)
     variance = float(np.min(mixture.temperature_)) / 2 / scaling.scale**2
     is_estimated = temperature_rule.learned or temperature_rule.solves_equation
-    return is_estimated and not variance > MIN_RELATIVE_VARIANCE * float((total.diagonal() if total.ndim == 2 else total).mean())
+    variances = total.diagonal() if total.ndim == 2 else total
+    return is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(variances.mean())
 
 
 def _means(mixture: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:

@@ -32,8 +32,9 @@ class Calibrated(TemperatureRule):
 
     Maximum likelihood treats correlated features as independent evidence, so its memberships are too confident.
     Memberships depend only on the positions of rows along the lines between centers. T is therefore twice the variance
-    along these lines: see `calibrated_temperature`. One pass computes the covariance of the features, d² numbers. If there
-    are more features than rows, each pass of the fit computes the variances along the lines instead.
+    along these lines: see `calibrated_temperature`. One pass computes the covariance of the features, d² numbers. If
+    there are more features than rows, or many features of sparse rows, each pass computes the variances along the lines
+    instead.
     """
 
     solves_equation = True

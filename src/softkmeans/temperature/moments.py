@@ -89,7 +89,7 @@ def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
 
 
 def _principal_axis_of_few_rows(view: Source) -> tuple[Tensor, Tensor]:
-    """Return the result of `principal_axis` from the products (n, n) of the rows, of which there are fewer than features."""
+    """Return the result of `principal_axis` from the products (n, n) of rows, if there are fewer than features."""
     x, w = view.map(lambda block: block.x, width=view.n_features), view.map(lambda block: block.w)
     weighted = x * (w / w.sum()).sqrt()[:, None]
     variances, vectors = in_one_thread(lambda: torch.linalg.eigh(weighted @ weighted.mT))

@@ -39,6 +39,7 @@ from .arguments import AccumulateArguments, DistortionArguments, HessianArgument
 from .chunks import PassOverChunks
 from .csr import CsrAccumulateArguments
 from .members import RootUpdateArguments, UpdateArguments
+from .partition import is_csr
 from .prepare import (
     COMPILED_DISTANCES,
     FLOAT_TYPES,
@@ -46,7 +47,6 @@ from .prepare import (
     PreparedPass,
     check_distances,
     direction_arrays,
-    is_csr,
     prepare_pass,
 )
 from .served import serves, unsupported_feature

@@ -123,7 +123,7 @@ class PassNumbers(NamedTuple):
 
     @property
     def padded_k(self) -> int:
-        """The number of clusters, rounded up to a multiple of four; for CSR to full registers with room for the shift."""
+        """The number of clusters, rounded up to a multiple of four; for CSR to full registers, with one more."""
         return round_up(self.k + 1, max(4, self.lanes)) if self.is_csr else round_up(self.k, 4)
 
     @property

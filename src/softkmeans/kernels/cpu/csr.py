@@ -5,8 +5,8 @@ stored values of x,
 
     ‖z - c‖² = ‖z‖² + (‖c‖² + 2 s c - 2 x c),    ‖z‖² = ‖x‖² - 2 x s + ‖s‖²,
 
-where ‖z‖² is the row's offset, and the shift is a further column of the table of the centers. Weighted sums are those of
-x; the caller subtracts W s. Distances that a product computes too imprecisely are computed again, from all features.
+where ‖z‖² is the row's offset, and the shift is a further column of the table of the centers. Weighted sums are those
+of x; the caller subtracts W s. Distances that a product computes too imprecisely are computed again, from all features.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def read_products(code: Code, t: CsrArguments) -> None:
             t.products.store(p * t.padded_k + q, code.full(0.0))
     for q in code.range(0, t.padded_k, code.lanes):
         for v in register_starts(code):
-            square = [t.products.load((v + lane) * t.padded_k + q) for lane in range(code.lanes)]
-            for i, line in enumerate(code.transpose(square)):
+            lines = [t.products.load((v + lane) * t.padded_k + q) for lane in range(code.lanes)]
+            for i, line in enumerate(code.transpose(lines)):
                 t.dist.store((q + i) * size + v, line + t.center_terms[q + i])
     for v in register_starts(code):
         square = t.offset.load(v) + t.dist.load(t.k * size + v) + t.shift_square
@@ -157,6 +157,6 @@ def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Valu
             resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
             for i in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
                 x, to = code.to_float64(code.full(t.x[i])), t.indices[i] * t.padded_k + begin
-                for v, r in enumerate(resp):
-                    total = sums.load(to + v * code.lanes)
-                    sums.store(to + v * code.lanes, code.fma(x, r, total))
+                for register, r in enumerate(resp):
+                    total = sums.load(to + register * code.lanes)
+                    sums.store(to + register * code.lanes, code.fma(x, r, total))

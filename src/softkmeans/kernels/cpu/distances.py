@@ -281,7 +281,7 @@ def is_product_precise(code: Code, t: PassArguments) -> Value:
 
 
 def is_precise(code: Code, t: PassArguments) -> Value:
-    """Return whether the product is precise enough for memberships and, if distances matter, for each row's least one."""
+    """Return whether the product is precise enough for memberships, and of CSR rows for each row's least distance."""
     if not isinstance(t, csr.CsrArguments) or not t.is_affine:
         return is_product_precise(code, t)
     small = code.variable(code.integer(0))

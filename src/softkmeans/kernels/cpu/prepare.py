@@ -10,7 +10,6 @@ __all__ = [
     "PreparedPass",
     "check_distances",
     "direction_arrays",
-    "is_csr",
     "prepare_pass",
 ]
 
@@ -26,8 +25,9 @@ from ...data.block import Block
 from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import ALIGNMENT, MIN_EXPONENT, lanes
-from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, group_size, round_up
+from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PassNumbers, group_size
 from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
+from .partition import csr_partition, is_csr, partition
 
 Array = NDArray[Any]
 
@@ -63,15 +63,9 @@ MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
 N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
-MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
-MANY_SUMS = 2**18  # with more of them, setting the memory of a chunk to 0, and adding it up, takes as long as its rows
-MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
-MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
 
 MAX_CSR_ERROR = 1e-6  # of a log-membership of rows of a CSR matrix, computed in float64
 MAX_SMALL_CSR_ERROR = 1e-8  # of a squared distance of such rows, relative to itself
-MAX_CSR_DENSITY = 0.25  # with more stored values, rows are converted to dense ones, which take fewer cycles a value
-CYCLES_OF_A_SUM = 175  # a chunk has so many cycles of work for each register of its sums, which are set to 0 and added up
 
 
 class OutOfRangeError(ArithmeticError):
@@ -145,8 +139,8 @@ def prepare_pass(
 ) -> PreparedPass:
     """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
 
-    With ``has_csr``, the kernel has a variant for CSR matrices, which is used for such blocks (see `is_csr`). Without it,
-    the rows of CSR matrices are converted to dense ones, chunk by chunk.
+    With ``has_csr``, the kernel has a variant for CSR matrices, which is used for such blocks (see `is_csr`). Without
+    it, the rows of CSR matrices are converted to dense ones, chunk by chunk.
 
     Raises
     ------
@@ -164,7 +158,7 @@ def prepare_pass(
     _check_range(bits, scale, beta, high, norms, bias)
     k, d = c.shape
     noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
-    chunk_rows, tile_rows = (_csr_partition if use_csr else _partition)(block, c.shape, bits)
+    chunk_rows, tile_rows = (csr_partition if use_csr else partition)(block, c.shape, bits)
     shift_square = float(np.square(origin).sum()) if use_csr else 0.0
     largest_norm = math.sqrt(norms.max()) + 2 * math.sqrt(shift_square)
     settings = _settings(bits, d, scale, beta / math.log(2), largest_norm, chunk_rows)
@@ -358,49 +352,3 @@ def _pad(array: Array, *shape: int) -> Array:
     padded = np.zeros(shape, array.dtype)
     padded[tuple(slice(0, size) for size in array.shape)] = array
     return padded
-
-
-def _cycles_per_row(d: int, k: int, n_lanes: int) -> float:
-    """Return about how many cycles a row takes: for reading it, distances, memberships, and sums."""
-    if d <= MAX_FEW_FEATURES:
-        return (k * (4 * d + 16) + 10 * d + 40) / n_lanes
-    return k * (d + 16) / n_lanes + 2 * round_up(d, n_lanes) + 30
-
-
-def is_csr(block: Block) -> bool:
-    """Return whether the rows of a block are read as those of a CSR matrix: its stored values only."""
-    n, d = block.rows.shape
-    return block.is_sparse and d > MAX_FEW_FEATURES and block.rows.nnz <= MAX_CSR_DENSITY * n * d
-
-
-def _partition(block: Block, size: tuple[int, ...], bits: int) -> tuple[int, int]:
-    """Return the rows of a chunk and of a tile, for centers of a size (k, d)."""
-    (k, d), n_lanes = size, lanes(bits)
-    padded_d = round_up(d, n_lanes)
-    min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
-    min_rows *= 2 if k * padded_d > MANY_SUMS and not block.is_sparse else 1
-    return _equal_chunks(len(block), max(min_rows, MIN_CHUNK_CYCLES / _cycles_per_row(d, k, n_lanes)), n_lanes)
-
-
-def _csr_partition(block: Block, size: tuple[int, ...], bits: int) -> tuple[int, int]:
-    """Return the rows of a chunk and of a tile, for rows of a CSR matrix."""
-    (k, d), n_lanes = size, lanes(bits)
-    n_registers = round_up(k + 1, max(4, n_lanes)) / n_lanes
-    n_entries = block.rows.nnz / max(1, len(block))
-    cycles_per_row = n_entries * (6 + 4 * n_registers) + k * 30 / n_lanes + 50
-    min_cycles = max(MIN_CHUNK_CYCLES, CYCLES_OF_A_SUM * d * n_registers)
-    return _equal_chunks(len(block), max(MIN_CHUNK_ROWS / 8, min_cycles / cycles_per_row), n_lanes)
-
-
-def _equal_chunks(n: int, min_rows: float, n_lanes: int) -> tuple[int, int]:
-    """Return the rows of a chunk and of a tile, for chunks of equal size.
-
-    The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
-    """
-    max_chunks = max(1.0, n / min_rows)
-    doublings = int(math.log2(max_chunks))
-    use_three = doublings and max_chunks >= 1.5 * 2**doublings
-    n_chunks = 3 * 2 ** (doublings - 1) if use_three else 2**doublings
-    chunk_rows = -(-n // n_chunks)
-    n_tiles = -(-chunk_rows // TILE_ROWS)
-    return chunk_rows, round_up(-(-chunk_rows // n_tiles), PANEL_REGISTERS * n_lanes)
