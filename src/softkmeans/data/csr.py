@@ -58,7 +58,7 @@ def _is_ordered(rows: Any) -> bool:
 
 
 def rows_between(rows: Any, start: int, stop: int) -> Any:
-    """Return the rows from start to stop of a CSR matrix; they share its memory."""
+    """Return the rows from start to stop of a CSR matrix; they share its memory, but SciPy copies small parts."""
     start, stop, _ = slice(start, stop).indices(rows.shape[0])
     starts = rows.indptr[start : max(start, stop) + 1]
     begin, end = starts[0], starts[-1]
@@ -122,9 +122,11 @@ def column_sums(rows: Any, weights: Array | None, functions: list[Callable[[Arra
 
 def products(rows: Any, shift: Array, scale: float, vectors: Array) -> Array:
     """Return the products (n, m) of vectors (d, m) and the rows less a shift (d,), over a scale."""
-    return (rows @ vectors - shift @ vectors) / scale
+    result: Array = (rows @ vectors - shift @ vectors) / scale
+    return result
 
 
 def transposed_products(rows: Any, shift: Array, scale: float, vectors: Array) -> Array:
     """Return the sums (d, m) of the rows less a shift (d,), over a scale, times the numbers of vectors (n, m)."""
-    return (rows.T @ vectors - np.outer(shift, vectors.sum(0))) / scale
+    result: Array = (rows.T @ vectors - np.outer(shift, vectors.sum(0))) / scale
+    return result

@@ -123,8 +123,8 @@ class Scaling(NamedTuple):
 
         The parameter ``start`` and the error are those of `transform`.
         """
-        shift, values = self.shift.cpu().numpy(), rows.data.astype(np.float64)
-        values = (values - shift[rows.indices]) / self.scale
+        shift = self.shift.cpu().numpy()
+        values: NDArray[Any] = (rows.data.astype(np.float64) - shift[rows.indices]) / self.scale
         if self.distance.translates and type(self.distance).embed is Distance.embed:
             return values
         counts = np.diff(rows.indptr)

@@ -126,7 +126,10 @@ def _model_candidate(mixture: SoftKMeans, source: Source) -> Candidate:
 def _candidate(
     mixture: SoftKMeans, covariance_type: str, source: Source, scaling: Scaling, total: Tensor, n: float
 ) -> Candidate:
-    """Return the candidate with a mixture's memberships and a covariance; ``total`` is that of all rows, (d, d) or (d,)."""
+    """Return the candidate with a mixture's memberships and a covariance.
+
+    ``total`` is the covariance (d, d) of all rows, or its diagonal (d,).
+    """
     n_clusters, n_features = mixture.cluster_centers_.shape
     n_parameters = n_clusters * n_features + n_clusters - 1 + COVARIANCE_TYPES[covariance_type].n_parameters(n_features)
     n_directions = n_features if covariance_type == "tied" else 0

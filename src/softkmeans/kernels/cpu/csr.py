@@ -155,8 +155,8 @@ def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Valu
         for p in code.range(0, rows):
             scale, at = t.row_scales[p], p * t.padded_k + begin
             resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
-            for i in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
-                x, to = code.to_float64(code.full(t.x[i])), t.indices[i] * t.padded_k + begin
+            for entry in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
+                x, to = code.to_float64(code.full(t.x[entry])), t.indices[entry] * t.padded_k + begin
                 for register, r in enumerate(resp):
                     total = sums.load(to + register * code.lanes)
                     sums.store(to + register * code.lanes, code.fma(x, r, total))
