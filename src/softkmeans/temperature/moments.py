@@ -29,6 +29,7 @@ from ..errors import InputError
 
 MAX_EIGH_FEATURES = 1024  # with more features, a few products with a vector are faster than a decomposition
 MAX_COVARIANCE_FEATURES = 8192  # the covariance then takes 512 MB
+MAX_COPIED = 2**23  # numbers of few rows that are copied: 64 MB
 
 
 def check_squared(rule: str, scaling: Scaling) -> None:
@@ -67,7 +68,8 @@ def largest_variance(view: Source) -> float:
 
 def principal_axis(view: Source) -> tuple[Tensor, Tensor]:
     """Return the variance (1,) along the principal axis of rows whose mean is 0, and the axis (d,)."""
-    if view.in_memory and view.n_rows < min(view.n_features, MAX_EIGH_FEATURES):
+    has_few_rows = view.in_memory and view.n_rows < min(view.n_features, MAX_EIGH_FEATURES)
+    if has_few_rows and view.n_rows * view.n_features <= MAX_COPIED:
         return _principal_axis_of_few_rows(view)
     if view.n_features <= MAX_EIGH_FEATURES:
         scatter = covariance(view)
