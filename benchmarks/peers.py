@@ -80,7 +80,7 @@ def lloyd(w, few=2, many=8):
     return lambda: per_pass(run, few, many)
 
 
-def lloyd_of_csr(w, few=2, many=8):
+def lloyd_of_csr(w, few=2, many=22):
     """Time the hard Lloyd iteration of scikit-learn on a CSR matrix."""
 
     def run(passes):

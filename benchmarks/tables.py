@@ -333,13 +333,16 @@ def fits(rounds=3):
 CSR_SIZE = (10**5, 10**4, 20)
 
 
-def sparse_rows(rounds=7):
+def sparse_rows(rounds=5):
     """Return tables of passes and fits of CSR matrices."""
     rows = []
     for dtype in (np.float64, np.float32):
         w = workloads.csr(*CSR_SIZE, dtype=dtype)
         _check_sparse_sums(w)
-        contenders = {"ours": lambda w=w: per_pass(functools.partial(_em, w), 2, 8), "lloyd": peers.lloyd_of_csr(w)}
+        contenders = {
+            "ours": lambda w=w: per_pass(functools.partial(_em, w), 2, 22),
+            "lloyd": peers.lloyd_of_csr(w, 2, 22),
+        }
         times = interleaved(contenders, rounds)
         call = f"softkmeans.fit(x, {len(w.centers)}, init=w.centers, temperature=w.temperature, max_iter=8, tol=0)"
         cells = [f"{ratio(times, 'lloyd'):.2f}", f"{median(times['ours']) * 1e3:.1f}"]
