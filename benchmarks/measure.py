@@ -62,7 +62,7 @@ def memory(field):
     return int(re.search(field + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 def run(x):
     {call}
-run(w.x[:len(w.x) // 4].copy())
+run(w.x[:w.x.shape[0] // 4].copy())
 import gc; gc.collect()
 open("/proc/self/clear_refs", "w").write("5")
 before = memory("VmRSS")

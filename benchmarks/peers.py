@@ -80,6 +80,16 @@ def lloyd(w, few=2, many=8):
     return lambda: per_pass(run, few, many)
 
 
+def lloyd_of_csr(w, few=2, many=22):
+    """Time the hard Lloyd iteration of scikit-learn on a CSR matrix."""
+
+    def run(passes):
+        return KMeans(len(w.centers), init=w.centers, n_init=1, max_iter=passes, tol=0, algorithm="lloyd").fit(w.x)
+
+    _check(run(many).n_iter_ == many, "number of passes")
+    return lambda: per_pass(run, few, many)
+
+
 def mixture(w):
     """Time the spherical Gaussian mixture of scikit-learn, started from the mixture that soft k-means is."""
     k = len(w.centers)

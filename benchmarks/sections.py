@@ -74,6 +74,15 @@ Whole default fits, float64, the mean over ten seeds, compared with `GaussianMix
 `KMeans(n_init=1)`; then the answers of fitted models. Below 1, softkmeans is faster. The light predictor, which needs
 no PyTorch, is `softkmeans.predictor`.""",
     ),
+    "sparse_rows": (
+        "Sparse rows",
+        """\
+CSR matrices. *A pass* of soft k-means in a fit, compared with a hard Lloyd iteration of scikit-learn on the same matrix
+(10⁵ × 10⁴, a thousandth of the values stored, k = 20; memberships have a perplexity of about k / 2), and the peak
+memory of a fit in addition to the data. Then *texts* as TF-IDF (5000 × 8000, words as frequent as Zipf's law says):
+whole fits, k = 20, compared with `KMeans(k, n_init=1)`, and `select_n_clusters` on 500 of them, for k up to 10. The
+sums of a pass are first compared with those of dense rows.""",
+    ),
     "memory": (
         "Memory",
         """\

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 
 SIZES = [
     (10**6, 2, 5), (10**6, 2, 50), (10**6, 16, 64), (10**5, 64, 100), (10**5, 128, 256), (5 * 10**4, 768, 1000),
@@ -77,3 +79,28 @@ def overlapping(n, d, k, seed=0, spread=2.0):
     means = rng.uniform(-10, 10, (k, d))
     x = (means[rng.integers(k, size=n)] + spread * rng.standard_normal((n, d))).astype(np.float32)
     return Workload(x, x[rng.choice(n, k, replace=False)], 2.0 * spread**2)
+
+
+def csr(n, d, k, density=1e-3, seed=0, dtype=np.float64):
+    """Draw a CSR matrix of uniform numbers; memberships have a perplexity of about k / 2."""
+    rng = np.random.default_rng(seed)
+    x = scipy.sparse.random(n, d, density, format="csr", random_state=rng, dtype=dtype)
+    x.sort_indices()
+    return Workload(x, 0.01 * rng.random((k, d)).astype(dtype), 0.002)
+
+
+def texts(n=5000, n_words=8000, n_topics=20, length=120, seed=0):
+    """Draw texts as TF-IDF: words common to all, whose frequencies follow Zipf's law, and words of one topic."""
+    rng = np.random.default_rng(seed)
+    frequency = 1 / np.arange(1, n_words + 1) ** 1.05
+    own = [rng.permutation(n_words)[:400] for _ in range(n_topics)]
+    words = []
+    for topic, mean in zip(rng.integers(n_topics, size=n), length * rng.lognormal(0, 0.5, n), strict=True):
+        m = 5 + rng.poisson(mean)
+        m_own = rng.binomial(m, 0.35)
+        common = rng.choice(n_words, m - m_own, p=frequency / frequency.sum())
+        words.append(np.concatenate([common, own[topic][np.minimum(5 * rng.pareto(1.0, m_own), 399).astype(int)]]))
+    starts, flat = np.cumsum([0, *map(len, words)]), np.concatenate(words)
+    counts = scipy.sparse.csr_matrix((np.ones(len(flat)), flat, starts), (n, n_words))
+    counts.sum_duplicates()
+    return TfidfTransformer(sublinear_tf=True).fit_transform(counts)

@@ -174,7 +174,7 @@ def test_every_argument_is_described_and_has_a_shape_or_a_value(name):
 
 def test_every_number_of_a_pass_is_used():
     declared = {a.name for kernel in KERNELS.values() for a in kernel.arguments.declared(Argument)}
-    assert set(arguments.PassNumbers._fields) - declared == {"bits", "lanes"}
+    assert set(arguments.PassNumbers._fields) - declared == {"bits", "lanes", "is_csr", "n_entries"}
 
 
 def used_arguments(kernel, monkeypatch):

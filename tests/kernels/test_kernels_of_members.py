@@ -1,7 +1,6 @@
 """The members of the family: kernels for each distance and assignment rule are compared with the reference kernels."""
 
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.fuzzing import examples
+from helpers.kernel_cases import CASES, DISTANCE_CASES, RULE_CASES, SUMS, fuzzy_case
 from softkmeans import kernels
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, Distance, as_distance
 from softkmeans.kernels import operators, reference
 from softkmeans.kernels.cpu import api, members, prepare, served
-from softkmeans.model.assignment import ASSIGNMENTS, Fuzzy, Softmax
+from softkmeans.model.assignment import ASSIGNMENTS, Softmax
 
 PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
 ROUNDING = {np.float32: 2e-4, np.float64: 1e-9}  # distances of the reference have half of the digits
@@ -28,43 +28,6 @@ SIZES = [
     (1, 2, 1), (2, 2, 2), (3, 5, 3), (47, 5, 5), (48, 9, 4), (49, 17, 7), (97, 31, 11), (383, 5, 13), (385, 40, 3),
     (769, 16, 64), (3073, 2, 6), (3200, 12, 9), (60, 300, 10),
 ]  # fmt: skip
-
-MEAN_UPDATE = "euclidean, mean"
-DISTANCE_CASES = {**{name: partial(as_distance, name) for name in DISTANCES}}
-DISTANCE_CASES[MEAN_UPDATE] = lambda: as_distance("euclidean").with_mean_update()
-
-
-def softmax_case(spread=1.0, noise=None, priors=False):
-    """Return a function that makes temperatures within a factor, priors, and a noise cluster at a distance."""
-
-    def make(k, mean, rng):
-        beta = 1 / (0.3 * mean * np.geomspace(1, spread, k)[rng.permutation(k)])
-        b = rng.normal(size=k) if priors else np.zeros(k)
-        return beta, b, Softmax() if noise is None else Softmax(-noise * mean * beta.max())
-
-    return make
-
-
-def fuzzy_case(fuzzifier, noise=None):
-    def make(k, mean, _):
-        return np.ones(k), np.zeros(k), Fuzzy(fuzzifier) if noise is None else Fuzzy(fuzzifier, -noise * mean)
-
-    return make
-
-
-RULE_CASES = {
-    "softmax": softmax_case(priors=True),
-    "per cluster": softmax_case(spread=10.0, priors=True),
-    "per cluster, far apart": softmax_case(spread=1e5),
-    "noise": softmax_case(noise=0.5),
-    "per cluster, noise": softmax_case(spread=4.0, noise=1.0, priors=True),
-    "m = 2": fuzzy_case(2.0),
-    "m = 1.1": fuzzy_case(1.1),
-    "m = 1.7": fuzzy_case(1.7),
-    "m = 4": fuzzy_case(4.0),
-    "m = 2, noise": fuzzy_case(2.0, 0.5),
-    "m = 1.7, noise": fuzzy_case(1.7, 1.0),
-}
 
 
 def test_the_cases_cover_all_members():
@@ -110,10 +73,6 @@ def assert_same_stats(arguments, tolerance):
     for name in SUMS:
         scale = float(expected.irls_weight.max()) if name == "weighted_sum" else 0.0  # rows are about 1 in size
         assert_close(getattr(found, name), getattr(expected, name), tolerance, name, scale)
-
-
-SUMS = ("n", "weight", "irls_weight", "weighted_sum", "distortion", "kink_weight", "objective")
-CASES = [(distance, rule) for distance in DISTANCE_CASES for rule in RULE_CASES]
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +157,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch, distance, rule
 def test_powers_that_float32_can_not_hold(fuzzifier, monkeypatch):
     monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
     bits, plain = [], api.prepare_pass
-    monkeypatch.setattr(api, "prepare_pass", lambda *args: bits.append(args[5]) or plain(*args))
+    monkeypatch.setattr(api, "prepare_pass", lambda *args, **options: bits.append(args[5]) or plain(*args, **options))
     monkeypatch.setitem(RULE_CASES, "large", fuzzy_case(fuzzifier))
     assert_same_stats(draw((200, 12, 9), "sqeuclidean", "large", np.float32, weighted=False), 1e-8)
     assert bits == [32, 64]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..distances import Distance
+from .csr import products, rows_between, split_entries, transposed_products
 
 BLOCK = 2**18  # numbers in a piece of a block: 2 MB in float64, which fits into a CPU cache
 
@@ -98,6 +99,14 @@ class Block:
         return zero[0]
 
     @property
+    def stored(self) -> NDArray[Any]:
+        """The values (s,) that a sparse matrix stores, converted, centered and scaled."""
+        rows: Any = self.rows
+        scaling: Any = self.scaling  # of the data, as other rows than tensors have
+        values: NDArray[Any] = rows.data if scaling is None else scaling.transform_stored(rows, self.start)
+        return values.astype(np.float64, copy=False)
+
+    @property
     def w(self) -> Tensor:
         """The weights (m,), converted."""
         if self.weights is None:
@@ -109,8 +118,9 @@ class Block:
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from start to stop."""
+        rows = rows_between(self.rows, start, stop) if self.is_sparse else self.rows[start:stop]
         weights = None if self.weights is None else self.weights[start:stop]
-        return Block(self.rows[start:stop], weights, self.device, self.dtype, self.scaling, self.start + start)
+        return Block(rows, weights, self.device, self.dtype, self.scaling, self.start + start)
 
     def starting_at(self, start: int) -> Block:
         """Return the same rows with another index of the first row."""
@@ -134,6 +144,31 @@ class Block:
     def pieces(self, width: int) -> Iterator[Block]:
         """Yield pieces of m rows with m * width at most `BLOCK`; m is at least 1."""
         return self.split(max(1, BLOCK // width))
+
+    def parts(self, width: int) -> Iterator[Block]:
+        """Yield pieces for functions that read the stored values only; those of dense rows are `pieces`."""
+        if self.is_sparse:
+            return (self.part(start, stop) for start, stop in split_entries(self.rows))
+        return self.pieces(width)
+
+    def products(self, vectors: Tensor) -> Tensor:
+        """Return the products (m, r) of the centered and scaled rows with vectors (d, r)."""
+        if not self.is_sparse:
+            return self.x @ vectors
+        return self._of_arrays(products, vectors)
+
+    def transposed_products(self, vectors: Tensor) -> Tensor:
+        """Return the sums (d, r) of the centered and scaled rows, times vectors (m, r)."""
+        if not self.is_sparse:
+            return self.x.mT @ vectors
+        return self._of_arrays(transposed_products, vectors)
+
+    def _of_arrays(self, function: Callable[..., NDArray[Any]], vectors: Tensor) -> Tensor:
+        """Call a function of a CSR matrix, its shift and scale, and vectors."""
+        shift, scale = np.zeros(self.rows.shape[1]), 1.0
+        if self.scaling is not None:
+            shift, scale = self.scaling.shift.cpu().numpy(), self.scaling.scale
+        return torch.from_numpy(function(self.rows, shift, scale, vectors.cpu().numpy())).to(vectors)
 
     def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
         """Sum an additive function of a block over `pieces`; the default width is d."""

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .block import Rows
+from .csr import as_csr
 
 MAX_COLUMNS_SHOWN = 5  # in an error message
 INT128_TYPES = (nw.Int128, nw.UInt128)  # NumPy does not support them
@@ -172,7 +173,7 @@ def _from_sparse(x: Any) -> Any:
     if x.ndim != 2:
         hint = "use x.reshape(-1, 1) for one feature"
         raise InputError(f"has shape {x.shape}", parameter="the data", expected="(n, d)", hint=hint)
-    rows = x.tocsr()
+    rows = as_csr(x)
     return rows.astype(np.float64) if _is_long_double(rows.dtype) else rows
 
 
@@ -224,7 +225,7 @@ def _from_frame(frame: nw.DataFrame[Any]) -> Rows:
         return np.empty(frame.shape)
     native = frame.to_native()
     if nw.dependencies.is_pandas_dataframe(native) and all(_is_sparse(dtype) for dtype in native.dtypes):
-        return native.sparse.to_coo().tocsr()
+        return as_csr(native.sparse.to_coo())
     if len(set(frame.schema.values())) == 1 and _is_numpy_type(frame.schema[frame.columns[0]]):
         rows = frame.to_numpy()
         if rows.dtype.kind in "fiub":  # missing values may turn a column into objects

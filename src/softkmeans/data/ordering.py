@@ -5,15 +5,17 @@ from __future__ import annotations
 __all__ = ["SortedRows", "count_distinct", "draw", "sorted_rows"]
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # loads its submodules when they are used
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .block import Block
+from .block import Block, as_tensor
 from .convert import as_source
 from .source import Source
 
@@ -134,7 +136,7 @@ def _keys_of_rows(source: Source, rows: Tensor, keys: Callable[[Block], Tensor])
         0,
     )  # filled block by block: collecting small parts would fragment the heap
     for block in source.blocks():
-        for piece in block.pieces(source.n_features):
+        for piece in block.parts(source.n_features):
             requested = is_requested[start : start + len(piece)].nonzero()[:, 0]
             if len(requested):
                 part = keys(piece if len(requested) == len(piece) else piece.take(requested)).cpu()
@@ -157,17 +159,24 @@ def _entries(block: Block, start: int, stop: int) -> Tensor:
     is therefore its column, counted from the end, and negative for values less than the scaled zero. It is 0, between
     the two, for a row without further entries. The second key is the value.
     """
-    x, zero = block.x, block.zero
-    row, column = (x != zero).nonzero(as_tuple=True)
-    n_entries = torch.bincount(row, minlength=len(x))
-    rank = torch.arange(len(row), device=x.device) - (n_entries.cumsum(0) - n_entries)[row]  # of the entry in its row
-    selected = (rank >= start) & (rank < stop)
-    row, column, rank = row[selected], column[selected], rank[selected] - start
-    value, from_end = x[row, column], x.shape[1] - column
-    keys = x.new_zeros(len(x), stop - start, 2)
-    keys[row, rank, 0] = torch.where(value < zero[column], -from_end, from_end).to(x)
-    keys[row, rank, 1] = value
-    return keys.flatten(1)
+    if not block.is_sparse:  # others of the same source are
+        block = replace(block, rows=scipy.sparse.csr_array(as_tensor(block.rows).cpu().numpy()))
+    rows: Any = block.rows
+    (n, d), values, columns, starts = rows.shape, block.stored, rows.indices, rows.indptr
+    zero = block.zero.cpu().numpy()
+    counts, differs = np.diff(starts), values != zero[columns]
+    if not differs.all():  # stored zeros, and values that the shift hides
+        counts = np.bincount(np.repeat(np.arange(n), counts)[differs], minlength=n)
+        values, columns = values[differs], columns[differs]
+        starts = np.concatenate([[0], counts.cumsum()])
+    ranks = np.arange(start, min(stop, max(start, counts.max(initial=0))))
+    row, rank = np.nonzero(ranks < counts[:, None])
+    entry = starts[row] + start + rank
+    from_end = (d - columns[entry]).astype(np.float64)
+    keys = np.zeros((n, stop - start, 2))
+    keys[row, rank, 0] = np.where(values[entry] < zero[columns[entry]], -from_end, from_end)
+    keys[row, rank, 1] = values[entry]
+    return torch.from_numpy(keys.reshape(n, -1))
 
 
 def _differs_from_previous(values: Tensor) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Scaling"]
+__all__ = ["Scaling", "weighted_sums"]
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .._utils.reductions import total
@@ -17,6 +20,7 @@ from ..distances import Distance, check_features
 from ..errors import InputError
 from ..model.stats import Stats
 from .block import Block
+from .csr import column_sums
 from .source import ScaledSource, Source
 from .validation import check_signs
 
@@ -61,7 +65,7 @@ class Scaling(NamedTuple):
         magnitudes, mean = _mean_magnitudes_and_mean(source)
         shift = mean if distance.translates else torch.zeros_like(mean)
         rough_scale = _power_of_two(float(magnitudes.max()))  # keeps the squares in range until the spread is known
-        squares = _weighted_sums(source, lambda x: ((x - mean) / rough_scale).square())
+        squares = weighted_sums(source, lambda x, j: ((x - mean[j]) / rough_scale).square())
         variances = squares[1:] / squares[0]
         varies = variances.sqrt() > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
         variance = float(torch.where(varies, variances, 0.0).mean())
@@ -112,7 +116,29 @@ class Scaling(NamedTuple):
         InputError
             If a row is all zeros and the distance compares directions.
         """
-        z = self.distance.embed((x - self.shift) / self.scale)
+        return self._embed((x - self.shift) / self.scale, start)
+
+    def transform_stored(self, rows: Any, start: int = 0) -> NDArray[Any]:
+        """Center, scale and embed the rows (m, d) of a CSR matrix, and return only the values that it stores (s,).
+
+        The parameter ``start`` and the error are those of `transform`.
+        """
+        shift = self.shift.cpu().numpy()
+        values: NDArray[Any] = (rows.data.astype(np.float64) - shift[rows.indices]) / self.scale
+        if self.distance.translates and type(self.distance).embed is Distance.embed:
+            return values
+        counts = np.diff(rows.indptr)
+        row = np.repeat(np.arange(len(counts)), counts)
+        column, width = rows.indices, rows.shape[1]
+        if self.distance.scales_rows:  # then other columns than those of the stored values do not matter
+            column, width = np.arange(len(row)) - rows.indptr[row], max(1, counts.max(initial=0))
+        z = np.zeros((len(counts), width))
+        z[row, column] = values
+        stored: NDArray[Any] = self._embed(torch.from_numpy(z), start).numpy()[row, column]
+        return stored
+
+    def _embed(self, x: Tensor, start: int) -> Tensor:
+        z = self.distance.embed(x)
         if not self.distance.translates and not z.any(-1).all():
             row, name = start + int((~z.any(-1)).nonzero()[0]), self.distance.name
             problem = f"row {row} is all zeros (counted from 0), but the {name} distance compares directions"
@@ -150,19 +176,36 @@ class Scaling(NamedTuple):
 
 def _mean_magnitudes_and_mean(source: Source) -> tuple[Tensor, Tensor]:
     """Return the weighted means (d,) of each feature's absolute values and of its values."""
-    sums = _weighted_sums(source, lambda x: torch.cat([x.abs(), x], 1))
+    sums = weighted_sums(source, lambda x, _: x.abs(), lambda x, _: x)
     check_signs(0, int(sums[0] != 0))  # checked here: single processes or blocks may have zero weights only
     magnitudes, mean = (sums[1:] / sums[0]).chunk(2)
     return magnitudes, mean
 
 
-def _weighted_sums(source: Source, fn: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return Σ w, followed by Σ w f(x) for a function f of rows (m, d)."""
+def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -> Tensor:
+    """Return Σ w, followed by Σ w f(x) (d,) for functions f of numbers and their columns, an index of arrays (d,)."""
 
     def sums(piece: Block) -> Tensor:
-        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * fn(piece.x))])
+        x = piece.x
+        values = torch.cat([function(x, slice(None)) for function in functions], 1)
+        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * values)])
 
-    return source.sum(lambda block: block.sum(sums))
+    def sums_of_stored(block: Block) -> Tensor:
+        weights = None if block.weights is None else block.w.cpu().double().numpy()
+        sums = column_sums(block.rows, weights, [partial(_of_arrays, function, block.device) for function in functions])
+        n = float(len(block)) if weights is None else weights.sum()
+        return torch.from_numpy(np.concatenate([[n], sums.ravel()])).to(block.device, block.dtype)
+
+    return source.sum(lambda block: sums_of_stored(block) if block.is_sparse else block.sum(sums))
+
+
+def _of_arrays(
+    function: Callable[[Tensor, Any], Tensor], device: torch.device, x: NDArray[Any], columns: Any
+) -> NDArray[Any]:
+    """Apply a function of tensors to arrays."""
+    index = columns if isinstance(columns, slice) else torch.from_numpy(columns).to(device).long()
+    values: NDArray[Any] = function(torch.from_numpy(x).to(device), index).cpu().numpy()
+    return values
 
 
 def _power_of_two(value: float) -> float:

@@ -49,6 +49,8 @@ class Distance:
         no such power: the data is then not scaled.
     translates : bool
         Whether the distance stays the same if data and centers are shifted together.
+    scales_rows : bool
+        Whether `embed` multiplies each row by a number, which columns of zeros do not change.
     min_features : int
         Smallest number of features for which the distance is defined.
     is_radial : bool
@@ -86,6 +88,7 @@ class Distance:
     name: str
     power: int | None
     translates: bool = True
+    scales_rows: bool = False
     min_features: int = 1
     is_radial: bool = True
     is_squared: bool = False

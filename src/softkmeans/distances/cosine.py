@@ -25,6 +25,7 @@ class Cosine(Distance):
     name = "cosine"
     power = 0
     translates = False
+    scales_rows = True
     constant_slope = 0.5
     is_tested = True
     min_features = 2  # with one feature, the only directions are +1 and -1

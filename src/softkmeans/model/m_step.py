@@ -25,7 +25,7 @@ def em_step(params: Params, stats: Stats) -> Tensor:
     multivariate L1-median and associated data depth", PNAS 2000).
     """
     step = _means(stats, params.centers) - params.centers
-    if not stats.kink_weight.any():
+    if not stats.kink_weight.any():  # the rest would change nothing, and takes long for many features
         return step
     resultant = 2 * stats.irls_weight[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
     moves = resultant > 0

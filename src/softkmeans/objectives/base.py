@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._utils.one_thread import in_one_thread
 from .._utils.reductions import log
 from ..data.block import Block
 from ..data.scaling import Scaling
@@ -23,6 +24,7 @@ from ..temperature import TemperatureRule
 
 MIN_STATIONARITY = 1e-9  # relative decrease of the objective below which parameters are stationary, if ``tol`` is 0
 MIN_LENGTH = 1e-6  # of steps, relative to the spread of all rows
+MAX_UNTHREADED = 2**15  # numbers that PyTorch works on alone; its threads wait actively, and slow down the kernels
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
 
 
@@ -216,6 +218,10 @@ class Objective(ABC):
 
     def update(self, params: Params, sums: PassStats) -> Params:
         """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
+        is_large = params.centers.device.type == "cpu" and params.centers.numel() > MAX_UNTHREADED
+        return in_one_thread(lambda: self._update(params, sums)) if is_large else self._update(params, sums)
+
+    def _update(self, params: Params, sums: PassStats) -> Params:
         stats, frozen = sums.stats, self.spec.frozen
         centers = self.scaling.distance.retract(params.centers + em_step(params, stats))
         if frozen is not None:

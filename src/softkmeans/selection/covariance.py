@@ -28,29 +28,25 @@ class CovarianceType(NamedTuple):
     ----------
     description : str
         What clusters with this covariance look like.
-    covariance : callable
-        Function from the covariance (d, d) within clusters to that of the type.
+    variances : callable or None
+        Function from the variances (d,) within clusters to those of the type; None if it has covariances.
     n_parameters : callable
         Function from d to the number of parameters of the covariance.
     """
 
     description: str
-    covariance: Callable[[Tensor], Tensor]
+    variances: Callable[[Tensor], Tensor] | None
     n_parameters: Callable[[int], int]
 
 
 COVARIANCE_TYPES: dict[str, CovarianceType] = {
     "spherical": CovarianceType(
         "clusters are spherical",
-        lambda within: within.diagonal().mean() * torch.eye(len(within), device="cpu").to(within),
+        lambda within: within.mean().expand_as(within),
         lambda d: 1,
     ),
-    "tied_diag": CovarianceType(
-        "clusters are elongated along the features", lambda within: within.diagonal().diag(), lambda d: d
-    ),
-    "tied": CovarianceType(
-        "clusters are elongated, all in the same directions", lambda within: within, lambda d: d * (d + 1) // 2
-    ),
+    "tied_diag": CovarianceType("clusters are elongated along the features", lambda within: within, lambda d: d),
+    "tied": CovarianceType("clusters are elongated, all in the same directions", None, lambda d: d * (d + 1) // 2),
 }
 
 
@@ -61,8 +57,8 @@ class GaussianMixture(NamedTuple):
     ----------
     centers : Tensor (k, d)
         Means, in coordinates in which the covariance is the identity.
-    axes : Tensor (d, d)
-        Matrix that rows are multiplied by to get these coordinates.
+    axes : Tensor (d, d) or (d,)
+        Matrix, or diagonal of a matrix, that rows are multiplied by to get these coordinates.
     log_priors : Tensor (k,)
         Logarithms of the mixing weights.
     log_normalizer : float
@@ -76,7 +72,9 @@ class GaussianMixture(NamedTuple):
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return the log-density (m,) of rows (m, d)."""
-        distances = torch.cdist(x @ self.axes, self.centers, compute_mode="donot_use_mm_for_euclid_dist").square()
+        distances = torch.cdist(
+            _times(x, self.axes), self.centers, compute_mode="donot_use_mm_for_euclid_dist"
+        ).square()
         result: Tensor = (self.log_priors - distances / 2).logsumexp(1) + self.log_normalizer
         return result
 
@@ -85,7 +83,8 @@ class GaussianMixture(NamedTuple):
         priors = self.log_priors.exp().cpu().numpy()
         labels = torch.from_numpy(rng.choice(len(priors), n_samples, p=priors / priors.sum()))
         noise = torch.from_numpy(rng.standard_normal((n_samples, self.centers.shape[1]))).to(self.centers)
-        result: Tensor = torch.linalg.solve(self.axes, self.centers[labels] + noise, left=False)
+        rows = self.centers[labels] + noise
+        result: Tensor = torch.linalg.solve(self.axes, rows, left=False) if self.axes.ndim == 2 else rows / self.axes
         return result
 
 
@@ -107,29 +106,34 @@ def gaussian_mixture(
         Cluster weights Σ w r divided by Σw.
     priors : Tensor (k,)
         Mixing weights of the clusters.
-    covariance : Tensor (d, d)
-        Covariance of all rows.
+    covariance : Tensor (d, d) or (d,)
+        Covariance of all rows, or only its diagonal for types without covariances.
     """
-    deviations = centers - fractions @ centers
-    within = covariance - deviations.T @ (fractions[:, None] * deviations)
+    deviations, of_type = centers - fractions @ centers, COVARIANCE_TYPES[covariance_type].variances
+    all_variances = covariance.diagonal() if covariance.ndim == 2 else covariance
     # In units of the standard deviation of all rows, so that features of small units are not taken for constant.
-    unit = _standard_deviations(covariance_type, covariance)
-    within = COVARIANCE_TYPES[covariance_type].covariance(within / torch.outer(unit, unit))
-    if covariance_type == "tied":
-        variances, axes = torch.linalg.eigh(within)
-    else:  # the covariance is diagonal
-        variances = within.diagonal()
-        axes = torch.eye(len(variances), device="cpu").to(variances)
-    variances = variances.clamp_min(MIN_RELATIVE_VARIANCE)
-    axes = axes / unit[:, None] / variances.sqrt()
+    unit = _standard_deviations(covariance_type, all_variances)
+    if of_type is None:
+        within = covariance - deviations.T @ (fractions[:, None] * deviations)
+        variances, axes = torch.linalg.eigh(within / torch.outer(unit, unit))
+        variances = variances.clamp_min(MIN_RELATIVE_VARIANCE)
+        axes = axes / unit[:, None] / variances.sqrt()
+    else:
+        variances = of_type((all_variances - fractions @ deviations.square()) / unit.square())
+        variances = variances.clamp_min(MIN_RELATIVE_VARIANCE)
+        axes = 1 / (unit * variances.sqrt())
     log_volume = float(unit.log().sum() + variances.log().sum() / 2)
     log_normalizer = -0.5 * len(variances) * math.log(2 * math.pi) - log_volume
-    return GaussianMixture(centers @ axes, axes, priors.log(), log_normalizer)
+    return GaussianMixture(_times(centers, axes), axes, priors.log(), log_normalizer)
 
 
-def _standard_deviations(covariance_type: str, covariance: Tensor) -> Tensor:
-    """Return the standard deviations (d,) of all rows; a common one for spherical clusters."""
-    variances = covariance.diagonal()
+def _times(x: Tensor, axes: Tensor) -> Tensor:
+    """Return rows (m, d) times a matrix (d, d), or the diagonal (d,) of one."""
+    return x @ axes if axes.ndim == 2 else x * axes
+
+
+def _standard_deviations(covariance_type: str, variances: Tensor) -> Tensor:
+    """Return the standard deviations (d,) of all rows, given the variances; a common one for spherical clusters."""
     if covariance_type == "spherical":
         variances = variances.mean().expand_as(variances)
     return variances.clamp_min(torch.finfo(variances.dtype).tiny).sqrt()

@@ -22,7 +22,7 @@ from ..distances import as_distance
 from ..errors import InputError, Message, Setting
 from ..estimators.soft_kmeans import SoftKMeans
 from ..temperature import as_temperature
-from ..temperature.moments import MAX_COVARIANCE_FEATURES, covariance
+from ..temperature.moments import MAX_COVARIANCE_FEATURES, covariance, feature_variances
 from .covariance import COVARIANCE_TYPES, MIN_RELATIVE_VARIANCE, gaussian_mixture
 from .fits import Mixtures
 
@@ -101,7 +101,8 @@ def candidates(source: Source, mixtures: Mapping[int, Mixtures], n: float) -> li
     if has_one_type or source.n_features > MAX_COVARIANCE_FEATURES:
         return [_model_candidate(mixture.likeliest, source) for mixture in mixtures.values()]
     scaling = Scaling.of(source, as_distance("sqeuclidean"))
-    total = covariance(scaling.view(source))
+    has_tied = n >= MIN_ROWS_PER_CLUSTER * min(mixtures) + source.n_features
+    total = covariance(scaling.view(source)) if has_tied else feature_variances(source, scaling)
     types = COVARIANCE_TYPES if source.n_features > 1 else ["spherical"]
     return [
         _candidate(mixture.get(covariance_type), covariance_type, source, scaling, total, n)
@@ -126,7 +127,10 @@ def _model_candidate(mixture: SoftKMeans, source: Source) -> Candidate:
 def _candidate(
     mixture: SoftKMeans, covariance_type: str, source: Source, scaling: Scaling, total: Tensor, n: float
 ) -> Candidate:
-    """Return the candidate with a mixture's memberships and a covariance; ``total`` is that of all rows (d, d)."""
+    """Return the candidate with a mixture's memberships and a covariance.
+
+    ``total`` is the covariance (d, d) of all rows, or its diagonal (d,).
+    """
     n_clusters, n_features = mixture.cluster_centers_.shape
     n_parameters = n_clusters * n_features + n_clusters - 1 + COVARIANCE_TYPES[covariance_type].n_parameters(n_features)
     n_directions = n_features if covariance_type == "tied" else 0
@@ -152,7 +156,8 @@ def _is_collapsed(mixture: SoftKMeans, scaling: Scaling, total: Tensor) -> bool:
     temperature_rule = as_temperature(mixture.temperature)
     variance = float(np.min(mixture.temperature_)) / 2 / scaling.scale**2
     is_estimated = temperature_rule.learned or temperature_rule.solves_equation
-    return is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(total.diagonal().mean())
+    variances = total.diagonal() if total.ndim == 2 else total
+    return is_estimated and not variance > MIN_RELATIVE_VARIANCE * float(variances.mean())
 
 
 def _means(mixture: SoftKMeans, source: Source, scaling: Scaling) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from ..model.params import Params
 from ..model.stats import Stats
 from .base import TemperatureRule
 from .maximum_likelihood import MaximumLikelihood
-from .moments import check_squared, covariance
+from .moments import Covariance, check_squared
 
 MIN_SQUARED_GAP = 1e-12  # fraction of the total variance; for closer centers, the variance along their line is rounding
 UNIMODAL_SEPARATION = 4.0  # squared distance of two Gaussians, in variances, up to which their mixture has one mode
@@ -34,7 +34,9 @@ class Calibrated(TemperatureRule):
 
     Maximum likelihood treats correlated features as independent evidence, so its memberships are too confident.
     Memberships depend only on the positions of rows along the lines between centers. T is therefore twice the variance
-    along these lines: see `calibrated_temperature`. One pass computes the covariance of the features, d² numbers.
+    along these lines: see `calibrated_temperature`. One pass computes the covariance of the features, d² numbers. If
+    there are more features than rows, or many features of sparse rows, each pass computes the variances along the lines
+    instead.
     """
 
     solves_equation = True
@@ -42,7 +44,7 @@ class Calibrated(TemperatureRule):
     @override
     def bind(self, view: Source, scaling: Scaling, n_clusters: int) -> TemperatureRule:
         check_squared("calibrated", scaling)
-        return _BoundCalibrated(covariance(view))
+        return _BoundCalibrated(Covariance.of(view, scaling))
 
     @override
     def start(self, scaling: Scaling, mean_distortion: Callable[[], float]) -> float:
@@ -51,9 +53,9 @@ class Calibrated(TemperatureRule):
 
 @dataclass(frozen=True, repr=False)
 class _BoundCalibrated(Calibrated):
-    """The rule for data with a given covariance (d, d), in the units of the scaled data."""
+    """The rule for data with a given covariance, in the units of the scaled data."""
 
-    covariance: Tensor
+    covariance: Covariance
 
     def __repr__(self) -> str:
         return repr(Calibrated())
@@ -64,7 +66,7 @@ class _BoundCalibrated(Calibrated):
     ) -> tuple[float, float]:
         """Return the result of `TemperatureRule.solve`, for the T at the centers after an EM step."""
         centers = params.centers + em_step(params, stats)
-        calibrated = calibrated_temperature(centers, stats.weight, self.covariance)
+        calibrated = _in_float64(centers, stats.weight, self.covariance)
         temperature = max(calibrated, MaximumLikelihood().lower_bound(scaling))
         return math.log(temperature / float(params.temperature[0])), 1.0
 
@@ -133,21 +135,43 @@ def calibrated_temperature(centers: Tensor, weight: Tensor, covariance: Tensor) 
     >>> round(calibrated_temperature(centers, torch.tensor([50.0, 50.0]), covariance), 6)
     4.0
     """
-    parts = centers.double(), weight.double(), covariance.double()
-    if centers.device.type != "cpu" or centers.numel() * max(centers.shape) <= FEW_NUMBERS:
+    return _in_float64(centers, weight, Covariance.given(covariance.double()))
+
+
+@torch.no_grad()
+def _in_float64(centers: Tensor, weight: Tensor, covariance: Covariance) -> float:
+    """Return the result of `calibrated_temperature`."""
+    c, p = centers.double(), _normalized(weight.double())
+    n_features = c.shape[1]
+    c, total = covariance.near(c - p @ c)  # which may read the rows, in threads
+    parts = c, p, total, covariance.trace, n_features
+    if c.device.type != "cpu" or c.numel() * max(c.shape) <= FEW_NUMBERS:
         return _calibrated_temperature(*parts)
     return in_one_thread(lambda: _calibrated_temperature(*parts))  # threads would change the last bits
 
 
-def _calibrated_temperature(c: Tensor, weight: Tensor, total: Tensor) -> float:
-    """Compute the temperature from numbers of float64."""
-    p = _normalized(weight)
-    within = _covariance_within(c, p, total)
-    squared_gap, variance = _gaps_and_variances(c - p @ c, within)
+def _calibrated_temperature(c: Tensor, p: Tensor, total: Tensor, trace: float, n_features: int) -> float:
+    """Compute the temperature.
+
+    Parameters
+    ----------
+    c : Tensor (k, m)
+        The centers, less their mean.
+    p : Tensor (k,)
+        The cluster weights, which sum to 1.
+    total : Tensor (m, m)
+        The covariance of all rows. If they have more features, those in which the centers do not differ are left out.
+    trace : float
+        The sum of the variances of all features.
+    n_features : int
+        Their number.
+    """
+    within = total - (c.mT * p) @ c
+    squared_gap, variance = _gaps_and_variances(c, within)
     both = torch.outer(p, p)  # each pair occurs twice, which its mean does not change
-    pairs = (squared_gap > MIN_SQUARED_GAP * total.trace()) & (variance > 0) & (both > 0)
+    pairs = (squared_gap > MIN_SQUARED_GAP * trace) & (variance > 0) & (both > 0)
     if not pairs.any():
-        return 2 * max(0.0, float(within.trace())) / c.shape[1]
+        return 2 * max(0.0, trace - float(p @ c.square().sum(1))) / n_features
     separation = (squared_gap / variance)[pairs]
     overlap = log(both[pairs]) - separation / 8
     overlap = (overlap - overlap.max()).exp()
@@ -158,12 +182,6 @@ def _calibrated_temperature(c: Tensor, weight: Tensor, total: Tensor) -> float:
 def _normalized(weight: Tensor) -> Tensor:
     """Return cluster weights (k,) divided by their sum."""
     return weight / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
-
-
-def _covariance_within(c: Tensor, p: Tensor, covariance: Tensor) -> Tensor:
-    """Return the covariance (d, d) within clusters."""
-    centered = c - p @ c
-    return covariance - (centered.mT * p) @ centered
 
 
 def _gaps_and_variances(c: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:

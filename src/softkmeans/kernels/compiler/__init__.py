@@ -6,8 +6,10 @@ It knows nothing of clustering. docs/kernels.md shows how a kernel is written.
 from __future__ import annotations
 
 __all__ = [
+    "ALIGNMENT",
     "FLOAT",
     "FLOAT64",
+    "INT32",
     "INT64",
     "MIN_EXPONENT",
     "Arguments",
@@ -35,11 +37,11 @@ __all__ = [
     "write_llvm_ir",
 ]
 
-from .arguments import FLOAT, FLOAT64, INT64, Arguments, Input, Number, Output, Scratch, Setting, Sum
+from .arguments import FLOAT, FLOAT64, INT32, INT64, Arguments, Input, Number, Output, Scratch, Setting, Sum
 from .cache import cache_folder
 from .call import Call, run_once
 from .code import MIN_EXPONENT, Code
-from .layout import Layout
+from .layout import ALIGNMENT, Layout
 from .loading import load_kernel
 from .machine import lanes, register_bytes
 from .objects import CompiledKernel, Kernel, compile_kernel, link, write_llvm_ir

@@ -19,6 +19,7 @@ from __future__ import annotations
 __all__ = [
     "FLOAT",
     "FLOAT64",
+    "INT32",
     "INT64",
     "Argument",
     "Arguments",
@@ -59,7 +60,9 @@ class Element:
         NumPy's name of the type, in kernels for floats of 32 and of 64 bits.
     """
 
-    _IR_TYPES: ClassVar = {"float32": values.FLOAT32, "float64": values.FLOAT64, "int64": values.INT64}
+    _IR_TYPES: ClassVar = {
+        "float32": values.FLOAT32, "float64": values.FLOAT64, "int32": values.INT32, "int64": values.INT64,
+    }  # fmt: skip
 
     def __init__(self, float32: str, float64: str) -> None:
         self._dtypes = {32: np.dtype(float32), 64: np.dtype(float64)}
@@ -75,6 +78,7 @@ class Element:
 
 FLOAT = Element("float32", "float64")  # the kernel's float type
 FLOAT64 = Element("float64", "float64")
+INT32 = Element("int32", "int32")  # of inputs only: a number that is read becomes an int64
 INT64 = Element("int64", "int64")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .code import Code
 
 BOOL = ir.IntType(1)
-INT32 = ir.IntType(32)  # the type of lane numbers
+INT32 = ir.IntType(32)  # the type of lane numbers, and of integers in some inputs
 INT64 = ir.IntType(64)
 FLOAT32 = ir.FloatType()
 FLOAT64 = ir.DoubleType()
@@ -217,7 +217,8 @@ class Array:
         )
 
     def __getitem__(self, i: Any) -> Value:
-        return Value(self.code, self.code.builder.load(self.address(i, self.element)))
+        number = self.code.builder.load(self.address(i, self.element))
+        return Value(self.code, self.code.builder.sext(number, INT64) if self.element == INT32 else number)
 
     def __setitem__(self, i: Any, value: Any) -> None:
         number = self.code.constant(value, self.element)

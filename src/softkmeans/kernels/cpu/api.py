@@ -37,7 +37,9 @@ from ...model.assignment import AssignmentRule, Softmax
 from ...model.stats import DistortionStats, Stats
 from .arguments import AccumulateArguments, DistortionArguments, HessianArguments, MinDistancesArguments
 from .chunks import PassOverChunks
+from .csr import CsrAccumulateArguments
 from .members import RootUpdateArguments, UpdateArguments
+from .partition import is_csr
 from .prepare import (
     COMPILED_DISTANCES,
     FLOAT_TYPES,
@@ -59,7 +61,7 @@ SOFTMAX = Softmax()
 def _with_enough_range(block: Block, run: Callable[[int], T]) -> T:
     """Return run(32) for rows of floats with at most 32 bits; run(64) for other rows, or if float32 overflows."""
     floating = block.rows.is_floating_point() if isinstance(block.rows, Tensor) else block.rows.dtype.kind == "f"
-    if floating and block.rows.dtype.itemsize <= 4:
+    if floating and not is_csr(block) and block.rows.dtype.itemsize <= 4:
         try:
             return run(32)
         except OutOfRangeError:
@@ -91,7 +93,7 @@ def accumulate(
     """
 
     def run(bits: int) -> Stats:
-        prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+        prepared = prepare_pass(block, c, beta, b, distance, bits, rule, has_csr=True)
         return _stats(*_sums("accumulate", block, prepared, signed=signed), signed=signed)
 
     return _with_enough_range(block, run)
@@ -104,7 +106,7 @@ def accumulate_distortion(block: Block, logits: Any, *, signed: bool = False) ->
     """
 
     def run(bits: int) -> DistortionStats:
-        prepared = _prepare_logits(block, logits, bits)
+        prepared = _prepare_logits(block, logits, bits, has_csr=True)
         chunks, totals, prepared = _sums("accumulate_distortion", block, prepared, signed=signed)
         slope = chunks.total(totals, DistortionArguments.slope_total)
         biased = chunks.total(totals, DistortionArguments.slope_distortion_total)
@@ -120,10 +122,10 @@ def accumulate_distortion(block: Block, logits: Any, *, signed: bool = False) ->
     return _with_enough_range(block, run)
 
 
-def _prepare_logits(block: Block, logits: Any, bits: int) -> PreparedPass:
+def _prepare_logits(block: Block, logits: Any, bits: int, *, has_csr: bool = False) -> PreparedPass:
     """Prepare a pass with `gradients.Logits` and, in its numbers, the distance of the noise cluster."""
     c, beta, b, distance, rule, noise_distance = logits
-    prepared = prepare_pass(block, c, beta, b, distance, bits, rule)
+    prepared = prepare_pass(block, c, beta, b, distance, bits, rule, has_csr=has_csr)
     numbers = prepared.numbers._replace(noise_distance=noise_distance / prepared.distance_factor)
     return prepared._replace(numbers=numbers)
 
@@ -256,6 +258,9 @@ def row_gradient(block: Block, logits: Any, *, of_distortion: bool) -> Tensor:
 
 def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:
     """Return the weighted sums (k, d) of the shifted rows."""
+    if chunks.numbers.is_csr:
+        by_feature = chunks.total(totals, CsrAccumulateArguments.weighted_sum_total)
+        return np.ascontiguousarray(by_feature[:, : chunks.numbers.k].T)
     if chunks.numbers.has_few_features:
         return chunks.total(totals, AccumulateArguments.weighted_sum_total)
     sums = join_strips(chunks.total(totals, AccumulateArguments.weighted_sum_strips), chunks.numbers.lanes)
@@ -305,7 +310,7 @@ def assign(
     """
 
     def run(bits: int) -> RowAssignments:
-        prepared = prepare_pass(block, c, 1.0 if beta is None else beta, b, distance, bits, rule)
+        prepared = prepare_pass(block, c, 1.0 if beta is None else beta, b, distance, bits, rule, has_csr=True)
         prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
         if beta is None:
             prepared = prepared._replace(numbers=prepared.numbers._replace(max_exponent=0.0))
@@ -353,7 +358,7 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
     """
 
     def run(bits: int) -> tuple[Tensor, Tensor]:
-        prepared = prepare_pass(block, c, 1.0, c.new_zeros(len(c)), distance, bits)
+        prepared = prepare_pass(block, c, 1.0, c.new_zeros(len(c)), distance, bits, has_csr=True)
         factor = prepared.distance_factor
         closest_squared = closest.numpy().astype(FLOAT_TYPES[bits], copy=False) / FLOAT_TYPES[bits](factor)
         updated = np.empty((len(c), len(block)), FLOAT_TYPES[bits])

@@ -62,6 +62,10 @@ class PassNumbers(NamedTuple):
         Size of the kernel's floats: 32 or 64.
     lanes : int
         Floats of a register.
+    is_csr : bool
+        Whether the kernel reads the stored values of a CSR matrix.
+    n_entries : int
+        The number of these values in the chunk.
     """
 
     bits: int
@@ -89,6 +93,9 @@ class PassNumbers(NamedTuple):
     slope_factor: float = 0.0
     constant_slope: float = 0.0
     power: float = 1.0
+    is_csr: bool = False
+    n_entries: int = 0
+    shift_square: float = 0.0
 
     @property
     def sizes(self) -> PassNumbers:
@@ -96,7 +103,7 @@ class PassNumbers(NamedTuple):
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
             skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, noise_distance=0.0, small_ratio=0.0,
-            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0,
+            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0, n_entries=0, shift_square=0.0,
         )  # fmt: skip
 
     @property
@@ -116,8 +123,8 @@ class PassNumbers(NamedTuple):
 
     @property
     def padded_k(self) -> int:
-        """The number of clusters, rounded up to a multiple of four."""
-        return round_up(self.k, 4)
+        """The number of clusters, rounded up to a multiple of four; for CSR to full registers, with one more."""
+        return round_up(self.k + 1, max(4, self.lanes)) if self.is_csr else round_up(self.k, 4)
 
     @property
     def resp_stride(self) -> int:
@@ -127,7 +134,7 @@ class PassNumbers(NamedTuple):
     @property
     def strip_counts(self) -> tuple[int, int, int]:
         """The number of strips of each of `strips.WIDTHS`."""
-        return strip_counts(self.padded_d // self.lanes)
+        return strip_counts((self.padded_k if self.is_csr else self.padded_d) // self.lanes)
 
 
 # Shapes and values are functions of the numbers p of a pass.
@@ -148,12 +155,15 @@ class PassArguments(Arguments):
         The number of features if the kernel is written for just this number, else 0.
     is_affine : bool
         Whether ``dist`` is the squared distance plus a bias. If not, `of_squared` makes it of the squared distance.
+    is_csr : bool
+        Whether the kernel reads the stored values of a CSR matrix: see `csr`.
     panel_start, first_row, panel_rows : Value
         Of the current panel: its position in the tile, the index of its first row in the chunk, its number of rows.
     """
 
     few: int = 0
     is_affine: bool = True
+    is_csr: bool = False
     panel_start: Value
     first_row: Value
     panel_rows: Value

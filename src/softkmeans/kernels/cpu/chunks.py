@@ -67,7 +67,7 @@ class PassOverChunks:
 
     def __init__(self, name: str, block: Block, prepared: PreparedPass, *, row_axis: int = 0, **by_row: Array) -> None:
         self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
-        kernel = KERNELS[kernel_name(name, prepared.numbers.d, prepared.member)]
+        kernel = KERNELS[kernel_name(name, self.numbers.d, prepared.member, is_csr=self.numbers.is_csr)]
         compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
         layout, self.shared_memory = _shared_memory(kernel.name, prepared.numbers.sizes)
         self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)
@@ -86,11 +86,12 @@ class PassOverChunks:
             If a distance is too large for the kernel's floats.
         """
         by_row = {name: _rows_of(array, self.row_axis, start, stop) for name, array in self.by_row.items()}
+        rows = self._stored_values(start, stop) if self.numbers.is_csr else {"x": self._rows(start, stop)}
+        numbers = self.numbers._replace(chunk_rows=stop - start)
+        if self.numbers.is_csr:
+            numbers = numbers._replace(n_entries=len(rows["x"]))
         memory = self._memory()
-        self.call(
-            memory, self.numbers._replace(chunk_rows=stop - start),
-            x=self._rows(start, stop), weights=self._weights(start, stop), **by_row,
-        )  # fmt: skip
+        self.call(memory, numbers, **rows, weights=self._weights(start, stop), **by_row)
         if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
             raise OutOfRangeError
         return memory
@@ -135,6 +136,16 @@ class PassOverChunks:
             rows = as_tensor(rows).to(dtype).numpy(force=True)
         rows = np.ascontiguousarray(rows, FLOAT_TYPES[self.numbers.bits])
         return rows if rows.flags.aligned else rows.copy()
+
+    def _stored_values(self, start: int, stop: int) -> dict[str, Array]:
+        """Return the rows of a CSR matrix as inputs of `CsrArguments`, by name; they are copied only if necessary."""
+        rows: Any = self.block.rows
+        begin, end = int(rows.indptr[start]), int(rows.indptr[stop])
+        return {
+            "x": np.require(rows.data[begin:end], FLOAT_TYPES[self.numbers.bits], ["C", "A"]),
+            "indices": np.require(rows.indices[begin:end], np.int32, ["C", "A"]),
+            "row_starts": rows.indptr[start : stop + 1].astype(np.int64) - begin,
+        }
 
     def _weights(self, start: int, stop: int) -> Array:
         """Return weights over a power of two, so that none exceeds 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
+from . import csr
 from .arguments import (
     PANEL_REGISTERS,
     AccumulateArguments,
@@ -153,6 +154,9 @@ def add_products(code: Code, t: AccumulateArguments, first: Value, rows: Value) 
 
     The sums of a strip are contiguous in memory, so that the processor can prefetch them.
     """
+    if isinstance(t, csr.CsrAccumulateArguments):
+        csr.add_products(code, t, first, rows)
+        return
     for begin, width in strips(code, t):
         span = width * code.lanes
         _fill_strip(code, t, first, rows, begin, span)

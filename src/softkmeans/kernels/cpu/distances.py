@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..compiler import Code, Value, Variable
+from . import csr
 from .arguments import MAX_DISTANCE, PANEL_REGISTERS, HessianArguments, PassArguments, group_size
 from .members import NonlinearArguments
 from .panels import features, load_panel, register_starts, variables
@@ -54,16 +55,27 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
     to the truly nearest center is at most the limit: the least computed distance plus twice this error.
     """
     size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
-    begin = _products_of_first_features(code, t)
-    for q, group in loop_groups(code, t):
-        for i, line in enumerate(_products(code, t, q, group, begin)):
-            for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
-                t.dist.store((q + i) * size + v, total)
-                min_dist.set(code.minimum(total, min_dist))
+    for q, line in _reduced_distances(code, t):
+        for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
+            if not t.is_csr:
+                t.dist.store(q * size + v, total)
+            min_dist.set(code.minimum(total, min_dist))
     for v, min_dist, square in zip(register_starts(code), min_dists, _squared_norms(code, t), strict=True):
         t.min_dist.store(v, min_dist)
         t.offset.store(v, square)
         t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
+
+
+def _reduced_distances(code: Code, t: PassArguments) -> Iterator[tuple[Value, list[Any]]]:
+    """Loop over centers: yield each one, and its distances less the rows' squared norms."""
+    if t.is_csr:  # which `csr.read_products` has computed
+        for q in code.range(0, t.k):
+            yield q, load_panel(code, t.dist, q * PANEL_REGISTERS * code.lanes)
+        return
+    begin = _products_of_first_features(code, t)
+    for q, group in loop_groups(code, t):
+        for i, line in enumerate(_products(code, t, q, group, begin)):
+            yield q + i, line
 
 
 def loop_groups(code: Code, t: PassArguments) -> Iterator[tuple[Value, int]]:
@@ -127,8 +139,10 @@ def _products_of(
     )  # fmt: skip
 
 
-def _squared_norms(code: Code, t: PassArguments) -> list[Variable]:
+def _squared_norms(code: Code, t: PassArguments) -> list[Any]:
     """Return the squared norms of the panel's rows."""
+    if t.is_csr:
+        return load_panel(code, t.offset, 0)
     squares = variables(code)
     for j in code.range(0, t.padded_d):
         for x, square in zip(load_panel(code, t.columns, j * PANEL_REGISTERS * code.lanes), squares, strict=True):
@@ -145,15 +159,13 @@ def nonlinear_distances(code: Code, t: NonlinearArguments) -> None:
     smallest, min_dists = (
         [code.variable(start) for _ in squares] for start in (code.full(MAX_DISTANCE[code.bits]), t.largest_dist())
     )
-    begin = _products_of_first_features(code, t)
-    for q, group in loop_groups(code, t):
-        for i, line in enumerate(_products(code, t, q, group, begin)):
-            for v, total, square, least in zip(register_starts(code), line, squares, smallest, strict=True):
-                squared = total + square
-                if t.refines_small:
-                    squared = code.select(squared > 0.0, squared, 0.0)
-                    least.set(code.minimum(squared, least))
-                t.dist.store((q + i) * size + v, squared)
+    for q, line in _reduced_distances(code, t):
+        for v, total, square, least in zip(register_starts(code), line, squares, smallest, strict=True):
+            squared = total + square
+            if t.refines_small:
+                squared = code.select(squared > 0.0, squared, 0.0)
+                least.set(code.minimum(squared, least))
+            t.dist.store(q * size + v, squared)
     for v, least, square in zip(register_starts(code), smallest, squares, strict=True):
         t.squares.store(v, square)
         t.min_squared.store(v, least)
@@ -188,6 +200,8 @@ def _refine_small(code: Code, t: NonlinearArguments) -> None:
 
 def difference_squared(code: Code, t: PassArguments, q: Value, p: Value) -> Value:
     """Return the squared distance of row p of the panel from center q, from differences."""
+    if isinstance(t, csr.CsrArguments):
+        return csr.difference_squared(code, t, q, p)
     (total,) = variables(code, number=1)
     for j in code.range(0, t.padded_d, code.lanes):
         difference = t.z.load(p * t.padded_d + j) - t.centers.load(q * t.padded_d + j)
@@ -264,3 +278,14 @@ def is_product_precise(code: Code, t: PassArguments) -> Value:
             error = _squared_size(code, t, t.offset.load(v)) * t.error_factor
         imprecise.set(imprecise + code.mask(error > 1.0))
     return imprecise.equals(0)
+
+
+def is_precise(code: Code, t: PassArguments) -> Value:
+    """Return whether the product is precise enough for memberships, and of CSR rows for each row's least distance."""
+    if not isinstance(t, csr.CsrArguments) or not t.is_affine:
+        return is_product_precise(code, t)
+    small = code.variable(code.integer(0))
+    for v in register_starts(code):
+        limit = _squared_size(code, t, t.offset.load(v)) * t.small_ratio
+        small.set(small + code.mask(t.min_dist.load(v) + t.offset.load(v) < limit))
+    return is_product_precise(code, t) & small.equals(0)

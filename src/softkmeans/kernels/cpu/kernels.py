@@ -16,7 +16,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from ..compiler import Code, Kernel, Value
-from . import common, dense, distances, outputs, panels, sparse
+from . import common, csr, dense, distances, outputs, panels, sparse
 from .arguments import (
     MAX_FEW_FEATURES,
     PANEL_REGISTERS,
@@ -34,6 +34,7 @@ from .members import (
     MEMBERS,
     FuzzyAssignArguments,
     NonlinearArguments,
+    PreciseArguments,
     RootUpdateArguments,
     UpdateArguments,
     with_member,
@@ -63,7 +64,10 @@ def compute_distances(code: Code, t: PassArguments) -> None:
         panels.read_few_features(code, t)
         distances.distances_by_differences(code, t)
     else:
-        panels.read_rows(code, t)
+        if isinstance(t, csr.CsrArguments):
+            csr.read_products(code, t)
+        else:
+            panels.read_rows(code, t)
         if isinstance(t, NonlinearArguments):
             distances.nonlinear_distances(code, t)
         else:
@@ -197,7 +201,10 @@ def assign(code: Code, t: AssignArguments) -> None:
                     outputs.write_all_memberships(code, t)
                 continue
             sparse.find_near(code, t)
-            if not t.few:
+            if t.is_csr:
+                with code.if_then(~distances.is_precise(code, t)):
+                    sparse.refine_distances(code, t)
+            elif not t.few:
                 sparse.refine_distances(code, t)
             sparse.compute_memberships(code, t)
             outputs.write_nearest(code, t)
@@ -209,15 +216,18 @@ def min_distances(code: Code, t: MinDistancesArguments) -> None:
     """Write the smaller of each row's distance to a candidate center and ``closest``, and sum it over rows."""
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
-            (panels.read_few_features if t.few else panels.read_rows)(code, t)
-            distances.distances_by_differences(code, t)
+            if t.is_csr:
+                compute_distances(code, t)
+            else:
+                (panels.read_few_features if t.few else panels.read_rows)(code, t)
+                distances.distances_by_differences(code, t)
             outputs.write_min_distances(code, t)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)
 
 
-def kernel_name(name: str, d: int, member: str = "") -> str:
-    """Return the name of the variant of a kernel for a number of features and a member of the family."""
-    return f"{name}{member}_{d if d <= MAX_FEW_FEATURES else 'many'}"
+def kernel_name(name: str, d: int, member: str = "", *, is_csr: bool = False) -> str:
+    """Return the name of the variant of a kernel for a number of features, or CSR, and a member of the family."""
+    return f"{name}{member}_{'csr' if is_csr else d if d <= MAX_FEW_FEATURES else 'many'}"
 
 
 def variants(
@@ -243,6 +253,14 @@ def _variants(write: Callable[[Code, A], None], arguments: type[A], member: str)
         yield Kernel(f"{write.__name__}{member}_{few or 'many'}", write_variant, arguments)
 
 
+def csr_variants(
+    write: Callable[[Code, A], None], arguments: type[A], members: Iterable[str], *first: type[PassArguments]
+) -> Iterator[Kernel[Any]]:
+    """Yield the variants of a kernel for rows of a CSR matrix; ``first`` are classes of arguments that come first."""
+    for member in members:
+        yield Kernel(kernel_name(write.__name__, 0, member, is_csr=True), write, with_member(arguments, member, *first))
+
+
 MIXTURES = ["", "_softmax", "_root"]  # the members whose memberships are those of a mixture
 KERNELS: dict[str, Kernel[Any]] = {
     kernel.name: kernel
@@ -254,5 +272,10 @@ KERNELS: dict[str, Kernel[Any]] = {
         *variants(row_gradient_distortion, DistortionGradientArguments, MIXTURES),
         *variants(assign, AssignArguments, MEMBERS),
         *variants(min_distances, MinDistancesArguments, ["", "_root"]),
+        *csr_variants(accumulate, AccumulateArguments, MEMBERS, csr.CsrAccumulateArguments),
+        *csr_variants(accumulate_distortion, DistortionArguments, MIXTURES, csr.CsrAccumulateArguments),
+        *csr_variants(assign, AssignArguments, MEMBERS, csr.CsrArguments),
+        *csr_variants(min_distances, MinDistancesArguments, [""], csr.CsrArguments, PreciseArguments),
+        *csr_variants(min_distances, MinDistancesArguments, ["_root"], csr.CsrArguments),
     )
 }

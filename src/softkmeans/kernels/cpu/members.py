@@ -22,6 +22,7 @@ __all__ = [
     "FuzzyAccumulateArguments",
     "FuzzyAssignArguments",
     "NonlinearArguments",
+    "PreciseArguments",
     "RootArguments",
     "RootUpdateArguments",
     "SoftmaxArguments",
@@ -108,6 +109,12 @@ class NonlinearArguments(PassArguments):
 
 class SquaredArguments(NonlinearArguments):
     """The squared Euclidean distance."""
+
+
+class PreciseArguments(SquaredArguments):
+    """The squared Euclidean distance, without loss of digits where it is small."""
+
+    refines_small = True
 
 
 class RootArguments(NonlinearArguments):
@@ -361,7 +368,7 @@ MEMBERS: dict[str, tuple[Part, ...]] = {
 }
 
 
-def with_member(arguments: type[A], member: str) -> type[A]:
-    """Return the arguments of a kernel that is written for a member."""
-    parts = [kind for part in MEMBERS[member] for kind in part.classes(arguments)]
+def with_member(arguments: type[A], member: str, *first: type[PassArguments]) -> type[A]:
+    """Return the arguments of a kernel that is written for a member; more classes may come first."""
+    parts = [*first, *(kind for part in MEMBERS[member] for kind in part.classes(arguments))]
     return type(f"{arguments.__name__}{member}", (*parts, arguments), {}) if parts else arguments

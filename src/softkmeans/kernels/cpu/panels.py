@@ -72,7 +72,7 @@ def read_rows(code: Code, t: PassArguments) -> None:
             square = [t.z.load((v + lane) * t.padded_d + j) for lane in range(code.lanes)]
             for feature, column in enumerate(code.transpose(square)):
                 t.columns.store((j + feature) * size + v, column)
-    _read_weights(code, t)
+    read_weights(code, t)
 
 
 def _read_row(code: Code, t: PassArguments, row: Value, to: Value) -> None:
@@ -90,13 +90,13 @@ def _normalize(code: Code, t: PassArguments, p: Value) -> None:
     for j in code.range(0, t.padded_d, code.lanes):
         x = t.z.load(p * t.padded_d + j)
         square.set(code.fma(x, x, square))
-    inverse = _inverse_length(code, code.from_float64(code.sum_lanes(square)))
+    inverse = inverse_length(code, code.from_float64(code.sum_lanes(square)))
     t.row_scales[t.panel_start + p] = t.inverse_scale * inverse
     for j in code.range(0, t.padded_d, code.lanes):
         t.z.store(p * t.padded_d + j, t.z.load(p * t.padded_d + j) * inverse)
 
 
-def _inverse_length(code: Code, square: Value) -> Value:
+def inverse_length(code: Code, square: Value) -> Value:
     """Return 1 / √square, or NaN, which `check_range` finds, if the square has overflowed or underflowed."""
     in_range = (square < MAX_DISTANCE[code.bits]) & (square > 1 / MAX_DISTANCE[code.bits])
     return code.select(in_range, 1.0 / code.sqrt(square), float("nan"))
@@ -123,13 +123,13 @@ def read_few_features(code: Code, t: PassArguments) -> None:
             (square,) = variables(code, number=1)
             for j in features(code, t):
                 square.set(code.fma(t.columns.load(j * size + v), t.columns.load(j * size + v), square))
-            inverse = _inverse_length(code, square)
+            inverse = inverse_length(code, square)
             for j in features(code, t):
                 t.columns.store(j * size + v, t.columns.load(j * size + v) * inverse)
-    _read_weights(code, t)
+    read_weights(code, t)
 
 
-def _read_weights(code: Code, t: PassArguments) -> None:
+def read_weights(code: Code, t: PassArguments) -> None:
     """Read the weights of the panel's rows; missing rows have weight 0."""
     with code.if_else((t.has_weights < 1) & t.panel_rows.equals(PANEL_REGISTERS * code.lanes)) as (all_ones, other):
         with all_ones:

@@ -24,9 +24,10 @@ from torch import Tensor
 from ...data.block import Block
 from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
-from ..compiler import MIN_EXPONENT, lanes
-from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, PassNumbers, group_size, round_up
+from ..compiler import ALIGNMENT, MIN_EXPONENT, lanes
+from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PassNumbers, group_size
 from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
+from .partition import csr_partition, is_csr, partition
 
 Array = NDArray[Any]
 
@@ -62,10 +63,9 @@ MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
 N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
-MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
-MANY_SUMS = 2**18  # with more of them, setting the memory of a chunk to 0, and adding it up, takes as long as its rows
-MAX_DENSE_ENTRIES = 2**22  # maximum size of a chunk of sparse rows, which are converted to dense: 32 MB per thread
-MIN_CHUNK_CYCLES = 1e6  # minimum work of a chunk
+
+MAX_CSR_ERROR = 1e-6  # of a log-membership of rows of a CSR matrix, computed in float64
+MAX_SMALL_CSR_ERROR = 1e-8  # of a squared distance of such rows, relative to itself
 
 
 class OutOfRangeError(ArithmeticError):
@@ -134,8 +134,13 @@ def prepare_pass(
     distance: Distance,
     bits: int,
     rule: AssignmentRule = Softmax(),  # noqa: B008 -- it is frozen
+    *,
+    has_csr: bool = False,
 ) -> PreparedPass:
     """Prepare centers (k, d) for kernels with floats of 32 or 64 bits.
+
+    With ``has_csr``, the kernel has a variant for CSR matrices, which is used for such blocks (see `is_csr`). Without
+    it, the rows of CSR matrices are converted to dense ones, chunk by chunk.
 
     Raises
     ------
@@ -146,23 +151,32 @@ def prepare_pass(
     betas = np.broadcast_to(np.asarray(beta, dtype=np.float64), len(c)) * distance_factor
     member, beta = member_of(distance, betas, rule), float(betas.max())
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        high, low, origin, scale = _shift(block, c, bits, normalize=normalize)
-        z, bias = (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
+        use_csr = has_csr and is_csr(block)
+        high, low, origin, scale = (_block_shift if use_csr else _shift)(block, c, bits, normalize=normalize)
+        z, bias = c.numpy() if use_csr else (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
         norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, beta, high, norms, bias)
+    k, d = c.shape
     noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
-    (k, d), n = c.shape, len(block)
-    padded_d = round_up(d, lanes(bits))
-    min_rows = max(1, min(MIN_CHUNK_ROWS, MAX_DENSE_ENTRIES // padded_d)) if block.is_sparse else MIN_CHUNK_ROWS
-    min_rows *= 2 if k * padded_d > MANY_SUMS and not block.is_sparse else 1
-    chunk_rows, tile_rows = _partition(n, _cycles_per_row(d, k, lanes(bits)), PANEL_REGISTERS * lanes(bits), min_rows)
-    settings = _settings(bits, d, scale, beta / math.log(2), norms.max(), chunk_rows)
-    settings |= _member_settings(bits, (k, d), norms.max(), distance, rule, noise_dist)
+    chunk_rows, tile_rows = (csr_partition if use_csr else partition)(block, c.shape, bits)
+    shift_square = float(np.square(origin).sum()) if use_csr else 0.0
+    largest_norm = math.sqrt(norms.max()) + 2 * math.sqrt(shift_square)
+    settings = _settings(bits, d, scale, beta / math.log(2), largest_norm, chunk_rows)
+    settings |= _member_settings(bits, (k, d), largest_norm, distance, rule, noise_dist)
+    if use_csr:
+        settings |= {
+            "error_factor": settings["error_factor"] * MAX_PRODUCT_ERROR / MAX_CSR_ERROR,
+            "small_ratio": settings["small_ratio"] * MAX_SMALL_ERROR / MAX_SMALL_CSR_ERROR,
+            "shift_square": shift_square,
+        }
     numbers = PassNumbers(
-        bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=n, d=d, k=k, tile_rows=tile_rows,
-        has_weights=block.weights is not None, normalize=normalize, **settings,
+        bits=bits, lanes=lanes(bits), chunk_rows=chunk_rows, n=len(block), d=d, k=k, tile_rows=tile_rows,
+        has_weights=block.weights is not None, normalize=normalize, is_csr=use_csr, **settings,
     )  # fmt: skip
-    arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
+    if use_csr:
+        arrays = _csr_arrays(numbers, high, origin, z, bias, norms, is_affine=not member)
+    else:
+        arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
     ratios = betas / beta
     if SOFTMAX in MEMBERS[member]:
         arrays["ratios"] = _pad(ratios.astype(FLOAT_TYPES[bits]), numbers.padded_k)
@@ -180,6 +194,21 @@ def _center_arrays(
     return {
         "shift_high": _pad(high, padded_d), "shift_low": _pad(low, padded_d), "centers": _pad(z, k, padded_d),
         "center_groups": groups, "bias": _pad(bias.astype(dtype), padded_k), "center_terms": center_terms,
+    }  # fmt: skip
+
+
+def _csr_arrays(
+    numbers: PassNumbers, shift: Array, origin: Array, z: Array, bias: Array, norms: Array, *, is_affine: bool
+) -> dict[str, Array]:
+    """Return shift, centers z (k, d) and their terms as inputs of `CsrArguments`, by name; ``origin`` is -s."""
+    k, d, padded_k = numbers.k, numbers.d, numbers.padded_k
+    table = aligned_zeros(d * padded_k).reshape(d, padded_k)
+    np.multiply(z.T, -2.0, out=table[:, :k])
+    table[:, k] = 2 * origin
+    terms = norms - 2 * (z @ origin)
+    return {
+        "shift_high": shift, "shift_low": np.empty(0), "centers": np.ascontiguousarray(z), "center_groups": table,
+        "bias": _pad(bias, padded_k), "center_terms": _pad(terms + bias if is_affine else terms, padded_k),
     }  # fmt: skip
 
 
@@ -221,6 +250,14 @@ def _shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Arra
     return high, low, (high.astype(np.float64) + low - block_shift) / scale, scale
 
 
+def _block_shift(block: Block, c: Tensor, bits: int, *, normalize: bool) -> tuple[Array, Array, Array, float]:
+    """Return the same for rows of a CSR matrix, from which the kernel subtracts nothing: their origin is -s."""
+    shift, scale = np.zeros(c.shape[1]), 1.0
+    if block.scaling is not None:
+        shift, scale = block.scaling.shift.numpy(), block.scaling.scale
+    return shift, np.empty(0), -shift / scale, scale
+
+
 def _middle(centers: Array) -> Array:
     """Return the median (d,) of each coordinate of some centers; np.median takes longer than a small pass."""
     some = np.array(centers[:: -(-len(centers) // N_MEDIAN_CENTERS)].T, order="C")  # a copy, which is partitioned
@@ -238,14 +275,14 @@ def _check_range(bits: int, scale: float, beta: float, high: Array, norms: Array
         raise OutOfRangeError
 
 
-def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: float, chunk_rows: int) -> dict[str, Any]:
+def _settings(bits: int, d: int, scale: float, beta: float, largest_norm: float, chunk_rows: int) -> dict[str, Any]:
     """Return the settings of `PassArguments` by name."""
     roundoff = _roundoff(bits)
     return {
         "inverse_scale": 1 / scale,
         "beta": beta,
         "product_error": (d + 4) * roundoff,  # at most; on average, errors add up like the square root
-        "max_center_norm": math.sqrt(max_squared_norm),
+        "max_center_norm": largest_norm,
         "error_factor": beta * math.sqrt(d + 4) * roundoff / MAX_PRODUCT_ERROR,
         "max_exponent": -MIN_EXPONENT[bits],
         "skipped_fraction": SKIPPED_FRACTION[bits] / chunk_rows,
@@ -253,7 +290,7 @@ def _settings(bits: int, d: int, scale: float, beta: float, max_squared_norm: fl
 
 
 def _member_settings(
-    bits: int, size: tuple[int, int], max_squared_norm: float, distance: Distance, rule: Any, noise_dist: float
+    bits: int, size: tuple[int, int], largest_norm: float, distance: Distance, rule: Any, noise_dist: float
 ) -> dict[str, Any]:
     """Return the settings of `members` by name.
 
@@ -270,7 +307,7 @@ def _member_settings(
     return {
         "noise_dist": min(noise_dist, largest),
         "small_ratio": math.sqrt(d + 4) * roundoff / MAX_SMALL_ERROR,
-        "kink": max(SMALLEST[bits], 4 * roundoff**2 * max_squared_norm),
+        "kink": max(SMALLEST[bits], (2 * roundoff * largest_norm) ** 2),
         "slope_factor": 0.0 if is_mean else 0.5,
         "constant_slope": 1.0 if is_mean else 0.0,
         "power": 1 / (fuzzifier - 1),
@@ -303,29 +340,15 @@ def _roundoff(bits: int) -> float:
     return float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
 
 
+def aligned_zeros(size: int) -> Array:
+    """Return zeros (size,) of float64 that begin at a cache line, so that no register lies in two of them."""
+    memory = np.zeros(size + ALIGNMENT // 8)
+    begin = -memory.ctypes.data % ALIGNMENT // 8
+    return memory[begin : begin + size]
+
+
 def _pad(array: Array, *shape: int) -> Array:
     """Pad an array with zeros at the end of each axis."""
     padded = np.zeros(shape, array.dtype)
     padded[tuple(slice(0, size) for size in array.shape)] = array
     return padded
-
-
-def _cycles_per_row(d: int, k: int, n_lanes: int) -> float:
-    """Return about how many cycles a row takes: for reading it, distances, memberships, and sums."""
-    if d <= MAX_FEW_FEATURES:
-        return (k * (4 * d + 16) + 10 * d + 40) / n_lanes
-    return k * (d + 16) / n_lanes + 2 * round_up(d, n_lanes) + 30
-
-
-def _partition(n: int, cycles_per_row: float, panel_rows: int, min_rows: int) -> tuple[int, int]:
-    """Return the rows of a chunk and of a tile, for chunks of equal size.
-
-    The number of chunks is 2^i or 3 · 2^i, which most numbers of threads divide.
-    """
-    max_chunks = max(1.0, n / max(min_rows, MIN_CHUNK_CYCLES / cycles_per_row))
-    doublings = int(math.log2(max_chunks))
-    use_three = doublings and max_chunks >= 1.5 * 2**doublings
-    n_chunks = 3 * 2 ** (doublings - 1) if use_three else 2**doublings
-    chunk_rows = -(-n // n_chunks)
-    n_tiles = -(-chunk_rows // TILE_ROWS)
-    return chunk_rows, round_up(-(-chunk_rows // n_tiles), panel_rows)

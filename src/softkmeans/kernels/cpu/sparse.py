@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compiler import Code, Value
+from . import csr
 from .arguments import (
     MAX_DISTANCE,
     PANEL_REGISTERS,
@@ -136,6 +137,9 @@ def average_centers(code: Code, t: RowGradientArguments) -> None:
 
 def _add_row(code: Code, t: AccumulateArguments, q: Value, p: Value, r: Value) -> None:
     """Add row p of the panel, times r, to the weighted sum of cluster q."""
+    if isinstance(t, csr.CsrAccumulateArguments):
+        csr.add_row(code, t, q, p, r)
+        return
     sums = t.weighted_sum_strips
     for begin, width in strips(code, t):
         for v in range(0, width * code.lanes, code.lanes):

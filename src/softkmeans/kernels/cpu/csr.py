@@ -1,0 +1,162 @@
+"""Rows of a CSR matrix, of which a pass reads the stored values only.
+
+A row z = x - s of the centered data, with the shift s, has no zeros. So z is never formed: with products over the
+stored values of x,
+
+    ‖z - c‖² = ‖z‖² + (‖c‖² + 2 s c - 2 x c),    ‖z‖² = ‖x‖² - 2 x s + ‖s‖²,
+
+where ‖z‖² is the row's offset, and the shift is a further column of the table of the centers. Weighted sums are those
+of x; the caller subtracts W s. Distances that a product computes too imprecisely are computed again, from all features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..compiler import FLOAT, INT32, INT64, Code, Value
+from .arguments import (
+    PANEL_REGISTERS,
+    AccumulateArguments,
+    Input,
+    Number,
+    PassArguments,
+    Scratch,
+    Setting,
+    Sum,
+)
+from .panels import inverse_length, read_weights, register_starts, variables
+from .strips import split_features
+
+
+class CsrArguments(PassArguments):
+    """What kernels for the rows of a CSR matrix work with. Clusters are padded, so that there is room for the shift."""
+
+    is_csr = True
+
+    padded_k = Number(lambda p: p.padded_k, "columns of the table of the centers")
+    n_threes = Number(lambda p: p.strip_counts[0], "strips of three registers of the table")
+    n_twos = Number(lambda p: p.strip_counts[1], "strips of two registers")
+    n_ones = Number(lambda p: p.strip_counts[2], "strips of one register")
+
+    small_ratio = Setting(lambda p: p.small_ratio, "squared distances below this times (‖c‖ + ‖z‖)² are imprecise")
+    shift_square = Setting(lambda p: p.shift_square, "‖s‖², the squared norm of the shift, scaled")
+
+    x = Input(FLOAT, lambda p: (p.n_entries,), "the stored values, row by row")
+    indices = Input(INT32, lambda p: (p.n_entries,), "their features")
+    row_starts = Input(INT64, lambda p: (p.chunk_rows + 1,), "where the values of each row begin")
+    shift_high = Input(FLOAT, lambda p: (p.d,), "subtracted from rows, before they are scaled")
+    shift_low = Input(FLOAT, lambda p: (0,), "not needed")
+    centers = Input(FLOAT, lambda p: (p.k, p.d), "the centers c, shifted and scaled")
+    center_groups = Input(FLOAT, lambda p: (p.d, p.padded_k), "-2 c and -2 s, feature by feature")
+    center_terms = Input(FLOAT, lambda p: (p.padded_k,), "bias + ‖c‖² + 2 s c")
+
+    z = Scratch(FLOAT, lambda p: (p.padded_d,), "one row with all its features; 0 but for difference_squared")
+    columns = Scratch(FLOAT, lambda p: (0,), "not needed")
+    products = Scratch(FLOAT, lambda p: (p.panel_rows, p.padded_k), "products of the panel's rows and the table")
+
+
+class CsrAccumulateArguments(CsrArguments, AccumulateArguments):
+    """The same for kernels that compute sums."""
+
+    row_resp = Scratch(FLOAT, lambda p: (p.tile_rows, p.padded_k), "tile_resp, transposed")
+    strip = Scratch(FLOAT, lambda p: (0,), "not needed")
+
+    weighted_sum_total = Sum(lambda p: (p.d, p.padded_k), "Σ w r x, feature by feature")
+    weighted_sum_strips = Sum(lambda p: (0,), "not needed")
+
+
+def _entries(code: Code, t: CsrArguments, p: Value) -> Iterator[Value]:
+    """Loop over the positions of the stored values of row p of the panel; missing rows have none."""
+    exists = p < t.panel_rows
+    row = t.first_row + code.select(exists, p, 0)
+    return code.range(t.row_starts[row], t.row_starts[row + code.select(exists, code.integer(1), 0)])
+
+
+def _strips(code: Code, t: CsrArguments) -> Iterator[tuple[Value, int]]:
+    """Loop over the strips of the table's columns: yield each one's first column and number of registers."""
+    return split_features((t.n_threes, t.n_twos, t.n_ones), code.lanes, code.range)
+
+
+def read_products(code: Code, t: CsrArguments) -> None:
+    """Write distances, less the rows' squared norms, to ``dist``, and these norms to ``offset``."""
+    size = PANEL_REGISTERS * code.lanes
+    for p in code.range(0, t.panel_rows):
+        _read_row(code, t, p)
+    for p in code.range(t.panel_rows, size):  # missing rows are rows of zeros, whose weight is 0
+        t.offset[p] = 0.0
+        for q in code.range(0, t.padded_k, code.lanes):
+            t.products.store(p * t.padded_k + q, code.full(0.0))
+    for q in code.range(0, t.padded_k, code.lanes):
+        for v in register_starts(code):
+            lines = [t.products.load((v + lane) * t.padded_k + q) for lane in range(code.lanes)]
+            for i, line in enumerate(code.transpose(lines)):
+                t.dist.store((q + i) * size + v, line + t.center_terms[q + i])
+    for v in register_starts(code):
+        square = t.offset.load(v) + t.dist.load(t.k * size + v) + t.shift_square
+        t.offset.store(v, code.select(square < 0.0, 0.0, square))  # NaN stays
+    read_weights(code, t)
+
+
+def _read_row(code: Code, t: CsrArguments, p: Value) -> None:
+    """Compute the squared norm of row p of the panel, and its products with the columns of the table."""
+    square, length_factor = code.variable(0.0), code.variable(1.0)
+    for i in _entries(code, t, p):
+        x = t.x[i] * t.inverse_scale
+        square.set(code.fma(x, x, square))
+    with code.if_then(t.normalize > 0):
+        length_factor.set(inverse_length(code, square))
+    t.offset[p] = square * length_factor * length_factor
+    scale = t.inverse_scale * length_factor
+    t.row_scales[t.panel_start + p] = scale
+    for begin, width in _strips(code, t):
+        sums = variables(code, number=width)
+        for i in _entries(code, t, p):
+            x, at = code.full(t.x[i] * scale), t.indices[i] * t.padded_k + begin
+            for v, total in enumerate(sums):
+                total.set(code.fma(x, t.center_groups.load(at + v * code.lanes), total))
+        for v, total in enumerate(sums):
+            t.products.store(p * t.padded_k + begin + v * code.lanes, total)
+
+
+def difference_squared(code: Code, t: CsrArguments, q: Value, p: Value) -> Value:
+    """Return the squared distance of row p of the panel from center q, from differences of all features."""
+    scale, full_registers = t.row_scales[t.panel_start + p], t.d - t.d % code.lanes
+    for i in _entries(code, t, p):
+        t.z[t.indices[i]] = t.x[i]
+    (total,), rest = variables(code, number=1), code.variable(0.0)
+    for j in code.range(0, full_registers, code.lanes):
+        difference = (t.z.load(j) - t.shift_high.load(j)) * scale - t.centers.load(q * t.d + j)
+        total.set(code.fma(difference, difference, total))
+    for j in code.range(full_registers, t.d):
+        difference = (t.z[j] - t.shift_high[j]) * scale - t.centers[q * t.d + j]
+        rest.set(code.fma(difference, difference, rest))
+    for i in _entries(code, t, p):
+        t.z[t.indices[i]] = 0.0
+    return code.from_float64(code.sum_lanes(total)) + rest
+
+
+def add_row(code: Code, t: CsrAccumulateArguments, q: Value, p: Value, r: Value) -> None:
+    """Add row p of the panel, times r, to the weighted sum of cluster q."""
+    sums, factor = t.weighted_sum_total, r * code.to_float64(t.row_scales[t.panel_start + p])
+    for i in _entries(code, t, p):
+        at = t.indices[i] * t.padded_k + q
+        sums[at] = code.fma(code.to_float64(t.x[i]), factor, sums[at])
+
+
+def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Value) -> None:
+    """Add Σ r x of a tile to the sums, in the features that occur."""
+    for p in code.range(0, rows, code.lanes):
+        for q in code.range(0, t.padded_k, code.lanes):
+            square = [t.tile_resp.load((q + i) * t.resp_stride + p) for i in range(code.lanes)]
+            for i, line in enumerate(code.transpose(square)):
+                t.row_resp.store((p + i) * t.padded_k + q, line)
+    sums = t.weighted_sum_total
+    for begin, width in _strips(code, t):
+        for p in code.range(0, rows):
+            scale, at = t.row_scales[p], p * t.padded_k + begin
+            resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
+            for entry in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
+                x, to = code.to_float64(code.full(t.x[entry])), t.indices[entry] * t.padded_k + begin
+                for register, r in enumerate(resp):
+                    total = sums.load(to + register * code.lanes)
+                    sums.store(to + register * code.lanes, code.fma(x, r, total))
