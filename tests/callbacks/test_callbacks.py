@@ -314,7 +314,8 @@ def test_an_error_in_a_sample_ends_the_fit_too():
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_the_bar_is_closed_when_the_data_can_no_longer_be_read(after, error):
+def test_the_bar_is_closed_when_the_data_can_no_longer_be_read(after, error, monkeypatch):
+    monkeypatch.setattr("softkmeans.data.source.MAX_KEPT_NUMBERS", 0)  # each pass reads the data
     source = as_source(X)
 
     def fail():

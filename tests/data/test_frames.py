@@ -90,7 +90,7 @@ INITIALIZATIONS = {
 @pytest.mark.parametrize("initialization", INITIALIZATIONS)
 def test_sparse_fits_equal_dense_fits(initialization, distance, backend):
     rng = np.random.default_rng(0)
-    x = np.where(rng.random((1500, 7)) < 0.2, rng.integers(1, 4, (1500, 7)), 0).astype(float)
+    x = np.where(rng.random((1500, 7)) < 0.2, rng.uniform(1, 4, (1500, 7)), 0)  # rounding decides between equal rows
     x[:, 0] += 1
     w = rng.integers(0, 3, 1500)
     settings = {

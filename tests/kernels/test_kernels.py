@@ -299,9 +299,9 @@ def test_a_row_too_far_for_float32_is_computed_in_float64(monkeypatch):
     far = Block(x, None, block.device, block.dtype, Scaling(scaling.distance, scaling.shift, 1.0))
     bits, prepare_pass = [], api.prepare_pass
 
-    def recorded(*args):
+    def recorded(*args, **settings):
         bits.append(args[5])
-        return prepare_pass(*args)
+        return prepare_pass(*args, **settings)
 
     monkeypatch.setattr(api, "prepare_pass", recorded)
     label, near = kernels.nearest(far, torch.tensor(c), scaling.distance)

@@ -58,7 +58,7 @@ def brief(value: Any) -> str:
     --------
     >>> import numpy as np
     >>> brief(np.array([0.5, 2.0])), brief(np.zeros((1000, 2))), brief("text")
-    ('[0.5, 2.0]', '<array (1000, 2)>', "'text'")
+    ('[0.5, 2]', '<array (1000, 2)>', "'text'")
     """
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):

@@ -178,19 +178,27 @@ def _check_values(inputs: tuple[Tensor, Tensor, Tensor], c: Tensor | None, k: in
     """Raise an InputError for the first problem whose rows, weights, inverse temperatures or centers are not valid."""
     x, weights, beta = (part.detach() for part in inputs)
     n_rows, start = (weights > 0).sum(1), x[:, :1] if c is None else c
-    invalid = {
-        "x contains NaN or infinity": (~x.isfinite()).any(2).any(1),
-        "the initial centers contain NaN or infinity": (~start.isfinite()).any(2).any(1),
-        "sample_weight contains a negative number, NaN or infinity": (~((weights >= 0) & weights.isfinite())).any(1),
-        "temperature is not a finite number above 0": (~((beta > 0) & beta.isfinite())).any(1),
-        "there is no row of positive weight": n_rows == 0,
-    }
+    mend = "correct these numbers, or leave rows out by mask"
+    invalid = [
+        ("x contains NaN or infinity", mend, (~x.isfinite()).any(2).any(1)),
+        ("the initial centers contain NaN or infinity", "give finite numbers", (~start.isfinite()).any(2).any(1)),
+        (
+            "sample_weight contains a negative number, NaN or infinity", mend,
+            (~((weights >= 0) & weights.isfinite())).any(1),
+        ),
+        (
+            "temperature is not a finite number above 0", "give a finite number above 0",
+            (~((beta > 0) & beta.isfinite())).any(1),
+        ),
+        ("there is no row of positive weight", "leave the problem out, or give other weights", n_rows == 0),
+    ]  # fmt: skip
     if c is None:
-        invalid[f"there are fewer rows of positive weight than centers={k}"] = n_rows < k
-    for problem, is_invalid in invalid.items():
+        problem = f"there are fewer rows of positive weight than centers={k}"
+        invalid.append((problem, "use fewer centers, or give initial ones", n_rows < k))
+    for problem, remedy, is_invalid in invalid:
         if is_invalid.any():
             where = f" in problem {first_true(is_invalid.view(batch))}" if batch else ""
-            raise InputError(f"{problem}{where}")
+            raise InputError(f"{problem}{where}", hint=remedy)
 
 
 def _fit(

@@ -66,8 +66,8 @@ def spread(model: SoftClusterer) -> float:
     Examples
     --------
     >>> from softkmeans import SoftKMeans
-    >>> spread(SoftKMeans(2, temperature=1e9, init=[[0.0], [1.0]]).fit([[0.0], [1.0]]))
-    2.0
+    >>> round(spread(SoftKMeans(2, temperature=4.0, random_state=0).fit([[0.0], [1.0], [4.0], [5.0]])), 2)
+    1.14
     """
     fitted = vars(model)
     if not {"entropy_", "cluster_weights_"} <= fitted.keys():

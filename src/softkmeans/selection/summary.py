@@ -61,7 +61,7 @@ def figures(model: Model, softness: Softness | None = None) -> dict[str, str]:
     --------
     >>> from softkmeans import SoftKMeans
     >>> figures(SoftKMeans(2, temperature=2.0, random_state=0).fit([[0.0], [1.0], [5.0], [6.0]]))["memberships"]
-    'mostly firm: a row is spread over 1.01 clusters on average'
+    'nearly hard: a row is spread over 1.00 clusters on average'
     """
     preprocessing, estimator = split_pipeline(model)
     values, of_what = vars(estimator), units(preprocessing)
@@ -321,7 +321,7 @@ def short_names(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> short_names(["height", "mean temperature of the outer wall"])
-    ['height', 'mean tempera…e outer wall']
+    ['height', 'mean tempera… outer wall']
     """
     return shortened([printable(name) for name in names], MAX_NAME)
 
