@@ -24,6 +24,7 @@ from typer.main import get_command
 import softkmeans
 from helpers.commands import COMMAND, as_options, colors, figure, listing, number, succeeds, without_column_warnings
 from softkmeans import Callback, EarlyStopping, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
+from softkmeans.data.files.formats.lookup import suffixes
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.solvers import Em, Lbfgs
 
@@ -586,6 +587,20 @@ def test_unparsable_command_lines_are_explained(line, match, data, run, tmp_path
     assert match in " ".join(err.split())
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [*suffixes("read"), ".xls", ".sav"])
+@pytest.mark.parametrize("command", ["fit", "select", "anneal", "predict", "plot", "report"])
+def test_a_missing_file_is_missing_whatever_its_name(command, ending, data, run):
+    model = [data / "wine.safetensors"] if command in ("predict", "plot", "report") else []
+    status, _, err = run(command, *model, f"none{ending}")
+    assert (status, err) == (2, f"error: none{ending}: there is no such file; check its name and folder\n")
+
+
+def test_an_unknown_file_is_told_all_that_can_be_read(run):
+    Path("table.sav").write_text("a,b\n1,2\n")
+    status, _, err = run("fit", "table.sav")
+    assert (status, [ending for ending in suffixes("read") if f" {ending}" not in err]) == (2, [])
 
 
 def test_a_late_error_keeps_the_existing_files(data, run):

@@ -295,6 +295,7 @@ REFUSED = {
     "missing weight": ("t.csv", WEIGHTS.format(1, ""), {"weight_column": "w"}, ["'w'", "finite", "row 2", "nan"]),
     "infinite weight": ("t.csv", WEIGHTS.format("inf", 1), {"weight_column": "w"}, ["'w'", "finite", "row 1", "inf"]),
     "unknown extension": ("t.sav", "a", {}, ["'.sav'", ".csv", ".parquet", ".npz"]),
+    "another spreadsheet": ("t.XLS", "a", {}, ["'.XLS'", "save it as .xlsx"]),
     "no extension": ("table", "a", {}, ["'table'", ".csv", ".parquet"]),
     "cut gzip": ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20], {}, ["can't be read"]),
     "not parquet": ("t.parquet", "a,b\n1,2\n", {}, ["can't be read", "complete"]),

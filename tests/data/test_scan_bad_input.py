@@ -41,6 +41,9 @@ DAMAGED[4:200] = b"\xff" * 196
 FILES = {
     # name: (files, path to scan, arguments, parts of the message)
     "no such file": ({}, "none.npy", {}, ["none.npy: there is no such file"]),
+    "no such file, read only whole": ({}, "none.xlsx", {}, ["none.xlsx: there is no such file"]),
+    "no such file, unknown": ({}, "none.sav", {}, ["none.sav: there is no such file"]),
+    "another spreadsheet": ({"a.ods": b"a"}, "a.ods", {}, ["'.ods'", "save it as .csv"]),
     "empty folder": ({}, "", {}, ["this folder has no file", ".parquet", ".csv"]),
     "folder of other files": ({"a.xlsx": b"a", "a.txt": b"a", "_b.csv": b"a"}, "", {}, ["this folder has no file"]),
     "glob of nothing": ({"a.csv": CSV}, "*.parquet", {}, ["*.parquet: no file matches this pattern"]),
