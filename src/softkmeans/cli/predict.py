@@ -31,7 +31,7 @@ def predict(
     ] = None,
     stream: Stream = None,
 ) -> None:
-    """Write the label of each row and its membership in every cluster."""
+    """Write the label of each row, and its memberships p0, p1, ... in cluster 0, cluster 1, and so on."""
     check_outputs(file, [(out, TABLES)])
     model = load_model(model_file, file)
     if is_read_in_blocks(file, stream):
