@@ -517,6 +517,7 @@ BAD = {
     "plot {data}/wine.csv {data}/wine.safetensors": SWAPPED,
     "report {data}/wine.csv {data}/wine.safetensors": SWAPPED,
     "predict {data}/wine.csv {data}/random.safetensors": "wine.csv is not a model file, or is truncated",
+    "predict {data}/none.csv {data}/wine.safetensors": "none.csv: there is no such file",
     "predict {data}/wine.csv {data}/two.csv": "wine.csv is not a model file, or is truncated",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.bmp": "p.bmp",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.png --loss nowhere/l.png": "no folder",

@@ -15,12 +15,21 @@ from .row_options import RowOptions
 
 def load_model(model_file: Path, file: Path) -> Any:
     """Load a model; raise an InputError if the names of the model and of the data are swapped."""
-    from ..persistence.model_file import is_model_file  # imported here to keep --help fast
+    try:
+        return sk.load(model_file)
+    except InputError:
+        if model_file.exists() and _is_model(file):
+            problem = f"{model_file} is not a model file, but {file} is"
+            raise InputError(problem, hint="the model comes first, and then the data") from None
+        raise
 
-    if is_model_file(file) and not is_model_file(model_file):
-        problem = f"{model_file} is not a model file, but {file} is"
-        raise InputError(problem, hint="the model comes first, and then the data")
-    return sk.load(model_file)
+
+def _is_model(file: Path) -> bool:
+    try:
+        sk.load(file)
+    except InputError:
+        return False
+    return True
 
 
 def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["is_model_file", "load", "save"]
+__all__ = ["load", "save"]
 
 import json
 import os
@@ -302,15 +302,6 @@ def _find_unregistered(parameters: dict[str, Any]) -> Setting | None:
         if not is_known:
             return Setting(parameter, name)
     return None
-
-
-def is_model_file(path: Path) -> bool:
-    """Return whether a file is a model of this library, by its header."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
-    except (OSError, safetensors.SafetensorError):
-        return False
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
