@@ -121,7 +121,7 @@ def _events(path: Any) -> list[tuple[str, ...]]:
 def _first_events(events: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return the first events, to the last one after which a number of clusters lasts."""
     lasting = [i for i, row in enumerate(events, start=1) if row[-1]]
-    return events[: max(N_EVENTS, *lasting, 0)]
+    return events[: max([N_EVENTS, *lasting])]
 
 
 def _print_events(shown: list[tuple[str, ...]], n_events: int) -> None:
