@@ -24,6 +24,7 @@ from typer.main import get_command
 import softkmeans
 from helpers.commands import COMMAND, as_options, colors, figure, listing, number, succeeds, without_column_warnings
 from softkmeans import Callback, EarlyStopping, MissingExtraError, SoftKMeans, SoftKMeansLayer, cli, load, save
+from softkmeans.data.files.formats.lookup import suffixes
 from softkmeans.selection.diagnostics import diagnose
 from softkmeans.solvers import Em, Lbfgs
 
@@ -427,13 +428,16 @@ def test_demo_is_reproducible(run):
 
 FIT = "fit {data}/wine.csv -k 3 --out m.safetensors --assignments a.csv --picture p.png "
 ON = "--out m.safetensors --assignments a.csv --picture p.png"
+SWAPPED = "wine.csv is not a model file, but .*wine.safetensors is: the model comes first, and then the data\n"
 BAD = {
     "fit {data}/none.csv": "none.csv.*no such file",
     "fit {data}": "empty.csv: the file is empty",
     "fit {data}/empty.csv": "empty.csv: the file is empty",
     "fit {data}/header.csv": "no rows",
     "fit {data}/text.csv": "no feature column holds numbers.*'a', 'b'",
-    "fit {data}/holes.csv": "3 missing or infinite values, the first in row 2 of the data, column 'b'",
+    "fit {data}/holes.csv": "3 missing or infinite values, the first in row 2 .*'b' .*, or use --exclude 'b'\n",
+    "fit {data}/holes.csv --stream": "3 missing or infinite values .*'b' .*, or use --exclude 'b'\n",
+    "fit {data}/holes.csv --columns b": "missing or infinite values.* docs/recipes.md, or remove the rows\n",
     "fit {data}/uneven.csv": "row 3 of the data has 1 cells",
     "fit {data}/bytes.csv": "bytes.csv",
     "fit {data}/latin.csv --encoding utf-8": "the header is not UTF-8 text; .* or give its --encoding",
@@ -462,7 +466,7 @@ BAD = {
     FIT + "--columns nope": "no column 'nope'",
     FIT + "--columns alcohl": "did you mean 'alcohol'",
     FIT + "--columns hue,hue": "'hue' is chosen twice",
-    FIT + "--columns hue,kind": "'kind' is not numeric: row 1 of the data holds 'class_0'",
+    FIT + "--columns hue,kind": "'kind' is not numeric: row 1 of the data holds 'class_0'; leave it out, or encode",
     FIT + "--label-column nope": "no column 'nope'",
     FIT + "--label-column hue --weight-column hue": "'hue' is chosen twice",
     FIT + "--weight-column kind": "'kind' is not numeric",
@@ -509,7 +513,12 @@ BAD = {
     "predict {data}/wine.safetensors {data}/none.csv": "no such file",
     "predict {data}/wine.safetensors {data}/wine.csv --out p.txt": "p.txt.*.csv",
     "predict {data}/wine.safetensors {data}/wine.csv --out nowhere/p.csv": "no folder .*nowhere",
-    "predict {data}/wine.csv {data}/wine.safetensors": "wine.csv is not a model file",
+    "predict {data}/wine.csv {data}/wine.safetensors": SWAPPED,
+    "plot {data}/wine.csv {data}/wine.safetensors": SWAPPED,
+    "report {data}/wine.csv {data}/wine.safetensors": SWAPPED,
+    "predict {data}/wine.csv {data}/random.safetensors": "wine.csv is not a model file, or is truncated",
+    "predict {data}/none.csv {data}/wine.safetensors": "none.csv: there is no such file",
+    "predict {data}/wine.csv {data}/two.csv": "wine.csv is not a model file, or is truncated",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.bmp": "p.bmp",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.png --loss nowhere/l.png": "no folder",
     "plot {data}/wine.safetensors {data}/wine.csv --out p.png --loss p.png": "p.png",
@@ -586,6 +595,20 @@ def test_unparsable_command_lines_are_explained(line, match, data, run, tmp_path
     assert match in " ".join(err.split())
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [*suffixes("read"), ".xls", ".sav"])
+@pytest.mark.parametrize("command", ["fit", "select", "anneal", "predict", "plot", "report"])
+def test_a_missing_file_is_missing_whatever_its_name(command, ending, data, run):
+    model = [data / "wine.safetensors"] if command in ("predict", "plot", "report") else []
+    status, _, err = run(command, *model, f"none{ending}")
+    assert (status, err) == (2, f"error: none{ending}: there is no such file; check its name and folder\n")
+
+
+def test_an_unknown_file_is_told_all_that_can_be_read(run):
+    Path("table.sav").write_text("a,b\n1,2\n")
+    status, _, err = run("fit", "table.sav")
+    assert (status, [ending for ending in suffixes("read") if f" {ending}" not in err]) == (2, [])
 
 
 def test_a_late_error_keeps_the_existing_files(data, run):

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.main import get_command
@@ -21,6 +21,7 @@ from typer.main import get_command
 from helpers.commands import as_options, colors, figure, listing, succeeds
 from softkmeans import SoftKMeans, annealing_path, load, select_n_clusters, stability
 from softkmeans.annealing import Transition
+from softkmeans.cli.anneal import _first_events
 from softkmeans.cli.app import app
 from softkmeans.cli.progress import progress
 from softkmeans.plots import EnergyDisplay
@@ -107,6 +108,7 @@ def test_fit_and_info_print_the_same_warnings(temperature, warning, data, run):
 # --- select -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*criteria select")
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", ["none", "standard"])
 def test_select_matches_the_library(scale, data, run):
@@ -204,7 +206,8 @@ def test_anneal_matches_the_library(scale, data, run):
     assert figure(out, "critical temperature").startswith(f"{path.critical_temperature:.6g}{units}; above it")
     longest = max(path.lifetimes(), key=path.lifetimes().get)
     fraction = np.exp(-path.lifetimes()[longest])
-    assert figure(out, "longest lifetime") == f"{longest} clusters, until T is {fraction:.2f} times as high"
+    lasts = f"{longest} clusters, until T is {fraction:.2f} times as high: "
+    assert figure(out, "longest lifetime").startswith(lasts)
     events = [line.split() for line in out.splitlines() if re.search(r"^clusters? [\d, ]+ (split|jump)s?", line)]
     assert {words[-6] if words[-1] == "this" else words[-3] for words in events} == {
         f"{t.temperature:.4g}" for t in path.transitions
@@ -233,8 +236,26 @@ def test_anneal_names_no_lifetime_that_means_nothing(run):
     one, two = (succeeds(run("anneal", file, *options)) for file in ("one.npy", "two.npy"))
     assert figure(one, "longest lifetime").startswith("none that counts")
     assert "lasts until" not in one.partition("longest")[0]
-    assert figure(two, "longest lifetime").startswith("2 clusters, until T is 0.")
+    assert re.match(r"2 clusters, until T is 0\.\d\d times as high: a clear answer$", figure(two, "longest lifetime"))
     assert re.search(r"^cluster 0 splits .* 2 +0\.\d\d times this$", two, re.MULTILINE)
+
+
+def test_anneal_prints_the_first_splits_and_all_if_asked(run):
+    np.save("wine.npy", StandardScaler().fit_transform(load_wine().data))
+    few, all_of_them = (succeeds(run("anneal", "wine.npy", *more)) for more in ((), ("--verbose",)))
+    splits = {out: re.findall(r"^clusters? [\d, ]+ splits? .*$", out, re.MULTILINE) for out in (few, all_of_them)}
+    assert [line.split() for line in splits[few]] == [line.split() for line in splits[all_of_them][:8]]
+    hidden = int(re.search(r"^and (\d+) more at lower temperatures, which --verbose prints$", few, re.MULTILINE)[1])
+    assert len(all_of_them.splitlines()) == len(few.splitlines()) + hidden - 1
+    assert "more at lower" not in all_of_them
+    verdict = r"3 clusters, until T is 0\.\d\d times as high: no clear answer; clear ones last until about 0.1"
+    assert re.fullmatch(verdict, figure(few, "longest lifetime"))
+
+
+def test_an_event_after_which_clusters_last_is_printed_however_late():
+    events = [("cluster 0 splits", "1", "1", str(k), "0.10 times this" if k == 12 else "") for k in range(2, 20)]
+    assert [row[3] for row in _first_events(events)] == [str(k) for k in range(2, 13)]
+    assert len(_first_events(events[11:])) == 7
 
 
 def test_a_jump_is_explained(data, run, monkeypatch):

@@ -148,7 +148,7 @@ COLUMNS = {
     "size": (np.full(40, 3.5), "column 'size' is constant, and separates no clusters: use --exclude size"),
     "income": (
         RNG.normal(size=40) * 1e4,
-        "varies 1e.04 times as much as the others, .*: use --scale standard or robust",
+        "varies 1e.04 times as much as the others, .*: use --scale standard or robust$",
     ),
 }
 
@@ -174,6 +174,27 @@ def test_unusual_columns_get_one_line(folder, run_here, name, stream):
         assert re.search(warning, line)
     if name == "income":
         assert "column" not in run_here(["fit", "t.csv", "-k", "2", stream, "--scale", "standard"])[2]
+
+
+SKEWED = np.exp(12 + RNG.normal(size=40))
+LOGARITHMS = {
+    # the column that varies much, the other ones, and whether logarithms are proposed
+    "skewed": (SKEWED, RNG.random((40, 2)), True),
+    "not skewed": (1e6 * (10 + RNG.normal(size=40)), RNG.random((40, 2)), False),
+    "skewed to the left": (SKEWED.max() - SKEWED, RNG.random((40, 2)), False),
+    "beside negative values": (SKEWED, RNG.random((40, 2)) - 0.5, False),  # which have no logarithms
+}
+
+
+@pytest.mark.parametrize("case", LOGARITHMS)
+def test_logarithms_are_proposed_for_skewed_columns(folder, run_here, case):
+    values, others, proposed = LOGARITHMS[case]
+    pd.DataFrame({"income": values, "a": others[:, 0], "b": others[:, 1]}).to_csv("t.csv", index=False)
+    _, _, err = run_here(["fit", "t.csv", "-k", "2"])
+    (line,) = (line for line in err.splitlines() if "varies" in line)
+    assert line.endswith("standard, robust or, as its values are skewed, log" if proposed else "standard or robust")
+    if proposed:
+        assert run_here(["fit", "t.csv", "-k", "2", "--scale", "log"])[0] == 0
 
 
 def test_json_lines_of_the_output_hold_text(folder, run_here):

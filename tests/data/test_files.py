@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 import zipfile
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -227,6 +228,7 @@ def zipped(name, content):
     return file.getvalue()
 
 
+DATES = ["holds 2020-01-01; turn dates into numbers of days as in docs/recipes.md"]
 REFUSED = {
     # name: (file name, content, arguments, parts of the message)
     "empty": ("t.csv", "", {}, ["empty"]),
@@ -264,12 +266,42 @@ REFUSED = {
     "long row": ("t.csv", "a,b\n1,2\n\n1,2,3\n", {}, ["row 2 ", "3 cells, expected 2"]),
     "short row": ("t.csv", 'a,b\n1,"2\n2"\n1,2\n1\n', {}, ["row 3 ", "1 cells, expected 2"]),
     "text chosen": ("t.csv", "a,b\n1,2\n?,3\n", {"columns": ["a"]}, ["'a' is not numeric", "row 2", "'?'"]),
-    "text of numbers chosen": ("t.parquet", TEXT_NUMBERS, {"columns": ["a"]}, ["'a' is not numeric", "row 1", "'1'"]),
-    "dates chosen": ("t.csv", "a,b\n2020-01-01,3\n", {"columns": ["a"]}, ["'a' is not numeric", "2020"]),
+    "categories chosen": (
+        "t.csv",
+        "a,b\npro,2\nfree,3\n",
+        {"columns": ["a"]},
+        ["holds 'pro'; leave it out, or encode it as in docs/recipes.md"],
+    ),
+    "text of numbers chosen": (
+        "t.parquet",
+        TEXT_NUMBERS,
+        {"columns": ["a"]},
+        ["'a' is not numeric", "row 1", "'1'", "save its texts as numbers"],
+    ),
+    "dates chosen": ("t.csv", "a,b\n2020-01-01,3\n", {"columns": ["a"]}, DATES),
+    "dates chosen in parquet": ("t.parquet", pa.table({"a": [date(2020, 1, 1)]}), {"columns": ["a"]}, DATES),
+    "dates with times": (
+        "t.parquet",
+        pa.table({"a": [datetime(2020, 1, 1, 8)]}),
+        {"columns": ["a"]},
+        ["holds 2020-01-01 08:00:00; turn dates into numbers"],
+    ),
     "lines of text chosen": ("t.csv", 'a,b\n"x\ny",3\n', {"columns": ["a"]}, ["'a' is not numeric", r"x\ny"]),
-    "text weights": ("t.csv", AB, {"weight_column": "b"}, ["'b' is not numeric", "row 1", "'x'"]),
+    "text weights": ("t.csv", AB, {"weight_column": "b"}, ["'b' is not numeric", "row 1", "'x'", "choose another one"]),
     "no values chosen": ("t.csv", "a,b\n,1\n", {"columns": ["a"]}, ["'a' has no values"]),
     "missing value": ("t.csv", "a,b\n1,2\n3,\n,4\n", {}, ["2 missing or infinite", "row 2", "'b'"]),
+    "missing value, all columns": (
+        "t.csv",
+        "a,b\n1,2\n3,\n",
+        {},
+        ["fill in such values as in docs/recipes.md, remove the rows, or use exclude='b'"],
+    ),
+    "missing value, columns chosen": (
+        "t.csv",
+        "a,b\n1,2\n3,\n",
+        {"columns": ["b"]},
+        ["fill in such values as in docs/recipes.md, or remove the rows"],
+    ),
     "infinite value": ("t.csv", "a,b\n1,2\n3,-inf\n", {}, ["1 missing or infinite", "row 2", "'b'"]),
     "missing true": ("t.csv", "a,b\n1,true\n3,\n", {}, ["1 missing or infinite", "row 2", "'b'"]),
     "nulls in parquet": ("t.parquet", NULLS, {}, ["2 missing or infinite", "row 2", "'a'", "from 1"]),
@@ -295,6 +327,7 @@ REFUSED = {
     "missing weight": ("t.csv", WEIGHTS.format(1, ""), {"weight_column": "w"}, ["'w'", "finite", "row 2", "nan"]),
     "infinite weight": ("t.csv", WEIGHTS.format("inf", 1), {"weight_column": "w"}, ["'w'", "finite", "row 1", "inf"]),
     "unknown extension": ("t.sav", "a", {}, ["'.sav'", ".csv", ".parquet", ".npz"]),
+    "another spreadsheet": ("t.XLS", "a", {}, ["'.XLS'", "save it as .xlsx"]),
     "no extension": ("table", "a", {}, ["'table'", ".csv", ".parquet"]),
     "cut gzip": ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20], {}, ["can't be read"]),
     "not parquet": ("t.parquet", "a,b\n1,2\n", {}, ["can't be read", "complete"]),

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +42,9 @@ DAMAGED[4:200] = b"\xff" * 196
 FILES = {
     # name: (files, path to scan, arguments, parts of the message)
     "no such file": ({}, "none.npy", {}, ["none.npy: there is no such file"]),
+    "no such file, read only whole": ({}, "none.xlsx", {}, ["none.xlsx: there is no such file"]),
+    "no such file, unknown": ({}, "none.sav", {}, ["none.sav: there is no such file"]),
+    "another spreadsheet": ({"a.ods": b"a"}, "a.ods", {}, ["'.ods'", "save it as .csv"]),
     "empty folder": ({}, "", {}, ["this folder has no file", ".parquet", ".csv"]),
     "folder of other files": ({"a.xlsx": b"a", "a.txt": b"a", "_b.csv": b"a"}, "", {}, ["this folder has no file"]),
     "glob of nothing": ({"a.csv": CSV}, "*.parquet", {}, ["*.parquet: no file matches this pattern"]),
@@ -140,6 +144,19 @@ FILES = {
     ),
     "missing weight": ({"a.csv": "a,w\n1,\n2,3\n"}, "", {"weight_column": "w"}, ["'w'", "finite", "row 1", "nan"]),
     "zero weights": ({"a.csv": "a,w\n1,0\n2,0\n"}, "", {"weight_column": "w"}, ["'w'", "zero in every row"]),
+    "dates chosen": (
+        {"a.csv": "a,b\n2020-01-01,1\n"},
+        "",
+        {"columns": ["a"]},
+        ["holds 2020-01-01; turn dates into numbers of days as in docs/recipes.md"],
+    ),
+    "missing, all columns": ({"a.csv": "a,b\n1,\n2,3\n"}, "", {}, ["remove the rows, or use exclude='b'"]),
+    "missing, columns chosen": (
+        {"a.csv": "a,b\n1,\n2,3\n"},
+        "",
+        {"columns": ["b"]},
+        ["fill in such values as in docs/recipes.md, or remove the rows"],
+    ),
     "text weights": ({"a.csv": "a,w\n1,x\n"}, "", {"weight_column": "w"}, ["'w' is not numeric", "row 1", "'x'"]),
     "rows per block": ({"a.csv": CSV}, "", {"rows_per_block": 0}, ["rows_per_block=0", "1 or more"]),
     "device": ({"a.csv": CSV}, "", {"device": "moon"}, ["device='moon'"]),
@@ -204,6 +221,17 @@ STREAMS = {
     "text chosen": ([pa.table({"a": ["x"]})], {"columns": ["a"]}, ["'a' is not numeric", "row 1", "'x'"]),
     "columns without names": ([X], {"columns": ["a"]}, ["without column names"]),
     "weights without names": ([X], {"weight_column": "w"}, ["without column names"]),
+    "dates chosen": (
+        [pa.table({"a": [date(2020, 1, 1)]})],
+        {"columns": ["a"]},
+        ["holds 2020-01-01; turn dates into numbers of days as in docs/recipes.md"],
+    ),
+    "missing in a frame": ([pa.table({"a": [1, None]})], {}, ["row 2 of the data, column 'a'", "or use exclude='a'"]),
+    "missing in a chosen column": (
+        [pa.table({"a": [1, None]})],
+        {"columns": ["a"]},
+        ["fill in such values as in docs/recipes.md, or remove the rows"],
+    ),
     "missing": ([X, NAN], {}, ["the data: 1 missing", "row 19 of the data, column 2"]),
     "zero weights": ([pa.table({"a": [1], "w": [0]})], {"weight_column": "w"}, ["'w'", "zero in every row"]),
     "no rows": (lambda: [X[:0]], {}, ["no rows"]),

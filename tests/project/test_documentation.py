@@ -87,6 +87,7 @@ PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 @pytest.mark.filterwarnings(
     "ignore:.*(are the end of the range|found no temperature|only two values|few distinct values|skewed or heavy)"
 )
+@pytest.mark.filterwarnings("ignore:.*criteria select")
 @pytest.mark.parametrize("page", PAGES)
 def test_python_sessions_are_true(page, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,8 @@ from softkmeans.selection.information_criteria import Weighting
 
 AT_END = pytest.mark.filterwarnings("ignore:.*are the end of the range")
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*criteria select")
+
 
 def draw(sizes, d, sep, seed):
     """Draw round clusters of variance 1 and given sizes; the distance of the nearest two means is `sep`."""

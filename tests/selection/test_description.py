@@ -92,6 +92,12 @@ def test_a_frame_of_the_kind_of_the_data():
     )
 
 
+def test_printed_tables_show_the_features():
+    with pd.option_context("display.width", 80, "display.max_columns", 0):
+        shown = str(describe_clusters(SoftKMeans(3, random_state=0).fit(WINE), WINE))
+    assert [name for name in WINE.columns if name not in shown] == []
+
+
 def test_one_cluster_has_no_rest():
     table = describe_clusters(SoftKMeans(1).fit([[1.0], [3.0]]), [[1.0], [3.0]])
     assert table["mean"].tolist() == [2]

@@ -34,7 +34,7 @@ from softkmeans.selection.information_criteria import candidates
 from softkmeans.temperature import Calibrated
 
 # Most tests here are about scores, and try few numbers of clusters.
-pytestmark = pytest.mark.filterwarnings("ignore:.*are the end of the range")
+pytestmark = pytest.mark.filterwarnings("ignore:.*are the end of the range", "ignore:.*criteria select")
 
 
 def blobs(k, d=2, n=40, sep=8.0, seed=0):

@@ -26,6 +26,8 @@ TRANSITION_HEADERS = ("event", "temperature", "T / T_c", "clusters after", "last
 # A number of clusters lasts if T can fall to less than this fraction without a change. In samples of one normal or
 # uniform distribution (of 2 to 30 features; 100 and 1000 rows), T fell to 0.59 at the lowest.
 MAX_FRACTION = 0.5
+CLEAR_FRACTION = 0.15  # clear clusters last until T is about a tenth
+N_EVENTS = 8  # printed, unless a later number of clusters lasts
 
 
 @with_row_options
@@ -51,6 +53,9 @@ def anneal(
     ] = None,
     scale: Scale = "none",
     distance: str = Settings.distance,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print all splits, not only the first ones.")
+    ] = False,
 ) -> None:
     """Follow clusters from the critical temperature down to lower ones, and report where they split."""
     check_outputs(file, [(table, TABLES), (picture, PICTURES), (energies, PICTURES)])
@@ -75,8 +80,8 @@ def anneal(
     def print_results() -> None:
         report_rows(data)
         warn_of_columns(data.x, data.columns, scale)
-        if path.transitions:
-            sk.selection.summary.print_columns(_transition_table(path))
+        if events := _events(path):
+            _print_events(events if verbose else _first_events(events), len(events))
         words = sk.estimators.units(scaler)
         sk.selection.summary.print_figures(_summary(path, f" (of {words})" if words else ""))
 
@@ -99,8 +104,8 @@ def _parse_temperatures(text: str | None) -> list[float] | None:
         raise InputError(parameter="temperatures", value=text, expected=expected) from None
 
 
-def _transition_table(path: Any) -> dict[str, list[str]]:
-    """Return the columns of the printed table: each event, its temperature, and the number of clusters after it."""
+def _events(path: Any) -> list[tuple[str, ...]]:
+    """Return the rows of the printed table: each event, its temperature, and the number of clusters after it."""
     rows, lifetimes, critical = list[tuple[str, ...]](), path.lifetimes(), path.critical_temperature
     transitions = zip(path.transitions, _n_clusters_after(path), strict=True)
     for (t, kind), group in groupby(transitions, lambda item: (item[0].temperature, item[0].kind)):
@@ -110,8 +115,21 @@ def _transition_table(path: Any) -> dict[str, list[str]]:
         lifetime = f"{fraction:.2f} times this" if fraction <= MAX_FRACTION else ""
         event = _describe_event(kind, [transition.cluster for transition, _ in simultaneous])
         rows.append((event, f"{t:.4g}", f"{t / critical:.4f}", str(k), lifetime))
-    table = dict(zip(TRANSITION_HEADERS, map(list, zip(*rows, strict=True)), strict=True))
-    return {header: cells for header, cells in table.items() if any(cells)}
+    return rows
+
+
+def _first_events(events: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the first events, to the last one after which a number of clusters lasts."""
+    lasting = [i for i, row in enumerate(events, start=1) if row[-1]]
+    return events[: max([N_EVENTS, *lasting])]
+
+
+def _print_events(shown: list[tuple[str, ...]], n_events: int) -> None:
+    """Print events as a table, and how many more there are."""
+    table = dict(zip(TRANSITION_HEADERS, map(list, zip(*shown, strict=True)), strict=True))
+    sk.selection.summary.print_columns({header: cells for header, cells in table.items() if any(cells)})
+    if more := n_events - len(shown):
+        typer.echo(f"and {more} more at lower temperatures, which --verbose prints")
 
 
 def _describe_event(kind: str, clusters: list[int]) -> str:
@@ -152,7 +170,8 @@ def _longest_lifetime(path: Any) -> str:
     fraction = np.exp(-lifetimes.get(longest, 0.0))
     if fraction > MAX_FRACTION:
         return f"none that counts: no number of clusters lasts until T is less than {MAX_FRACTION} times as high"
-    return f"{longest} clusters, until T is {fraction:.2f} times as high"
+    verdict = "a clear answer" if fraction <= CLEAR_FRACTION else "no clear answer; clear ones last until about 0.1"
+    return f"{longest} clusters, until T is {fraction:.2f} times as high: {verdict}"
 
 
 def _level_table(path: Any, scaler: Any, names: tuple[str, ...] | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..data.files.errors import listing
 MIN_ROWS = 10  # from which on different whole numbers are told from measurements
 IDENTIFIER = re.compile(r"(^|[\W_])(ids?|uuid|key|nr|no|num|number|index|row)$|[a-z]I[dD]$", re.IGNORECASE)
 MAX_NAMES = 3  # listed in a line
+MIN_SKEWNESS = 1.0  # of values for which logarithms are proposed
 DWARFING = 50  # times the median spread of the other columns: their variances then are less than a thousandth
 
 
@@ -62,7 +63,14 @@ def _dwarfing(x: NDArray[Any], names: Sequence[str] | None) -> Iterator[str]:
     if len(others) and spread[largest] > DWARFING * np.median(others):
         column = f"column {largest + 1}" if names is None else f"column {names[largest]!r}"
         times = f"{spread[largest] / np.median(others):.3g} times"
-        yield f"{column} varies {times} as much as the others, which hardly count: use --scale standard or robust"
+        has_logarithms = (x >= 0).all() and _skewness(x[:, largest]) > MIN_SKEWNESS
+        scales = "standard, robust or, as its values are skewed, log" if has_logarithms else "standard or robust"
+        yield f"{column} varies {times} as much as the others, which hardly count: use --scale {scales}"
+
+
+def _skewness(column: NDArray[Any]) -> float:
+    """Return the third moment of standardized values, which vary."""
+    return float((((column - column.mean()) / column.std()) ** 3).mean())
 
 
 def _is_identifier(column: NDArray[Any], name: str) -> bool:

@@ -69,7 +69,9 @@ def fit(
     row_options: RowOptions,
     n_clusters: Clusters = RunOptions.n_clusters,
     out: Out = None,
-    assignments: Annotated[Path | None, output_option("Write labels and memberships to this file", TABLES)] = None,
+    assignments: Annotated[
+        Path | None, output_option("Write the label of each row, and its memberships p0, p1, ..., to this file", TABLES)
+    ] = None,
     picture: Annotated[Path | None, output_option("Plot the clusters to this file", PICTURES)] = None,
     centers: Centers = None,
     report: Annotated[Path | None, output_option("Write a report to this file, to explore and send", PAGES)] = None,

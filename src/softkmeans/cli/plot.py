@@ -15,7 +15,7 @@ from ..errors import InputError, Message, Setting
 from .options import Data, ModelFile, output_option
 from .outputs import PICTURES, check_outputs, draw_clusters, figure_writer, write_all
 from .row_options import RowOptions, with_row_options
-from .rows_for_model import read_for
+from .rows_for_model import load_model, read_for
 
 
 @with_row_options
@@ -33,7 +33,7 @@ def plot(
 ) -> None:
     """Plot the rows of a file, colored by their memberships, and the centers of a model."""
     check_outputs(file, [(out, PICTURES), (loss, PICTURES)])
-    model = sk.load(model_file)
+    model = load_model(model_file, file)
     table = read_for(model, file, row_options)
     n_features = sk.estimators.n_features_in(model)
     if regions and n_features != 2:

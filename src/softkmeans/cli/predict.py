@@ -17,7 +17,7 @@ from .input_rows import is_read_in_blocks
 from .options import DataFiles, ModelFile, Stream
 from .outputs import TABLES, check_outputs
 from .row_options import RowOptions, with_row_options
-from .rows_for_model import read_for, scan_for
+from .rows_for_model import load_model, read_for, scan_for
 
 
 @with_row_options
@@ -31,9 +31,9 @@ def predict(
     ] = None,
     stream: Stream = None,
 ) -> None:
-    """Write the label of each row and its membership in every cluster."""
+    """Write the label of each row, and its memberships p0, p1, ... in cluster 0, cluster 1, and so on."""
     check_outputs(file, [(out, TABLES)])
-    model = sk.load(model_file)
+    model = load_model(model_file, file)
     if is_read_in_blocks(file, stream):
         rows = read = scan_for(model, file, row_options)
         carried = None  # the scan has them

@@ -9,14 +9,12 @@ from typing import Annotated
 
 import typer
 
-import softkmeans as sk
-
 from .input_rows import is_read_in_blocks
 from .options import DataFiles, ModelFile, Stream
 from .outputs import PAGES, check_outputs, write_and_report
 from .report_page import make_report, print_shown
 from .row_options import RowOptions, with_row_options
-from .rows_for_model import read_for, scan_for
+from .rows_for_model import load_model, read_for, scan_for
 
 
 @with_row_options
@@ -40,7 +38,7 @@ def report(
 ) -> None:
     """Write a report: one HTML file with a map, a temperature to change, and all figures of a model."""
     check_outputs(file, [(out, PAGES)])
-    model = sk.load(model_file)
+    model = load_model(model_file, file)
     if is_read_in_blocks(file, stream):
         rows, table = scan_for(model, file, row_options), None
     else:

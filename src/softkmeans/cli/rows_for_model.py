@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["read_for", "scan_for"]
+__all__ = ["load_model", "read_for", "scan_for"]
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,25 @@ import softkmeans as sk
 
 from ..errors import InputError
 from .row_options import RowOptions
+
+
+def load_model(model_file: Path, file: Path) -> Any:
+    """Load a model; raise an InputError if the names of the model and of the data are swapped."""
+    try:
+        return sk.load(model_file)
+    except InputError:
+        if model_file.exists() and _is_model(file):
+            problem = f"{model_file} is not a model file, but {file} is"
+            raise InputError(problem, hint="the model comes first, and then the data") from None
+        raise
+
+
+def _is_model(file: Path) -> bool:
+    try:
+        sk.load(file)
+    except InputError:
+        return False
+    return True
 
 
 def read_for(model: Any, file: Path, options: RowOptions, *, with_labels: bool = False) -> Any:

@@ -165,7 +165,7 @@ def _summary(selection: Any) -> dict[str, str]:
         + (", the end of the range: no answer" if selection.at_end else ""),
         "by criterion": f"{choices} (*)",
         **(
-            {"standard error": "(± s.e.) of the difference from the best value in the column before"}
+            {"standard error": "(± s.e.) of the difference between a value, in the column to its left, and the best"}
             if has_errors
             else {}
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["choice_warnings"]
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +43,13 @@ class _Moments(NamedTuple):
 
 
 def choice_warnings(
-    at_end: bool, n_distinct: int, source: Source, rows: LikelihoodRows, mixture: SoftKMeans, n: float
+    at_end: bool,
+    choices: Mapping[str, int],
+    n_distinct: int,
+    source: Source,
+    rows: LikelihoodRows,
+    mixture: SoftKMeans,
+    n: float,
 ) -> tuple[Message, ...]:
     """Return one line for each problem of a selected number of clusters.
 
@@ -49,6 +57,8 @@ def choice_warnings(
     ----------
     at_end : bool
         Whether the choice is at the end of the range.
+    choices : mapping of str to int
+        The number of clusters that each criterion selects, of the criteria that are defined for the selected number.
     n_distinct : int
         Number of distinct rows.
     source : Source
@@ -66,6 +76,7 @@ def choice_warnings(
         subject = "1 cluster is" if n_clusters == 1 else f"{n_clusters} clusters are"
         problem = f"{subject} the end of the range, which is no answer, as more may be better: raise the end of "
         found.append(Message(problem, Setting("k_range"), ", or set ", Setting("grow", True)))
+    found += _warn_about_majority(choices, n_clusters)
     if rows.categories:
         problem = f"{_subject(rows.categories)} only two values"
         found.append(Message(f"{problem}; such features do not count in BIC, ICL and the held-out score"))
@@ -78,6 +89,17 @@ def choice_warnings(
         moments = _moments_within_clusters(source, mixture)
         found += _warn_about_rounding(rows, moments) or _warn_about_tails(rows, moments, n)
     return tuple(found)
+
+
+def _warn_about_majority(choices: Mapping[str, int], n_clusters: int) -> list[Message]:
+    """Return a warning if at least half of the criteria, and at least two, agree on one other number of clusters."""
+    others = Counter(k for k in choices.values() if k != n_clusters)
+    k, count = others.most_common(1)[0] if others else (n_clusters, 0)
+    if count < max(2, len(choices) / 2):
+        return []
+    names = ", ".join(name for name, choice in choices.items() if choice == k)
+    problem = f"{count} of {len(choices)} criteria select {k}, not {n_clusters}: {names}"
+    return [Message(f"{problem}; compare both numbers, for example by their stability")]
 
 
 def _moments_within_clusters(source: Source, mixture: SoftKMeans) -> _Moments:

@@ -92,8 +92,8 @@ class Description(NamedTuple):
         at = clusters, features
         return {
             "cluster": clusters,
+            "feature": [self.names[j] for j in features],  # near the beginning: pandas hides columns in the middle
             "rank": self.rank[at],
-            "feature": [self.names[j] for j in features],
             "mean": self.mean[at],
             "spread": self.spread[at],
             "rest_mean": self.rest_mean[at],
@@ -149,7 +149,7 @@ def describe_clusters(model: Model, X: Any, sample_weight: ArrayLike | None = No
         Of the kind of X if X is a frame of pandas, Polars or PyArrow, else of the first of these that is installed.
         Rows are sorted by cluster and rank. The columns:
 
-        - ``cluster``, ``rank`` (1 for the largest absolute effect size) and ``feature``,
+        - ``cluster``, ``feature`` and ``rank`` (1 for the largest absolute effect size),
         - ``mean`` and ``spread``: the membership-weighted mean and standard deviation of the cluster,
         - ``rest_mean`` and ``rest_spread``: those of the rest,
         - ``difference``: ``mean - rest_mean``,

@@ -166,13 +166,15 @@ def select_n_clusters(
     scored = _score(data, fits, list(CRITERIA), switches, n_resamples, rng)
     chosen = scored.choice(criterion)
     at_end = chosen == ks[-1] < n_distinct
-    reasons = choice_warnings(at_end, n_distinct, data.rows_source, rows, scored.mixture(chosen), data.weighting.n)
+    defined = scored.choices_if_defined(ks.index(chosen))
+    mixture = scored.mixture(chosen)
+    reasons = choice_warnings(at_end, defined, n_distinct, data.rows_source, rows, mixture, data.weighting.n)
     for reason in reasons:
         warn(reason, UserWarning)
     return Selection(
         n_clusters=chosen,
         criterion=criterion,
-        choices={name: own.choice for name, own in scored.scores.items() if own.choice is not None},
+        choices=scored.choices,
         confidence=0.0 if at_end else _confidence(data, scored, chosen, rng),
         covariance_type=scored.comparison.best_type,
         scores=_columns(fits.models, scored),
@@ -277,6 +279,15 @@ class _Scored(NamedTuple):
     def mixture(self, n_clusters: int) -> SoftKMeans:
         """Return the mixture with a number of clusters, for the type of covariance with the best BIC."""
         return self.mixtures[n_clusters].get(self.comparison.best_type)
+
+    @property
+    def choices(self) -> dict[str, int]:
+        """The choice of each criterion that has one."""
+        return {name: own.choice for name, own in self.scores.items() if own.choice is not None}
+
+    def choices_if_defined(self, index: int) -> dict[str, int]:
+        """Return the choices of the criteria that have a value for the number of clusters with an index."""
+        return {name: k for name, k in self.choices.items() if not math.isnan(self.scores[name].values[index])}
 
     def choice(self, criterion: str) -> int:
         """Return the choice of a criterion, or raise an InputError if it has none."""

@@ -12,6 +12,7 @@ __all__ = [
     "raise_for_no_weight",
 ]
 
+import datetime as dt
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,9 +22,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FileError
+from ...errors import FileError, Message, Setting
 from .errors import is_number, listing, text_error
 from .formats.base import Header
+
+RECIPES = "docs/recipes.md"
 
 
 class ColumnChoice(NamedTuple):
@@ -86,11 +89,11 @@ def choose(header: Header, values: Callable[[str], NDArray[Any]], choice: Column
         chosen = _features(header, {*choice.used, *excluded})
     if not chosen:
         raise_for_no_numbers(list(header.numeric))
-    for name in (*chosen, choice.weight):
-        if name is not None and name in header.mixed:
+    for name in (*chosen, *(() if choice.weight is None else (choice.weight,))):
+        if name in header.mixed:
             raise text_error(name, *header.mixed[name])
-        if name is not None and not header.numeric[name]:
-            _raise_for_text(name, values(name))
+        if not header.numeric[name]:
+            _raise_for_text(name, values(name), is_feature=name != choice.weight)
     return chosen
 
 
@@ -139,15 +142,27 @@ def raise_for_no_numbers(known: list[str]) -> NoReturn:
     raise FileError("no feature column holds numbers", hint=hint)
 
 
-def _raise_for_text(name: str, values: NDArray[Any]) -> NoReturn:
+def _raise_for_text(name: str, values: NDArray[Any], *, is_feature: bool) -> NoReturn:
     filled = [(row, value) for row, value in enumerate(values.tolist(), start=1) if value is not None]
     if not filled:
         raise FileError(f"column {name!r} has no values", hint="choose another one")
     row, value = next(((row, value) for row, value in filled if not is_number(value)), filled[0])
-    raise FileError(
-        f"column {name!r} is not numeric: row {row} of the data holds {reprlib.repr(value)}",
-        hint="correct it or choose another one",
-    )
+    is_date = not is_number(value) and _is_date(value)
+    shown = str(value) if is_date else reprlib.repr(value)
+    hint = "choose another one"
+    if is_feature and is_number(value):
+        hint = "save its texts as numbers"
+    elif is_feature:
+        hint = f"{'turn dates into numbers of days' if is_date else 'leave it out, or encode it'} as in {RECIPES}"
+    raise FileError(f"column {name!r} is not numeric: row {row} of the data holds {shown}", hint=hint)
+
+
+def _is_date(value: Any) -> bool:
+    """Return whether a value is a date, or a text such as "2026-11-30"."""
+    try:
+        return bool(dt.datetime.fromisoformat(str(value)))
+    except ValueError:
+        return False
 
 
 def as_floats(values: NDArray[Any]) -> NDArray[Any]:
@@ -156,15 +171,25 @@ def as_floats(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(values, dtype=np.float32 if is_single else np.float64)
 
 
-def check_rows(x: NDArray[Any], names: tuple[str, ...] | None, start: int = 0, where: str = "") -> None:
-    """Raise an InputError unless all rows (m, d) are finite; ``start`` is the index of the first row."""
+def check_rows(
+    x: NDArray[Any], names: tuple[str, ...] | None, start: int = 0, where: str = "", *, are_chosen: bool = False
+) -> None:
+    """Raise an InputError unless all rows (m, d) are finite.
+
+    ``start`` is the index of the first row. Columns that the caller or a model chose by name can't be excluded.
+    """
     if x.dtype.kind != "f":
         return
     bad = ~np.isfinite(x)
     if bad.any():
         row, column = (int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
         first = f"row {start + row + 1} of the data, column {column + 1 if names is None else repr(names[column])}"
-        raise_for_missing(f"{bad.sum()} missing or infinite values{where}", first)
+        remedy = f"fill in such values as in {RECIPES}"
+        if names is None or are_chosen:
+            hint = Message(f"{remedy}, or remove the rows")
+        else:
+            hint = Message(f"{remedy}, remove the rows, or use ", Setting("exclude", names[column]))
+        raise_for_missing(f"{bad.sum()} missing or infinite values{where}", first, hint)
 
 
 def check_weights(weights: NDArray[np.float64], what: str, start: int = 0) -> None:
@@ -183,7 +208,7 @@ def raise_for_no_weight(what: str) -> NoReturn:
     raise FileError(f"{what} is zero in every row", hint="at least one weight must be positive")
 
 
-def raise_for_missing(what: str, first: str) -> NoReturn:
+def raise_for_missing(what: str, first: str, hint: str = "fill in or remove them") -> NoReturn:
     """Raise an InputError: values are missing, the first of them at ``first``."""
     problem = f"{what}, the first in {first} (rows and columns counted from 1)"
-    raise FileError(problem, hint="fill in or remove them")
+    raise FileError(problem, hint=hint)

@@ -72,8 +72,8 @@ def find_files(data: Any) -> list[File] | None:
 
 def _checked_file(path: Path) -> File:
     with one_line_errors(path):
-        find_format(path, "scan")
         check_plain_file(path)
+        find_format(path, "scan")
         return File.at(path)
 
 

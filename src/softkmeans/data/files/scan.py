@@ -186,7 +186,8 @@ class Scan(Source):
 
     def _check(self, window: Window) -> None:
         try:
-            check_rows(window.rows, self.columns, window.row, " in these rows")
+            are_chosen = self.reader.are_chosen
+            check_rows(window.rows, self.columns, window.row, " in these rows", are_chosen=are_chosen)
             if window.weights is not None:
                 check_weights(window.weights, f"the weight column {self.reader.weight_column!r}", window.row)
         except InputError as error:

@@ -215,7 +215,7 @@ def _read(opened: OpenTable, choice: ColumnChoice) -> Table:
     known = {element for name in choice.mentioned for element in header.groups.get(name, (name,))}
     unused = set() if columns is not None else set(header.numeric) - {*(names or ()), *known}
     return Table(
-        x=_checked_rows(x, names),
+        x=_checked_rows(x, names, are_chosen=columns is not None),
         columns=names,
         labels=None if choice.label is None else _checked_labels(values[choice.label], choice.label),
         weights=None if choice.weight is None else _checked_weights(values[choice.weight], choice.weight),
@@ -236,13 +236,13 @@ def _stack(
     return np.column_stack([floats[name] for name in kept]), kept
 
 
-def _checked_rows(x: NDArray[Any], names: tuple[str, ...] | None) -> NDArray[Any]:
+def _checked_rows(x: NDArray[Any], names: tuple[str, ...] | None, *, are_chosen: bool) -> NDArray[Any]:
     if x.dtype.kind not in "biuf":
         raise FileError(f"the array holds {x.dtype}", hint="it must hold numbers")
     if not x.shape[1]:
         raise FileError(f"the array has shape {x.shape}", hint="it must have at least one column")
     x = as_floats(x)
-    check_rows(x, names)
+    check_rows(x, names, are_chosen=are_chosen)
     return x
 
 

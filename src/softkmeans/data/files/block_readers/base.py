@@ -52,6 +52,8 @@ class Reader(ABC):
         d.
     weight_column : str or None
         The column of the weights.
+    are_chosen : bool
+        Whether the caller chose the features by name.
     ignored : tuple of str
         Columns that were left out although the caller did not ask for it.
     carried : tuple of str
@@ -65,6 +67,7 @@ class Reader(ABC):
     columns: tuple[str, ...] | None = None
     n_features: int
     weight_column: str | None = None
+    are_chosen: bool = False
     ignored: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ class FileReader(Reader):
 
     def __init__(self, files: list[File], choice: ColumnChoice, dialect: Dialect, rows_per_block: int | None) -> None:
         self.files, self.paths, self.weight_column = files, tuple(file.path for file in files), choice.weight
-        self.carried = tuple(choice.carried)
+        self.carried, self.are_chosen = tuple(choice.carried), choice.columns is not None
         self.parts = [_open(file, dialect) for file in files]
         counts = [parts.n_rows for parts in self.parts if parts.n_rows is not None]
         is_counted = len(counts) == len(files)

@@ -44,6 +44,7 @@ class StreamReader(Reader):
     def __init__(self, data: Any, choice: ColumnChoice, rows_per_block: int | None) -> None:
         _check_repeatable(data)
         self.data, self.weight_column, self.carried = data, choice.weight, tuple(choice.carried)
+        self.are_chosen = choice.columns is not None
         first = next(self._items(), None)
         if first is None:
             hint = "expected an iterable of one or more tables"

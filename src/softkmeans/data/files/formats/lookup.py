@@ -14,6 +14,9 @@ Action: TypeAlias = Literal["read", "scan", "write"]
 
 OTHER_COMPRESSED = tuple(suffix for suffix, _ in COMPRESSIONS.values() if suffix != ".gz")
 
+OTHER_SPREADSHEETS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+SAVE_AS = {"read": ".xlsx", "scan": ".csv"}  # what spreadsheet programs write and can be read or scanned
+
 REFUSALS = {
     "read": "can't be read",
     "scan": "can't be read in blocks, but only whole (as read_table does)",
@@ -44,6 +47,8 @@ def find_format(path: Path, action: Action) -> Format:
         name = f"{path.stem.lower()}.gz"  # formats that read files with gzip find out the compression
     suffix = next((suffix for suffix in known if name.endswith(suffix)), None)
     hint = f"it must be one of {', '.join(suffixes(action))}"
+    if path.suffix.lower() in OTHER_SPREADSHEETS and action in SAVE_AS:
+        hint = f"save it as {SAVE_AS[action]}"
     if suffix is None:
         raise FileError(f"unknown extension {path.suffix!r} of {path.name!r}", hint=hint)
     if getattr(known[suffix], action) is None:
