@@ -13,7 +13,7 @@ from torch_kmeans import SoftKMeans as TorchSoftKMeans
 import softkmeans
 from softkmeans.functional import soft_kmeans
 
-SIZES = [(1000, 200, 8, 5), (70_000, 10, 2, 3), (1000, 50, 32, 10)]  # problems, rows, features, clusters
+SIZES = [(1000, 200, 8, 5), (70_000, 10, 2, 3)]  # problems, rows, features, clusters
 N_ITER = 30
 TEMPERATURE = 1.0  # so that few problems converge within these iterations
 TEMPERATURE_OF_PRODUCTS = 5.0
