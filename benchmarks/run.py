@@ -31,14 +31,14 @@ def section(name):
 
 
 def with_sections(page, sections):
-    """Return the page with new sections, in their order, and with a line that says when these were written."""
+    """Return the page with new sections, in their order, each of which says when it was written, and where."""
     parts = {text.splitlines()[0]: text for text in re.split(r"^(?=## )", page, flags=re.MULTILINE)}
     header, *_ = parts.values()
-    new = {text.splitlines()[0]: f"{text.rstrip()}\n" for text in sections}
+    for text in sections:
+        title, rest = text.rstrip().split("\n", 1)
+        parts[title] = f"{title}\n\n*Measured on {datetime.date.today()} ({llvm.get_host_cpu_name()}).*\n{rest}\n"
     titles = [f"## {title}" for title, _ in SECTIONS.values()]
-    listed = ", ".join(title.removeprefix("## ").lower() for title in new)
-    header = f"{header.rstrip()}\nWritten again on {datetime.date.today()} ({llvm.get_host_cpu_name()}): {listed}.\n"
-    bodies = [(parts | new)[title].rstrip() for title in titles if title in parts | new]
+    bodies = [parts[title].rstrip() for title in titles if title in parts]
     return "\n\n".join([header.rstrip(), *bodies]) + "\n"
 
 
