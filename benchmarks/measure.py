@@ -46,6 +46,11 @@ def ratio(times, other, ours="ours"):
     return statistics.median(b / a for a, b in zip(times[ours], times[other], strict=True))
 
 
+def short(value):
+    """Return a ratio as text, with two digits or without decimals."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
 def median(values):
     """Return the median."""
     return statistics.median(values)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib as mpl
+from measure import short
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -27,8 +28,7 @@ def draw_peers(ratios):
         values = list(cells.values())
         axis.barh(at, [value - 1 for value in values], height * 0.9, left=1, color=color, label=size)
         for y, value in zip(at, values, strict=True):
-            text = f"{value:.2g}" if value < 10 else f"{value:.0f}"
-            axis.annotate(text, (max(value, 1), y), (4, 0), textcoords="offset points", va="center")
+            axis.annotate(short(value), (max(value, 1), y), (4, 0), textcoords="offset points", va="center")
     axis.axvline(1, color="black", linewidth=1)
     axis.set(xscale="log", xlabel="time of an iteration, divided by that of softkmeans (logarithmic)")
     axis.set_xlim(0.3, 3 * max(max(cells.values()) for cells in ratios.values()))

@@ -18,7 +18,7 @@ import startup
 import torch
 import training as training_steps
 import workloads
-from measure import interleaved, median, peak_memory, per_pass, ratio, timed
+from measure import interleaved, median, peak_memory, per_pass, ratio, short, timed
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
@@ -129,11 +129,11 @@ def soft(rounds=3):
             slow = name == "torch_kmeans" and size[2] > 50
             times = interleaved({"ours": peers.ours(w), name: peers.SOFT_PEERS[name](w)}, 1 if slow else rounds)
             cells[name] = ratio(times, name)
-            print(size, name, f"{cells[name]:.2g}", flush=True)
+            print(size, name, short(cells[name]), flush=True)
     pictures.draw_peers(measured)
     names = SOFT_PEERS_BY_SIZE[10**6, 2, 5]
     rows = [
-        [label, *(f"{cells[name]:.2g}" if name in cells else "not run: too large" for name in names)]
+        [label, *(short(cells[name]) if name in cells else "not run: too large" for name in names)]
         for label, cells in measured.items()
     ]
     return [
