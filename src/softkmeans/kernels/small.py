@@ -87,9 +87,9 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     logits, kind = (beta.numpy(), b.numpy()), _array_distance(distance)
     *sums, objective, n = passes.accumulate(_rows(block), w, c.numpy(), logits, kind, ARRAY_RULES[type(rule)](rule))
     # Not parts of one tensor: automatic differentiation in forward mode refuses such views.
-    objective, n = (torch.tensor(number, dtype=torch.float64, device="cpu") for number in (objective, n))
+    scalars = [torch.tensor(number, dtype=torch.float64, device="cpu") for number in (objective, n)]
     weight, irls_weight, weighted_sum, kink_weight, distortion = map(torch.from_numpy, sums)
-    return Stats(weight, irls_weight, weighted_sum, kink_weight, distortion, objective, n)
+    return Stats(weight, irls_weight, weighted_sum, kink_weight, distortion, *scalars)
 
 
 @_quietly
