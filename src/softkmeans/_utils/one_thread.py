@@ -52,7 +52,7 @@ def start_in_one_thread(function: Callable[[], T]) -> Callable[[], T]:
 
 
 def in_one_thread_if_few(function: Callable[[], T], n_numbers: int) -> T:
-    """Return the result of a function of so many numbers, computed by one thread if more would not pay off.
+    """Return the result of a function of n numbers, computed by one thread if there are too few for more.
 
     PyTorch starts threads for some functions of a few numbers. If other programs use the processor, they wait long for
     each other.

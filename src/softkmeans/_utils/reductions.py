@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ..arrays.distances import squared_from_differences
-
-MAX_FEW_NUMBERS = 2**15  # that one thread works on in less time than others take to start
+from .one_thread import MAX_FEW_NUMBERS
 
 
 def total(x: Tensor) -> Tensor:

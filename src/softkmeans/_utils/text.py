@@ -27,7 +27,7 @@ def printable(text: str) -> str:
 
 
 def shortened(names: Sequence[str], length: int) -> list[str]:
-    """Return names of about so many characters at most, which still differ.
+    """Return names shortened to about ``length`` characters, which still differ.
 
     Parameters
     ----------

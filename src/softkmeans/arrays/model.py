@@ -15,9 +15,9 @@ from .distances import Array, ArrayDistance
 from .passes import ArrayRule
 
 MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
-MIN_TEMPERATURE = 1e-200  # in units of the scale of the centers; far below, its inverse would overflow
+MIN_TEMPERATURE = 1e-200  # in scaled units; below it or above its inverse, logits or objectives might overflow
 MIN_DISTANCE, MAX_DISTANCE = 1e-300, 1e300  # of the noise cluster, in the same units
-MIN_PRIOR = 1e-300
+MIN_PRIOR = 1e-300  # lower bound of a prior, so that its logarithm is finite
 MAX_TILE_WORK = 2**18  # n k (d + 8), up to which arrays stay in cache, and BLAS computes products in one thread
 
 quietly = np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore")

@@ -18,6 +18,7 @@ from typing_extensions import override
 from .. import kernels
 from .._utils.checks import check_positive
 from .._utils.reductions import dot, largest_of_rows, total
+from ..arrays.model import MAX_SCALED_VALUE
 from ..data.block import Block, as_tensor
 from ..data.convert import as_numbers, as_source
 from ..data.scaling import Scaling
@@ -39,7 +40,6 @@ Array = NDArray[np.float64]
 MAX_WHOLE_ENTRIES = 2**24  # of memberships that are computed at once: 128 MB, no more than the result
 WIDER_PIECES = 8  # pieces of rows have as many memberships as this times the numbers of a block: 16 MB
 MAX_KEPT_NUMBERS = 2**12  # in the centers of a small model
-MAX_SCALED_VALUE = 1e150  # squares of larger values overflow float64
 
 
 class _OverflowCheckedScaling(Scaling):

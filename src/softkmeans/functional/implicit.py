@@ -1,7 +1,7 @@
 """Derivatives of converged centers by the implicit function theorem.
 
 At converged centers, the gradient ∂Φ of the objective is 0. If x, the weights or the logits change, the centers follow
-so that it stays 0: their derivative is -H⁻¹ times that of ∂Φ, where H is the Hessian of Φ by the centers. For a
+so that it stays 0: their derivative is -H⁻¹ times that of ∂Φ, where H is the Hessian of Φ in the centers. For a
 cotangent u of the centers, conjugate gradients solve H v = u, and the gradient is that of -∂Φ·v. No iteration of the
 fit is differentiated, so memory does not depend on their number.
 """

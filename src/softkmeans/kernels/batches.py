@@ -218,12 +218,12 @@ def hessian_product(at: Evaluation, v: Tensor) -> Tensor:
     """Return the product of the Hessian of Φ with a direction v (p, k, d) in the centers."""
     x, weights, beta = at.problems[:3]
     weighted = weights[..., None] * at.changes(v)[1]
-    pulls = weighted.sum(1)[..., None] * at.centers - weighted.mT @ x
-    return 2 * beta[..., None] * (at.weight[..., None] * v + pulls)
+    moved = weighted.sum(1)[..., None] * at.centers - weighted.mT @ x
+    return 2 * beta[..., None] * (at.weight[..., None] * v + moved)
 
 
 def mixed_product(at: Evaluation, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the derivatives of -∂Φ·v, where ∂Φ is the gradient by the centers, by x, the weights, beta and b."""
+    """Return the derivatives of -∂Φ·v with respect to x, the weights, beta and b; ∂Φ is the gradient in the centers."""
     x, weights, beta = at.problems[:3]
     a, r_dot = at.changes(v)
     slope, slope_dot = beta[:, None] * at.resp, beta[:, None] * r_dot

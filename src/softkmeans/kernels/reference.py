@@ -46,6 +46,7 @@ import torch
 from torch import Tensor
 
 from .._utils.one_thread import in_one_thread, map_in_single_threads
+from ..arrays.distances import FAR_RATIO, MIN_PRODUCT_RATIO
 from ..data.block import Block, join
 from ..distances import Distance
 from ..model.assignment import Assignment, AssignmentRule, Softmax
@@ -55,8 +56,6 @@ T = TypeVar("T")
 
 SOFTMAX = Softmax()  # the default assignment rule
 TILE_ENTRIES = 2**18  # rows times clusters: 2 MB in float64, about the second-level cache of a core
-FAR_RATIO = 1e4  # of a row's squared distance to the squared size of the set of centers, from which the row is far
-MIN_PRODUCT_RATIO = 1e-7  # of squared distance to squared norms; smaller distances are computed from differences
 
 
 def tiles(block: Block, n_clusters: int) -> Iterator[Block]:

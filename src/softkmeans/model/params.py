@@ -9,10 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..arrays.model import MIN_PRIOR
 from .assignment import AssignmentRule, Softmax
 from .stats import Stats
-
-MIN_PRIOR = 1e-300  # lower bound of a prior, so that its logarithm is finite
 
 
 class Params(NamedTuple):

@@ -205,13 +205,13 @@ class SoftCodebook(PreciseModule):
 
     @property
     def perplexity(self) -> Tensor:
-        """Perplexity exp(H) () of the codes' running shares of the vectors: k if all are used equally, 1 if one is."""
-        share = self.cluster_size / self.cluster_size.sum()
-        return cast(Tensor, torch.special.entr(share).sum().exp())
+        """Perplexity exp(H) () of the fractions of vectors in each code: k if all are equal, 1 for one code."""
+        fraction = self.cluster_size / self.cluster_size.sum()
+        return cast(Tensor, torch.special.entr(fraction).sum().exp())
 
     @property
     def dead_codes(self) -> Tensor:
-        """Whether each code is dead (k,): the running average of its vectors is below the threshold, or below 0.01."""
+        """Dead codes (k,) of bool: the running average of a code's vectors is below the threshold, or below 0.01."""
         return self.cluster_size.lt(max(self.threshold_ema_dead_code, MIN_CLUSTER_SIZE))
 
     @override

@@ -25,15 +25,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from .._utils.checks import check_positive, is_number
+from ..arrays.model import MIN_TEMPERATURE
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..errors import InputError, Message, PythonOnly
 from ..model.params import Params
 from ..model.stats import Stats
 from ..registries import PARAMETRIC, TEMPERATURES
-
-# In the units of the scaled data; outside of it or its inverse, logits or objectives could exceed the range of float64.
-MIN_TEMPERATURE = 1e-200
 
 
 class TemperatureRule(ABC):

@@ -171,6 +171,5 @@ class Covariance:
             products = piece.products(axes)
             return products.mT @ (piece.w[:, None] * products)
 
-        if self.view is None:
-            raise TypeError
+        assert self.view is not None  # noqa: S101 -- for mypy: there is no matrix
         return _sum_of_parts(self.view, scatter, of_stored=True) / self.view.sum(lambda block: block.w.sum())
