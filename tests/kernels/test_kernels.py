@@ -544,3 +544,26 @@ def test_centers_are_left_alone(monkeypatch, size):
     kept = centers.clone()
     kernels.nearest(block, centers, scaling.distance)
     assert torch.equal(centers, kept)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(300, 3, 7), (300, 12, 2), (300, 19, 33)], ids=str)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_nearest_centers_that_rounding_of_products_would_swap(monkeypatch, size, offset, dtype):
+    """Many rows are almost as near to a second center; some centers are equal, of which the first one counts."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    n, d, k = size
+    rng = np.random.default_rng(3)
+    c = (rng.normal(size=(k, d)) + offset).astype(dtype)
+    c[-1] = c[0]
+    x = ((c[rng.integers(k, size=n)] + c[rng.integers(k, size=n)]) / 2 + 1e-4 * rng.normal(size=(n, d))).astype(dtype)
+    x[: n // 3] = c[rng.integers(k, size=n // 3)]
+    squares = np.square(x.astype(np.longdouble)[:, None] - c.astype(np.longdouble)).sum(2)
+    block = Block(x, None, torch.device("cpu"), torch.float64)
+    label, near = kernels.nearest(block, torch.tensor(c).double(), as_distance("sqeuclidean"))
+    rounding = 1e-5 if dtype == np.float32 else 1e-10
+    chosen = np.take_along_axis(squares, label.numpy()[:, None], 1)[:, 0]
+    assert (chosen <= squares.min(1) + rounding * np.sqrt(squares.min(1)) + rounding**2).all()
+    np.testing.assert_allclose(near, squares.min(1).astype(float), rtol=rounding, atol=rounding**2)
+    assert (label[: n // 3].numpy() == squares[: n // 3].argmin(1)).all()
+    assert (label < max(k - 1, 1)).all()

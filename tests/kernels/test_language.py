@@ -105,6 +105,18 @@ def test_transpose_and_strided_loads(bits):
 
 
 @pytest.mark.parametrize("bits", [32, 64])
+def test_load_part_reads_only_some_numbers(bits):
+    n = lanes(bits)
+    x = np.arange(1.0, 2 * n + 1)
+    x[n:] = np.nan  # behind the numbers that are read
+    for number in range(n + 2):
+        part, _ = run_kernel(lambda code, t, number=number: t.out.store(0, t.x.load_part(1, number)), x, bits)
+        read = min(number, n - 1)
+        np.testing.assert_array_equal(part[:read], x[1 : read + 1])
+        np.testing.assert_array_equal(part[number:n], 0.0)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
 def test_minimum_and_comparisons_with_nan(bits):
     """`minimum` returns its second operand; a comparison with NaN does not hold."""
     x = np.full(64, np.nan)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._utils.reductions import dot, total
 from ..distances import Distance
 from .csr import products, rows_between, split_entries, transposed_products
 
@@ -173,6 +174,10 @@ class Block:
     def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
         """Sum an additive function of a block over `pieces`; the default width is d."""
         return functools.reduce(operator.add, map(fn, self.pieces(width or self.rows.shape[1])))
+
+    def weighted_total(self, values: Tensor) -> Tensor:
+        """Return the sum of a value for each row (m,), times the rows' weights."""
+        return total(values) if self.weights is None else dot(self.w, values)
 
     def scaled_by(self, scaling: RowScaling) -> Block:
         """Return the same rows with the given centering and scaling."""

@@ -157,7 +157,7 @@ class Clustering:
     def labels(self, source: Source, reject_below: float | None = None) -> Tensor:
         """Compute the most probable cluster (n,) of each row; -1 for noise, or for memberships below a threshold."""
         if self.is_plain and reject_below is None:
-            return self.nearest(source)[0]
+            return self._map(source, lambda block: nearest(block, self.centers, self.distance)[0])
         threshold = -1.0 if reject_below is None else reject_below
 
         def label_block(block: Block) -> Tensor:
@@ -177,7 +177,7 @@ class Clustering:
         def label_block(block: Block) -> Tensor:
             nonlocal inertia
             label, distance = nearest(block, self.centers, self.distance)
-            inertia += float(dot(block.w, distance))
+            inertia += float(block.weighted_total(distance))
             return label
 
         labels = self._scaled(source).map(label_block)
@@ -187,7 +187,7 @@ class Clustering:
         """Compute the objective of hard k-means: the weighted sum of the distances to the nearest centers."""
 
         def block_inertia(block: Block) -> Tensor:
-            return dot(block.w, nearest(block, self.centers, self.distance)[1])
+            return block.weighted_total(nearest(block, self.centers, self.distance)[1])
 
         return float(self._scaled(source).sum(block_inertia)) * self.scaling.unit
 

@@ -209,12 +209,11 @@ def _assign_with_far_rows(
     block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule, api: Any
 ) -> Tensor:
     """Return memberships from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.assign(block, c, beta, b, distance, rule, with_resp=True)
-    far = reference.far_rows(assigned.distance, c, distance)
+    resp, least = api.assign(block, c, beta, b, distance, rule)
+    far = small.far_rows(least, c, distance)
     if len(far) and reference.has_far_memberships(beta, rule):
-        assigned.resp[far] = reference.assign(block.take(far), c, beta, b, distance).to(assigned.resp.dtype)
-    resp: Tensor = assigned.resp
-    return resp
+        resp[far] = reference.assign(block.take(torch.from_numpy(far)), c, beta, b, distance).numpy()
+    return torch.from_numpy(resp)
 
 
 def lognorm(
@@ -223,7 +222,7 @@ def lognorm(
     """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
     log_normalizer: Tensor = _dispatch(
         block, c, distance, beta,
-        lambda api: api.assign(block, c, beta, b, distance, rule).lognorm,
+        lambda api: torch.from_numpy(api.lognorm(block, c, beta, b, distance, rule)),
         lambda module: module.lognorm(block, c, beta, b, distance, rule),
         rule,
     )  # fmt: skip
@@ -236,17 +235,18 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
         block, c, distance, None,
         lambda api: _nearest_with_far_rows(block, c, distance, api),
         lambda module: module.nearest(block, c, distance),
+        function="nearest",
     )  # fmt: skip
     return label_and_distance
 
 
 def _nearest_with_far_rows(block: Block, c: Tensor, distance: Distance, api: Any) -> tuple[Tensor, Tensor]:
     """Return labels and distances from the compiled kernels, those of far rows from the reference kernels."""
-    assigned = api.nearest(block, c, distance)
-    far = reference.far_rows(assigned.distance, c, distance)
+    label, least = map(torch.from_numpy, api.nearest(block, c, distance))
+    far = torch.from_numpy(small.far_rows(least.numpy(), c, distance))
     if len(far):
-        assigned.label[far], assigned.distance[far] = reference.nearest(block.take(far), c, distance)
-    return assigned.label, assigned.distance
+        label[far], least[far] = reference.nearest(block.take(far), c, distance)
+    return label, least
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ __all__ = [
     "accumulate",
     "assign",
     "distances",
+    "far_rows",
     "lognorm",
     "min_distances",
     "nearest",
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import distances as distances_on_arrays
 from ..arrays import passes
 from ..arrays.distances import COSINE, EUCLIDEAN, SQUARED_EUCLIDEAN, Array, ArrayDistance
 from ..arrays.passes import ArrayRule
@@ -118,6 +120,11 @@ def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor
 def distances(block: Block, c: Tensor, distance: Distance) -> Tensor:
     """Return the distances of a block's rows to centers: see `reference.distances`."""
     return torch.from_numpy(passes.distances(_rows(block), c.numpy(), _array_distance(distance)).T)
+
+
+def far_rows(min_distance: Array, c: Tensor, distance: Distance) -> Array:
+    """Return the indices (r,) of rows far from all centers: see `reference.far_rows`."""
+    return distances_on_arrays.far_rows(min_distance, c.numpy(), ARRAY_DISTANCES[type(distance)])
 
 
 @_quietly

@@ -242,9 +242,9 @@ class Code:
         kind = args[0].type
         element, prefix = (kind.element, f"v{kind.count}") if isinstance(kind, ir.VectorType) else (kind, "")
         full_name = f"llvm.{name}.{prefix}{'f32' if element == FLOAT32 else 'f64'}"
-        return self._call_intrinsic(full_name, kind, *args)
+        return self.call_intrinsic(full_name, kind, *args)
 
-    def _call_intrinsic(self, name: str, result: ir.Type, *args: ir.Value) -> Any:
+    def call_intrinsic(self, name: str, result: ir.Type, *args: ir.Value) -> Any:
         """Call an LLVM intrinsic by its full name."""
         function = self.builder.module.globals.get(name)
         if function is None:
@@ -283,7 +283,7 @@ class Code:
             return None
         mask, kind = ir.IntType(max(8, self.lanes))(-1), "s" if self.bits == 32 else "d"
         full_name = f"llvm.x86.avx512.{name}.p{kind}.512"
-        return Value(self, self._call_intrinsic(full_name, self.float_vector, x.ir, self.full(0.0).ir, mask))
+        return Value(self, self.call_intrinsic(full_name, self.float_vector, x.ir, self.full(0.0).ir, mask))
 
     def select(self, condition: Any, x: Any, y: Any) -> Value:
         """Return x where a condition holds, else y, lane by lane: a register if one of the three is."""

@@ -229,6 +229,18 @@ class Array:
         """Load a register of the numbers from the i-th on, as many as the kernel's floats have lanes."""
         return Value(self.code, self.code.builder.load(self.address(i, self._register), align=self.align))
 
+    def load_part(self, i: Any, number: Any) -> Value:
+        """Load some numbers from the i-th on into the first lanes of a register; the other lanes are 0.
+
+        Memory behind these numbers is not read. They may be more than a register has lanes, which are then all loaded.
+        """
+        kind, size = self._register, "f32" if self.element == FLOAT32 else "f64"
+        positions = ir.Constant(ir.VectorType(INT64, kind.count), list(range(kind.count)))
+        exists = Value(self.code, positions) < self.code.integer(number)
+        arguments = self.address(i, kind), INT32(self.align), exists.ir, self.code.constant(0.0, kind)
+        name = f"llvm.masked.load.v{kind.count}{size}.p0"
+        return Value(self.code, self.code.call_intrinsic(name, kind, *arguments))
+
     def store(self, i: Any, value: Any) -> None:
         """Store the numbers of a register, or a Python number for each lane, from the i-th on."""
         register = self.code.constant(value, self._register)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 __all__ = [
     "OutOfRangeError",
-    "RowAssignments",
     "accumulate",
     "accumulate_distortion",
     "assign",
     "hessian_product",
+    "lognorm",
     "min_distances",
     "nearest",
     "row_gradient",
@@ -24,7 +24,7 @@ __all__ = [
 import math
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -267,41 +267,10 @@ def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:
     return sums[: chunks.numbers.k, : chunks.numbers.d]
 
 
-class RowAssignments(NamedTuple):
-    """The assignment of m rows to clusters.
-
-    Attributes
-    ----------
-    label : Tensor (m,) of int64
-        Index of the nearest center, the lower one in a tie.
-    distance : Tensor (m,) of float64
-        Distance to the nearest center.
-    lognorm : Tensor (m,) of float64
-        Log-normalizer of the memberships.
-    resp : Tensor (m, k)
-        Memberships if they were requested, else (m, 0).
-    """
-
-    label: Tensor
-    distance: Tensor
-    lognorm: Tensor
-    resp: Tensor
-
-
 def assign(
-    block: Block,
-    c: Tensor,
-    beta: Tensor | None,
-    b: Tensor,
-    distance: Distance,
-    rule: AssignmentRule = SOFTMAX,
-    *,
-    with_resp: bool = False,
-) -> RowAssignments:
-    """Return the assignment of each row.
-
-    Without ``beta``, only the nearest center and its distance are valid. They are valid only if ``b`` is 0, and all
-    temperatures are the same.
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
+) -> tuple[Array, Array]:
+    """Return the memberships (m, k) of rows, and the distance (m,) of float64 to each row's nearest center.
 
     Raises
     ------
@@ -309,43 +278,64 @@ def assign(
         If squares overflow in float64.
     """
 
-    def run(bits: int) -> RowAssignments:
-        prepared = prepare_pass(block, c, 1.0 if beta is None else beta, b, distance, bits, rule, has_csr=True)
-        prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
-        if beta is None:
-            prepared = prepared._replace(numbers=prepared.numbers._replace(max_exponent=0.0))
-        m, dtype = len(block), FLOAT_TYPES[bits]
-        label, min_distance, log_total = np.empty(m, np.int64), np.empty(m, dtype), np.empty(m, dtype)
-        resp = np.empty((m, len(c) if with_resp else 0), dtype)
-        PassOverChunks(
-            "assign", block, prepared,
-            out_label=label, out_distance=min_distance, out_log_total=log_total, out_resp=resp,
-        ).run()  # fmt: skip
-        least = torch.from_numpy(min_distance).double()
-        if prepared.has_softmax:
-            lognorm = math.log(2) * torch.from_numpy(log_total).double() - prepared.beta * least
-        else:
-            lognorm = -prepared.distance_factor * least
-        return RowAssignments(
-            torch.from_numpy(label), prepared.distance_factor * least, lognorm, torch.from_numpy(resp)
-        )
+    def run(bits: int) -> tuple[Array, Array]:
+        prepared, least, _, resp = _assign(block, (c, beta, b, distance, rule), bits, with_resp=True)
+        return resp, prepared.distance_factor * least
 
     return _with_enough_range(block, run)
 
 
-def nearest(block: Block, c: Tensor, distance: Distance) -> RowAssignments:
-    """Return the nearest center of each row, and its distance; memberships and log-normalizers are not valid.
+def lognorm(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule = SOFTMAX
+) -> Array:
+    """Return the log-normalizer (m,) of float64 of each row's memberships; the error is that of `assign`."""
+
+    def run(bits: int) -> Array:
+        prepared, least, log_total, _ = _assign(block, (c, beta, b, distance, rule), bits, with_resp=False)
+        if prepared.has_softmax:
+            return math.log(2) * log_total.astype(np.float64) - prepared.beta * least
+        return -prepared.distance_factor * least
+
+    return _with_enough_range(block, run)
+
+
+def _assign(block: Block, logits: Any, bits: int, *, with_resp: bool) -> tuple[PreparedPass, Array, Array, Array]:
+    """Run the kernel `kernels.assign`: return what it was prepared with, and what it has written.
+
+    That is the distance (m,) to the nearest center or, for fuzzy memberships, the objective; the logarithm of the sum
+    of unnormalized memberships (m,); and the memberships (m, k), or (m, 0) without ``with_resp``.
+    """
+    c, beta, b, distance, rule = logits
+    prepared = prepare_pass(block, c, beta, b, distance, bits, rule, has_csr=True)
+    prepared = prepared._replace(numbers=prepared.numbers._replace(with_resp=with_resp))
+    m, dtype = len(block), FLOAT_TYPES[bits]
+    least, log_total, resp = np.empty(m, dtype), np.empty(m, dtype), np.empty((m, len(c) if with_resp else 0), dtype)
+    chunks = PassOverChunks("assign", block, prepared, out_distance=least, out_log_total=log_total, out_resp=resp)
+    chunks.free(chunks.run())
+    return prepared, least.astype(np.float64, copy=False), log_total, resp
+
+
+def nearest(block: Block, c: Tensor, distance: Distance) -> tuple[Array, Array]:
+    """Return the index (m,) of each row's nearest center, the lower one in a tie, and its distance (m,).
 
     Raises
     ------
     OutOfRangeError
         If squares overflow in float64.
     """
-    zeros = c.new_zeros(len(c))
-    if not COMPILED_DISTANCES[type(distance)].is_root:
-        return assign(block, c, None, zeros, distance)
-    assigned = assign(block, c, None, zeros, SquaredEuclidean())
-    return assigned._replace(distance=assigned.distance.sqrt())
+    is_root = COMPILED_DISTANCES[type(distance)].is_root
+
+    def run(bits: int) -> tuple[Array, Array]:
+        squared = SquaredEuclidean() if is_root else distance
+        prepared = prepare_pass(block, c, 1.0, c.new_zeros(len(c)), squared, bits, has_csr=True)
+        label, least = np.empty(len(block), np.int64), np.empty(len(block), FLOAT_TYPES[bits])
+        chunks = PassOverChunks("nearest", block, prepared, out_label=label, out_distance=least)
+        chunks.free(chunks.run())
+        factor = prepared.distance_factor
+        least = least.astype(np.float64, copy=False)
+        return label, np.sqrt(least) if is_root else least if factor == 1 else factor * least
+
+    return _with_enough_range(block, run)
 
 
 def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

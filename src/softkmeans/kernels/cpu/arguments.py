@@ -382,10 +382,8 @@ class AssignArguments(MembershipArguments):
 
     with_resp = Number(lambda p: p.with_resp, "whether memberships are written")
 
-    labels = Scratch(FLOAT, lambda p: (p.panel_rows,), "index of the nearest center")
     log_totals = Scratch(FLOAT, lambda p: (p.panel_rows,), "log2 of resp_totals")
 
-    out_label = Output(INT64, lambda p: (p.chunk_rows,), "index of the nearest center")
     out_distance = Output(FLOAT, lambda p: (p.chunk_rows,), "distance to the nearest center")
     out_log_total = Output(FLOAT, lambda p: (p.chunk_rows,), "log2 of the sum of unnormalized memberships")
     out_resp = Output(FLOAT, lambda p: (p.chunk_rows, p.k if p.with_resp else 0), "memberships")

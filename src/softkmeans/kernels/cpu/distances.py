@@ -55,18 +55,18 @@ def distances_by_product(code: Code, t: PassArguments) -> None:
     to the truly nearest center is at most the limit: the least computed distance plus twice this error.
     """
     size, min_dists = PANEL_REGISTERS * code.lanes, variables(code, MAX_DISTANCE[code.bits])
-    for q, line in _reduced_distances(code, t):
+    for q, line in product_distances(code, t):
         for v, total, min_dist in zip(register_starts(code), line, min_dists, strict=True):
             if not t.is_csr:
                 t.dist.store(q * size + v, total)
             min_dist.set(code.minimum(total, min_dist))
-    for v, min_dist, square in zip(register_starts(code), min_dists, _squared_norms(code, t), strict=True):
+    for v, min_dist, square in zip(register_starts(code), min_dists, squared_norms(code, t), strict=True):
         t.min_dist.store(v, min_dist)
         t.offset.store(v, square)
-        t.dist_limit.store(v, code.fma(_squared_size(code, t, square), 2.0 * t.product_error, min_dist))
+        t.dist_limit.store(v, code.fma(squared_size(code, t, square), 2.0 * t.product_error, min_dist))
 
 
-def _reduced_distances(code: Code, t: PassArguments) -> Iterator[tuple[Value, list[Any]]]:
+def product_distances(code: Code, t: PassArguments) -> Iterator[tuple[Value, list[Any]]]:
     """Loop over centers: yield each one, and its distances less the rows' squared norms."""
     if t.is_csr:  # which `csr.read_products` has computed
         for q in code.range(0, t.k):
@@ -139,7 +139,7 @@ def _products_of(
     )  # fmt: skip
 
 
-def _squared_norms(code: Code, t: PassArguments) -> list[Any]:
+def squared_norms(code: Code, t: PassArguments) -> list[Any]:
     """Return the squared norms of the panel's rows."""
     if t.is_csr:
         return load_panel(code, t.offset, 0)
@@ -155,11 +155,11 @@ def nonlinear_distances(code: Code, t: NonlinearArguments) -> None:
 
     If the relative errors of small distances count, these are computed again, from differences.
     """
-    size, squares = PANEL_REGISTERS * code.lanes, _squared_norms(code, t)
+    size, squares = PANEL_REGISTERS * code.lanes, squared_norms(code, t)
     smallest, min_dists = (
         [code.variable(start) for _ in squares] for start in (code.full(MAX_DISTANCE[code.bits]), t.largest_dist())
     )
-    for q, line in _reduced_distances(code, t):
+    for q, line in product_distances(code, t):
         for v, total, square, least in zip(register_starts(code), line, squares, smallest, strict=True):
             squared = total + square
             if t.refines_small:
@@ -186,7 +186,7 @@ def nonlinear_distances(code: Code, t: NonlinearArguments) -> None:
 def _refine_small(code: Code, t: NonlinearArguments) -> None:
     """Compute the squared distances that are small compared with the norms again, from differences."""
     size, any_small = PANEL_REGISTERS * code.lanes, code.variable(code.integer(0))
-    limits = [_squared_size(code, t, square) * t.small_ratio for square in load_panel(code, t.squares, 0)]
+    limits = [squared_size(code, t, square) * t.small_ratio for square in load_panel(code, t.squares, 0)]
     for least, limit in zip(load_panel(code, t.min_squared, 0), limits, strict=True):
         any_small.set(any_small + code.mask(least < limit))
     with code.if_then(any_small > 0):
@@ -231,7 +231,7 @@ def slopes_along_direction(code: Code, t: HessianArguments) -> None:
                 t.logit_slopes.store(at, code.fma(distance, of_beta, of_b) - beta * slope)
 
 
-def _squared_size(code: Code, t: PassArguments, square: Value) -> Value:
+def squared_size(code: Code, t: PassArguments, square: Value) -> Value:
     """Return (‖c‖ + ‖z‖)² for the largest center, given the rows' squared norms."""
     size = code.sqrt(square) + t.max_center_norm
     return size * size
@@ -275,7 +275,7 @@ def is_product_precise(code: Code, t: PassArguments) -> Value:
             size = code.sqrt(t.squares.load(v)) + t.max_center_norm
             error = t.exponent_error(size, t.min_squared.load(v))
         else:
-            error = _squared_size(code, t, t.offset.load(v)) * t.error_factor
+            error = squared_size(code, t, t.offset.load(v)) * t.error_factor
         imprecise.set(imprecise + code.mask(error > 1.0))
     return imprecise.equals(0)
 
@@ -286,6 +286,6 @@ def is_precise(code: Code, t: PassArguments) -> Value:
         return is_product_precise(code, t)
     small = code.variable(code.integer(0))
     for v in register_starts(code):
-        limit = _squared_size(code, t, t.offset.load(v)) * t.small_ratio
+        limit = squared_size(code, t, t.offset.load(v)) * t.small_ratio
         small.set(small + code.mask(t.min_dist.load(v) + t.offset.load(v) < limit))
     return is_product_precise(code, t) & small.equals(0)

@@ -9,17 +9,16 @@ differences, and a variant for more features, which computes them by a matrix pr
 
 from __future__ import annotations
 
-__all__ = ["KERNELS", "compute_distances", "kernel_name", "loop_panels", "loop_tiles", "variants"]
+__all__ = ["KERNELS", "compute_distances", "kernel_name", "variants"]
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
-from ..compiler import Code, Kernel, Value
+from ..compiler import Code, Kernel
 from . import common, csr, dense, distances, outputs, panels, sparse
 from .arguments import (
     MAX_FEW_FEATURES,
-    PANEL_REGISTERS,
     AccumulateArguments,
     AssignArguments,
     DistortionArguments,
@@ -30,6 +29,7 @@ from .arguments import (
     RowGradientArguments,
     SlopeArguments,
 )
+from .loops import loop_panels, loop_tiles
 from .members import (
     MEMBERS,
     FuzzyAssignArguments,
@@ -39,23 +39,9 @@ from .members import (
     UpdateArguments,
     with_member,
 )
+from .nearest import NearestArguments, nearest
 
 A = TypeVar("A", bound=PassArguments)
-
-
-def loop_tiles(code: Code, t: PassArguments) -> Iterator[tuple[Value, Value]]:
-    """Loop over tiles: yield the index of the first row, and the number of rows."""
-    for first in code.range(0, t.chunk_rows, t.tile_rows):
-        yield first, code.select(t.chunk_rows - first < t.tile_rows, t.chunk_rows - first, t.tile_rows)
-
-
-def loop_panels(code: Code, t: PassArguments, first: Value, rows: Value) -> Iterator[Value]:
-    """Loop over the panels of a tile: yield where each begins in the tile."""
-    size = PANEL_REGISTERS * code.lanes
-    for start in code.range(0, rows, size):
-        t.panel_start, t.first_row = start, first + start
-        t.panel_rows = code.select(rows - start < size, rows - start, code.integer(size))
-        yield start
 
 
 def compute_distances(code: Code, t: PassArguments) -> None:
@@ -188,7 +174,7 @@ def row_gradient_distortion(code: Code, t: DistortionGradientArguments) -> None:
 
 
 def assign(code: Code, t: AssignArguments) -> None:
-    """Write each row's nearest cluster, its distance and its log-normalizer, and if asked for its memberships."""
+    """Write each row's distance to the nearest center and its log-normalizer, and if asked for its memberships."""
     if not t.is_dense:
         common.set_cutoffs(code, t)
     for first, rows in loop_tiles(code, t):
@@ -207,7 +193,7 @@ def assign(code: Code, t: AssignArguments) -> None:
             elif not t.few:
                 sparse.refine_distances(code, t)
             sparse.compute_memberships(code, t)
-            outputs.write_nearest(code, t)
+            outputs.write_totals(code, t)
             with code.if_then(t.with_resp > 0):
                 outputs.write_memberships(code, t)
 
@@ -271,10 +257,12 @@ KERNELS: dict[str, Kernel[Any]] = {
         *variants(row_gradient, RowGradientArguments, MIXTURES),
         *variants(row_gradient_distortion, DistortionGradientArguments, MIXTURES),
         *variants(assign, AssignArguments, MEMBERS),
+        *variants(nearest, NearestArguments),
         *variants(min_distances, MinDistancesArguments, ["", "_root"]),
         *csr_variants(accumulate, AccumulateArguments, MEMBERS, csr.CsrAccumulateArguments),
         *csr_variants(accumulate_distortion, DistortionArguments, MIXTURES, csr.CsrAccumulateArguments),
         *csr_variants(assign, AssignArguments, MEMBERS, csr.CsrArguments),
+        *csr_variants(nearest, NearestArguments, [""], csr.CsrArguments),
         *csr_variants(min_distances, MinDistancesArguments, [""], csr.CsrArguments, PreciseArguments),
         *csr_variants(min_distances, MinDistancesArguments, ["_root"], csr.CsrArguments),
     )

@@ -9,18 +9,12 @@ from .panels import add_to, check_range, features, load_panel, register_starts
 from .sparse import near_registers
 
 
-def write_nearest(code: Code, t: AssignArguments) -> None:
-    """Write each row's nearest cluster, the first one in a tie, its distance, and log2 of the sum of memberships."""
+def write_totals(code: Code, t: AssignArguments) -> None:
+    """Write each row's distance to the nearest center, and log2 of the sum of memberships."""
     for v in register_starts(code):
-        t.labels.store(v, code.full(-1.0))
         t.log_totals.store(v, code.log2(t.resp_totals.load(t.panel_start + v)))
         check_range(code, t, t.min_dist.load(v) + t.offset.load(v))
-    for _, at, q, p, _ in near_registers(code, t):
-        label_if_nearest = code.select(t.labels.load(p) < 0.0, code.from_integer(q), t.labels.load(p))
-        is_nearest = t.dist.load(at).equals(t.min_dist.load(p))
-        t.labels.store(p, code.select(is_nearest, label_if_nearest, t.labels.load(p)))
     for p in code.range(0, t.panel_rows):
-        t.out_label[t.first_row + p] = code.to_integer(t.labels[p])
         t.out_distance[t.first_row + p] = t.min_dist[p] + t.offset[p]  # 0 if distances were refined
         t.out_log_total[t.first_row + p] = t.log_totals[p]
 

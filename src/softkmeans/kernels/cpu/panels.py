@@ -79,9 +79,14 @@ def _read_row(code: Code, t: PassArguments, row: Value, to: Value) -> None:
     """Read a row: (x - shift_high - shift_low) * inverse_scale."""
     x, full_registers = row * t.d, t.d - t.d % code.lanes
     for j in code.range(0, full_registers, code.lanes):
-        t.z.store(to + j, (t.x.load(x + j) - t.shift_high.load(j) - t.shift_low.load(j)) * t.inverse_scale)
-    for j in code.range(full_registers, t.d):
-        t.z[to + j] = (t.x[x + j] - t.shift_high[j] - t.shift_low[j]) * t.inverse_scale
+        _store_shifted(t, to, j, t.x.load(x + j))
+    with code.if_then(full_registers < t.d):
+        _store_shifted(t, to, full_registers, t.x.load_part(x + full_registers, t.d - full_registers))
+
+
+def _store_shifted(t: PassArguments, to: Value, j: Value, x: Value) -> None:
+    """Shift, scale and store a register of features from the j-th on; missing features are 0, like their shift."""
+    t.z.store(to + j, (x - t.shift_high.load(j) - t.shift_low.load(j)) * t.inverse_scale)
 
 
 def _normalize(code: Code, t: PassArguments, p: Value) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...distances import DISTANCES, Distance
+from ...distances import DISTANCES, Distance, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from .kernels import KERNELS, kernel_name
 from .prepare import COMPILED_DISTANCES, COMPILED_RULES, member_of
@@ -21,7 +21,8 @@ FUNCTIONS = {
     "accumulate_distortion": "sums for the distortion, slope of the entropy",
     "row_gradient": "gradients of rows",
     "hessian_product": "products with the Hessian",
-    "min_distances": "distances, nearest centers, seedings",
+    "nearest": "nearest centers",
+    "min_distances": "distances, seedings",
 }
 
 # Assignment rules as users know them: inverse temperatures of two clusters, and the rule.
@@ -44,8 +45,10 @@ def serves(function: str, distance: Distance, beta: ArrayLike | Any, rule: Assig
     """Return whether there is a kernel for a function, given distance, inverse temperatures (k,) and rule."""
     if unsupported_feature(distance, rule):
         return False
-    if function == "min_distances":  # which has no memberships
+    if function in ("min_distances", "nearest"):  # which have no memberships
         beta, rule = 1.0, Softmax()
+    if function == "nearest":  # every distance that is compiled increases with the squared one
+        distance = SquaredEuclidean()
     if function == "row_gradient" and not distance.translates:  # rows would have to be divided by their lengths
         return False
     if function == "hessian_product" and rule.has_noise:
