@@ -173,7 +173,10 @@ def _stats(
         update_weight = chunks.total(totals, UpdateArguments.update_total)
     if prepared.has_kink:
         kink_weight = chunks.total(totals, RootUpdateArguments.kink_total)
-    irls_weight, sums = factor * (update_weight + irls_weight), factor * _weighted_sum(chunks, totals)
+    irls_weight, weighted_sum = factor * (update_weight + irls_weight), _weighted_sum(chunks, totals)
+    if factor != 1:
+        weighted_sum *= factor
+    weighted_sum += irls_weight[:, None] * prepared.origin
     objective = math.log(2) * log_total_sum - prepared.beta * distance_sum
     if not prepared.has_softmax:
         objective = -factor * distance_sum
@@ -181,7 +184,7 @@ def _stats(
     return Stats(
         weight=torch.from_numpy(weight),
         irls_weight=torch.from_numpy(irls_weight),
-        weighted_sum=torch.from_numpy(sums + irls_weight[:, None] * prepared.origin),
+        weighted_sum=torch.from_numpy(weighted_sum),
         kink_weight=torch.from_numpy(kink_weight),
         distortion=torch.from_numpy(factor * distortion),
         objective=torch.tensor(objective, dtype=torch.float64, device="cpu"),
@@ -257,14 +260,13 @@ def row_gradient(block: Block, logits: Any, *, of_distortion: bool) -> Tensor:
 
 
 def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:
-    """Return the weighted sums (k, d) of the shifted rows."""
+    """Return the weighted sums (k, d) of the shifted rows, as a new array."""
     if chunks.numbers.is_csr:
-        by_feature = chunks.total(totals, CsrAccumulateArguments.weighted_sum_total)
-        return np.ascontiguousarray(by_feature[:, : chunks.numbers.k].T)
+        return chunks.transposed_total(totals, CsrAccumulateArguments.weighted_sum_total, chunks.numbers.k)
     if chunks.numbers.has_few_features:
         return chunks.total(totals, AccumulateArguments.weighted_sum_total)
     sums = join_strips(chunks.total(totals, AccumulateArguments.weighted_sum_strips), chunks.numbers.lanes)
-    return sums[: chunks.numbers.k, : chunks.numbers.d]
+    return np.ascontiguousarray(sums[: chunks.numbers.k, : chunks.numbers.d])
 
 
 def assign(
@@ -355,7 +357,9 @@ def min_distances(block: Block, c: Tensor, closest: Tensor, distance: Distance) 
         chunks = PassOverChunks(
             "min_distances", block, prepared, row_axis=-1, closest=closest_squared, out_distances=updated
         )
-        potential = chunks.total(chunks.run(), MinDistancesArguments.weight_total) * factor
+        totals = chunks.run()
+        potential = chunks.total(totals, MinDistancesArguments.weight_total) * factor
+        chunks.free(totals)
         distances = torch.from_numpy(updated)
         return distances if factor == 1 else distances.mul_(factor), torch.tensor(potential, device="cpu")
 

@@ -6,7 +6,7 @@ __all__ = ["PassOverChunks"]
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,30 +22,39 @@ from .threads import map_in_order
 
 Array = NDArray[Any]
 
-# Of the memory of calls that is kept for later passes, as the system takes long to give new memory.
-MAX_SHARED_BYTES = 2**18
-MAX_SHARED = 2
+MAX_KEPT_BYTES = 2**24  # of memory that is kept for later passes, as the system takes long to give new memory
+MAX_KEPT_SIZES = 32  # of this memory
 
 
-class Memory(NamedTuple):
-    """The layout of a kernel's memory, and memory of finished calls.
+class _FreeMemory:
+    """Memory of finished passes, by its size. Several threads may use it at the same time, without a lock."""
 
-    Attributes
-    ----------
-    layout : Layout
-        The layout.
-    free : list of ndarray
-        Memory that no call uses.
-    """
+    def __init__(self) -> None:
+        self._by_size: dict[int, list[Array]] = {}
 
-    layout: Layout
-    free: list[Array]
+    def take(self, layout: Layout) -> Array:
+        """Return memory for a call."""
+        try:
+            return self._by_size[layout.n_bytes].pop()
+        except (KeyError, IndexError):
+            return layout.allocate()
+
+    def give(self, memory: Array) -> None:
+        """Keep memory that no call uses; if there is too much, that of other sizes is given back to the system."""
+        kept = [size * len(memories) for size, memories in list(self._by_size.items())]
+        if len(kept) > MAX_KEPT_SIZES or sum(kept) + memory.nbytes > MAX_KEPT_BYTES:
+            self._by_size = {}
+        if memory.nbytes <= MAX_KEPT_BYTES:
+            self._by_size.setdefault(memory.nbytes, []).append(memory)
+
+
+_FREE = _FreeMemory()
 
 
 @lru_cache(maxsize=32)
-def _shared_memory(kernel: str, sizes: PassNumbers) -> Memory:
-    """Return a layout, which takes longer to compute than a small pass, and memory that passes of this size share."""
-    return Memory(Layout(KERNELS[kernel].arguments, sizes, sizes.bits), [])
+def _layout(kernel: str, sizes: PassNumbers) -> Layout:
+    """Return the layout of a kernel's memory, which takes longer to compute than a small pass."""
+    return Layout(KERNELS[kernel].arguments, sizes, sizes.bits)
 
 
 class PassOverChunks:
@@ -69,9 +78,8 @@ class PassOverChunks:
         self.block, self.numbers, self.row_axis, self.by_row = block, prepared.numbers, row_axis, by_row
         kernel = KERNELS[kernel_name(name, self.numbers.d, prepared.member, is_csr=self.numbers.is_csr)]
         compiled = load_kernel(kernel, prepared.numbers.bits, __package__)
-        layout, self.shared_memory = _shared_memory(kernel.name, prepared.numbers.sizes)
-        self.call = Call(compiled, prepared.numbers, layout, **prepared.arrays)
-        self.free_memory = list[Array]()
+        self.call = Call(compiled, prepared.numbers, _layout(kernel.name, prepared.numbers.sizes), **prepared.arrays)
+        self.free_memory = list[Array]()  # of finished chunks
         self.weight_unit = 1.0
         if block.weights is not None:
             largest: Any = abs(block.weights)
@@ -97,18 +105,17 @@ class PassOverChunks:
         return memory
 
     def _memory(self) -> Array:
-        """Return memory for a call; reuse that of a finished chunk, or of an earlier pass, if there is some."""
-        for memories in (self.free_memory, self.shared_memory):
-            try:
-                return memories.pop()
-            except IndexError:
-                pass
-        return self.call.layout.allocate()
+        """Return memory for a call: that of a finished chunk, or of an earlier pass, or new memory."""
+        try:
+            return self.free_memory.pop()
+        except IndexError:
+            return _FREE.take(self.call.layout)
 
     def free(self, memory: Array) -> None:
-        """Keep the memory of a run for the next pass of this size, if it is small."""
-        if memory.nbytes <= MAX_SHARED_BYTES and len(self.shared_memory) < MAX_SHARED:
-            self.shared_memory.append(memory)
+        """Keep the memory of a run, and of its chunks, for later passes."""
+        for unused in (memory, *self.free_memory):
+            _FREE.give(unused)
+        self.free_memory = []
 
     def run(self) -> Array:
         """Run the kernel on all chunks, in as many threads as PyTorch uses; return memory with the sums over chunks.
@@ -127,6 +134,12 @@ class PassOverChunks:
     def total(self, totals: Array, argument: Sum[Any]) -> Array:
         """Return one of the sums that a run has returned, in the units of the weights."""
         return self.call.layout.view(totals, argument) * self.weight_unit
+
+    def transposed_total(self, totals: Array, argument: Sum[Any], n_columns: int) -> Array:
+        """Return the first columns of one of these sums as the rows of a new array."""
+        sums = self.call.layout.view(totals, argument)
+        rows: Array = np.multiply(sums[:, :n_columns].T, self.weight_unit, order="C")
+        return rows
 
     def _rows(self, start: int, stop: int) -> Array:
         """Return contiguous rows of the kernel's float type; they are copied only if necessary."""

@@ -154,7 +154,7 @@ def prepare_pass(
         use_csr = has_csr and is_csr(block)
         high, low, origin, scale = (_block_shift if use_csr else _shift)(block, c, bits, normalize=normalize)
         z, bias = c.numpy() if use_csr else (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
-        norms = np.square(z, dtype=np.float64).sum(1)
+        norms = np.einsum("kd,kd->k", z, z, dtype=np.float64)
     _check_range(bits, scale, beta, high, norms, bias)
     k, d = c.shape
     noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
@@ -202,10 +202,11 @@ def _csr_arrays(
 ) -> dict[str, Array]:
     """Return shift, centers z (k, d) and their terms as inputs of `CsrArguments`, by name; ``origin`` is -s."""
     k, d, padded_k = numbers.k, numbers.d, numbers.padded_k
-    table = aligned_zeros(d * padded_k).reshape(d, padded_k)
+    table = _aligned(d * padded_k).reshape(d, padded_k)
+    table[:, k:] = 0.0
     np.multiply(z.T, -2.0, out=table[:, :k])
-    table[:, k] = 2 * origin
-    terms = norms - 2 * (z @ origin)
+    np.multiply(origin, 2.0, out=table[:, k])
+    terms = norms - 2 * np.einsum("kd,d->k", z, origin)  # not by BLAS, whose threads wait actively afterwards
     return {
         "shift_high": shift, "shift_low": np.empty(0), "centers": np.ascontiguousarray(z), "center_groups": table,
         "bias": _pad(bias, padded_k), "center_terms": _pad(terms + bias if is_affine else terms, padded_k),
@@ -340,9 +341,9 @@ def _roundoff(bits: int) -> float:
     return float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
 
 
-def aligned_zeros(size: int) -> Array:
-    """Return zeros (size,) of float64 that begin at a cache line, so that no register lies in two of them."""
-    memory = np.zeros(size + ALIGNMENT // 8)
+def _aligned(size: int) -> Array:
+    """Return memory (size,) of float64 that begins at a cache line, so that no register lies in two of them."""
+    memory = np.empty(size + ALIGNMENT // 8)
     begin = -memory.ctypes.data % ALIGNMENT // 8
     return memory[begin : begin + size]
 
