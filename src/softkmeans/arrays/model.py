@@ -135,7 +135,7 @@ class ArrayModel:
                 raise InputError(problem, hint="check the data for wrong values")
             if self.distance.normalizes and not (has_direction := z.any(1)).all():
                 row = start + int(np.flatnonzero(~has_direction)[0])
-                problem = f"row {row} is all zeros (counted from 0), but the distance compares directions"
+                problem = f"row {row} is all zeros (counted from 0), but the cosine distance compares directions"
                 raise InputError(problem, hint="drop such rows")
             yield rows, z
 

@@ -31,6 +31,7 @@ from ..fitting.partial_fit import FittedModel, OnlineState, partial_fit
 from ..fitting.results import Result
 from ..model.assignment import AssignmentRule, as_assignment
 from ..settings import RunOptions, Settings
+from .few_rows import few_rows
 from .fitted_model import Clustering, clustering_of, warm_temperature
 from .notebook import NotebookMixin
 from .validation import check_fitted, check_warm_start, is_lazy, validate_collection, validate_source
@@ -241,6 +242,8 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         """
         if reject_below is not None:
             check_fraction("reject_below", reject_below)
+        if (few := few_rows(self, X)) is not None:
+            return few[0].labels(few[1], reject_below)
         return self._map_rows(X, lambda clustering, source: clustering.labels(source, reject_below))
 
     def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:
@@ -268,6 +271,8 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         >>> model.predict_proba([[2.5]], top=1).toarray().round(2)
         array([[0.  , 0.73]])
         """
+        if top is None and (few := few_rows(self, X)) is not None:
+            return few[0].memberships(few[1])
         if top is None:
             dtype = self._dtype  # a local variable, so that Dask need not send the estimator to its workers
             return self._map_rows(X, lambda clustering, source: clustering.resp(source, dtype))
@@ -275,14 +280,9 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
             problem, hint = "is not supported with Dask collections", "predict one partition at a time"
             raise InputError(problem, parameter="top", value=top, hint=hint)
         clustering, source = self._prepare(X)
-        k = len(clustering.centers)
-        check_count("top", top, at_most=(k, "clusters"))
+        check_count("top", top, at_most=(len(clustering.centers), "clusters"))
         dtype = self._dtype if self._dtype == torch.float64 else torch.float32  # SciPy does not support half precision
-        values, labels = (tensor.cpu().numpy() for tensor in clustering.top(source, dtype, top))
-        row_starts = list(range(0, labels.size + 1, top))
-        resp = csr_array((values.ravel(), labels.ravel(), row_starts), shape=(len(labels), k))
-        resp.sort_indices()
-        return resp
+        return clustering.top(source, dtype, top)
 
     def transform(self, X: ArrayLike | Tensor) -> Array:
         """Return the distance of each row to every center, in the data's units.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 from typing_extensions import override
 
@@ -142,8 +143,8 @@ class Clustering:
         """Compute memberships (n, k) of the given dtype."""
         return self._map(source, lambda block: self.assign(block).to(dtype))
 
-    def top(self, source: Source, dtype: torch.dtype, m: int) -> tuple[Tensor, Tensor]:
-        """Compute the m largest memberships (n, m) of each row, in decreasing order, and their clusters (n, m)."""
+    def top(self, source: Source, dtype: torch.dtype, m: int) -> csr_array:
+        """Compute the m largest memberships of each row, as a sparse array (n, k)."""
         labels: list[Tensor] = []
 
         def largest_memberships(block: Block) -> Tensor:
@@ -151,8 +152,11 @@ class Clustering:
             labels.append(largest.indices)
             return largest.values.to(dtype)
 
-        values = self._scaled(source).map(largest_memberships, width=len(self.centers))
-        return values, torch.cat(labels)
+        values = self._scaled(source).map(largest_memberships, width=len(self.centers)).cpu().numpy()
+        clusters, row_starts = torch.cat(labels).cpu().numpy(), list(range(0, values.size + 1, m))
+        resp = csr_array((values.ravel(), clusters.ravel(), row_starts), shape=(len(values), len(self.centers)))
+        resp.sort_indices()
+        return resp
 
     def labels(self, source: Source, reject_below: float | None = None) -> Tensor:
         """Compute the most probable cluster (n,) of each row; -1 for noise, or for memberships below a threshold."""

@@ -13,6 +13,7 @@ __all__ = [
     "assign",
     "distances",
     "far_rows",
+    "is_small",
     "lognorm",
     "min_distances",
     "nearest",
@@ -56,12 +57,17 @@ def serves(block: Block, c: Tensor, distance: Distance, rule: AssignmentRule) ->
     return (
         block.dtype == c.dtype == torch.float64
         and block.device.type == "cpu"
-        and (n_pairs := block.rows.shape[0] * c.shape[0]) * c.shape[1] <= MAX_PRODUCT
-        and n_pairs * (c.shape[1] + 8) <= MAX_WORK
+        and is_small(block.rows.shape[0], c.shape)
         and type(distance) in ARRAY_DISTANCES
         and type(rule) in ARRAY_RULES
         and not block.is_sparse
     )
+
+
+def is_small(n_rows: int, size: tuple[int, ...]) -> bool:
+    """Return whether rows are few enough for these functions, given the size (k, d) of the centers."""
+    k, d = size
+    return n_rows * k * d <= MAX_PRODUCT and n_rows * k * (d + 8) <= MAX_WORK
 
 
 def _array_distance(distance: Distance) -> ArrayDistance:

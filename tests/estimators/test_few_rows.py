@@ -1,0 +1,98 @@
+"""Answers for few rows by NumPy alone: those of the general way, without a PyTorch operation."""
+
+import numpy as np
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+from softkmeans import FuzzyCMeans, InputError, SoftKMeans
+from softkmeans.estimators import base
+from softkmeans.estimators.few_rows import few_rows
+
+ROWS = np.random.default_rng(0).normal(size=(60, 3)) + np.repeat(np.eye(3) * 4, 20, 0)
+
+MODELS = {
+    "plain": SoftKMeans(3),
+    "temperature per cluster, learned priors": SoftKMeans(3, temperature="per-cluster", priors="learned"),
+    "noise": SoftKMeans(3, temperature=1.0, noise_distance=4.0),
+    "Euclidean": SoftKMeans(3, temperature=1.0, distance="euclidean"),
+    "cosine": SoftKMeans(3, temperature=0.1, distance="cosine"),
+    "fuzzy": SoftKMeans(3, assignment="fuzzy"),
+    "FuzzyCMeans": FuzzyCMeans(3, fuzzifier=1.7),
+    "FuzzyCMeans with noise": FuzzyCMeans(3, noise_distance=3.0),
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return MODELS[request.param].set_params(random_state=0).fit(ROWS)
+
+
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_answers_are_those_for_many_rows(monkeypatch, model, n):
+    rows = ROWS[:n].copy()
+    rows[0] *= 1e6  # far from all centers
+    assert few_rows(model, rows) is not None
+    resp, labels, certain = model.predict_proba(rows), model.predict(rows), model.predict(rows, reject_below=0.9)
+    assert resp.flags.writeable
+    monkeypatch.setattr(base, "few_rows", lambda *_: None)
+    np.testing.assert_allclose(resp, model.predict_proba(rows), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(labels, model.predict(rows))
+    np.testing.assert_array_equal(certain, model.predict(rows, reject_below=0.9))
+    assert resp.dtype == np.float64
+    assert labels.dtype == np.int64
+
+
+def test_no_operation_of_pytorch_is_called(model):
+    """Each one would give the interpreter's lock to another thread, and wait for it."""
+    calls = []
+
+    class Recorder(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            calls.append(function)
+            return function(*args, **(kwargs or {}))
+
+    model.predict(ROWS[:1])
+    with Recorder():
+        model.predict(ROWS[:1])
+        model.predict_proba(ROWS[:1])
+        torch.ones(1)  # the recorder records
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("row", [[np.nan, 0.0, 1.0], [1e300, -1e300, 1e300], [0.0, 0.0, 0.0], [1.0, 2.0]], ids=str)
+def test_bad_rows_get_the_same_error(monkeypatch, model, row):
+    def error_of(call):
+        try:
+            call(np.array([[1.0, 2.0, 3.0][: len(row)], row]))
+        except ValueError as error:
+            return type(error), str(error)
+        return None
+
+    calls = model.predict, model.predict_proba
+    found = [error_of(call) for call in calls]
+    monkeypatch.setattr(base, "few_rows", lambda *_: None)
+    assert found == [error_of(call) for call in calls]
+
+
+def test_other_rows_and_models_go_the_general_way():
+    model = SoftKMeans(3, random_state=0).fit(ROWS)
+    others = [
+        ROWS.tolist(),
+        ROWS.astype(np.float32),
+        torch.tensor(ROWS),
+        np.ma.array(ROWS),
+        ROWS[0],
+        np.zeros((10**6, 3)),
+    ]
+    assert [few_rows(model, rows) for rows in others] == [None] * len(others)
+    assert few_rows(SoftKMeans(3), ROWS) is None
+    with pytest.raises(InputError, match="reject_below"):
+        model.predict(ROWS, reject_below=2.0)
+
+
+def test_changed_centers_are_used():
+    model = SoftKMeans(3, random_state=0).fit(ROWS)
+    before = model.predict_proba(ROWS[:2])
+    model.cluster_centers_[:] = model.cluster_centers_[::-1].copy()
+    np.testing.assert_allclose(model.predict_proba(ROWS[:2]), before[:, ::-1], rtol=1e-9)
