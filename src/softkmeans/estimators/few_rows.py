@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["few_rows"]
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,12 @@ from ..model.assignment import AssignmentRule, Fuzzy, Softmax
 from .validation import validate_source
 
 Array = NDArray[Any]
+
+# The assignment rules that are served, and the fuzzifier of each; None for the softmax.
+FUZZIFIERS: dict[type[AssignmentRule], Callable[[Any], float | None]] = {
+    Softmax: lambda rule: None,
+    Fuzzy: lambda rule: rule.fuzzifier,
+}
 
 
 def few_rows(estimator: Any, X: Any) -> tuple[ArrayModel, Array] | None:
@@ -40,7 +47,7 @@ def few_rows(estimator: Any, X: Any) -> tuple[ArrayModel, Array] | None:
     if not (type(X) is type(centers) is np.ndarray and X.dtype == centers.dtype == np.float64):
         return None
     distance, rule = as_distance(estimator.distance), estimator._assignment_rule()
-    is_known = type(distance) in ARRAY_DISTANCES and type(rule) in (Softmax, Fuzzy)
+    is_known = type(distance) in ARRAY_DISTANCES and type(rule) in FUZZIFIERS
     if not (is_known and estimator.device is None and X.ndim == 2 and is_small(len(X), centers.shape)):
         return None
     validate_source(estimator, X, reset=False)
@@ -61,5 +68,5 @@ def _kept_model(
     centers, temperature, priors = (np.frombuffer(content).reshape(shape) for shape, content in arrays)
     return ArrayModel(
         centers, ARRAY_DISTANCES[type(distance)], temperature=temperature, priors=priors,
-        noise_distance=noise_distance, fuzzifier=rule.fuzzifier if isinstance(rule, Fuzzy) else None,
+        noise_distance=noise_distance, fuzzifier=FUZZIFIERS[type(rule)](rule),
     )  # fmt: skip
