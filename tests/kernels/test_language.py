@@ -1,6 +1,9 @@
 """The language of the kernels: its functions against NumPy, and its errors."""
 
 import math
+import platform
+import struct
+import sys
 from operator import setitem
 
 import numpy as np
@@ -18,6 +21,7 @@ from softkmeans.kernels.compiler import (
     Number,
     Output,
     Scratch,
+    compile_kernel,
     lanes,
     run_once,
     write_llvm_ir,
@@ -337,3 +341,23 @@ def test_printed_code_has_the_names_of_arguments():
     assert written.count("sitofp") == 2
     assert "sitofp i64 %n to float" in optimized
     assert optimized.count("sitofp") == 1
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="the format of Linux on x86-64")
+@pytest.mark.parametrize("bits", [32, 64])
+def test_code_addresses_its_constants_wherever_they_are_loaded(bits):
+    """With 32 bits, LLVM would end the process if code and constants were more than 2 GB apart."""
+
+    def write(code, t):
+        for i in code.range(0, t.n, code.lanes):
+            t.out.store(i, code.exp2(t.x.load(i)))
+
+    image = compile_kernel(Kernel("map", write, MapArguments), bits)
+    (table,), (size, number) = struct.unpack_from("<Q", image, 0x28), struct.unpack_from("<HH", image, 0x3A)
+    kinds = set()
+    for at in range(table, table + size * number, size):
+        _, kind, _, _, begin, length, _, info, _, entry = struct.unpack_from("<IIQQQQIIQQ", image, at)
+        (flags,) = struct.unpack_from("<Q", image, table + size * info + 8)
+        if kind == 4 and flags & 4:  # relocations of a section with code
+            kinds |= {struct.unpack_from("<I", image, i + 8)[0] for i in range(begin, begin + length, entry)}
+    assert kinds == {1}  # R_X86_64_64

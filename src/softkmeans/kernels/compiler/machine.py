@@ -28,9 +28,20 @@ def target_machine() -> Any:
     _initialize_llvm()
     features = llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
+    relocation, code_model = _addressing()
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True, reloc="pic", codemodel="small"
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True, reloc=relocation, codemodel=code_model
     )
+
+
+def _addressing() -> tuple[str, str]:
+    """Return how machine code addresses its constants, in LLVM's words: relocation and code model.
+
+    On Linux, LLVM loads code and constants into memory that may be farther apart than 32 bits can address, in which case
+    it ends the process. Addresses of 64 bits take no more time, as they are loaded outside of loops.
+    """
+    triple = llvm.get_process_triple()
+    return ("static", "large") if triple.startswith("x86_64") and "linux" in triple else ("pic", "small")
 
 
 @cache
