@@ -32,6 +32,10 @@ def test_sums_and_rows(distance, rule):
         for name in SUMS:
             scale = float(expected.irls_weight.max()) if name == "weighted_sum" else 0.0
             assert_close(getattr(found, name), getattr(expected, name), 1e-9, name, scale)
+        if rule_object.uses_temperature:
+            noise = 0.7 if rule_object.has_noise else 0.0
+            slopes = [module.entropy_slope(*arguments, noise) for module in (small, reference)]
+            assert_close(*slopes, 1e-9, "entropy slope", float(found.n))
         for function in ("assign", "lognorm"):
             assert_close(getattr(small, function)(*arguments), getattr(reference, function)(*arguments), 1e-8)
 

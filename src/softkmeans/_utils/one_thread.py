@@ -6,7 +6,7 @@ is split into parts that do not depend on it, and each part is computed by one t
 
 from __future__ import annotations
 
-__all__ = ["in_one_thread", "in_one_thread_if_few", "map_in_single_threads", "start_in_one_thread"]
+__all__ = ["in_one_thread", "in_one_thread_if_few", "map_in_single_threads"]
 
 import functools
 import os
@@ -33,22 +33,8 @@ def in_one_thread(function: Callable[[], T]) -> T:
     >>> in_one_thread(torch.get_num_threads)
     1
     """
-    return start_in_one_thread(function)()
-
-
-def start_in_one_thread(function: Callable[[], T]) -> Callable[[], T]:
-    """Start a function beside the caller's work, computed by PyTorch with one thread; return how to get its result.
-
-    If PyTorch uses one thread, the function runs when its result is asked for.
-
-    Examples
-    --------
-    >>> get_result = start_in_one_thread(torch.get_num_threads)
-    >>> get_result()
-    1
-    """
     n_threads = torch.get_num_threads()
-    return function if n_threads == 1 else _submit(function, n_threads).result
+    return function() if n_threads == 1 else _submit(function, n_threads).result()
 
 
 def in_one_thread_if_few(function: Callable[[], T], n_numbers: int) -> T:

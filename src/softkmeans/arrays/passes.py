@@ -6,7 +6,18 @@ The functions are those of `kernels.reference`, for one tile. Rows are centered,
 
 from __future__ import annotations
 
-__all__ = ["ArrayRule", "Sums", "accumulate", "assign", "distances", "fuzzy", "lognorm", "nearest", "softmax"]
+__all__ = [
+    "ArrayRule",
+    "Sums",
+    "accumulate",
+    "assign",
+    "distances",
+    "entropy_slope",
+    "fuzzy",
+    "lognorm",
+    "nearest",
+    "softmax",
+]
 
 import math
 from collections.abc import Callable
@@ -141,6 +152,32 @@ def assign(
 def lognorm(z: Array, c: Array, logits: tuple[Array, Array], distance: ArrayDistance, rule: ArrayRule) -> Array:
     """Return the objective (n,) of each row; the parameters are those of `accumulate`."""
     return rule(_logits(distances(z, c, distance), logits))[2]
+
+
+def entropy_slope(
+    z: Array,
+    w: Array | None,
+    c: Array,
+    logits: tuple[Array, Array],
+    distance: ArrayDistance,
+    rule: ArrayRule,
+    noise: tuple[float, float],
+) -> float:
+    """Return the derivative of the entropy in log T, at fixed centers: see `kernels.reference.entropy_slope`.
+
+    ``noise`` holds the logit of the noise cluster, minus infinity if there is none, and its d / T. The other parameters
+    are those of `accumulate`.
+    """
+    beta, b = logits
+    scaled = beta[:, None] * distances(z, c, distance)  # d / T
+    scores = b[:, None] - scaled
+    resp = rule(scores.copy())[0]
+    if noise[0] > -math.inf:  # the noise cluster is one more cluster
+        scores = np.vstack([scores, np.full(len(z), noise[0])])
+        scaled = np.vstack([scaled, np.full(len(z), noise[1])])
+        resp = np.vstack([resp, np.maximum(1 - resp.sum(0), 0.0)])
+    covariance = (resp * (scaled - (resp * scaled).sum(0)) * ((resp * scores).sum(0) - scores)).sum(0)
+    return float((covariance if w is None else covariance * w).sum())
 
 
 def nearest(z: Array, c: Array, distance: ArrayDistance) -> tuple[Array, Array]:

@@ -181,7 +181,7 @@ def entropy_slope(
     slope: Tensor = _dispatch(
         block, c, distance, beta,
         run_compiled,
-        lambda _: reference.entropy_slope(block, c, beta, b, distance, rule, noise),
+        lambda module: module.entropy_slope(block, c, beta, b, distance, rule, noise),
         rule, "accumulate_distortion",
     )  # fmt: skip
     return slope

@@ -12,6 +12,7 @@ __all__ = [
     "accumulate",
     "assign",
     "distances",
+    "entropy_slope",
     "far_rows",
     "is_small",
     "lognorm",
@@ -113,6 +114,17 @@ def lognorm(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance
     """Return the log-normalizer of each row's memberships: see `reference.lognorm`."""
     logits, kind, array_rule = (beta.numpy(), b.numpy()), _array_distance(distance), ARRAY_RULES[type(rule)](rule)
     return torch.from_numpy(passes.lognorm(_rows(block), c.numpy(), logits, kind, array_rule))
+
+
+@_quietly
+def entropy_slope(
+    block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance, rule: AssignmentRule, noise: float
+) -> Tensor:
+    """Return the derivative (1,) of a block's entropy in log T: see `reference.entropy_slope`."""
+    w = None if block.weights is None else block.w.numpy()
+    logits, kind, array_rule = (beta.numpy(), b.numpy()), _array_distance(distance), ARRAY_RULES[type(rule)](rule)
+    slope = passes.entropy_slope(_rows(block), w, c.numpy(), logits, kind, array_rule, (rule.noise_logit, noise))
+    return torch.tensor([slope], dtype=torch.float64, device="cpu")
 
 
 @_quietly

@@ -9,7 +9,6 @@ import math
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.one_thread import start_in_one_thread
 from ..data.block import Block
 from ..kernels import entropy_slope
 from ..model.m_step import em_step
@@ -71,8 +70,7 @@ class Equilibrium(FixedPoint):
     def accumulate(self, block: Block, params: Params) -> PassStats:
         if not self.temperature.needs_entropy_slope:
             return super().accumulate(block, params)
-        slope = start_in_one_thread(lambda: self._entropy_slope(block, params))  # beside the pass, which takes longer
-        return super().accumulate(block, params)._replace(extra=slope())
+        return super().accumulate(block, params)._replace(extra=self._entropy_slope(block, params))
 
     def _entropy_slope(self, block: Block, params: Params) -> Tensor:
         """Return ∂H/∂log T (1,) of a block, estimated from some of its rows."""

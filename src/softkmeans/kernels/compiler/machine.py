@@ -37,8 +37,8 @@ def target_machine() -> Any:
 def _addressing() -> tuple[str, str]:
     """Return how machine code addresses its constants, in LLVM's words: relocation and code model.
 
-    On Linux, LLVM loads code and constants into memory that may be farther apart than 32 bits can address, in which case
-    it ends the process. Addresses of 64 bits take no more time, as they are loaded outside of loops.
+    On Linux, LLVM loads code and constants into memory that may be farther apart than 32 bits can address, in which
+    case it ends the process. Addresses of 64 bits take no more time, as they are loaded outside of loops.
     """
     triple = llvm.get_process_triple()
     return ("static", "large") if triple.startswith("x86_64") and "linux" in triple else ("pic", "small")
