@@ -154,7 +154,7 @@ def prepare_pass(
         use_csr = has_csr and is_csr(block)
         high, low, origin, scale = (_block_shift if use_csr else _shift)(block, c, bits, normalize=normalize)
         z, bias = c.numpy() if use_csr else (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
-        norms = np.einsum("kd,kd->k", z, z, dtype=np.float64)
+        norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, beta, high, norms, bias)
     k, d = c.shape
     noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
@@ -206,7 +206,7 @@ def _csr_arrays(
     table[:, k:] = 0.0
     np.multiply(z.T, -2.0, out=table[:, :k])
     np.multiply(origin, 2.0, out=table[:, k])
-    terms = norms - 2 * np.einsum("kd,d->k", z, origin)  # not by BLAS, whose threads wait actively afterwards
+    terms = norms - 2 * (z @ origin)
     return {
         "shift_high": shift, "shift_low": np.empty(0), "centers": np.ascontiguousarray(z), "center_groups": table,
         "bias": _pad(bias, padded_k), "center_terms": _pad(terms + bias if is_affine else terms, padded_k),
