@@ -169,6 +169,11 @@ class Scaling(NamedTuple):
         return min(max(distance / self.unit, MIN_DISTANCE), MAX_DISTANCE)
 
     @property
+    def n_features(self) -> int:
+        """The number of features."""
+        return self.shift.shape[0]
+
+    @property
     def unit(self) -> float:
         """A distance or temperature of 1 for scaled rows, converted to the data's units."""
         return 1.0 if self.distance.power is None else self.scale**self.distance.power

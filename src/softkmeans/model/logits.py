@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import as_array, as_tensor
 from ..distances import Distance
 from .assignment import AssignmentRule
 from .params import ModelSpec, Params
@@ -45,10 +46,10 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
     distance : Distance
         Distance between rows and centers. Its density is needed only if each cluster has a temperature.
     """
-    beta, rule = 1 / params.temperature, spec.rule
+    beta, rule = as_tensor(1 / as_array(params.temperature)), spec.rule
     if not rule.uses_temperature:
         return Logits(beta, torch.zeros_like(beta), rule if spec.noise is None else rule.with_noise(-spec.noise))
-    b = params.log_prior + math.log(len(params.log_prior))
+    b = as_tensor(as_array(params.log_prior) + math.log(params.log_prior.shape[0]))
     if spec.noise is not None:
         rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
         b = b[:-1]
@@ -60,11 +61,12 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
 
 def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float:
     """Return the normalization constant of the mixture: a row's log-density is the logsumexp of its logits minus it."""
-    return math.log(len(params.log_prior)) + float(_log_partitions(params, spec, distance).min())
+    log_z = _log_partitions(params, spec, distance)
+    return math.log(params.log_prior.shape[0]) + float(log_z.min() if spec.per_cluster else log_z)
 
 
 def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
     """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
     temperatures = params.temperature if spec.per_cluster else params.temperature[:1]
     log_z = distance.log_partitions(temperatures.detach().cpu().double(), params.centers.shape[1])
-    return log_z.to(params.temperature)
+    return log_z.to(params.temperature.device, params.temperature.dtype)

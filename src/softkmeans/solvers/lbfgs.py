@@ -6,21 +6,18 @@ __all__ = ["FROM_THE_START", "Lbfgs"]
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.reductions import as_vector, inner
+from .._utils.few_numbers import Numbers, as_array, as_tensor, inner, quietly
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
 Pairs = tuple[tuple[Tensor, Tensor], ...]
 
-IGNORING_OVERFLOW = np.errstate(over="ignore", invalid="ignore")  # such steps fail, and need no warning
 MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
 MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
 
@@ -130,54 +127,52 @@ class Lbfgs(Solver):
             radius=max(1.0, state.radius / 4),
         )
 
-    @IGNORING_OVERFLOW
+    @quietly
     def _updated_pairs(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
         """Return the stored pairs with that of the last step added; the oldest are dropped if memory is full."""
         if state.best is None or state.gradient is None:
             return ()
-        step = objective.pack(state.params) - objective.pack(state.best)
-        change = gradient - state.gradient
-        s, y = as_vector(step), as_vector(change)
-        if not inner(s, y) > MIN_CURVATURE_COSINE * math.sqrt(inner(s, s) * inner(y, y)):
+        step = as_array(objective.pack(state.params)) - as_array(objective.pack(state.best))
+        change = as_array(gradient) - as_array(state.gradient)
+        if not inner(step, change) > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
             return state.pairs
         n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
-        return (*state.pairs, (step, change))[-n_pairs:]
+        return (*state.pairs, (as_tensor(step), as_tensor(change)))[-n_pairs:]
 
 
-@IGNORING_OVERFLOW
+@quietly
 def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params | None:
     """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius; None if it fails."""
     assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
-    best = objective.pack(state.best)
-    inverse_curvature = objective.preconditioner(state.best, sums)
-    direction = _inverse_hessian_product(state.gradient, state.pairs, inverse_curvature)
-    em_length = _length(objective.pack(state.em_params) - best, inverse_curvature)
+    best = as_array(objective.pack(state.best))
+    inverse_curvature = as_array(objective.preconditioner(state.best, sums))
+    direction = _inverse_hessian_product(as_array(state.gradient), state.pairs, inverse_curvature)
+    em_length = _length(as_array(objective.pack(state.em_params)) - best, inverse_curvature)
     newton_length = _length(direction, inverse_curvature)
     if not math.isfinite(newton_length):
         return None
     scale = min(1.0, state.radius * em_length / max(newton_length, 1e-300))
-    return objective.unpack(best - direction * scale, state.best)
+    return objective.unpack(as_tensor(best - direction * scale), state.best)
 
 
-def _length(step: Tensor, inverse_curvature: Tensor) -> float:
+def _length(step: Numbers, inverse_curvature: Numbers) -> float:
     """Return the length of a step in the metric of the preconditioner."""
-    step, inverse_curvature = as_vector(step), as_vector(inverse_curvature)
     return math.sqrt(inner(step, step / inverse_curvature))
 
 
-def _inverse_hessian_product(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
+def _inverse_hessian_product(gradient: Numbers, pairs: Pairs, inverse_curvature: Numbers) -> Numbers:
     """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
-    direction, coefficients = as_vector(gradient), list[Any]()
-    vectors = [(as_vector(step), as_vector(change)) for step, change in pairs]
-    scales = [inner(step, change) for step, change in vectors]
-    for (step, change), scale in zip(reversed(vectors), reversed(scales), strict=True):
+    direction, used = gradient, list[tuple[Numbers, Numbers, float, float]]()
+    for pair in reversed(pairs):
+        step, change = map(as_array, pair)
+        scale = inner(step, change)
         coefficient = inner(step, direction) / scale
         direction = direction - coefficient * change
-        coefficients.append(coefficient)
-    direction = as_vector(inverse_curvature) * direction
-    for (step, change), scale, coefficient in zip(vectors, scales, reversed(coefficients), strict=True):
+        used.append((step, change, scale, coefficient))
+    direction = inverse_curvature * direction
+    for step, change, scale, coefficient in reversed(used):
         direction = direction + (coefficient - inner(change, direction) / scale) * step
-    return torch.as_tensor(direction, device=gradient.device)
+    return direction
 
 
 FROM_THE_START = Lbfgs(slow=0.0)

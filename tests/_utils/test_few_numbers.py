@@ -1,0 +1,54 @@
+"""Formulas for a few numbers give the same for arrays and tensors."""
+
+import numpy as np
+import pytest
+import torch
+
+from softkmeans._utils.few_numbers import (
+    as_array,
+    as_tensor,
+    at_least,
+    filled,
+    inner,
+    joined,
+    log,
+    repeated,
+    sum_of,
+    where,
+)
+
+NUMBERS = np.random.default_rng(0).integers(1, 9, 50).astype(float)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        log,
+        lambda x: at_least(x, 4.0),
+        lambda x: where(x > 4, x, 0.0),
+        lambda x: joined([x, x[:3]]),
+        lambda x: repeated(x, 3),
+        lambda x: filled(x, 3, 2.5),
+    ],
+)
+def test_arrays_and_tensors_agree(formula):
+    np.testing.assert_allclose(formula(NUMBERS), formula(torch.from_numpy(NUMBERS)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("n", [50, 20_000])
+def test_inner_products(n):
+    x = np.resize(NUMBERS, n)
+    assert inner(x, x[::-1]) == inner(torch.from_numpy(x), torch.from_numpy(x).flip(0)) == float(x @ x[::-1])
+
+
+def test_sums():
+    assert sum_of(torch.from_numpy(NUMBERS)) == NUMBERS.sum()
+
+
+def test_conversions_share_memory():
+    x = torch.zeros(3)
+    as_array(x)[0] = 1.0
+    as_tensor(as_array(x))[1] = 2.0
+    assert x.tolist() == [1.0, 2.0, 0.0]
+    other = torch.zeros(3, device="meta")
+    assert as_tensor(as_array(other)) is other
