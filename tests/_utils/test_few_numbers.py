@@ -6,7 +6,7 @@ import torch
 
 from softkmeans._utils.few_numbers import (
     as_array,
-    as_tensor,
+    from_array,
     at_least,
     filled,
     inner,
@@ -48,7 +48,7 @@ def test_sums():
 def test_conversions_share_memory():
     x = torch.zeros(3)
     as_array(x)[0] = 1.0
-    as_tensor(as_array(x))[1] = 2.0
+    from_array(as_array(x))[1] = 2.0
     assert x.tolist() == [1.0, 2.0, 0.0]
     other = torch.zeros(3, device="meta")
-    assert as_tensor(as_array(other)) is other
+    assert from_array(as_array(other)) is other

@@ -1,7 +1,7 @@
 """Formulas for a few numbers, written once for arrays and tensors.
 
 NumPy takes a fraction of the time that PyTorch takes for a few numbers. So formulas convert tensors by `as_array`, which
-leaves those on other devices unchanged, and their results back by `as_tensor`. The functions here take both kinds.
+leaves those on other devices unchanged, and their results back by `from_array`. The functions here take both kinds.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 __all__ = [
     "Numbers",
     "as_array",
-    "as_tensor",
     "at_least",
     "at_most",
     "exp",
     "filled",
+    "from_array",
     "inner",
     "joined",
     "log",
+    "positions",
     "quietly",
     "repeated",
     "sum_of",
@@ -49,12 +50,12 @@ def as_array(x: Tensor) -> Numbers:
     return x.numpy() if x.is_cpu else x
 
 
-def as_tensor(x: Numbers) -> Tensor:
+def from_array(x: Numbers) -> Tensor:
     """Return an array as a tensor that shares its memory; a tensor stays one.
 
     Examples
     --------
-    >>> as_tensor(np.array([1.0]))
+    >>> from_array(np.array([1.0]))
     tensor([1.], dtype=torch.float64)
     """
     return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
@@ -124,6 +125,17 @@ def joined(parts: Sequence[Numbers]) -> Numbers:
     array([1., 2., 3.])
     """
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else torch.cat([*parts])
+
+
+def positions(ordered: Numbers, x: Numbers, side: str = "left") -> Numbers:
+    """Return where numbers would be inserted in ordered ones; before or, with side="right", after equal ones.
+
+    Examples
+    --------
+    >>> positions(np.array([1.0, 3.0]), np.array([2.0]))
+    array([1])
+    """
+    return (np if isinstance(x, np.ndarray) else torch).searchsorted(ordered, x, side=side)
 
 
 def repeated(x: Numbers, n: int) -> Numbers:

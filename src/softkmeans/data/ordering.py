@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.few_numbers import as_array, at_most, from_array, positions
 from .block import Block, as_tensor
 from .convert import as_source
 from .source import Source
@@ -222,8 +223,8 @@ def draw(weights: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), 4, np.random.default_rng(0))
     tensor([1, 1, 1, 1])
     """
-    cumulative = weights.cumsum(0)
-    u = torch.from_numpy(rng.random(size)).to(weights) * cumulative[-1]
+    cumulative = as_array(weights).cumsum(0)
+    u = as_array(torch.from_numpy(rng.random(size)).to(weights)) * cumulative[-1]
     # Rounding can lead past the last position with a positive weight.
-    last = int(torch.searchsorted(cumulative, cumulative[-1:]))
-    return torch.searchsorted(cumulative, u, right=True).clamp_max(last)
+    last = int(positions(cumulative, cumulative[-1:])[0])
+    return from_array(at_most(positions(cumulative, u, "right"), last))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.few_numbers import as_array, as_tensor, log
+from .._utils.few_numbers import as_array, from_array, log
 from ..arrays.density import log_power_partition
 from .base import Array, Distance
 
@@ -27,7 +27,7 @@ class PowerDensity:
 
     def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
         """Return log Z(T) for each of the temperatures (k,)."""
-        return as_tensor(log_power_partition(self.power, log(as_array(temperatures)), n_features))
+        return from_array(log_power_partition(self.power, log(as_array(temperatures)), n_features))
 
     def mean_distortion(self, temperature: float, n_features: int) -> float:
         """Return the mean distance."""

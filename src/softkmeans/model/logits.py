@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._utils.few_numbers import as_array, as_tensor
+from .._utils.few_numbers import as_array, from_array
 from ..distances import Distance
 from .assignment import AssignmentRule
 from .params import ModelSpec, Params
@@ -46,10 +46,10 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
     distance : Distance
         Distance between rows and centers. Its density is needed only if each cluster has a temperature.
     """
-    beta, rule = as_tensor(1 / as_array(params.temperature)), spec.rule
+    beta, rule = from_array(1 / as_array(params.temperature)), spec.rule
     if not rule.uses_temperature:
         return Logits(beta, torch.zeros_like(beta), rule if spec.noise is None else rule.with_noise(-spec.noise))
-    b = as_tensor(as_array(params.log_prior) + math.log(params.log_prior.shape[0]))
+    b = from_array(as_array(params.log_prior) + math.log(params.log_prior.shape[0]))
     if spec.noise is not None:
         rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
         b = b[:-1]

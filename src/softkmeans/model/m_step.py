@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .._utils.few_numbers import Numbers, as_array, as_tensor, at_least, quietly, where
+from .._utils.few_numbers import Numbers, as_array, from_array, at_least, quietly, where
 from .params import Params
 from .stats import Stats
 
@@ -83,10 +83,10 @@ def _lengths(steps: Numbers) -> Numbers:
 @quietly
 def em_step(params: Params, stats: Stats) -> Tensor:
     """Return the EM step (k, d) of the centers: see `MStep`."""
-    return as_tensor(MStep(params, stats).step)
+    return from_array(MStep(params, stats).step)
 
 
 @quietly
 def distortion_after(centers: Tensor, params: Params, stats: Stats) -> Tensor:
     """Return the distortion (k,) of each cluster at new centers (k, d): see `MStep`."""
-    return as_tensor(MStep(params, stats).distortion_after(as_array(centers)))
+    return from_array(MStep(params, stats).distortion_after(as_array(centers)))

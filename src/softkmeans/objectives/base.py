@@ -14,7 +14,7 @@ from torch import Tensor
 from .._utils.few_numbers import (
     Numbers,
     as_array,
-    as_tensor,
+    from_array,
     at_least,
     at_most,
     exp,
@@ -132,14 +132,14 @@ class Objective(ABC):
         """Return the gradient with respect to the vector of `pack`."""
         stats, logit_scale, m_step = sums.stats, self.logit_scale(params), self._m_step(params, sums.stats)
         factor = -2 * logit_scale * m_step.irls_weight / m_step.temperature
-        of_centers = as_tensor(factor[:, None] * m_step.step)
+        of_centers = from_array(factor[:, None] * m_step.step)
         parts = [as_array(self._tangent(params, of_centers)).reshape(-1)]
         if self.temperature.learned:
             parts.append(self._temperature_gradient(m_step))
         if self.spec.learn_priors:
             priors, weights = params.log_prior.exp(), self._cluster_weights(stats)
             parts.append(as_array(logit_scale * (float(stats.n) * priors - weights)))
-        return as_tensor(joined(parts))
+        return from_array(joined(parts))
 
     def _tangent(self, params: Params, gradient: Tensor) -> Tensor:
         """Project a gradient (k, d) onto the directions in which centers can move; it is 0 for frozen centers."""
@@ -175,7 +175,7 @@ class Objective(ABC):
         if self.spec.learn_priors:
             curvature = as_array(logit_scale * m_step.n * params.log_prior.exp())
             parts.append(1 / at_least(curvature, MIN_CURVATURE))
-        return as_tensor(joined(parts))
+        return from_array(joined(parts))
 
     def length_scales(self, params: Params, sums: PassStats) -> Tensor:
         """Return a suitable size of steps for the coordinates of `pack`.
@@ -253,13 +253,13 @@ class Objective(ABC):
     @quietly
     def _update(self, params: Params, sums: PassStats) -> Params:
         stats, frozen, m_step = sums.stats, self.spec.frozen, self._m_step(params, sums.stats)
-        centers = self.scaling.distance.retract(as_tensor(m_step.centers + m_step.step))
+        centers = self.scaling.distance.retract(from_array(m_step.centers + m_step.step))
         if frozen is not None:
             centers = torch.where(frozen[:, None], params.centers, centers)
         log_prior = params.log_prior
         if self.spec.learn_priors:
             weights = as_array(self._cluster_weights(stats))  # in float32 kernels, rounding changes their sum
-            log_prior = as_tensor(log(at_least(weights / weights.sum(), MIN_PRIOR)))
+            log_prior = from_array(log(at_least(weights / weights.sum(), MIN_PRIOR)))
         return Params(centers, self._temperature_update(centers, m_step), log_prior)
 
     def _temperature_update(self, centers: Tensor, m_step: MStep) -> Tensor:
@@ -271,11 +271,11 @@ class Objective(ABC):
         if not self.temperature.per_cluster:  # a single number takes less time as a float
             mean = (float(distortion.sum()) + self._noise_distortion(m_step.stats)) / (n or 1.0)
             updated = self.temperature.update(self.scaling, float(t[0]), mean)
-            return as_tensor(filled(t, len(t), updated)) if n > 0 else m_step.params.temperature
+            return from_array(filled(t, len(t), updated)) if n > 0 else m_step.params.temperature
         has_weight = m_step.weight > 0
-        means = as_tensor(distortion / where(has_weight, m_step.weight, 1.0))
+        means = from_array(distortion / where(has_weight, m_step.weight, 1.0))
         updates = as_array(self.temperature.updates(self.scaling, m_step.params.temperature, means))
-        return as_tensor(where(has_weight, updates, t))
+        return from_array(where(has_weight, updates, t))
 
     def pack(self, params: Params) -> Tensor:
         """Flatten parameters to a vector."""
@@ -284,18 +284,18 @@ class Objective(ABC):
             parts.append(log(as_array(params.temperature)[self._temperature_index]))
         if self.spec.learn_priors:
             parts.append(as_array(params.log_prior))
-        return as_tensor(joined(parts))
+        return from_array(joined(parts))
 
     @quietly
     def unpack(self, vector: Tensor, like: Params) -> Params:
         """Convert a vector of `pack` back to parameters; those not learned are taken from ``like``."""
         (k, d), (_, temperature, log_prior), numbers = like.centers.shape, like, as_array(vector)
-        centers, rest = as_tensor(numbers[: k * d].reshape(k, d)), numbers[k * d :]
+        centers, rest = from_array(numbers[: k * d].reshape(k, d)), numbers[k * d :]
         if self.temperature.learned:
             n = k if self.temperature.per_cluster else 1
             lowest = self.temperature.update(self.scaling, like.shared_temperature, 0.0)
             learned = at_least(exp(at_most(rest[:n], MAX_LOG_TEMPERATURE)), lowest)
-            temperature, rest = as_tensor(learned if n == k else filled(learned, k, float(learned[0]))), rest[n:]
+            temperature, rest = from_array(learned if n == k else filled(learned, k, float(learned[0]))), rest[n:]
         if self.spec.learn_priors:
-            log_prior = torch.log_softmax(as_tensor(rest), 0).clamp_min(math.log(MIN_PRIOR))
+            log_prior = torch.log_softmax(from_array(rest), 0).clamp_min(math.log(MIN_PRIOR))
         return Params(self.scaling.distance.retract(centers), temperature, log_prior)

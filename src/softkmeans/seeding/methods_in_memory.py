@@ -236,8 +236,10 @@ def _min_distances(source: Source, c: Tensor, closest: Tensor | None, distance: 
         )
         parts.append(min_distances(block, c, so_far.to(block.device), distance))
         start += len(block)
+    if len(parts) == 1:
+        return parts[0]
     distances, potentials = zip(*parts, strict=True)
-    return distances[0] if len(parts) == 1 else torch.cat(distances, 1), torch.stack(potentials).sum(0)
+    return torch.cat(distances, 1), torch.stack(potentials).sum(0)
 
 
 def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

@@ -103,7 +103,7 @@ def initial_centers(
         seeding = SEEDINGS.resolve(init, ", an array or a callable")
         if seeding.reads_by_index:
             _require_memory(source, "needs rows by index")
-        view = scaling.view(source)
+        view = scaling.view(source).kept()
         for centers in islice(seeding.centers(view, n_clusters, n_init, scaling.distance, rng), n_init):
             yield _checked_scaled_centers(centers, n_clusters, view)
     elif callable(init):

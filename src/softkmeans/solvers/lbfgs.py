@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.few_numbers import Numbers, as_array, as_tensor, inner, quietly
+from .._utils.few_numbers import Numbers, as_array, from_array, inner, quietly
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
@@ -137,7 +137,7 @@ class Lbfgs(Solver):
         if not inner(step, change) > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
             return state.pairs
         n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
-        return (*state.pairs, (as_tensor(step), as_tensor(change)))[-n_pairs:]
+        return (*state.pairs, (from_array(step), from_array(change)))[-n_pairs:]
 
 
 @quietly
@@ -152,7 +152,7 @@ def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -
     if not math.isfinite(newton_length):
         return None
     scale = min(1.0, state.radius * em_length / max(newton_length, 1e-300))
-    return objective.unpack(as_tensor(best - direction * scale), state.best)
+    return objective.unpack(from_array(best - direction * scale), state.best)
 
 
 def _length(step: Numbers, inverse_curvature: Numbers) -> float:
