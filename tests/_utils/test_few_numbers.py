@@ -6,9 +6,9 @@ import torch
 
 from softkmeans._utils.few_numbers import (
     as_array,
-    from_array,
     at_least,
     filled,
+    from_array,
     inner,
     joined,
     log,

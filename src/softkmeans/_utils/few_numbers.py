@@ -1,7 +1,8 @@
 """Formulas for a few numbers, written once for arrays and tensors.
 
-NumPy takes a fraction of the time that PyTorch takes for a few numbers. So formulas convert tensors by `as_array`, which
-leaves those on other devices unchanged, and their results back by `from_array`. The functions here take both kinds.
+NumPy takes a fraction of the time that PyTorch takes for a few numbers. So formulas convert tensors by `as_array`,
+which leaves those on other devices unchanged, and their results back by `from_array`. The functions here take both
+kinds.
 """
 
 from __future__ import annotations

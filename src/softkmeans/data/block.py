@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._utils.reductions import dot, total
 from ..distances import Distance
 from .csr import products, rows_between, split_entries, transposed_products
 
@@ -115,6 +116,12 @@ class Block:
 
     def _convert(self, part: Rows) -> Tensor:
         return as_tensor(part).detach().to(self.device, self.dtype)
+
+    def total(self, values: Tensor | None = None) -> Tensor:
+        """Return the weighted sum of values (m,), or of ones."""
+        if self.weights is not None:
+            return total(self.w) if values is None else dot(self.w, values)
+        return torch.tensor(float(len(self)), device=self.device, dtype=self.dtype) if values is None else total(values)
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from start to stop."""

@@ -101,9 +101,11 @@ def sorted_rows(source: Source) -> SortedRows:
 
 def _sorted_at_once(rows: Array) -> tuple[Tensor, Tensor]:
     """Return the order (n,) of rows (n, d), and whether a group of equal rows begins at each position."""
-    order = np.lexsort(rows.T[::-1])
-    begins = np.ones(len(rows), dtype=bool)
-    np.any(rows[order[1:]] != rows[order[:-1]], axis=1, out=begins[1:])
+    order, begins = np.argsort(rows[:, 0]), np.ones(len(rows), dtype=bool)
+    first = rows[order, 0]
+    if not (first[1:] != first[:-1]).all():  # few real numbers are equal
+        order = np.lexsort(rows.T[::-1])
+        np.any(rows[order[1:]] != rows[order[:-1]], axis=1, out=begins[1:])
     return torch.from_numpy(order), torch.from_numpy(begins)
 
 

@@ -195,9 +195,8 @@ def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -
     def sums(piece: Block) -> Tensor:
         x = piece.x
         values = torch.cat([function(x, slice(None)) for function in functions], 1)
-        if piece.weights is None:
-            return torch.cat([x.new_full((1,), len(piece)), total(values)])
-        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * values)])
+        weighted = values if piece.weights is None else piece.w[:, None] * values
+        return torch.cat([piece.total()[None], total(weighted)])
 
     def sums_of_stored(block: Block) -> Tensor:
         weights = None if block.weights is None else block.w.cpu().double().numpy()

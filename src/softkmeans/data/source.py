@@ -87,7 +87,8 @@ class Source(ABC):
 
     def take(self, rows: Tensor) -> Tensor:
         """Return the rows (m, d) with the given indices (m,)."""
-        return torch.cat([block.x for block in self.sample(rows).blocks()])
+        parts = [block.x for block in self.sample(rows).blocks()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def weight(self) -> Tensor | None:
         """Return the weights (n,), or None if all are 1."""

@@ -129,13 +129,11 @@ class Monitor:
         self._steps += earlier
         self._steps.append(make_step(objective, len(self._steps) + 1, evaluation, self._restart, n_rows))
         self.checkpoints.save(self._steps[-1], None if phase is None else self._encoder(position, phase))
-        centers = (
-            objective.scaling.inverse_transform(evaluation.params.centers).clone()
-            if self.checkpoints.callbacks
-            else None
-        )
         if self._failure is not None:
             return True
+        if not self.checkpoints.callbacks:
+            return False
+        centers = objective.scaling.inverse_transform(evaluation.params.centers).clone()
         return self._replay(earlier) | self._call("on_step", self._steps[-1]._replace(centers=centers))
 
     def record(self, run: LoopResult) -> None:

@@ -64,8 +64,8 @@ def serves(block: Block, c: Tensor, distance: Distance, rule: AssignmentRule) ->
 
 def _array_distance(distance: Distance) -> ArrayDistance:
     """Return the distance on arrays, with the same update of the centers."""
-    found = ARRAY_DISTANCES[type(distance)]
-    return found._replace(constant_slope=distance.constant_slope)
+    found, slope = ARRAY_DISTANCES[type(distance)], distance.constant_slope
+    return found if found.constant_slope == slope else found._replace(constant_slope=slope)
 
 
 def _rows(block: Block) -> Array:
@@ -87,9 +87,7 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     logits, kind = (beta.numpy(), b.numpy()), _array_distance(distance)
     *sums, objective, n = passes.accumulate(_rows(block), w, c.numpy(), logits, kind, ARRAY_RULES[type(rule)](rule))
     # Not parts of one tensor: automatic differentiation in forward mode refuses such views.
-    scalars = [torch.tensor(number, dtype=torch.float64, device="cpu") for number in (objective, n)]
-    weight, irls_weight, weighted_sum, kink_weight, distortion = map(torch.from_numpy, sums)
-    return Stats(weight, irls_weight, weighted_sum, kink_weight, distortion, *scalars)
+    return Stats(*map(torch.from_numpy, (*sums, np.array(objective), np.array(n))))
 
 
 @_quietly

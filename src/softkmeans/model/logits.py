@@ -54,7 +54,7 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
         rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
         b = b[:-1]
     if spec.per_cluster:  # the densities have different normalization constants
-        log_z = _log_partitions(params, spec, distance)
+        log_z = _log_partitions(params, spec, distance).to(b)
         b = b - log_z + log_z.min()
     return Logits(beta, b, rule)
 
@@ -66,7 +66,6 @@ def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float
 
 
 def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
-    """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
-    temperatures = params.temperature if spec.per_cluster else params.temperature[:1]
-    log_z = distance.log_partitions(temperatures.detach().cpu().double(), params.centers.shape[1])
-    return log_z.to(params.temperature.device, params.temperature.dtype)
+    """Return log Z(T), on the CPU: (k,) if each cluster has a temperature, otherwise (1,)."""
+    temperatures = as_array(params.temperature)[: None if spec.per_cluster else 1]
+    return distance.log_partitions(from_array(temperatures).cpu().double(), params.centers.shape[1])

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .._utils.few_numbers import Numbers, as_array, from_array, at_least, quietly, where
+from .._utils.few_numbers import Numbers, as_array, at_least, from_array, quietly, where
 from .params import Params
 from .stats import Stats
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from .._utils.few_numbers import (
     Numbers,
     as_array,
-    from_array,
     at_least,
     at_most,
     exp,
     filled,
+    from_array,
     inner,
     joined,
     log,

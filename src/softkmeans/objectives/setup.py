@@ -24,7 +24,6 @@ from torch import Tensor
 
 from .._utils.checks import check_known, check_positive
 from .._utils.few_numbers import as_array, filled, from_array
-from .._utils.reductions import dot, total
 from ..data.block import Block, as_tensor
 from ..data.frames import as_vector
 from ..data.scaling import Scaling
@@ -281,7 +280,7 @@ def initial_temperature(
 
     def mean_distortion() -> float:
         def sums(b: Block) -> Tensor:
-            return torch.stack([total(b.w), dot(b.w, nearest(b, centers, scaling.distance)[1])])
+            return torch.stack([b.total(), b.total(nearest(b, centers, scaling.distance)[1])])
 
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.few_numbers import Numbers, as_array, from_array, inner, quietly
+from .._utils.few_numbers import Numbers, as_array, from_array, inner, joined, quietly
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
-Pairs = tuple[tuple[Tensor, Tensor], ...]
+Pairs = tuple[Tensor, ...]  # (2, m) each: a step, and the gradient change along it
 
 MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
 MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
@@ -28,6 +28,7 @@ class _State(NamedTuple):
     best: Params | None = None  # the last parameters that lowered the objective; value and gradient are those there
     value: float = math.inf
     decrease: float = math.inf  # amount by which they lowered the objective
+    vector: Tensor | None = None  # the best parameters as a vector
     gradient: Tensor | None = None
     em_params: Params | None = None  # EM update of the best parameters
     pairs: Pairs = ()  # the last steps and the gradient changes along them
@@ -92,7 +93,8 @@ class Lbfgs(Solver):
         gradient = objective.gradient(state.params, sums)
         decrease = state.value - value
         is_soft = state.is_accelerated or objective.mean_entropy(state.params, sums) > self.soft
-        pairs = self._updated_pairs(objective, state, gradient) if is_soft else ()
+        vector = objective.pack(state.params)
+        pairs = self._updated_pairs(state, vector, gradient) if is_soft else ()
         is_slow = math.isfinite(state.decrease) and decrease > self.slow * state.decrease  # needs two steps to compare
         is_late = decrease < self.late * objective.tolerance_scale(sums)
         is_accelerated = state.is_accelerated or (is_soft and is_slow and is_late)
@@ -102,6 +104,7 @@ class Lbfgs(Solver):
             best=state.params,
             value=value,
             decrease=decrease,
+            vector=vector,
             gradient=gradient,
             em_params=em_params,
             pairs=pairs,
@@ -128,23 +131,23 @@ class Lbfgs(Solver):
         )
 
     @quietly
-    def _updated_pairs(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
+    def _updated_pairs(self, state: _State, vector: Tensor, gradient: Tensor) -> Pairs:
         """Return the stored pairs with that of the last step added; the oldest are dropped if memory is full."""
-        if state.best is None or state.gradient is None:
+        if state.vector is None or state.gradient is None:
             return ()
-        step = as_array(objective.pack(state.params)) - as_array(objective.pack(state.best))
-        change = as_array(gradient) - as_array(state.gradient)
+        step, change = as_array(vector) - as_array(state.vector), as_array(gradient) - as_array(state.gradient)
         if not inner(step, change) > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
             return state.pairs
         n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
-        return (*state.pairs, (from_array(step), from_array(change)))[-n_pairs:]
+        return (*state.pairs, from_array(joined([step, change]).reshape(2, -1)))[-n_pairs:]
 
 
 @quietly
 def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params | None:
     """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius; None if it fails."""
-    assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
-    best = as_array(objective.pack(state.best))
+    assert state.best is not None and state.em_params is not None  # noqa: S101, PT018 -- for mypy
+    assert state.vector is not None and state.gradient is not None  # noqa: S101, PT018
+    best = as_array(state.vector)
     inverse_curvature = as_array(objective.preconditioner(state.best, sums))
     direction = _inverse_hessian_product(as_array(state.gradient), state.pairs, inverse_curvature)
     em_length = _length(as_array(objective.pack(state.em_params)) - best, inverse_curvature)
@@ -164,7 +167,7 @@ def _inverse_hessian_product(gradient: Numbers, pairs: Pairs, inverse_curvature:
     """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
     direction, used = gradient, list[tuple[Numbers, Numbers, float, float]]()
     for pair in reversed(pairs):
-        step, change = map(as_array, pair)
+        step, change = as_array(pair)
         scale = inner(step, change)
         coefficient = inner(step, direction) / scale
         direction = direction - coefficient * change

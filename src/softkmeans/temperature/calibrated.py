@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.one_thread import in_one_thread
 from .._utils.few_numbers import as_array, from_array, log
+from .._utils.one_thread import in_one_thread
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..model.m_step import em_step
