@@ -115,7 +115,8 @@ class Block:
         return self._convert(self.weights)
 
     def _convert(self, part: Rows) -> Tensor:
-        return as_tensor(part).detach().to(self.device, self.dtype)
+        tensor = as_tensor(part)
+        return (tensor.detach() if tensor.requires_grad else tensor).to(self.device, self.dtype)
 
     def total(self, values: Tensor | None = None) -> Tensor:
         """Return the weighted sum of values (m,), or of ones."""

@@ -62,7 +62,7 @@ class SortedRows(NamedTuple):
     def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
         """Draw row indices (size,) in proportion to weight times factor, or to weight alone if all products are 0."""
         weights = self.sampling_weights(factor)
-        return self.order[draw(weights if weights.any() else self.sampling_weights(), size, rng)]
+        return self.order[draw(weights if factor is None or weights.any() else self.sampling_weights(), size, rng)]
 
 
 def sorted_rows(source: Source) -> SortedRows:

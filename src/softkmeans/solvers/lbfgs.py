@@ -16,7 +16,7 @@ from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
-Pairs = tuple[Tensor, ...]  # (2, m) each: a step, and the gradient change along it
+Pairs = tuple[Tensor, ...]  # (2, m) each: a step, and the gradient change along it, scaled to an inner product of 1
 
 MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
 MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
@@ -136,10 +136,11 @@ class Lbfgs(Solver):
         if state.vector is None or state.gradient is None:
             return ()
         step, change = as_array(vector) - as_array(state.vector), as_array(gradient) - as_array(state.gradient)
-        if not inner(step, change) > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
+        curvature = inner(step, change)
+        if not curvature > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
             return state.pairs
         n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
-        return (*state.pairs, from_array(joined([step, change]).reshape(2, -1)))[-n_pairs:]
+        return (*state.pairs, from_array(joined([step, change]).reshape(2, -1) / math.sqrt(curvature)))[-n_pairs:]
 
 
 @quietly
@@ -165,16 +166,15 @@ def _length(step: Numbers, inverse_curvature: Numbers) -> float:
 
 def _inverse_hessian_product(gradient: Numbers, pairs: Pairs, inverse_curvature: Numbers) -> Numbers:
     """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
-    direction, used = gradient, list[tuple[Numbers, Numbers, float, float]]()
+    direction, used = gradient, list[tuple[Numbers, Numbers, float]]()
     for pair in reversed(pairs):
         step, change = as_array(pair)
-        scale = inner(step, change)
-        coefficient = inner(step, direction) / scale
+        coefficient = inner(step, direction)
         direction = direction - coefficient * change
-        used.append((step, change, scale, coefficient))
+        used.append((step, change, coefficient))
     direction = inverse_curvature * direction
-    for step, change, scale, coefficient in reversed(used):
-        direction = direction + (coefficient - inner(change, direction) / scale) * step
+    for step, change, coefficient in reversed(used):
+        direction = direction + (coefficient - inner(change, direction)) * step
     return direction
 
 
