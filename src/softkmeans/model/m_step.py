@@ -4,8 +4,6 @@ from __future__ import annotations
 
 __all__ = ["MStep", "distortion_after", "em_step"]
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
@@ -26,6 +24,13 @@ class MStep:
         The parameters.
     stats : Stats
         The sums at these parameters.
+
+    Attributes
+    ----------
+    step : array or Tensor (k, d)
+        The EM step of the centers; 0 for clusters without weight.
+    to_means : array or Tensor (k, d)
+        The steps to the weighted means of the rows, which rows at a kink do not shorten.
     """
 
     def __init__(self, params: Params, stats: Stats) -> None:
@@ -33,33 +38,27 @@ class MStep:
         self.centers, self.temperature = as_array(params.centers), as_array(params.temperature)
         self.weight, self.irls_weight = as_array(stats.weight), as_array(stats.irls_weight)
         self.distortion, self.n = as_array(stats.distortion), float(stats.n)
+        self.to_means = self._to_means()
+        kink_weight = as_array(stats.kink_weight)
+        self.kink_weight = kink_weight if kink_weight.any() else None  # if there is none, it would change nothing
+        self.step = self.to_means if self.kink_weight is None else self._shortened(self.to_means, self.kink_weight)
 
     def is_of(self, params: Params, stats: Stats) -> bool:
         """Return whether this is the M-step from the same parameters and sums."""
         return self.params is params and self.stats is stats
 
-    @cached_property
-    def to_means(self) -> Numbers:
-        """The steps (k, d) to the weighted means of the rows; 0 for clusters without weight."""
+    def _to_means(self) -> Numbers:
+        """Return the steps (k, d) to the weighted means of the rows; 0 for clusters without weight."""
         irls_weight = self.irls_weight[:, None]  # (k, 1)
         has_weight = irls_weight > torch.finfo(self.stats.irls_weight.dtype).tiny
         return where(has_weight, as_array(self.stats.weighted_sum) / irls_weight - self.centers, 0.0)
 
-    @cached_property
-    def kink_weight(self) -> Numbers | None:
-        """The weights (k,) of the rows at the kinks; None if there are none: they would change nothing."""
-        kink_weight = as_array(self.stats.kink_weight)
-        return kink_weight if kink_weight.any() else None
-
-    @cached_property
-    def step(self) -> Numbers:
-        """The EM step (k, d) of the centers; 0 for clusters without weight."""
-        if self.kink_weight is None:
-            return self.to_means
-        resultant = 2 * self.irls_weight * _lengths(self.to_means)
+    def _shortened(self, steps: Numbers, kink_weight: Numbers) -> Numbers:
+        """Return steps (k, d), each shortened by the weight of the rows that coincide with its center."""
+        resultant = 2 * self.irls_weight * _lengths(steps)
         moves = resultant > 0
-        shrinkage = where(moves, self.kink_weight / where(moves, resultant, 1.0), 0.0)
-        return self.to_means * at_least(1 - shrinkage, 0.0)[:, None]
+        shrinkage = where(moves, kink_weight / where(moves, resultant, 1.0), 0.0)
+        return steps * at_least(1 - shrinkage, 0.0)[:, None]
 
     def distortion_after(self, centers: Numbers) -> Numbers:
         """Return the distortion (k,) of each cluster at new centers (k, d), with the old memberships.
