@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "Numbers",
+    "are_finite",
     "as_array",
     "at_least",
     "at_most",
@@ -60,6 +61,18 @@ def from_array(x: Numbers) -> Tensor:
     tensor([1.], dtype=torch.float64)
     """
     return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+
+
+def are_finite(x: Tensor) -> bool:
+    """Return whether all numbers of a tensor are finite.
+
+    Examples
+    --------
+    >>> are_finite(torch.tensor([1.0, torch.inf]))
+    False
+    """
+    is_array = x.is_cpu and x.dtype != torch.bfloat16  # which NumPy does not know
+    return bool(np.isfinite(x.numpy()).all() if is_array else x.isfinite().all())
 
 
 def log(x: Numbers) -> Numbers:

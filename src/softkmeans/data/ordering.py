@@ -48,7 +48,7 @@ class SortedRows(NamedTuple):
     def n_distinct(self) -> int:
         """The number of distinct rows with a positive weight."""
         if self.weight is None:
-            return int(self.begins.sum())
+            return int(as_array(self.begins).sum())
         return len(torch.unique(self.begins.cumsum(0)[self.weight[self.order] > 0]))
 
     def sampling_weights(self, factor: Tensor | None = None) -> Tensor:

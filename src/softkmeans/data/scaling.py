@@ -70,7 +70,7 @@ class Scaling(NamedTuple):
         squares = as_array(weighted_sums(source, lambda x, j: ((x - mean[j]) / rough_scale).square()))
         variances = squares[1:] / squares[0]
         varies = variances**0.5 > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
-        variance = float(where(varies, variances, 0.0).mean())
+        variance = float(where(varies, variances, 0.0).sum()) / source.n_features
         if not (math.isfinite(largest) and math.isfinite(float(variances.max()))):
             problem = "the data's values are too large for float64 arithmetic"
             raise InputError(problem, hint="divide them by a power of ten")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.few_numbers import are_finite
 from ..data.convert import as_numbers
 from ..data.ordering import SortedRows, sorted_rows
 from ..data.scaling import Scaling
@@ -129,7 +130,7 @@ def _require_memory(source: Source, problem: str) -> None:
 def _checked_scaled_centers(centers: Tensor, n_clusters: int, view: Source) -> Tensor:
     """Return the centers of a seeding, or raise an InputError if they are invalid."""
     expected = (n_clusters, view.n_features)
-    if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not centers.isfinite().all():
+    if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not are_finite(centers):
         got = f"{tuple(centers.shape)}" if isinstance(centers, Tensor) else f"a {type(centers).__name__}"
         raise InputError(f"chose {got}", parameter="init", expected=f"a tensor {expected} of finite numbers")
     return centers.to(view.device, view.dtype)
