@@ -54,18 +54,21 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
         rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
         b = b[:-1]
     if spec.per_cluster:  # the densities have different normalization constants
-        log_z = _log_partitions(params, spec, distance).to(b)
+        log_z = _log_partitions(params, distance)
         b = b - log_z + log_z.min()
     return Logits(beta, b, rule)
 
 
 def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float:
     """Return the normalization constant of the mixture: a row's log-density is the logsumexp of its logits minus it."""
-    log_z = _log_partitions(params, spec, distance)
-    return math.log(params.log_prior.shape[0]) + float(log_z.min() if spec.per_cluster else log_z)
+    if spec.per_cluster:
+        log_z = float(_log_partitions(params, distance).min())
+    else:
+        log_z = distance.log_partition_at(params.shared_temperature, params.centers.shape[1])
+    return math.log(params.log_prior.shape[0]) + log_z
 
 
-def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
-    """Return log Z(T), on the CPU: (k,) if each cluster has a temperature, otherwise (1,)."""
-    temperatures = as_array(params.temperature)[: None if spec.per_cluster else 1]
-    return distance.log_partitions(from_array(temperatures).cpu().double(), params.centers.shape[1])
+def _log_partitions(params: Params, distance: Distance) -> Tensor:
+    """Return log Z(T) (k,) for the temperature of each cluster."""
+    log_z = distance.log_partitions(params.temperature.detach().cpu().double(), params.centers.shape[1])
+    return log_z.to(params.temperature)
