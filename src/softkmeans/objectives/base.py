@@ -40,8 +40,8 @@ from ..temperature import TemperatureRule
 MIN_STATIONARITY = 1e-9  # relative decrease of the objective below which parameters are stationary, if ``tol`` is 0
 MIN_LENGTH = 1e-6  # of steps, relative to the spread of all rows
 MAX_UNTHREADED = 2**15  # numbers that PyTorch works on alone; its threads wait actively, and slow down the kernels
-MAX_LOG_TEMPERATURE = 400.0
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
+MAX_LOG_TEMPERATURE = 400.0  # upper bound of log T after a step, so that T and sums of it are finite
 
 
 class Objective(ABC):
@@ -64,8 +64,8 @@ class Objective(ABC):
     minimized_by_em: ClassVar[bool] = True  # whether the EM update lowers this objective
     has_gradient: ClassVar[bool] = True
     has_free_energy: ClassVar[bool] = True  # whether the free energy describes the same model
-    _last_m_step: MStep | None = None
     patience: ClassVar[int] = 1  # number of consecutive updates without improvement after which a fit ends
+    _last_m_step: MStep | None = None
 
     def __init__(self, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec | None = None) -> None:
         self.scaling, self.temperature = scaling, temperature

@@ -49,6 +49,7 @@ class TwoMethods(Seeding):
         if not source.in_memory:
             yield from self.streamed(source, n_clusters, n_init, distance, rng)
             return
+        source = source.kept()
         rows = sorted_rows(source)
         methods_in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
         yield from self.in_memory(source, rows, n_clusters, n_init, distance, rng)
@@ -104,7 +105,7 @@ def initial_centers(
         seeding = SEEDINGS.resolve(init, ", an array or a callable")
         if seeding.reads_by_index:
             _require_memory(source, "needs rows by index")
-        view = scaling.view(source).kept()
+        view = scaling.view(source)
         for centers in islice(seeding.centers(view, n_clusters, n_init, scaling.distance, rng), n_init):
             yield _checked_scaled_centers(centers, n_clusters, view)
     elif callable(init):
