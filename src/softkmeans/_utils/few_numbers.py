@@ -19,6 +19,7 @@ __all__ = [
     "inner",
     "joined",
     "log",
+    "matching",
     "positions",
     "quietly",
     "repeated",
@@ -141,6 +142,17 @@ def joined(parts: Sequence[Numbers]) -> Numbers:
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else torch.cat([*parts])
 
 
+def matching(x: Numbers, like: Numbers) -> Numbers:
+    """Return an array as it is if others are arrays; as a tensor on their device if they are tensors.
+
+    Examples
+    --------
+    >>> matching(np.array([1.0]), torch.zeros(2))
+    tensor([1.])
+    """
+    return x if isinstance(like, np.ndarray) else torch.from_numpy(x).to(like)
+
+
 def positions(ordered: Numbers, x: Numbers, side: str = "left") -> Numbers:
     """Return where numbers would be inserted in ordered ones; before or, with side="right", after equal ones.
 
@@ -149,7 +161,7 @@ def positions(ordered: Numbers, x: Numbers, side: str = "left") -> Numbers:
     >>> positions(np.array([1.0, 3.0]), np.array([2.0]))
     array([1])
     """
-    return (np if isinstance(x, np.ndarray) else torch).searchsorted(ordered, x, side=side)
+    return ordered.searchsorted(x, side) if isinstance(x, np.ndarray) else torch.searchsorted(ordered, x, side=side)
 
 
 def repeated(x: Numbers, n: int) -> Numbers:

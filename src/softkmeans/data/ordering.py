@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .._utils.few_numbers import as_array, at_most, from_array, positions
+from .._utils.few_numbers import Numbers, as_array, at_most, from_array, matching, positions
 from .block import Block, as_tensor
 from .convert import as_source
 from .source import Source
@@ -61,8 +61,10 @@ class SortedRows(NamedTuple):
 
     def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
         """Draw row indices (size,) in proportion to weight times factor, or to weight alone if all products are 0."""
-        weights = self.sampling_weights(factor)
-        return self.order[draw(weights if factor is None or weights.any() else self.sampling_weights(), size, rng)]
+        cumulative = as_array(self.sampling_weights(factor)).cumsum(0)
+        if not cumulative[-1] > 0:
+            cumulative = as_array(self.sampling_weights()).cumsum(0)
+        return self.order[_draw_from(cumulative, size, rng)]
 
 
 def sorted_rows(source: Source) -> SortedRows:
@@ -225,8 +227,12 @@ def draw(weights: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), 4, np.random.default_rng(0))
     tensor([1, 1, 1, 1])
     """
-    cumulative = as_array(weights).cumsum(0)
-    u = as_array(torch.from_numpy(rng.random(size)).to(weights)) * cumulative[-1]
+    return _draw_from(as_array(weights).cumsum(0), size, rng)
+
+
+def _draw_from(cumulative: Numbers, size: int, rng: np.random.Generator) -> Tensor:
+    """Draw positions (size,) by a distribution function (n,), whose last number may be another than 1."""
+    u = matching(rng.random(size), cumulative) * cumulative[-1]
     # Rounding can lead past the last position with a positive weight.
     last = int(positions(cumulative, cumulative[-1:])[0])
     return from_array(at_most(positions(cumulative, u, "right"), last))

@@ -51,11 +51,12 @@ ARRAY_RULES: dict[type[AssignmentRule], Callable[[Any], ArrayRule]] = {
 
 def serves(block: Block, c: Tensor, distance: Distance, rule: AssignmentRule) -> bool:
     """Return whether these functions serve a request."""
+    k, d = c.shape
     return (
         block.dtype == c.dtype == torch.float64
         and block.device.type == "cpu"
-        and (n_pairs := block.rows.shape[0] * c.shape[0]) * c.shape[1] <= MAX_PRODUCT
-        and n_pairs * (c.shape[1] + 8) <= MAX_WORK
+        and (n_pairs := block.rows.shape[0] * k) * d <= MAX_PRODUCT
+        and n_pairs * (d + 8) <= MAX_WORK
         and type(distance) in ARRAY_DISTANCES
         and type(rule) in ARRAY_RULES
         and not block.is_sparse

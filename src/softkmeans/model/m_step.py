@@ -36,8 +36,8 @@ class MStep:
     def __init__(self, params: Params, stats: Stats) -> None:
         self.params, self.stats = params, stats
         self.centers, self.temperature = as_array(params.centers), as_array(params.temperature)
-        self.weight, self.irls_weight = as_array(stats.weight), as_array(stats.irls_weight)
-        self.distortion, self.n = as_array(stats.distortion), float(stats.n)
+        self.irls_weight, self.distortion = as_array(stats.irls_weight), as_array(stats.distortion)
+        self.total_distortion, self.n = float(self.distortion.sum()), float(stats.n)
         self.to_means = self._to_means()
         kink_weight = as_array(stats.kink_weight)
         self.kink_weight = kink_weight if kink_weight.any() else None  # if there is none, it would change nothing

@@ -152,10 +152,10 @@ class Objective(ABC):
         distance, n_features = self.scaling.distance, self.scaling.n_features
         if self.temperature.per_cluster:
             means = as_array(distance.mean_distortions(m_step.params.temperature, n_features))
-            return (m_step.weight * means - m_step.distortion) / m_step.temperature
+            return (as_array(m_step.stats.weight) * means - m_step.distortion) / m_step.temperature
         t = float(m_step.temperature[0])
-        excess = m_step.n * distance.mean_distortion(t, n_features) - self.distortion(m_step.stats)
-        return filled(m_step.weight, 1, excess / t)
+        excess = m_step.n * distance.mean_distortion(t, n_features) - self._pooled_distortion(m_step)
+        return filled(m_step.distortion, 1, excess / t)
 
     def _m_step(self, params: Params, stats: Stats) -> MStep:
         """Return the M-step, kept because each pass uses it several times."""
@@ -170,7 +170,11 @@ class Objective(ABC):
         irls_weight = at_least(m_step.irls_weight, torch.finfo(params.centers.dtype).tiny)
         parts = [repeated(0.5 / logit_scale * m_step.temperature / irls_weight, params.centers.shape[1])]
         if self.temperature.learned:
-            curvature = self._pooled(m_step.distortion, sums.stats) / m_step.temperature[self._temperature_index]
+            if self.temperature.per_cluster:
+                curvature = m_step.distortion / m_step.temperature
+            else:
+                t = float(m_step.temperature[0])
+                curvature = filled(m_step.distortion, 1, self._pooled_distortion(m_step) / t)
             parts.append(1 / at_least(curvature, MIN_CURVATURE))
         if self.spec.learn_priors:
             curvature = as_array(logit_scale * m_step.n * params.log_prior.exp())
@@ -196,11 +200,9 @@ class Objective(ABC):
         """The temperatures that are independent parameters: all, or only the first if clusters share one."""
         return slice(None) if self.temperature.per_cluster else slice(1)
 
-    def _pooled(self, distortion: Numbers, stats: Stats) -> Numbers:
-        """Return distortions (k,) unchanged; if clusters share one temperature, their sum (1,) with the noise."""
-        if self.temperature.per_cluster:
-            return distortion
-        return filled(distortion, 1, float(distortion.sum()) + self._noise_distortion(stats))
+    def _pooled_distortion(self, m_step: MStep) -> float:
+        """Return the distortion of all clusters, and of the noise."""
+        return m_step.total_distortion + self._noise_distortion(m_step.stats)
 
     def noise_weight(self, stats: Stats) -> float:
         """Return the weight of the noise cluster; 0 if it is no larger than rounding errors."""
@@ -233,7 +235,7 @@ class Objective(ABC):
         largest = m_step.n * math.log(params.log_prior.shape[0])
         if not scaled_distortion * 1e-14 < largest:
             return 0.0
-        of_priors = inner(as_array(b), m_step.weight)
+        of_priors = inner(as_array(b), as_array(stats.weight))
         entropy = scaled_distortion + float(stats.objective) - of_priors - noise_logit
         return min(max(0.0, entropy), largest)
 
@@ -272,8 +274,9 @@ class Objective(ABC):
             mean = (float(distortion.sum()) + self._noise_distortion(m_step.stats)) / (n or 1.0)
             updated = self.temperature.update(self.scaling, float(t[0]), mean)
             return from_array(filled(t, len(t), updated)) if n > 0 else m_step.params.temperature
-        has_weight = m_step.weight > 0
-        means = from_array(distortion / where(has_weight, m_step.weight, 1.0))
+        weight = as_array(m_step.stats.weight)
+        has_weight = weight > 0
+        means = from_array(distortion / where(has_weight, weight, 1.0))
         updates = as_array(self.temperature.updates(self.scaling, m_step.params.temperature, means))
         return from_array(where(has_weight, updates, t))
 
