@@ -133,6 +133,7 @@ class ArraySource(Source):
     def __init__(self, x: Rows, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype) -> None:
         self.x, self.w, self.device, self.dtype = x, w, device, dtype
         self.n_rows, self.n_features = x.shape
+        self._block = Block(x, w, device, dtype)
 
     @property
     @override
@@ -141,7 +142,7 @@ class ArraySource(Source):
 
     @override
     def blocks(self) -> Iterator[Block]:
-        yield Block(self.x, self.w, self.device, self.dtype)
+        yield self._block
 
     @override
     def batches(self) -> Iterator[Source]:

@@ -155,9 +155,9 @@ class Monitor:
 
     def _encoder(self, position: Position, phase: Phase) -> Callable[[], Encoded]:
         """Return a function that encodes where the fit stands now, also if it is called after later passes."""
-        at = FitPosition(tuple(self._outcomes), self._best, (), phase, position)
+        outcomes, best = tuple(self._outcomes), self._best
         steps, own = self._steps, slice(self._n_continued, len(self._steps))
-        return lambda: encode_position(at._replace(steps=tuple(steps[own])), self.problem)
+        return lambda: encode_position(FitPosition(outcomes, best, tuple(steps[own]), phase, position), self.problem)
 
     def _replay(self, steps: Sequence[Step]) -> bool:
         """Call the callbacks for passes of the run that is resumed; return whether the fit must stop."""

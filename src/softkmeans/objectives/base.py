@@ -289,7 +289,6 @@ class Objective(ABC):
             parts.append(as_array(params.log_prior))
         return from_array(joined(parts))
 
-    @quietly
     def unpack(self, vector: Tensor, like: Params) -> Params:
         """Convert a vector of `pack` back to parameters; those not learned are taken from ``like``."""
         (k, d), (_, temperature, log_prior), numbers = like.centers.shape, like, as_array(vector)
