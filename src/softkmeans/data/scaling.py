@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._utils.few_numbers import Numbers, as_array, from_array, quietly, where
+from .._utils.few_numbers import Numbers, as_array, filled, from_array, joined, quietly, where
 from .._utils.reductions import total
 from ..distances import Distance, check_features
 from ..errors import InputError
@@ -196,7 +196,8 @@ def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -
         x = piece.x
         values = torch.cat([function(x, slice(None)) for function in functions], 1)
         weighted = values if piece.weights is None else piece.w[:, None] * values
-        return torch.cat([piece.total()[None], total(weighted)])
+        sums_of_values = as_array(total(weighted))
+        return from_array(joined([filled(sums_of_values, 1, float(piece.total())), sums_of_values]))
 
     def sums_of_stored(block: Block) -> Tensor:
         weights = None if block.weights is None else block.w.cpu().double().numpy()

@@ -12,6 +12,7 @@ from .._utils.reductions import pairwise_distances
 from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import Message, Setting
+from ..kernels.small import memberships
 from ..model.assignment import AssignmentRule
 from ..model.params import Evaluation
 from ..model.stats import Stats
@@ -65,8 +66,8 @@ def coincident_clusters(
         steps = numbers[later] - numbers[other]
         farther = (typical_distance ** (1 / degree) + (steps * steps).sum(1) ** 0.5) ** degree
         logits = joined([-betas[later] * typical_distance, -betas[other] * farther]).reshape(2, -1)
-        memberships = as_array(rule(from_array(logits), 0).resp)
-        coincides = abs(memberships[0] - memberships[1]) < MAX_MEMBERSHIP_DIFFERENCE
+        resp = as_array(memberships(from_array(logits), rule))
+        coincides = abs(resp[0] - resp[1]) < MAX_MEMBERSHIP_DIFFERENCE
         found += sorted(set(later[coincides].tolist()))
     return found
 

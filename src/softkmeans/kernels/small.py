@@ -13,6 +13,7 @@ __all__ = [
     "assign",
     "distances",
     "lognorm",
+    "memberships",
     "min_distances",
     "nearest",
     "serves",
@@ -97,6 +98,14 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     logits, kind, array_rule = (beta.numpy(), b.numpy()), _array_distance(distance), ARRAY_RULES[type(rule)](rule)
     keeps_far = has_far_memberships(beta, rule)
     return torch.from_numpy(passes.assign(_rows(block), c.numpy(), logits, kind, array_rule, keeps_far=keeps_far).T)
+
+
+@_quietly
+def memberships(logits: Tensor, rule: AssignmentRule) -> Tensor:
+    """Return the memberships (k, n) at some logits (k, n)."""
+    if not (logits.is_cpu and type(rule) in ARRAY_RULES):
+        return rule(logits, 0).resp
+    return torch.from_numpy(ARRAY_RULES[type(rule)](rule)(logits.numpy().copy())[0])
 
 
 @_quietly
