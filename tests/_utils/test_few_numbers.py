@@ -5,13 +5,18 @@ import pytest
 import torch
 
 from softkmeans._utils.few_numbers import (
+    are_finite,
     as_array,
     at_least,
+    at_most,
+    exp,
     filled,
     from_array,
     inner,
     joined,
     log,
+    matching,
+    positions,
     repeated,
     sum_of,
     where,
@@ -29,6 +34,9 @@ NUMBERS = np.random.default_rng(0).integers(1, 9, 50).astype(float)
         lambda x: joined([x, x[:3]]),
         lambda x: repeated(x, 3),
         lambda x: filled(x, 3, 2.5),
+        lambda x: exp(at_most(x, 4.0)),
+        lambda x: positions(x.cumsum(0), x.cumsum(0)[:3], "right"),
+        lambda x: matching(np.ones(3), x) * x[:3],
     ],
 )
 def test_arrays_and_tensors_agree(formula):
@@ -43,6 +51,12 @@ def test_inner_products(n):
 
 def test_sums():
     assert sum_of(torch.from_numpy(NUMBERS)) == NUMBERS.sum()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_finite(dtype):
+    assert are_finite(torch.ones(2, dtype=dtype))
+    assert not any(are_finite(torch.tensor([1.0, value], dtype=dtype)) for value in (torch.nan, torch.inf, -torch.inf))
 
 
 def test_conversions_share_memory():
