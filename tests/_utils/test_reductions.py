@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from softkmeans._utils.reductions import as_vector, dot, inner, largest_of_rows, pairwise_distances, total
+from softkmeans._utils.reductions import dot, largest_of_rows, pairwise_distances, total
 
 
 @pytest.fixture
@@ -44,8 +44,3 @@ def test_largest_of_rows(n):
     largest, position = largest_of_rows(torch.from_numpy(x))
     np.testing.assert_array_equal(largest, x.max(1))
     np.testing.assert_array_equal(position, x.argmax(1))
-
-
-def test_inner_products():
-    x, y = (torch.from_numpy(v) for v in np.random.default_rng(0).integers(-9, 9, (2, 50)).astype(float))
-    assert inner(as_vector(x), as_vector(y)) == float(x @ y)

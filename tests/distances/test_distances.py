@@ -117,6 +117,13 @@ def test_partition_function_by_quadrature(name, power, d, t):
     assert float(log_z) == pytest.approx(np.log(integral), abs=1e-9)
 
 
+@pytest.mark.parametrize("name", ["sqeuclidean", "euclidean", "cosine"])
+def test_partition_function_of_one_and_of_several_temperatures(name):
+    distance, temperatures = as_distance(name), torch.tensor([0.3, 4.0], dtype=torch.float64)
+    found = [distance.log_partition_at(t, 3) for t in temperatures.tolist()]
+    np.testing.assert_allclose(found, distance.log_partitions(temperatures, 3), rtol=1e-12)
+
+
 @pytest.mark.parametrize("d", [2, 3, 4, 10, 64])
 @pytest.mark.parametrize("t", [1e-6, 1e-2, 0.3, 2.0, 100.0])
 def test_cosine_partition_function_matches_von_mises_fisher(d, t):

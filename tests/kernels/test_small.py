@@ -40,6 +40,15 @@ def test_sums_and_rows(distance, rule):
             assert_close(getattr(small, function)(*arguments), getattr(reference, function)(*arguments), 1e-8)
 
 
+@pytest.mark.parametrize("rule", RULE_CASES)
+def test_memberships_at_logits(rule):
+    *_, rule_object = draw((47, 5, 1), "sqeuclidean", rule, np.float64, weighted=False)
+    logits = -torch.rand(5, 47, dtype=torch.float64)
+    before = logits.clone()
+    assert_close(small.memberships(logits, rule_object), rule_object(before, 0).resp, 1e-12)
+    assert torch.equal(logits, before)
+
+
 @pytest.mark.parametrize("distance", DISTANCE_CASES)
 def test_distances(distance):
     for i, size in enumerate(SIZES):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 __all__ = ["as_generator", "draw_seed"]
 
+import threading
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+
+_local = threading.local()
 
 
 def as_generator(random_state: Any) -> np.random.Generator:
@@ -41,10 +45,19 @@ def draw_seed(random_state: Any) -> int:
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
     try:
-        generator = check_random_state(random_state)
+        generator = _seeded(random_state) if isinstance(random_state, Integral) else check_random_state(random_state)
     except (TypeError, ValueError):
         raise _error(random_state) from None
     return int(generator.randint(2**31))
+
+
+def _seeded(seed: Any) -> np.random.RandomState:
+    """Return this thread's RandomState with a seed; to make a new one takes as long as several passes over few rows."""
+    if not hasattr(_local, "random_state"):
+        _local.random_state = np.random.RandomState()
+    generator: np.random.RandomState = _local.random_state
+    generator.seed(seed)
+    return generator
 
 
 def _error(random_state: Any) -> InputError:

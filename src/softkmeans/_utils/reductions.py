@@ -5,9 +5,7 @@ PyTorch and BLAS split a sum according to the number of threads, which changes t
 
 from __future__ import annotations
 
-__all__ = ["as_vector", "dot", "inner", "largest_of_rows", "log", "pairwise_distances", "total"]
-
-from typing import Any
+__all__ = ["dot", "largest_of_rows", "pairwise_distances", "total"]
 
 import numpy as np
 import torch
@@ -32,19 +30,6 @@ def total(x: Tensor) -> Tensor:
     return torch.as_tensor(array.sum() if x.ndim == 1 else np.einsum("i...->...", array), device="cpu")
 
 
-def log(x: Tensor) -> Tensor:
-    """Return the logarithms of a few numbers that need no gradient.
-
-    PyTorch would start threads, which afterwards wait actively for a while, and slow down the kernels.
-
-    Examples
-    --------
-    >>> log(torch.tensor([1.0]))
-    tensor([0.])
-    """
-    return x.log() if x.device.type != "cpu" else torch.as_tensor(np.log(x.numpy()), device="cpu")
-
-
 def dot(x: Tensor, y: Tensor) -> Tensor:
     """Return the inner product of vectors (m,).
 
@@ -56,31 +41,6 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     if x.device.type != "cpu":
         return total(x * y)
     return torch.as_tensor(np.multiply(x.numpy(), y.numpy()).sum(), device="cpu")  # without threads: see `log`
-
-
-def as_vector(x: Tensor) -> Any:
-    """Return the same numbers as an array, whose operations take less time than those of few numbers in a tensor.
-
-    Tensors on other devices stay tensors.
-
-    Examples
-    --------
-    >>> as_vector(torch.tensor([1.0]))
-    array([1.], dtype=float32)
-    """
-    return x.numpy() if x.device.type == "cpu" else x
-
-
-def inner(x: Any, y: Any) -> float:
-    """Return the inner product of vectors from `as_vector`.
-
-    Examples
-    --------
-    >>> inner(as_vector(torch.tensor([1.0, 2.0])), as_vector(torch.tensor([3.0, 4.0])))
-    11.0
-    """
-    products = x * y
-    return float(np.add.reduce(products) if isinstance(products, np.ndarray) else products.sum())
 
 
 def pairwise_distances(a: Tensor, b: Tensor) -> Tensor:

@@ -35,11 +35,11 @@ def log_sphere_area(n_features: int) -> float:
     return math.log(2) + n_features / 2 * math.log(math.pi) - math.lgamma(n_features / 2)
 
 
-L = TypeVar("L", Array, "Tensor")
+L = TypeVar("L", Array, "Tensor", float)
 
 
 def log_power_partition(power: int, log_temperatures: L, n_features: int) -> L:
-    """Return log ∫ exp(-‖x‖^power / T) dx, given log T: an array or a tensor."""
+    """Return log ∫ exp(-‖x‖^power / T) dx, given log T: an array, a tensor or a number."""
     shape = n_features / power
     return log_sphere_area(n_features) + math.lgamma(shape) - math.log(power) + shape * log_temperatures
 

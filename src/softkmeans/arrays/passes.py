@@ -126,7 +126,8 @@ def accumulate(
     else:
         factor = distance.constant_slope or 0.0
         irls_weight = factor * (weight if update_weight is resp else update_weight.sum(1))
-        weighted_sum = factor * product(update_weight, z.T)
+        weighted_sum = product(update_weight, z.T)
+        weighted_sum *= factor
     distortion = (update_weight * d).sum(1)  # pairwise: the entropy is a difference from the objective
     n = float(len(z)) if w is None else float(w.sum())
     return Sums(weight, irls_weight, weighted_sum, kink_weight, distortion, float(objective.sum()), n)

@@ -115,7 +115,14 @@ class Block:
         return self._convert(self.weights)
 
     def _convert(self, part: Rows) -> Tensor:
-        return as_tensor(part).detach().to(self.device, self.dtype)
+        tensor = as_tensor(part)
+        return (tensor.detach() if tensor.requires_grad else tensor).to(self.device, self.dtype)
+
+    def total(self, values: Tensor | None = None) -> Tensor:
+        """Return the weighted sum of values (m,), or of ones."""
+        if self.weights is not None:
+            return total(self.w) if values is None else dot(self.w, values)
+        return torch.tensor(float(len(self)), device=self.device, dtype=self.dtype) if values is None else total(values)
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from start to stop."""
@@ -174,10 +181,6 @@ class Block:
     def sum(self, fn: Callable[[Block], T], width: int | None = None) -> T:
         """Sum an additive function of a block over `pieces`; the default width is d."""
         return functools.reduce(operator.add, map(fn, self.pieces(width or self.rows.shape[1])))
-
-    def weighted_total(self, values: Tensor) -> Tensor:
-        """Return the sum of a value for each row (m,), times the rows' weights."""
-        return total(values) if self.weights is None else dot(self.w, values)
 
     def scaled_by(self, scaling: RowScaling) -> Block:
         """Return the same rows with the given centering and scaling."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Array", "as_numbers", "as_source", "floating_dtype", "like"]
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -179,10 +180,21 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
     """Return the PyTorch type for a PyTorch type, a NumPy type or a name; None if there is none."""
     if isinstance(dtype, torch.dtype):
         return dtype
+    if isinstance(dtype, np.dtype):
+        return _torch_dtype_of(dtype)
     try:
         name = str(dtype).removeprefix("torch.")
-        name = name if name == "bfloat16" else np.dtype(name if isinstance(dtype, str) else dtype).name
+        return (
+            torch.bfloat16
+            if name == "bfloat16"
+            else _torch_dtype_of(np.dtype(name if isinstance(dtype, str) else dtype))
+        )
     except (TypeError, ValueError):
         return None
-    torch_dtype = getattr(torch, name, None)
+
+
+@lru_cache(maxsize=64)
+def _torch_dtype_of(dtype: np.dtype[Any]) -> torch.dtype | None:
+    """Return the PyTorch type for a NumPy type; None if there is none."""
+    torch_dtype = getattr(torch, dtype.name, None)
     return torch_dtype if isinstance(torch_dtype, torch.dtype) else None

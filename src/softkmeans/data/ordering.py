@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from .._utils.few_numbers import Numbers, as_array, at_most, from_array, matching, positions
 from .block import Block, as_tensor
 from .convert import as_source
 from .source import Source
@@ -47,7 +48,7 @@ class SortedRows(NamedTuple):
     def n_distinct(self) -> int:
         """The number of distinct rows with a positive weight."""
         if self.weight is None:
-            return int(self.begins.sum())
+            return int(as_array(self.begins).sum())
         return len(torch.unique(self.begins.cumsum(0)[self.weight[self.order] > 0]))
 
     def sampling_weights(self, factor: Tensor | None = None) -> Tensor:
@@ -60,8 +61,10 @@ class SortedRows(NamedTuple):
 
     def draw(self, factor: Tensor | None, size: int, rng: np.random.Generator) -> Tensor:
         """Draw row indices (size,) in proportion to weight times factor, or to weight alone if all products are 0."""
-        weights = self.sampling_weights(factor)
-        return self.order[draw(weights if weights.any() else self.sampling_weights(), size, rng)]
+        cumulative = as_array(self.sampling_weights(factor)).cumsum(0)
+        if not cumulative[-1] > 0:
+            cumulative = as_array(self.sampling_weights()).cumsum(0)
+        return self.order[_draw_from(cumulative, size, rng)]
 
 
 def sorted_rows(source: Source) -> SortedRows:
@@ -100,9 +103,11 @@ def sorted_rows(source: Source) -> SortedRows:
 
 def _sorted_at_once(rows: Array) -> tuple[Tensor, Tensor]:
     """Return the order (n,) of rows (n, d), and whether a group of equal rows begins at each position."""
-    order = np.lexsort(rows.T[::-1])
-    begins = np.ones(len(rows), dtype=bool)
-    np.any(rows[order[1:]] != rows[order[:-1]], axis=1, out=begins[1:])
+    order, begins = np.argsort(rows[:, 0]), np.ones(len(rows), dtype=bool)
+    first = rows[order, 0]
+    if not (first[1:] != first[:-1]).all():  # few real numbers are equal
+        order = np.lexsort(rows.T[::-1])
+        np.any(rows[order[1:]] != rows[order[:-1]], axis=1, out=begins[1:])
     return torch.from_numpy(order), torch.from_numpy(begins)
 
 
@@ -222,8 +227,12 @@ def draw(weights: Tensor, size: int, rng: np.random.Generator) -> Tensor:
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), 4, np.random.default_rng(0))
     tensor([1, 1, 1, 1])
     """
-    cumulative = weights.cumsum(0)
-    u = torch.from_numpy(rng.random(size)).to(weights) * cumulative[-1]
+    return _draw_from(as_array(weights).cumsum(0), size, rng)
+
+
+def _draw_from(cumulative: Numbers, size: int, rng: np.random.Generator) -> Tensor:
+    """Draw positions (size,) by a distribution function (n,), whose last number may be another than 1."""
+    u = matching(rng.random(size), cumulative) * cumulative[-1]
     # Rounding can lead past the last position with a positive weight.
-    last = int(torch.searchsorted(cumulative, cumulative[-1:]))
-    return torch.searchsorted(cumulative, u, right=True).clamp_max(last)
+    last = int(positions(cumulative, cumulative[-1:])[0])
+    return from_array(at_most(positions(cumulative, u, "right"), last))

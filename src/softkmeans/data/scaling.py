@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._utils.few_numbers import Numbers, as_array, filled, from_array, joined, quietly, where
 from .._utils.reductions import total
 from ..distances import Distance, check_features
 from ..errors import InputError
@@ -53,6 +54,7 @@ class Scaling(NamedTuple):
     variance: float = 1.0
 
     @classmethod
+    @quietly
     def of(cls, source: Source, distance: Distance) -> Scaling:
         """Compute shift, scale and variance from the rows of a source, in two passes.
 
@@ -63,13 +65,13 @@ class Scaling(NamedTuple):
         """
         check_features(distance, source.n_features)
         magnitudes, mean = _mean_magnitudes_and_mean(source)
-        shift = mean if distance.translates else torch.zeros_like(mean)
-        rough_scale = _power_of_two(float(magnitudes.max()))  # keeps the squares in range until the spread is known
-        squares = weighted_sums(source, lambda x, j: ((x - mean[j]) / rough_scale).square())
+        shift, largest = mean if distance.translates else torch.zeros_like(mean), float(magnitudes.max())
+        rough_scale = _power_of_two(largest)  # keeps the squares in range until the spread is known
+        squares = as_array(weighted_sums(source, lambda x, j: ((x - mean[j]) / rough_scale).square()))
         variances = squares[1:] / squares[0]
-        varies = variances.sqrt() > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
-        variance = float(torch.where(varies, variances, 0.0).mean())
-        if not (magnitudes.isfinite().all() and variances.isfinite().all()):
+        varies = variances**0.5 > 1e-15 * magnitudes / rough_scale  # a smaller variance is only rounding error
+        variance = float(where(varies, variances, 0.0).sum()) / source.n_features
+        if not (math.isfinite(largest) and math.isfinite(float(variances.max()))):
             problem = "the data's values are too large for float64 arithmetic"
             raise InputError(problem, hint="divide them by a power of ten")
         if variance == 0 and distance.power is not None:
@@ -169,17 +171,22 @@ class Scaling(NamedTuple):
         return min(max(distance / self.unit, MIN_DISTANCE), MAX_DISTANCE)
 
     @property
+    def n_features(self) -> int:
+        """The number of features."""
+        return self.shift.shape[0]
+
+    @property
     def unit(self) -> float:
         """A distance or temperature of 1 for scaled rows, converted to the data's units."""
         return 1.0 if self.distance.power is None else self.scale**self.distance.power
 
 
-def _mean_magnitudes_and_mean(source: Source) -> tuple[Tensor, Tensor]:
+def _mean_magnitudes_and_mean(source: Source) -> tuple[Numbers, Tensor]:
     """Return the weighted means (d,) of each feature's absolute values and of its values."""
-    sums = weighted_sums(source, lambda x, _: x.abs(), lambda x, _: x)
+    sums = as_array(weighted_sums(source, lambda x, _: x.abs(), lambda x, _: x))
     check_signs(0, int(sums[0] != 0))  # checked here: single processes or blocks may have zero weights only
-    magnitudes, mean = (sums[1:] / sums[0]).chunk(2)
-    return magnitudes, mean
+    means = (sums[1:] / sums[0]).reshape(2, -1)
+    return means[0], from_array(means[1])
 
 
 def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -> Tensor:
@@ -188,7 +195,9 @@ def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -
     def sums(piece: Block) -> Tensor:
         x = piece.x
         values = torch.cat([function(x, slice(None)) for function in functions], 1)
-        return torch.cat([total(piece.w)[None], total(piece.w[:, None] * values)])
+        weighted = values if piece.weights is None else piece.w[:, None] * values
+        sums_of_values = as_array(total(weighted))
+        return from_array(joined([filled(sums_of_values, 1, float(piece.total())), sums_of_values]))
 
     def sums_of_stored(block: Block) -> Tensor:
         weights = None if block.weights is None else block.w.cpu().double().numpy()

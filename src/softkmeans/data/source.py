@@ -87,7 +87,8 @@ class Source(ABC):
 
     def take(self, rows: Tensor) -> Tensor:
         """Return the rows (m, d) with the given indices (m,)."""
-        return torch.cat([block.x for block in self.sample(rows).blocks()])
+        parts = [block.x for block in self.sample(rows).blocks()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def weight(self) -> Tensor | None:
         """Return the weights (n,), or None if all are 1."""
@@ -132,6 +133,7 @@ class ArraySource(Source):
     def __init__(self, x: Rows, w: NDArray[Any] | Tensor | None, device: torch.device, dtype: torch.dtype) -> None:
         self.x, self.w, self.device, self.dtype = x, w, device, dtype
         self.n_rows, self.n_features = x.shape
+        self._block = Block(x, w, device, dtype)
 
     @property
     @override
@@ -140,7 +142,7 @@ class ArraySource(Source):
 
     @override
     def blocks(self) -> Iterator[Block]:
-        yield Block(self.x, self.w, self.device, self.dtype)
+        yield self._block
 
     @override
     def batches(self) -> Iterator[Source]:

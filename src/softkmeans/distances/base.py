@@ -227,6 +227,10 @@ class Distance:
         """Return the maximum-likelihood T at fixed memberships: the T at which the density has this mean distortion."""
         return self._density(n_features).likeliest_temperature(mean_distortion)
 
+    def log_partition_at(self, temperature: float, n_features: int) -> float:
+        """Return log Z(T) for one temperature that needs no gradient."""
+        return float(self.log_partitions(torch.tensor([temperature], dtype=torch.float64, device="cpu"), n_features))
+
     def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
         """Return log Z(T) for each of the temperatures (k,)."""
         return _map(lambda t: self.log_partition(t, n_features), temperatures)

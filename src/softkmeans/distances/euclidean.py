@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.reductions import log
+from .._utils.few_numbers import as_array, from_array, log
 from ..arrays.density import log_power_partition
 from .base import Array, Distance
 
@@ -25,9 +25,14 @@ class PowerDensity:
         """Return log Z(T), differentiable in T."""
         return log_power_partition(self.power, torch.log(temperature), n_features)
 
+    def log_partition_at(self, temperature: float, n_features: int) -> float:
+        """Return log Z(T) for one temperature that needs no gradient."""
+        log_temperature = math.log(temperature) if temperature > 0 else -math.inf
+        return log_power_partition(self.power, log_temperature, n_features)
+
     def log_partitions(self, temperatures: Tensor, n_features: int) -> Tensor:
         """Return log Z(T) for each of the temperatures (k,)."""
-        return log_power_partition(self.power, log(temperatures), n_features)
+        return from_array(log_power_partition(self.power, log(as_array(temperatures)), n_features))
 
     def mean_distortion(self, temperature: float, n_features: int) -> float:
         """Return the mean distance."""

@@ -17,6 +17,7 @@ from sklearn.utils import Tags
 from torch import Tensor
 
 from .._utils.checks import check_count, check_fraction
+from .._utils.few_numbers import are_finite
 from .._utils.random import draw_seed
 from ..checkpoint.resume import as_callbacks
 from ..data.block import as_tensor
@@ -385,7 +386,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _set_fitted_attributes(self, result: Result, X: Any, source: Source) -> None:
         """Set the fitted attributes, as arrays or tensors like X."""
         centers = result.centers.to(floating_dtype(self.dtype, source.given_rows))
-        if not centers.isfinite().all():
+        if not are_finite(centers):
             problem = "cannot represent the centers, which overflow"
             raise InputError(problem, parameter="dtype", value=centers.dtype, hint="use a wider dtype")
         self.cluster_centers_ = like(X, centers)

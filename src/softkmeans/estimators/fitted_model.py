@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from .. import kernels
 from .._utils.checks import check_positive
-from .._utils.reductions import dot, largest_of_rows, total
+from .._utils.reductions import largest_of_rows
 from ..arrays.model import MAX_SCALED_VALUE
 from ..data.block import Block, as_tensor
 from ..data.convert import as_numbers, as_source
@@ -101,12 +101,9 @@ class Clustering:
         self.params = Params(self.centers, used, log_prior)
         self.spec = ModelSpec(rule, noise=noise, per_cluster=rule.uses_temperature and t.ndim > 0)
         self.beta, self.b, self.rule = make_logits(self.params, self.spec, distance)
-
-    @property
-    def is_plain(self) -> bool:
-        """Return whether the most probable cluster of every row is the one with the nearest center."""
         equal = bool((self.beta == self.beta[0]).all()) and bool((self.b == self.b[0]).all())
-        return equal and not self.rule.has_noise
+        # Whether the most probable cluster of every row is the one with the nearest center.
+        self.is_plain = equal and not self.rule.has_noise
 
     def _scaled(self, source: Source) -> Source:
         return ScaledSource(source, _OverflowCheckedScaling(*self.scaling))
@@ -181,7 +178,7 @@ class Clustering:
         def label_block(block: Block) -> Tensor:
             nonlocal inertia
             label, distance = nearest(block, self.centers, self.distance)
-            inertia += float(block.weighted_total(distance))
+            inertia += float(block.total(distance))
             return label
 
         labels = self._scaled(source).map(label_block)
@@ -191,7 +188,7 @@ class Clustering:
         """Compute the objective of hard k-means: the weighted sum of the distances to the nearest centers."""
 
         def block_inertia(block: Block) -> Tensor:
-            return block.weighted_total(nearest(block, self.centers, self.distance)[1])
+            return block.total(nearest(block, self.centers, self.distance)[1])
 
         return float(self._scaled(source).sum(block_inertia)) * self.scaling.unit
 
@@ -222,7 +219,7 @@ class Clustering:
         unit, log_normalizer = self._objective_constants()
 
         def weighted_sums(block: Block) -> Tensor:
-            return torch.stack([dot(block.w, self._lognorm(block) * unit - log_normalizer), total(block.w)])
+            return torch.stack([block.total(self._lognorm(block) * unit - log_normalizer), block.total()])
 
         value, weight = self._scaled(source).sum(weighted_sums).tolist()
         return value, weight

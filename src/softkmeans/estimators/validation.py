@@ -29,9 +29,12 @@ def validate_source(estimator: Any, X: Any, sample_weight: Any = None, *, reset:
     if isinstance(X, np.ndarray | Tensor):
         source = _convert(estimator, X, sample_weight)
         known = vars(estimator)
-        is_as_fitted = known.get("n_features_in_") == source.n_features and "feature_names_in_" not in known
-        if reset or not is_as_fitted:  # for arrays without names, there is nothing else to compare
-            validate_data(estimator, np.empty((0, source.n_features)), reset=reset, skip_check_array=True)
+        # Arrays have no names. What scikit-learn does for other tables takes as long as a pass over few rows.
+        if reset:
+            known.pop("feature_names_in_", None)
+            estimator.n_features_in_ = source.n_features
+        elif known.get("n_features_in_") != source.n_features or "feature_names_in_" in known:
+            validate_data(estimator, np.empty((0, source.n_features)), reset=False, skip_check_array=True)
         return source
     if isinstance(X, str | PathLike):
         raise InputError(

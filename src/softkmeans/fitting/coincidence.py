@@ -7,10 +7,12 @@ __all__ = ["coincident_clusters", "coincident_in_fit", "critical_temperature_of_
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import as_array, from_array, joined, quietly, sum_of, where
 from .._utils.reductions import pairwise_distances
 from ..data.block import BLOCK
 from ..data.source import Source
 from ..errors import Message, Setting
+from ..kernels.small import memberships
 from ..model.assignment import AssignmentRule
 from ..model.params import Evaluation
 from ..model.stats import Stats
@@ -20,6 +22,7 @@ from ..temperature.moments import MAX_EIGH_FEATURES, largest_variance
 MAX_MEMBERSHIP_DIFFERENCE = 0.02  # of a typical row in two clusters that coincide
 
 
+@quietly
 def coincident_clusters(
     centers: Tensor, beta: Tensor, typical_distance: float, degree: int, rule: AssignmentRule
 ) -> list[int]:
@@ -48,22 +51,24 @@ def coincident_clusters(
     >>> coincident_clusters(centers, beta, 1.0, 2, Softmax())
     [2]
     """
-    found, k = list[int](), len(centers)
-    has_one_beta = bool((beta == beta[0]).all())
+    found, k, numbers, betas = list[int](), len(centers), as_array(centers), as_array(beta)
+    has_one_beta = bool((betas == betas[0]).all())
+    index = torch.arange(k, device=centers.device)
     for start in range(0, k, n_tile := max(1, BLOCK // k)):  # memory for all pairs at once would grow with k²
-        tile = torch.arange(start, min(k, start + n_tile), device=centers.device)
-        earlier = torch.arange(k, device=centers.device) < tile[:, None]  # (m, k)
+        tile = as_array(index[start : start + n_tile])
+        earlier = as_array(index) < tile[:, None]  # (m, k)
         if has_one_beta:  # if the nearest of the earlier centers does not coincide, no other does
-            apart = pairwise_distances(centers[tile], centers).masked_fill(~earlier, torch.inf)
-            later, other = tile[tile > 0], apart.argmin(1)[tile > 0]
+            apart = as_array(pairwise_distances(centers[start : start + n_tile], centers))
+            later, other = (part[start == 0 :] for part in (tile, where(earlier, apart, torch.inf).argmin(1)))
         else:
-            rows, other = earlier.nonzero(as_tuple=True)
+            rows, other = map(as_array, from_array(earlier).nonzero(as_tuple=True))
             later = tile[rows]
-        apart = torch.linalg.vector_norm(centers[later] - centers[other], dim=1)
-        farther = (typical_distance ** (1 / degree) + apart) ** degree
-        memberships = rule(torch.stack([-beta[later] * typical_distance, -beta[other] * farther]), 0).resp
-        coincides = (memberships[0] - memberships[1]).abs() < MAX_MEMBERSHIP_DIFFERENCE
-        found += torch.unique(later[coincides]).tolist()
+        steps = numbers[later] - numbers[other]
+        farther = (typical_distance ** (1 / degree) + (steps * steps).sum(1) ** 0.5) ** degree
+        logits = joined([-betas[later] * typical_distance, -betas[other] * farther]).reshape(2, -1)
+        resp = as_array(memberships(from_array(logits), rule))
+        coincides = abs(resp[0] - resp[1]) < MAX_MEMBERSHIP_DIFFERENCE
+        found += sorted(set(later[coincides].tolist()))
     return found
 
 
@@ -77,9 +82,7 @@ def coincident_in_fit(objective: Objective, best: Evaluation) -> list[int]:
 def _typical_distance(objective: Objective, stats: Stats) -> float:
     """Return the mean distance of a row from the centers; 0 if all clusters are empty."""
     distance, rule = objective.scaling.distance, objective.spec.rule
-    distortion, weight, irls_weight = (
-        float(part.sum()) for part in (stats.distortion, stats.weight, stats.irls_weight)
-    )
+    distortion, weight, irls_weight = map(sum_of, (stats.distortion, stats.weight, stats.irls_weight))
     if rule.uses_temperature or not distance.is_radial:
         total = weight if rule.uses_temperature else irls_weight
         return distortion / total if total > 0 else 0.0

@@ -129,13 +129,11 @@ class Monitor:
         self._steps += earlier
         self._steps.append(make_step(objective, len(self._steps) + 1, evaluation, self._restart, n_rows))
         self.checkpoints.save(self._steps[-1], None if phase is None else self._encoder(position, phase))
-        centers = (
-            objective.scaling.inverse_transform(evaluation.params.centers).clone()
-            if self.checkpoints.callbacks
-            else None
-        )
         if self._failure is not None:
             return True
+        if not self.checkpoints.callbacks:
+            return False
+        centers = objective.scaling.inverse_transform(evaluation.params.centers).clone()
         return self._replay(earlier) | self._call("on_step", self._steps[-1]._replace(centers=centers))
 
     def record(self, run: LoopResult) -> None:
@@ -157,9 +155,9 @@ class Monitor:
 
     def _encoder(self, position: Position, phase: Phase) -> Callable[[], Encoded]:
         """Return a function that encodes where the fit stands now, also if it is called after later passes."""
-        at = FitPosition(tuple(self._outcomes), self._best, (), phase, position)
+        outcomes, best = tuple(self._outcomes), self._best
         steps, own = self._steps, slice(self._n_continued, len(self._steps))
-        return lambda: encode_position(at._replace(steps=tuple(steps[own])), self.problem)
+        return lambda: encode_position(FitPosition(outcomes, best, tuple(steps[own]), phase, position), self.problem)
 
     def _replay(self, steps: Sequence[Step]) -> bool:
         """Call the callbacks for passes of the run that is resumed; return whether the fit must stop."""

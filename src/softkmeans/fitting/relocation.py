@@ -46,12 +46,20 @@ def separate_equal_centers(objective: Objective, source: Source, centers: Tensor
 
     Every update moves equal centers alike, so they would never separate. Frozen centers stay.
     """
+    if not _has_equal_rows(centers):
+        return centers
     frozen = _frozen(objective, len(centers))
     # Of equal centers, a frozen one counts as the first.
     order = torch.cat([frozen.nonzero()[:, 0], (~frozen).nonzero()[:, 0]])
     is_repeated = torch.zeros_like(frozen)
     is_repeated[order] = ~is_first(centers[order])
     return _with_far_rows(objective, source, centers, is_repeated & ~frozen)[0]
+
+
+def _has_equal_rows(centers: Tensor) -> bool:
+    """Return whether two rows of a few are equal."""
+    numbers = centers.cpu().numpy() + 0.0  # which turns -0 into 0
+    return len({row.tobytes() for row in numbers}) < len(numbers)
 
 
 def relocate(
@@ -81,10 +89,10 @@ def relocate(
         The position from which the fit continues; None if no cluster can be moved or the objective is not lower.
     """
     (centers, *_), stats = run.best.params, run.best.sums.stats
-    fixed = _frozen(objective, len(centers)) if has_moved is None else has_moved | _frozen(objective, len(centers))
     is_empty = stats.weight <= torch.finfo(stats.weight.dtype).tiny
-    if not bool((is_empty & ~fixed).any()):
+    if not bool(is_empty.any()):
         return None
+    fixed = _frozen(objective, len(centers)) if has_moved is None else has_moved | _frozen(objective, len(centers))
     moved, has_moved_now = _with_far_rows(objective, source, centers, is_empty & ~fixed)
     if not bool(has_moved_now.any()):
         return None

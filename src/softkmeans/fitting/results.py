@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .._utils.brief import with_brief_repr
+from .._utils.few_numbers import quietly, sum_of
 from ..callbacks import Step
 from ..data.source import Source
 from ..errors import Message, PythonOnly, Setting, warn
@@ -108,8 +109,9 @@ def _mean_temperature(goal: Objective, params: Params, weight: Tensor) -> float:
     """Return T in the data's units; if each cluster has its own, their mean by cluster weight."""
     if not goal.spec.rule.uses_temperature:
         return math.nan
-    t = params.temperature
-    return float(weight @ t / weight.sum() if goal.temperature.per_cluster else t[0]) * goal.scaling.unit
+    if not goal.temperature.per_cluster:
+        return params.shared_temperature * goal.scaling.unit
+    return float(weight @ params.temperature / weight.sum()) * goal.scaling.unit
 
 
 def make_result(
@@ -151,17 +153,20 @@ def _excess_values(outcomes: Sequence[tuple[float, float]]) -> list[float]:
     return [(value - lowest) / (scale or 1.0) for value, scale in outcomes]
 
 
+@quietly
 def _canonical_order(centers: Tensor, weight: Tensor) -> Tensor:
     """Return the order (k,) of the clusters by decreasing weight, then by the coordinates of their centers."""
-    descending = -(weight / weight.sum() * ORDER_STEPS).round()
-    columns = (centers / centers.abs().max().clamp_min(1e-300) * ORDER_STEPS).round().T.flip(0)
-    return torch.from_numpy(np.lexsort((*columns.cpu().numpy(), descending.cpu().numpy())))
+    weights, coordinates = weight.cpu().numpy(), centers.cpu().numpy()
+    descending = -np.rint(weights / weights.sum() * ORDER_STEPS)
+    columns = np.rint(coordinates / max(abs(coordinates).max(), 1e-300) * ORDER_STEPS).T
+    return torch.from_numpy(np.lexsort((*columns[::-1], descending)))
 
 
 def warn_about(result: Result, run: LoopResult, goal: Objective, max_iter: int, view: Source) -> None:
     """Issue a ConvergenceWarning for each problem of a fit to some rows, shifted and scaled."""
     _warn_about_ending(run.ending, max_iter)
-    empty = (result.weight < EMPTY_WEIGHT * result.weight.sum() / view.n_rows).nonzero()[:, 0].tolist()
+    least = EMPTY_WEIGHT * sum_of(result.weight) / view.n_rows
+    empty = [number for number, weight in enumerate(result.weight.tolist()) if weight < least]
     if empty:
         problem = f"clusters {empty} have lost all their rows, and their centers no longer move"
         hint = Message("lower ", Setting("n_clusters"), ", or use other initial centers")

@@ -91,7 +91,8 @@ class Stages:
         view, tol, start = self.problem.view, self.problem.settings.tol, self.start
         first, t, relocation = self.first
         stages = [*self._earlier(), (view, t, self.problem.settings.max_iter, tol)]
-        rngs = self.rng.spawn(len(stages))  # each stage has its own, so that a resumed fit draws the same numbers
+        # Each stage with noise has its own, so that a resumed fit draws the same numbers.
+        rngs = self.rng.spawn(len(stages)) if self.temperatures else [self.rng] * len(stages)
         for number, (source, stage_t, max_iter, stage_tol) in enumerate(stages):
             if number < first or relocation is not None:
                 continue

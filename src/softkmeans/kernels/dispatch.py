@@ -81,7 +81,8 @@ def uses_compiled(
     The parameters are those of `reference.assign`, and the name of a kernel. If a block is large enough, but there are
     no kernels for its distance or its assignment rule, a warning says so.
     """
-    if block.device.type != "cpu" or len(block) * len(c) * (c.shape[1] + 8) < COMPILED_MIN_WORK:
+    k, d = c.shape
+    if len(block) * k * (d + 8) < COMPILED_MIN_WORK or block.device.type != "cpu":
         return False
     from .cpu import api  # imported late, since it loads LLVM
 

@@ -16,6 +16,7 @@ __all__ = [
     "far_rows",
     "is_small",
     "lognorm",
+    "memberships",
     "min_distances",
     "nearest",
     "serves",
@@ -73,8 +74,8 @@ def is_small(n_rows: int, size: tuple[int, ...]) -> bool:
 
 def _array_distance(distance: Distance) -> ArrayDistance:
     """Return the distance on arrays, with the same update of the centers."""
-    found = ARRAY_DISTANCES[type(distance)]
-    return found._replace(constant_slope=distance.constant_slope)
+    found, slope = ARRAY_DISTANCES[type(distance)], distance.constant_slope
+    return found if found.constant_slope == slope else found._replace(constant_slope=slope)
 
 
 def _rows(block: Block) -> Array:
@@ -96,9 +97,7 @@ def accumulate(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Dista
     logits, kind = (beta.numpy(), b.numpy()), _array_distance(distance)
     *sums, objective, n = passes.accumulate(_rows(block), w, c.numpy(), logits, kind, ARRAY_RULES[type(rule)](rule))
     # Not parts of one tensor: automatic differentiation in forward mode refuses such views.
-    scalars = [torch.tensor(number, dtype=torch.float64, device="cpu") for number in (objective, n)]
-    weight, irls_weight, weighted_sum, kink_weight, distortion = map(torch.from_numpy, sums)
-    return Stats(weight, irls_weight, weighted_sum, kink_weight, distortion, *scalars)
+    return Stats(*map(torch.from_numpy, (*sums, np.array(objective), np.array(n))))
 
 
 @_quietly
@@ -107,6 +106,14 @@ def assign(block: Block, c: Tensor, beta: Tensor, b: Tensor, distance: Distance,
     logits, kind, array_rule = (beta.numpy(), b.numpy()), _array_distance(distance), ARRAY_RULES[type(rule)](rule)
     keeps_far = has_far_memberships(beta, rule)
     return torch.from_numpy(passes.assign(_rows(block), c.numpy(), logits, kind, array_rule, keeps_far=keeps_far).T)
+
+
+@_quietly
+def memberships(logits: Tensor, rule: AssignmentRule) -> Tensor:
+    """Return the memberships (k, n) at some logits (k, n)."""
+    if not (logits.is_cpu and type(rule) in ARRAY_RULES):
+        return rule(logits, 0).resp
+    return torch.from_numpy(ARRAY_RULES[type(rule)](rule)(logits.numpy().copy())[0])
 
 
 @_quietly

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import as_array, from_array
 from ..distances import Distance
 from .assignment import AssignmentRule
 from .params import ModelSpec, Params
@@ -45,26 +46,29 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
     distance : Distance
         Distance between rows and centers. Its density is needed only if each cluster has a temperature.
     """
-    beta, rule = 1 / params.temperature, spec.rule
+    beta, rule = from_array(1 / as_array(params.temperature)), spec.rule
     if not rule.uses_temperature:
         return Logits(beta, torch.zeros_like(beta), rule if spec.noise is None else rule.with_noise(-spec.noise))
-    b = params.log_prior + math.log(len(params.log_prior))
+    b = from_array(as_array(params.log_prior) + math.log(params.log_prior.shape[0]))
     if spec.noise is not None:
         rule = rule.with_noise(float(b[-1] - spec.noise / params.temperature[0]))
         b = b[:-1]
     if spec.per_cluster:  # the densities have different normalization constants
-        log_z = _log_partitions(params, spec, distance)
+        log_z = _log_partitions(params, distance)
         b = b - log_z + log_z.min()
     return Logits(beta, b, rule)
 
 
 def log_normalizer(params: Params, spec: ModelSpec, distance: Distance) -> float:
     """Return the normalization constant of the mixture: a row's log-density is the logsumexp of its logits minus it."""
-    return math.log(len(params.log_prior)) + float(_log_partitions(params, spec, distance).min())
+    if spec.per_cluster:
+        log_z = float(_log_partitions(params, distance).min())
+    else:
+        log_z = distance.log_partition_at(params.shared_temperature, params.centers.shape[1])
+    return math.log(params.log_prior.shape[0]) + log_z
 
 
-def _log_partitions(params: Params, spec: ModelSpec, distance: Distance) -> Tensor:
-    """Return log Z(T): (k,) if each cluster has a temperature, otherwise (1,)."""
-    temperatures = params.temperature if spec.per_cluster else params.temperature[:1]
-    log_z = distance.log_partitions(temperatures.detach().cpu().double(), params.centers.shape[1])
+def _log_partitions(params: Params, distance: Distance) -> Tensor:
+    """Return log Z(T) (k,) for the temperature of each cluster."""
+    log_z = distance.log_partitions(params.temperature.detach().cpu().double(), params.centers.shape[1])
     return log_z.to(params.temperature)

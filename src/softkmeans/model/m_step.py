@@ -2,47 +2,90 @@
 
 from __future__ import annotations
 
-__all__ = ["distortion_after", "em_step"]
+__all__ = ["MStep", "distortion_after", "em_step"]
 
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import Numbers, as_array, at_least, from_array, quietly, where
 from .params import Params
 from .stats import Stats
 
 
-def _means(stats: Stats, fallback: Tensor) -> Tensor:
-    """Return the weighted means (k, d) of the clusters; clusters without weight get the fallback centers (k, d)."""
-    irls_weight = stats.irls_weight[:, None]  # (k, 1)
-    has_weight = irls_weight > torch.finfo(irls_weight.dtype).tiny
-    return torch.where(has_weight, stats.weighted_sum / irls_weight, fallback)
+class MStep:
+    """The M-step at fixed memberships, from parameters and the sums there, which are arrays if they are on the CPU.
+
+    If the distance has a kink at the center, rows that coincide with the center shorten the step of the centers (Vardi
+    & Zhang, "The multivariate L1-median and associated data depth", PNAS 2000).
+
+    Parameters
+    ----------
+    params : Params
+        The parameters.
+    stats : Stats
+        The sums at these parameters.
+
+    Attributes
+    ----------
+    step : array or Tensor (k, d)
+        The EM step of the centers; 0 for clusters without weight.
+    to_means : array or Tensor (k, d)
+        The steps to the weighted means of the rows, which rows at a kink do not shorten.
+    """
+
+    def __init__(self, params: Params, stats: Stats) -> None:
+        self.params, self.stats = params, stats
+        self.centers, self.temperature = as_array(params.centers), as_array(params.temperature)
+        self.irls_weight, self.distortion = as_array(stats.irls_weight), as_array(stats.distortion)
+        self.total_distortion, self.n = float(self.distortion.sum()), float(stats.n)
+        self.to_means = self._to_means()
+        kink_weight = as_array(stats.kink_weight)
+        self.kink_weight = kink_weight if kink_weight.any() else None  # if there is none, it would change nothing
+        self.step = self.to_means if self.kink_weight is None else self._shortened(self.to_means, self.kink_weight)
+
+    def is_of(self, params: Params, stats: Stats) -> bool:
+        """Return whether this is the M-step from the same parameters and sums."""
+        return self.params is params and self.stats is stats
+
+    def _to_means(self) -> Numbers:
+        """Return the steps (k, d) to the weighted means of the rows; 0 for clusters without weight."""
+        irls_weight = self.irls_weight[:, None]  # (k, 1)
+        has_weight = irls_weight > torch.finfo(self.stats.irls_weight.dtype).tiny
+        return where(has_weight, as_array(self.stats.weighted_sum) / irls_weight - self.centers, 0.0)
+
+    def _shortened(self, steps: Numbers, kink_weight: Numbers) -> Numbers:
+        """Return steps (k, d), each shortened by the weight of the rows that coincide with its center."""
+        resultant = 2 * self.irls_weight * _lengths(steps)
+        moves = resultant > 0
+        shrinkage = where(moves, kink_weight / where(moves, resultant, 1.0), 0.0)
+        return steps * at_least(1 - shrinkage, 0.0)[:, None]
+
+    def distortion_after(self, centers: Numbers) -> Numbers:
+        """Return the distortion (k,) of each cluster at new centers (k, d), with the old memberships.
+
+        It is an upper bound for distances that are concave in the squared distance. With the weighted mean m,
+        Σ w r g ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²). Rows that coincided with the center, at the kink,
+        end up ‖c_new - c_old‖ away from it.
+        """
+        moves = centers - self.centers
+        distortion = self.distortion + self.irls_weight * (moves * (moves - 2 * self.to_means)).sum(1)
+        if self.kink_weight is not None:
+            distortion = distortion + self.kink_weight * _lengths(moves)
+        return at_least(distortion, 0.0)
 
 
+def _lengths(steps: Numbers) -> Numbers:
+    """Return the Euclidean lengths (k,) of steps (k, d)."""
+    return (steps * steps).sum(1) ** 0.5
+
+
+@quietly
 def em_step(params: Params, stats: Stats) -> Tensor:
-    """Return the EM step (k, d) of the centers, to the weighted means of their rows; 0 for clusters without weight.
-
-    If the distance has a kink at the center, rows that coincide with the center shorten the step (Vardi & Zhang, "The
-    multivariate L1-median and associated data depth", PNAS 2000).
-    """
-    step = _means(stats, params.centers) - params.centers
-    if not stats.kink_weight.any():  # the rest would change nothing, and takes long for many features
-        return step
-    resultant = 2 * stats.irls_weight[:, None] * torch.linalg.vector_norm(step, dim=1, keepdim=True)
-    moves = resultant > 0
-    shrinkage = torch.where(moves, stats.kink_weight[:, None] / torch.where(moves, resultant, 1.0), 0.0)
-    return step * (1 - shrinkage.clamp_max(1.0))
+    """Return the EM step (k, d) of the centers: see `MStep`."""
+    return from_array(MStep(params, stats).step)
 
 
+@quietly
 def distortion_after(centers: Tensor, params: Params, stats: Stats) -> Tensor:
-    """Return the distortion (k,) of each cluster at new centers (k, d), with the old memberships.
-
-    It is an upper bound for distances that are concave in the squared distance. With the weighted mean m,
-    Σ w r g ‖x - c‖² changes by A (‖c_new - m‖² - ‖c_old - m‖²). Rows that coincided with the center, at the kink,
-    end up ‖c_new - c_old‖ away from it.
-    """
-    means = _means(stats, params.centers)
-    change = (centers - means).square().sum(1) - (params.centers - means).square().sum(1)
-    distortion: Tensor = stats.distortion + stats.irls_weight * change
-    if stats.kink_weight.any():
-        distortion = distortion + stats.kink_weight * torch.linalg.vector_norm(centers - params.centers, dim=1)
-    return distortion.clamp_min(0.0)
+    """Return the distortion (k,) of each cluster at new centers (k, d): see `MStep`."""
+    return from_array(MStep(params, stats).distortion_after(as_array(centers)))

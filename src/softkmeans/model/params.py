@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import as_array
 from ..arrays.model import MIN_PRIOR
 from .assignment import AssignmentRule, Softmax
 from .stats import Stats
@@ -30,6 +31,11 @@ class Params(NamedTuple):
     centers: Tensor
     temperature: Tensor
     log_prior: Tensor
+
+    @property
+    def shared_temperature(self) -> float:
+        """The temperature, if clusters share one."""
+        return float(as_array(self.temperature)[0])
 
 
 class ModelSpec(NamedTuple):

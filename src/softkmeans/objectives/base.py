@@ -11,13 +11,28 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._utils.few_numbers import (
+    Numbers,
+    as_array,
+    at_least,
+    at_most,
+    exp,
+    filled,
+    from_array,
+    inner,
+    joined,
+    log,
+    quietly,
+    repeated,
+    sum_of,
+    where,
+)
 from .._utils.one_thread import in_one_thread
-from .._utils.reductions import log
 from ..data.block import Block
 from ..data.scaling import Scaling
 from ..kernels import accumulate
 from ..model.logits import Logits, make_logits
-from ..model.m_step import distortion_after, em_step
+from ..model.m_step import MStep
 from ..model.params import MIN_PRIOR, ModelSpec, Params, PassStats
 from ..model.stats import Stats
 from ..temperature import TemperatureRule
@@ -26,6 +41,7 @@ MIN_STATIONARITY = 1e-9  # relative decrease of the objective below which parame
 MIN_LENGTH = 1e-6  # of steps, relative to the spread of all rows
 MAX_UNTHREADED = 2**15  # numbers that PyTorch works on alone; its threads wait actively, and slow down the kernels
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
+MAX_LOG_TEMPERATURE = 400.0  # upper bound of log T after a step, so that T and sums of it are finite
 
 
 class Objective(ABC):
@@ -49,6 +65,7 @@ class Objective(ABC):
     has_gradient: ClassVar[bool] = True
     has_free_energy: ClassVar[bool] = True  # whether the free energy describes the same model
     patience: ClassVar[int] = 1  # number of consecutive updates without improvement after which a fit ends
+    _last_m_step: MStep | None = None
 
     def __init__(self, scaling: Scaling, temperature: TemperatureRule, spec: ModelSpec | None = None) -> None:
         self.scaling, self.temperature = scaling, temperature
@@ -110,16 +127,19 @@ class Objective(ABC):
         """Return the value by which restarts are compared; lower is better."""
         return self.value(params, sums)
 
+    @quietly
     def gradient(self, params: Params, sums: PassStats) -> Tensor:
         """Return the gradient with respect to the vector of `pack`."""
-        stats, logit_scale = sums.stats, self.logit_scale(params)
-        factor = -2 * logit_scale * stats.irls_weight / params.temperature
-        parts = [self._tangent(params, factor[:, None] * em_step(params, stats)).flatten()]
+        stats, logit_scale, m_step = sums.stats, self.logit_scale(params), self._m_step(params, sums.stats)
+        factor = -2 * logit_scale * m_step.irls_weight / m_step.temperature
+        of_centers = from_array(factor[:, None] * m_step.step)
+        parts = [as_array(self._tangent(params, of_centers)).reshape(-1)]
         if self.temperature.learned:
-            parts.append(self._temperature_gradient(params, stats))
+            parts.append(self._temperature_gradient(m_step))
         if self.spec.learn_priors:
-            parts.append(logit_scale * (float(stats.n) * params.log_prior.exp() - self._cluster_weights(stats)))
-        return torch.cat(parts)
+            priors, weights = params.log_prior.exp(), self._cluster_weights(stats)
+            parts.append(as_array(logit_scale * (float(stats.n) * priors - weights)))
+        return from_array(joined(parts))
 
     def _tangent(self, params: Params, gradient: Tensor) -> Tensor:
         """Project a gradient (k, d) onto the directions in which centers can move; it is 0 for frozen centers."""
@@ -127,29 +147,39 @@ class Objective(ABC):
         frozen = self.spec.frozen
         return gradient if frozen is None else gradient.masked_fill(frozen[:, None], 0.0)
 
-    def _temperature_gradient(self, params: Params, stats: Stats) -> Tensor:
+    def _temperature_gradient(self, m_step: MStep) -> Numbers:
         """Return ∂NLL/∂log T: (k,) if each cluster has a temperature, otherwise (1,)."""
-        distance, n_features = self.scaling.distance, len(self.scaling.shift)
+        distance, n_features = self.scaling.distance, self.scaling.n_features
         if self.temperature.per_cluster:
-            expected = stats.weight * distance.mean_distortions(params.temperature, n_features)
-            return (expected - stats.distortion) / params.temperature
-        t = float(params.temperature[0])
-        excess = float(stats.n) * distance.mean_distortion(t, n_features) - self.distortion(stats)
-        return stats.weight.new_full((1,), excess / t)
+            means = as_array(distance.mean_distortions(m_step.params.temperature, n_features))
+            return (as_array(m_step.stats.weight) * means - m_step.distortion) / m_step.temperature
+        t = float(m_step.temperature[0])
+        excess = m_step.n * distance.mean_distortion(t, n_features) - self._pooled_distortion(m_step)
+        return filled(m_step.distortion, 1, excess / t)
 
+    def _m_step(self, params: Params, stats: Stats) -> MStep:
+        """Return the M-step, kept because each pass uses it several times."""
+        if self._last_m_step is None or not self._last_m_step.is_of(params, stats):
+            self._last_m_step = MStep(params, stats)
+        return self._last_m_step
+
+    @quietly
     def preconditioner(self, params: Params, sums: PassStats) -> Tensor:
         """Return inverse curvatures in the order of `pack`: they make a gradient step an EM update to first order."""
-        stats, logit_scale = sums.stats, self.logit_scale(params)
-        irls_weight = stats.irls_weight.clamp_min(torch.finfo(params.centers.dtype).tiny)
-        of_centers = 0.5 / logit_scale * params.temperature / irls_weight
-        parts = [of_centers.repeat_interleave(params.centers.shape[1])]
+        m_step, logit_scale = self._m_step(params, sums.stats), self.logit_scale(params)
+        irls_weight = at_least(m_step.irls_weight, torch.finfo(params.centers.dtype).tiny)
+        parts = [repeated(0.5 / logit_scale * m_step.temperature / irls_weight, params.centers.shape[1])]
         if self.temperature.learned:
-            curvature = self._pooled(stats.distortion, stats) / params.temperature[self._temperature_index]
-            parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
+            if self.temperature.per_cluster:
+                curvature = m_step.distortion / m_step.temperature
+            else:
+                t = float(m_step.temperature[0])
+                curvature = filled(m_step.distortion, 1, self._pooled_distortion(m_step) / t)
+            parts.append(1 / at_least(curvature, MIN_CURVATURE))
         if self.spec.learn_priors:
-            curvature = logit_scale * float(stats.n) * params.log_prior.exp()
-            parts.append(1 / curvature.clamp_min(MIN_CURVATURE))
-        return torch.cat(parts)
+            curvature = as_array(logit_scale * m_step.n * params.log_prior.exp())
+            parts.append(1 / at_least(curvature, MIN_CURVATURE))
+        return from_array(joined(parts))
 
     def length_scales(self, params: Params, sums: PassStats) -> Tensor:
         """Return a suitable size of steps for the coordinates of `pack`.
@@ -170,17 +200,15 @@ class Objective(ABC):
         """The temperatures that are independent parameters: all, or only the first if clusters share one."""
         return slice(None) if self.temperature.per_cluster else slice(1)
 
-    def _pooled(self, distortion: Tensor, stats: Stats) -> Tensor:
-        """Return distortions (k,) unchanged; if clusters share one temperature, their sum (1,) with the noise."""
-        if self.temperature.per_cluster:
-            return distortion
-        return (distortion.sum() + self._noise_distortion(stats)).expand(1)
+    def _pooled_distortion(self, m_step: MStep) -> float:
+        """Return the distortion of all clusters, and of the noise."""
+        return m_step.total_distortion + self._noise_distortion(m_step.stats)
 
     def noise_weight(self, stats: Stats) -> float:
         """Return the weight of the noise cluster; 0 if it is no larger than rounding errors."""
         if self.spec.noise is None:
             return 0.0
-        remainder = float(stats.n - stats.weight.sum())
+        remainder = float(stats.n) - sum_of(stats.weight)
         return remainder if remainder > 1e-12 * float(stats.n) else 0.0
 
     def _noise_distortion(self, stats: Stats) -> float:
@@ -188,7 +216,7 @@ class Objective(ABC):
 
     def distortion(self, stats: Stats) -> float:
         """Return the distortion E, including that of the noise cluster."""
-        return float(stats.distortion.sum()) + self._noise_distortion(stats)
+        return sum_of(stats.distortion) + self._noise_distortion(stats)
 
     def _cluster_weights(self, stats: Stats) -> Tensor:
         """Return the cluster weights: (k,), or (k + 1,) with that of the noise cluster."""
@@ -196,16 +224,19 @@ class Objective(ABC):
             return stats.weight
         return torch.cat([stats.weight, stats.weight.new_tensor([self.noise_weight(stats)])])
 
+    @quietly
     def entropy(self, params: Params, sums: PassStats) -> float:
         """Return the entropy H = Σ w (lognorm - Σ r logit); 0 if T is so low that H is below rounding errors."""
         stats = sums.stats
         _, b, rule = self.logits(params)
-        scaled_distortion = float((stats.distortion / params.temperature).sum())
-        noise_logit = 0.0 if self.spec.noise is None else rule.noise_logit * float(self._cluster_weights(stats)[-1])
-        largest = float(stats.n) * math.log(len(params.log_prior))
+        m_step = self._m_step(params, stats)
+        scaled_distortion = float((m_step.distortion / m_step.temperature).sum())
+        noise_logit = 0.0 if self.spec.noise is None else rule.noise_logit * self.noise_weight(stats)
+        largest = m_step.n * math.log(params.log_prior.shape[0])
         if not scaled_distortion * 1e-14 < largest:
             return 0.0
-        entropy = scaled_distortion + float(stats.objective) - float(b @ stats.weight) - noise_logit
+        of_priors = inner(as_array(b), as_array(stats.weight))
+        entropy = scaled_distortion + float(stats.objective) - of_priors - noise_logit
         return min(max(0.0, entropy), largest)
 
     def mean_entropy(self, params: Params, sums: PassStats) -> float:
@@ -214,58 +245,59 @@ class Objective(ABC):
 
     def free_energy(self, params: Params, sums: PassStats) -> float:
         """Return the free energy F in the units of the scaled data; NaN if each cluster has a temperature."""
-        return math.nan if self.temperature.per_cluster else -float(params.temperature[0] * sums.stats.objective)
+        return math.nan if self.temperature.per_cluster else -params.shared_temperature * float(sums.stats.objective)
 
     def update(self, params: Params, sums: PassStats) -> Params:
         """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
         is_large = params.centers.device.type == "cpu" and params.centers.numel() > MAX_UNTHREADED
         return in_one_thread(lambda: self._update(params, sums)) if is_large else self._update(params, sums)
 
+    @quietly
     def _update(self, params: Params, sums: PassStats) -> Params:
-        stats, frozen = sums.stats, self.spec.frozen
-        centers = self.scaling.distance.retract(params.centers + em_step(params, stats))
+        stats, frozen, m_step = sums.stats, self.spec.frozen, self._m_step(params, sums.stats)
+        centers = self.scaling.distance.retract(from_array(m_step.centers + m_step.step))
         if frozen is not None:
             centers = torch.where(frozen[:, None], params.centers, centers)
         log_prior = params.log_prior
         if self.spec.learn_priors:
-            weights = self._cluster_weights(stats)  # in float32 kernels, rounding changes their sum
-            log_prior = log((weights / weights.sum()).clamp_min(MIN_PRIOR))
-        return Params(centers, self._temperature_update(centers, params, stats), log_prior)
+            weights = as_array(self._cluster_weights(stats))  # in float32 kernels, rounding changes their sum
+            log_prior = from_array(log(at_least(weights / weights.sum(), MIN_PRIOR)))
+        return Params(centers, self._temperature_update(centers, m_step), log_prior)
 
-    def _temperature_update(self, centers: Tensor, params: Params, stats: Stats) -> Tensor:
+    def _temperature_update(self, centers: Tensor, m_step: MStep) -> Tensor:
         """Return the temperatures (k,) after a step to new centers; clusters without weight keep theirs."""
-        t = params.temperature
+        t, n = m_step.temperature, m_step.n
         if not self.temperature.learned:
-            return t
-        distortion = distortion_after(centers, params, stats)
+            return m_step.params.temperature
+        distortion = m_step.distortion_after(as_array(centers))
         if not self.temperature.per_cluster:  # a single number takes less time as a float
-            weight = float(stats.n)
-            mean = (float(distortion.sum()) + self._noise_distortion(stats)) / (weight or 1.0)
-            return torch.full_like(t, self.temperature.update(self.scaling, float(t[0]), mean)) if weight > 0 else t
-        has_weight = stats.weight > 0
-        means = distortion / torch.where(has_weight, stats.weight, 1.0)
-        return torch.where(has_weight, self.temperature.updates(self.scaling, t, means), t)
+            mean = (float(distortion.sum()) + self._noise_distortion(m_step.stats)) / (n or 1.0)
+            updated = self.temperature.update(self.scaling, float(t[0]), mean)
+            return from_array(filled(t, len(t), updated)) if n > 0 else m_step.params.temperature
+        weight = as_array(m_step.stats.weight)
+        has_weight = weight > 0
+        means = from_array(distortion / where(has_weight, weight, 1.0))
+        updates = as_array(self.temperature.updates(self.scaling, m_step.params.temperature, means))
+        return from_array(where(has_weight, updates, t))
 
     def pack(self, params: Params) -> Tensor:
         """Flatten parameters to a vector."""
-        parts = [params.centers.flatten()]
+        parts = [as_array(params.centers).reshape(-1)]
         if self.temperature.learned:
-            parts.append(params.temperature[self._temperature_index].log())
+            parts.append(log(as_array(params.temperature)[self._temperature_index]))
         if self.spec.learn_priors:
-            parts.append(params.log_prior)
-        return torch.cat(parts)
+            parts.append(as_array(params.log_prior))
+        return from_array(joined(parts))
 
     def unpack(self, vector: Tensor, like: Params) -> Params:
         """Convert a vector of `pack` back to parameters; those not learned are taken from ``like``."""
-        n_coordinates = like.centers.numel()
-        centers = vector[:n_coordinates].view_as(like.centers)
-        rest = vector[n_coordinates:]
-        temperature, log_prior = like.temperature, like.log_prior
+        (k, d), (_, temperature, log_prior), numbers = like.centers.shape, like, as_array(vector)
+        centers, rest = from_array(numbers[: k * d].reshape(k, d)), numbers[k * d :]
         if self.temperature.learned:
-            n = len(temperature[self._temperature_index])
-            log_temperature, rest = rest[:n], rest[n:]
-            lowest = self.temperature.update(self.scaling, float(temperature[0]), 0.0)
-            temperature = log_temperature.clamp_max(400.0).exp().clamp_min(lowest).expand_as(temperature)
+            n = k if self.temperature.per_cluster else 1
+            lowest = self.temperature.update(self.scaling, like.shared_temperature, 0.0)
+            learned = at_least(exp(at_most(rest[:n], MAX_LOG_TEMPERATURE)), lowest)
+            temperature, rest = from_array(learned if n == k else filled(learned, k, float(learned[0]))), rest[n:]
         if self.spec.learn_priors:
-            log_prior = torch.log_softmax(rest, 0).clamp_min(math.log(MIN_PRIOR))
+            log_prior = torch.log_softmax(from_array(rest), 0).clamp_min(math.log(MIN_PRIOR))
         return Params(self.scaling.distance.retract(centers), temperature, log_prior)

@@ -25,7 +25,7 @@ class FreeEnergy(Objective):
 
     @override
     def logit_scale(self, params: Params) -> float:
-        return float(params.temperature[0])
+        return params.shared_temperature
 
     @override
     def in_data_units(self, value: float, n: float) -> float:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .._utils.checks import check_known, check_positive
-from .._utils.reductions import dot, total
+from .._utils.few_numbers import as_array, filled, from_array
 from ..data.block import Block, as_tensor
 from ..data.frames import as_vector
 from ..data.scaling import Scaling
@@ -280,7 +280,7 @@ def initial_temperature(
 
     def mean_distortion() -> float:
         def sums(b: Block) -> Tensor:
-            return torch.stack([total(b.w), dot(b.w, nearest(b, centers, scaling.distance)[1])])
+            return torch.stack([b.total(), b.total(nearest(b, centers, scaling.distance)[1])])
 
         weight, distance = view.sum(lambda block: block.sum(sums, width=1))
         return float(distance / weight)
@@ -294,11 +294,10 @@ def initial_temperature(
         name = "init_temperature" if use_given else "temperature"
         expected = f"one for each of the {len(centers)} clusters" if per_cluster else "one for all clusters"
         raise InputError(f"has {len(values)} values", parameter=name, expected=expected)
-    temperatures = centers.new_tensor(values).expand(len(centers))
-    if not (temperatures.isfinite() & (temperatures > 0)).all():
+    if not all(0 < value < math.inf for value in (values if several else [values])):
         problem, hint = f"starts with {values!r}", "return a finite number above 0 from start"
         raise InputError(problem, parameter="temperature", value=temperature_rule, hint=hint)
-    return temperatures
+    return centers.new_tensor(values) if several else from_array(filled(as_array(centers), len(centers), values))
 
 
 def _scaled_temperatures(temperature: Any, scaling: Scaling) -> list[float] | float:

@@ -227,17 +227,17 @@ def _min_distances(source: Source, c: Tensor, closest: Tensor | None, distance: 
     ``closest`` (n,) holds the distances to the nearest center so far; None if there is none. See
     `kernels.min_distances`.
     """
+    if closest is None:
+        closest = torch.full((source.n_rows,), torch.inf, device="cpu")
     parts, start = [], 0
     for block in source.blocks():
-        so_far = (
-            torch.full((len(block),), torch.inf, device="cpu")
-            if closest is None
-            else closest[start : start + len(block)]
-        )
+        so_far = closest if len(block) == source.n_rows else closest[start : start + len(block)]
         parts.append(min_distances(block, c, so_far.to(block.device), distance))
         start += len(block)
+    if len(parts) == 1:
+        return parts[0]
     distances, potentials = zip(*parts, strict=True)
-    return distances[0] if len(parts) == 1 else torch.cat(distances, 1), torch.stack(potentials).sum(0)
+    return torch.cat(distances, 1), torch.stack(potentials).sum(0)
 
 
 def _nearest(source: Source, c: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:

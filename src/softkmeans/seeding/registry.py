@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.few_numbers import are_finite
 from ..data.convert import as_numbers
 from ..data.ordering import SortedRows, sorted_rows
 from ..data.scaling import Scaling
@@ -48,6 +49,7 @@ class TwoMethods(Seeding):
         if not source.in_memory:
             yield from self.streamed(source, n_clusters, n_init, distance, rng)
             return
+        source = source.kept()
         rows = sorted_rows(source)
         methods_in_memory.warn_if_few_distinct_rows(rows.n_distinct, n_clusters)
         yield from self.in_memory(source, rows, n_clusters, n_init, distance, rng)
@@ -129,7 +131,7 @@ def _require_memory(source: Source, problem: str) -> None:
 def _checked_scaled_centers(centers: Tensor, n_clusters: int, view: Source) -> Tensor:
     """Return the centers of a seeding, or raise an InputError if they are invalid."""
     expected = (n_clusters, view.n_features)
-    if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not centers.isfinite().all():
+    if not isinstance(centers, Tensor) or tuple(centers.shape) != expected or not are_finite(centers):
         got = f"{tuple(centers.shape)}" if isinstance(centers, Tensor) else f"a {type(centers).__name__}"
         raise InputError(f"chose {got}", parameter="init", expected=f"a tensor {expected} of finite numbers")
     return centers.to(view.device, view.dtype)

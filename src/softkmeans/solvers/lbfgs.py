@@ -6,23 +6,47 @@ __all__ = ["FROM_THE_START", "Lbfgs"]
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from .._utils.reductions import as_vector, inner
+from .._utils.few_numbers import Numbers, as_array, from_array, inner, joined, quietly
 from ..model.params import Params, PassStats
 from ..objectives import Objective
 from .base import Solver
 
-Pairs = tuple[tuple[Tensor, Tensor], ...]
-
-IGNORING_OVERFLOW = np.errstate(over="ignore", invalid="ignore")  # such steps fail, and need no warning
 MAX_STORED_NUMBERS = 2**20  # in the stored steps, and as many in the stored gradient changes: 16 MB in all
 MIN_CURVATURE_COSINE = 1e-12  # of the angle between a step and its gradient change; below, the pair is not used
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The last steps and the gradient changes along them.
+
+    Attributes
+    ----------
+    pairs : tuple of Tensor (2, m)
+        A step and the gradient change along it, divided by the root of their inner product.
+    """
+
+    pairs: tuple[Tensor, ...] = ()
+
+    @cached_property
+    def arrays(self) -> tuple[tuple[Numbers, Numbers], ...]:
+        """The same pairs as arrays, kept because each step needs them."""
+        return tuple((numbers[0], numbers[1]) for numbers in map(as_array, self.pairs))
+
+    def with_pair(self, step: Numbers, change: Numbers, curvature: float, max_pairs: int) -> _Memory:
+        """Return the memory with one more pair, whose inner product is the curvature; the oldest is dropped if full."""
+        pair = joined([step, change]).reshape(2, -1) / math.sqrt(curvature)
+        after = _Memory((*self.pairs, from_array(pair))[-max_pairs:])
+        vars(after)["arrays"] = (*self.arrays, (pair[0], pair[1]))[-max_pairs:]
+        return after
+
+
+NOTHING = _Memory()
 
 
 class _State(NamedTuple):
@@ -31,9 +55,10 @@ class _State(NamedTuple):
     best: Params | None = None  # the last parameters that lowered the objective; value and gradient are those there
     value: float = math.inf
     decrease: float = math.inf  # amount by which they lowered the objective
+    vector: Tensor | None = None  # the best parameters as a vector
     gradient: Tensor | None = None
     em_params: Params | None = None  # EM update of the best parameters
-    pairs: Pairs = ()  # the last steps and the gradient changes along them
+    memory: _Memory = NOTHING
     is_accelerated: bool = False  # whether EM has become slow, so that quasi-Newton steps are tried
     n_failed: int = 0  # quasi-Newton steps in a row that did not lower the objective
     n_waiting: int = 0  # EM steps before the next quasi-Newton step
@@ -88,6 +113,7 @@ class Lbfgs(Solver):
         return _State(params, is_accelerated=self.slow == 0, radius=self.radius)
 
     @override
+    @quietly
     def step(self, objective: Objective, state: _State, sums: PassStats) -> _State:
         value = objective.value(state.params, sums)
         if state.is_trial and not value < state.value:
@@ -95,7 +121,8 @@ class Lbfgs(Solver):
         gradient = objective.gradient(state.params, sums)
         decrease = state.value - value
         is_soft = state.is_accelerated or objective.mean_entropy(state.params, sums) > self.soft
-        pairs = self._updated_pairs(objective, state, gradient) if is_soft else ()
+        vector = objective.pack(state.params)
+        memory = self._updated_memory(state, vector, gradient) if is_soft else NOTHING
         is_slow = math.isfinite(state.decrease) and decrease > self.slow * state.decrease  # needs two steps to compare
         is_late = decrease < self.late * objective.tolerance_scale(sums)
         is_accelerated = state.is_accelerated or (is_soft and is_slow and is_late)
@@ -105,15 +132,16 @@ class Lbfgs(Solver):
             best=state.params,
             value=value,
             decrease=decrease,
+            vector=vector,
             gradient=gradient,
             em_params=em_params,
-            pairs=pairs,
+            memory=memory,
             is_accelerated=is_accelerated,
             n_failed=0 if state.is_trial else state.n_failed,
             n_waiting=max(0, state.n_waiting - 1),
             radius=2 * state.radius if state.is_trial else state.radius,
         )
-        if is_accelerated and pairs and not state.n_waiting:
+        if is_accelerated and memory.pairs and not state.n_waiting:
             trial = _quasi_newton_params(objective, after_em, sums)
             return after_em if trial is None else after_em._replace(params=trial, is_trial=True)
         return after_em
@@ -124,60 +152,54 @@ class Lbfgs(Solver):
         return state._replace(
             params=state.em_params,
             is_trial=False,
-            pairs=(),
+            memory=NOTHING,
             n_failed=state.n_failed + 1,
             n_waiting=state.n_failed,
             radius=max(1.0, state.radius / 4),
         )
 
-    @IGNORING_OVERFLOW
-    def _updated_pairs(self, objective: Objective, state: _State, gradient: Tensor) -> Pairs:
-        """Return the stored pairs with that of the last step added; the oldest are dropped if memory is full."""
-        if state.best is None or state.gradient is None:
-            return ()
-        step = objective.pack(state.params) - objective.pack(state.best)
-        change = gradient - state.gradient
-        s, y = as_vector(step), as_vector(change)
-        if not inner(s, y) > MIN_CURVATURE_COSINE * math.sqrt(inner(s, s) * inner(y, y)):
-            return state.pairs
-        n_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
-        return (*state.pairs, (step, change))[-n_pairs:]
+    def _updated_memory(self, state: _State, vector: Tensor, gradient: Tensor) -> _Memory:
+        """Return the memory with the last step, unless the curvature along it is not positive."""
+        if state.vector is None or state.gradient is None:
+            return NOTHING
+        step, change = as_array(vector) - as_array(state.vector), as_array(gradient) - as_array(state.gradient)
+        curvature = inner(step, change)
+        if not curvature > MIN_CURVATURE_COSINE * math.sqrt(inner(step, step) * inner(change, change)):
+            return state.memory
+        max_pairs = min(self.memory, max(1, MAX_STORED_NUMBERS // len(step)))
+        return state.memory.with_pair(step, change, curvature, max_pairs)
 
 
-@IGNORING_OVERFLOW
 def _quasi_newton_params(objective: Objective, state: _State, sums: PassStats) -> Params | None:
     """Return the parameters after a quasi-Newton step from the best ones, shortened to the radius; None if it fails."""
-    assert state.best is not None and state.em_params is not None and state.gradient is not None  # noqa: S101, PT018 -- for mypy
-    best = objective.pack(state.best)
-    inverse_curvature = objective.preconditioner(state.best, sums)
-    direction = _inverse_hessian_product(state.gradient, state.pairs, inverse_curvature)
-    em_length = _length(objective.pack(state.em_params) - best, inverse_curvature)
+    assert state.best is not None and state.em_params is not None  # noqa: S101, PT018 -- for mypy
+    assert state.vector is not None and state.gradient is not None  # noqa: S101, PT018
+    best = as_array(state.vector)
+    inverse_curvature = as_array(objective.preconditioner(state.best, sums))
+    direction = _inverse_hessian_product(as_array(state.gradient), state.memory, inverse_curvature)
+    em_length = _length(as_array(objective.pack(state.em_params)) - best, inverse_curvature)
     newton_length = _length(direction, inverse_curvature)
     if not math.isfinite(newton_length):
         return None
     scale = min(1.0, state.radius * em_length / max(newton_length, 1e-300))
-    return objective.unpack(best - direction * scale, state.best)
+    return objective.unpack(from_array(best - direction * scale), state.best)
 
 
-def _length(step: Tensor, inverse_curvature: Tensor) -> float:
+def _length(step: Numbers, inverse_curvature: Numbers) -> float:
     """Return the length of a step in the metric of the preconditioner."""
-    step, inverse_curvature = as_vector(step), as_vector(inverse_curvature)
     return math.sqrt(inner(step, step / inverse_curvature))
 
 
-def _inverse_hessian_product(gradient: Tensor, pairs: Pairs, inverse_curvature: Tensor) -> Tensor:
+def _inverse_hessian_product(gradient: Numbers, memory: _Memory, inverse_curvature: Numbers) -> Numbers:
     """Return the approximate inverse Hessian times the gradient, by Nocedal's two-loop recursion."""
-    direction, coefficients = as_vector(gradient), list[Any]()
-    vectors = [(as_vector(step), as_vector(change)) for step, change in pairs]
-    scales = [inner(step, change) for step, change in vectors]
-    for (step, change), scale in zip(reversed(vectors), reversed(scales), strict=True):
-        coefficient = inner(step, direction) / scale
-        direction = direction - coefficient * change
-        coefficients.append(coefficient)
-    direction = as_vector(inverse_curvature) * direction
-    for (step, change), scale, coefficient in zip(vectors, scales, reversed(coefficients), strict=True):
-        direction = direction + (coefficient - inner(change, direction) / scale) * step
-    return torch.as_tensor(direction, device=gradient.device)
+    direction, coefficients = gradient, list[float]()
+    for step, change in reversed(memory.arrays):
+        coefficients.append(inner(step, direction))
+        direction = direction - coefficients[-1] * change
+    direction = inverse_curvature * direction
+    for (step, change), coefficient in zip(memory.arrays, reversed(coefficients), strict=True):
+        direction = direction + (coefficient - inner(change, direction)) * step
+    return direction
 
 
 FROM_THE_START = Lbfgs(slow=0.0)

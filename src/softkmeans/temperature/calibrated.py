@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.few_numbers import as_array, from_array, log
 from .._utils.one_thread import in_one_thread
-from .._utils.reductions import log
 from ..data.scaling import Scaling
 from ..data.source import Source
 from ..model.m_step import em_step
@@ -173,7 +173,7 @@ def _calibrated_temperature(c: Tensor, p: Tensor, total: Tensor, trace: float, n
     if not pairs.any():
         return 2 * max(0.0, trace - float(p @ c.square().sum(1))) / n_features
     separation = (squared_gap / variance)[pairs]
-    overlap = log(both[pairs]) - separation / 8
+    overlap = from_array(log(as_array(both[pairs]))) - separation / 8
     overlap = (overlap - overlap.max()).exp()
     reduction = (0.5 + 0.5 * separation / UNIMODAL_SEPARATION).clamp_max(1)
     return 2 * float(overlap @ (variance[pairs] * reduction) / overlap.sum())

@@ -38,12 +38,12 @@ class MaximumLikelihood(TemperatureRule):
 
     @override
     def update(self, scaling: Scaling, temperature: float, mean_distortion: float) -> float:
-        likeliest = scaling.distance.likeliest_temperature(mean_distortion, len(scaling.shift))
+        likeliest = scaling.distance.likeliest_temperature(mean_distortion, scaling.n_features)
         return max(likeliest, self.lower_bound(scaling))
 
     @override
     def updates(self, scaling: Scaling, temperatures: Tensor, mean_distortions: Tensor) -> Tensor:
-        likeliest = scaling.distance.likeliest_temperatures(mean_distortions, len(scaling.shift))
+        likeliest = scaling.distance.likeliest_temperatures(mean_distortions, scaling.n_features)
         return likeliest.clamp_min(self.lower_bound(scaling))
 
     def lower_bound(self, scaling: Scaling) -> float:
