@@ -51,7 +51,9 @@ class MStep:
         """Return the steps (k, d) to the weighted means of the rows; 0 for clusters without weight."""
         irls_weight = self.irls_weight[:, None]  # (k, 1)
         has_weight = irls_weight > torch.finfo(self.stats.irls_weight.dtype).tiny
-        return where(has_weight, as_array(self.stats.weighted_sum) / irls_weight - self.centers, 0.0)
+        steps = as_array(self.stats.weighted_sum) / irls_weight
+        steps -= self.centers  # in place, as there may be as many numbers as in the rows
+        return steps if has_weight.all() else where(has_weight, steps, 0.0)
 
     def _shortened(self, steps: Numbers, kink_weight: Numbers) -> Numbers:
         """Return steps (k, d), each shortened by the weight of the rows that coincide with its center."""
