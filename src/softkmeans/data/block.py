@@ -147,6 +147,8 @@ class Block:
 
     def split(self, n_rows: int) -> Iterator[Block]:
         """Yield pieces of n_rows rows each; the last may have fewer."""
+        if 0 < len(self) <= n_rows:
+            return iter([self])
         return (self.part(start, start + n_rows) for start in range(0, len(self), n_rows))
 
     def pieces(self, width: int) -> Iterator[Block]:

@@ -194,7 +194,8 @@ def weighted_sums(source: Source, *functions: Callable[[Tensor, Any], Tensor]) -
 
     def sums(piece: Block) -> Tensor:
         x = piece.x
-        values = torch.cat([function(x, slice(None)) for function in functions], 1)
+        parts = [function(x, slice(None)) for function in functions]
+        values = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         weighted = values if piece.weights is None else piece.w[:, None] * values
         sums_of_values = as_array(total(weighted))
         return from_array(joined([filled(sums_of_values, 1, float(piece.total())), sums_of_values]))
