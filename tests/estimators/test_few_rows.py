@@ -1,12 +1,16 @@
 """Answers for few rows by NumPy alone: those of the general way, without a PyTorch operation."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 from torch.overrides import TorchFunctionMode
 
 from softkmeans import FuzzyCMeans, InputError, SoftKMeans
-from softkmeans.estimators import base
+from softkmeans.data import as_source
+from softkmeans.estimators import row_map
 from softkmeans.estimators.few_rows import few_rows
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3)) + np.repeat(np.eye(3) * 4, 20, 0)
@@ -32,10 +36,10 @@ def model(request):
 def test_answers_are_those_for_many_rows(monkeypatch, model, n):
     rows = ROWS[:n].copy()
     rows[0] *= 1e6  # far from all centers
-    assert few_rows(model, rows) is not None
+    assert few_rows(model, as_source(rows)) is not None
     resp, labels, certain = model.predict_proba(rows), model.predict(rows), model.predict(rows, reject_below=0.9)
     assert resp.flags.writeable
-    monkeypatch.setattr(base, "few_rows", lambda *_: None)
+    monkeypatch.setattr(row_map, "few_rows", lambda *_: None)
     np.testing.assert_allclose(resp, model.predict_proba(rows), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(labels, model.predict(rows))
     np.testing.assert_array_equal(certain, model.predict(rows, reject_below=0.9))
@@ -71,24 +75,32 @@ def test_bad_rows_get_the_same_error(monkeypatch, model, row):
 
     calls = model.predict, model.predict_proba
     found = [error_of(call) for call in calls]
-    monkeypatch.setattr(base, "few_rows", lambda *_: None)
+    monkeypatch.setattr(row_map, "few_rows", lambda *_: None)
     assert found == [error_of(call) for call in calls]
 
 
 def test_other_rows_and_models_go_the_general_way():
     model = SoftKMeans(3, random_state=0).fit(ROWS)
-    others = [
-        ROWS.tolist(),
-        ROWS.astype(np.float32),
-        torch.tensor(ROWS),
-        np.ma.array(ROWS),
-        ROWS[0],
-        np.zeros((10**6, 3)),
-    ]
-    assert [few_rows(model, rows) for rows in others] == [None] * len(others)
-    assert few_rows(SoftKMeans(3), ROWS) is None
+    others = [ROWS.astype(np.float32), torch.tensor(ROWS), csr_array(ROWS), np.zeros((10**6, 3))]
+    assert [few_rows(model, as_source(rows)) for rows in others] == [None] * len(others)
+    fitted_on_tensors = SoftKMeans(3, random_state=0).fit(torch.tensor(ROWS))
+    assert few_rows(fitted_on_tensors, as_source(ROWS)) is None
     with pytest.raises(InputError, match="reject_below"):
         model.predict(ROWS, reject_below=2.0)
+
+
+@pytest.mark.filterwarnings("ignore:all 4 centers coincide", "ignore:the fit did not converge")
+@pytest.mark.parametrize("kind", [np.ndarray.tolist, pd.DataFrame, pl.DataFrame, np.asfortranarray])
+def test_tables_of_all_kinds_get_the_labels_of_the_fit(kind):
+    """Rows are between centers, so that rounding decides."""
+    rng = np.random.default_rng(1)
+    rows = 1e3 + rng.integers(-2, 3, size=(80, 3)) * 0.25
+    for distance in ("sqeuclidean", "cosine"):
+        model = SoftKMeans(4, temperature=80.0, distance=distance, max_iter=3, random_state=0).fit(kind(rows))
+        assert few_rows(model, as_source(kind(rows))) is not None
+        np.testing.assert_array_equal(model.labels_, model.predict(rows))
+        np.testing.assert_array_equal(model.predict(rows), model.predict(kind(rows)))
+        np.testing.assert_array_equal(model.predict_proba(rows), model.predict_proba(kind(rows)))
 
 
 def test_changed_centers_are_used():

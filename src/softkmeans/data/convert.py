@@ -154,13 +154,13 @@ def _choose_device(device: Any, rows: Rows) -> torch.device:
     return chosen
 
 
-def like(example: Any, result: Tensor) -> Array:
+def like(example: Any, result: Tensor | Array) -> Array:
     """Convert a result to the kind of array of the example, on its device; to a NumPy array for other tables."""
     if isinstance(example, Tensor):
-        return result.to(example.device)
+        return as_tensor(result).to(example.device)
     if not isinstance(example, np.ndarray) and is_array_api(example):
-        return example.__array_namespace__().from_dlpack(result, device=example.device)
-    return result.cpu().numpy()
+        return example.__array_namespace__().from_dlpack(as_tensor(result), device=example.device)
+    return result if isinstance(result, np.ndarray) else result.cpu().numpy()
 
 
 def floating_dtype(dtype: Any, rows: Rows | Source) -> torch.dtype:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 __all__ = ["SoftClusterer"]
 
-from collections.abc import Callable
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any, Self
 
 import torch
@@ -19,10 +17,10 @@ from torch import Tensor
 from .._utils.checks import check_count, check_fraction
 from .._utils.few_numbers import are_finite
 from .._utils.random import draw_seed
+from ..arrays.model import ArrayModel
 from ..checkpoint.resume import as_callbacks
 from ..data.block import as_tensor
-from ..data.convert import Array, as_source, floating_dtype, like
-from ..data.distributed.dask_source import map_partitions
+from ..data.convert import Array, floating_dtype, like
 from ..data.source import Source
 from ..distances import as_distance
 from ..errors import CallbackError, FitInterrupted, InputError
@@ -35,7 +33,8 @@ from ..settings import RunOptions, Settings
 from .few_rows import few_rows
 from .fitted_model import Clustering, clustering_of, warm_temperature
 from .notebook import NotebookMixin
-from .validation import check_fitted, check_warm_start, is_lazy, validate_collection, validate_source
+from .row_map import map_rows
+from .validation import check_fitted, check_warm_start, is_lazy, validate_source
 
 
 class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -243,9 +242,12 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         """
         if reject_below is not None:
             check_fraction("reject_below", reject_below)
-        if (few := few_rows(self, X)) is not None:
-            return few[0].labels(few[1], reject_below)
-        return self._map_rows(X, lambda clustering, source: clustering.labels(source, reject_below))
+        return map_rows(
+            self,
+            X,
+            lambda clustering, source: clustering.labels(source, reject_below),
+            lambda model, rows: model.labels(rows, reject_below),
+        )
 
     def predict_proba(self, X: ArrayLike | Tensor, top: int | None = None) -> Array | csr_array:
         """Return the membership of each row in every cluster.
@@ -272,11 +274,9 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         >>> model.predict_proba([[2.5]], top=1).toarray().round(2)
         array([[0.  , 0.73]])
         """
-        if top is None and (few := few_rows(self, X)) is not None:
-            return few[0].memberships(few[1])
         if top is None:
             dtype = self._dtype  # a local variable, so that Dask need not send the estimator to its workers
-            return self._map_rows(X, lambda clustering, source: clustering.resp(source, dtype))
+            return map_rows(self, X, lambda clustering, source: clustering.resp(source, dtype), ArrayModel.memberships)
         if is_lazy(X):
             problem, hint = "is not supported with Dask collections", "predict one partition at a time"
             raise InputError(problem, parameter="top", value=top, hint=hint)
@@ -306,19 +306,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
         array([[4.8, 0.2]])
         """
         dtype = self._dtype
-        return self._map_rows(X, lambda clustering, source: clustering.distances(source, dtype))
-
-    def _map_rows(self, X: ArrayLike | Tensor, function: Callable[[Clustering, Source], Tensor]) -> Array:
-        """Return a function of each row, as an array or tensor like X; as a lazy array if X is a Dask collection."""
-        if not is_lazy(X):
-            clustering, source = self._prepare(X)
-            return like(X, function(clustering, source))
-        check_fitted(self)
-        example = as_source(as_tensor(self.cluster_centers_).cpu())
-        clustering = self._clustering(example)
-        empty = function(clustering, example)[:0]  # tells Dask the dtype and the number of columns
-        validate_collection(self, X, reset=False)
-        return map_partitions(X, partial(function, clustering), empty)
+        return map_rows(self, X, lambda clustering, source: clustering.distances(source, dtype))
 
     def _prepare(
         self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None = None
@@ -332,7 +320,7 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _dtype(self) -> torch.dtype:
         """Type of the memberships and distances that are returned: that of the centers."""
         check_fitted(self)
-        return as_tensor(self.cluster_centers_).dtype
+        return floating_dtype(None, self.cluster_centers_)
 
     def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
         """Return the weighted sum of `Clustering.objective` over the rows of X, and Σw."""
@@ -396,5 +384,8 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
             self.inertia_ = clustering.inertia(source)
             self.__dict__.pop("labels_", None)  # those of an earlier fit
             return
-        labels, self.inertia_ = clustering.nearest(source)
-        self.labels_ = like(X, labels if clustering.is_plain else clustering.labels(source))
+        nearest, self.inertia_ = clustering.nearest(source)
+        if few := few_rows(self, source):  # as `predict` does, so that rounding is the same
+            self.labels_ = like(X, few[0].labels(few[1]))
+        else:
+            self.labels_ = like(X, nearest if clustering.is_plain else clustering.labels(source))

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.model import ArrayModel
+from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..kernels.small import ARRAY_DISTANCES, is_small
 from ..model.assignment import AssignmentRule, Fuzzy, Softmax
-from .validation import validate_source
 
 Array = NDArray[Any]
 
@@ -30,31 +30,30 @@ FUZZIFIERS: dict[type[AssignmentRule], Callable[[Any], float | None]] = {
 }
 
 
-def few_rows(estimator: Any, X: Any) -> tuple[ArrayModel, Array] | None:
-    """Return the fitted model on arrays, and the validated rows of X, if they are few; None for all other data.
+def few_rows(estimator: Any, source: Source) -> tuple[ArrayModel, Array] | None:
+    """Return a fitted model on arrays, and the rows of a source, if they are few; None for all others.
 
     Models with user-defined distances or assignment rules are not served, nor are types other than float64.
 
     Parameters
     ----------
     estimator : SoftClusterer
-        The estimator, perhaps not fitted.
-    X : array-like, frame, Tensor, ...
-        What a method has been given as rows.
+        The fitted estimator.
+    source : Source
+        Its validated rows.
     """
     fitted = vars(estimator)
-    centers = fitted.get("cluster_centers_")
-    if not (type(X) is type(centers) is np.ndarray and X.dtype == centers.dtype == np.float64):
+    centers, rows = fitted["cluster_centers_"], source.given_rows if source.in_memory else None
+    if not (type(rows) is type(centers) is np.ndarray and rows.dtype == centers.dtype == np.float64):
         return None
     distance, rule = as_distance(estimator.distance), estimator._assignment_rule()
     is_known = type(distance) in ARRAY_DISTANCES and type(rule) in FUZZIFIERS
-    if not (is_known and estimator.device is None and X.ndim == 2 and is_small(len(X), centers.shape)):
+    if not (is_known and source.device.type == "cpu" and is_small(len(rows), centers.shape)):
         return None
-    validate_source(estimator, X, reset=False)
     priors = fitted.get("priors_", np.full(len(centers), 1 / len(centers)))
     arrays = centers, np.asarray(fitted.get("temperature_", 1.0), np.float64), priors
     key = tuple((array.shape, array.tobytes()) for array in arrays)
-    return _kept_model(key, distance, estimator.noise_distance, rule), X
+    return _kept_model(key, distance, estimator.noise_distance, rule), rows
 
 
 @lru_cache(maxsize=16)

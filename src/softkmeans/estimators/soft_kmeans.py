@@ -26,6 +26,7 @@ from ..temperature import as_temperature
 from .base import SoftClusterer
 from .fitted_model import sample_mixture
 from .layers import layer_attributes, layer_parameters, make_layer
+from .row_map import map_rows
 
 
 @documented
@@ -173,7 +174,7 @@ class SoftKMeans(SoftClusterer):
         array([-1.6121])
         """
         self._check_is_mixture()
-        return self._map_rows(X, lambda clustering, source: clustering.objective(source))
+        return map_rows(self, X, lambda clustering, source: clustering.objective(source))
 
     def score(self, X: ArrayLike | Tensor, y: Any = None, sample_weight: ArrayLike | Tensor | None = None) -> float:
         """Return the weighted mean log-likelihood of rows under the equivalent mixture; higher is better.
