@@ -89,7 +89,9 @@ def test_other_rows_and_models_go_the_general_way():
         model.predict(ROWS, reject_below=2.0)
 
 
-@pytest.mark.filterwarnings("ignore:all 4 centers coincide", "ignore:the fit did not converge")
+@pytest.mark.filterwarnings(
+    "ignore:all 4 centers coincide", "ignore:the fit did not converge", "ignore:X does not have"
+)
 @pytest.mark.parametrize("kind", [np.ndarray.tolist, pd.DataFrame, pl.DataFrame, np.asfortranarray])
 def test_tables_of_all_kinds_get_the_labels_of_the_fit(kind):
     """Rows are between centers, so that rounding decides."""

@@ -46,7 +46,7 @@ def make_logits(params: Params, spec: ModelSpec, distance: Distance) -> Logits:
     distance : Distance
         Distance between rows and centers. Its density is needed only if each cluster has a temperature.
     """
-    beta, rule = from_array(1 / as_array(params.temperature)), spec.rule
+    beta, rule = params.temperature.reciprocal(), spec.rule
     if not rule.uses_temperature:
         return Logits(beta, torch.zeros_like(beta), rule if spec.noise is None else rule.with_noise(-spec.noise))
     b = from_array(as_array(params.log_prior) + math.log(params.log_prior.shape[0]))
