@@ -17,7 +17,7 @@ from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES, Distance, as_distance
 from softkmeans.kernels import operators, reference
 from softkmeans.kernels.cpu import api, members, prepare, served
-from softkmeans.model.assignment import ASSIGNMENTS, Softmax
+from softkmeans.model.assignment import ASSIGNMENTS, Fuzzy, Softmax
 
 PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
 ROUNDING = {np.float32: 2e-4, np.float64: 1e-9}  # distances of the reference have half of the digits
@@ -243,3 +243,27 @@ class Unknown(Distance):
 
     def of_squared(self, squared):
         return torch.log1p(squared)
+
+
+@pytest.mark.parametrize("fuzzifier", [1.5, 5.5, 9.0])
+@pytest.mark.parametrize("noise", [None, 1e20, 1e31])
+def test_memberships_do_not_depend_on_the_scale(fuzzifier, noise, monkeypatch):
+    """Without a noise cluster, memberships sum to 1, even if distances come close to the largest number of float32."""
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    x = 1e12 * np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    (block,), c = as_source(x).blocks(), torch.from_numpy(x[:3].astype(float) * 1.1)
+    rule = Fuzzy(fuzzifier) if noise is None else Fuzzy(fuzzifier).with_noise(-noise)
+    arguments = c, torch.ones(3).double(), torch.zeros(3).double(), DISTANCES["sqeuclidean"], rule
+    found, expected = kernels.assign(block, *arguments), reference.assign(block, *arguments)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    if noise is None:
+        np.testing.assert_allclose(found.sum(1), 1.0, atol=2e-6)
+
+
+def test_infinite_inverse_temperatures_give_no_warning_of_numpy(monkeypatch):
+    monkeypatch.setattr(kernels.dispatch, "COMPILED_MIN_WORK", 0)
+    monkeypatch.setattr(kernels.dispatch, "FALLS_BACK", True)  # they are out of the range of the compiled kernels
+    (block,) = as_source(np.zeros((9, 3))).blocks()
+    c, b = torch.zeros(2, 3).double(), torch.zeros(2).double()
+    beta = torch.full((2,), torch.inf).double()
+    assert float(kernels.accumulate(block, c, beta, b, DISTANCES["sqeuclidean"]).n) == 9

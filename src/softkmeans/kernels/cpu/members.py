@@ -37,6 +37,7 @@ from typing_extensions import override
 
 from ..compiler import FLOAT, Code, Value, Variable
 from .arguments import (
+    MAX_DISTANCE,
     AccumulateArguments,
     AssignArguments,
     Input,
@@ -187,7 +188,7 @@ class RootUpdateArguments(RootArguments, UpdateArguments):
 class SoftmaxArguments(NonlinearArguments):
     """The softmax with a temperature for each cluster, and with a noise cluster."""
 
-    noise_dist = Setting(lambda p: p.noise_dist, "dist of the noise cluster; a huge number if there is none")
+    noise_dist = Setting(lambda p: p.noise_dist, "dist of the noise cluster; MAX_DISTANCE if there is none")
 
     ratios = Input(FLOAT, lambda p: (p.padded_k,), "beta of each cluster, relative to the largest one")
 
@@ -207,7 +208,8 @@ class SoftmaxMembershipArguments(SoftmaxArguments, MembershipArguments):
 
     @override
     def first_total(self, p: Any) -> Value:
-        return self.code.exp2((self.min_dist.load(p) - self.noise_dist) * self.beta)
+        weight = self.code.exp2((self.min_dist.load(p) - self.noise_dist) * self.beta)
+        return self.code.select(self.noise_dist < MAX_DISTANCE[self.code.bits], weight, 0.0)
 
     @override
     def first_moment(self, p: Any) -> Value:
@@ -241,7 +243,7 @@ class FuzzyArguments(NonlinearArguments):
 
     refines_small = True
 
-    noise_dist = Setting(lambda p: p.noise_dist, "distance of the noise cluster; a huge number if there is none")
+    noise_dist = Setting(lambda p: p.noise_dist, "distance of the noise cluster; MAX_DISTANCE if there is none")
 
     @override
     def largest_dist(self) -> Value:
@@ -286,7 +288,8 @@ class FuzzyMembershipArguments(FuzzyArguments, MembershipArguments):
     @override
     def first_total(self, p: Any) -> Value:
         noise = self.code.full(self.noise_dist)
-        return self.to_power(self.ratio_to(self.min_dist.load(p), noise))
+        weight = self.to_power(self.ratio_to(self.min_dist.load(p), noise))
+        return self.code.select(self.noise_dist < MAX_DISTANCE[self.code.bits], weight, 0.0)
 
     @override
     def weigh(self, at: Any, p: Any) -> Value:

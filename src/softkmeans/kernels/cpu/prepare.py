@@ -122,7 +122,7 @@ class PreparedPass(NamedTuple):
 def member_of(distance: Distance, beta: Array | float, rule: AssignmentRule) -> str:
     """Return the member of the family that a request needs: the key of `members.MEMBERS`."""
     parts = COMPILED_DISTANCES[type(distance)].part, COMPILED_RULES[type(rule)](rule)
-    is_plain = parts == (SQUARED, SOFTMAX) and not rule.has_noise and np.ptp(beta) == 0
+    is_plain = parts == (SQUARED, SOFTMAX) and not rule.has_noise and np.max(beta) == np.min(beta)
     return next(name for name, known in MEMBERS.items() if known == (() if is_plain else parts))
 
 
@@ -302,7 +302,8 @@ def _member_settings(
     """
     (k, d), roundoff, largest = size, _roundoff(bits), MAX_DISTANCE[bits]
     fuzzifier = 2.0 if rule.uses_temperature else rule.fuzzifier
-    if not noise_dist > -largest or (fuzzifier - 1) * math.log2(k + 1) > -MIN_EXPONENT[bits]:
+    noise_fits = -largest < noise_dist < largest or not rule.has_noise
+    if not noise_fits or (fuzzifier - 1) * math.log2(k + 1) > -MIN_EXPONENT[bits]:
         raise OutOfRangeError
     is_mean = distance.constant_slope is not None
     return {
