@@ -40,7 +40,8 @@ def dot(x: Tensor, y: Tensor) -> Tensor:
     """
     if x.device.type != "cpu":
         return total(x * y)
-    return torch.as_tensor(np.multiply(x.numpy(), y.numpy()).sum(), device="cpu")  # without threads: see `log`
+    # PyTorch would start threads, which afterwards wait actively for a while, and slow down the kernels.
+    return torch.as_tensor(np.multiply(x.numpy(), y.numpy()).sum(), device="cpu")
 
 
 def pairwise_distances(a: Tensor, b: Tensor) -> Tensor:
