@@ -7,6 +7,7 @@ __all__ = ["SoftClusterer"]
 from dataclasses import fields, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
@@ -320,7 +321,8 @@ class SoftClusterer(NotebookMixin, ClassNamePrefixFeaturesOutMixin, TransformerM
     def _dtype(self) -> torch.dtype:
         """Type of the memberships and distances that are returned: that of the centers."""
         check_fitted(self)
-        return floating_dtype(None, self.cluster_centers_)
+        centers = self.cluster_centers_
+        return floating_dtype(None, centers if isinstance(centers, np.ndarray) else as_tensor(centers))
 
     def _total_objective(self, X: ArrayLike | Tensor, sample_weight: ArrayLike | Tensor | None) -> tuple[float, float]:
         """Return the weighted sum of `Clustering.objective` over the rows of X, and Σw."""
