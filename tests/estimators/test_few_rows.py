@@ -47,7 +47,7 @@ def test_answers_are_those_for_many_rows(monkeypatch, model, n):
     assert labels.dtype == np.int64
 
 
-def test_no_operation_of_pytorch_is_called(model):
+def test_no_operation_of_pytorch_is_called(model, monkeypatch):
     """Each one would give the interpreter's lock to another thread, and wait for it."""
     calls = []
 
@@ -56,12 +56,16 @@ def test_no_operation_of_pytorch_is_called(model):
             calls.append(function)
             return function(*args, **(kwargs or {}))
 
+    from_numpy = torch.from_numpy  # which no mode sees
+    monkeypatch.setattr(torch, "from_numpy", lambda array: (calls.append(from_numpy), from_numpy(array))[1])
     model.predict(ROWS[:1])
+    calls.clear()
     with Recorder():
         model.predict(ROWS[:1])
         model.predict_proba(ROWS[:1])
-        torch.ones(1)  # the recorder records
-    assert len(calls) == 1
+        assert not calls
+        torch.from_numpy(ROWS).sum()  # the recorders record
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("row", [[np.nan, 0.0, 1.0], [1e300, -1e300, 1e300], [0.0, 0.0, 0.0], [1.0, 2.0]], ids=str)
@@ -103,6 +107,14 @@ def test_tables_of_all_kinds_get_the_labels_of_the_fit(kind):
         np.testing.assert_array_equal(model.labels_, model.predict(rows))
         np.testing.assert_array_equal(model.predict(rows), model.predict(kind(rows)))
         np.testing.assert_array_equal(model.predict_proba(rows), model.predict_proba(kind(rows)))
+
+
+def test_priors_of_another_type_are_converted(monkeypatch):
+    model = SoftKMeans(3, priors="learned", random_state=0).fit(ROWS)
+    model.priors_ = np.array([0.5, 0.25, 0.25], np.float32)
+    resp = model.predict_proba(ROWS[:5])
+    monkeypatch.setattr(row_map, "few_rows", lambda *_: None)
+    np.testing.assert_allclose(resp, model.predict_proba(ROWS[:5]), rtol=1e-9, atol=1e-12)
 
 
 def test_changed_centers_are_used():

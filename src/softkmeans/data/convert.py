@@ -180,15 +180,11 @@ def _torch_dtype(dtype: Any) -> torch.dtype | None:
     """Return the PyTorch type for a PyTorch type, a NumPy type or a name; None if there is none."""
     if isinstance(dtype, torch.dtype):
         return dtype
-    if isinstance(dtype, np.dtype):
-        return _torch_dtype_of(dtype)
+    name = dtype.removeprefix("torch.") if isinstance(dtype, str) else dtype
+    if str(name) == "bfloat16":  # which NumPy does not know
+        return torch.bfloat16
     try:
-        name = str(dtype).removeprefix("torch.")
-        return (
-            torch.bfloat16
-            if name == "bfloat16"
-            else _torch_dtype_of(np.dtype(name if isinstance(dtype, str) else dtype))
-        )
+        return _torch_dtype_of(np.dtype(name))
     except (TypeError, ValueError):
         return None
 

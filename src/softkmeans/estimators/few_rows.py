@@ -20,6 +20,7 @@ from ..data.source import Source
 from ..distances import Distance, as_distance
 from ..kernels.small import ARRAY_DISTANCES, is_small
 from ..model.assignment import AssignmentRule, Fuzzy, Softmax
+from .fitted_model import Contents, arrays_of, contents_of
 
 Array = NDArray[Any]
 
@@ -50,21 +51,17 @@ def few_rows(estimator: Any, source: Source) -> tuple[ArrayModel, Array] | None:
     is_known = type(distance) in ARRAY_DISTANCES and type(rule) in FUZZIFIERS
     if not (is_known and source.device.type == "cpu" and is_small(len(rows), centers.shape)):
         return None
-    priors = fitted.get("priors_", np.full(len(centers), 1 / len(centers)))
-    arrays = centers, np.asarray(fitted.get("temperature_", 1.0), np.float64), priors
-    key = tuple((array.shape, array.tobytes()) for array in arrays)
-    return _kept_model(key, distance, estimator.noise_distance, rule), rows
+    priors, noise = fitted.get("priors_", np.full(len(centers), 1 / len(centers))), estimator.noise_distance
+    arrays = centers, np.asarray(fitted.get("temperature_", 1.0), np.float64), np.asarray(priors)
+    return _kept_model(contents_of(arrays), distance, None if noise is None else float(noise), rule), rows
 
 
 @lru_cache(maxsize=16)
 def _kept_model(
-    arrays: tuple[tuple[tuple[int, ...], bytes], ...],
-    distance: Distance,
-    noise_distance: float | None,
-    rule: AssignmentRule,
+    contents: Contents, distance: Distance, noise_distance: float | None, rule: AssignmentRule
 ) -> ArrayModel:
-    """Return the model of centers, temperature and priors, given by shape and bytes; it is kept for the next call."""
-    centers, temperature, priors = (np.frombuffer(content).reshape(shape) for shape, content in arrays)
+    """Return the model of centers, temperature and priors; it is kept for the next call."""
+    centers, temperature, priors = arrays_of(contents)
     return ArrayModel(
         centers, ARRAY_DISTANCES[type(distance)], temperature=temperature, priors=priors,
         noise_distance=noise_distance, fuzzifier=FUZZIFIERS[type(rule)](rule),

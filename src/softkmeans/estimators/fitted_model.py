@@ -5,9 +5,9 @@ from __future__ import annotations
 __all__ = ["Clustering", "accumulate", "clustering_of", "sample_mixture", "warm_temperature"]
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from ..temperature import as_temperature
 from ..temperature.base import MIN_TEMPERATURE
 
 Array = NDArray[np.float64]
+Contents: TypeAlias = tuple[tuple[tuple[int, ...], str, bytes], ...]
 
 MAX_WHOLE_ENTRIES = 2**24  # of memberships that are computed at once: 128 MB, no more than the result
 WIDER_PIECES = 8  # pieces of rows have as many memberships as this times the numbers of a block: 16 MB
@@ -242,6 +243,16 @@ class Clustering:
         return 1.0, log_normalizer(self.params, self.spec, self.distance) + n_features * log_scale
 
 
+def contents_of(arrays: Iterable[Array]) -> Contents:
+    """Return shape, type and bytes of each array, by which a fitted model is kept for the next call."""
+    return tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
+
+
+def arrays_of(contents: Contents) -> list[Array]:
+    """Return new arrays with the given contents."""
+    return [np.frombuffer(bytearray(content), dtype).reshape(shape) for shape, dtype, content in contents]
+
+
 def clustering_of(
     centers: Tensor,
     temperature: float | Array,
@@ -259,21 +270,20 @@ def clustering_of(
     if not (is_small and distance.is_tested and rule.is_tested):  # others may be changed in place
         return Clustering(centers, temperature, distance, priors=priors, noise_distance=noise_distance, rule=rule)
     arrays = (centers.numpy(), np.asarray(temperature, np.float64), *(() if priors is None else (priors,)))
-    key = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
-    return _kept_clustering(key, distance, None if noise_distance is None else float(noise_distance), rule)
+    return _kept_clustering(
+        contents_of(arrays), distance, None if noise_distance is None else float(noise_distance), rule
+    )
 
 
 @lru_cache(maxsize=16)
 def _kept_clustering(
-    arrays: tuple[tuple[tuple[int, ...], str, bytes], ...],
+    contents: Contents,
     distance: Distance,
     noise_distance: float | None,
     rule: AssignmentRule,
 ) -> Clustering:
-    """Return the `Clustering` of centers, temperature and perhaps priors, given by shape, type and bytes."""
-    centers, temperature, *priors = (
-        np.frombuffer(bytearray(content), dtype).reshape(shape) for shape, dtype, content in arrays
-    )
+    """Return the `Clustering` of centers, temperature and perhaps priors."""
+    centers, temperature, *priors = arrays_of(contents)
     return Clustering(
         torch.from_numpy(centers), temperature, distance,
         priors=priors[0] if priors else None, noise_distance=noise_distance, rule=rule,

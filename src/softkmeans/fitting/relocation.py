@@ -57,7 +57,7 @@ def separate_equal_centers(objective: Objective, source: Source, centers: Tensor
 
 
 def _has_equal_rows(centers: Tensor) -> bool:
-    """Return whether two rows of a few are equal."""
+    """Return whether two centers (k, d) are equal."""
     numbers = centers.cpu().numpy() + 0.0  # which turns -0 into 0
     return len({row.tobytes() for row in numbers}) < len(numbers)
 

@@ -9,9 +9,9 @@ import math
 from torch import Tensor
 from typing_extensions import override
 
+from .._utils.few_numbers import from_array, quietly
 from ..data.block import Block
 from ..kernels import entropy_slope
-from ..model.m_step import em_step
 from ..model.params import Params, PassStats
 from ..model.stats import Stats
 from .free_energy import FreeEnergy
@@ -34,8 +34,9 @@ class FixedPoint(FreeEnergy):
     patience = 10  # the value may rise for a few updates
 
     @override
+    @quietly
     def value(self, params: Params, sums: PassStats) -> float:
-        step = self._tangent(params, em_step(params, sums.stats))
+        step = self._tangent(params, from_array(self._m_step(params, sums.stats).step))
         return float(sums.stats.weight @ step.square().sum(1))
 
     @override

@@ -35,17 +35,22 @@ def distances_by_differences(code: Code, t: PassArguments) -> None:
 def _subtract(code: Code, t: PassArguments, clusters: list[Value], min_dists: list[Variable]) -> None:
     """Compute the distances to one or two centers; two make enough independent sums to hide the latency of an FMA."""
     size, sums = PANEL_REGISTERS * code.lanes, [variables(code, t.bias[q] if t.is_affine else 0.0) for q in clusters]
-    for j in features(code, t):
-        column = load_panel(code, t.columns, j * size)
-        for q, totals in zip(clusters, sums, strict=True):
-            center = code.full(t.centers[q * t.padded_d + j])
-            for x, total in zip(column, totals, strict=True):
-                total.set(code.fma(x - center, x - center, total))
+    add_squared_differences(code, t, clusters, sums)
     for q, totals in zip(clusters, sums, strict=True):
         for v, total, min_dist in zip(register_starts(code), totals, min_dists, strict=True):
             dist = total if t.is_affine else t.of_squared(q, q * size + v, total)
             t.dist.store(q * size + v, dist)
             min_dist.set(code.minimum(dist, min_dist))
+
+
+def add_squared_differences(code: Code, t: PassArguments, clusters: list[Value], sums: list[list[Variable]]) -> None:
+    """Add the squared differences of the panel's rows from some centers to sums, for few features."""
+    for j in features(code, t):
+        column = load_panel(code, t.columns, j * PANEL_REGISTERS * code.lanes)
+        for q, totals in zip(clusters, sums, strict=True):
+            center = code.full(t.centers[q * t.padded_d + j])
+            for x, total in zip(column, totals, strict=True):
+                total.set(code.fma(x - center, x - center, total))
 
 
 def distances_by_product(code: Code, t: PassArguments) -> None:

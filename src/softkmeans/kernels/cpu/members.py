@@ -185,16 +185,24 @@ class RootUpdateArguments(RootArguments, UpdateArguments):
 # -- assignment rules
 
 
-class SoftmaxArguments(NonlinearArguments):
-    """The softmax with a temperature for each cluster, and with a noise cluster."""
+class NoiseArguments(NonlinearArguments):
+    """A rule with a noise cluster, perhaps."""
 
     noise_dist = Setting(lambda p: p.noise_dist, "dist of the noise cluster; MAX_DISTANCE if there is none")
-
-    ratios = Input(FLOAT, lambda p: (p.padded_k,), "beta of each cluster, relative to the largest one")
 
     @override
     def largest_dist(self) -> Value:
         return self.code.full(self.noise_dist)
+
+    def if_noise(self, weight: Value) -> Value:
+        """Return a register of weights of the noise cluster; 0 if there is none."""
+        return self.code.select(self.noise_dist < MAX_DISTANCE[self.code.bits], weight, 0.0)
+
+
+class SoftmaxArguments(NoiseArguments):
+    """The softmax with a temperature for each cluster, and with a noise cluster."""
+
+    ratios = Input(FLOAT, lambda p: (p.padded_k,), "beta of each cluster, relative to the largest one")
 
     @override
     def level(self, q: Any, distance: Value) -> Value:
@@ -208,8 +216,7 @@ class SoftmaxMembershipArguments(SoftmaxArguments, MembershipArguments):
 
     @override
     def first_total(self, p: Any) -> Value:
-        weight = self.code.exp2((self.min_dist.load(p) - self.noise_dist) * self.beta)
-        return self.code.select(self.noise_dist < MAX_DISTANCE[self.code.bits], weight, 0.0)
+        return self.if_noise(self.code.exp2((self.min_dist.load(p) - self.noise_dist) * self.beta))
 
     @override
     def first_moment(self, p: Any) -> Value:
@@ -238,16 +245,10 @@ class SoftmaxGradientArguments(SoftmaxMembershipArguments, RowGradientArguments)
         return r * self.slope(at)
 
 
-class FuzzyArguments(NonlinearArguments):
+class FuzzyArguments(NoiseArguments):
     """The memberships of fuzzy c-means for the fuzzifier m = 2: min_dist / d, normalized."""
 
     refines_small = True
-
-    noise_dist = Setting(lambda p: p.noise_dist, "distance of the noise cluster; MAX_DISTANCE if there is none")
-
-    @override
-    def largest_dist(self) -> Value:
-        return self.code.full(self.noise_dist)
 
     def ratio_to(self, smallest: Value, distance: Value, inverse: Value | None = None) -> Value:
         """Return the smallest distance of rows over another one; 1 for rows on a center, and 0 for other centers."""
@@ -288,8 +289,7 @@ class FuzzyMembershipArguments(FuzzyArguments, MembershipArguments):
     @override
     def first_total(self, p: Any) -> Value:
         noise = self.code.full(self.noise_dist)
-        weight = self.to_power(self.ratio_to(self.min_dist.load(p), noise))
-        return self.code.select(self.noise_dist < MAX_DISTANCE[self.code.bits], weight, 0.0)
+        return self.if_noise(self.to_power(self.ratio_to(self.min_dist.load(p), noise)))
 
     @override
     def weigh(self, at: Any, p: Any) -> Value:

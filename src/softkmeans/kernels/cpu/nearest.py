@@ -7,9 +7,9 @@ from typing import Any
 from ..compiler import FLOAT, INT64, Code, Value
 from . import csr, panels
 from .arguments import MAX_DISTANCE, PANEL_REGISTERS, Output, PassArguments, Scratch
-from .distances import difference_squared, product_distances, squared_norms, squared_size
+from .distances import add_squared_differences, difference_squared, product_distances, squared_norms, squared_size
 from .loops import loop_panels, loop_tiles
-from .panels import check_range, features, load_panel, register_starts, variables
+from .panels import check_range, load_panel, register_starts, variables
 
 
 class NearestArguments(PassArguments):
@@ -62,13 +62,10 @@ def nearest(code: Code, t: NearestArguments) -> None:
 
 def _find_by_differences(code: Code, t: NearestArguments) -> None:
     """Find the nearest centers from differences of few features."""
-    size, found = PANEL_REGISTERS * code.lanes, _Nearest(code)
+    found = _Nearest(code)
     for q in code.range(0, t.k):
         sums = variables(code)
-        for j in features(code, t):
-            center = code.full(t.centers[q * t.padded_d + j])
-            for x, total in zip(load_panel(code, t.columns, j * size), sums, strict=True):
-                total.set(code.fma(x - center, x - center, total))
+        add_squared_differences(code, t, [q], [sums])
         found.add(q, sums)
     for v, least, label in zip(register_starts(code), found.least, found.labels, strict=True):
         t.min_dist.store(v, least)
