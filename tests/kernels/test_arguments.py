@@ -174,7 +174,7 @@ def test_every_argument_is_described_and_has_a_shape_or_a_value(name):
 
 def test_every_number_of_a_pass_is_used():
     declared = {a.name for kernel in KERNELS.values() for a in kernel.arguments.declared(Argument)}
-    assert set(arguments.PassNumbers._fields) - declared == {"bits", "lanes", "is_csr", "n_entries"}
+    assert set(arguments.PassNumbers._fields) - declared == {"bits", "lanes", "is_csr", "n_doubles"}
 
 
 def used_arguments(kernel, monkeypatch):
@@ -215,6 +215,14 @@ def test_strips_cover_all_registers_once(n_registers):
     assert [begin for begin, _ in found] == np.cumsum([0, *(4 * width for _, width in found)])[:-1].tolist()
     assert sum(width for _, width in found) == n_registers
     assert ([width for _, width in found].count(1) > 0) == (n_registers == 1)
+
+
+@pytest.mark.parametrize("n_registers", range(1, 40))
+def test_strips_of_a_table_are_few_and_cover_all_registers_once(n_registers):
+    found = list(strips.split_features(strips.table_strips(n_registers), 4, range, strips.TABLE_WIDTHS))
+    assert [begin for begin, _ in found] == np.cumsum([0, *(4 * width for _, width in found)])[:-1].tolist()
+    assert sum(width for _, width in found) == n_registers
+    assert len(found) <= -(-n_registers // 6) + 1
 
 
 @pytest.mark.parametrize("n_registers", [1, 2, 3, 4, 5, 7, 12])

@@ -12,7 +12,7 @@ from softkmeans import kernels
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
 from softkmeans.kernels import reference
-from softkmeans.kernels.cpu import partition, prepare
+from softkmeans.kernels.cpu import partition, prepare, strips, tables
 
 # Rows, features, clusters: around registers, panels, tiles and chunks, also of the table of the centers.
 SIZES = [(1, 20, 1), (3, 30, 3), (49, 17, 7), (97, 31, 8), (385, 40, 3), (769, 64, 16), (60, 300, 24), (3200, 20, 9)]
@@ -121,6 +121,27 @@ def test_rows_on_centers_and_far_from_the_origin(distance, offset):
     assert (both("nearest", blocks, c, scaling.distance)[0][1] == 0).sum() == 6
     arguments = c, torch.full((3,), 1e9, dtype=torch.float64), torch.zeros(3).double(), scaling.distance
     assert_close(*both("assign", blocks, *arguments), tolerance=1e-6)
+
+
+@pytest.mark.parametrize(("k", "d"), [(1, 1), (3, 9), (8, 16), (9, 17), (20, 100), (33, 70)])
+def test_tables_and_sums_are_transposed(k, d):
+    rng = np.random.default_rng(k)
+    centers, origin, weights, padded_k = (
+        rng.normal(size=(k, d)),
+        rng.normal(size=d),
+        rng.random(k),
+        strips.table_columns(k, 8),
+    )
+    sums = rng.normal(size=(d, padded_k))
+    table, squares, products = tables.write_table(centers, origin, padded_k)
+    np.testing.assert_array_equal(table[:, :k], -2 * centers.T)
+    np.testing.assert_array_equal(table[:, k], 2 * origin)
+    assert not table[:, k + 1 :].any()
+    np.testing.assert_allclose(squares, (centers**2).sum(1))
+    np.testing.assert_allclose(products, centers @ origin, atol=1e-13)
+    np.testing.assert_allclose(
+        tables.read_sums(sums, 0.5, weights, origin), 0.5 * sums[:, :k].T + weights[:, None] * origin, atol=1e-15
+    )
 
 
 def test_a_row_of_zeros_and_stored_zeros():

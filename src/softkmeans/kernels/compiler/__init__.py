@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "ALIGNMENT",
     "FLOAT",
+    "FLOAT32",
     "FLOAT64",
     "INT32",
     "INT64",
@@ -37,7 +38,7 @@ __all__ = [
     "write_llvm_ir",
 ]
 
-from .arguments import FLOAT, FLOAT64, INT32, INT64, Arguments, Input, Number, Output, Scratch, Setting, Sum
+from .arguments import FLOAT, FLOAT32, FLOAT64, INT32, INT64, Arguments, Input, Number, Output, Scratch, Setting, Sum
 from .cache import cache_folder
 from .call import Call, run_once
 from .code import MIN_EXPONENT, Code

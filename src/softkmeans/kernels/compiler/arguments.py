@@ -18,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "FLOAT",
+    "FLOAT32",
     "FLOAT64",
     "INT32",
     "INT64",
@@ -77,6 +78,7 @@ class Element:
 
 
 FLOAT = Element("float32", "float64")  # the kernel's float type
+FLOAT32 = Element("float32", "float32")
 FLOAT64 = Element("float64", "float64")
 INT32 = Element("int32", "int32")  # of inputs only: a number that is read becomes an int64
 INT64 = Element("int64", "int64")

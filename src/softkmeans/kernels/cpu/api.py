@@ -51,6 +51,7 @@ from .prepare import (
 )
 from .served import serves, unsupported_feature
 from .strips import join_strips
+from .tables import read_sums
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -173,10 +174,8 @@ def _stats(
         update_weight = chunks.total(totals, UpdateArguments.update_total)
     if prepared.has_kink:
         kink_weight = chunks.total(totals, RootUpdateArguments.kink_total)
-    irls_weight, weighted_sum = factor * (update_weight + irls_weight), _weighted_sum(chunks, totals)
-    if factor != 1:
-        weighted_sum *= factor
-    weighted_sum += irls_weight[:, None] * prepared.origin
+    irls_weight = factor * (update_weight + irls_weight)
+    weighted_sum = _weighted_sum(chunks, totals, factor, irls_weight, prepared.origin)
     objective = math.log(2) * log_total_sum - prepared.beta * distance_sum
     if not prepared.has_softmax:
         objective = -factor * distance_sum
@@ -226,7 +225,7 @@ def hessian_product(
         slope = chunks.total(totals, HessianArguments.slope_total)
         biased = chunks.total(totals, HessianArguments.slope_distortion_total)
         counts = -factor * of_beta * weight - natural_beta * slope  # of the weighted sums
-        sums = _weighted_sum(chunks, totals) + counts[:, None] * prepared.origin
+        sums = _weighted_sum(chunks, totals, 1.0, counts, prepared.origin)
         chunks.free(totals)
         of_c = 2 * (counts[:, None] * c.numpy() - sums - (natural_beta * weight)[:, None] * v)
         parts = of_c, -factor * (biased - bias * slope), slope
@@ -259,14 +258,21 @@ def row_gradient(block: Block, logits: Any, *, of_distortion: bool) -> Tensor:
     return _with_enough_range(block, run)
 
 
-def _weighted_sum(chunks: PassOverChunks, totals: Array) -> Array:
-    """Return the weighted sums (k, d) of the shifted rows, as a new array."""
-    if chunks.numbers.is_csr:
-        return chunks.transposed_total(totals, CsrAccumulateArguments.weighted_sum_total, chunks.numbers.k)
-    if chunks.numbers.has_few_features:
-        return chunks.total(totals, AccumulateArguments.weighted_sum_total)
-    sums = join_strips(chunks.total(totals, AccumulateArguments.weighted_sum_strips), chunks.numbers.lanes)
-    return np.ascontiguousarray(sums[: chunks.numbers.k, : chunks.numbers.d])
+def _weighted_sum(chunks: PassOverChunks, totals: Array, factor: float, weight: Array, origin: Array) -> Array:
+    """Return the weighted sums (k, d) of the block's rows times a factor, with the shift to the origin (d,) undone."""
+    numbers = chunks.numbers
+    if numbers.is_csr:
+        sums = chunks.call.layout.view(totals, CsrAccumulateArguments.weighted_sum_total)
+        return read_sums(sums, factor * chunks.weight_unit, weight, origin)
+    if numbers.has_few_features:
+        sums = chunks.total(totals, AccumulateArguments.weighted_sum_total)
+    else:
+        strips = chunks.total(totals, AccumulateArguments.weighted_sum_strips)
+        sums = np.ascontiguousarray(join_strips(strips, numbers.lanes)[: numbers.k, : numbers.d])
+    if factor != 1:
+        sums *= factor
+    sums += weight[:, None] * origin
+    return sums
 
 
 def assign(

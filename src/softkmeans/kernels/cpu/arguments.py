@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from .. import compiler
 from ..compiler import FLOAT, INT64, Arguments, Code, Value, Variable
-from .strips import strip_counts
+from .strips import strip_counts, table_columns
 
 # With four centers, three registers make twelve sums. They hide the latency of an FMA (four cycles, on two units) and
 # fit into 16 registers. Processors with registers of 64 bytes have 32 of them: eight centers read rows half as often.
@@ -64,8 +64,8 @@ class PassNumbers(NamedTuple):
         Floats of a register.
     is_csr : bool
         Whether the kernel reads the stored values of a CSR matrix.
-    n_entries : int
-        The number of these values in the chunk.
+    n_doubles, n_singles : int
+        How many of these values are in the chunk, in float64 or else in float32.
     """
 
     bits: int
@@ -94,7 +94,8 @@ class PassNumbers(NamedTuple):
     constant_slope: float = 0.0
     power: float = 1.0
     is_csr: bool = False
-    n_entries: int = 0
+    n_doubles: int = 0
+    n_singles: int = 0
     shift_square: float = 0.0
 
     @property
@@ -103,7 +104,7 @@ class PassNumbers(NamedTuple):
         return self._replace(
             inverse_scale=0.0, beta=0.0, product_error=0.0, max_center_norm=0.0, error_factor=0.0, max_exponent=0.0,
             skipped_fraction=0.0, gradient_factor=0.0, noise_dist=0.0, noise_distance=0.0, small_ratio=0.0,
-            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0, n_entries=0, shift_square=0.0,
+            kink=0.0, slope_factor=0.0, constant_slope=0.0, power=0.0, n_doubles=0, n_singles=0, shift_square=0.0,
         )  # fmt: skip
 
     @property
@@ -123,8 +124,8 @@ class PassNumbers(NamedTuple):
 
     @property
     def padded_k(self) -> int:
-        """The number of clusters, rounded up to a multiple of four; for CSR to full registers, with one more."""
-        return round_up(self.k + 1, max(4, self.lanes)) if self.is_csr else round_up(self.k, 4)
+        """The number of clusters, rounded up to a multiple of four; for CSR the columns of the table."""
+        return table_columns(self.k, self.lanes) if self.is_csr else round_up(self.k, 4)
 
     @property
     def resp_stride(self) -> int:
@@ -134,7 +135,7 @@ class PassNumbers(NamedTuple):
     @property
     def strip_counts(self) -> tuple[int, int, int]:
         """The number of strips of each of `strips.WIDTHS`."""
-        return strip_counts((self.padded_k if self.is_csr else self.padded_d) // self.lanes)
+        return strip_counts(self.padded_d // self.lanes)
 
 
 # Shapes and values are functions of the numbers p of a pass.

@@ -97,7 +97,7 @@ class PassOverChunks:
         rows = self._stored_values(start, stop) if self.numbers.is_csr else {"x": self._rows(start, stop)}
         numbers = self.numbers._replace(chunk_rows=stop - start)
         if self.numbers.is_csr:
-            numbers = numbers._replace(n_entries=len(rows["x"]))
+            numbers = numbers._replace(n_doubles=len(rows["x"]), n_singles=len(rows["x_single"]))
         memory = self._memory()
         self.call(memory, numbers, **rows, weights=self._weights(start, stop), **by_row)
         if self.call.layout.view(memory, PassArguments.out_of_range)[0]:
@@ -135,12 +135,6 @@ class PassOverChunks:
         """Return one of the sums that a run has returned, in the units of the weights."""
         return self.call.layout.view(totals, argument) * self.weight_unit
 
-    def transposed_total(self, totals: Array, argument: Sum[Any], n_columns: int) -> Array:
-        """Return the first columns of one of these sums as the rows of a new array."""
-        sums = self.call.layout.view(totals, argument)
-        rows: Array = np.multiply(sums[:, :n_columns].T, self.weight_unit, order="C")
-        return rows
-
     def _rows(self, start: int, stop: int) -> Array:
         """Return contiguous rows of the kernel's float type; they are copied only if necessary."""
         rows = self.block.rows[start:stop]
@@ -154,8 +148,11 @@ class PassOverChunks:
         """Return the rows of a CSR matrix as inputs of `CsrArguments`, by name; they are copied only if necessary."""
         rows: Any = self.block.rows
         begin, end = int(rows.indptr[start]), int(rows.indptr[stop])
+        values = rows.data[begin:end]
+        doubles, singles = (values[:0], values) if values.dtype == np.float32 else (values, values[:0])
         return {
-            "x": np.require(rows.data[begin:end], FLOAT_TYPES[self.numbers.bits], ["C", "A"]),
+            "x": np.require(doubles, np.float64, ["C", "A"]),
+            "x_single": np.require(singles, np.float32, ["C", "A"]),
             "indices": np.require(rows.indices[begin:end], np.int32, ["C", "A"]),
             "row_starts": rows.indptr[start : stop + 1].astype(np.int64) - begin,
         }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..compiler import FLOAT, INT32, INT64, Code, Value
+from ..compiler import FLOAT, FLOAT32, INT32, INT64, Code, Value
 from .arguments import (
     PANEL_REGISTERS,
     AccumulateArguments,
@@ -25,7 +25,7 @@ from .arguments import (
     Sum,
 )
 from .panels import inverse_length, read_weights, register_starts, variables
-from .strips import split_features
+from .strips import TABLE_WIDTHS, split_features, table_strips
 
 
 class CsrArguments(PassArguments):
@@ -34,15 +34,18 @@ class CsrArguments(PassArguments):
     is_csr = True
 
     padded_k = Number(lambda p: p.padded_k, "columns of the table of the centers")
-    n_threes = Number(lambda p: p.strip_counts[0], "strips of three registers of the table")
-    n_twos = Number(lambda p: p.strip_counts[1], "strips of two registers")
-    n_ones = Number(lambda p: p.strip_counts[2], "strips of one register")
+    table_sixes = Number(lambda p: table_strips(p.padded_k // p.lanes)[0], "strips of six registers of the table")
+    table_threes = Number(lambda p: table_strips(p.padded_k // p.lanes)[1], "strips of three registers")
+    table_twos = Number(lambda p: table_strips(p.padded_k // p.lanes)[2], "strips of two registers")
+    table_ones = Number(lambda p: table_strips(p.padded_k // p.lanes)[3], "strips of one register")
 
     small_ratio = Setting(lambda p: p.small_ratio, "squared distances below this times (‖c‖ + ‖z‖)² are imprecise")
     shift_square = Setting(lambda p: p.shift_square, "‖s‖², the squared norm of the shift, scaled")
 
-    x = Input(FLOAT, lambda p: (p.n_entries,), "the stored values, row by row")
-    indices = Input(INT32, lambda p: (p.n_entries,), "their features")
+    n_singles = Number(lambda p: p.n_singles, "stored values with 32 bits; either none or all of them")
+    x = Input(FLOAT, lambda p: (p.n_doubles,), "the stored values, row by row, if they have 64 bits")
+    x_single = Input(FLOAT32, lambda p: (p.n_singles,), "the same, if they have 32 bits")
+    indices = Input(INT32, lambda p: (p.n_doubles + p.n_singles,), "their features")
     row_starts = Input(INT64, lambda p: (p.chunk_rows + 1,), "where the values of each row begin")
     shift_high = Input(FLOAT, lambda p: (p.d,), "subtracted from rows, before they are scaled")
     shift_low = Input(FLOAT, lambda p: (0,), "not needed")
@@ -72,9 +75,21 @@ def _entries(code: Code, t: CsrArguments, p: Value) -> Iterator[Value]:
     return code.range(t.row_starts[row], t.row_starts[row + code.select(exists, code.integer(1), 0)])
 
 
+def _value(code: Code, t: CsrArguments, i: Value) -> Value:
+    """Return the i-th of the stored values. The processor predicts the branch: it is the same for all values."""
+    x = code.variable(0.0)
+    with code.if_else(t.n_singles > 0) as (single, double):
+        with single:
+            x.set(code.to_float64(t.x_single[i]))
+        with double:
+            x.set(t.x[i])
+    return x + 0.0
+
+
 def _strips(code: Code, t: CsrArguments) -> Iterator[tuple[Value, int]]:
     """Loop over the strips of the table's columns: yield each one's first column and number of registers."""
-    return split_features((t.n_threes, t.n_twos, t.n_ones), code.lanes, code.range)
+    counts = t.table_sixes, t.table_threes, t.table_twos, t.table_ones
+    return split_features(counts, code.lanes, code.range, TABLE_WIDTHS)
 
 
 def read_products(code: Code, t: CsrArguments) -> None:
@@ -100,29 +115,27 @@ def read_products(code: Code, t: CsrArguments) -> None:
 def _read_row(code: Code, t: CsrArguments, p: Value) -> None:
     """Compute the squared norm of row p of the panel, and its products with the columns of the table."""
     square, length_factor = code.variable(0.0), code.variable(1.0)
-    for i in _entries(code, t, p):
-        x = t.x[i] * t.inverse_scale
-        square.set(code.fma(x, x, square))
-    with code.if_then(t.normalize > 0):
-        length_factor.set(inverse_length(code, square))
-    t.offset[p] = square * length_factor * length_factor
-    scale = t.inverse_scale * length_factor
-    t.row_scales[t.panel_start + p] = scale
     for begin, width in _strips(code, t):
         sums = variables(code, number=width)
+        square.set(code.number(0.0))
         for i in _entries(code, t, p):
-            x, at = code.full(t.x[i] * scale), t.indices[i] * t.padded_k + begin
+            x, at = _value(code, t, i) * t.inverse_scale, t.indices[i] * t.padded_k + begin
+            square.set(code.fma(x, x, square))
             for v, total in enumerate(sums):
-                total.set(code.fma(x, t.center_groups.load(at + v * code.lanes), total))
+                total.set(code.fma(code.full(x), t.center_groups.load(at + v * code.lanes), total))
+        with code.if_then(t.normalize > 0):
+            length_factor.set(inverse_length(code, square))
         for v, total in enumerate(sums):
-            t.products.store(p * t.padded_k + begin + v * code.lanes, total)
+            t.products.store(p * t.padded_k + begin + v * code.lanes, total * length_factor)
+    t.offset[p] = square * length_factor * length_factor
+    t.row_scales[t.panel_start + p] = t.inverse_scale * length_factor
 
 
 def difference_squared(code: Code, t: CsrArguments, q: Value, p: Value) -> Value:
     """Return the squared distance of row p of the panel from center q, from differences of all features."""
     scale, full_registers = t.row_scales[t.panel_start + p], t.d - t.d % code.lanes
     for i in _entries(code, t, p):
-        t.z[t.indices[i]] = t.x[i]
+        t.z[t.indices[i]] = _value(code, t, i)
     (total,), rest = variables(code, number=1), code.variable(0.0)
     for j in code.range(0, full_registers, code.lanes):
         difference = (t.z.load(j) - t.shift_high.load(j)) * scale - t.centers.load(q * t.d + j)
@@ -140,7 +153,7 @@ def add_row(code: Code, t: CsrAccumulateArguments, q: Value, p: Value, r: Value)
     sums, factor = t.weighted_sum_total, r * code.to_float64(t.row_scales[t.panel_start + p])
     for i in _entries(code, t, p):
         at = t.indices[i] * t.padded_k + q
-        sums[at] = code.fma(code.to_float64(t.x[i]), factor, sums[at])
+        sums[at] = code.fma(_value(code, t, i), factor, sums[at])
 
 
 def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Value) -> None:
@@ -156,7 +169,7 @@ def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Valu
             scale, at = t.row_scales[p], p * t.padded_k + begin
             resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
             for entry in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
-                x, to = code.to_float64(code.full(t.x[entry])), t.indices[entry] * t.padded_k + begin
+                x, to = code.full(_value(code, t, entry)), t.indices[entry] * t.padded_k + begin
                 for register, r in enumerate(resp):
                     total = sums.load(to + register * code.lanes)
                     sums.store(to + register * code.lanes, code.fma(x, r, total))

@@ -24,10 +24,12 @@ from torch import Tensor
 from ...data.block import Block
 from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
-from ..compiler import ALIGNMENT, MIN_EXPONENT, lanes
+from ..compiler import MIN_EXPONENT, lanes
 from .arguments import MAX_DISTANCE, MAX_FEW_FEATURES, PassNumbers, group_size
 from .members import FUZZY, MEMBERS, POWER, ROOT, SMALLEST, SOFTMAX, SQUARED, Part
 from .partition import csr_partition, is_csr, partition
+from .strips import table_columns
+from .tables import write_table
 
 Array = NDArray[Any]
 
@@ -153,8 +155,13 @@ def prepare_pass(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         use_csr = has_csr and is_csr(block)
         high, low, origin, scale = (_block_shift if use_csr else _shift)(block, c, bits, normalize=normalize)
-        z, bias = c.numpy() if use_csr else (c.numpy() - origin).astype(FLOAT_TYPES[bits]), -b.numpy() / beta
-        norms = np.square(z, dtype=np.float64).sum(1)
+        bias = -b.numpy() / beta
+        if use_csr:
+            z = np.require(c.numpy(), np.float64, ["C", "A"])
+            table, norms, products = write_table(z, origin, table_columns(len(z), lanes(bits)))
+        else:
+            z = (c.numpy() - origin).astype(FLOAT_TYPES[bits])
+            norms = np.square(z, dtype=np.float64).sum(1)
     _check_range(bits, scale, beta, high, norms, bias)
     k, d = c.shape
     noise_dist = -rule.noise_logit / (beta if rule.uses_temperature else distance_factor)
@@ -174,7 +181,8 @@ def prepare_pass(
         has_weights=block.weights is not None, normalize=normalize, is_csr=use_csr, **settings,
     )  # fmt: skip
     if use_csr:
-        arrays = _csr_arrays(numbers, high, origin, z, bias, norms, is_affine=not member)
+        terms = norms - 2 * products
+        arrays = _csr_arrays(numbers, high, z, table, bias, terms + bias if not member else terms)
     else:
         arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
     ratios = betas / beta
@@ -198,18 +206,12 @@ def _center_arrays(
 
 
 def _csr_arrays(
-    numbers: PassNumbers, shift: Array, origin: Array, z: Array, bias: Array, norms: Array, *, is_affine: bool
+    numbers: PassNumbers, shift: Array, z: Array, table: Array, bias: Array, terms: Array
 ) -> dict[str, Array]:
-    """Return shift, centers z (k, d) and their terms as inputs of `CsrArguments`, by name; ``origin`` is -s."""
-    k, d, padded_k = numbers.k, numbers.d, numbers.padded_k
-    table = _aligned(d * padded_k).reshape(d, padded_k)
-    table[:, k:] = 0.0
-    np.multiply(z.T, -2.0, out=table[:, :k])
-    np.multiply(origin, 2.0, out=table[:, k])
-    terms = norms - 2 * (z @ origin)
+    """Return shift, centers z (k, d), their table and their terms as inputs of `CsrArguments`, by name."""
     return {
-        "shift_high": shift, "shift_low": np.empty(0), "centers": np.ascontiguousarray(z), "center_groups": table,
-        "bias": _pad(bias, padded_k), "center_terms": _pad(terms + bias if is_affine else terms, padded_k),
+        "shift_high": shift, "shift_low": np.empty(0), "centers": z, "center_groups": table,
+        "bias": _pad(bias, numbers.padded_k), "center_terms": _pad(terms, numbers.padded_k),
     }  # fmt: skip
 
 
@@ -340,13 +342,6 @@ def check_distances(numbers: PassNumbers, mean_distance: float) -> None:
 
 def _roundoff(bits: int) -> float:
     return float(np.finfo(FLOAT_TYPES[bits]).eps) / 2
-
-
-def _aligned(size: int) -> Array:
-    """Return memory (size,) of float64 that begins at a cache line, so that no register lies in two of them."""
-    memory = np.empty(size + ALIGNMENT // 8)
-    begin = -memory.ctypes.data % ALIGNMENT // 8
-    return memory[begin : begin + size]
 
 
 def _pad(array: Array, *shape: int) -> Array:

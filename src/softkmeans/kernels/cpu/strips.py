@@ -5,7 +5,7 @@ The sums of a strip are contiguous in memory, (padded_k, width), so that the pro
 
 from __future__ import annotations
 
-__all__ = ["WIDTHS", "join_strips", "split_features", "strip_counts"]
+__all__ = ["TABLE_WIDTHS", "WIDTHS", "join_strips", "split_features", "strip_counts", "table_columns", "table_strips"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTHS = (3, 2, 1)  # registers of a strip
+TABLE_WIDTHS = (6, 3, 2, 1)  # of the table that kernels for CSR rows read: its strips need fewer registers at once
 
 
 def strip_counts(n_registers: int) -> tuple[int, int, int]:
@@ -27,15 +28,33 @@ def strip_counts(n_registers: int) -> tuple[int, int, int]:
     return (n_registers - 2 * n_twos) // 3, n_twos, 0
 
 
+def table_columns(k: int, lanes: int) -> int:
+    """Return the columns of the table that kernels for CSR rows read: one for each cluster, one more, and padding."""
+    step = max(4, lanes)
+    return -(-(k + 1) // step) * step
+
+
+def table_strips(n_registers: int) -> tuple[int, ...]:
+    """Return the number of strips of each of `TABLE_WIDTHS`; as few as possible, as each reads the rows anew."""
+    counts = []
+    for width in TABLE_WIDTHS:
+        count, n_registers = divmod(n_registers, width)
+        counts.append(count)
+    return tuple(counts)
+
+
 def split_features(
-    counts: Sequence[Any], lanes: int, loop: Callable[[int, Any], Iterable[Any]] = range
+    counts: Sequence[Any],
+    lanes: int,
+    loop: Callable[[int, Any], Iterable[Any]] = range,
+    widths: Sequence[int] = WIDTHS,
 ) -> Iterator[tuple[Any, int]]:
     """Yield each strip's first feature and number of registers.
 
     Kernels give the counts as values of the machine code, and ``Code.range`` as the loop.
     """
     begin: Any = 0
-    for width, count in zip(WIDTHS, counts, strict=True):
+    for width, count in zip(widths, counts, strict=True):
         for strip in loop(0, count):
             yield (begin + strip * width) * lanes, width
         begin = begin + count * width

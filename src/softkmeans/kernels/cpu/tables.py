@@ -1,0 +1,148 @@
+"""The table of the centers that kernels for CSR rows read, and the sums that they write: both feature by feature.
+
+Both are transposed with respect to centers and weighted sums. Kernels do so in a fraction of the time that NumPy takes,
+and compute in the same pass what else needs all features.
+"""
+
+from __future__ import annotations
+
+__all__ = ["READ_SUMS", "WRITE_TABLE", "read_sums", "write_table"]
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import compiler
+from ..compiler import ALIGNMENT, FLOAT, Arguments, Call, Code, Kernel, Value, load_kernel
+
+Array = NDArray[Any]
+
+BITS = 64  # of the kernels' floats
+
+
+class TableNumbers(NamedTuple):
+    """The numbers of a call; `TableArguments` and `SumArguments` describe them."""
+
+    d: int
+    k: int
+    padded_k: int
+    factor: float = 1.0
+
+
+Number = compiler.Number[TableNumbers]
+Setting = compiler.Setting[TableNumbers]
+Input = compiler.Input[TableNumbers]
+Output = compiler.Output[TableNumbers]
+
+
+class TableArguments(Arguments):
+    """The arguments of `WRITE_TABLE`."""
+
+    d = Number(lambda p: p.d, "features")
+    k = Number(lambda p: p.k, "clusters")
+    padded_k = Number(lambda p: p.padded_k, "columns of the table, more than clusters")
+    centers = Input(FLOAT, lambda p: (p.k, p.d), "the centers c, shifted and scaled")
+    origin = Input(FLOAT, lambda p: (p.d,), "the origin o, shifted and scaled likewise")
+    table = Output(FLOAT, lambda p: (p.d, p.padded_k), "-2 c and 2 o, feature by feature; 0 in the other columns")
+    squares = Output(FLOAT, lambda p: (p.k,), "‖c‖²")
+    products = Output(FLOAT, lambda p: (p.k,), "o c")
+
+
+class SumArguments(Arguments):
+    """The arguments of `READ_SUMS`."""
+
+    d = Number(lambda p: p.d, "features")
+    k = Number(lambda p: p.k, "clusters")
+    padded_k = Number(lambda p: p.padded_k, "columns of the sums")
+    factor = Setting(lambda p: p.factor, "by which the sums are multiplied")
+    sums = Input(FLOAT, lambda p: (p.d, p.padded_k), "sums, feature by feature")
+    weights = Input(FLOAT, lambda p: (p.k,), "the weight of each cluster")
+    origin = Input(FLOAT, lambda p: (p.d,), "the origin o")
+    out = Output(FLOAT, lambda p: (p.k, p.d), "the sums times the factor, plus the weight times o, cluster by cluster")
+
+
+def _write_table(code: Code, t: TableArguments) -> None:
+    full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
+    for q in code.range(0, full_k, code.lanes):
+        square, product = (code.variable(code.full(0.0)) for _ in range(2))
+        for j in code.range(0, full_d, code.lanes):
+            lines = [t.centers.load((q + i) * t.d + j) for i in range(code.lanes)]
+            for i, c in enumerate(code.transpose(lines)):
+                square.set(code.fma(c, c, square))
+                product.set(code.fma(c, code.full(t.origin[j + i]), product))
+                t.table.store((j + i) * t.padded_k + q, c * -2.0)
+        t.squares.store(q, square)
+        t.products.store(q, product)
+    for q in code.range(0, t.k):
+        square, product = code.variable(t.squares[q]), code.variable(t.products[q])
+        for j in code.range(_first_feature(code, q, full_k, full_d), t.d):
+            c = t.centers[q * t.d + j]
+            square.set(code.fma(c, c, square))
+            product.set(code.fma(c, t.origin[j], product))
+            t.table[j * t.padded_k + q] = c * -2.0
+        t.squares[q], t.products[q] = square, product
+    for j in code.range(0, t.d):
+        t.table[j * t.padded_k + t.k] = t.origin[j] * 2.0
+        for q in code.range(t.k + 1, t.padded_k):
+            t.table[j * t.padded_k + q] = 0.0
+
+
+def _read_sums(code: Code, t: SumArguments) -> None:
+    full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
+    for q in code.range(0, full_k, code.lanes):
+        for j in code.range(0, full_d, code.lanes):
+            lines, origin = [t.sums.load((j + i) * t.padded_k + q) for i in range(code.lanes)], t.origin.load(j)
+            for i, line in enumerate(code.transpose(lines)):
+                t.out.store((q + i) * t.d + j, code.fma(line, t.factor, origin * t.weights[q + i]))
+    for q in code.range(0, t.k):
+        for j in code.range(_first_feature(code, q, full_k, full_d), t.d):
+            t.out[q * t.d + j] = code.fma(t.sums[j * t.padded_k + q], t.factor, t.origin[j] * t.weights[q])
+
+
+def _first_feature(code: Code, q: Value, full_k: Value, full_d: Value) -> Value:
+    """Return the first feature of cluster q that is no part of a full square of registers."""
+    return code.select(q < full_k, full_d, 0)
+
+
+WRITE_TABLE = Kernel("write_table", _write_table, TableArguments)
+READ_SUMS = Kernel("read_sums", _read_sums, SumArguments)
+
+
+def write_table(centers: Array, origin: Array, padded_k: int) -> tuple[Array, Array, Array]:
+    """Return the table (d, padded_k) of centers c (k, d) and the origin o (d,), and ‖c‖² and o c of each center."""
+    k, d = centers.shape
+    arrays = {
+        "centers": centers, "origin": origin,
+        "table": _aligned(d * padded_k).reshape(d, padded_k), "squares": np.zeros(k), "products": np.zeros(k),
+    }  # fmt: skip
+    _run(WRITE_TABLE, TableNumbers(d, k, padded_k), arrays)
+    return arrays["table"], arrays["squares"], arrays["products"]
+
+
+def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Array:
+    """Return sums (d, padded_k) by feature, times a factor, as sums (k, d) by cluster around another origin (d,).
+
+    For rows x + o in place of x, they grow by o times the weight (k,) of the cluster.
+    """
+    (d, padded_k), k = sums.shape, len(weights)
+    out = np.empty((k, d))
+    _run(
+        READ_SUMS,
+        TableNumbers(d, k, padded_k, factor),
+        {"sums": sums, "weights": weights, "origin": origin, "out": out},
+    )
+    return out
+
+
+def _run(kernel: Kernel[Any], numbers: TableNumbers, arrays: dict[str, Array]) -> None:
+    """Run a kernel that needs no memory."""
+    call = Call(load_kernel(kernel, BITS, __package__), numbers, None, **arrays)
+    call(call.layout.allocate(), numbers)
+
+
+def _aligned(size: int) -> Array:
+    """Return memory (size,) of float64 that begins at a cache line, so that no register lies in two of them."""
+    memory = np.empty(size + ALIGNMENT // 8)
+    begin = -memory.ctypes.data % ALIGNMENT // 8
+    return memory[begin : begin + size]
