@@ -3,6 +3,7 @@
 import math
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from softkmeans import (
     select_n_clusters,
 )
 from softkmeans.data import as_source
-from softkmeans.selection import COVARIANCE_TYPES, CRITERIA, fits, result
+from softkmeans.selection import COVARIANCE_TYPES, CRITERIA, criterion, fits, result
 from softkmeans.selection.information_criteria import candidates
 from softkmeans.temperature import Calibrated
 
@@ -316,6 +317,15 @@ def test_held_out_by_hand(shape, weighted, monkeypatch):
     np.testing.assert_allclose(found.scores["held_out_se"], below.std(0, ddof=1) / 3**0.5, atol=1e-6)
     first = int(np.argmax(mean >= mean.max() - below.std(0, ddof=1) / 3**0.5))
     assert found.choices["held_out"] == [1, 3, 5][first]
+
+
+@pytest.mark.parametrize("scores", [[[-math.inf, -math.inf], [1.0, 2.0]], [[-math.inf, 2.0], [1.0, 3.0]]])
+def test_standard_errors_of_infinite_scores_are_not_defined_and_warn_of_nothing(scores):
+    """A feature that is constant in the other rows, such as a rare word, makes a held-out row impossible."""
+    folds = criterion.Folds(np.array(scores), np.ones(2))
+    errors = CRITERIA["held_out"].errors(SimpleNamespace(folds=folds))
+    assert np.isnan(errors[0])
+    assert CRITERIA["held_out"].choose(np.mean(scores, 0), errors) == (1 if scores[0][1] > 0 else 0)
 
 
 def test_held_out_is_near_the_density_of_the_true_distribution():

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.few_numbers import quietly
 from ..data.convert import as_source
 from ..data.frames import as_rows
 from ..data.scaling import Scaling
@@ -38,8 +39,12 @@ def _held_out(fits: Fits) -> Values:
     return np.asarray(np.average(fits.folds.scores, axis=0, weights=fits.folds.weights))
 
 
+@quietly
 def _held_out_errors(fits: Fits) -> Values:
-    """Return the standard errors (m,), over the folds, of the differences from the best score."""
+    """Return the standard errors (m,), over the folds, of the differences from the best score; NaN if one is infinite.
+
+    A feature that is constant in the other rows makes a held-out row with another value impossible.
+    """
     table, mean = fits.folds.scores, _held_out(fits)
     differences = table[:, [int(np.nanargmax(mean))]] - table if np.isfinite(mean).any() else table
     return np.asarray(differences.std(0, ddof=1) / math.sqrt(len(table)))

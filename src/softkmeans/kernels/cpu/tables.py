@@ -8,13 +8,14 @@ from __future__ import annotations
 
 __all__ = ["READ_SUMS", "WRITE_TABLE", "read_sums", "write_table"]
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import compiler
-from ..compiler import ALIGNMENT, FLOAT, Arguments, Call, Code, Kernel, Value, load_kernel
+from ..compiler import ALIGNMENT, FLOAT, Arguments, Call, Code, Kernel, Layout, Value, load_kernel
 
 Array = NDArray[Any]
 
@@ -137,8 +138,14 @@ def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Arra
 
 def _run(kernel: Kernel[Any], numbers: TableNumbers, arrays: dict[str, Array]) -> None:
     """Run a kernel that needs no memory."""
-    call = Call(load_kernel(kernel, BITS, __package__), numbers, None, **arrays)
-    call(call.layout.allocate(), numbers)
+    layout = _layout(kernel)
+    Call(load_kernel(kernel, BITS, __package__), numbers, layout, **arrays)(layout.allocate(), numbers)
+
+
+@cache
+def _layout(kernel: Kernel[Any]) -> Layout:
+    """Return the layout of the memory, which is empty for all numbers."""
+    return Layout(kernel.arguments, TableNumbers(0, 0, 0), BITS)
 
 
 def _aligned(size: int) -> Array:
