@@ -63,9 +63,9 @@ def _not_finite_positions(x: Rows) -> Iterator[NDArray[np.intp]]:
     size = max(1, BLOCK // x.shape[1])
     for start in range(0, len(x), size):
         piece = x[start : start + size]
-        not_finite = ~torch.isfinite(piece).cpu().numpy() if isinstance(piece, Tensor) else ~np.isfinite(piece)
-        if not_finite.any():
-            yield np.argwhere(not_finite) + np.array([start, 0])
+        is_finite = torch.isfinite(piece).cpu().numpy() if isinstance(piece, Tensor) else np.isfinite(piece)
+        if not is_finite.all():
+            yield np.argwhere(~is_finite) + np.array([start, 0])
 
 
 def check_matrix(x: Rows) -> None:
