@@ -8,9 +8,14 @@ import torch
 from sklearn.datasets import load_iris, make_blobs
 
 from softkmeans import Callback, fit
+from softkmeans.data import as_source
+from softkmeans.data.scaling import Scaling
 from softkmeans.distances import DISTANCES
 from softkmeans.errors import InputError
+from softkmeans.model.params import ModelSpec, Params
+from softkmeans.objectives.setup import select_objective
 from softkmeans.solvers import SOLVERS, Adam, BatchPasses, as_solver, lbfgs
+from softkmeans.temperature import MaximumLikelihood
 
 X, _ = make_blobs(300, n_features=3, centers=4, cluster_std=2.0, random_state=3)
 FIXED = {"sqeuclidean": 8.0, "euclidean": 1.0, "cosine": 0.05}
@@ -158,3 +163,18 @@ def test_solver_objects_and_names():
     assert as_solver(Adam(lr=0.5)).lr == 0.5
     with pytest.raises(InputError, match="choose one of auto, em, lbfgs, adam, online"):
         as_solver("newton")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_quasi_newton_temperatures_stay_within_those_of_em(distance):
+    """Noise far from all rows makes a T without bound the likeliest one; EM then lowered T again, which was worse."""
+    rule, x = MaximumLikelihood(), np.random.default_rng(0).integers(-3, 4, (58, 6)) + 0.5
+    settings = {"temperature": rule, "distance": distance, "noise_distance": 11.5, "priors": "learned", "tol": 0.0}
+    result = fit(x, 1, solver="lbfgs", max_iter=60, random_state=0, **settings)
+    values = np.array([step.objective for step in result.history])
+    assert (np.diff(values) <= 1e-9 * np.abs(values[:-1])).all()
+    objective = select_objective(None, Scaling.of(as_source(x), DISTANCES[distance]), rule, ModelSpec())
+    params = Params(torch.ones(1, 6).double(), torch.ones(1).double(), torch.zeros(1).double())
+    after = objective.unpack(torch.tensor([1.0] * 6 + [900.0]).double(), params)
+    assert float(after.temperature[0]) <= DISTANCES[distance].likeliest_temperature(1e300, 6)

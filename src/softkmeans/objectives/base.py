@@ -41,6 +41,7 @@ MIN_STATIONARITY = 1e-9  # relative decrease of the objective below which parame
 MIN_LENGTH = 1e-6  # of steps, relative to the spread of all rows
 MAX_UNTHREADED = 2**15  # numbers that PyTorch works on alone; its threads wait actively, and slow down the kernels
 MIN_CURVATURE = 1e-300  # lower bound of a curvature, so that its inverse is finite
+MAX_DISTORTION = 1e300  # of a row, at which the likeliest T is the largest one
 MAX_LOG_TEMPERATURE = 400.0  # upper bound of log T after a step, so that T and sums of it are finite
 
 
@@ -295,8 +296,10 @@ class Objective(ABC):
         centers, rest = from_array(numbers[: k * d].reshape(k, d)), numbers[k * d :]
         if self.temperature.learned:
             n = k if self.temperature.per_cluster else 1
-            lowest = self.temperature.update(self.scaling, like.shared_temperature, 0.0)
-            learned = at_least(exp(at_most(rest[:n], MAX_LOG_TEMPERATURE)), lowest)
+            lowest, highest = (  # as those of the EM update, which would else raise the objective afterward
+                self.temperature.update(self.scaling, like.shared_temperature, mean) for mean in (0.0, MAX_DISTORTION)
+            )
+            learned = at_most(at_least(exp(at_most(rest[:n], MAX_LOG_TEMPERATURE)), lowest), highest)
             temperature, rest = from_array(learned if n == k else filled(learned, k, float(learned[0]))), rest[n:]
         if self.spec.learn_priors:
             log_prior = torch.log_softmax(from_array(rest), 0).clamp_min(math.log(MIN_PRIOR))
