@@ -20,6 +20,7 @@ MAX_ONLINE_PASSES = 8  # each has 32 steps or more
 FIXED_POINT_FACTOR = 100.0  # an EM step at a converged fit may lower the objective by this multiple of the tolerance
 MAX_LOG_TEMPERATURE_ERROR = 0.011  # of a converged fit with a given perplexity, and a little for rounding
 SUM_ERROR = 256  # units of roundoff of a sum in float32
+MAX_IGNORED_NOISE = 1e-12  # share of the rows' weight below which that of the noise cluster is taken for rounding
 WEIGHT_ROUNDING = 2e-6  # by which the weights of sorted clusters may increase
 
 
@@ -303,14 +304,9 @@ def memberships(case, model, d, d_error, t, noise):
         positive = np.maximum(d, 1e-300)
         logits, error = -power * np.log(positive), power * np.minimum(d_error, 1e6 * positive) / positive
         return oracle.soft_memberships(logits, error + 1e-14 * power, -power * np.log(noise))
-    k = len(t)
-    n_priors = k + np.isfinite(noise)
+    b, n_priors = logit_offsets(case, model, t, noise), len(t) + np.isfinite(noise)
     with np.errstate(divide="ignore"):
-        b = np.log(model.priors_) + np.log(n_priors)
         rest = np.log(max(0.0, 1 - model.priors_.sum()) * n_priors)
-    if np.ndim(model.temperature_):
-        log_z = oracle.log_partition(model.distance, t, d.shape[1] and case.x.shape[1])
-        b = b - log_z + log_z.min()
     noise_logit = rest - noise / t[0] if np.isfinite(noise) else -np.inf
     rounding = 1e-14 if uses_doubles(case) else 8 * ROUNDOFF[4]
     logits, error = b - d / t, d_error / t + rounding * (1 + np.abs(b) + d / t)
@@ -322,6 +318,16 @@ def memberships(case, model, d, d_error, t, noise):
             resp_error=np.minimum(1.0, found.resp_error + noise_error[:, None]),
         )
     return found
+
+
+def logit_offsets(case, model, t, noise):
+    """Return what the logits have in addition to -d / T (k,): priors, and normalization constants if they differ."""
+    with np.errstate(divide="ignore"):
+        b = np.log(model.priors_) + np.log(len(t) + np.isfinite(noise))
+    if np.ndim(model.temperature_):
+        log_z = oracle.log_partition(model.distance, t, case.x.shape[1])
+        b = b - log_z + log_z.min()
+    return b
 
 
 def check_figures(case, model, recomputed):
@@ -346,9 +352,11 @@ def check_figures(case, model, recomputed):
     e_error = w @ (found.resp_error * (d + noise) + (found.resp + found.resp_error) * d_error).sum(1) + 1e-9 * e
     everything = np.column_stack([found.resp, found.noise])
     h = -w @ (everything * np.log(np.where(everything > 0, everything, 1.0))).sum(1)
-    if not uses_doubles(case):  # the kernels add b T to distances
-        b = np.log(np.maximum(model.priors_, 1e-300) * len(model.priors_))
-        e_error += sum_error(case) * recomputed.temperature.max() * (w @ found.resp) @ np.abs(b)
+    e_error += noise * MAX_IGNORED_NOISE * w.sum()
+    if case.compiled:  # the kernels add b T to distances
+        b = np.maximum(logit_offsets(case, model, recomputed.temperature, recomputed.noise), -1e300)
+        roundoff = SUM_ERROR * ROUNDOFF[8 if uses_doubles(case) else 4]
+        e_error += roundoff * recomputed.temperature.max() * (w @ found.resp) @ np.abs(b)
     assert_close("distortion_", model.distortion_, e, e_error)
     scaled = (
         (found.resp_error * (d + noise) + (found.resp + found.resp_error) * d_error) / recomputed.temperature

@@ -83,7 +83,7 @@ def _value(code: Code, t: CsrArguments, i: Value) -> Value:
             x.set(code.to_float64(t.x_single[i]))
         with double:
             x.set(t.x[i])
-    return x + 0.0
+    return x
 
 
 def _strips(code: Code, t: CsrArguments) -> Iterator[tuple[Value, int]]:
