@@ -103,7 +103,7 @@ FITS = {
     "euclidean mixture": SoftKMeans(3, distance="euclidean", temperature="per-cluster", priors="learned"),
     "noise": SoftKMeans(3, temperature=4.0, noise_distance=60.0),
     "lbfgs": SoftKMeans(3, temperature=4.0, solver="lbfgs"),
-    "online": SoftKMeans(3, temperature=4.0, solver="online"),
+    "online": SoftKMeans(3, temperature=4.0, solver="online", tol=1e-2),  # a hundred passes take long
     "annealing": SoftKMeans(3, temperature=4.0, init="annealing"),
     "k-means||": SoftKMeans(3, temperature=4.0, init="k-means||"),
     "random": SoftKMeans(3, temperature=4.0, init="random"),

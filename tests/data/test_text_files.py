@@ -74,7 +74,7 @@ def test_rows_longer_than_a_block(tmp_path, case, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["t.csv", "t.tsv.gz"])
+@pytest.mark.parametrize("name", ["t.csv", pytest.param("t.tsv.gz", marks=pytest.mark.thorough)])
 def test_a_header_longer_than_a_block(tmp_path, name):
     n = 11_000
     separator = "\t" if "tsv" in name else ","

@@ -286,6 +286,7 @@ class Several(torch.nn.Module):
         return torch.cat([self.one(x).flatten(), torch.stack([self.one.loss(x, "nll"), self.other.loss(x, "nll")])])
 
 
+@pytest.mark.thorough
 @pytest.mark.process
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="inductor needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
