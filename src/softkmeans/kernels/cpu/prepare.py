@@ -181,8 +181,7 @@ def prepare_pass(
         has_weights=block.weights is not None, normalize=normalize, is_csr=use_csr, **settings,
     )  # fmt: skip
     if use_csr:
-        terms = norms - 2 * products
-        arrays = _csr_arrays(numbers, high, z, table, bias, terms + bias if not member else terms)
+        arrays = _csr_arrays(numbers, high, z, table, bias, norms - 2 * products, is_affine=not member)
     else:
         arrays = _center_arrays(numbers, high, low, z, bias, norms, is_affine=not member)
     ratios = betas / beta
@@ -206,12 +205,13 @@ def _center_arrays(
 
 
 def _csr_arrays(
-    numbers: PassNumbers, shift: Array, z: Array, table: Array, bias: Array, terms: Array
+    numbers: PassNumbers, shift: Array, z: Array, table: Array, bias: Array, terms: Array, *, is_affine: bool
 ) -> dict[str, Array]:
-    """Return shift, centers z (k, d), their table and their terms as inputs of `CsrArguments`, by name."""
+    """Return shift, centers z (k, d), their table and terms ‖c‖² + 2 s c as inputs of `CsrArguments`, by name."""
+    padded_k, terms = numbers.padded_k, terms + bias if is_affine else terms
     return {
         "shift_high": shift, "shift_low": np.empty(0), "centers": z, "center_groups": table,
-        "bias": _pad(bias, numbers.padded_k), "center_terms": _pad(terms, numbers.padded_k),
+        "bias": _pad(bias, padded_k), "center_terms": _pad(terms, padded_k),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["TABLE_WIDTHS", "WIDTHS", "join_strips", "split_features", "strip_counts", "table_columns", "table_strips"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def table_columns(k: int, lanes: int) -> int:
     return -(-(k + 1) // step) * step
 
 
+@cache
 def table_strips(n_registers: int) -> tuple[int, ...]:
     """Return the number of strips of each of `TABLE_WIDTHS`; as few as possible, as each reads the rows anew."""
     counts = []

@@ -64,6 +64,7 @@ class SumArguments(Arguments):
 
 
 def _write_table(code: Code, t: TableArguments) -> None:
+    """Write the table: full squares of registers are transposed, and other numbers are written one by one."""
     full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
     for q in code.range(0, full_k, code.lanes):
         square, product = (code.variable(code.full(0.0)) for _ in range(2))
@@ -90,6 +91,7 @@ def _write_table(code: Code, t: TableArguments) -> None:
 
 
 def _read_sums(code: Code, t: SumArguments) -> None:
+    """Read the sums likewise."""
     full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
     for q in code.range(0, full_k, code.lanes):
         for j in code.range(0, full_d, code.lanes):
@@ -127,13 +129,9 @@ def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Arra
     For rows x + o in place of x, they grow by o times the weight (k,) of the cluster.
     """
     (d, padded_k), k = sums.shape, len(weights)
-    out = np.empty((k, d))
-    _run(
-        READ_SUMS,
-        TableNumbers(d, k, padded_k, factor),
-        {"sums": sums, "weights": weights, "origin": origin, "out": out},
-    )
-    return out
+    arrays = {"sums": sums, "weights": weights, "origin": origin, "out": np.empty((k, d))}
+    _run(READ_SUMS, TableNumbers(d, k, padded_k, factor), arrays)
+    return arrays["out"]
 
 
 def _run(kernel: Kernel[Any], numbers: TableNumbers, arrays: dict[str, Array]) -> None:
