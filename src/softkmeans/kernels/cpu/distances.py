@@ -14,9 +14,19 @@ from ..compiler import Code, Value, Variable
 from . import csr
 from .arguments import MAX_DISTANCE, PANEL_REGISTERS, HessianArguments, PassArguments, group_size
 from .members import NonlinearArguments
-from .panels import features, load_panel, register_starts, variables
+from .panels import features, load_panel, read_few_features, read_rows, register_starts, variables
 
 DEPTH = 128  # features of float32 rows whose panel takes half of a first-level cache: 24 kB with registers of 64 bytes
+
+
+def read_panel(code: Code, t: PassArguments) -> None:
+    """Read the panel's rows: those with few features, those of a CSR matrix, or others."""
+    if t.few:
+        read_few_features(code, t)
+    elif isinstance(t, csr.CsrArguments):
+        csr.read_products(code, t)
+    else:
+        read_rows(code, t)
 
 
 def distances_by_differences(code: Code, t: PassArguments) -> None:

@@ -46,18 +46,13 @@ A = TypeVar("A", bound=PassArguments)
 
 def compute_distances(code: Code, t: PassArguments) -> None:
     """Read the panel's rows and compute their distances."""
+    distances.read_panel(code, t)
     if t.few:
-        panels.read_few_features(code, t)
         distances.distances_by_differences(code, t)
+    elif isinstance(t, NonlinearArguments):
+        distances.nonlinear_distances(code, t)
     else:
-        if isinstance(t, csr.CsrArguments):
-            csr.read_products(code, t)
-        else:
-            panels.read_rows(code, t)
-        if isinstance(t, NonlinearArguments):
-            distances.nonlinear_distances(code, t)
-        else:
-            distances.distances_by_product(code, t)
+        distances.distances_by_product(code, t)
 
 
 def accumulate(code: Code, t: AccumulateArguments) -> None:
@@ -205,7 +200,7 @@ def min_distances(code: Code, t: MinDistancesArguments) -> None:
             if t.is_csr:
                 compute_distances(code, t)
             else:
-                (panels.read_few_features if t.few else panels.read_rows)(code, t)
+                distances.read_panel(code, t)
                 distances.distances_by_differences(code, t)
             outputs.write_min_distances(code, t)
         panels.add_lanes(code, t.weight_lanes, t.weight_total, t.k)

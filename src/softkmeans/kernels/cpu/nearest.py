@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..compiler import FLOAT, INT64, Code, Value
-from . import csr, panels
+from . import csr
 from .arguments import MAX_DISTANCE, PANEL_REGISTERS, Output, PassArguments, Scratch
-from .distances import add_squared_differences, difference_squared, product_distances, squared_norms, squared_size
+from .distances import (
+    add_squared_differences,
+    difference_squared,
+    product_distances,
+    read_panel,
+    squared_norms,
+    squared_size,
+)
 from .loops import loop_panels, loop_tiles
 from .panels import check_range, load_panel, register_starts, variables
 
@@ -44,15 +51,8 @@ def nearest(code: Code, t: NearestArguments) -> None:
     """Write each row's nearest center, the first one in a tie, and its distance."""
     for first, rows in loop_tiles(code, t):
         for _ in loop_panels(code, t, first, rows):
-            if t.few:
-                panels.read_few_features(code, t)
-                _find_by_differences(code, t)
-            else:
-                if isinstance(t, csr.CsrArguments):
-                    csr.read_products(code, t)
-                else:
-                    panels.read_rows(code, t)
-                _find_by_product(code, t)
+            read_panel(code, t)
+            (_find_by_differences if t.few else _find_by_product)(code, t)
             for min_dist in load_panel(code, t.min_dist, 0):
                 check_range(code, t, min_dist)
             for p in code.range(0, t.panel_rows):
