@@ -91,7 +91,7 @@ def test_sums(distance, rule, dtype):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(("distance", "rule"), CASES)
 def test_memberships_log_normalizers_and_distances(distance, rule, dtype):
     for i, size in enumerate(SIZES):

@@ -96,7 +96,9 @@ ROW_DISPLAYS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("display", ROW_DISPLAYS)
-@pytest.mark.parametrize(("k", "d", "names"), CASES)
+@pytest.mark.parametrize(
+    ("k", "d", "names"), [pytest.param(*case, marks=pytest.mark.thorough) if case[0] == 10 else case for case in CASES]
+)
 def test_texts_of_displays_of_rows(k, d, names, display, fitted):
     check(ROW_DISPLAYS[display](*fitted(k, d, names)))
 
