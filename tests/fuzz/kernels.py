@@ -19,7 +19,7 @@ from .oracle import assert_close
 ROUNDOFF = {32: 2.0**-24, 64: 2.0**-53}
 TINY = {32: 1e-28, 64: 1e-270}  # memberships and weights that the kernels may round to 0
 SKIPPED_FRACTION = {32: 2.0**-24, 64: 2.0**-52}  # of a cluster's weight
-SUM_ERROR = 256  # units of roundoff of a sum: a tile has 384 rows, in at least two lanes
+SUM_ERROR = 512  # units of roundoff of a sum: the rows of a tile, up to 384, are added one after the other
 FAR_RATIO = 1e4 / 2  # of the squared distance of a row to the squared size of the set of centers, if the row is far
 MIN_PRIOR = 1e-300  # which stands for a prior of 0
 
@@ -214,7 +214,8 @@ def expect(case):
     origin = 0.0 if case.distance.name == "cosine" else np.median(some, axis=0)
     squared = oracle.squared_distances(case.z, c)
     zo, co = case.z - origin, c - origin
-    d_error = factor * oracle.squared_distance_errors(squared, zo, co, u, case.coordinate_error)
+    coordinate_error = case.coordinate_error + 2.0**-52 * float(np.abs(origin).max())
+    d_error = factor * oracle.squared_distance_errors(squared, zo, co, u, coordinate_error)
     d, beta = factor * squared, case.beta[0]
     from_product = np.minimum(factor * oracle.product_errors(zo, co, u), oracle.MAX_PRODUCT_ERROR / beta)
     pass_error = d_error + (from_product if c.shape[1] > 8 else 0.0)
