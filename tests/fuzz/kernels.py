@@ -9,9 +9,8 @@ import torch
 
 from softkmeans import kernels
 from softkmeans.data import as_source
-from softkmeans.data.scaling import Scaling
+from softkmeans.data.scaling import N_MEDIAN_CENTERS, Scaling
 from softkmeans.distances import as_distance
-from softkmeans.kernels.cpu.prepare import N_MEDIAN_CENTERS
 
 from . import oracle
 from .oracle import assert_close

@@ -126,14 +126,9 @@ def test_rows_on_centers_and_far_from_the_origin(distance, offset):
 @pytest.mark.parametrize(("k", "d"), [(1, 1), (3, 9), (8, 16), (9, 17), (20, 100), (33, 70)])
 def test_tables_and_sums_are_transposed(k, d):
     rng = np.random.default_rng(k)
-    centers, origin, weights, padded_k = (
-        rng.normal(size=(k, d)),
-        rng.normal(size=d),
-        rng.random(k),
-        strips.table_columns(k, 8),
-    )
-    sums = rng.normal(size=(d, padded_k))
-    table, squares, products = tables.write_table(centers, origin, padded_k)
+    centers, origin, weights = rng.normal(size=(k, d)), rng.normal(size=d), rng.random(k)
+    sums = rng.normal(size=(d, strips.table_columns(k, 8)))
+    table, squares, products = tables.write_table(centers, origin, sums.shape[1])
     np.testing.assert_array_equal(table[:, :k], -2 * centers.T)
     np.testing.assert_array_equal(table[:, k], 2 * origin)
     assert not table[:, k + 1 :].any()

@@ -26,8 +26,6 @@ from .source import ScaledSource, Source
 from .validation import check_signs
 
 MIN_DISTANCE, MAX_DISTANCE = 1e-300, 1e300  # of the noise cluster, in the units of the scaled data
-
-
 N_MEDIAN_CENTERS = 64  # as robust as all of them, which take longer than a pass over few rows
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...data.block import Block
 from ..compiler import lanes
 from .arguments import MAX_FEW_FEATURES, PANEL_REGISTERS, TILE_ROWS, round_up
+from .strips import table_columns
 
 MIN_CHUNK_ROWS = 8 * TILE_ROWS  # later tiles of a chunk skip memberships by the cluster weights of the earlier ones
 MANY_SUMS = 2**18  # with more of them, setting the memory of a chunk to 0, and adding it up, takes as long as its rows
@@ -45,7 +46,7 @@ def partition(block: Block, size: tuple[int, ...], bits: int) -> tuple[int, int]
 def csr_partition(block: Block, size: tuple[int, ...], bits: int) -> tuple[int, int]:
     """Return the rows of a chunk and of a tile, for rows of a CSR matrix."""
     (k, d), n_lanes = size, lanes(bits)
-    n_registers = round_up(k + 1, max(4, n_lanes)) / n_lanes
+    n_registers = table_columns(k, n_lanes) // n_lanes
     rows: Any = block.rows
     n_entries = rows.nnz / max(1, len(block))
     cycles_per_row = n_entries * (6 + 4 * n_registers) + k * 30 / n_lanes + 50

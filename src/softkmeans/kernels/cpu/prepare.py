@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...data.block import Block
+from ...data.scaling import N_MEDIAN_CENTERS
 from ...distances import Cosine, Distance, Euclidean, SquaredEuclidean
 from ...model.assignment import AssignmentRule, Fuzzy, Softmax
 from ..compiler import MIN_EXPONENT, lanes
@@ -64,7 +65,6 @@ MAX_PRODUCT_ERROR = 1e-3  # the largest typical rounding error of a log-membersh
 MAX_SMALL_ERROR = 3e-4  # the same of a squared distance, relative to itself, if its root or its inverse is needed
 MAX_DISTANCE_ERROR = 1e-3  # the same of a distance, relative to the mean distance; that of their sum is far smaller
 SKIPPED_FRACTION = {32: 2.0**-26, 64: 2.0**-55}  # the largest fraction of a cluster's weight that may be skipped
-N_MEDIAN_CENTERS = 64  # as robust as all, which take longer than a pass over few rows
 
 MAX_CSR_ERROR = 1e-6  # of a log-membership of rows of a CSR matrix, computed in float64
 MAX_SMALL_CSR_ERROR = 1e-8  # of a squared distance of such rows, relative to itself

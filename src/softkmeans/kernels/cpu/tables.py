@@ -6,7 +6,7 @@ and compute in the same pass what else needs all features.
 
 from __future__ import annotations
 
-__all__ = ["READ_SUMS", "WRITE_TABLE", "read_sums", "write_table"]
+__all__ = ["read_sums", "write_table"]
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ BITS = 64  # of the kernels' floats
 
 
 class TableNumbers(NamedTuple):
-    """The numbers of a call; `TableArguments` and `SumArguments` describe them."""
+    """The numbers of a call; `SizeArguments` and `SumArguments` describe them."""
 
     d: int
     k: int
@@ -37,12 +37,17 @@ Input = compiler.Input[TableNumbers]
 Output = compiler.Output[TableNumbers]
 
 
-class TableArguments(Arguments):
-    """The arguments of `WRITE_TABLE`."""
+class SizeArguments(Arguments):
+    """The sizes of a table or of sums."""
 
     d = Number(lambda p: p.d, "features")
     k = Number(lambda p: p.k, "clusters")
-    padded_k = Number(lambda p: p.padded_k, "columns of the table, more than clusters")
+    padded_k = Number(lambda p: p.padded_k, "columns, more than clusters")
+
+
+class TableArguments(SizeArguments):
+    """The arguments of the kernel that writes a table."""
+
     centers = Input(FLOAT, lambda p: (p.k, p.d), "the centers c, shifted and scaled")
     origin = Input(FLOAT, lambda p: (p.d,), "the origin o, shifted and scaled likewise")
     table = Output(FLOAT, lambda p: (p.d, p.padded_k), "-2 c and 2 o, feature by feature; 0 in the other columns")
@@ -50,12 +55,9 @@ class TableArguments(Arguments):
     products = Output(FLOAT, lambda p: (p.k,), "o c")
 
 
-class SumArguments(Arguments):
-    """The arguments of `READ_SUMS`."""
+class SumArguments(SizeArguments):
+    """The arguments of the kernel that reads sums."""
 
-    d = Number(lambda p: p.d, "features")
-    k = Number(lambda p: p.k, "clusters")
-    padded_k = Number(lambda p: p.padded_k, "columns of the sums")
     factor = Setting(lambda p: p.factor, "by which the sums are multiplied")
     sums = Input(FLOAT, lambda p: (p.d, p.padded_k), "sums, feature by feature")
     weights = Input(FLOAT, lambda p: (p.k,), "the weight of each cluster")
@@ -91,7 +93,7 @@ def _write_table(code: Code, t: TableArguments) -> None:
 
 
 def _read_sums(code: Code, t: SumArguments) -> None:
-    """Read the sums likewise."""
+    """Write the sums cluster by cluster, likewise."""
     full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
     for q in code.range(0, full_k, code.lanes):
         for j in code.range(0, full_d, code.lanes):
@@ -108,8 +110,8 @@ def _first_feature(code: Code, q: Value, full_k: Value, full_d: Value) -> Value:
     return code.select(q < full_k, full_d, 0)
 
 
-WRITE_TABLE = Kernel("write_table", _write_table, TableArguments)
-READ_SUMS = Kernel("read_sums", _read_sums, SumArguments)
+_WRITE_TABLE = Kernel("write_table", _write_table, TableArguments)
+_READ_SUMS = Kernel("read_sums", _read_sums, SumArguments)
 
 
 def write_table(centers: Array, origin: Array, padded_k: int) -> tuple[Array, Array, Array]:
@@ -119,7 +121,7 @@ def write_table(centers: Array, origin: Array, padded_k: int) -> tuple[Array, Ar
         "centers": centers, "origin": origin,
         "table": _aligned(d * padded_k).reshape(d, padded_k), "squares": np.zeros(k), "products": np.zeros(k),
     }  # fmt: skip
-    _run(WRITE_TABLE, TableNumbers(d, k, padded_k), arrays)
+    _run(_WRITE_TABLE, TableNumbers(d, k, padded_k), arrays)
     return arrays["table"], arrays["squares"], arrays["products"]
 
 
@@ -130,7 +132,7 @@ def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Arra
     """
     (d, padded_k), k = sums.shape, len(weights)
     arrays = {"sums": sums, "weights": weights, "origin": origin, "out": np.empty((k, d))}
-    _run(READ_SUMS, TableNumbers(d, k, padded_k, factor), arrays)
+    _run(_READ_SUMS, TableNumbers(d, k, padded_k, factor), arrays)
     return arrays["out"]
 
 
