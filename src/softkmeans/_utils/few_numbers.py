@@ -23,6 +23,7 @@ __all__ = [
     "positions",
     "quietly",
     "repeated",
+    "row_products",
     "sum_of",
     "where",
 ]
@@ -195,6 +196,19 @@ def sum_of(x: Tensor) -> float:
     3.0
     """
     return float(np.add.reduce(as_array(x), None) if x.is_cpu else x.sum())
+
+
+def row_products(x: Numbers, y: Numbers) -> Numbers:
+    """Return the inner product of each row of a matrix with the same row of another one.
+
+    Examples
+    --------
+    >>> row_products(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))
+    array([11.])
+    """
+    if not isinstance(x, np.ndarray):
+        return (x * y).sum(1)
+    return np.einsum("ij,ij->i", x, y)  # makes no array of the products
 
 
 def inner(x: Numbers, y: Numbers) -> float:

@@ -7,7 +7,7 @@ __all__ = ["MStep", "distortion_after", "em_step"]
 import torch
 from torch import Tensor
 
-from .._utils.few_numbers import Numbers, as_array, at_least, from_array, quietly, where
+from .._utils.few_numbers import Numbers, as_array, at_least, from_array, quietly, row_products, where
 from .params import Params
 from .stats import Stats
 
@@ -70,7 +70,8 @@ class MStep:
         end up ‖c_new - c_old‖ away from it.
         """
         moves = centers - self.centers
-        distortion = self.distortion + self.irls_weight * (moves * (moves - 2 * self.to_means)).sum(1)
+        change = row_products(moves, moves) - 2 * row_products(moves, self.to_means)
+        distortion = self.distortion + self.irls_weight * change
         if self.kink_weight is not None:
             distortion = distortion + self.kink_weight * _lengths(moves)
         return at_least(distortion, 0.0)
@@ -78,7 +79,7 @@ class MStep:
 
 def _lengths(steps: Numbers) -> Numbers:
     """Return the Euclidean lengths (k,) of steps (k, d)."""
-    return (steps * steps).sum(1) ** 0.5
+    return row_products(steps, steps) ** 0.5
 
 
 @quietly

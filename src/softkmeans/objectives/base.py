@@ -251,7 +251,10 @@ class Objective(ABC):
     def update(self, params: Params, sums: PassStats) -> Params:
         """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
         is_large = params.centers.device.type == "cpu" and params.centers.numel() > MAX_UNTHREADED
-        return in_one_thread(lambda: self._update(params, sums)) if is_large else self._update(params, sums)
+        uses_pytorch = self.spec.frozen is not None or not self.scaling.distance.translates  # else NumPy alone
+        if is_large and uses_pytorch:
+            return in_one_thread(lambda: self._update(params, sums))
+        return self._update(params, sums)
 
     @quietly
     def _update(self, params: Params, sums: PassStats) -> Params:

@@ -241,6 +241,12 @@ class Array:
         name = f"llvm.masked.load.v{kind.count}{size}.p0"
         return Value(self.code, self.code.call_intrinsic(name, kind, *arguments))
 
+    def prefetch(self, i: Any) -> None:
+        """Let the processor read the cache line of the i-th number, which is needed soon, while it goes on."""
+        will_write, locality, is_data = INT32(0), INT32(3), INT32(1)
+        address = self.address(i, INT32)  # of one type for all arrays, as LLVM's function has
+        self.code.call_intrinsic("llvm.prefetch.p0", ir.VoidType(), address, will_write, locality, is_data)
+
     def store(self, i: Any, value: Any) -> None:
         """Store the numbers of a register, or a Python number for each lane, from the i-th on."""
         register = self.code.constant(value, self._register)

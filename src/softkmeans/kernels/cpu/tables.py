@@ -51,8 +51,8 @@ class TableArguments(SizeArguments):
     centers = Input(FLOAT, lambda p: (p.k, p.d), "the centers c, shifted and scaled")
     origin = Input(FLOAT, lambda p: (p.d,), "the origin o, shifted and scaled likewise")
     table = Output(FLOAT, lambda p: (p.d, p.padded_k), "-2 c and 2 o, feature by feature; 0 in the other columns")
-    squares = Output(FLOAT, lambda p: (p.k,), "‖c‖²")
-    products = Output(FLOAT, lambda p: (p.k,), "o c")
+    squares = Output(FLOAT, lambda p: (p.padded_k,), "‖c‖²; of no meaning for the columns that are no centers")
+    products = Output(FLOAT, lambda p: (p.padded_k,), "o c; likewise")
 
 
 class SumArguments(SizeArguments):
@@ -66,48 +66,52 @@ class SumArguments(SizeArguments):
 
 
 def _write_table(code: Code, t: TableArguments) -> None:
-    """Write the table: full squares of registers are transposed, and other numbers are written one by one."""
-    full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
-    for q in code.range(0, full_k, code.lanes):
+    """Write the table: squares of full registers are transposed, and the last features are written one by one."""
+    full_d = t.d - t.d % code.lanes
+    for q in code.range(0, t.padded_k, code.lanes):
+        columns = [_column(code, t, q + i) for i in range(code.lanes)]
         square, product = (code.variable(code.full(0.0)) for _ in range(2))
         for j in code.range(0, full_d, code.lanes):
-            lines = [t.centers.load((q + i) * t.d + j) for i in range(code.lanes)]
-            for i, c in enumerate(code.transpose(lines)):
-                square.set(code.fma(c, c, square))
-                product.set(code.fma(c, code.full(t.origin[j + i]), product))
-                t.table.store((j + i) * t.padded_k + q, c * -2.0)
+            origin = t.origin.load(j)
+            lines = [
+                code.fma(t.centers.load(row * t.d + j), factor, origin * of_origin) for row, factor, of_origin in columns
+            ]
+            for i, line in enumerate(code.transpose(lines)):
+                square.set(code.fma(line, line, square))
+                product.set(code.fma(line, code.full(t.origin[j + i]), product))
+                t.table.store((j + i) * t.padded_k + q, line)
         t.squares.store(q, square)
         t.products.store(q, product)
-    for q in code.range(0, t.k):
+    for q in code.range(0, t.padded_k):
+        row, factor, of_origin = _column(code, t, q)
         square, product = code.variable(t.squares[q]), code.variable(t.products[q])
-        for j in code.range(_first_feature(code, q, full_k, full_d), t.d):
-            c = t.centers[q * t.d + j]
-            square.set(code.fma(c, c, square))
-            product.set(code.fma(c, t.origin[j], product))
-            t.table[j * t.padded_k + q] = c * -2.0
-        t.squares[q], t.products[q] = square, product
-    for j in code.range(0, t.d):
-        t.table[j * t.padded_k + t.k] = t.origin[j] * 2.0
-        for q in code.range(t.k + 1, t.padded_k):
-            t.table[j * t.padded_k + q] = 0.0
+        for j in code.range(full_d, t.d):
+            x = code.fma(t.centers[row * t.d + j], factor, t.origin[j] * of_origin)
+            square.set(code.fma(x, x, square))
+            product.set(code.fma(x, t.origin[j], product))
+            t.table[j * t.padded_k + q] = x
+        t.squares[q], t.products[q] = square * 0.25, product * -0.5
+
+
+def _column(code: Code, t: TableArguments, q: Value) -> tuple[Value, Value, Value]:
+    """Return the center of a column of the table, and the factors of the center and of the origin."""
+    is_center = q < t.k
+    of_origin = code.select(q.equals(t.k), code.number(2.0), 0.0)
+    return code.select(is_center, q, 0), code.select(is_center, code.number(-2.0), 0.0), of_origin
 
 
 def _read_sums(code: Code, t: SumArguments) -> None:
     """Write the sums cluster by cluster, likewise."""
-    full_k, full_d = t.k - t.k % code.lanes, t.d - t.d % code.lanes
-    for q in code.range(0, full_k, code.lanes):
+    full_d = t.d - t.d % code.lanes
+    for q in code.range(0, t.k, code.lanes):
         for j in code.range(0, full_d, code.lanes):
             lines, origin = [t.sums.load((j + i) * t.padded_k + q) for i in range(code.lanes)], t.origin.load(j)
             for i, line in enumerate(code.transpose(lines)):
-                t.out.store((q + i) * t.d + j, code.fma(line, t.factor, origin * t.weights[q + i]))
+                with code.if_then(q + i < t.k):
+                    t.out.store((q + i) * t.d + j, code.fma(line, t.factor, origin * t.weights[q + i]))
     for q in code.range(0, t.k):
-        for j in code.range(_first_feature(code, q, full_k, full_d), t.d):
+        for j in code.range(full_d, t.d):
             t.out[q * t.d + j] = code.fma(t.sums[j * t.padded_k + q], t.factor, t.origin[j] * t.weights[q])
-
-
-def _first_feature(code: Code, q: Value, full_k: Value, full_d: Value) -> Value:
-    """Return the first feature of cluster q that is no part of a full square of registers."""
-    return code.select(q < full_k, full_d, 0)
 
 
 _WRITE_TABLE = Kernel("write_table", _write_table, TableArguments)
@@ -119,10 +123,10 @@ def write_table(centers: Array, origin: Array, padded_k: int) -> tuple[Array, Ar
     k, d = centers.shape
     arrays = {
         "centers": centers, "origin": origin,
-        "table": _aligned(d * padded_k).reshape(d, padded_k), "squares": np.zeros(k), "products": np.zeros(k),
+        "table": _aligned(d * padded_k).reshape(d, padded_k), "squares": np.empty(padded_k), "products": np.empty(padded_k),
     }  # fmt: skip
     _run(_WRITE_TABLE, TableNumbers(d, k, padded_k), arrays)
-    return arrays["table"], arrays["squares"], arrays["products"]
+    return arrays["table"], arrays["squares"][:k], arrays["products"][:k]
 
 
 def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Array:
