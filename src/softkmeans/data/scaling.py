@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._utils.few_numbers import Numbers, as_array, filled, from_array, joined, quietly, where
+from .._utils.few_numbers import Numbers, as_array, filled, from_array, joined, lower_medians, quietly, where
 from .._utils.reductions import total
 from ..distances import Distance, check_features
 from ..errors import InputError
@@ -90,16 +90,16 @@ class Scaling(NamedTuple):
         """Compute shift and scale from fitted centers (k, d) alone, for use with any rows."""
         if not distance.translates:
             return cls(distance, torch.zeros_like(centers[0]), 1.0)
-        some = centers[:: -(-len(centers) // N_MEDIAN_CENTERS)]
-        median = some.median(0).values  # unlike the mean, not moved by one center that is far away
-        spread = (centers - median).abs().max().item()
+        numbers = as_array(centers)
+        median = lower_medians(numbers[:: -(-len(numbers) // N_MEDIAN_CENTERS)])  # one far center does not move it
+        spread, shift = float(abs(numbers - median).max()), from_array(median)
         if distance.power is None:
-            return cls(distance, median, 1.0)
+            return cls(distance, shift, 1.0)
         scale = _power_of_two(max(spread, temperature ** (1 / distance.power), 1e-150))
         if scale > 1e150:
             problem = f"the centers are {spread:.3g} apart, whose square is out of range for float64"
             raise InputError(problem, hint="rescale the data")
-        return cls(distance, median, scale)
+        return cls(distance, shift, scale)
 
     def transform(self, x: Tensor, start: int = 0) -> Tensor:
         """Center and scale rows or centers (m, d) in the data's units, and embed them for the distance.
