@@ -74,7 +74,8 @@ def _write_table(code: Code, t: TableArguments) -> None:
         for j in code.range(0, full_d, code.lanes):
             origin = t.origin.load(j)
             lines = [
-                code.fma(t.centers.load(row * t.d + j), factor, origin * of_origin) for row, factor, of_origin in columns
+                code.fma(t.centers.load(row * t.d + j), factor, origin * of_origin)
+                for row, factor, of_origin in columns
             ]
             for i, line in enumerate(code.transpose(lines)):
                 square.set(code.fma(line, line, square))
