@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["MStep", "distortion_after", "em_step"]
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -27,10 +29,8 @@ class MStep:
 
     Attributes
     ----------
-    step : array or Tensor (k, d)
-        The EM step of the centers; 0 for clusters without weight.
-    to_means : array or Tensor (k, d)
-        The steps to the weighted means of the rows, which rows at a kink do not shorten.
+    means : array or Tensor (k, d)
+        The weighted means of the rows; the centers of clusters without weight.
     """
 
     def __init__(self, params: Params, stats: Stats) -> None:
@@ -38,22 +38,35 @@ class MStep:
         self.centers, self.temperature = as_array(params.centers), as_array(params.temperature)
         self.irls_weight, self.distortion = as_array(stats.irls_weight), as_array(stats.distortion)
         self.total_distortion, self.n = float(self.distortion.sum()), float(stats.n)
-        self.to_means = self._to_means()
+        self.means = self._means()
         kink_weight = as_array(stats.kink_weight)
         self.kink_weight = kink_weight if kink_weight.any() else None  # if there is none, it would change nothing
-        self.step = self.to_means if self.kink_weight is None else self._shortened(self.to_means, self.kink_weight)
 
     def is_of(self, params: Params, stats: Stats) -> bool:
         """Return whether this is the M-step from the same parameters and sums."""
         return self.params is params and self.stats is stats
 
-    def _to_means(self) -> Numbers:
-        """Return the steps (k, d) to the weighted means of the rows; 0 for clusters without weight."""
+    def _means(self) -> Numbers:
+        """Return the weighted means (k, d) of the rows, or else the centers."""
         irls_weight = self.irls_weight[:, None]  # (k, 1)
         has_weight = irls_weight > torch.finfo(self.stats.irls_weight.dtype).tiny
-        steps = as_array(self.stats.weighted_sum) / irls_weight
-        steps -= self.centers  # in place, as there may be as many numbers as in the rows
-        return steps if has_weight.all() else where(has_weight, steps, 0.0)
+        means = as_array(self.stats.weighted_sum) / irls_weight
+        return means if has_weight.all() else where(has_weight, means, self.centers)
+
+    @cached_property
+    def to_means(self) -> Numbers:
+        """The steps (k, d) from the centers to the means."""
+        return self.means - self.centers
+
+    @cached_property
+    def step(self) -> Numbers:
+        """The EM step (k, d) of the centers: to the means, unless rows at a kink shorten it."""
+        return self.to_means if self.kink_weight is None else self._shortened(self.to_means, self.kink_weight)
+
+    @property
+    def new_centers(self) -> Numbers:
+        """The centers (k, d) after the step."""
+        return self.means if self.kink_weight is None else self.centers + self.step
 
     def _shortened(self, steps: Numbers, kink_weight: Numbers) -> Numbers:
         """Return steps (k, d), each shortened by the weight of the rows that coincide with its center."""

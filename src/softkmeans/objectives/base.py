@@ -259,7 +259,7 @@ class Objective(ABC):
     @quietly
     def _update(self, params: Params, sums: PassStats) -> Params:
         stats, frozen, m_step = sums.stats, self.spec.frozen, self._m_step(params, sums.stats)
-        centers = self.scaling.distance.retract(from_array(m_step.centers + m_step.step))
+        centers = self.scaling.distance.retract(from_array(m_step.new_centers))
         if frozen is not None:
             centers = torch.where(frozen[:, None], params.centers, centers)
         log_prior = params.log_prior

@@ -29,8 +29,8 @@ from .values import BOOL, FLOAT32, FLOAT64, INT32, INT64, Array, Value, Variable
 
 MIN_EXPONENT = {32: -100.0, 64: -900.0}  # exp2 returns 0 below: products would be subnormal, and slow
 
-# Coefficients of 2^f for |f| <= 1/2, highest power first, of polynomials that are exact at 0. For float32: that with the
-# least relative error, 9e-8. For float64: 1 + f p(f), where p interpolates at the Chebyshev nodes; the error is 2e-17.
+# Coefficients of 2^f for |f| <= 1/2, highest power first, of polynomials that are exact at 0. For float32: the one with
+# the least relative error, 9e-8. For float64: 1 + f p(f), where p interpolates at the Chebyshev nodes; error 2e-17.
 _EXP2_COEFFICIENTS = {
     32: (0.0013264727, 0.009671513, 0.055507336, 0.24022242, 0.693147, 1.0),
     64: (4.4549605981865186e-10, 7.072585949269223e-09, 1.0178062445845774e-07, 1.321544258792169e-06,

@@ -202,10 +202,10 @@ def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Valu
             scale, at = t.row_scales[p], p * t.padded_k + begin
             resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
             for reads_ahead in _variants(code, t):
-                for i in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
+                for entry in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
                     if reads_ahead:
-                        _read_ahead(code, t, sums, i, begin, width)
-                    x, to = code.full(_value(code, t, i)), t.indices[i] * t.padded_k + begin
+                        _read_ahead(code, t, sums, entry, begin, width)
+                    x, to = code.full(_value(code, t, entry)), t.indices[entry] * t.padded_k + begin
                     for register, r in enumerate(resp):
                         total = sums.load(to + register * code.lanes)
                         sums.store(to + register * code.lanes, code.fma(x, r, total))

@@ -122,12 +122,10 @@ _READ_SUMS = Kernel("read_sums", _read_sums, SumArguments)
 def write_table(centers: Array, origin: Array, padded_k: int) -> tuple[Array, Array, Array]:
     """Return the table (d, padded_k) of centers c (k, d) and the origin o (d,), and ‖c‖² and o c of each center."""
     k, d = centers.shape
-    arrays = {
-        "centers": centers, "origin": origin,
-        "table": _aligned(d * padded_k).reshape(d, padded_k), "squares": np.empty(padded_k), "products": np.empty(padded_k),
-    }  # fmt: skip
+    table, squares, products = _aligned(d * padded_k).reshape(d, padded_k), np.empty(padded_k), np.empty(padded_k)
+    arrays = {"centers": centers, "origin": origin, "table": table, "squares": squares, "products": products}
     _run(_WRITE_TABLE, TableNumbers(d, k, padded_k), arrays)
-    return arrays["table"], arrays["squares"][:k], arrays["products"][:k]
+    return table, squares[:k], products[:k]
 
 
 def read_sums(sums: Array, factor: float, weights: Array, origin: Array) -> Array:
