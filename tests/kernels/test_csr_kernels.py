@@ -12,7 +12,7 @@ from softkmeans import kernels
 from softkmeans.data import as_source
 from softkmeans.data.scaling import Scaling
 from softkmeans.kernels import reference
-from softkmeans.kernels.cpu import partition, prepare, strips, tables
+from softkmeans.kernels.cpu import arguments, csr, partition, prepare, strips, tables
 
 # Rows, features, clusters: around registers, panels, tiles and chunks, also of the table of the centers.
 SIZES = [(1, 20, 1), (3, 30, 3), (49, 17, 7), (97, 31, 8), (385, 40, 3), (769, 64, 16), (60, 300, 24), (3200, 20, 9)]
@@ -77,6 +77,30 @@ def test_sums(distance, rule):
         dtype = (np.float64, np.float32, np.int64)[i % 3]
         blocks, arguments = draw(size, distance, rule, dtype, weighted=i % 2 == 0, seed=i, offset=3.0 * (i % 4 == 0))
         assert_same_stats(*both("accumulate", blocks, *arguments))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_tables_that_are_read_ahead(monkeypatch, dtype):
+    sums, sizes = [], [*SIZES, (2, 2 * csr.AHEAD, 3)]
+    for limit in (0, csr.LARGE_TABLE):  # 0: every table is large
+        monkeypatch.setattr(csr, "LARGE_TABLE", limit)
+        cases = [draw(size, "sqeuclidean", "softmax", dtype, weighted=True, seed=i) for i, size in enumerate(sizes)]
+        sums.append([both("accumulate", blocks, *arguments) for blocks, arguments in cases])
+    for (ahead, expected), (found, _) in zip(*sums, strict=True):
+        assert_same_stats(ahead, expected)
+        assert all(torch.equal(getattr(ahead, name), getattr(found, name)) for name in SUMS)
+
+
+@pytest.mark.parametrize(
+    ("n_entries", "d", "expected"),
+    [(0, 10**5, 0), (csr.AHEAD, 10**5, 0), (csr.AHEAD + 5, 10**5, 5), (1000, 100, 0), (1000, 10**5, 1000 - csr.AHEAD)],
+)
+def test_only_large_tables_are_read_ahead(n_entries, d, expected):
+    settings = dict.fromkeys(arguments.PassNumbers._fields, 1)
+    for kind in ("n_doubles", "n_singles"):
+        counts = {"n_doubles": 0, "n_singles": 0, kind: n_entries}
+        numbers = arguments.PassNumbers(**settings | {"d": d, "k": 20, "lanes": 4, "is_csr": True} | counts)
+        assert csr.CsrArguments.n_ahead.value(numbers) == expected
 
 
 @pytest.mark.slow

@@ -109,6 +109,19 @@ def test_transpose_and_strided_loads(bits):
 
 
 @pytest.mark.parametrize("bits", [32, 64])
+def test_prefetch_changes_nothing(bits):
+    x = np.arange(1.0, 4 * lanes(bits) + 1)
+
+    def copy(code, t):
+        for i in code.range(0, t.n):
+            t.x.prefetch(i + 10**6)  # memory behind the array, or no memory at all: a request, not a read
+            t.out.prefetch(i)
+            t.out[i] = t.x[i]
+
+    np.testing.assert_array_equal(run_kernel(copy, x, bits)[0], x)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
 def test_load_part_reads_only_some_numbers(bits):
     n = lanes(bits)
     x = np.arange(1.0, 2 * n + 1)
