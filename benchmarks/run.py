@@ -55,7 +55,7 @@ def main():
     if options.update and options.names:
         DOCS.write_text(with_sections(DOCS.read_text(), sections))
     elif not options.names:
-        DOCS.write_text("\n".join([HEADER, *sections]).rstrip() + "\n")
+        DOCS.write_text("\n\n".join(part.rstrip() for part in (HEADER, *sections)) + "\n")
 
 
 if __name__ == "__main__":
