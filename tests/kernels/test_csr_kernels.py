@@ -80,27 +80,33 @@ def test_sums(distance, rule):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_tables_that_are_read_ahead(monkeypatch, dtype):
-    sums, sizes = [], [*SIZES, (2, 2 * csr.AHEAD, 3)]
+def test_prefetched_tables(monkeypatch, dtype):
+    sums, sizes = [], [*SIZES, (2, 2 * csr.PREFETCH_DISTANCE, 3)]
     for limit in (0, csr.LARGE_TABLE):  # 0: every table is large
         monkeypatch.setattr(csr, "LARGE_TABLE", limit)
         cases = [draw(size, "sqeuclidean", "softmax", dtype, weighted=True, seed=i) for i, size in enumerate(sizes)]
         sums.append([both("accumulate", blocks, *arguments) for blocks, arguments in cases])
-    for (ahead, expected), (found, _) in zip(*sums, strict=True):
-        assert_same_stats(ahead, expected)
-        assert all(torch.equal(getattr(ahead, name), getattr(found, name)) for name in SUMS)
+    for (prefetched, expected), (found, _) in zip(*sums, strict=True):
+        assert_same_stats(prefetched, expected)
+        assert all(torch.equal(getattr(prefetched, name), getattr(found, name)) for name in SUMS)
 
 
 @pytest.mark.parametrize(
     ("n_entries", "d", "expected"),
-    [(0, 10**5, 0), (csr.AHEAD, 10**5, 0), (csr.AHEAD + 5, 10**5, 5), (1000, 100, 0), (1000, 10**5, 1000 - csr.AHEAD)],
+    [
+        (0, 10**5, 0),
+        (csr.PREFETCH_DISTANCE, 10**5, 0),
+        (csr.PREFETCH_DISTANCE + 5, 10**5, 5),
+        (1000, 100, 0),
+        (1000, 10**5, 1000 - csr.PREFETCH_DISTANCE),
+    ],
 )
-def test_only_large_tables_are_read_ahead(n_entries, d, expected):
+def test_only_large_tables_are_prefetched(n_entries, d, expected):
     settings = dict.fromkeys(arguments.PassNumbers._fields, 1)
     for kind in ("n_doubles", "n_singles"):
         counts = {"n_doubles": 0, "n_singles": 0, kind: n_entries}
         numbers = arguments.PassNumbers(**settings | {"d": d, "k": 20, "lanes": 4, "is_csr": True} | counts)
-        assert csr.CsrArguments.n_ahead.value(numbers) == expected
+        assert csr.CsrArguments.n_prefetches.value(numbers) == expected
 
 
 @pytest.mark.slow

@@ -251,7 +251,7 @@ class Objective(ABC):
     def update(self, params: Params, sums: PassStats) -> Params:
         """Return the result of an M-step: the best centers, and T and priors if learned, at fixed memberships."""
         is_large = params.centers.device.type == "cpu" and params.centers.numel() > MAX_UNTHREADED
-        uses_pytorch = self.spec.frozen is not None or not self.scaling.distance.translates  # else NumPy alone
+        uses_pytorch = self.spec.frozen is not None or not self.scaling.distance.translates  # `where`, `retract`
         if is_large and uses_pytorch:
             return in_one_thread(lambda: self._update(params, sums))
         return self._update(params, sums)

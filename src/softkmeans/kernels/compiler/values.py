@@ -242,7 +242,7 @@ class Array:
         return Value(self.code, self.code.call_intrinsic(name, kind, *arguments))
 
     def prefetch(self, i: Any) -> None:
-        """Let the processor read the cache line of the i-th number, which is needed soon, while it goes on."""
+        """Prefetch the cache line of the i-th number, which is needed soon: the kernel does not wait for it."""
         will_write, locality, is_data = INT32(0), INT32(3), INT32(1)
         address = self.address(i, INT32)  # of one type for all arrays, as LLVM's function has
         self.code.call_intrinsic("llvm.prefetch.p0", ir.VoidType(), address, will_write, locality, is_data)

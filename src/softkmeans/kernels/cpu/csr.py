@@ -28,7 +28,7 @@ from .arguments import (
 from .panels import inverse_length, read_weights, register_starts, variables
 from .strips import TABLE_WIDTHS, split_features, table_strips
 
-AHEAD = 16  # stored values between the one that is used and the one whose line of the table is read ahead
+PREFETCH_DISTANCE = 16  # stored values from the one that is used to the one whose lines are prefetched
 LARGE_TABLE = 2**17  # numbers of a table that, with the sums, does not fit into a cache of 2 MB
 
 
@@ -52,9 +52,9 @@ class CsrArguments(PassArguments):
     shift_square = Setting(lambda p: p.shift_square, "‖s‖², the squared norm of the shift, scaled")
 
     n_singles = Number(lambda p: p.n_singles, "stored values with 32 bits; either none or all of them")
-    n_ahead = Number(
-        lambda p: max(0, _n_entries(p) - AHEAD) if p.d * p.padded_k > LARGE_TABLE else 0,
-        "stored values for which a line of the table or of the sums is read ahead",
+    n_prefetches = Number(
+        lambda p: max(0, _n_entries(p) - PREFETCH_DISTANCE) if p.d * p.padded_k > LARGE_TABLE else 0,
+        "stored values at which lines of the table or of the sums are prefetched",
     )
     x = Input(FLOAT, lambda p: (p.n_doubles,), "the stored values, row by row, if they have 64 bits")
     x_single = Input(FLOAT32, lambda p: (p.n_singles,), "the same, if they have 32 bits")
@@ -105,19 +105,19 @@ def _strips(code: Code, t: CsrArguments) -> Iterator[tuple[Value, int]]:
     return split_features(counts, code.lanes, code.range, TABLE_WIDTHS)
 
 
-def _variants(code: Code, t: CsrArguments) -> Iterator[bool]:
-    """Write a loop twice: yield whether it reads ahead. One that does takes longer if the table is in a cache."""
-    with code.if_else(t.n_ahead > 0) as (large_table, small_table):
+def _with_and_without_prefetch(code: Code, t: CsrArguments) -> Iterator[bool]:
+    """Write a loop twice: yield whether it prefetches. One that does takes longer if the table is in a cache."""
+    with code.if_else(t.n_prefetches > 0) as (large_table, small_table):
         with large_table:
             yield True
         with small_table:
             yield False
 
 
-def _read_ahead(code: Code, t: CsrArguments, array: Array, i: Value, begin: Value, width: int) -> None:
-    """Let the processor read the part of the table or of the sums that a value after the i-th needs."""
-    with code.if_then(i < t.n_ahead):
-        at = t.indices[i + AHEAD] * t.padded_k + begin
+def _prefetch(code: Code, t: CsrArguments, array: Array, i: Value, begin: Value, width: int) -> None:
+    """Prefetch the part of the table or of the sums that a value after the i-th needs."""
+    with code.if_then(i < t.n_prefetches):
+        at = t.indices[i + PREFETCH_DISTANCE] * t.padded_k + begin
         for start in range(0, width * code.lanes, ALIGNMENT * 8 // code.bits):
             array.prefetch(at + start)
 
@@ -148,10 +148,10 @@ def _read_row(code: Code, t: CsrArguments, p: Value) -> None:
     for begin, width in _strips(code, t):
         sums = variables(code, number=width)
         square.set(code.number(0.0))
-        for reads_ahead in _variants(code, t):
+        for prefetches in _with_and_without_prefetch(code, t):
             for i in _entries(code, t, p):
-                if reads_ahead:
-                    _read_ahead(code, t, t.center_groups, i, begin, width)
+                if prefetches:
+                    _prefetch(code, t, t.center_groups, i, begin, width)
                 x, at = _value(code, t, i) * t.inverse_scale, t.indices[i] * t.padded_k + begin
                 square.set(code.fma(x, x, square))
                 for v, total in enumerate(sums):
@@ -201,10 +201,10 @@ def add_products(code: Code, t: CsrAccumulateArguments, first: Value, rows: Valu
         for p in code.range(0, rows):
             scale, at = t.row_scales[p], p * t.padded_k + begin
             resp = [code.to_float64(t.row_resp.load(at + v * code.lanes) * scale) for v in range(width)]
-            for reads_ahead in _variants(code, t):
+            for prefetches in _with_and_without_prefetch(code, t):
                 for entry in code.range(t.row_starts[first + p], t.row_starts[first + p + 1]):
-                    if reads_ahead:
-                        _read_ahead(code, t, sums, entry, begin, width)
+                    if prefetches:
+                        _prefetch(code, t, sums, entry, begin, width)
                     x, to = code.full(_value(code, t, entry)), t.indices[entry] * t.padded_k + begin
                     for register, r in enumerate(resp):
                         total = sums.load(to + register * code.lanes)
